@@ -1,0 +1,63 @@
+//! What the embedding program can get back from the server.
+//!
+//! Faults of a peer are never here: they become a status or a close (`http1::Reject`), and one
+//! broken socket is that connection's end and a debug line in the log.
+
+use std::fmt;
+use std::io;
+
+use crate::limits::LimitsError;
+
+/// Why a server could not start, or had to stop.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// An address could not be understood.
+    Address {
+        /// As given.
+        address: String,
+    },
+    /// A listener could not be opened.
+    Listen {
+        /// The address that was asked for.
+        address: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A limit is out of bounds.
+    Limits(LimitsError),
+    /// There is nothing to listen on: call `listen` before `run`.
+    NoListener,
+    /// The system refused what the loop cannot do without: its poll, its waker.
+    Loop(io::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Address { address } => {
+                write!(f, "cannot understand the address {address:?}: write HOST:PORT or unix:PATH")
+            }
+            Error::Listen { address, source } => write!(f, "cannot listen on {address}: {source}"),
+            Error::Limits(error) => error.fmt(f),
+            Error::NoListener => f.write_str("nothing to listen on: call `listen` before `run`"),
+            Error::Loop(source) => write!(f, "the event loop failed: {source}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::Listen { source, .. } | Error::Loop(source) => Some(source),
+            Error::Limits(error) => Some(error),
+            Error::Address { .. } | Error::NoListener => None,
+        }
+    }
+}
+
+impl From<LimitsError> for Error {
+    fn from(error: LimitsError) -> Error {
+        Error::Limits(error)
+    }
+}

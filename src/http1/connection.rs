@@ -1,0 +1,571 @@
+//! The state machine of one connection: the table in [`http1`](super) as an enum, and one arm
+//! per row wherever it is asked something.
+//!
+//! It sees bytes and answers, nothing else: no socket, no clock, no handler. States go in and
+//! out by value and own their data, so leaving one drops it and nothing is ever reset.
+
+use std::ops::Range;
+
+use http::StatusCode;
+
+use crate::fields::FieldSpan;
+use crate::http1::chunked::{self, Decoded, Decoder};
+use crate::http1::encode::{self, ConnectionField, DateLine, ResponseHead};
+use crate::http1::framing::{self, Framing, Outgoing};
+use crate::http1::head::{self, Head};
+use crate::http1::persistence::{self, CloseReason, Facts, Then};
+use crate::http1::scan::Scan;
+use crate::http1::{HeadLimits, Reject};
+use crate::request::Version;
+
+/// One connection, as the protocol sees it.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Rest(Rest),
+    Head(Scan),
+    Exchange(Exchange),
+}
+
+/// The states that own nothing: all that a connection without work is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// Accepted, and silent so far.
+    New,
+    /// Between two requests.
+    Idle,
+    /// Answered for the last time: what still comes is read and dropped, at most this much, so
+    /// that no reset destroys the answer (RFC 9112, section 9.6).
+    Linger(u32),
+    /// Over.
+    Closed,
+}
+
+/// One request and its answer: two halves, each with its own progress.
+///
+/// Invariant: `then` is decided exactly when `outbound` is not `Awaited`.
+#[derive(Debug)]
+struct Exchange {
+    inbound: Inbound,
+    outbound: Outbound,
+    version: Version,
+    is_head: bool,
+    peer_keeps: bool,
+    /// `100 Continue` is expected and neither sent nor made needless by content.
+    continue_pending: bool,
+    /// The handler takes the content; if not, it is discarded.
+    is_wanted: bool,
+    then: Then,
+    /// How much content may still be discarded.
+    discard_left: u64,
+}
+
+#[derive(Debug)]
+enum Inbound {
+    /// So many bytes are still to come: at least one.
+    Length(u64),
+    Chunked(Decoder),
+    Done,
+}
+
+#[derive(Debug)]
+enum Outbound {
+    Awaited,
+    /// So many bytes are still to be sent: at least one.
+    Length(u64),
+    Chunked,
+    UntilClose,
+    Done,
+}
+
+/// What was found in the input.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// A request, which must be answered. It and its field lines are positions in the input that
+    /// was given; the input counts as used.
+    Request(Head),
+    /// A piece of content, at this place in the input that was given; empty where only framing
+    /// was taken. Ask [`Connection::has_all_content`] after it.
+    Content(Range<usize>),
+    /// All of the input is used and more is needed.
+    More,
+    /// Nothing is taken from the input now: the answer comes first.
+    Busy,
+}
+
+/// What a deadline is for; `None` where the answer is being made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Deadline {
+    None,
+    Head,
+    Idle,
+    Content,
+    Linger,
+}
+
+/// How a connection ends without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Farewell {
+    /// An ordinary close.
+    Close,
+    /// A reset: the peer must not take what it got for the whole.
+    Reset,
+}
+
+/// How an exchange ended, if it did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Settled {
+    Not,
+    Idle,
+    /// The answer was the last one.
+    Last {
+        has_all_content: bool,
+    },
+}
+
+/// What the reactor knows and the decision about reuse needs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Circumstances {
+    pub(crate) shutting_down: bool,
+    pub(crate) memory_short: bool,
+    pub(crate) requests_left: bool,
+    pub(crate) discard_bytes_max: u64,
+    pub(crate) linger_bytes_max: u32,
+}
+
+impl Connection {
+    pub(crate) fn resume(rest: Rest) -> Connection {
+        Connection { state: State::Rest(rest) }
+    }
+
+    /// The state, if it is one that owns nothing.
+    pub(crate) fn rest(&self) -> Option<Rest> {
+        match self.state {
+            State::Rest(rest) => Some(rest),
+            State::Head(_) | State::Exchange(_) => None,
+        }
+    }
+
+    /// Takes bytes from the start of `input`; says how many and what was found. A head that is
+    /// not complete is not taken: it comes again, with more behind it.
+    ///
+    /// # Errors
+    ///
+    /// The refusal that must be sent with [`refuse`](Connection::refuse) if
+    /// [`can_refuse`](Connection::can_refuse), before anything else.
+    pub(crate) fn receive(
+        &mut self,
+        input: &[u8],
+        limits: &HeadLimits,
+        spans: &mut Vec<FieldSpan>,
+    ) -> Result<(usize, Step), Reject> {
+        match &mut self.state {
+            State::Rest(Rest::New | Rest::Idle) if input.is_empty() => Ok((0, Step::More)),
+            State::Rest(Rest::New | Rest::Idle) => {
+                self.receive_head(Scan::new(), input, limits, spans)
+            }
+            State::Head(scan) => {
+                let scan = *scan;
+                self.receive_head(scan, input, limits, spans)
+            }
+            State::Exchange(exchange) => exchange.receive(input),
+            State::Rest(Rest::Linger(left)) => {
+                let used = u32::try_from(input.len()).unwrap_or(u32::MAX);
+                match left.checked_sub(used) {
+                    Some(rest) => *left = rest,
+                    None => self.state = State::Rest(Rest::Closed),
+                }
+                Ok((input.len(), Step::More))
+            }
+            State::Rest(Rest::Closed) => Ok((input.len(), Step::More)),
+        }
+    }
+
+    fn receive_head(
+        &mut self,
+        mut scan: Scan,
+        input: &[u8],
+        limits: &HeadLimits,
+        spans: &mut Vec<FieldSpan>,
+    ) -> Result<(usize, Step), Reject> {
+        let Some(head) = head::parse(input, &mut scan, limits, spans)? else {
+            self.state = State::Head(scan);
+            return Ok((0, Step::More));
+        };
+        self.state = State::Exchange(Exchange::begin(&head));
+        Ok((head.len, Step::Request(head)))
+    }
+
+    /// What the end of the peer's side means: `None` if the answer is still sent (a half-close
+    /// is no cancellation), else how the connection ends.
+    ///
+    /// # Errors
+    ///
+    /// The refusal, where a message was cut short and its answer has not begun.
+    pub(crate) fn end_of_input(&mut self) -> Result<Option<Farewell>, Reject> {
+        match &mut self.state {
+            State::Rest(_) => Ok(Some(Farewell::Close)),
+            State::Head(scan) if !scan.has_begun() => Ok(Some(Farewell::Close)),
+            State::Head(_) => Err(Reject::CutShort),
+            State::Exchange(exchange) => match (&exchange.inbound, &exchange.outbound) {
+                (Inbound::Done, _) => Ok(None),
+                (_, Outbound::Awaited) => Err(Reject::CutShort),
+                (_, Outbound::Done) => Ok(Some(Farewell::Close)),
+                (_, _) if exchange.is_wanted => Ok(Some(Farewell::Reset)),
+                (_, _) => {
+                    // Nobody misses the rest of the content, but nothing can come after it.
+                    exchange.inbound = Inbound::Done;
+                    exchange.then = Then::Close(CloseReason::ContentUnread);
+                    Ok(None)
+                }
+            },
+        }
+    }
+
+    /// What the passing of the deadline means.
+    ///
+    /// # Errors
+    ///
+    /// The refusal, where the peer was too slow and can still be told so.
+    pub(crate) fn expire(&mut self) -> Result<Farewell, Reject> {
+        match &self.state {
+            State::Rest(_) => Ok(Farewell::Close),
+            State::Head(scan) if !scan.has_begun() => Ok(Farewell::Close),
+            State::Head(_) => Err(Reject::HeadTimeout),
+            State::Exchange(exchange) => match exchange.outbound {
+                Outbound::Awaited => Err(Reject::ContentTimeout),
+                Outbound::Done => Ok(Farewell::Close),
+                _ => Ok(Farewell::Reset),
+            },
+        }
+    }
+
+    /// Which deadline the state has, while no output waits.
+    pub(crate) fn deadline(&self) -> Deadline {
+        match &self.state {
+            State::Rest(Rest::New) | State::Head(_) => Deadline::Head,
+            State::Rest(Rest::Idle) => Deadline::Idle,
+            State::Exchange(exchange) if exchange.wants_input() => Deadline::Content,
+            State::Exchange(_) => Deadline::None,
+            State::Rest(Rest::Linger(_)) => Deadline::Linger,
+            State::Rest(Rest::Closed) => Deadline::None,
+        }
+    }
+
+    /// Whether bytes of the peer are of use now, while no output waits.
+    pub(crate) fn wants_input(&self) -> bool {
+        match &self.state {
+            State::Rest(Rest::New | Rest::Idle | Rest::Linger(_)) | State::Head(_) => true,
+            State::Exchange(exchange) => exchange.wants_input(),
+            State::Rest(Rest::Closed) => false,
+        }
+    }
+
+    /// Whether a request is under way. If input is wanted then, it is content and read in larger
+    /// pieces than a head.
+    pub(crate) fn is_in_exchange(&self) -> bool {
+        matches!(self.state, State::Exchange(_))
+    }
+
+    /// Whether content is complete, or there was none.
+    pub(crate) fn has_all_content(&self) -> bool {
+        !matches!(&self.state, State::Exchange(exchange) if !matches!(exchange.inbound, Inbound::Done))
+    }
+
+    /// The handler takes the content from here on; `100 Continue` goes out if it is waited for.
+    pub(crate) fn want_content(&mut self, out: &mut Vec<u8>) {
+        let exchange = self.exchange();
+        exchange.is_wanted = true;
+        if std::mem::take(&mut exchange.continue_pending) {
+            out.extend_from_slice(encode::CONTINUE);
+        }
+    }
+
+    /// The handler was given all of the content, of this length, by another way than
+    /// [`receive`](Connection::receive): where it lay in the input.
+    pub(crate) fn skip_content(&mut self, length: u64) {
+        let inbound = &mut self.exchange().inbound;
+        match inbound {
+            Inbound::Length(left) => assert_eq!(*left, length, "all content or none"),
+            Inbound::Done => assert_eq!(length, 0, "all content or none"),
+            Inbound::Chunked(_) => panic!("the length of chunked content is not known"),
+        }
+        *inbound = Inbound::Done;
+    }
+
+    /// The handler takes no more content: what still comes is discarded.
+    pub(crate) fn discard_content(&mut self) {
+        self.exchange().is_wanted = false;
+    }
+
+    /// Writes the head of the answer and decides about reuse. The content follows with
+    /// [`content_room`](Connection::content_room) and [`transmit`](Connection::transmit), if
+    /// [`sends_content`](Connection::sends_content).
+    pub(crate) fn respond(
+        &mut self,
+        out: &mut Vec<u8>,
+        answer: &Answer<'_>,
+        circumstances: &Circumstances,
+    ) {
+        let exchange = self.exchange();
+        assert!(matches!(exchange.outbound, Outbound::Awaited), "one final response per request");
+        let outgoing =
+            framing::outgoing(exchange.is_head, exchange.version, answer.status, answer.length);
+        exchange.then = persistence::decide(&Facts {
+            refused: false,
+            peer_keeps: exchange.peer_keeps,
+            handler_closes: answer.close,
+            shutting_down: circumstances.shutting_down,
+            memory_short: circumstances.memory_short,
+            requests_left: circumstances.requests_left,
+            ends_by_close: outgoing == Outgoing::UntilClose,
+            continue_pending: exchange.continue_pending,
+            content_left: if exchange.is_wanted { 0 } else { exchange.content_left() },
+            discard_max: circumstances.discard_bytes_max,
+        });
+        exchange.discard_left = circumstances.discard_bytes_max;
+        let connection = match (exchange.then, exchange.version) {
+            (Then::Reuse, Version::Http11) | (Then::Close(_), Version::Http10) => {
+                ConnectionField::Unsaid
+            }
+            (Then::Reuse, Version::Http10) => ConnectionField::KeepAlive,
+            (Then::Close(_), Version::Http11) => ConnectionField::Close,
+        };
+        let head = ResponseHead {
+            version: exchange.version,
+            status: answer.status,
+            date: answer.date,
+            content_type: answer.content_type,
+            lines: answer.lines,
+            outgoing,
+            connection,
+        };
+        encode::response_head(out, &head);
+        exchange.outbound = match outgoing {
+            Outgoing::None | Outgoing::Announced(_) | Outgoing::Length(0) => Outbound::Done,
+            Outgoing::Length(length) => Outbound::Length(length),
+            Outgoing::Chunked => Outbound::Chunked,
+            Outgoing::UntilClose => Outbound::UntilClose,
+        };
+    }
+
+    /// Whether content of the answer is still to be sent.
+    pub(crate) fn sends_content(&self) -> bool {
+        matches!(&self.state, State::Exchange(exchange)
+            if !matches!(exchange.outbound, Outbound::Awaited | Outbound::Done))
+    }
+
+    /// How much content may be put where `room` bytes are free, its framing included.
+    pub(crate) fn content_room(&self, room: usize) -> usize {
+        let State::Exchange(exchange) = &self.state else { return 0 };
+        match exchange.outbound {
+            Outbound::Awaited | Outbound::Done => 0,
+            Outbound::Length(left) => usize::try_from(left).map_or(room, |left| left.min(room)),
+            Outbound::Chunked => {
+                room.saturating_sub(chunked::CHUNK_ROOM + chunked::LAST_CHUNK.len())
+            }
+            Outbound::UntilClose => room,
+        }
+    }
+
+    /// Frames the content that was put into `out` from `start` on.
+    pub(crate) fn transmit(&mut self, out: &mut Vec<u8>, start: usize) {
+        let sent = out.len() - start;
+        match self.exchange().outbound {
+            Outbound::Chunked => chunked::close_chunk(out, start),
+            _ => self.transmit_elsewhere(sent as u64),
+        }
+    }
+
+    /// Counts content that goes to the socket by another way: shared bytes, a file. Its length
+    /// was announced, or closing ends it.
+    pub(crate) fn transmit_elsewhere(&mut self, sent: u64) {
+        let outbound = &mut self.exchange().outbound;
+        match outbound {
+            Outbound::Length(left) if *left > sent => *left -= sent,
+            Outbound::Length(left) => {
+                assert_eq!(*left, sent, "`content_room` bounds what is sent");
+                *outbound = Outbound::Done;
+            }
+            Outbound::UntilClose => {}
+            Outbound::Awaited | Outbound::Chunked | Outbound::Done => {
+                assert_eq!(sent, 0, "content is sent where there is some");
+            }
+        }
+    }
+
+    /// The content of the answer is complete; `false` if less was sent than announced.
+    #[must_use]
+    pub(crate) fn end_content(&mut self, out: &mut Vec<u8>) -> bool {
+        let outbound = &mut self.exchange().outbound;
+        match outbound {
+            Outbound::Length(_) => return false,
+            Outbound::Chunked => out.extend_from_slice(chunked::LAST_CHUNK),
+            Outbound::Awaited | Outbound::UntilClose | Outbound::Done => {}
+        }
+        *outbound = Outbound::Done;
+        true
+    }
+
+    /// Moves on where the exchange is over: to Idle, or to Linger if the connection is not reused.
+    pub(crate) fn settle(&mut self, circumstances: &Circumstances) -> Settled {
+        let State::Exchange(exchange) = &self.state else { return Settled::Not };
+        let has_all_content = matches!(exchange.inbound, Inbound::Done);
+        let (rest, settled) = match (&exchange.outbound, exchange.then) {
+            (Outbound::Done, Then::Reuse) if has_all_content => (Rest::Idle, Settled::Idle),
+            (Outbound::Done, Then::Close(_)) => {
+                (Rest::Linger(circumstances.linger_bytes_max), Settled::Last { has_all_content })
+            }
+            _ => return Settled::Not,
+        };
+        self.state = State::Rest(rest);
+        settled
+    }
+
+    /// Whether a refusal can still be told: no final answer has begun.
+    pub(crate) fn can_refuse(&self) -> bool {
+        match &self.state {
+            State::Rest(Rest::New | Rest::Idle) | State::Head(_) => true,
+            State::Exchange(exchange) => matches!(exchange.outbound, Outbound::Awaited),
+            State::Rest(Rest::Linger(_) | Rest::Closed) => false,
+        }
+    }
+
+    /// Answers with the refusal's status and lingers. Not one more byte is parsed.
+    pub(crate) fn refuse(
+        &mut self,
+        out: &mut Vec<u8>,
+        reject: Reject,
+        date: &DateLine,
+        circumstances: &Circumstances,
+    ) {
+        assert!(self.can_refuse(), "one final response per request");
+        let is_head = matches!(&self.state, State::Exchange(exchange) if exchange.is_head);
+        let status = reject.status();
+        let page = format!("{} {}\n", status.as_u16(), status.canonical_reason().unwrap_or(""));
+        let length = page.len() as u64;
+        let head = ResponseHead {
+            version: Version::Http11,
+            status,
+            date,
+            content_type: Some("text/plain; charset=utf-8"),
+            lines: b"",
+            outgoing: framing::outgoing(is_head, Version::Http11, status, Some(length)),
+            connection: ConnectionField::Close,
+        };
+        encode::response_head(out, &head);
+        if !is_head {
+            out.extend_from_slice(page.as_bytes());
+        }
+        self.state = State::Rest(Rest::Linger(circumstances.linger_bytes_max));
+    }
+
+    /// Asserts the invariants of the state.
+    pub(crate) fn check(&self) {
+        let State::Exchange(exchange) = &self.state else { return };
+        if let Inbound::Length(left) = exchange.inbound {
+            assert!(left > 0, "no content left is Done");
+        }
+        if let Outbound::Length(left) = exchange.outbound {
+            assert!(left > 0, "nothing left to send is Done");
+        }
+        assert!(
+            !matches!((&exchange.outbound, exchange.then), (Outbound::UntilClose, Then::Reuse)),
+            "content that ends by closing closes"
+        );
+    }
+
+    fn exchange(&mut self) -> &mut Exchange {
+        match &mut self.state {
+            State::Exchange(exchange) => exchange,
+            State::Rest(_) | State::Head(_) => panic!("there is no request to answer"),
+        }
+    }
+}
+
+impl Exchange {
+    fn begin(head: &Head) -> Exchange {
+        Exchange {
+            inbound: match head.framing {
+                Framing::Length(0) => Inbound::Done,
+                Framing::Length(length) => Inbound::Length(length),
+                Framing::Chunked => Inbound::Chunked(Decoder::new()),
+            },
+            outbound: Outbound::Awaited,
+            version: head.line.version,
+            is_head: framing::is_head(&head.line.method),
+            peer_keeps: head.peer_keeps,
+            continue_pending: head.expects_continue,
+            is_wanted: false,
+            then: Then::Close(CloseReason::Refused),
+            discard_left: 0,
+        }
+    }
+
+    fn wants_input(&self) -> bool {
+        let is_taken = self.is_wanted || !matches!(self.outbound, Outbound::Awaited);
+        is_taken && !matches!(self.inbound, Inbound::Done)
+    }
+
+    fn content_left(&self) -> u64 {
+        match &self.inbound {
+            Inbound::Length(left) => *left,
+            Inbound::Chunked(decoder) => decoder.left(),
+            Inbound::Done => 0,
+        }
+    }
+
+    fn receive(&mut self, input: &[u8]) -> Result<(usize, Step), Reject> {
+        if !self.wants_input() {
+            return Ok((0, Step::Busy));
+        }
+        let (used, decoded) = match &mut self.inbound {
+            Inbound::Length(left) => {
+                let len = usize::try_from(*left).map_or(input.len(), |left| left.min(input.len()));
+                *left -= len as u64;
+                if len == 0 {
+                    return Ok((0, Step::More));
+                }
+                if *left == 0 {
+                    self.inbound = Inbound::Done;
+                }
+                (len, Decoded::Piece(0..len))
+            }
+            Inbound::Chunked(decoder) => decoder.decode(input)?,
+            Inbound::Done => (0, Decoded::End),
+        };
+        let step = match decoded {
+            Decoded::More => Step::More,
+            Decoded::End => {
+                self.inbound = Inbound::Done;
+                Step::Content(0..0)
+            }
+            Decoded::Piece(piece) if self.is_wanted => Step::Content(piece),
+            Decoded::Piece(piece) => {
+                // Discarded. Too much of it ends the connection after the answer.
+                match self.discard_left.checked_sub(piece.len() as u64) {
+                    Some(left) => self.discard_left = left,
+                    None => self.then = Then::Close(CloseReason::ContentUnread),
+                }
+                Step::Content(piece)
+            }
+        };
+        Ok((used, step))
+    }
+}
+
+/// What the handler answered, as far as the head shows it.
+#[derive(Debug)]
+pub(crate) struct Answer<'a> {
+    pub(crate) status: StatusCode,
+    pub(crate) date: &'a DateLine,
+    pub(crate) content_type: Option<&'a str>,
+    pub(crate) lines: &'a [u8],
+    /// The length of the content, if it is known.
+    pub(crate) length: Option<u64>,
+    pub(crate) close: bool,
+}

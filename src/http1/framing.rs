@@ -1,0 +1,208 @@
+//! Where a message ends (RFC 9112, section 6): the rule for what comes in, with every refusal
+//! that smuggling needs, and the rule for what goes out.
+
+use http::{Method, StatusCode};
+
+use crate::fields::{is_token_byte, trim_ows};
+use crate::http1::Reject;
+use crate::request::Version;
+
+/// How the content of a request is delimited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// That many bytes follow; none for 0.
+    Length(u64),
+    /// Chunks follow.
+    Chunked,
+}
+
+/// How the content of a response is delimited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outgoing {
+    /// None, and no field says anything about it: 204, 304, HEAD without a known length.
+    None,
+    /// `Content-Length`, but no content: HEAD.
+    Announced(u64),
+    /// `Content-Length`.
+    Length(u64),
+    /// `Transfer-Encoding: chunked`.
+    Chunked,
+    /// Until the connection closes: HTTP/1.0 with an unknown length.
+    UntilClose,
+}
+
+/// The lines of a head that decide its framing: how many there are, and the first value.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Line<'a> {
+    pub(crate) count: usize,
+    pub(crate) value: &'a [u8],
+}
+
+/// Decides how the content of a request is delimited (RFC 9112, section 6.3, steps 3 to 7),
+/// refusing all that two parsers could read in two ways.
+///
+/// Stricter than the RFC: equal `Content-Length` lines are not merged, `Transfer-Encoding`
+/// beside `Content-Length` is not preferred, both are refused.
+pub(crate) fn incoming(
+    version: Version,
+    transfer_encoding: Line<'_>,
+    content_length: Line<'_>,
+) -> Result<Framing, Reject> {
+    if transfer_encoding.count + content_length.count > 1 {
+        return Err(Reject::AmbiguousFraming);
+    }
+    if transfer_encoding.count == 1 {
+        if version == Version::Http10 {
+            return Err(Reject::TransferEncoding);
+        }
+        return chunked_only(transfer_encoding.value);
+    }
+    if content_length.count == 1 {
+        return Ok(Framing::Length(parse_length(content_length.value)?));
+    }
+    Ok(Framing::Length(0))
+}
+
+/// `chunked` alone is understood. Another single coding is unknown (501); a list, parameters,
+/// quotes or nothing is malformed as far as we are concerned (400).
+fn chunked_only(value: &[u8]) -> Result<Framing, Reject> {
+    let value = trim_ows(value);
+    if value.eq_ignore_ascii_case(b"chunked") {
+        Ok(Framing::Chunked)
+    } else if !value.is_empty() && value.iter().all(|&byte| is_token_byte(byte)) {
+        Err(Reject::UnknownCoding)
+    } else {
+        Err(Reject::TransferEncoding)
+    }
+}
+
+/// 1 to 19 digits and nothing else, below 2^63: no sign, no inner space, no list.
+fn parse_length(value: &[u8]) -> Result<u64, Reject> {
+    let value = trim_ows(value);
+    if value.is_empty() || value.len() > 19 {
+        return Err(Reject::ContentLength);
+    }
+    let mut length: u64 = 0;
+    for &byte in value {
+        if !byte.is_ascii_digit() {
+            return Err(Reject::ContentLength);
+        }
+        // 19 digits fit into 64 bits.
+        length = length * 10 + u64::from(byte - b'0');
+    }
+    if length > i64::MAX as u64 {
+        return Err(Reject::ContentLength);
+    }
+    Ok(length)
+}
+
+/// Decides how the content of a response is delimited (RFC 9112, section 6.3, steps 1, 2 and 8;
+/// RFC 9110, section 8.6).
+pub(crate) fn outgoing(
+    is_head: bool,
+    version: Version,
+    status: StatusCode,
+    length: Option<u64>,
+) -> Outgoing {
+    if status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED {
+        return Outgoing::None;
+    }
+    match (is_head, length, version) {
+        (true, Some(length), _) => Outgoing::Announced(length),
+        (true, None, _) => Outgoing::None,
+        (false, Some(length), _) => Outgoing::Length(length),
+        (false, None, Version::Http11) => Outgoing::Chunked,
+        (false, None, Version::Http10) => Outgoing::UntilClose,
+    }
+}
+
+/// Whether `method` asks for the head of the answer only.
+pub(crate) fn is_head(method: &Method) -> bool {
+    *method == Method::HEAD
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(value: &str) -> Line<'_> {
+        Line { count: 1, value: value.as_bytes() }
+    }
+
+    fn length(value: &str) -> Result<Framing, Reject> {
+        incoming(Version::Http11, Line::default(), line(value))
+    }
+
+    fn coding(value: &str) -> Result<Framing, Reject> {
+        incoming(Version::Http11, line(value), Line::default())
+    }
+
+    #[test]
+    fn without_either_field_there_is_no_content() {
+        let none = incoming(Version::Http11, Line::default(), Line::default());
+        assert_eq!(none, Ok(Framing::Length(0)));
+    }
+
+    #[test]
+    fn a_length_is_one_to_nineteen_digits_below_two_to_the_63() {
+        assert_eq!(length("5"), Ok(Framing::Length(5)));
+        assert_eq!(length("0000000000000000005"), Ok(Framing::Length(5)));
+        assert_eq!(length("9223372036854775807"), Ok(Framing::Length(i64::MAX as u64)));
+        for bad in [
+            "",
+            "+5",
+            "-5",
+            "0x5",
+            "5_0",
+            "1 2",
+            "5, 5",
+            "5;",
+            "5\x0b",
+            "a",
+            "00000000000000000005",
+            "9223372036854775808",
+            "18446744073709551616",
+        ] {
+            assert_eq!(length(bad), Err(Reject::ContentLength), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn chunked_alone_is_understood_in_any_case_of_letters() {
+        assert_eq!(coding("chunked"), Ok(Framing::Chunked));
+        assert_eq!(coding(" CHUNKED\t"), Ok(Framing::Chunked));
+        for unknown in ["xchunked", "gzip", "identity"] {
+            assert_eq!(coding(unknown), Err(Reject::UnknownCoding), "{unknown}");
+        }
+        for bad in ["", "chunked, identity", ",chunked", "\"chunked\"", "\x0bchunked", "chunked;x"]
+        {
+            assert_eq!(coding(bad), Err(Reject::TransferEncoding), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn what_two_parsers_could_read_in_two_ways_is_refused() {
+        let twice = Line { count: 2, value: b"5" };
+        let chunked = line("chunked");
+        for (te, cl) in [(chunked, line("5")), (Line::default(), twice), (twice, Line::default())] {
+            assert_eq!(incoming(Version::Http11, te, cl), Err(Reject::AmbiguousFraming));
+            assert_eq!(incoming(Version::Http10, te, cl), Err(Reject::AmbiguousFraming));
+        }
+        let in_1_0 = incoming(Version::Http10, chunked, Line::default());
+        assert_eq!(in_1_0, Err(Reject::TransferEncoding));
+    }
+
+    #[test]
+    fn an_answer_is_delimited_by_what_its_reader_understands() {
+        use Version::{Http10, Http11};
+        let ok = StatusCode::OK;
+        assert_eq!(outgoing(false, Http11, ok, Some(3)), Outgoing::Length(3));
+        assert_eq!(outgoing(false, Http11, ok, None), Outgoing::Chunked);
+        assert_eq!(outgoing(false, Http10, ok, None), Outgoing::UntilClose);
+        assert_eq!(outgoing(true, Http11, ok, Some(3)), Outgoing::Announced(3));
+        assert_eq!(outgoing(true, Http11, ok, None), Outgoing::None);
+        for bodiless in [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED] {
+            assert_eq!(outgoing(false, Http11, bodiless, Some(3)), Outgoing::None);
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! HTTP/1.1 on the wire (RFC 9110 and 9112), pure: bytes in, requests out, answers in, bytes
+//! out. No socket, clock, token or handler is known here, so all of it is tested in memory.
+//!
+//! # The life of a connection
+//!
+//! | state | owns | wants | deadline | leaves when |
+//! |---|---|---|---|---|
+//! | `Rest::New` | nothing | input | head, from the accept | a byte: Head · end of input: Closed |
+//! | `Rest::Idle` | nothing | input | idle | a byte: Head · end of input: Closed |
+//! | `Head` | how far it was scanned | input | head, in total | complete: Exchange · refused: Linger |
+//! | `Exchange`, inbound | the decoder | input, if the handler or the discard takes it | content, by rate | content complete |
+//! | `Exchange`, outbound | what is left to send | room | response, by rate (the reactor's) | content sent; then Idle or Linger |
+//! | `Rest::Linger` | a byte count | input, to drop it | linger, quiet and total | end of input, too much of it, or expiry: Closed |
+//! | `Rest::Closed` | nothing | nothing | none | never |
+//!
+//! ```text
+//!            first byte          head complete          both halves done, reuse
+//!   New ───────────────► Head ────────────────► Exchange ───────────────► Idle
+//!    │                    ▲ │                      │                       │ │
+//!    │                    │ │ refused              │ refused, or close     │ │
+//!    │                    │ ▼                      ▼                       │ │
+//!    │                    │ Linger ◄───────────────┘                       │ │
+//!    │                    │   │                                first byte   │ │
+//!    │                    └───┼────────────────────────────────────────────┘ │
+//!    └──── end, expiry ───────┴──────► Closed ◄───────── end, expiry ────────┘
+//! ```
+//!
+//! Go's `ConnState` in these words: New is `Rest::New` and a first `Head`; Active begins when a
+//! head is complete or refused and lasts through `Exchange` and `Linger`; Idle is `Rest::Idle`
+//! and a later `Head`; Closed is `Rest::Closed`.
+//!
+//! # Where the RFC is
+//!
+//! | RFC 9112 | file |
+//! |---|---|
+//! | 2, 3, 5: syntax, byte by byte | [`scan`] |
+//! | 2 to 5: request line, target, Host, field lines | [`head`] |
+//! | 6: how long content is | [`framing`] |
+//! | 7.1: chunks | [`chunked`] |
+//! | 9.3: reuse or close | [`persistence`] |
+//! | 4, 5: answers as bytes | [`encode`] |
+//! | each refusal and its status | [`reject`] |
+
+mod chunked;
+mod connection;
+mod encode;
+mod framing;
+mod head;
+mod persistence;
+mod reject;
+mod scan;
+
+pub(crate) use chunked::{CHUNK_ROOM, LAST_CHUNK};
+pub(crate) use connection::{
+    Answer, Circumstances, Connection, Deadline, Farewell, Rest, Settled, Step,
+};
+pub(crate) use encode::DateLine;
+pub(crate) use head::Head;
+pub(crate) use reject::Reject;
+
+/// The limits of a head; each is explained in [`Limits`](crate::Limits).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HeadLimits {
+    pub(crate) head_bytes_max: usize,
+    pub(crate) target_bytes_max: usize,
+    pub(crate) fields_max: usize,
+}

@@ -1,0 +1,132 @@
+//! The syntax of a head, byte by byte (RFC 9112, sections 2 to 5): the judge of what is
+//! malformed, and where.
+//!
+//! A head that is whole and well-formed is parsed in one go by [`head`](super::head) and never
+//! comes here. A head in pieces does, so that each byte is looked at once however small the
+//! pieces are; and so does a head that the fast parser does not like, so that what is wrong is
+//! always the *first* wrong byte. Therefore a refusal does not depend on how a head was cut into
+//! segments.
+
+use crate::fields::{is_token_byte, is_value_byte};
+use crate::http1::{HeadLimits, Reject};
+
+/// The longest method that is not refused: twice the longest registered one
+/// (`UPDATEREDIRECTREF`, 17 bytes).
+pub(crate) const METHOD_BYTES_MAX: usize = 32;
+
+/// How far a head has been scanned. Invariant: the bytes before `at` are well-formed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Scan {
+    at: u16,
+    /// Where the method or the target began.
+    mark: u16,
+    fields: u16,
+    place: Place,
+}
+
+/// What the next byte belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// The first byte: one empty line may come before a request (RFC 9112, section 2.2).
+    Start,
+    StartLf,
+    MethodStart,
+    Method,
+    TargetStart,
+    Target,
+    /// `HTTP/` DIGIT `.` DIGIT, the n-th of these eight bytes; whether the major is 1.
+    Version(u8, bool),
+    VersionCr(bool),
+    RequestLf,
+    LineStart,
+    Name,
+    Value,
+    ValueLf,
+    EndLf,
+    Done,
+}
+
+impl Scan {
+    pub(crate) fn new() -> Scan {
+        Scan { at: 0, mark: 0, fields: 0, place: Place::Start }
+    }
+
+    /// Looks at the bytes of `head` that are new, and says whether the head is complete. `head`
+    /// begins at the first byte of the head at every call; bytes behind it are not looked at.
+    pub(crate) fn advance(&mut self, head: &[u8], limits: &HeadLimits) -> Result<bool, Reject> {
+        while self.place != Place::Done {
+            if usize::from(self.at) == limits.head_bytes_max {
+                return Err(Reject::HeadTooLarge);
+            }
+            let Some(&byte) = head.get(usize::from(self.at)) else { return Ok(false) };
+            self.place = self.step(byte, limits)?;
+            self.at += 1;
+        }
+        Ok(true)
+    }
+
+    /// Whether anything but the empty line before a request has arrived.
+    pub(crate) fn has_begun(&self) -> bool {
+        !matches!(self.place, Place::Start | Place::StartLf | Place::MethodStart)
+    }
+
+    /// How many bytes the head has, once it is complete.
+    pub(crate) fn len(&self) -> usize {
+        usize::from(self.at)
+    }
+
+    fn step(&mut self, byte: u8, limits: &HeadLimits) -> Result<Place, Reject> {
+        let since_mark = usize::from(self.at - self.mark);
+        match self.place {
+            Place::Start if byte == b'\r' => Ok(Place::StartLf),
+            Place::StartLf if byte == b'\n' => Ok(Place::MethodStart),
+            Place::Start | Place::MethodStart if is_token_byte(byte) => {
+                self.mark = self.at;
+                Ok(Place::Method)
+            }
+            Place::Method if byte == b' ' => {
+                self.mark = self.at + 1;
+                Ok(Place::TargetStart)
+            }
+            Place::Method if since_mark >= METHOD_BYTES_MAX && is_token_byte(byte) => {
+                Err(Reject::MethodTooLong)
+            }
+            Place::Method if is_token_byte(byte) => Ok(Place::Method),
+            Place::Target if byte == b' ' => Ok(Place::Version(0, false)),
+            Place::TargetStart | Place::Target if !byte.is_ascii_graphic() => {
+                Err(Reject::RequestLine)
+            }
+            Place::TargetStart | Place::Target if since_mark >= limits.target_bytes_max => {
+                Err(Reject::TargetTooLong)
+            }
+            Place::TargetStart | Place::Target => Ok(Place::Target),
+            Place::Version(n, is_one) => match (n, byte) {
+                (0..=4, _) if byte == b"HTTP/"[usize::from(n)] => Ok(Place::Version(n + 1, is_one)),
+                (5, b'0'..=b'9') => Ok(Place::Version(6, byte == b'1')),
+                (6, b'.') => Ok(Place::Version(7, is_one)),
+                (7, b'0'..=b'9') => Ok(Place::VersionCr(is_one)),
+                _ => Err(Reject::RequestLine),
+            },
+            Place::VersionCr(true) if byte == b'\r' => Ok(Place::RequestLf),
+            Place::VersionCr(false) if byte == b'\r' => Err(Reject::Version),
+            Place::RequestLf | Place::ValueLf if byte == b'\n' => Ok(Place::LineStart),
+            Place::LineStart if byte == b'\r' => Ok(Place::EndLf),
+            Place::LineStart if is_token_byte(byte) => {
+                self.fields += 1;
+                if usize::from(self.fields) > limits.fields_max {
+                    return Err(Reject::TooManyFields);
+                }
+                Ok(Place::Name)
+            }
+            Place::Name if byte == b':' => Ok(Place::Value),
+            Place::Name if is_token_byte(byte) => Ok(Place::Name),
+            Place::Value if byte == b'\r' => Ok(Place::ValueLf),
+            Place::Value if is_value_byte(byte) => Ok(Place::Value),
+            Place::EndLf if byte == b'\n' => Ok(Place::Done),
+            Place::LineStart | Place::Name | Place::Value | Place::ValueLf | Place::EndLf => {
+                Err(Reject::FieldLine)
+            }
+            _ => Err(Reject::RequestLine),
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! An HTTP/1.1 server on one event loop: one thread, one slab of connections, one hashed timing
+//! wheel. Go's `net/http` server, rebuilt for places where memory is counted.
+//!
+//! It is not a framework, speaks no HTTP/2, and runs no `async`: a handler is a function that
+//! runs on the loop and returns.
+//!
+//! ```no_run
+//! use wheelhouse::Response;
+//!
+//! wheelhouse::serve("127.0.0.1:8080", |req| {
+//!     Response::text(format!("hello {}\n", req.path()))
+//! })?;
+//! # Ok::<(), wheelhouse::Error>(())
+//! ```
+//!
+//! ```text
+//!            ┌─────────────────────── one thread ───────────────────────┐
+//!   sockets  │  reactor            http1               handler          │
+//!  ─────────►│  poll ─► visit ──►  bytes ► request ──► &mut state       │
+//!  ◄─────────│  slab   one read    answer ► bytes ◄──  Reply            │
+//!            │  wheel  one write                                        │
+//!            └──────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! # What to read
+//!
+//! * [`Server`] opens listeners and runs; [`serve`] is the short form.
+//! * [`Handler`] and [`Reply`]: what a program plugs in, and what it may answer with.
+//! * [`Request`], [`Response`], [`Body`], [`Fields`]: the words.
+//! * [`Limits`]: every limit and deadline, all on by default, with the reason for each.
+//! * [`sim::Sim`]: the whole server on a simulated kernel and clock, for tests without sockets.
+//! * `ARCHITECTURE.md` in the repository follows one request from stop to stop.
+//!
+//! # Features
+//!
+//! * `cli` (default): the `wheelhouse` binary. Libraries say `default-features = false`.
+//! * `signals` (part of `cli`): `Server::on_signals`.
+
+#![forbid(unsafe_code)]
+
+mod error;
+mod fields;
+mod handler;
+mod http1;
+mod limits;
+mod reactor;
+mod request;
+mod response;
+mod server;
+pub mod sim;
+
+pub use error::Error;
+pub use fields::Fields;
+pub use handler::{Flow, Gone, Handler, Receive, Reply, Transform};
+pub use limits::{Limits, LimitsError};
+pub use reactor::drain::Report;
+pub use reactor::hooks::{Accepted, Admission, ConnState};
+pub use request::{Method, Request, Version};
+pub use response::{
+    Body, FieldError, FileBody, Out, Produce, ProduceBody, Produced, Response, StatusCode,
+    RESPONSE_FIELD_BYTES_MAX,
+};
+pub use server::{serve, Handle, Server};

@@ -1,0 +1,216 @@
+//! A request as a handler sees it: borrowed, complete up to the end of its head (RFC 9112,
+//! sections 2 to 5), its content not yet read.
+//!
+//! A [`Request`] lives as long as one call of a handler. It points into the buffer that the loop
+//! reads into, so keeping it does not compile; what is needed later is copied on purpose.
+
+use std::any::Any;
+use std::fmt;
+use std::net::SocketAddr;
+use std::str;
+
+use crate::fields::{FieldSpan, Fields};
+
+pub use http::Method;
+
+/// One request: method, target, field lines, and who asked.
+///
+/// Its content is not here. A handler that wants it says so with its answer
+/// ([`Reply::collect`](crate::Reply::collect), [`Reply::receive`](crate::Reply::receive)), so
+/// that `100 Continue` is sent exactly when content is wanted and nothing is buffered unasked.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    line: &'a RequestLine,
+    bytes: &'a [u8],
+    spans: &'a [FieldSpan],
+    peer: &'a Peer<'a>,
+}
+
+impl<'a> Request<'a> {
+    pub(crate) fn new(
+        line: &'a RequestLine,
+        bytes: &'a [u8],
+        spans: &'a [FieldSpan],
+        peer: &'a Peer<'a>,
+    ) -> Self {
+        Request { line, bytes, spans, peer }
+    }
+
+    /// The method; any token is possible, in the case of the wire (`get` is not `GET`).
+    pub fn method(&self) -> &'a Method {
+        &self.line.method
+    }
+
+    /// The request target as it came: `/path?query`, `*`, `host:port` or an absolute URI.
+    ///
+    /// Only visible ASCII: anything else is answered with 400 before a handler runs.
+    pub fn target(&self) -> &'a str {
+        self.ascii(self.line.target)
+    }
+
+    /// The path of the target, still percent-encoded, without the query.
+    ///
+    /// `/` for an absolute target without a path; `*` for `OPTIONS *`; empty for `CONNECT`.
+    pub fn path(&self) -> &'a str {
+        if self.line.form == TargetForm::Absolute && self.line.path.len == 0 {
+            return "/";
+        }
+        self.ascii(self.line.path)
+    }
+
+    /// What follows the first `?` of the target, still percent-encoded; `None` without a `?`.
+    pub fn query(&self) -> Option<&'a str> {
+        let path_end = self.line.path.end();
+        let target = self.line.target;
+        let rest = Span::new(path_end, target.end() - path_end);
+        self.ascii(rest).strip_prefix('?')
+    }
+
+    /// The host that is asked for, with its port if there is one: the authority of the target if
+    /// it has one, else the `Host` field (RFC 9112, section 3.2.2). `None` only in HTTP/1.0.
+    pub fn host(&self) -> Option<&'a str> {
+        match self.line.authority {
+            Some(authority) => Some(self.ascii(authority)),
+            None => self.fields().text("host"),
+        }
+    }
+
+    /// The version that is spoken with this peer: HTTP/1.0 or HTTP/1.1.
+    pub fn version(&self) -> Version {
+        self.line.version
+    }
+
+    /// All field lines.
+    pub fn fields(&self) -> Fields<'a> {
+        Fields::new(self.bytes, self.spans)
+    }
+
+    /// The value of the first field line called `name`; short for `fields().get(name)`.
+    pub fn field(&self, name: &str) -> Option<&'a [u8]> {
+        self.fields().get(name)
+    }
+
+    /// How long the content is, if the head says so: `Some(0)` without content, `None` if it
+    /// comes in chunks.
+    pub fn content_length(&self) -> Option<u64> {
+        self.line.content_length
+    }
+
+    /// The address of the peer; `None` if it has already reset the connection or is a Unix
+    /// socket. Asked of the system at each call and never stored: an idle connection has no room
+    /// for it.
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.peer.transport.peer_addr()
+    }
+
+    /// The local address that the peer connected to; `None` for a Unix socket.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.peer.transport.local_addr()
+    }
+
+    /// Whether the peer has ended or broken its side of the connection already. Ending it is no
+    /// cancellation: the answer is still sent (a half-closed peer reads on).
+    pub fn peer_has_left(&self) -> bool {
+        self.peer.has_left
+    }
+
+    /// Which connection this is: a number that is not used again for four billion connections.
+    pub fn connection_id(&self) -> u64 {
+        self.peer.id
+    }
+
+    /// How many requests came before this one on the same connection.
+    pub fn requests_before(&self) -> u32 {
+        self.peer.requests_before
+    }
+
+    /// The value that the connection hook attached
+    /// ([`Server::on_connect`](crate::Server::on_connect)), if it is a `T`.
+    pub fn connection_value<T: 'static>(&self) -> Option<&'a T> {
+        self.peer.value?.downcast_ref()
+    }
+
+    fn ascii(&self, span: Span) -> &'a str {
+        // The parser lets only visible ASCII into the request line: the fallback is never taken.
+        str::from_utf8(span.of(self.bytes)).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", self.method())
+            .field("target", &self.target())
+            .field("version", &self.version())
+            .field("fields", &self.fields())
+            .finish()
+    }
+}
+
+/// The HTTP version that is spoken with a peer. Minor versions above 1 are served as 1.1
+/// (RFC 9110, section 2.5); other majors never reach a handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Version {
+    /// HTTP/1.0: no chunks, no 100-continue, closes unless it asks for keep-alive.
+    Http10,
+    /// HTTP/1.1 and anything newer of major version 1.
+    Http11,
+}
+
+/// The form of a request target (RFC 9112, section 3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TargetForm {
+    Origin,
+    Absolute,
+    Authority,
+    Asterisk,
+}
+
+/// A parsed request line, as positions in the head.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestLine {
+    pub(crate) method: Method,
+    pub(crate) version: Version,
+    pub(crate) form: TargetForm,
+    pub(crate) target: Span,
+    pub(crate) path: Span,
+    pub(crate) authority: Option<Span>,
+    pub(crate) content_length: Option<u64>,
+}
+
+/// A range of bytes in a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) start: u16,
+    pub(crate) len: u16,
+}
+
+impl Span {
+    pub(crate) fn new(start: usize, len: usize) -> Span {
+        debug_assert!(start + len <= usize::from(u16::MAX), "heads are at most 64 KiB");
+        Span { start: start as u16, len: len as u16 }
+    }
+
+    pub(crate) fn end(self) -> usize {
+        usize::from(self.start) + usize::from(self.len)
+    }
+
+    pub(crate) fn of(self, bytes: &[u8]) -> &[u8] {
+        &bytes[usize::from(self.start)..self.end()]
+    }
+}
+
+/// The other end of a connection, as far as a handler may ask about it.
+pub(crate) struct Peer<'a> {
+    pub(crate) transport: &'a dyn Transport,
+    pub(crate) value: Option<&'a dyn Any>,
+    pub(crate) id: u64,
+    pub(crate) requests_before: u32,
+    pub(crate) has_left: bool,
+}
+
+/// Addresses of a stream, asked only on demand.
+pub(crate) trait Transport {
+    fn peer_addr(&self) -> Option<SocketAddr>;
+    fn local_addr(&self) -> Option<SocketAddr>;
+}

@@ -1,0 +1,514 @@
+//! An answer: status, field lines and content (RFC 9110, sections 6, 8 and 15).
+//!
+//! A [`Response`] is a plain value that owns what it holds. The fields that decide where a
+//! message ends (`Content-Length`, `Transfer-Encoding`, `Connection`, `Trailer`, ...) and `Date`
+//! belong to the server and cannot be set, so two layers can never disagree about framing.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::fs::File;
+use std::io;
+
+use bytes::Bytes;
+
+pub use http::StatusCode;
+
+use crate::fields::{is_token_byte, is_value_byte, trim_ows};
+
+/// The most bytes of field lines that one response may carry: what clients and proxies in the
+/// field accept (curl 300 KiB, nginx as a client 4 to 64 KiB).
+pub const RESPONSE_FIELD_BYTES_MAX: usize = 60 * 1024;
+
+/// An answer to one request.
+///
+/// ```
+/// use wheelhouse::{Response, StatusCode};
+///
+/// let page = Response::html("<h1>It turns</h1>").with("Cache-Control", "max-age=60");
+/// assert_eq!(page.status(), StatusCode::OK);
+/// let gone = Response::new(StatusCode::GONE);
+/// # let _ = gone;
+/// ```
+#[derive(Debug)]
+pub struct Response {
+    pub(crate) status: StatusCode,
+    pub(crate) content_type: Option<Cow<'static, str>>,
+    /// Field lines ready for the wire, each `Name: value\r\n`, each checked when it was set.
+    pub(crate) lines: Vec<u8>,
+    pub(crate) body: Body,
+    pub(crate) close: bool,
+    /// The first field that could not be set; turns the answer into a 500 with a log line.
+    pub(crate) fault: Option<Box<FieldError>>,
+}
+
+impl Response {
+    /// An answer with `status` and no content.
+    ///
+    /// An informational status (1xx) cannot be a final answer: it becomes a 500 with a log line.
+    pub fn new(status: StatusCode) -> Response {
+        Response {
+            status,
+            content_type: None,
+            lines: Vec::new(),
+            body: Body::Empty,
+            close: false,
+            fault: None,
+        }
+    }
+
+    /// 200 with `text/plain; charset=utf-8`.
+    pub fn text(text: impl Into<Cow<'static, str>>) -> Response {
+        Response::ok("text/plain; charset=utf-8", Body::from(text.into()))
+    }
+
+    /// 200 with `text/html; charset=utf-8`.
+    pub fn html(text: impl Into<Cow<'static, str>>) -> Response {
+        Response::ok("text/html; charset=utf-8", Body::from(text.into()))
+    }
+
+    /// 200 with `application/json`; the text is sent as it is.
+    pub fn json(text: impl Into<Cow<'static, str>>) -> Response {
+        Response::ok("application/json", Body::from(text.into()))
+    }
+
+    /// 200 with content of the given type.
+    pub fn ok(content_type: impl Into<Cow<'static, str>>, body: impl Into<Body>) -> Response {
+        Response::new(StatusCode::OK).with_content_type(content_type).with_body(body)
+    }
+
+    /// The plain page for a status: its number and standard phrase as one line of text.
+    pub fn status_page(status: StatusCode) -> Response {
+        let phrase = status.canonical_reason().unwrap_or("status");
+        let mut response = Response::text(format!("{} {phrase}\n", status.as_u16()));
+        response.status = status;
+        response
+    }
+
+    /// 404 with a one-line page.
+    pub fn not_found() -> Response {
+        Response::status_page(StatusCode::NOT_FOUND)
+    }
+
+    /// 405 with the `Allow` field that RFC 9110, section 15.5.6 requires; `allow` is its value,
+    /// such as `"GET, HEAD"`.
+    pub fn method_not_allowed(allow: &str) -> Response {
+        Response::status_page(StatusCode::METHOD_NOT_ALLOWED).with("Allow", allow)
+    }
+
+    /// The same answer with another status.
+    pub fn with_status(mut self, status: StatusCode) -> Response {
+        self.status = status;
+        self
+    }
+
+    /// The same answer with other content.
+    pub fn with_body(mut self, body: impl Into<Body>) -> Response {
+        self.body = body.into();
+        self
+    }
+
+    /// The same answer with another `Content-Type`.
+    pub fn with_content_type(mut self, content_type: impl Into<Cow<'static, str>>) -> Response {
+        let content_type = content_type.into();
+        match check_value("content-type", content_type.as_bytes()) {
+            Ok(()) => self.content_type = Some(content_type),
+            Err(error) => self.keep_fault(error),
+        }
+        self
+    }
+
+    /// The same answer with one more field line.
+    ///
+    /// A field that cannot be sent (see [`FieldError`]) does not vanish: the answer becomes a
+    /// 500 and the reason is logged. Use [`try_set`](Response::try_set) for values that you do
+    /// not control.
+    pub fn with(mut self, name: &str, value: impl AsRef<[u8]>) -> Response {
+        if let Err(error) = self.try_set(name, value) {
+            self.keep_fault(error);
+        }
+        self
+    }
+
+    /// Adds one field line.
+    ///
+    /// # Errors
+    ///
+    /// [`FieldError`] if the name is no token, the value has a byte that no field value may have
+    /// (the response splitting of many advisories), the field is the server's own, or there are
+    /// more than [`RESPONSE_FIELD_BYTES_MAX`] bytes of field lines.
+    pub fn try_set(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), FieldError> {
+        let value = trim_ows(value.as_ref());
+        check_name(name)?;
+        check_value(name, value)?;
+        if self.lines.len() + name.len() + value.len() + 4 > RESPONSE_FIELD_BYTES_MAX {
+            return Err(FieldError::TooLarge { name: name.to_owned() });
+        }
+        self.lines.extend_from_slice(name.as_bytes());
+        self.lines.extend_from_slice(b": ");
+        self.lines.extend_from_slice(value);
+        self.lines.extend_from_slice(b"\r\n");
+        Ok(())
+    }
+
+    /// The same answer, after which the connection is closed.
+    pub fn and_close(mut self) -> Response {
+        self.close = true;
+        self
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The content.
+    pub fn body(&self) -> &Body {
+        &self.body
+    }
+
+    fn keep_fault(&mut self, error: FieldError) {
+        self.fault.get_or_insert(Box::new(error));
+    }
+}
+
+/// The content of an answer.
+pub enum Body {
+    /// No content: `Content-Length: 0` where a length may stand.
+    Empty,
+    /// Bytes compiled into the program: never copied if they are many.
+    Static(&'static [u8]),
+    /// Shared bytes: many answers may hold the same without a copy.
+    Bytes(Bytes),
+    /// A part of an open file, sent by the kernel without passing through the process where
+    /// there is `sendfile`. A file that shrinks meanwhile ends in a reset, never in a short
+    /// answer that looks complete.
+    File(FileBody),
+    /// Content made piece by piece, asked for only when there is room.
+    Produce(ProduceBody),
+}
+
+/// The part of a file that an answer sends.
+#[derive(Debug)]
+pub struct FileBody {
+    pub(crate) file: File,
+    pub(crate) offset: u64,
+    pub(crate) len: u64,
+}
+
+/// A producer with the length it promises, if it promises one.
+pub struct ProduceBody {
+    pub(crate) producer: Box<dyn Produce>,
+    pub(crate) len: Option<u64>,
+}
+
+impl Body {
+    /// `len` bytes of `file` from `offset` on.
+    pub fn file(file: File, offset: u64, len: u64) -> Body {
+        Body::File(FileBody { file, offset, len })
+    }
+
+    /// Content of unknown length: chunked in HTTP/1.1, ended by closing in HTTP/1.0.
+    pub fn produce(producer: impl Produce + 'static) -> Body {
+        Body::Produce(ProduceBody { producer: Box::new(producer), len: None })
+    }
+
+    /// Content of a length that is promised beforehand. A producer that ends short of it, or
+    /// offers more, is an error of the program: the connection is reset and the log says so.
+    pub fn produce_exactly(len: u64, producer: impl Produce + 'static) -> Body {
+        Body::Produce(ProduceBody { producer: Box::new(producer), len: Some(len) })
+    }
+
+    /// Content read from `reader` until its end. Reading must not block: the loop would wait.
+    pub fn reader(reader: impl io::Read + 'static) -> Body {
+        Body::produce(FromReader(reader))
+    }
+
+    /// The length, if it is known before the content is sent.
+    pub fn len(&self) -> Option<u64> {
+        match self {
+            Body::Empty => Some(0),
+            Body::Static(bytes) => Some(bytes.len() as u64),
+            Body::Bytes(bytes) => Some(bytes.len() as u64),
+            Body::File(file) => Some(file.len),
+            Body::Produce(produce) => produce.len,
+        }
+    }
+
+    /// Whether the content is known to be empty.
+    pub fn is_empty(&self) -> bool {
+        self.len() == Some(0)
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self {
+            Body::Empty => "Empty",
+            Body::Static(_) => "Static",
+            Body::Bytes(_) => "Bytes",
+            Body::File(_) => "File",
+            Body::Produce(_) => "Produce",
+        };
+        f.debug_struct(kind).field("len", &self.len()).finish()
+    }
+}
+
+impl fmt::Debug for ProduceBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProduceBody").field("len", &self.len).finish_non_exhaustive()
+    }
+}
+
+impl From<&'static str> for Body {
+    fn from(text: &'static str) -> Body {
+        Body::Static(text.as_bytes())
+    }
+}
+
+impl From<&'static [u8]> for Body {
+    fn from(bytes: &'static [u8]) -> Body {
+        Body::Static(bytes)
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Body {
+        Body::Bytes(text.into())
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Body {
+        Body::Bytes(bytes.into())
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Body {
+        Body::Bytes(bytes)
+    }
+}
+
+impl From<Cow<'static, str>> for Body {
+    fn from(text: Cow<'static, str>) -> Body {
+        match text {
+            Cow::Borrowed(text) => text.into(),
+            Cow::Owned(text) => text.into(),
+        }
+    }
+}
+
+/// Makes the content of an answer, piece by piece.
+///
+/// The loop asks only when everything before has left and there is room for more, so a producer
+/// cannot outrun its peer and nobody has to watch a high-water mark.
+pub trait Produce {
+    /// Puts some bytes into `out`. It runs on the loop: it must not block.
+    ///
+    /// # Errors
+    ///
+    /// An error resets the connection (the peer must not take the part for the whole) and is
+    /// logged.
+    fn produce(&mut self, out: &mut Out<'_>) -> io::Result<Produced>;
+}
+
+/// What a producer says after a piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Produced {
+    /// There is more: ask again when this has left. Saying so without having written a byte is
+    /// an error of the program and resets the connection.
+    More,
+    /// That was all.
+    End,
+}
+
+/// Room for content: bytes put here leave with the next write.
+#[derive(Debug)]
+pub struct Out<'a> {
+    buffer: &'a mut Vec<u8>,
+    end: usize,
+}
+
+impl<'a> Out<'a> {
+    pub(crate) fn new(buffer: &'a mut Vec<u8>, room: usize) -> Self {
+        let end = buffer.len() + room;
+        Out { buffer, end }
+    }
+
+    /// How many bytes still fit: at least one when a producer is called.
+    pub fn room(&self) -> usize {
+        self.end - self.buffer.len()
+    }
+
+    /// Puts as many of `bytes` as fit and says how many that were.
+    pub fn put(&mut self, bytes: &[u8]) -> usize {
+        let taken = bytes.len().min(self.room());
+        self.buffer.extend_from_slice(&bytes[..taken]);
+        taken
+    }
+
+    /// Lets `read` fill the whole room and keeps as many bytes as it says.
+    ///
+    /// # Errors
+    ///
+    /// What `read` returns.
+    ///
+    /// # Panics
+    ///
+    /// If `read` claims more bytes than it was given.
+    pub fn fill(&mut self, read: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> io::Result<usize> {
+        let start = self.buffer.len();
+        self.buffer.resize(self.end, 0);
+        let result = read(&mut self.buffer[start..]);
+        let filled = *result.as_ref().unwrap_or(&0);
+        assert!(filled <= self.end - start, "`read` claimed more bytes than there was room for");
+        self.buffer.truncate(start + filled);
+        result
+    }
+}
+
+/// A short write is the sign to stop: `put`, as `std` knows it.
+impl io::Write for Out<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(self.put(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+struct FromReader<R>(R);
+
+impl<R: io::Read> Produce for FromReader<R> {
+    fn produce(&mut self, out: &mut Out<'_>) -> io::Result<Produced> {
+        loop {
+            match out.fill(|room| self.0.read(room)) {
+                Ok(0) => return Ok(Produced::End),
+                Ok(_) => return Ok(Produced::More),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// Why a response field was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FieldError {
+    /// The name is empty or has a byte that no token has.
+    Name {
+        /// The name as given.
+        name: String,
+    },
+    /// The value has a control byte, such as the CR or LF that would split the response.
+    Value {
+        /// The name of the field.
+        name: String,
+    },
+    /// The server sets this field itself: use a [`Body`] for the length and
+    /// [`Response::and_close`] for closing.
+    Reserved {
+        /// The name as given.
+        name: String,
+    },
+    /// More than [`RESPONSE_FIELD_BYTES_MAX`] bytes of field lines.
+    TooLarge {
+        /// The field that did not fit.
+        name: String,
+    },
+}
+
+impl fmt::Display for FieldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FieldError::Name { name } => {
+                write!(f, "{name:?} is no field name: use letters, digits and hyphens")
+            }
+            FieldError::Value { name } => {
+                write!(f, "the value of field {name:?} has a control byte: remove or encode it")
+            }
+            FieldError::Reserved { name } => write!(
+                f,
+                "field {name:?} is set by the server: choose a Body for the length and \
+                 `and_close` for closing"
+            ),
+            FieldError::TooLarge { name } => write!(
+                f,
+                "field {name:?} does not fit into {RESPONSE_FIELD_BYTES_MAX} bytes of fields"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for FieldError {}
+
+/// Fields that say where a message ends or when it was made: only the server knows.
+const RESERVED: [&str; 8] = [
+    "connection",
+    "content-length",
+    "date",
+    "keep-alive",
+    "proxy-connection",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+fn check_name(name: &str) -> Result<(), FieldError> {
+    if name.is_empty() || !name.bytes().all(is_token_byte) {
+        return Err(FieldError::Name { name: name.to_owned() });
+    }
+    if RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(name)) {
+        return Err(FieldError::Reserved { name: name.to_owned() });
+    }
+    Ok(())
+}
+
+fn check_value(name: &str, value: &[u8]) -> Result<(), FieldError> {
+    if value.iter().all(|&byte| is_value_byte(byte)) {
+        return Ok(());
+    }
+    Err(FieldError::Value { name: name.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_that_would_split_the_response_is_refused() {
+        let mut response = Response::text("x");
+        let refused = response.try_set("X-Name", "x\r\nSet-Cookie: a=b");
+        assert_eq!(refused, Err(FieldError::Value { name: "X-Name".into() }));
+        assert!(response.lines.is_empty());
+        let refused = response.try_set("X-Name: a\r\nX", "b");
+        assert!(matches!(refused, Err(FieldError::Name { .. })));
+    }
+
+    #[test]
+    fn framing_fields_belong_to_the_server_in_any_case_of_letters() {
+        for name in ["Content-Length", "transfer-encoding", "CONNECTION", "date", "Trailer"] {
+            let refused = Response::text("x").try_set(name, "1");
+            assert_eq!(refused, Err(FieldError::Reserved { name: name.into() }));
+        }
+    }
+
+    #[test]
+    fn a_refused_field_of_the_builder_is_remembered() {
+        let response = Response::text("x").with("X-A", "1").with("X-B", "\0").with("X-C", "\n");
+        assert_eq!(response.fault.as_deref(), Some(&FieldError::Value { name: "X-B".into() }));
+        assert_eq!(response.lines, b"X-A: 1\r\n");
+    }
+
+    #[test]
+    fn out_takes_no_more_than_there_is_room_for() {
+        let mut buffer = b"head".to_vec();
+        let mut out = Out::new(&mut buffer, 5);
+        assert_eq!(out.put(b"abc"), 3);
+        assert_eq!(out.fill(|room| io::Read::read(&mut &b"defg"[..], room)).unwrap(), 2);
+        assert_eq!((out.room(), out.put(b"x")), (0, 0));
+        assert_eq!(buffer, b"headabcde");
+    }
+}
