@@ -1,0 +1,161 @@
+//! Accepting: until there is nobody left, within the caps, backing off when descriptors run out.
+//! It cannot die: no error of `accept` ends it.
+//!
+//! Readiness of a listener is told once, and not again when descriptors become free, so each
+//! listener's is remembered until an `accept` finds nobody.
+
+use std::io;
+use std::time::Duration;
+
+use crate::reactor::kernel::Kernel;
+use crate::reactor::Token;
+
+/// Connections accepted in one turn: work in hand goes first.
+const ACCEPT_MAX: usize = 64;
+/// The first and the longest pause of the back-off, as in Go.
+const BACK_OFF_MIN: Duration = Duration::from_millis(5);
+const BACK_OFF_MAX: Duration = Duration::from_secs(1);
+
+/// The listeners of one loop.
+pub(crate) struct Acceptor<K: Kernel> {
+    listeners: Vec<Watched<K::Listener>>,
+    /// How long the next pause is, and when the present one ends.
+    back_off: Option<BackOff>,
+}
+
+struct Watched<L> {
+    listener: L,
+    is_ready: bool,
+}
+
+struct BackOff {
+    pause: Duration,
+    ends: Duration,
+}
+
+/// What one `accept` came to.
+enum Outcome<S> {
+    Stream(S),
+    /// Nobody is waiting.
+    Empty,
+    /// This peer has gone, or its network is in trouble: the next one may be well.
+    Next(io::Error),
+    /// The system is out of descriptors or memory, or worse.
+    Exhausted(io::Error),
+}
+
+impl<K: Kernel> Acceptor<K> {
+    pub(crate) fn new(
+        kernel: &mut K,
+        listeners: impl IntoIterator<Item = K::Listener>,
+    ) -> io::Result<Self> {
+        let mut watched = Vec::new();
+        for (n, mut listener) in listeners.into_iter().enumerate() {
+            kernel.watch_listener(&mut listener, Token::listener(n))?;
+            watched.push(Watched { listener, is_ready: true });
+        }
+        Ok(Acceptor { listeners: watched, back_off: None })
+    }
+
+    pub(crate) fn note_ready(&mut self, listener: usize) {
+        if let Some(watched) = self.listeners.get_mut(listener) {
+            watched.is_ready = true;
+        }
+    }
+
+    /// Whether somebody may be waiting.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.listeners.iter().any(|watched| watched.is_ready)
+    }
+
+    /// Closes the listeners: from here on connecting fails.
+    pub(crate) fn close(&mut self, kernel: &mut K) {
+        for watched in self.listeners.drain(..) {
+            kernel.unlisten(watched.listener);
+        }
+        self.back_off = None;
+    }
+
+    /// When a pause ends, if there is one.
+    pub(crate) fn resumes_at(&self) -> Option<Duration> {
+        self.back_off.as_ref().map(|back_off| back_off.ends).filter(|_| self.is_ready())
+    }
+
+    /// A descriptor has become free: no reason to wait any longer.
+    pub(crate) fn descriptor_freed(&mut self, now: Duration) {
+        if let Some(back_off) = &mut self.back_off {
+            back_off.ends = now;
+        }
+    }
+
+    /// Accepts at most `room` connections and gives each to `admit`.
+    pub(crate) fn accept(
+        &mut self,
+        kernel: &mut K,
+        now: Duration,
+        room: usize,
+        mut admit: impl FnMut(&mut K, K::Stream),
+    ) {
+        if self.back_off.as_ref().is_some_and(|back_off| now < back_off.ends) {
+            return;
+        }
+        let mut budget = ACCEPT_MAX.min(room);
+        for watched in &mut self.listeners {
+            while watched.is_ready && budget > 0 {
+                budget -= 1;
+                match outcome(kernel.accept(&watched.listener)) {
+                    Outcome::Stream(stream) => {
+                        self.back_off = None;
+                        admit(kernel, stream);
+                    }
+                    Outcome::Empty => watched.is_ready = false,
+                    Outcome::Next(error) => log::debug!("accept: {error}; next"),
+                    Outcome::Exhausted(error) => {
+                        let was_shed = kernel.shed(&watched.listener);
+                        let pause = match &self.back_off {
+                            Some(back_off) => (back_off.pause * 2).min(BACK_OFF_MAX),
+                            None => BACK_OFF_MIN,
+                        };
+                        log::warn!(
+                            "accept: {error}; {}retrying in {pause:?}",
+                            if was_shed { "one connection dropped; " } else { "" }
+                        );
+                        self.back_off = Some(BackOff { pause, ends: now + pause });
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Sorts the errors of `accept`. On Linux those of the network come through it (accept(2)); an
+/// error that is not known might come again at once, so it pauses rather than spins.
+fn outcome<S>(result: io::Result<S>) -> Outcome<S> {
+    use rustix::io::Errno;
+    const OF_ONE_PEER: [Errno; 12] = [
+        Errno::CONNABORTED,
+        Errno::INTR,
+        Errno::PROTO,
+        Errno::PERM,
+        Errno::TIMEDOUT,
+        Errno::NETDOWN,
+        Errno::NETUNREACH,
+        Errno::HOSTDOWN,
+        Errno::HOSTUNREACH,
+        Errno::NOPROTOOPT,
+        Errno::OPNOTSUPP,
+        Errno::CONNRESET,
+    ];
+    let error = match result {
+        Ok(stream) => return Outcome::Stream(stream),
+        Err(error) => error,
+    };
+    let is_of_one_peer =
+        Errno::from_io_error(&error).is_some_and(|errno| OF_ONE_PEER.contains(&errno));
+    match error.kind() {
+        io::ErrorKind::WouldBlock => Outcome::Empty,
+        _ if is_of_one_peer => Outcome::Next(error),
+        _ => Outcome::Exhausted(error),
+    }
+}

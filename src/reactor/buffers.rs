@@ -1,0 +1,239 @@
+//! The memory that peers can make the server hold: pooled blocks, and the ledger that counts
+//! them and everything else.
+//!
+//! An idle connection owns no buffer. A block is lent while bytes are held back (a head or
+//! content in pieces, output that the socket did not take) and comes back when they have gone.
+
+use std::mem;
+
+/// Counts bytes against the budget that the user set.
+///
+/// Invariant: `used` is the sum of all charges not yet released; a test recounts it.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    used: usize,
+    max: usize,
+}
+
+/// How full the budget is, as a ladder of consequences.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Pressure {
+    None,
+    /// 80 %: connections are not kept, idle ones are closed.
+    High,
+    /// 95 %: no connection is accepted.
+    Severe,
+    /// 100 %: no new content is taken.
+    Full,
+}
+
+impl Ledger {
+    pub(crate) fn new(max: usize) -> Ledger {
+        Ledger { used: 0, max }
+    }
+
+    pub(crate) fn charge(&mut self, bytes: usize) {
+        self.used += bytes;
+    }
+
+    pub(crate) fn release(&mut self, bytes: usize) {
+        debug_assert!(bytes <= self.used, "more released than charged");
+        self.used = self.used.saturating_sub(bytes);
+    }
+
+    /// Whether `bytes` more would still be within the budget.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        self.used.saturating_add(bytes) <= self.max
+    }
+
+    pub(crate) fn used(&self) -> usize {
+        self.used
+    }
+
+    pub(crate) fn pressure(&self) -> Pressure {
+        let percent = |n: usize| self.max / 100 * n;
+        match self.used {
+            used if used >= self.max => Pressure::Full,
+            used if used >= percent(95) => Pressure::Severe,
+            used if used >= percent(80) => Pressure::High,
+            _ => Pressure::None,
+        }
+    }
+}
+
+/// The sizes of blocks: a usual head, a long one, the longest by default, a whole read.
+const CLASSES: [usize; 4] = [1 << 10, 4 << 10, 16 << 10, 64 << 10];
+
+/// Free blocks kept of each class, so that a burst is given back: 16 + 64 + 128 + 256 KiB.
+const KEPT: [usize; 4] = [16, 16, 8, 4];
+
+/// Lends blocks and takes them back.
+#[derive(Debug, Default)]
+pub(crate) struct Pool {
+    free: [Vec<Vec<u8>>; CLASSES.len()],
+}
+
+/// Bytes held back for one connection: filled at the end, used up from the front.
+///
+/// Invariant: `start <= bytes.len() <= bytes.capacity()`, and the capacity is what the ledger
+/// was charged.
+#[derive(Debug)]
+pub(crate) struct Block {
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+impl Pool {
+    /// A block with room for at least `len` bytes, of the smallest class that has it.
+    pub(crate) fn lend(&mut self, len: usize, ledger: &mut Ledger) -> Block {
+        let bytes = match CLASSES.iter().position(|&class| len <= class) {
+            Some(class) => match self.free[class].pop() {
+                Some(bytes) => bytes,
+                None => exactly(CLASSES[class], ledger),
+            },
+            None => exactly(len, ledger),
+        };
+        Block { bytes, start: 0 }
+    }
+
+    /// A block with a copy of `bytes`.
+    pub(crate) fn keep(&mut self, bytes: &[u8], ledger: &mut Ledger) -> Block {
+        let mut block = self.lend(bytes.len(), ledger);
+        block.bytes.extend_from_slice(bytes);
+        block
+    }
+
+    /// Takes a block back: to the free ones, or to the system if there are enough.
+    pub(crate) fn take_back(&mut self, block: Block, ledger: &mut Ledger) {
+        let mut bytes = block.bytes;
+        let capacity = bytes.capacity();
+        let class = CLASSES.iter().position(|&class| class == capacity);
+        match class {
+            Some(class) if self.free[class].len() < KEPT[class] => {
+                bytes.clear();
+                self.free[class].push(bytes);
+            }
+            _ => ledger.release(capacity),
+        }
+    }
+
+    /// Gives all free blocks back to the system.
+    pub(crate) fn trim(&mut self, ledger: &mut Ledger) {
+        for free in &mut self.free {
+            for bytes in mem::take(free) {
+                ledger.release(bytes.capacity());
+            }
+        }
+    }
+
+    /// Bytes in free blocks, which the ledger counts too.
+    pub(crate) fn free_bytes(&self) -> usize {
+        self.free.iter().flatten().map(Vec::capacity).sum()
+    }
+}
+
+fn exactly(capacity: usize, ledger: &mut Ledger) -> Vec<u8> {
+    let bytes = Vec::with_capacity(capacity);
+    ledger.charge(bytes.capacity());
+    bytes
+}
+
+impl Block {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes[self.start..]
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// Uses up `n` bytes from the front; whether none are left.
+    pub(crate) fn consume(&mut self, n: usize) -> bool {
+        self.start += n;
+        assert!(self.start <= self.bytes.len(), "no more is used than there is");
+        self.start == self.bytes.len()
+    }
+
+    /// Room for more bytes behind those held, at least one, at most `most`: the held ones move to
+    /// the front, then to a larger block if they must.
+    pub(crate) fn room(&mut self, most: usize, pool: &mut Pool, ledger: &mut Ledger) -> &mut [u8] {
+        if self.start > 0 {
+            self.bytes.drain(..self.start);
+            self.start = 0;
+        }
+        if self.bytes.len() == self.bytes.capacity() {
+            let mut larger = pool.lend(self.bytes.len() + 1, ledger);
+            larger.bytes.extend_from_slice(&self.bytes);
+            pool.take_back(mem::replace(self, larger), ledger);
+        }
+        let held = self.bytes.len();
+        let end = self.bytes.capacity().min(held + most);
+        self.bytes.resize(end, 0);
+        &mut self.bytes[held..]
+    }
+
+    /// Keeps `filled` of the bytes of the last `room`, which had `room` bytes.
+    pub(crate) fn keep(&mut self, filled: usize, room: usize) {
+        assert!(filled <= room, "no more is read than there is room for");
+        self.bytes.truncate(self.bytes.len() - (room - filled));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ladder_of_pressure_has_its_steps_at_80_95_and_100_percent() {
+        let mut ledger = Ledger::new(1000);
+        for (charge, pressure) in [
+            (799, Pressure::None),
+            (1, Pressure::High),
+            (150, Pressure::Severe),
+            (50, Pressure::Full),
+        ] {
+            ledger.charge(charge);
+            assert_eq!(ledger.pressure(), pressure, "{}", ledger.used());
+        }
+        ledger.release(1000);
+        assert_eq!((ledger.used(), ledger.has_room(1000), ledger.has_room(1001)), (0, true, false));
+    }
+
+    #[test]
+    fn a_block_that_comes_back_is_lent_again_and_surplus_is_given_back() {
+        let (mut pool, mut ledger) = (Pool::default(), Ledger::new(1 << 30));
+        let blocks: Vec<_> = (0..20).map(|_| pool.lend(100, &mut ledger)).collect();
+        assert_eq!(ledger.used(), 20 << 10);
+        for block in blocks {
+            pool.take_back(block, &mut ledger);
+        }
+        assert_eq!(ledger.used(), KEPT[0] << 10);
+        pool.lend(1 << 10, &mut ledger);
+        assert_eq!(pool.free_bytes(), (KEPT[0] - 1) << 10);
+        pool.trim(&mut ledger);
+        assert_eq!(ledger.used(), 1 << 10, "what is lent is still charged");
+    }
+
+    #[test]
+    fn a_block_grows_through_the_classes_and_keeps_its_bytes() {
+        let (mut pool, mut ledger) = (Pool::default(), Ledger::new(1 << 30));
+        let mut block = pool.keep(b"xx", &mut ledger);
+        assert!(!block.consume(1));
+        let mut expected = b"x".to_vec();
+        while expected.len() < 70_000 {
+            let room = block.room(1000, &mut pool, &mut ledger);
+            let len = room.len();
+            assert!(len >= 1);
+            room.fill(b'y');
+            block.keep(len / 2 + 1, len);
+            expected.resize(expected.len() + len / 2 + 1, b'y');
+            assert_eq!(block.bytes().len(), expected.len());
+        }
+        assert_eq!(block.bytes(), expected);
+        let capacity = block.capacity();
+        pool.trim(&mut ledger);
+        assert_eq!(ledger.used(), capacity);
+        pool.take_back(block, &mut ledger);
+        assert_eq!(ledger.used(), 0, "a block beyond the classes is not kept");
+    }
+}

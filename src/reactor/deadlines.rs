@@ -1,0 +1,144 @@
+//! Deadlines: armed from the state after each visit, judged when they pass.
+//!
+//! A deadline is of one kind, for one message, since one point in time. As long as kind and
+//! message stay, it is not moved, so dripping bytes never prolongs a head. Rates are judged at
+//! the end of a window, so they cost an addition per read and nothing else.
+
+use std::time::Duration;
+
+use crate::handler::Handler;
+use crate::limits::Limits;
+use crate::reactor::clock;
+use crate::reactor::kernel::Kernel;
+use crate::reactor::slot::{Armed, Flags, Life, Slot, Timer};
+use crate::reactor::visit::Visit;
+use crate::reactor::{tenant, Reactor, Token, EXPIRE_MAX};
+
+impl<K: Kernel, H: Handler> Reactor<K, H> {
+    /// Arms the deadline of the connection's state, if it is not the one that is armed.
+    pub(super) fn rearm(&mut self, token: Token) {
+        let now = self.desk.now;
+        let idle_timeout = self.idle_timeout();
+        let Some(slot) = tenant(&mut self.slots, token) else { return };
+        let kind = timer(slot);
+        let wanted = Armed { kind, message: slot.requests as u8 };
+        let is_armed = slot.armed == wanted;
+        if is_armed && kind != Timer::Linger {
+            return;
+        }
+        if !is_armed {
+            slot.armed = wanted;
+            slot.armed_since = clock::tick(now);
+            if let Life::Busy(work) = &mut slot.life {
+                work.moved = 0;
+            }
+        }
+        let limits = &self.desk.limits;
+        let id = token.key() as u32;
+        let due = match kind {
+            Timer::None => {
+                self.wheel.disarm(id);
+                return;
+            }
+            Timer::Head => clock::due(now, limits.head_timeout),
+            Timer::Idle => clock::due(now, idle_timeout),
+            Timer::Content => clock::due(now, first_window(limits.content_window)),
+            Timer::Response => clock::due(now, limits.response_window),
+            Timer::Linger => {
+                let quiet = clock::due(now, limits.linger_quiet_timeout);
+                let total = slot
+                    .armed_since
+                    .wrapping_add(clock::due(Duration::ZERO, limits.linger_timeout));
+                earlier(quiet, total)
+            }
+        };
+        self.wheel.arm(id, due);
+    }
+
+    /// Expires what has come due. Not after a full batch: bytes that would save a client may be
+    /// waiting for the next poll.
+    pub(super) fn expire_deadlines(&mut self) {
+        if self.batch_was_full {
+            return;
+        }
+        self.wheel.advance(clock::tick(self.desk.now));
+        for _ in 0..EXPIRE_MAX {
+            let Some(key) = self.wheel.pop() else { return };
+            self.expire(key as usize);
+        }
+    }
+
+    fn expire(&mut self, key: usize) {
+        let now = self.desk.now;
+        let Some(slot) = self.slots.get_mut(key) else { return };
+        if slot.stream.is_none() {
+            return;
+        }
+        let token = Token::new(key, slot.generation);
+        if slot.flags.has(Flags::QUEUED) {
+            // It has unread bytes, or room for its output: one more turn.
+            self.wheel.arm(key as u32, clock::tick(now).wrapping_add(1));
+            return;
+        }
+        if let Some(window) = kept_pace(slot, &self.desk.limits) {
+            self.wheel.arm(key as u32, clock::due(now, window));
+            return;
+        }
+        log::debug!("connection {token}: {:?} deadline passed", slot.armed.kind);
+        let verdict = Visit::begin(&mut self.desk, &mut self.kernel, slot, token).expire();
+        self.conclude(token, verdict);
+    }
+
+    /// The idle time-out, shrunk linearly while connections go from 50 % to 90 % of their limit.
+    fn idle_timeout(&self) -> Duration {
+        let Limits { idle_timeout, idle_timeout_min, .. } = self.desk.limits;
+        let (used, max) = (self.slots.len() as u64, self.connections_max as u64);
+        let over = (used * 10).saturating_sub(max * 5).min(max * 4);
+        if over == 0 {
+            return idle_timeout;
+        }
+        let shrink = (idle_timeout - idle_timeout_min).as_millis() as u64;
+        idle_timeout
+            - Duration::from_millis(
+                shrink / (max * 4) * over + shrink % (max * 4) * over / (max * 4),
+            )
+    }
+}
+
+/// Which deadline a slot must have.
+fn timer<K: Kernel, S>(slot: &Slot<K, S>) -> Timer {
+    use crate::http1::Rest;
+    match &slot.life {
+        Life::Busy(work) => work.timer(),
+        Life::Rest(Rest::New) => Timer::Head,
+        Life::Rest(Rest::Idle) => Timer::Idle,
+        Life::Rest(Rest::Linger(_)) => Timer::Linger,
+        Life::Rest(Rest::Closed) => Timer::None,
+    }
+}
+
+/// If the deadline is the end of a rate window in which enough bytes moved: the next window.
+fn kept_pace<K: Kernel, S>(slot: &mut Slot<K, S>, limits: &Limits) -> Option<Duration> {
+    let (window, rate) = match slot.armed.kind {
+        Timer::Content => (limits.content_window, limits.content_rate_min),
+        Timer::Response => (limits.response_window, limits.response_rate_min),
+        _ => return None,
+    };
+    let Life::Busy(work) = &mut slot.life else { return None };
+    let least = (u128::from(rate) * window.as_millis() / 1000).max(1);
+    let moved = std::mem::take(&mut work.moved);
+    (u128::from(moved) >= least).then_some(window)
+}
+
+/// The first window of content is half as long again: a round trip for `100 Continue`, a start.
+fn first_window(window: Duration) -> Duration {
+    window + window / 2
+}
+
+fn earlier(a: u32, b: u32) -> u32 {
+    if (a.wrapping_sub(b) as i32) < 0 {
+        a
+    } else {
+        b
+    }
+}

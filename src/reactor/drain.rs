@@ -1,0 +1,174 @@
+//! Ending well and making room: graceful shutdown with a deadline and a report, the hard stop,
+//! and closing idle connections when slots or memory are short.
+
+use std::time::Duration;
+
+use crate::handler::Handler;
+use crate::http1::{Farewell, Rest};
+use crate::reactor::buffers::Pressure;
+use crate::reactor::clock;
+use crate::reactor::kernel::Kernel;
+use crate::reactor::slot::{Flags, Life};
+use crate::reactor::visit::Visit;
+use crate::reactor::{enqueue, Reactor, Token};
+
+/// A graceful shutdown under way.
+#[derive(Debug)]
+pub(crate) struct Drain {
+    ends: Duration,
+    open_at_start: usize,
+    killed: usize,
+}
+
+impl Drain {
+    pub(crate) fn ends(&self) -> Duration {
+        self.ends
+    }
+}
+
+/// What a server did in its life, and how its connections ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// Connections accepted.
+    pub accepted: u64,
+    /// Requests given to the handler.
+    pub requests: u64,
+    /// Requests refused by the server itself, from 400 to 505.
+    pub refused: u64,
+    /// Connections open when the shutdown began that ended by themselves within its deadline.
+    pub drained: usize,
+    /// Connections that were still at work at its deadline and were reset.
+    pub killed: usize,
+}
+
+/// How long a connection that has sent nothing yet may still begin a request while draining.
+const NEW_GRACE: Duration = Duration::from_secs(1);
+
+/// Idle connections looked at to find the one to close: the oldest of a sample, since keeping
+/// them all sorted would cost every request something.
+const SAMPLE: usize = 32;
+
+impl<K: Kernel, H: Handler> Reactor<K, H> {
+    /// Closes the listeners and lets every connection finish what it began: whatever has been
+    /// received is answered, with `Connection: close`; idle connections end at once.
+    pub(super) fn begin_drain(&mut self, timeout: Option<Duration>) {
+        if self.drain.is_some() {
+            return;
+        }
+        let timeout = timeout.unwrap_or(self.desk.limits.shutdown_timeout);
+        // Who connected before the end is served.
+        self.desk.is_draining = true;
+        self.accept();
+        self.acceptor.close(&mut self.kernel);
+        self.drain = Some(Drain {
+            ends: self.desk.now + timeout,
+            open_at_start: self.slots.len() - self.closed.len(),
+            killed: 0,
+        });
+        let grace = clock::due(self.desk.now, NEW_GRACE);
+        for (key, slot) in &mut self.slots {
+            if slot.stream.is_none() {
+                continue;
+            }
+            // One more read: a request that is already in the socket counts as begun.
+            slot.flags.set(Flags::READABLE);
+            enqueue(&mut self.ready, slot, Token::new(key, slot.generation));
+            if matches!(slot.life, Life::Rest(Rest::New)) {
+                self.wheel.arm(key as u32, grace);
+            }
+        }
+    }
+
+    /// Resets every connection.
+    pub(super) fn stop(&mut self) {
+        self.begin_drain(None);
+        let open: Vec<Token> = self
+            .slots
+            .iter()
+            .filter(|(_, slot)| slot.stream.is_some())
+            .map(|(key, slot)| Token::new(key, slot.generation))
+            .collect();
+        for token in open {
+            if let Some(drain) = &mut self.drain {
+                drain.killed += 1;
+            }
+            self.abort(token);
+        }
+    }
+
+    /// Whether a drain has come to its end, by itself or by its deadline.
+    pub(super) fn is_over(&mut self) -> bool {
+        let Some(drain) = &self.drain else { return false };
+        if !self.slots.is_empty() && self.desk.now >= drain.ends {
+            self.stop();
+            self.recycle();
+        }
+        self.slots.is_empty()
+    }
+
+    /// What has been done so far.
+    pub(crate) fn report(&self) -> Report {
+        let (open, killed) =
+            self.drain.as_ref().map_or((0, 0), |drain| (drain.open_at_start, drain.killed));
+        let counters = &self.desk.counters;
+        Report {
+            accepted: counters.accepted,
+            requests: counters.requests,
+            refused: counters.refused,
+            drained: open.saturating_sub(killed),
+            killed,
+        }
+    }
+
+    /// Closes an old idle connection where somebody waits for its slot, or several where memory
+    /// is short. Never one that is at work.
+    pub(super) fn relieve(&mut self) {
+        let is_full = self.acceptor.is_ready() && self.slots.len() >= self.connections_max;
+        let memory_is_short = self.desk.ledger.pressure() >= Pressure::High;
+        if memory_is_short {
+            self.desk.pool.trim(&mut self.desk.ledger);
+        }
+        if is_full || memory_is_short {
+            if let Some(token) = self.oldest_idle() {
+                log::debug!("connection {token}: idle, closed to make room");
+                self.close(token, Farewell::Close);
+            }
+        }
+    }
+
+    /// The idle connection of a sample whose deadline is nearest.
+    fn oldest_idle(&mut self) -> Option<Token> {
+        let capacity = self.slots.capacity().max(1);
+        let now = clock::tick(self.desk.now);
+        let start = self.sample_from % capacity;
+        let mut best: Option<(i32, Token)> = None;
+        let mut seen = 0;
+        for key in (start..capacity).chain(0..start) {
+            let Some(slot) = self.slots.get(key) else { continue };
+            let is_candidate = slot.stream.is_some()
+                && slot.life.is_idle()
+                && !slot.flags.has(Flags::READABLE)
+                && !slot.flags.has(Flags::QUEUED);
+            if !is_candidate {
+                continue;
+            }
+            let left = self.wheel.due(key as u32).map_or(0, |due| due.wrapping_sub(now) as i32);
+            if best.map_or(true, |(least, _)| left < least) {
+                best = Some((left, Token::new(key, slot.generation)));
+            }
+            seen += 1;
+            if seen == SAMPLE {
+                self.sample_from = key + 1;
+                break;
+            }
+        }
+        best.map(|(_, token)| token)
+    }
+
+    fn abort(&mut self, token: Token) {
+        let Some(slot) = super::tenant(&mut self.slots, token) else { return };
+        let verdict = Visit::begin(&mut self.desk, &mut self.kernel, slot, token).abort();
+        self.conclude(token, verdict);
+    }
+}

@@ -1,0 +1,117 @@
+//! Hooks: a program's eyes on its connections (Go's `ConnContext` and `ConnState`).
+
+use std::any::Any;
+use std::fmt;
+use std::net::SocketAddr;
+
+use crate::request::Transport;
+
+/// The state of a connection, as the state hook is told it. The sequences are those of Go's
+/// `net/http`: `New` first, `Closed` or `Hijacked` last, `Active` when a head is complete or was
+/// refused, `Idle` when an answer is complete and the connection is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ConnState {
+    /// Accepted. Leads to `Active` or `Closed`.
+    New,
+    /// At work on a request. Leads to `Idle`, `Hijacked` or `Closed`.
+    Active,
+    /// Kept, between two requests. Leads to `Active` or `Closed`.
+    Idle,
+    /// Handed out: the server is done with it. Final.
+    Hijacked,
+    /// Over. Final.
+    Closed,
+}
+
+/// What the connection hook decides about a new connection.
+pub struct Admission(pub(crate) Result<Option<Box<dyn Any>>, Refused>);
+
+/// The connection is closed at once.
+#[derive(Debug)]
+pub(crate) struct Refused;
+
+impl Admission {
+    /// Serve it.
+    pub fn accept() -> Admission {
+        Admission(Ok(None))
+    }
+
+    /// Serve it, and let its handlers find `value` with
+    /// [`Request::connection_value`](crate::Request::connection_value).
+    pub fn accept_with(value: impl Any) -> Admission {
+        Admission(Ok(Some(Box::new(value))))
+    }
+
+    /// Close it without a word.
+    pub fn refuse() -> Admission {
+        Admission(Err(Refused))
+    }
+}
+
+impl fmt::Debug for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Ok(None) => "accept",
+            Ok(Some(_)) => "accept_with",
+            Err(Refused) => "refuse",
+        })
+    }
+}
+
+/// A connection that has just been accepted, as the connection hook sees it.
+pub struct Accepted<'a> {
+    pub(crate) transport: &'a dyn Transport,
+    pub(crate) id: u64,
+}
+
+impl Accepted<'_> {
+    /// The address of the peer; `None` if it has already gone or is a Unix socket.
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.transport.peer_addr()
+    }
+
+    /// The local address that it connected to; `None` for a Unix socket.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.transport.local_addr()
+    }
+
+    /// The number that [`Request::connection_id`](crate::Request::connection_id) gives for it.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+}
+
+impl fmt::Debug for Accepted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Accepted").field("id", &self.id).field("peer", &self.peer_addr()).finish()
+    }
+}
+
+type ConnectHook = Box<dyn FnMut(&Accepted<'_>) -> Admission>;
+type StateHook = Box<dyn FnMut(u64, ConnState)>;
+
+/// The hooks that a program has set.
+#[derive(Default)]
+pub(crate) struct Hooks {
+    pub(crate) on_connect: Option<ConnectHook>,
+    pub(crate) on_state: Option<StateHook>,
+}
+
+impl Hooks {
+    pub(crate) fn admit(
+        &mut self,
+        accepted: &Accepted<'_>,
+    ) -> Result<Option<Box<dyn Any>>, Refused> {
+        match &mut self.on_connect {
+            Some(hook) => hook(accepted).0,
+            None => Ok(None),
+        }
+    }
+
+    pub(crate) fn tell(&mut self, id: u64, state: ConnState) {
+        if let Some(hook) = &mut self.on_state {
+            hook(id, state);
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! What the loop asks of the operating system, and the thin real answer.
+//!
+//! The reactor is generic over [`Kernel`]: [`MioKernel`] passes each call on, and the simulator
+//! (`sim.rs`) makes sockets, time and faults up. Nothing above this line knows which it is.
+
+use std::fs::File;
+use std::io::{self, IoSlice, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use mio::{Interest, Poll, Registry};
+
+use crate::reactor::clock::SystemClock;
+use crate::reactor::completions::Wake;
+use crate::reactor::Token;
+use crate::request::Transport;
+
+/// The calls that the loop makes. All are non-blocking but [`poll`](Kernel::poll); each may fail
+/// at any time, and the errors are those of the system.
+pub(crate) trait Kernel {
+    type Stream: Transport;
+    type Listener;
+
+    /// Monotonic time, from any start.
+    fn now(&self) -> Duration;
+    /// Time since 1970.
+    fn wall(&self) -> Duration;
+    /// Waits for readiness, at most `timeout`, and appends what there is to `events`; whether
+    /// there may be more than was given.
+    fn poll(&mut self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<bool>;
+    /// What other threads ring to end a poll.
+    fn waker(&self) -> Arc<dyn Wake>;
+    /// How many signals that ask for shutdown came since the last call.
+    fn signals(&mut self) -> usize;
+
+    fn watch_listener(&mut self, listener: &mut Self::Listener, token: Token) -> io::Result<()>;
+    fn accept(&mut self, listener: &Self::Listener) -> io::Result<Self::Stream>;
+    /// Out of descriptors: accepts one connection with the reserve descriptor and drops it, so
+    /// that the peer learns it. Whether that was possible.
+    fn shed(&mut self, listener: &Self::Listener) -> bool;
+
+    /// Closes a listener: connecting to it fails from here on.
+    fn unlisten(&mut self, listener: Self::Listener);
+
+    /// Edge-triggered: each readiness is told once. Registering tells the present one anew.
+    fn watch(&mut self, stream: &mut Self::Stream, token: Token) -> io::Result<()>;
+    fn watch_writing(&mut self, stream: &mut Self::Stream, token: Token) -> io::Result<()>;
+    fn read(&mut self, stream: &mut Self::Stream, room: &mut [u8]) -> io::Result<usize>;
+    /// Writes `first` and `second` as one.
+    fn write(
+        &mut self,
+        stream: &mut Self::Stream,
+        first: &[u8],
+        second: &[u8],
+    ) -> io::Result<usize>;
+    /// Sends a part of a file; `Ok(0)` if there is nothing at `offset`.
+    fn send_file(
+        &mut self,
+        stream: &mut Self::Stream,
+        file: &File,
+        offset: u64,
+        len: usize,
+    ) -> io::Result<usize>;
+    fn shutdown_write(&mut self, stream: &mut Self::Stream) -> io::Result<()>;
+    /// Closes by dropping, or with a reset, which frees what the kernel holds at once.
+    fn close(&mut self, stream: Self::Stream, with_reset: bool);
+}
+
+/// Readiness of one token.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Event {
+    pub(crate) token: Token,
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+    /// The peer has ended its side, or the connection is broken. A hint: only a read tells.
+    pub(crate) read_closed: bool,
+}
+
+/// Whether a read that fills less than its buffer has drained the socket: true of epoll and
+/// kqueue, not of mio's other back ends.
+pub(crate) const SHORT_READ_DRAINS: bool = cfg!(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "macos",
+    target_os = "ios",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_os = "dragonfly",
+));
+
+/// Events taken in one turn. A full batch means that more are waiting.
+pub(crate) const EVENTS_MAX: usize = 256;
+
+/// The operating system, by mio.
+pub(crate) struct MioKernel {
+    poll: Poll,
+    events: mio::Events,
+    clock: SystemClock,
+    waker: Arc<mio::Waker>,
+    /// A descriptor kept back for the day when there is no other.
+    reserve: Option<File>,
+    #[cfg(feature = "signals")]
+    signals: Option<signal_hook_mio::v1_0::Signals>,
+}
+
+impl MioKernel {
+    pub(crate) fn new() -> io::Result<MioKernel> {
+        let poll = Poll::new()?;
+        let waker = mio::Waker::new(poll.registry(), Token::WAKER.into())?;
+        Ok(MioKernel {
+            events: mio::Events::with_capacity(EVENTS_MAX),
+            clock: SystemClock::new(),
+            waker: Arc::new(waker),
+            reserve: reserve(),
+            poll,
+            #[cfg(feature = "signals")]
+            signals: None,
+        })
+    }
+
+    /// Takes SIGINT and SIGTERM from their default action.
+    #[cfg(feature = "signals")]
+    pub(crate) fn catch_signals(&mut self) -> io::Result<()> {
+        use rustix::process::Signal;
+        let wanted = [Signal::INT.as_raw(), Signal::TERM.as_raw()];
+        let mut signals = signal_hook_mio::v1_0::Signals::new(wanted)?;
+        self.registry().register(&mut signals, Token::SIGNALS.into(), Interest::READABLE)?;
+        self.signals = Some(signals);
+        Ok(())
+    }
+
+    fn registry(&self) -> &Registry {
+        self.poll.registry()
+    }
+}
+
+impl Kernel for MioKernel {
+    type Stream = Stream;
+    type Listener = Listener;
+
+    fn now(&self) -> Duration {
+        self.clock.now()
+    }
+
+    fn wall(&self) -> Duration {
+        self.clock.wall()
+    }
+
+    fn poll(&mut self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<bool> {
+        match self.poll.poll(&mut self.events, timeout) {
+            Ok(()) => {}
+            // The next turn computes the time-out anew.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        let mut count = 0;
+        for event in &self.events {
+            count += 1;
+            events.push(Event {
+                token: event.token().into(),
+                readable: event.is_readable() || event.is_error(),
+                writable: event.is_writable() || event.is_write_closed() || event.is_error(),
+                read_closed: event.is_read_closed() || event.is_error(),
+            });
+        }
+        Ok(count >= EVENTS_MAX)
+    }
+
+    fn waker(&self) -> Arc<dyn Wake> {
+        self.waker.clone()
+    }
+
+    fn signals(&mut self) -> usize {
+        #[cfg(feature = "signals")]
+        if let Some(signals) = &mut self.signals {
+            return signals.pending().count();
+        }
+        0
+    }
+
+    fn watch_listener(&mut self, listener: &mut Listener, token: Token) -> io::Result<()> {
+        let (registry, token) = (self.poll.registry(), token.into());
+        match listener {
+            Listener::Tcp(listener) => registry.register(listener, token, Interest::READABLE),
+            Listener::Unix(listener, _) => registry.register(listener, token, Interest::READABLE),
+        }
+    }
+
+    fn accept(&mut self, listener: &Listener) -> io::Result<Stream> {
+        match listener {
+            Listener::Tcp(listener) => Ok(Stream::Tcp(listener.accept()?.0)),
+            Listener::Unix(listener, _) => Ok(Stream::Unix(listener.accept()?.0)),
+        }
+    }
+
+    fn shed(&mut self, listener: &Listener) -> bool {
+        if self.reserve.take().is_none() {
+            self.reserve = reserve();
+            return false;
+        }
+        let was_shed = self.accept(listener).is_ok();
+        self.reserve = reserve();
+        was_shed
+    }
+
+    fn unlisten(&mut self, listener: Listener) {
+        drop(listener);
+    }
+
+    fn watch(&mut self, stream: &mut Stream, token: Token) -> io::Result<()> {
+        let (registry, token) = (self.poll.registry(), token.into());
+        match stream {
+            Stream::Tcp(stream) => registry.register(stream, token, Interest::READABLE),
+            Stream::Unix(stream) => registry.register(stream, token, Interest::READABLE),
+        }
+    }
+
+    fn watch_writing(&mut self, stream: &mut Stream, token: Token) -> io::Result<()> {
+        const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
+        let (registry, token) = (self.poll.registry(), token.into());
+        match stream {
+            Stream::Tcp(stream) => registry.reregister(stream, token, BOTH),
+            Stream::Unix(stream) => registry.reregister(stream, token, BOTH),
+        }
+    }
+
+    fn read(&mut self, stream: &mut Stream, room: &mut [u8]) -> io::Result<usize> {
+        match stream {
+            Stream::Tcp(stream) => stream.read(room),
+            Stream::Unix(stream) => stream.read(room),
+        }
+    }
+
+    fn write(&mut self, stream: &mut Stream, first: &[u8], second: &[u8]) -> io::Result<usize> {
+        let stream: &mut dyn Write = match stream {
+            Stream::Tcp(stream) => stream,
+            Stream::Unix(stream) => stream,
+        };
+        if second.is_empty() {
+            return stream.write(first);
+        }
+        stream.write_vectored(&[IoSlice::new(first), IoSlice::new(second)])
+    }
+
+    fn send_file(
+        &mut self,
+        stream: &mut Stream,
+        file: &File,
+        offset: u64,
+        len: usize,
+    ) -> io::Result<usize> {
+        match stream {
+            Stream::Tcp(stream) => send_file(&*stream, file, offset, len),
+            Stream::Unix(stream) => send_file(&*stream, file, offset, len),
+        }
+    }
+
+    fn shutdown_write(&mut self, stream: &mut Stream) -> io::Result<()> {
+        match stream {
+            Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Stream::Unix(stream) => stream.shutdown(Shutdown::Write),
+        }
+    }
+
+    fn close(&mut self, stream: Stream, with_reset: bool) {
+        if let (Stream::Tcp(stream), true) = (&stream, with_reset) {
+            // A failure only means an ordinary close.
+            let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
+        }
+    }
+}
+
+impl Wake for mio::Waker {
+    fn wake(&self) {
+        if let Err(error) = mio::Waker::wake(self) {
+            log::error!("cannot wake the loop: {error}");
+        }
+    }
+}
+
+/// An accepted connection.
+#[derive(Debug)]
+pub(crate) enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Transport for Stream {
+    fn peer_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Stream::Tcp(stream) => stream.peer_addr().ok(),
+            Stream::Unix(_) => None,
+        }
+    }
+
+    fn local_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Stream::Tcp(stream) => stream.local_addr().ok(),
+            Stream::Unix(_) => None,
+        }
+    }
+}
+
+/// What connections are accepted from.
+#[derive(Debug)]
+pub(crate) enum Listener {
+    Tcp(TcpListener),
+    /// With its path, which is removed when the listener closes.
+    Unix(UnixListener, PathBuf),
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Listener::Unix(_, path) = self {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+fn reserve() -> Option<File> {
+    File::open("/dev/null").ok()
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn send_file(socket: impl AsFd, file: &File, mut offset: u64, len: usize) -> io::Result<usize> {
+    Ok(rustix::fs::sendfile(socket, file, Some(&mut offset), len)?)
+}
+
+/// Without `sendfile`: through the process, a piece at a time.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn send_file(socket: impl AsFd, file: &File, offset: u64, len: usize) -> io::Result<usize> {
+    use std::os::unix::fs::FileExt;
+    let mut piece = [0; 16 << 10];
+    let most = len.min(piece.len());
+    let read = file.read_at(&mut piece[..most], offset)?;
+    Ok(rustix::io::write(socket, &piece[..read])?)
+}

@@ -1,0 +1,444 @@
+//! The event loop: one thread, one slab of connections, one timing wheel. The only code that
+//! touches sockets and clocks; it knows no rule of HTTP.
+//!
+//! # One turn
+//!
+//! [`Reactor::turn`] is the loop's whole life, always in this order:
+//!
+//! 1. sleep until something is ready or the nearest deadline; then take the time, once;
+//! 2. events only set flags and put their slot into the ready queue;
+//! 3. what other threads have sent is done;
+//! 4. the ready queue is served, each connection within the budget of one [`visit`];
+//! 5. deadlines expire: after the input of the same poll, so that a slow handler does not cost
+//!    the clients that were on time;
+//! 6. new connections are accepted: work in hand goes first;
+//! 7. slots that were closed are free again.
+//!
+//! # Tokens, and when a slot may be reused
+//!
+//! A [`Token`] is the slot's key and its generation. A slot that is closed in a turn is removed
+//! from the slab at the end of it, so no event of the same batch can meet its next tenant; one of
+//! a later batch finds another generation and is ignored.
+
+pub(crate) mod acceptor;
+pub(crate) mod buffers;
+pub(crate) mod clock;
+pub(crate) mod completions;
+mod deadlines;
+pub(crate) mod drain;
+mod exchange;
+pub(crate) mod hooks;
+pub(crate) mod kernel;
+pub(crate) mod slot;
+mod transmit;
+pub(crate) mod visit;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::mem;
+use std::sync::Arc;
+use std::time::Duration;
+
+use slab::Slab;
+use timers::Wheel;
+
+use crate::handler::Handler;
+use crate::http1::{Farewell, HeadLimits, Rest};
+use crate::limits::Limits;
+use crate::reactor::acceptor::Acceptor;
+use crate::reactor::buffers::{Ledger, Pool, Pressure};
+use crate::reactor::clock::DateCache;
+use crate::reactor::completions::{Mailbox, Message};
+use crate::reactor::drain::Drain;
+use crate::reactor::hooks::{Accepted, ConnState, Hooks};
+use crate::reactor::kernel::{Event, Kernel, EVENTS_MAX};
+use crate::reactor::slot::{Armed, Flags, Life, Slot, Timer};
+use crate::reactor::visit::{Counters, Desk, Verdict, Visit, SCRATCH};
+
+/// One loop.
+pub(crate) struct Reactor<K: Kernel, H: Handler> {
+    kernel: K,
+    desk: Desk<H>,
+    slots: Slab<Slot<K, H::State>>,
+    wheel: Wheel,
+    ready: VecDeque<Token>,
+    acceptor: Acceptor<K>,
+    mailbox: Arc<Mailbox>,
+    drain: Option<Drain>,
+    events: Vec<Event>,
+    /// The last poll gave as many events as it could: there may be more.
+    batch_was_full: bool,
+    /// Closed in this turn: their keys are still taken.
+    closed: Vec<usize>,
+    next_generation: u32,
+    /// What the ledger has been charged for what is not lent: scratch buffers, slots, wheel.
+    charged: usize,
+    connections_max: usize,
+    /// Where the search for an idle connection to close goes on.
+    sample_from: usize,
+}
+
+/// Slots of the wheel: with ticks of 64 ms a turn of it is 131 s, longer than every default.
+const WHEEL_SLOTS: usize = 2048;
+/// Deadlines that expire in one turn.
+const EXPIRE_MAX: usize = 4096;
+
+impl<K: Kernel, H: Handler> Reactor<K, H> {
+    pub(crate) fn new(
+        mut kernel: K,
+        mailbox: Arc<Mailbox>,
+        listeners: Vec<K::Listener>,
+        handler: H,
+        hooks: Hooks,
+        limits: Limits,
+        connections_max: usize,
+    ) -> io::Result<Self> {
+        let acceptor = Acceptor::new(&mut kernel, listeners)?;
+        let now = kernel.now();
+        let mut ledger = Ledger::new(limits.memory_bytes_max);
+        // Both scratch buffers, the wheel's ring: what the loop has before anybody connects.
+        let wheel = Wheel::new(WHEEL_SLOTS, clock::tick(now));
+        let fixed = 2 * SCRATCH + wheel.memory();
+        ledger.charge(fixed);
+        Ok(Reactor {
+            desk: Desk {
+                handler,
+                hooks,
+                head_limits: HeadLimits {
+                    head_bytes_max: limits.head_bytes_max,
+                    target_bytes_max: limits.target_bytes_max,
+                    fields_max: limits.fields_max,
+                },
+                limits,
+                scratch: vec![0; SCRATCH],
+                out: Vec::with_capacity(SCRATCH),
+                spans: Vec::new(),
+                pool: Pool::default(),
+                ledger,
+                date: DateCache::new(),
+                now,
+                is_draining: false,
+                counters: Counters::default(),
+            },
+            slots: Slab::new(),
+            wheel,
+            ready: VecDeque::new(),
+            acceptor,
+            mailbox,
+            drain: None,
+            events: Vec::with_capacity(EVENTS_MAX),
+            batch_was_full: false,
+            closed: Vec::new(),
+            next_generation: 0,
+            charged: fixed,
+            connections_max,
+            sample_from: 0,
+            kernel,
+        })
+    }
+
+    /// One turn; `false` when the loop has nothing left to do.
+    pub(crate) fn turn(&mut self) -> io::Result<bool> {
+        let timeout = self.timeout();
+        self.poll(timeout)?;
+        self.note_events();
+        self.read_mail();
+        self.serve_ready();
+        self.expire_deadlines();
+        self.accept();
+        self.recycle();
+        Ok(!self.is_over())
+    }
+
+    /// How long the poll may sleep; `None` is for ever.
+    fn timeout(&self) -> Option<Duration> {
+        let now = self.desk.now;
+        let accepts_now = self.wants_connections() && self.acceptor.resumes_at().is_none();
+        if !self.ready.is_empty() || accepts_now || self.mailbox.is_rung() {
+            return Some(Duration::ZERO);
+        }
+        let resumes = self.acceptor.resumes_at().filter(|_| self.wants_connections());
+        let drain_ends = self.drain.as_ref().map(Drain::ends);
+        let wheel = self.wheel.next_wake().map(|tick| clock::until(now, tick));
+        [resumes, drain_ends]
+            .into_iter()
+            .flatten()
+            .map(|at| at.saturating_sub(now))
+            .chain(wheel)
+            .min()
+    }
+
+    fn poll(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.events.clear();
+        self.batch_was_full = self.kernel.poll(&mut self.events, timeout)?;
+        self.desk.now = self.kernel.now();
+        Ok(())
+    }
+
+    fn note_events(&mut self) {
+        let events = mem::take(&mut self.events);
+        for event in &events {
+            match event.token.listener_number() {
+                Some(listener) => self.acceptor.note_ready(listener),
+                None => self.note_event(event),
+            }
+        }
+        self.events = events;
+    }
+
+    fn note_event(&mut self, event: &Event) {
+        // The waker and the signals need no slot: mail and signals are looked at in every turn.
+        let Some(slot) = tenant(&mut self.slots, event.token) else { return };
+        if event.readable || event.read_closed {
+            slot.flags.set(Flags::READABLE);
+        }
+        if event.read_closed {
+            slot.flags.set(Flags::READ_CLOSED);
+        }
+        // Room to write is news only where output waits.
+        let has_output = matches!(&slot.life, Life::Busy(work) if work.has_output());
+        if event.readable || event.read_closed || (event.writable && has_output) {
+            enqueue(&mut self.ready, slot, event.token);
+        }
+    }
+
+    fn read_mail(&mut self) {
+        for message in self.mailbox.take() {
+            match message {
+                Message::Shutdown(timeout) => self.begin_drain(timeout),
+                Message::Stop => self.stop(),
+            }
+        }
+        for _ in 0..self.kernel.signals() {
+            if self.drain.is_none() {
+                log::info!("signal: finishing what was begun, a second signal stops at once");
+                self.begin_drain(None);
+            } else {
+                self.stop();
+            }
+        }
+    }
+
+    /// Serves the connections that are ready now; what becomes ready meanwhile waits a turn.
+    fn serve_ready(&mut self) {
+        for _ in 0..self.ready.len() {
+            let Some(token) = self.ready.pop_front() else { return };
+            let Some(slot) = tenant(&mut self.slots, token) else { continue };
+            slot.flags.clear(Flags::QUEUED);
+            let visit = Visit::begin(&mut self.desk, &mut self.kernel, slot, token);
+            let verdict = visit.serve();
+            self.conclude(token, verdict);
+        }
+    }
+
+    /// Does what a visit came to.
+    fn conclude(&mut self, token: Token, verdict: Verdict) {
+        match verdict {
+            Verdict::Close(farewell) => self.close(token, farewell),
+            Verdict::Wait | Verdict::Again => {
+                let Some(slot) = tenant(&mut self.slots, token) else { return };
+                if verdict == Verdict::Again {
+                    enqueue(&mut self.ready, slot, token);
+                }
+                self.rearm(token);
+            }
+        }
+    }
+
+    fn close(&mut self, token: Token, farewell: Farewell) {
+        let Some(slot) = tenant(&mut self.slots, token) else { return };
+        let Some(stream) = slot.stream.take() else { return };
+        self.kernel.close(stream, farewell == Farewell::Reset);
+        slot.value = None;
+        self.wheel.disarm(token.key() as u32);
+        self.closed.push(token.key());
+        self.desk.hooks.tell(token.connection_id(), ConnState::Closed);
+        self.acceptor.descriptor_freed(self.desk.now);
+    }
+
+    /// Whether another connection may be accepted now.
+    fn wants_connections(&self) -> bool {
+        self.acceptor.is_ready()
+            && self.slots.len() < self.connections_max
+            && self.desk.ledger.pressure() < Pressure::Severe
+    }
+
+    fn accept(&mut self) {
+        self.relieve();
+        if !self.wants_connections() {
+            return;
+        }
+        let room = self.connections_max - self.slots.len();
+        let now = self.desk.now;
+        let Reactor { acceptor, kernel, slots, desk, ready, next_generation, wheel, .. } = self;
+        let due = clock::due(now, desk.limits.head_timeout);
+        acceptor.accept(kernel, now, room, |kernel, mut stream| {
+            *next_generation = next_generation.wrapping_add(1);
+            let entry = slots.vacant_entry();
+            let token = Token::new(entry.key(), *next_generation);
+            if entry.key() >= Token::KEYS_MAX {
+                return kernel.close(stream, true);
+            }
+            let accepted = Accepted { transport: &stream, id: token.connection_id() };
+            let Ok(value) = desk.hooks.admit(&accepted) else {
+                return kernel.close(stream, true);
+            };
+            if let Err(error) = kernel.watch(&mut stream, token) {
+                log::warn!("a connection cannot be watched and is closed: {error}");
+                return kernel.close(stream, true);
+            }
+            desk.counters.accepted += 1;
+            desk.hooks.tell(token.connection_id(), ConnState::New);
+            let slot = entry.insert(Slot {
+                stream: Some(stream),
+                life: Life::Rest(Rest::New),
+                value: value.map(Box::new),
+                generation: *next_generation,
+                requests: 0,
+                armed_since: clock::tick(now),
+                armed: Armed { kind: Timer::Head, message: 0 },
+                flags: Flags::default(),
+            });
+            if desk.is_draining {
+                // It connected before the listeners closed: what it has sent is looked at now.
+                slot.flags.set(Flags::READABLE);
+                enqueue(ready, slot, token);
+            }
+            let key = token.key();
+            if key >= wheel.capacity() {
+                wheel.grow(key + 1);
+            }
+            wheel.arm(key as u32, due);
+        });
+        self.charge_slots();
+    }
+
+    /// Frees what was closed in this turn, and surplus memory when nobody is there.
+    fn recycle(&mut self) {
+        for key in self.closed.drain(..) {
+            self.slots.remove(key);
+        }
+        if self.slots.is_empty() && self.desk.pool.free_bytes() > 0 {
+            self.desk.pool.trim(&mut self.desk.ledger);
+        }
+        if self.desk.out.capacity() > 2 * SCRATCH {
+            self.desk.out = Vec::with_capacity(SCRATCH);
+        }
+    }
+
+    /// Keeps the ledger's share for slots and wheel nodes up to date: they are never given back.
+    fn charge_slots(&mut self) {
+        let slots = self.slots.capacity() * mem::size_of::<Slot<K, H::State>>();
+        let bytes = 2 * SCRATCH + slots + self.wheel.memory();
+        if bytes > self.charged {
+            self.desk.ledger.charge(bytes - self.charged);
+            self.charged = bytes;
+        }
+    }
+
+    /// Asserts what must hold between two turns.
+    pub(crate) fn check(&self) {
+        assert!(self.closed.is_empty() && self.desk.out.is_empty());
+        let mut lent = self.desk.pool.free_bytes();
+        for (key, slot) in &self.slots {
+            assert!(slot.stream.is_some(), "a closed slot is removed with its turn");
+            let token = Token::new(key, slot.generation);
+            let is_queued = self.ready.iter().filter(|&&ready| ready == token).count();
+            assert_eq!(is_queued, usize::from(slot.flags.has(Flags::QUEUED)));
+            let is_armed = self.wheel.due(key as u32).is_some();
+            assert!(is_armed || is_queued > 0, "every connection has a deadline");
+            lent += slot.memory();
+        }
+        assert_eq!(self.desk.ledger.used(), self.charged + lent, "the ledger");
+    }
+
+    pub(crate) fn check_wheel(&self) {
+        self.wheel.check();
+    }
+
+    pub(crate) fn kernel(&mut self) -> &mut K {
+        &mut self.kernel
+    }
+
+    pub(crate) fn memory_used(&self) -> usize {
+        self.desk.ledger.used()
+    }
+}
+
+/// The slot that `token` names, if its tenant is still the same and not closed.
+fn tenant<K: Kernel, S>(slots: &mut Slab<Slot<K, S>>, token: Token) -> Option<&mut Slot<K, S>> {
+    let slot = slots.get_mut(token.key())?;
+    (token.is_generation(slot.generation) && slot.stream.is_some()).then_some(slot)
+}
+
+/// Puts a slot into the ready queue, once.
+fn enqueue<K: Kernel, S>(ready: &mut VecDeque<Token>, slot: &mut Slot<K, S>, token: Token) {
+    if !slot.flags.has(Flags::QUEUED) {
+        slot.flags.set(Flags::QUEUED);
+        ready.push_back(token);
+    }
+}
+
+/// Names a connection, or one of the few other things that a poll can tell of: the key of its
+/// slot in the lower bits, its generation in the upper ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Token(usize);
+
+impl Token {
+    /// 64-bit: half and half. 32-bit: a million connections, 4,096 generations, which is enough
+    /// because a slot is never reused within a batch.
+    const KEY_BITS: u32 = if usize::BITS >= 64 { 32 } else { 20 };
+    const KEY_MASK: usize = (1 << Self::KEY_BITS) - 1;
+    /// The top 256 keys are not connections.
+    pub(crate) const KEYS_MAX: usize = Self::KEY_MASK - 255;
+
+    pub(crate) const WAKER: Token = Token(Self::KEY_MASK);
+    #[cfg(feature = "signals")]
+    pub(crate) const SIGNALS: Token = Token(Self::KEY_MASK - 1);
+    /// Listeners have the keys from `KEYS_MAX` on.
+    const LISTENERS_MAX: usize = 250;
+
+    pub(crate) fn new(key: usize, generation: u32) -> Token {
+        Token((generation as usize) << Self::KEY_BITS | (key & Self::KEY_MASK))
+    }
+
+    pub(crate) fn listener(n: usize) -> Token {
+        assert!(n < Self::LISTENERS_MAX, "at most {} listeners", Self::LISTENERS_MAX);
+        Token(Self::KEYS_MAX + n)
+    }
+
+    pub(crate) fn key(self) -> usize {
+        self.0 & Self::KEY_MASK
+    }
+
+    pub(crate) fn connection_id(self) -> u64 {
+        (self.0 >> Self::KEY_BITS) as u64
+    }
+
+    fn is_generation(self, generation: u32) -> bool {
+        self == Token::new(self.key(), generation)
+    }
+
+    fn listener_number(self) -> Option<usize> {
+        self.key().checked_sub(Self::KEYS_MAX).filter(|&n| n < Self::LISTENERS_MAX)
+    }
+}
+
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.connection_id().fmt(f)
+    }
+}
+
+impl From<Token> for mio::Token {
+    fn from(token: Token) -> mio::Token {
+        mio::Token(token.0)
+    }
+}
+
+impl From<mio::Token> for Token {
+    fn from(token: mio::Token) -> Token {
+        Token(token.0)
+    }
+}

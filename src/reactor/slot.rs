@@ -1,0 +1,246 @@
+//! One connection's slot in the slab: small while the connection rests, with a box of work while
+//! a request cannot be finished in one visit.
+
+use std::any::Any;
+use std::mem;
+
+use bytes::Bytes;
+
+use crate::fields::FieldSpan;
+use crate::handler::{Collected, Receive, Transform};
+use crate::http1::{Connection, Deadline, Rest};
+use crate::reactor::buffers::Block;
+use crate::reactor::kernel::Kernel;
+use crate::request::RequestLine;
+use crate::response::{FileBody, Produce};
+
+/// What the loop keeps for a connection.
+///
+/// Invariant: `stream` is there unless `life` is `Closed`. An idle connection is this and a node
+/// of the wheel, nothing else; `tests` below asserts how large that is.
+pub(crate) struct Slot<K: Kernel, S> {
+    pub(crate) stream: Option<K::Stream>,
+    pub(crate) life: Life<S>,
+    /// What the connection hook attached. Boxed twice, since few connections have it.
+    #[allow(clippy::redundant_allocation)]
+    pub(crate) value: Option<Box<Box<dyn Any>>>,
+    /// Which tenant of the slot this is: half of the token.
+    pub(crate) generation: u32,
+    /// Requests begun so far.
+    pub(crate) requests: u32,
+    /// Since when, in ticks, the armed deadline has been what it is.
+    pub(crate) armed_since: u32,
+    pub(crate) armed: Armed,
+    pub(crate) flags: Flags,
+}
+
+/// The protocol's state, small or with work attached.
+pub(crate) enum Life<S> {
+    Rest(Rest),
+    Busy(Box<Work<S>>),
+}
+
+impl<K: Kernel, S> Slot<K, S> {
+    /// What the ledger was charged for the work of this slot.
+    pub(crate) fn memory(&self) -> usize {
+        let Life::Busy(work) = &self.life else { return 0 };
+        let gathered = match &work.intake {
+            Intake::Collect(gather) => gather.charged,
+            Intake::Nobody | Intake::Receive(_) => 0,
+        };
+        let transformed = match &work.source {
+            Source::Transform(_, block) => block.as_ref(),
+            _ => None,
+        };
+        let blocks = [work.input.as_ref(), work.backlog.as_ref(), transformed];
+        let blocks: usize = blocks.into_iter().flatten().map(Block::capacity).sum();
+        mem::size_of::<Work<S>>() + gathered + blocks
+    }
+}
+
+/// A connection in the middle of something.
+pub(crate) struct Work<S> {
+    pub(crate) conn: Connection,
+    /// Read, and not yet taken by the protocol.
+    pub(crate) input: Option<Block>,
+    /// Encoded, and not taken by the socket.
+    pub(crate) backlog: Option<Block>,
+    /// Who takes the content of the request.
+    pub(crate) intake: Intake<S>,
+    /// Where more content of the answer comes from.
+    pub(crate) source: Source<S>,
+    /// Bytes that went the way of the armed rate window.
+    pub(crate) moved: u64,
+}
+
+/// Who takes the content of the request.
+pub(crate) enum Intake<S> {
+    /// Nobody: it is discarded, or there is none.
+    Nobody,
+    Collect(Box<Gather<S>>),
+    Receive(Box<dyn Receive<S>>),
+}
+
+/// Content being collected, with the head that its request will be shown with.
+pub(crate) struct Gather<S> {
+    pub(crate) limit: usize,
+    pub(crate) then: Collected<S>,
+    pub(crate) line: RequestLine,
+    pub(crate) head: Vec<u8>,
+    pub(crate) spans: Vec<FieldSpan>,
+    pub(crate) content: Vec<u8>,
+    /// What the ledger was charged for this.
+    pub(crate) charged: usize,
+}
+
+/// Where more content of the answer comes from.
+pub(crate) enum Source<S> {
+    Nothing,
+    Bytes(Bytes),
+    File(FileBody),
+    Produce(Box<dyn Produce>),
+    Transform(Box<dyn Transform<S>>, Option<Block>),
+}
+
+/// The deadline that is armed on the wheel: what for, and for which request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Armed {
+    pub(crate) kind: Timer,
+    /// The low bits of the request count: the head of the next request is another deadline.
+    pub(crate) message: u8,
+}
+
+/// What a node on the wheel is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Timer {
+    None,
+    Head,
+    Idle,
+    Content,
+    Response,
+    Linger,
+}
+
+impl<S> Work<S> {
+    pub(crate) fn new(rest: Rest) -> Work<S> {
+        Work {
+            conn: Connection::resume(rest),
+            input: None,
+            backlog: None,
+            intake: Intake::Nobody,
+            source: Source::Nothing,
+            moved: 0,
+        }
+    }
+
+    /// Whether bytes wait for the socket to take them.
+    pub(crate) fn has_output(&self) -> bool {
+        let has_source = match &self.source {
+            Source::Nothing => false,
+            Source::Transform(_, pending) => pending.is_some(),
+            Source::Bytes(_) | Source::File(_) | Source::Produce(_) => true,
+        };
+        self.backlog.is_some() || has_source
+    }
+
+    /// The state to rest in, if nothing is held that needs the box.
+    pub(crate) fn rest(&self) -> Option<Rest> {
+        let holds_nothing = self.input.is_none()
+            && self.backlog.is_none()
+            && matches!(self.intake, Intake::Nobody)
+            && matches!(self.source, Source::Nothing);
+        self.conn.rest().filter(|_| holds_nothing)
+    }
+
+    /// Which deadline there must be: derived, never kept.
+    pub(crate) fn timer(&self) -> Timer {
+        if self.has_output() {
+            return Timer::Response;
+        }
+        match self.conn.deadline() {
+            Deadline::None => Timer::None,
+            Deadline::Head => Timer::Head,
+            Deadline::Idle => Timer::Idle,
+            Deadline::Content => Timer::Content,
+            Deadline::Linger => Timer::Linger,
+        }
+    }
+}
+
+impl<S> Life<S> {
+    /// Takes the work out for a visit; the slot rests meanwhile.
+    pub(crate) fn take(&mut self) -> Work<S> {
+        match mem::replace(self, Life::Rest(Rest::Closed)) {
+            Life::Rest(rest) => Work::new(rest),
+            Life::Busy(work) => *work,
+        }
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        matches!(self, Life::Rest(Rest::Idle))
+    }
+}
+
+/// Small facts about a slot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Flags(u8);
+
+impl Flags {
+    /// There may be bytes to read: remembered until a read proves it gone.
+    pub(crate) const READABLE: Flags = Flags(1);
+    /// The peer has ended its side, or broken the connection: never forgotten.
+    pub(crate) const READ_CLOSED: Flags = Flags(1 << 1);
+    /// In the ready queue.
+    pub(crate) const QUEUED: Flags = Flags(1 << 2);
+    /// Registered for writing too: once is enough.
+    pub(crate) const WATCHES_WRITING: Flags = Flags(1 << 3);
+    /// Our side is shut down: the connection lingers.
+    pub(crate) const SHUT: Flags = Flags(1 << 4);
+    /// The state hook was told Active and not yet what comes after.
+    pub(crate) const TOLD_ACTIVE: Flags = Flags(1 << 5);
+    /// The answer is complete and all input was used: no linger is needed.
+    pub(crate) const CLEAN: Flags = Flags(1 << 6);
+
+    pub(crate) fn has(self, flag: Flags) -> bool {
+        self.0 & flag.0 != 0
+    }
+
+    pub(crate) fn set(&mut self, flag: Flags) {
+        self.0 |= flag.0;
+    }
+
+    pub(crate) fn clear(&mut self, flag: Flags) {
+        self.0 &= !flag.0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reactor::kernel::MioKernel;
+
+    /// `slab` keeps a slot as one of two variants; the other holds the next free key.
+    #[allow(dead_code)]
+    enum Entry<T> {
+        Vacant(usize),
+        Occupied(T),
+    }
+
+    #[cfg(target_pointer_width = "64")]
+    #[test]
+    fn an_idle_connection_costs_one_cache_line_with_its_wheel_node() {
+        const WHEEL_NODE: usize = 16;
+        let slot = mem::size_of::<Entry<Slot<MioKernel, ()>>>();
+        assert!(slot + WHEEL_NODE <= 96, "slot {slot} B: the promise is 96 B with the node");
+        // With debug assertions mio keeps the identity of its poll in each socket.
+        let reached = if cfg!(debug_assertions) { 72 } else { 48 };
+        assert!(slot <= reached, "slot {slot} B: {reached} B has been reached");
+    }
+
+    #[cfg(target_pointer_width = "64")]
+    #[test]
+    fn the_box_of_a_busy_connection_is_at_most_256_bytes() {
+        let work = mem::size_of::<Work<()>>();
+        assert!(work <= 256, "{work} B");
+    }
+}

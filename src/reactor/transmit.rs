@@ -1,0 +1,216 @@
+//! Output: what was encoded, what the socket did not take earlier, and the content that follows,
+//! until there is no more, the socket is full, or the budget of the visit is used.
+//!
+//! All answers of a visit leave in one `write`. Only what the socket does not take is kept.
+
+use std::io;
+use std::mem;
+
+use bytes::Buf;
+
+use crate::handler::{Gone, Handler};
+use crate::http1::Farewell;
+use crate::reactor::exchange::guard;
+use crate::reactor::kernel::Kernel;
+use crate::reactor::slot::{Flags, Source};
+use crate::reactor::visit::{Stop, Visit, SCRATCH, WRITTEN_MAX};
+use crate::response::{Out, Produced};
+
+/// What is encoded before it must leave: room for one more answer stays.
+const OUT_HIGH: usize = 48 << 10;
+
+/// The most that one `sendfile` is asked for.
+const FILE_PIECE: u64 = 256 << 10;
+
+impl<K: Kernel, H: Handler> Visit<'_, K, H> {
+    /// Makes sure that another answer can be encoded: `None` if so.
+    pub(super) fn make_room(&mut self) -> Option<Stop> {
+        if self.desk.out.len() < OUT_HIGH && !self.work.has_output() {
+            return None;
+        }
+        self.transmit()
+    }
+
+    /// Sends until nothing is left to send (`None`), or says why it stopped.
+    pub(super) fn transmit(&mut self) -> Option<Stop> {
+        loop {
+            match self.flush() {
+                Ok(true) => {}
+                Ok(false) => return Some(Stop::Blocked),
+                Err(stop) => return Some(stop),
+            }
+            let result = match &mut self.work.source {
+                Source::Nothing | Source::Transform(_, None) => return None,
+                Source::Transform(_, Some(_)) => self.transform_held(),
+                // Flushing has sent all of it.
+                Source::Bytes(_) => {
+                    self.work.source = Source::Nothing;
+                    return None;
+                }
+                Source::File(_) => self.send_file(),
+                Source::Produce(_) => self.produce(),
+            };
+            if let Err(stop) = result {
+                return Some(stop);
+            }
+            if self.written >= WRITTEN_MAX && self.work.has_output() {
+                // What was produced last still has to leave the shared buffer.
+                return match self.flush() {
+                    Ok(true) => Some(Stop::Spent),
+                    Ok(false) => Some(Stop::Blocked),
+                    Err(stop) => Some(stop),
+                };
+            }
+        }
+    }
+
+    /// Writes the backlog, what was encoded, and shared bytes behind it. Whether all of it left;
+    /// if not, it is held and the socket is watched for room.
+    pub(super) fn flush(&mut self) -> Result<bool, Stop> {
+        if let Some(mut block) = self.work.backlog.take() {
+            let is_empty = loop {
+                match self.write(block.bytes(), &[])? {
+                    Some(len) if block.consume(len) => break true,
+                    Some(_) => {}
+                    None => break false,
+                }
+            };
+            if !is_empty {
+                self.work.backlog = Some(block);
+                return Ok(false);
+            }
+            self.desk.pool.take_back(block, &mut self.desk.ledger);
+        }
+        // Both are taken out so that `self` can write them; on the way out they are put back.
+        let mut out = mem::take(&mut self.desk.out);
+        let mut source = mem::replace(&mut self.work.source, Source::Nothing);
+        let result = self.flush_encoded(&mut out, &mut source);
+        out.clear();
+        self.desk.out = out;
+        self.work.source = source;
+        result
+    }
+
+    fn flush_encoded(
+        &mut self,
+        out: &mut [u8],
+        source: &mut Source<H::State>,
+    ) -> Result<bool, Stop> {
+        let mut sent = 0;
+        loop {
+            let shared: &[u8] = match source {
+                Source::Bytes(bytes) => bytes,
+                _ => &[],
+            };
+            if sent == out.len() && shared.is_empty() {
+                return Ok(true);
+            }
+            let Some(len) = self.write(&out[sent..], shared)? else {
+                if sent < out.len() {
+                    let rest = &out[sent..];
+                    self.work.backlog = Some(self.desk.pool.keep(rest, &mut self.desk.ledger));
+                }
+                return Ok(false);
+            };
+            let of_out = len.min(out.len() - sent);
+            sent += of_out;
+            if let Source::Bytes(bytes) = source {
+                bytes.advance(len - of_out);
+                self.work.conn.transmit_elsewhere((len - of_out) as u64);
+            }
+        }
+    }
+
+    /// One `write`; `None` if the socket is full, and then it is watched for room.
+    fn write(&mut self, first: &[u8], second: &[u8]) -> Result<Option<usize>, Stop> {
+        let stream = self.slot.stream.as_mut().expect("a slot that is visited has its stream");
+        loop {
+            match self.kernel.write(stream, first, second) {
+                Ok(len) => {
+                    self.written += len;
+                    self.work.moved += len as u64;
+                    return Ok(Some(len));
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(self.write_failed(&error)),
+            }
+        }
+        self.watch_writing()?;
+        Ok(None)
+    }
+
+    fn send_file(&mut self) -> Result<(), Stop> {
+        let Source::File(body) = &mut self.work.source else { return Ok(()) };
+        let stream = self.slot.stream.as_mut().expect("a slot that is visited has its stream");
+        let most = body.len.min(FILE_PIECE) as usize;
+        match self.kernel.send_file(stream, &body.file, body.offset, most) {
+            Ok(0) => Err(self.broken("the file is shorter than it was")),
+            Ok(len) => {
+                body.offset += len as u64;
+                body.len -= len as u64;
+                let is_done = body.len == 0;
+                self.work.conn.transmit_elsewhere(len as u64);
+                self.written += len;
+                self.work.moved += len as u64;
+                if is_done {
+                    self.work.source = Source::Nothing;
+                }
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.watch_writing()?;
+                Err(Stop::Blocked)
+            }
+            Err(error) => Err(self.write_failed(&error)),
+        }
+    }
+
+    /// Asks the producer for a piece and frames it.
+    fn produce(&mut self) -> Result<(), Stop> {
+        let Source::Produce(producer) = &mut self.work.source else { return Ok(()) };
+        let out = &mut self.desk.out;
+        let room = self.work.conn.content_room(SCRATCH);
+        let start = out.len();
+        let produced = guard(|| producer.produce(&mut Out::new(out, room)));
+        let put = out.len() - start;
+        self.work.conn.transmit(out, start);
+        match produced {
+            Ok(Ok(Produced::More)) if put == 0 => Err(self.broken("a producer made no progress")),
+            // All that was announced has been sent.
+            Ok(Ok(_)) if !self.work.conn.sends_content() => {
+                self.work.source = Source::Nothing;
+                Ok(())
+            }
+            Ok(Ok(Produced::More)) => Ok(()),
+            Ok(Ok(Produced::End)) => {
+                self.work.source = Source::Nothing;
+                self.end_content()
+            }
+            Ok(Err(error)) => Err(self.broken(&error.to_string())),
+            Err(()) => Err(self.over(Farewell::Reset, Gone::Stopped)),
+        }
+    }
+
+    /// Registers for writing, once in the life of a connection. Registering tells the present
+    /// readiness anew, so no edge is lost.
+    fn watch_writing(&mut self) -> Result<(), Stop> {
+        if self.slot.flags.has(Flags::WATCHES_WRITING) {
+            return Ok(());
+        }
+        let stream = self.slot.stream.as_mut().expect("a slot that is visited has its stream");
+        match self.kernel.watch_writing(stream, self.token) {
+            Ok(()) => {
+                self.slot.flags.set(Flags::WATCHES_WRITING);
+                Ok(())
+            }
+            Err(error) => Err(self.write_failed(&error)),
+        }
+    }
+
+    fn write_failed(&mut self, error: &io::Error) -> Stop {
+        log::debug!("connection {}: write: {error}", self.token);
+        self.over(Farewell::Close, Gone::PeerLeft)
+    }
+}

@@ -1,0 +1,418 @@
+//! One visit to a ready connection: what waits goes out, one read comes in, requests are served
+//! from it, and what they produced leaves in one write.
+//!
+//! A visit has a budget, so that nobody is served at the cost of the others: one read,
+//! [`REQUESTS_MAX`] requests, [`WRITTEN_MAX`] bytes. Over budget, the connection goes to the tail
+//! of the ready queue.
+
+use std::io;
+use std::mem;
+use std::time::Duration;
+
+use crate::fields::FieldSpan;
+use crate::handler::{Gone, Handler};
+use crate::http1::{Circumstances, Farewell, HeadLimits, Reject, Rest, Settled, Step};
+use crate::limits::Limits;
+use crate::reactor::buffers::{Block, Ledger, Pool, Pressure};
+use crate::reactor::clock::DateCache;
+use crate::reactor::hooks::{ConnState, Hooks};
+use crate::reactor::kernel::{Kernel, SHORT_READ_DRAINS};
+use crate::reactor::slot::{Flags, Intake, Life, Slot, Source, Work};
+use crate::reactor::Token;
+
+/// Requests served in one visit: a full pipeline of the usual clients twice over.
+const REQUESTS_MAX: u32 = 32;
+/// Bytes written in one visit.
+pub(super) const WRITTEN_MAX: usize = 256 << 10;
+/// What is read at once where a head is expected: the longest head by default.
+const HEAD_READ: usize = 16 << 10;
+/// What is read at once where content flows, and the size of both scratch buffers.
+pub(super) const SCRATCH: usize = 64 << 10;
+
+/// What all visits share: the handler, and everything that one loop needs only once.
+pub(super) struct Desk<H> {
+    pub(super) handler: H,
+    pub(super) hooks: Hooks,
+    pub(super) limits: Limits,
+    pub(super) head_limits: HeadLimits,
+    /// Bytes just read. Requests are parsed in place and borrow from it.
+    pub(super) scratch: Vec<u8>,
+    /// Answers of the present visit. Empty between visits.
+    pub(super) out: Vec<u8>,
+    pub(super) spans: Vec<FieldSpan>,
+    pub(super) pool: Pool,
+    pub(super) ledger: Ledger,
+    pub(super) date: DateCache,
+    pub(super) now: Duration,
+    pub(super) is_draining: bool,
+    pub(super) counters: Counters,
+}
+
+/// What the loop has done so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counters {
+    pub(super) accepted: u64,
+    pub(super) requests: u64,
+    pub(super) refused: u64,
+}
+
+/// What becomes of the connection after a visit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It waits for readiness or its deadline.
+    Wait,
+    /// It has more to do right away, after the others.
+    Again,
+    /// It is over; whether with a reset.
+    Close(Farewell),
+}
+
+/// Why serving stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// All input is used.
+    More,
+    /// The socket takes no more for now.
+    Blocked,
+    /// The budget of the visit is used.
+    Spent,
+    Over(Farewell),
+}
+
+/// A visit under way.
+pub(super) struct Visit<'v, K: Kernel, H: Handler> {
+    pub(super) desk: &'v mut Desk<H>,
+    pub(super) kernel: &'v mut K,
+    pub(super) slot: &'v mut Slot<K, H::State>,
+    pub(super) work: Work<H::State>,
+    pub(super) token: Token,
+    requests: u32,
+    pub(super) written: usize,
+}
+
+impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
+    pub(super) fn begin(
+        desk: &'v mut Desk<H>,
+        kernel: &'v mut K,
+        slot: &'v mut Slot<K, H::State>,
+        token: Token,
+    ) -> Self {
+        if matches!(slot.life, Life::Busy(_)) {
+            desk.ledger.release(mem::size_of::<Work<H::State>>());
+        }
+        desk.date.refresh(desk.now, || kernel.wall());
+        let work = slot.life.take();
+        Visit { desk, kernel, slot, work, token, requests: 0, written: 0 }
+    }
+
+    /// The whole visit.
+    pub(super) fn serve(mut self) -> Verdict {
+        let stop = self.serve_input();
+        self.leave(stop)
+    }
+
+    /// A visit because the deadline has passed.
+    pub(super) fn expire(mut self) -> Verdict {
+        let stop = match self.work.conn.expire() {
+            _ if self.work.has_output() => self.over(Farewell::Reset, Gone::TooSlow),
+            Ok(farewell) => self.over(farewell, Gone::TooSlow),
+            Err(reject) => self.refuse(reject, Gone::TooSlow),
+        };
+        self.leave(stop)
+    }
+
+    /// A visit to end the connection, whatever it is doing.
+    pub(super) fn abort(mut self) -> Verdict {
+        let stop = self.over(Farewell::Reset, Gone::Stopped);
+        self.leave(stop)
+    }
+
+    fn serve_input(&mut self) -> Stop {
+        if let Some(stop) = self.transmit() {
+            return stop;
+        }
+        let mut held = self.work.input.take();
+        if held.is_some() || self.work.conn.is_in_exchange() {
+            let stop = self.pump_held(&mut held);
+            if stop != Stop::More {
+                self.hold(held);
+                return stop;
+            }
+        }
+        if !self.work.conn.wants_input() || !self.slot.flags.has(Flags::READABLE) {
+            self.hold(held);
+            return Stop::More;
+        }
+        self.read_input(held)
+    }
+
+    /// Serves what was read earlier and not taken then.
+    fn pump_held(&mut self, held: &mut Option<Block>) -> Stop {
+        let Some(mut block) = held.take() else { return self.pump(&[]).1 };
+        let (used, stop) = self.pump(block.bytes());
+        if block.consume(used) {
+            self.desk.pool.take_back(block, &mut self.desk.ledger);
+        } else {
+            *held = Some(block);
+        }
+        stop
+    }
+
+    /// One read, into the shared scratch or behind the bytes held, and what it brings.
+    fn read_input(&mut self, held: Option<Block>) -> Stop {
+        let most = if self.work.conn.is_in_exchange() { SCRATCH } else { HEAD_READ };
+        let Some(mut block) = held else {
+            let mut scratch = mem::take(&mut self.desk.scratch);
+            let stop = match self.read(&mut scratch[..most]) {
+                Ok(len) => {
+                    let (used, stop) = self.pump(&scratch[..len]);
+                    if used < len {
+                        let rest = &scratch[used..len];
+                        self.work.input = Some(self.desk.pool.keep(rest, &mut self.desk.ledger));
+                    }
+                    stop
+                }
+                Err(stop) => stop,
+            };
+            self.desk.scratch = scratch;
+            return stop;
+        };
+        let room = block.room(most, &mut self.desk.pool, &mut self.desk.ledger);
+        let room_len = room.len();
+        let result = self.read(room);
+        block.keep(*result.as_ref().unwrap_or(&0), room_len);
+        let mut held = Some(block);
+        let stop = match result {
+            Ok(_) => self.pump_held(&mut held),
+            Err(stop) => stop,
+        };
+        self.hold(held);
+        stop
+    }
+
+    fn read(&mut self, room: &mut [u8]) -> Result<usize, Stop> {
+        let stream = self.slot.stream.as_mut().expect("a slot that is visited has its stream");
+        match self.kernel.read(stream, room) {
+            Ok(0) => Err(self.end_of_input()),
+            Ok(len) => {
+                // A short read has drained the socket, unless its end came along: that stays
+                // unread and is not told again.
+                let is_drained = SHORT_READ_DRAINS && len < room.len();
+                if is_drained && !self.slot.flags.has(Flags::READ_CLOSED) {
+                    self.slot.flags.clear(Flags::READABLE);
+                }
+                self.work.moved += len as u64;
+                Ok(len)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.slot.flags.clear(Flags::READABLE);
+                Err(Stop::More)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(Stop::More),
+            Err(error) => {
+                log::debug!("connection {}: read: {error}", self.token);
+                Err(self.over(Farewell::Close, Gone::PeerLeft))
+            }
+        }
+    }
+
+    fn end_of_input(&mut self) -> Stop {
+        self.slot.flags.set(Flags::READ_CLOSED);
+        match self.work.conn.end_of_input() {
+            Ok(None) => Stop::More,
+            Ok(Some(farewell)) => self.over(farewell, Gone::PeerLeft),
+            Err(reject) => self.refuse(reject, Gone::PeerLeft),
+        }
+    }
+
+    /// Serves requests from `input` until something stops it; says how many bytes were used.
+    fn pump(&mut self, input: &[u8]) -> (usize, Stop) {
+        let mut used = 0;
+        loop {
+            if let Some(stop) = self.make_room() {
+                return (used, stop);
+            }
+            match self.work.conn.settle(&self.circumstances()) {
+                Settled::Not => {}
+                Settled::Idle => self.tell(ConnState::Idle),
+                Settled::Last { has_all_content } => {
+                    if has_all_content && used == input.len() {
+                        self.slot.flags.set(Flags::CLEAN);
+                    }
+                    return (input.len(), Stop::More);
+                }
+            }
+            if self.requests >= REQUESTS_MAX && used < input.len() {
+                return (used, Stop::Spent);
+            }
+            let rest = &input[used..];
+            let step = self.work.conn.receive(rest, &self.desk.head_limits, &mut self.desk.spans);
+            let served = match step {
+                Ok((len, Step::Request(head))) => {
+                    used += len;
+                    self.requests += 1;
+                    self.answer(&head, rest, &mut used)
+                }
+                Ok((len, Step::Content(piece))) => {
+                    used += len;
+                    self.take_in(&rest[piece])
+                }
+                Ok((len, Step::More)) => return (used + len, Stop::More),
+                Ok((_, Step::Busy)) => return (used, Stop::More),
+                Err(reject) => Err(self.refuse(reject, Gone::Malformed)),
+            };
+            if let Err(stop) = served {
+                // What follows a refusal or the end is not looked at.
+                let is_final = matches!(stop, Stop::Over(_)) || self.work.conn.rest().is_some();
+                return (if is_final { input.len() } else { used }, stop);
+            }
+        }
+    }
+
+    /// Refuses the peer if it can still be told, else ends the connection.
+    pub(super) fn refuse(&mut self, reject: Reject, why: Gone) -> Stop {
+        log::debug!("connection {}: refused: {reject:?}", self.token);
+        self.desk.counters.refused += 1;
+        self.tell(ConnState::Active);
+        if !self.work.conn.can_refuse() {
+            return self.over(Farewell::Reset, why);
+        }
+        self.drop_exchange(why);
+        let circumstances = self.circumstances();
+        let Desk { out, date, .. } = &mut *self.desk;
+        self.work.conn.refuse(out, reject, date.line(), &circumstances);
+        Stop::More
+    }
+
+    /// Ends the connection without another word.
+    pub(super) fn over(&mut self, farewell: Farewell, why: Gone) -> Stop {
+        self.drop_exchange(why);
+        Stop::Over(farewell)
+    }
+
+    /// What the end of a visit leaves to be done: everything encoded goes out, the connection is
+    /// shut down behind its last answer, and the slot gets its state back.
+    fn leave(mut self, stop: Stop) -> Verdict {
+        let stop = match stop {
+            Stop::Over(_) | Stop::Blocked => stop,
+            Stop::More | Stop::Spent => self.transmit().unwrap_or(stop),
+        };
+        debug_assert!(self.desk.out.is_empty() || matches!(stop, Stop::Over(_)));
+        self.desk.out.clear();
+        let farewell = match stop {
+            Stop::Over(farewell) => Some(farewell),
+            Stop::Blocked | Stop::Spent => None,
+            Stop::More => self.end_of_visit(),
+        };
+        if let Some(farewell) = farewell {
+            self.drop_work();
+            return Verdict::Close(farewell);
+        }
+        let is_ready = stop == Stop::Spent
+            || !self.work.has_output()
+                && self.work.conn.wants_input()
+                && self.slot.flags.has(Flags::READABLE);
+        self.park();
+        if is_ready {
+            Verdict::Again
+        } else {
+            Verdict::Wait
+        }
+    }
+
+    /// All output has left and all input is used: whether the connection ends here.
+    fn end_of_visit(&mut self) -> Option<Farewell> {
+        let is_drained = !self.slot.flags.has(Flags::READABLE) && self.work.input.is_none();
+        if let (Some(Rest::Linger(_)), Some(block)) =
+            (self.work.conn.rest(), self.work.input.take())
+        {
+            self.desk.pool.take_back(block, &mut self.desk.ledger);
+        }
+        match self.work.conn.rest()? {
+            Rest::Closed => Some(Farewell::Close),
+            // While draining, a resting connection has been read once more: nothing was there.
+            Rest::Idle if self.desk.is_draining && is_drained => Some(Farewell::Close),
+            // Nothing is on its way that a reset could cross: no need to wait for the peer.
+            Rest::Linger(_) if self.slot.flags.has(Flags::CLEAN) && is_drained => {
+                Some(Farewell::Close)
+            }
+            Rest::Linger(_) => {
+                if !self.slot.flags.has(Flags::SHUT) {
+                    self.slot.flags.set(Flags::SHUT);
+                    // Fails only if the peer has gone: then the next read says so.
+                    let stream = self.slot.stream.as_mut().expect("visited slots have a stream");
+                    let _ = self.kernel.shutdown_write(stream);
+                }
+                None
+            }
+            Rest::New | Rest::Idle => None,
+        }
+    }
+
+    /// Gives the slot its state back, in a box if something is held.
+    fn park(self) {
+        if cfg!(debug_assertions) {
+            self.work.conn.check();
+        }
+        self.slot.life = match self.work.rest() {
+            Some(rest) => Life::Rest(rest),
+            None => {
+                self.desk.ledger.charge(mem::size_of::<Work<H::State>>());
+                Life::Busy(Box::new(self.work))
+            }
+        };
+    }
+
+    /// Drops what belongs to the present exchange, and tells its receiver.
+    fn drop_exchange(&mut self, why: Gone) {
+        match mem::replace(&mut self.work.intake, Intake::Nobody) {
+            Intake::Nobody => {}
+            Intake::Collect(gather) => self.desk.ledger.release(gather.charged),
+            Intake::Receive(receiver) => {
+                let state = self.desk.handler.state();
+                let _ = super::exchange::guard(|| receiver.gone(state, why));
+            }
+        }
+        if let Source::Transform(_, Some(block)) =
+            mem::replace(&mut self.work.source, Source::Nothing)
+        {
+            self.desk.pool.take_back(block, &mut self.desk.ledger);
+        }
+    }
+
+    fn drop_work(&mut self) {
+        self.drop_exchange(Gone::PeerLeft);
+        for block in [self.work.input.take(), self.work.backlog.take()].into_iter().flatten() {
+            self.desk.pool.take_back(block, &mut self.desk.ledger);
+        }
+    }
+
+    fn hold(&mut self, held: Option<Block>) {
+        debug_assert!(self.work.input.is_none());
+        self.work.input = held;
+    }
+
+    pub(super) fn circumstances(&self) -> Circumstances {
+        Circumstances {
+            shutting_down: self.desk.is_draining,
+            memory_short: self.desk.ledger.pressure() >= Pressure::High,
+            requests_left: self.slot.requests < self.desk.limits.requests_max,
+            discard_bytes_max: self.desk.limits.discard_bytes_max,
+            linger_bytes_max: self.desk.limits.linger_bytes_max,
+        }
+    }
+
+    /// Tells the state hook, once per change.
+    pub(super) fn tell(&mut self, state: ConnState) {
+        let is_active = state == ConnState::Active;
+        if is_active && self.slot.flags.has(Flags::TOLD_ACTIVE) {
+            return;
+        }
+        if is_active {
+            self.slot.flags.set(Flags::TOLD_ACTIVE);
+        } else {
+            self.slot.flags.clear(Flags::TOLD_ACTIVE);
+        }
+        self.desk.hooks.tell(self.token.connection_id(), state);
+    }
+}

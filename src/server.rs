@@ -1,0 +1,294 @@
+//! Starting and stopping: listeners, hooks, limits, and a handle for other threads.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net as unix;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::net::{TcpListener, UnixListener};
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+
+use crate::error::Error;
+use crate::handler::{Handler, Reply};
+use crate::limits::Limits;
+use crate::reactor::completions::{Mailbox, Message};
+use crate::reactor::drain::Report;
+use crate::reactor::hooks::{Accepted, Admission, ConnState, Hooks};
+use crate::reactor::kernel::{Listener, MioKernel};
+use crate::reactor::Reactor;
+use crate::request::Request;
+
+/// Serves `handler` on one address, with default limits, until the process ends.
+///
+/// # Errors
+///
+/// As [`Server::listen`] and [`Server::run`].
+pub fn serve<R: Into<Reply>>(
+    address: &str,
+    handler: impl FnMut(&Request<'_>) -> R,
+) -> Result<Report, Error> {
+    Server::new().listen(address)?.run(handler)
+}
+
+/// A server being set up.
+///
+/// ```no_run
+/// use wheelhouse::{Limits, Response, Server};
+///
+/// let server = Server::new()
+///     .limits(Limits { connections_max: 512, ..Limits::small() })?
+///     .listen("127.0.0.1:8080")?
+///     .listen("unix:/run/hello.sock")?;
+/// let handle = server.handle();
+/// // Another thread may end it: handle.shutdown(None)
+/// let report = server.run(|req| Response::text(format!("hello {}\n", req.path())))?;
+/// println!("{report:?}");
+/// # let _ = handle;
+/// # Ok::<(), wheelhouse::Error>(())
+/// ```
+pub struct Server {
+    kernel: MioKernel,
+    listeners: Vec<Listener>,
+    addresses: Vec<SocketAddr>,
+    limits: Limits,
+    hooks: Hooks,
+    mailbox: Arc<Mailbox>,
+}
+
+impl Server {
+    /// A server with default limits and no listener.
+    ///
+    /// # Panics
+    ///
+    /// If the system has no descriptor left for a poll. Use [`try_new`](Server::try_new) to get
+    /// that as an error.
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Server {
+        Server::try_new().expect("a server needs three descriptors to begin with")
+    }
+
+    /// A server with default limits and no listener.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Loop`] if the system has no descriptor left for a poll.
+    pub fn try_new() -> Result<Server, Error> {
+        let kernel = MioKernel::new().map_err(Error::Loop)?;
+        let mailbox = Arc::new(Mailbox::new(crate::reactor::kernel::Kernel::waker(&kernel)));
+        Ok(Server {
+            kernel,
+            listeners: Vec::new(),
+            addresses: Vec::new(),
+            limits: Limits::default(),
+            hooks: Hooks::default(),
+            mailbox,
+        })
+    }
+
+    /// Replaces the limits.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Limits`] if they cannot be kept together.
+    pub fn limits(mut self, limits: Limits) -> Result<Server, Error> {
+        limits.check()?;
+        self.limits = limits;
+        Ok(self)
+    }
+
+    /// Listens on one more address: `HOST:PORT` (port 0 lets the system choose), or `unix:PATH`.
+    ///
+    /// TCP listeners get the backlog of the system, `SO_REUSEADDR`, `TCP_NODELAY` and keep-alive
+    /// (15 s, as Go). A stale socket file, to which nobody answers, is replaced; the file is
+    /// removed when the server ends.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Address`] if the address cannot be understood or resolved, [`Error::Listen`] with
+    /// the system's word if it cannot be had.
+    pub fn listen(mut self, address: &str) -> Result<Server, Error> {
+        let failed = |source| Error::Listen { address: address.to_owned(), source };
+        if let Some(path) = address.strip_prefix("unix:") {
+            let listener = listen_unix(Path::new(path)).map_err(failed)?;
+            self.listeners.push(listener);
+            return Ok(self);
+        }
+        let addresses: Vec<SocketAddr> = address
+            .to_socket_addrs()
+            .map_err(|_| Error::Address { address: address.to_owned() })?
+            .collect();
+        let Some(&first) = addresses.first() else {
+            return Err(Error::Address { address: address.to_owned() });
+        };
+        let listener = listen_tcp(first).map_err(failed)?;
+        self.addresses.push(listener.local_addr().map_err(failed)?);
+        self.listeners.push(Listener::Tcp(listener));
+        Ok(self)
+    }
+
+    /// The addresses of the TCP listeners, in the order of the calls of `listen`, with the ports
+    /// that the system chose.
+    pub fn local_addrs(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Sets the hook for new connections: it may refuse one, or attach a value for its handlers
+    /// (Go's `ConnContext`). It runs on the loop, where the connection is accepted: it must not
+    /// block.
+    ///
+    /// ```no_run
+    /// # use wheelhouse::{Admission, Server};
+    /// # let server = Server::new();
+    /// server.on_connect(|accepted| match accepted.peer_addr() {
+    ///     Some(addr) if addr.ip().is_loopback() => Admission::accept_with(addr),
+    ///     _ => Admission::refuse(),
+    /// });
+    /// ```
+    pub fn on_connect(mut self, hook: impl FnMut(&Accepted<'_>) -> Admission + 'static) -> Server {
+        self.hooks.on_connect = Some(Box::new(hook));
+        self
+    }
+
+    /// Sets the hook for states (Go's `ConnState`): it is told the
+    /// [id](Request::connection_id) of a connection and its new state. It runs on the loop: it
+    /// must not block.
+    pub fn on_state(mut self, hook: impl FnMut(u64, ConnState) + 'static) -> Server {
+        self.hooks.on_state = Some(Box::new(hook));
+        self
+    }
+
+    /// SIGINT and SIGTERM shut down gracefully; a second one stops at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Loop`] if the system refuses.
+    #[cfg(feature = "signals")]
+    pub fn on_signals(mut self) -> Result<Server, Error> {
+        self.kernel.catch_signals().map_err(Error::Loop)?;
+        Ok(self)
+    }
+
+    /// A handle with which other threads end the server.
+    pub fn handle(&self) -> Handle {
+        Handle { mailbox: self.mailbox.clone() }
+    }
+
+    /// Serves until it is shut down, and reports what was done.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoListener`] without a listener; [`Error::Loop`] if the poll itself fails.
+    pub fn run<H: Handler>(self, handler: H) -> Result<Report, Error> {
+        if self.listeners.is_empty() {
+            return Err(Error::NoListener);
+        }
+        let connections_max = match self.limits.connections_max {
+            0 => connections_by_descriptors(),
+            max => max,
+        };
+        log::debug!("at most {connections_max} connections");
+        let mut reactor = Reactor::new(
+            self.kernel,
+            self.mailbox,
+            self.listeners,
+            handler,
+            self.hooks,
+            self.limits,
+            connections_max,
+        )
+        .map_err(Error::Loop)?;
+        while reactor.turn().map_err(Error::Loop)? {}
+        Ok(reactor.report())
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("listeners", &self.listeners)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Ends a server from another thread. Cloning it is cheap; it may outlive the server, and then
+/// does nothing.
+#[derive(Clone)]
+pub struct Handle {
+    mailbox: Arc<Mailbox>,
+}
+
+impl Handle {
+    /// Shuts down gracefully: listeners close, idle connections end at once, what was received is
+    /// answered with `Connection: close`. What is not done after `timeout`
+    /// ([`Limits::shutdown_timeout`] if `None`) is reset. Then [`Server::run`] returns.
+    pub fn shutdown(&self, timeout: Option<Duration>) {
+        self.mailbox.send(Message::Shutdown(timeout));
+    }
+
+    /// Resets every connection and lets [`Server::run`] return.
+    pub fn stop(&self) {
+        self.mailbox.send(Message::Stop);
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Handle")
+    }
+}
+
+/// As many as the process may have descriptors, less an eighth (8 to 64) for listeners, files
+/// and whatever else the program opens.
+fn connections_by_descriptors() -> usize {
+    use rustix::process::{getrlimit, Resource};
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(1 << 20);
+    let descriptors = usize::try_from(descriptors).unwrap_or(1 << 20).min(1 << 20);
+    let reserve = (descriptors / 8).clamp(8, 64);
+    descriptors.saturating_sub(reserve).max(1)
+}
+
+fn listen_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    /// The system takes the smaller one of this and its own limit (`somaxconn`).
+    const BACKLOG: i32 = 65_535;
+    const KEEP_ALIVE: Duration = Duration::from_secs(15);
+    /// Bytes that the kernel takes beyond what is on its way: bounds what a slow reader pins.
+    const NOT_SENT_LOWAT: u32 = 64 << 10;
+
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    // Accepted sockets inherit these on Linux; where they cannot be had, we do without.
+    let _ = socket.set_tcp_nodelay(true);
+    let keep_alive = TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE);
+    let _ = socket.set_tcp_keepalive(&keep_alive);
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let _ = socket.set_tcp_notsent_lowat(NOT_SENT_LOWAT);
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(TcpListener::from_std(socket.into()))
+}
+
+fn listen_unix(path: &Path) -> io::Result<Listener> {
+    let bind = || UnixListener::bind(path);
+    let listener = match bind() {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_stale(path) => {
+            fs::remove_file(path)?;
+            bind()?
+        }
+        result => result?,
+    };
+    Ok(Listener::Unix(listener, PathBuf::from(path)))
+}
+
+/// Whether `path` is a socket that nobody listens to: what a killed process leaves behind.
+fn is_stale(path: &Path) -> bool {
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
+    let refused = io::ErrorKind::ConnectionRefused;
+    is_socket && unix::UnixStream::connect(path).is_err_and(|error| error.kind() == refused)
+}
