@@ -8,11 +8,10 @@ use std::ops::Range;
 
 use http::StatusCode;
 
-use crate::fields::FieldSpan;
 use crate::http1::chunked::{self, Decoded, Decoder};
 use crate::http1::encode::{self, ConnectionField, DateLine, ResponseHead};
 use crate::http1::framing::{self, Framing, Outgoing};
-use crate::http1::head::{self, Head};
+use crate::http1::head::Head;
 use crate::http1::persistence::{self, CloseReason, Facts, Then};
 use crate::http1::scan::Scan;
 use crate::http1::{HeadLimits, Reject};
@@ -85,9 +84,9 @@ enum Outbound {
 /// What was found in the input.
 #[derive(Debug)]
 pub(crate) enum Step {
-    /// A request, which must be answered. It and its field lines are positions in the input that
-    /// was given; the input counts as used.
-    Request(Head),
+    /// A request, which must be answered. The head that was given tells it, in positions in the
+    /// input that was given.
+    Request,
     /// A piece of content, at this place in the input that was given; empty where only framing
     /// was taken. Ask [`Connection::has_all_content`] after it.
     Content(Range<usize>),
@@ -134,7 +133,6 @@ pub(crate) struct Circumstances {
     pub(crate) memory_short: bool,
     pub(crate) requests_left: bool,
     pub(crate) discard_bytes_max: u64,
-    pub(crate) linger_bytes_max: u32,
 }
 
 impl Connection {
@@ -151,7 +149,8 @@ impl Connection {
     }
 
     /// Takes bytes from the start of `input`; says how many and what was found. A head that is
-    /// not complete is not taken: it comes again, with more behind it.
+    /// not complete is not taken: it comes again, with more behind it. A complete one fills
+    /// `head`.
     ///
     /// # Errors
     ///
@@ -161,16 +160,16 @@ impl Connection {
         &mut self,
         input: &[u8],
         limits: &HeadLimits,
-        spans: &mut Vec<FieldSpan>,
+        head: &mut Head,
     ) -> Result<(usize, Step), Reject> {
         match &mut self.state {
             State::Rest(Rest::New | Rest::Idle) if input.is_empty() => Ok((0, Step::More)),
             State::Rest(Rest::New | Rest::Idle) => {
-                self.receive_head(Scan::new(), input, limits, spans)
+                self.receive_head(Scan::new(), input, limits, head)
             }
             State::Head(scan) => {
                 let scan = *scan;
-                self.receive_head(scan, input, limits, spans)
+                self.receive_head(scan, input, limits, head)
             }
             State::Exchange(exchange) => exchange.receive(input),
             State::Rest(Rest::Linger(left)) => {
@@ -190,14 +189,14 @@ impl Connection {
         mut scan: Scan,
         input: &[u8],
         limits: &HeadLimits,
-        spans: &mut Vec<FieldSpan>,
+        head: &mut Head,
     ) -> Result<(usize, Step), Reject> {
-        let Some(head) = head::parse(input, &mut scan, limits, spans)? else {
+        if !head.parse(input, &mut scan, limits)? {
             self.state = State::Head(scan);
             return Ok((0, Step::More));
-        };
-        self.state = State::Exchange(Exchange::begin(&head));
-        Ok((head.len, Step::Request(head)))
+        }
+        self.state = State::Exchange(Exchange::begin(head));
+        Ok((head.len, Step::Request))
     }
 
     /// What the end of the peer's side means: `None` if the answer is still sent (a half-close
@@ -412,13 +411,13 @@ impl Connection {
     }
 
     /// Moves on where the exchange is over: to Idle, or to Linger if the connection is not reused.
-    pub(crate) fn settle(&mut self, circumstances: &Circumstances) -> Settled {
+    pub(crate) fn settle(&mut self, linger_bytes_max: u32) -> Settled {
         let State::Exchange(exchange) = &self.state else { return Settled::Not };
         let has_all_content = matches!(exchange.inbound, Inbound::Done);
         let (rest, settled) = match (&exchange.outbound, exchange.then) {
             (Outbound::Done, Then::Reuse) if has_all_content => (Rest::Idle, Settled::Idle),
             (Outbound::Done, Then::Close(_)) => {
-                (Rest::Linger(circumstances.linger_bytes_max), Settled::Last { has_all_content })
+                (Rest::Linger(linger_bytes_max), Settled::Last { has_all_content })
             }
             _ => return Settled::Not,
         };
@@ -441,7 +440,7 @@ impl Connection {
         out: &mut Vec<u8>,
         reject: Reject,
         date: &DateLine,
-        circumstances: &Circumstances,
+        linger_bytes_max: u32,
     ) {
         assert!(self.can_refuse(), "one final response per request");
         let is_head = matches!(&self.state, State::Exchange(exchange) if exchange.is_head);
@@ -461,7 +460,7 @@ impl Connection {
         if !is_head {
             out.extend_from_slice(page.as_bytes());
         }
-        self.state = State::Rest(Rest::Linger(circumstances.linger_bytes_max));
+        self.state = State::Rest(Rest::Linger(linger_bytes_max));
     }
 
     /// Asserts the invariants of the state.

@@ -1,24 +1,26 @@
 //! A request head: request line, target, field lines, and what they decide (RFC 9112, sections
 //! 2 to 5). The only file that names httparse.
 //!
-//! A head that came whole is parsed in one pass. httparse is more lenient than we are in three
-//! points, which are checked here: bare LF, several empty lines before the request, and targets.
-//! Whatever it does not like, and whatever comes in pieces, goes to [`Scan`], which decides.
+//! A head that came whole is parsed in one pass: the request line here, the field lines by
+//! httparse, which is more lenient than we are in one point, checked here: bare LF. Whatever the
+//! fast path does not like, and whatever comes in pieces, goes to [`Scan`], which decides.
 
-use std::mem::MaybeUninit;
 use std::net::Ipv6Addr;
 
-use crate::fields::{is_token_byte, list_members, trim_ows, FieldSpan};
+use crate::fields::{list_members, trim_ows, FieldSpan};
 use crate::http1::framing::{self, Framing, Line};
 use crate::http1::scan::{Scan, METHOD_BYTES_MAX};
 use crate::http1::{HeadLimits, Reject};
 use crate::limits::FIELDS_CEILING;
 use crate::request::{Method, RequestLine, Span, TargetForm, Version};
 
-/// A complete and acceptable head.
+/// A complete and acceptable head, as positions in the input that it was parsed from.
+///
+/// One of these serves a whole loop: it is overwritten by the next head and allocates nothing.
 #[derive(Debug)]
 pub(crate) struct Head {
     pub(crate) line: RequestLine,
+    pub(crate) spans: Vec<FieldSpan>,
     pub(crate) framing: Framing,
     /// Whether the peer wants the connection kept (RFC 9112, section 9.3).
     pub(crate) peer_keeps: bool,
@@ -28,169 +30,268 @@ pub(crate) struct Head {
     pub(crate) len: usize,
 }
 
-/// Parses the head at the start of `input`. `None`: it is not complete yet; `scan` remembers how
-/// far it was looked at, and the next call begins with the same bytes and more behind them.
-///
-/// `spans` is filled with the field lines of a complete head.
-pub(crate) fn parse(
-    input: &[u8],
-    scan: &mut Scan,
-    limits: &HeadLimits,
-    spans: &mut Vec<FieldSpan>,
-) -> Result<Option<Head>, Reject> {
-    if *scan == Scan::new() {
-        if let Some(raw) = split(input, limits, spans) {
-            return decide(input, raw, spans).map(Some);
+impl Head {
+    pub(crate) fn new() -> Head {
+        let nothing = Span::new(0, 0);
+        Head {
+            line: RequestLine {
+                method: Method::GET,
+                version: Version::Http11,
+                form: TargetForm::Origin,
+                target: nothing,
+                path: nothing,
+                authority: None,
+                content_length: None,
+            },
+            spans: Vec::new(),
+            framing: Framing::Length(0),
+            peer_keeps: false,
+            expects_continue: false,
+            len: 0,
         }
     }
-    if !scan.advance(input, limits)? {
-        return Ok(None);
-    }
-    let head = &input[..scan.len()];
-    let raw = split(head, limits, spans).or_else(|| split_newer_minor(head, limits, spans));
-    match raw {
-        Some(raw) => decide(head, raw, spans).map(Some),
-        // Not reached as far as known: the scanner accepts less than httparse does.
-        None => Err(Reject::RequestLine),
-    }
-}
 
-/// A head cut into its parts.
-struct Raw {
-    method: Method,
-    target: Span,
-    version: Version,
-    len: usize,
-}
-
-/// Cuts a complete, well-formed head into its parts; `None` for anything else.
-fn split(input: &[u8], limits: &HeadLimits, spans: &mut Vec<FieldSpan>) -> Option<Raw> {
-    const UNINIT: MaybeUninit<httparse::Header<'_>> = MaybeUninit::uninit();
-    let mut lines = [UNINIT; FIELDS_CEILING];
-
-    let skipped = if input.starts_with(b"\r\n") { 2 } else { 0 };
-    let bytes = &input[skipped..];
-    if !is_token_byte(*bytes.first()?) {
-        return None;
+    /// Parses the head at the start of `input`. `false`: it is not complete yet; `scan` remembers
+    /// how far it was looked at, and the next call begins with the same bytes and more behind
+    /// them.
+    pub(crate) fn parse(
+        &mut self,
+        input: &[u8],
+        scan: &mut Scan,
+        limits: &HeadLimits,
+    ) -> Result<bool, Reject> {
+        if scan.is_new() {
+            if let Some(verdict) = self.parse_whole(input, limits) {
+                return verdict.map(|()| true);
+            }
+        }
+        if !scan.advance(input, limits)? {
+            return Ok(false);
+        }
+        let head = &input[..scan.len()];
+        let verdict = self.parse_whole(head, limits);
+        match verdict.or_else(|| self.parse_newer_minor(head, limits)) {
+            Some(verdict) => verdict.map(|()| true),
+            // Not reached as far as known: the scanner accepts no more than the fast path.
+            None => Err(Reject::RequestLine),
+        }
     }
-    let mut request = httparse::Request::new(&mut []);
-    let Ok(httparse::Status::Complete(len)) =
-        request.parse_with_uninit_headers(bytes, &mut lines[..limits.fields_max])
-    else {
-        return None;
-    };
-    let (method, target) = (request.method?, request.path?);
-    let is_within_limits = method.len() <= METHOD_BYTES_MAX
-        && target.len() <= limits.target_bytes_max
-        && skipped + len <= limits.head_bytes_max;
-    if !is_within_limits || !bytes[..len].ends_with(b"\r\n\r\n") {
-        return None;
+
+    /// Parses a head that is complete and well-formed; `None` for anything else. What is said of
+    /// it then is what its parts mean together; the first fault in this order wins: target, Host,
+    /// framing, expectation.
+    fn parse_whole(&mut self, input: &[u8], limits: &HeadLimits) -> Option<Result<(), Reject>> {
+        let (target, fields_start) = self.split_line(input, limits)?;
+        let notable = self.split_fields(input, fields_start, limits)?;
+        Some(target.and_then(|()| self.decide(input, &notable)))
     }
-    // All parts lie in `input`, so their addresses differ by their positions.
-    let position = |part: &[u8]| part.as_ptr() as usize - input.as_ptr() as usize;
-    spans.clear();
-    for line in request.headers.iter() {
-        let name = position(line.name.as_bytes());
-        // The byte before a name is the LF of the line above: it must have its CR.
-        if input[name - 2] != b'\r' {
+
+    /// Cuts the request line into its parts and checks the target, in one pass over its bytes.
+    /// Says where the field lines begin.
+    fn split_line(
+        &mut self,
+        input: &[u8],
+        limits: &HeadLimits,
+    ) -> Option<(Result<(), Reject>, usize)> {
+        let start = if input.starts_with(b"\r\n") { 2 } else { 0 };
+        let (method, target_start) = match &input[start..] {
+            [b'G', b'E', b'T', b' ', ..] => (Method::GET, start + 4),
+            [b'P', b'O', b'S', b'T', b' ', ..] => (Method::POST, start + 5),
+            rest => {
+                let most = rest.len().min(METHOD_BYTES_MAX + 1);
+                let len = rest[..most].iter().position(|&byte| byte == b' ')?;
+                (Method::from_bytes(&rest[..len]).ok()?, start + len + 1)
+            }
+        };
+        let target = self.parse_target(input, target_start, &method);
+        let after = self.line.target.end();
+        self.line.version = match input.get(after..after + 11)? {
+            b" HTTP/1.1\r\n" => Version::Http11,
+            b" HTTP/1.0\r\n" => Version::Http10,
+            _ => return None,
+        };
+        self.line.method = method;
+        let len = after - target_start;
+        (len > 0 && len <= limits.target_bytes_max).then_some((target, after + 11))
+    }
+
+    /// Cuts the field lines apart and notes those that the server itself reads.
+    fn split_fields(&mut self, input: &[u8], start: usize, limits: &HeadLimits) -> Option<Notable> {
+        let lines = &input[start..];
+        let mut few = [httparse::EMPTY_HEADER; FIELDS_USUAL];
+        match httparse::parse_headers(lines, &mut few) {
+            Ok(httparse::Status::Complete((len, found))) => {
+                self.note_fields(input, start + len, found, limits)
+            }
+            Err(httparse::Error::TooManyHeaders) => {
+                let mut many = [httparse::EMPTY_HEADER; FIELDS_CEILING];
+                let many = &mut many[..limits.fields_max];
+                match httparse::parse_headers(lines, many) {
+                    Ok(httparse::Status::Complete((len, found))) => {
+                        self.note_fields(input, start + len, found, limits)
+                    }
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    fn note_fields(
+        &mut self,
+        input: &[u8],
+        len: usize,
+        lines: &[httparse::Header<'_>],
+        limits: &HeadLimits,
+    ) -> Option<Notable> {
+        let is_within_limits = len <= limits.head_bytes_max && lines.len() <= limits.fields_max;
+        if !is_within_limits || !input[..len].ends_with(b"\r\n\r\n") {
             return None;
         }
-        let value = trim_ows(line.value);
-        spans.push(FieldSpan {
-            name: name as u16,
-            name_len: line.name.len() as u16,
-            value: if value.is_empty() { name as u16 } else { position(value) as u16 },
-            value_len: value.len() as u16,
-        });
+        self.len = len;
+        self.spans.clear();
+        // All parts lie in `input`, so their addresses differ by their positions.
+        let position = |part: &[u8]| part.as_ptr() as usize - input.as_ptr() as usize;
+        let mut notable = Notable::default();
+        for line in lines {
+            let name = position(line.name.as_bytes());
+            // The byte before a name is the LF of the line above: it must have its CR.
+            if input[name - 2] != b'\r' {
+                return None;
+            }
+            let value = trim_ows(line.value);
+            let span = FieldSpan {
+                name: name as u16,
+                name_len: line.name.len() as u16,
+                value: if value.is_empty() { name as u16 } else { position(value) as u16 },
+                value_len: value.len() as u16,
+            };
+            // The length tells nearly all other names apart without a look at the bytes.
+            let known = match line.name.len() {
+                4 => Some((&mut notable.host, "host")),
+                6 => Some((&mut notable.expect, "expect")),
+                10 => Some((&mut notable.connection, "connection")),
+                14 => Some((&mut notable.content_length, "content-length")),
+                17 => Some((&mut notable.transfer_encoding, "transfer-encoding")),
+                _ => None,
+            };
+            if let Some((seen, _)) = known.filter(|(_, name)| line.name.eq_ignore_ascii_case(name))
+            {
+                if seen.count == 0 {
+                    seen.first = self.spans.len() as u16;
+                }
+                seen.count += 1;
+            }
+            self.spans.push(span);
+        }
+        Some(notable)
     }
-    Some(Raw {
-        method: Method::from_bytes(method.as_bytes()).ok()?,
-        target: Span::new(position(target.as_bytes()), target.len()),
-        version: if request.version == Some(0) { Version::Http10 } else { Version::Http11 },
-        len: skipped + len,
-    })
-}
 
-/// HTTP/1.2 to 1.9, which httparse does not know: served as 1.1 (RFC 9110, section 2.5). Nobody
-/// sends it, so it may cost a copy.
-fn split_newer_minor(head: &[u8], limits: &HeadLimits, spans: &mut Vec<FieldSpan>) -> Option<Raw> {
-    let mut copy = head.to_vec();
-    let line_end = copy.windows(2).skip(2).position(|pair| pair == b"\r\n")? + 2;
-    *copy.get_mut(line_end - 1)? = b'1';
-    split(&copy, limits, spans)
-}
+    /// HTTP/1.2 to 1.9, which only differ in a digit: served as 1.1 (RFC 9110, section 2.5).
+    /// Nobody sends it, so it may cost a copy.
+    fn parse_newer_minor(
+        &mut self,
+        head: &[u8],
+        limits: &HeadLimits,
+    ) -> Option<Result<(), Reject>> {
+        let mut copy = head.to_vec();
+        let line_end = copy.windows(2).skip(2).position(|pair| pair == b"\r\n")? + 2;
+        *copy.get_mut(line_end - 1)? = b'1';
+        self.parse_whole(&copy, limits)
+    }
 
-/// What the parts mean together; the first fault in this order wins: target, Host, framing,
-/// expectation.
-fn decide(input: &[u8], raw: Raw, spans: &[FieldSpan]) -> Result<Head, Reject> {
-    let lines = Notable::of(input, spans);
-    let target = parse_target(input, raw.target, &raw.method)?;
-    check_host(&lines.host, raw.version)?;
-    let framing = framing::incoming(raw.version, lines.transfer_encoding, lines.content_length)?;
-    let expects = lines.expect.count > 0 && check_expectations(input, spans)?;
-    let content_length = match framing {
-        Framing::Length(length) => Some(length),
-        Framing::Chunked => None,
-    };
-    Ok(Head {
-        peer_keeps: match lines.connection.count {
-            0 => raw.version == Version::Http11,
-            _ => peer_keeps(input, spans, raw.version),
-        },
+    fn decide(&mut self, input: &[u8], notable: &Notable) -> Result<(), Reject> {
+        let version = self.line.version;
+        check_host(self.seen(input, notable.host), version)?;
+        self.framing = if notable.content_length.count + notable.transfer_encoding.count == 0 {
+            Framing::Length(0)
+        } else {
+            framing::incoming(
+                version,
+                self.seen(input, notable.transfer_encoding),
+                self.seen(input, notable.content_length),
+            )?
+        };
+        self.line.content_length = match self.framing {
+            Framing::Length(length) => Some(length),
+            Framing::Chunked => None,
+        };
+        let expects = notable.expect.count > 0 && check_expectations(input, &self.spans)?;
         // An HTTP/1.0 peer cannot expect it, and without content there is nothing to continue
         // (RFC 9110, section 10.1.1).
-        expects_continue: expects && raw.version == Version::Http11 && content_length != Some(0),
-        framing,
-        len: raw.len,
-        line: RequestLine {
-            method: raw.method,
-            version: raw.version,
-            form: target.form,
-            target: raw.target,
-            path: target.path,
-            authority: target.authority,
-            content_length,
-        },
-    })
+        self.expects_continue =
+            expects && version == Version::Http11 && self.line.content_length != Some(0);
+        self.peer_keeps = match notable.connection.count {
+            0 => version == Version::Http11,
+            _ => peer_keeps(input, &self.spans, version),
+        };
+        Ok(())
+    }
+
+    fn seen<'a>(&self, input: &'a [u8], seen: Seen) -> Line<'a> {
+        match seen.count {
+            0 => Line::default(),
+            count => Line {
+                count: usize::from(count),
+                value: self.spans[usize::from(seen.first)].value(input),
+            },
+        }
+    }
+
+    /// Finds the end of the target and checks that it has one of the four forms of RFC 9112,
+    /// section 3.2. A target that has not is still cut off at its end, so that syntax errors
+    /// behind it are found first.
+    fn parse_target(&mut self, input: &[u8], start: usize, method: &Method) -> Result<(), Reject> {
+        let line = &mut self.line;
+        (line.form, line.authority) = (TargetForm::Origin, None);
+        if input.get(start) == Some(&b'/') && *method != Method::CONNECT {
+            // The usual form: path, query and end in one pass.
+            let path_end = path_end(input, start);
+            let end = match input.get(path_end) {
+                Some(b'?') => query_end(input, path_end),
+                _ => path_end,
+            };
+            if input.get(end) == Some(&b' ') && end <= usize::from(u16::MAX) {
+                line.path = Span::new(start, path_end - start);
+                line.target = Span::new(start, end - start);
+                return Ok(());
+            }
+        }
+        let rest = &input[start..input.len().min(usize::from(u16::MAX))];
+        let len = rest.iter().position(|byte| !byte.is_ascii_graphic()).unwrap_or(rest.len());
+        line.target = Span::new(start, len);
+        line.path = line.target;
+        let other = parse_other_form(&rest[..len], method)?;
+        line.form = other.form;
+        line.path = Span::new(start + other.path.0, other.path.1);
+        line.authority = other.authority.map(|(at, len)| Span::new(start + at, len));
+        Ok(())
+    }
 }
+
+/// Field lines that are cut apart without a second attempt: what browsers send.
+const FIELDS_USUAL: usize = 16;
 
 /// The field lines that the server itself reads.
 #[derive(Default)]
-struct Notable<'a> {
-    host: Line<'a>,
-    content_length: Line<'a>,
-    transfer_encoding: Line<'a>,
-    connection: Line<'a>,
-    expect: Line<'a>,
+struct Notable {
+    host: Seen,
+    content_length: Seen,
+    transfer_encoding: Seen,
+    connection: Seen,
+    expect: Seen,
 }
 
-impl<'a> Notable<'a> {
-    fn of(input: &'a [u8], spans: &[FieldSpan]) -> Notable<'a> {
-        let mut notable = Notable::default();
-        for span in spans {
-            // The length tells nearly all other names apart without a look at the bytes.
-            let (line, name) = match span.name_len {
-                4 => (&mut notable.host, "host"),
-                6 => (&mut notable.expect, "expect"),
-                10 => (&mut notable.connection, "connection"),
-                14 => (&mut notable.content_length, "content-length"),
-                17 => (&mut notable.transfer_encoding, "transfer-encoding"),
-                _ => continue,
-            };
-            if span.is_named(input, name) {
-                if line.count == 0 {
-                    line.value = span.value(input);
-                }
-                line.count += 1;
-            }
-        }
-        notable
-    }
+/// How often a field came, and where first.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    count: u16,
+    first: u16,
 }
 
 /// Exactly one valid `Host` in HTTP/1.1, also beside an absolute target; at most one in HTTP/1.0
 /// (RFC 9112, section 3.2). It may be empty.
-fn check_host(host: &Line<'_>, version: Version) -> Result<(), Reject> {
+fn check_host(host: Line<'_>, version: Version) -> Result<(), Reject> {
     let is_right_count = host.count == 1 || (host.count == 0 && version == Version::Http10);
     if is_right_count && (host.value.is_empty() || is_authority(host.value)) {
         return Ok(());
@@ -226,16 +327,15 @@ fn peer_keeps(input: &[u8], spans: &[FieldSpan], version: Version) -> bool {
     keeps
 }
 
-struct Target {
+/// A target in a form other than `/path?query`; positions and lengths are within it.
+struct OtherForm {
     form: TargetForm,
-    path: Span,
-    authority: Option<Span>,
+    path: (usize, usize),
+    authority: Option<(usize, usize)>,
 }
 
-/// The four forms of RFC 9112, section 3.2, and nothing else.
-fn parse_target(input: &[u8], span: Span, method: &Method) -> Result<Target, Reject> {
-    let bytes = span.of(input);
-    let start = usize::from(span.start);
+/// `host:port` of CONNECT, `*`, or an absolute URI of http or https; nothing else.
+fn parse_other_form(bytes: &[u8], method: &Method) -> Result<OtherForm, Reject> {
     if *method == Method::CONNECT {
         let has_port = bytes.iter().rposition(|&byte| byte == b':').is_some_and(|colon| {
             colon > 0 && colon + 1 < bytes.len() && !bytes[colon..].contains(&b']')
@@ -243,60 +343,75 @@ fn parse_target(input: &[u8], span: Span, method: &Method) -> Result<Target, Rej
         if !has_port || !is_authority(bytes) {
             return Err(Reject::Target);
         }
-        let path = Span::new(span.end(), 0);
-        return Ok(Target { form: TargetForm::Authority, path, authority: Some(span) });
+        let (path, authority) = ((bytes.len(), 0), Some((0, bytes.len())));
+        return Ok(OtherForm { form: TargetForm::Authority, path, authority });
     }
     if bytes == b"*" {
-        return Ok(Target { form: TargetForm::Asterisk, path: span, authority: None });
-    }
-    if bytes.first() == Some(&b'/') {
-        let path = Span::new(start, path_len(bytes)?);
-        return Ok(Target { form: TargetForm::Origin, path, authority: None });
+        return Ok(OtherForm { form: TargetForm::Asterisk, path: (0, 1), authority: None });
     }
     let scheme = ["http://", "https://"].into_iter().find(|scheme| {
         bytes.len() > scheme.len() && bytes[..scheme.len()].eq_ignore_ascii_case(scheme.as_bytes())
     });
     let Some(scheme) = scheme else { return Err(Reject::Target) };
-    let rest = &bytes[scheme.len()..];
-    let authority_len =
-        rest.iter().position(|&byte| byte == b'/' || byte == b'?').unwrap_or(rest.len());
-    if !is_authority(&rest[..authority_len]) {
+    let start = scheme.len();
+    let rest = &bytes[start..];
+    let len = rest.iter().position(|&byte| byte == b'/' || byte == b'?').unwrap_or(rest.len());
+    if !is_authority(&rest[..len]) {
         return Err(Reject::Target);
     }
-    let path_start = scheme.len() + authority_len;
-    Ok(Target {
+    let path_start = start + len;
+    let path_end = path_end(bytes, path_start);
+    let end = match bytes.get(path_end) {
+        Some(b'?') => query_end(bytes, path_end),
+        _ => path_end,
+    };
+    if end != bytes.len() {
+        return Err(Reject::Target);
+    }
+    Ok(OtherForm {
         form: TargetForm::Absolute,
-        path: Span::new(start + path_start, path_len(&bytes[path_start..])?),
-        authority: Some(Span::new(start + scheme.len(), authority_len)),
+        path: (path_start, path_end - path_start),
+        authority: Some((start, len)),
     })
 }
 
-/// Checks path and query and says where the path ends.
-fn path_len(bytes: &[u8]) -> Result<usize, Reject> {
-    let mut at = 0;
+/// Where a path that begins at `at` ends: at the first byte that cannot belong to it.
+fn path_end(bytes: &[u8], mut at: usize) -> usize {
     while let Some(&byte) = bytes.get(at) {
-        if byte == b'?' {
-            let is_query = bytes[at..].iter().all(|&byte| is_query_byte(byte));
-            return if is_query { Ok(at) } else { Err(Reject::Target) };
-        }
         if byte == b'%' {
             let is_escape = bytes.get(at + 1).is_some_and(u8::is_ascii_hexdigit)
                 && bytes.get(at + 2).is_some_and(u8::is_ascii_hexdigit);
             if !is_escape {
-                return Err(Reject::Target);
+                return at;
             }
-        } else if !is_path_byte(byte) {
-            return Err(Reject::Target);
+        } else if !PATH_BYTES[usize::from(byte)] {
+            return at;
         }
         at += 1;
     }
-    Ok(at)
+    at
 }
 
-/// RFC 3986's path bytes, and `|`, which browsers leave raw.
+/// Where a query ends, with its `?` at `at`.
+fn query_end(bytes: &[u8], at: usize) -> usize {
+    let len = bytes[at..].iter().position(|&byte| !is_query_byte(byte));
+    len.map_or(bytes.len(), |len| at + len)
+}
+
+static PATH_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = is_path_byte(byte as u8);
+        byte += 1;
+    }
+    table
+};
+
+/// RFC 3986's path bytes, and `|`, which browsers leave raw; not the `?` that ends a path.
 const fn is_path_byte(byte: u8) -> bool {
     byte.is_ascii_graphic()
-        && !matches!(byte, b'"' | b'#' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'}')
+        && !matches!(byte, b'?' | b'"' | b'#' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'}')
 }
 
 /// What browsers leave raw in a query: visible, but no quote, fragment or angle bracket.
@@ -373,7 +488,9 @@ mod tests {
         HeadLimits { head_bytes_max: 16 << 10, target_bytes_max: 8 << 10, fields_max: 100 };
 
     fn parse_whole(input: &[u8]) -> Result<Option<Head>, Reject> {
-        parse(input, &mut Scan::new(), &LIMITS, &mut Vec::new())
+        let mut head = Head::new();
+        let is_complete = head.parse(input, &mut Scan::new(), &LIMITS)?;
+        Ok(is_complete.then_some(head))
     }
 
     fn target(method: &str, target: &str) -> Result<TargetForm, Reject> {
@@ -491,9 +608,9 @@ mod tests {
     }
 
     fn by_bytes(input: &[u8]) -> Result<Option<usize>, Reject> {
-        let (mut scan, mut spans) = (Scan::new(), Vec::new());
+        let (mut scan, mut head) = (Scan::new(), Head::new());
         for end in 0..=input.len() {
-            if let Some(head) = parse(&input[..end], &mut scan, &LIMITS, &mut spans)? {
+            if head.parse(&input[..end], &mut scan, &LIMITS)? {
                 return Ok(Some(head.len));
             }
         }

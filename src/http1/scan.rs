@@ -51,6 +51,10 @@ impl Scan {
         Scan { at: 0, mark: 0, fields: 0, place: Place::Start }
     }
 
+    pub(crate) fn is_new(&self) -> bool {
+        self.at == 0
+    }
+
     /// Looks at the bytes of `head` that are new, and says whether the head is complete. `head`
     /// begins at the first byte of the head at every call; bytes behind it are not looked at.
     pub(crate) fn advance(&mut self, head: &[u8], limits: &HeadLimits) -> Result<bool, Reject> {

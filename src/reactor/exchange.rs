@@ -7,11 +7,11 @@ use std::panic::{self, AssertUnwindSafe};
 use bytes::Bytes;
 
 use crate::handler::{Action, Collect, Flow, Gone, Handler, Receive, Reply, Transform};
-use crate::http1::{Answer, Farewell, Head, Reject, CHUNK_ROOM, LAST_CHUNK};
+use crate::http1::{Answer, Farewell, Reject, CHUNK_ROOM, LAST_CHUNK};
 use crate::reactor::hooks::ConnState;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::slot::{Flags, Gather, Intake, Source};
-use crate::reactor::visit::{Stop, Visit, SCRATCH};
+use crate::reactor::visit::{Desk, Stop, Visit, SCRATCH};
 use crate::request::{Peer, Request};
 use crate::response::{Body, Out, Response};
 
@@ -25,20 +25,14 @@ const TRANSFORM_ROOM_MIN: usize = (4 << 10) + CHUNK_ROOM + LAST_CHUNK.len();
 impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// Asks the handler about a request and does what it answers. `input` begins with the head;
     /// `used` moves on if content behind it is taken at once.
-    pub(super) fn answer(
-        &mut self,
-        head: &Head,
-        input: &[u8],
-        used: &mut usize,
-    ) -> Result<(), Stop> {
+    pub(super) fn answer(&mut self, input: &[u8], used: &mut usize) -> Result<(), Stop> {
         self.tell(ConnState::Active);
         self.desk.counters.requests += 1;
-        let reply = self.with_request(head, input, |handler, request| handler.handle(request));
+        let reply = self.with_request(input, |handler, request| handler.handle(request));
         self.slot.requests = self.slot.requests.saturating_add(1);
-        let content = &input[head.len..];
         match self.unless_panicked(reply)?.0 {
             Action::Respond(response) => self.respond(response),
-            Action::Collect(collect) => self.collect(collect, head, input, content, used),
+            Action::Collect(collect) => self.collect(collect, input, used),
             Action::Receive(receiver) => self.receive(receiver),
             Action::Transform(response, transform) => self.transform(&response, transform),
         }
@@ -57,7 +51,6 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
 
     fn with_request<R>(
         &mut self,
-        head: &Head,
         input: &[u8],
         call: impl FnOnce(&mut H, &Request<'_>) -> R,
     ) -> Result<R, ()> {
@@ -69,8 +62,8 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             requests_before: self.slot.requests,
             has_left: self.slot.flags.has(Flags::READ_CLOSED),
         };
-        let request = Request::new(&head.line, &input[..head.len], &self.desk.spans, &peer);
-        let handler = &mut self.desk.handler;
+        let Desk { head, handler, .. } = &mut *self.desk;
+        let request = Request::new(&head.line, &input[..head.len], &head.spans, &peer);
         guard(|| call(handler, &request))
     }
 
@@ -81,35 +74,35 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     fn collect(
         &mut self,
         collect: Collect<H::State>,
-        head: &Head,
         input: &[u8],
-        content: &[u8],
         used: &mut usize,
     ) -> Result<(), Stop> {
         let Collect { limit, then } = collect;
-        let announced = head.line.content_length;
+        let announced = self.desk.head.line.content_length;
         if announced.is_some_and(|length| length > limit as u64) {
             return Err(self.refuse(Reject::ContentTooLarge, Gone::Stopped));
         }
         self.admit_content()?;
+        let content = &input[self.desk.head.len..];
         // The usual case: all of it came with the head and is handed on where it lies.
         if let Some(length) = announced.map(|length| length as usize) {
             if content.len() >= length {
                 self.work.conn.skip_content(length as u64);
                 *used += length;
                 let content = &content[..length];
-                let reply = self.with_request(head, input, |handler, request| {
+                let reply = self.with_request(input, |handler, request| {
                     then(handler.state(), request, content)
                 });
                 return self.answer_after_content(reply);
             }
         }
+        let head = &self.desk.head;
         let gather = Gather {
             limit,
             then,
             line: head.line.clone(),
             head: input[..head.len].to_vec(),
-            spans: self.desk.spans.clone(),
+            spans: head.spans.clone(),
             content: Vec::new(),
             charged: 0,
         };

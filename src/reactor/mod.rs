@@ -44,7 +44,7 @@ use slab::Slab;
 use timers::Wheel;
 
 use crate::handler::Handler;
-use crate::http1::{Farewell, HeadLimits, Rest};
+use crate::http1::{Farewell, Head, HeadLimits, Rest};
 use crate::limits::Limits;
 use crate::reactor::acceptor::Acceptor;
 use crate::reactor::buffers::{Ledger, Pool, Pressure};
@@ -113,7 +113,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
                 limits,
                 scratch: vec![0; SCRATCH],
                 out: Vec::with_capacity(SCRATCH),
-                spans: Vec::new(),
+                head: Head::new(),
                 pool: Pool::default(),
                 ledger,
                 date: DateCache::new(),

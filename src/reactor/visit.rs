@@ -9,9 +9,8 @@ use std::io;
 use std::mem;
 use std::time::Duration;
 
-use crate::fields::FieldSpan;
 use crate::handler::{Gone, Handler};
-use crate::http1::{Circumstances, Farewell, HeadLimits, Reject, Rest, Settled, Step};
+use crate::http1::{Circumstances, Farewell, Head, HeadLimits, Reject, Rest, Settled, Step};
 use crate::limits::Limits;
 use crate::reactor::buffers::{Block, Ledger, Pool, Pressure};
 use crate::reactor::clock::DateCache;
@@ -39,7 +38,8 @@ pub(super) struct Desk<H> {
     pub(super) scratch: Vec<u8>,
     /// Answers of the present visit. Empty between visits.
     pub(super) out: Vec<u8>,
-    pub(super) spans: Vec<FieldSpan>,
+    /// The request being answered.
+    pub(super) head: Head,
     pub(super) pool: Pool,
     pub(super) ledger: Ledger,
     pub(super) date: DateCache,
@@ -232,7 +232,7 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
             if let Some(stop) = self.make_room() {
                 return (used, stop);
             }
-            match self.work.conn.settle(&self.circumstances()) {
+            match self.work.conn.settle(self.desk.limits.linger_bytes_max) {
                 Settled::Not => {}
                 Settled::Idle => self.tell(ConnState::Idle),
                 Settled::Last { has_all_content } => {
@@ -246,12 +246,12 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
                 return (used, Stop::Spent);
             }
             let rest = &input[used..];
-            let step = self.work.conn.receive(rest, &self.desk.head_limits, &mut self.desk.spans);
+            let step = self.work.conn.receive(rest, &self.desk.head_limits, &mut self.desk.head);
             let served = match step {
-                Ok((len, Step::Request(head))) => {
+                Ok((len, Step::Request)) => {
                     used += len;
                     self.requests += 1;
-                    self.answer(&head, rest, &mut used)
+                    self.answer(rest, &mut used)
                 }
                 Ok((len, Step::Content(piece))) => {
                     used += len;
@@ -278,9 +278,8 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
             return self.over(Farewell::Reset, why);
         }
         self.drop_exchange(why);
-        let circumstances = self.circumstances();
-        let Desk { out, date, .. } = &mut *self.desk;
-        self.work.conn.refuse(out, reject, date.line(), &circumstances);
+        let Desk { out, date, limits, .. } = &mut *self.desk;
+        self.work.conn.refuse(out, reject, date.line(), limits.linger_bytes_max);
         Stop::More
     }
 
@@ -398,7 +397,6 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
             memory_short: self.desk.ledger.pressure() >= Pressure::High,
             requests_left: self.slot.requests < self.desk.limits.requests_max,
             discard_bytes_max: self.desk.limits.discard_bytes_max,
-            linger_bytes_max: self.desk.limits.linger_bytes_max,
         }
     }
 
