@@ -32,19 +32,18 @@ pub(crate) enum ConnectionField {
 
 /// Appends the head, with its blank line, to `out`.
 pub(crate) fn response_head(out: &mut Vec<u8>, head: &ResponseHead<'_>) {
-    // Everything but the parts of variable length is below 256 bytes.
-    out.reserve(256 + head.content_type.map_or(0, str::len) + head.lines.len());
     status_line(out, head.version, head.status);
     out.extend_from_slice(head.date);
-    if let Some(content_type) = head.content_type {
-        // A bodiless 304 says nothing about content, as RFC 9110, section 15.4.5 recommends.
-        if head.status != StatusCode::NOT_MODIFIED {
-            out.extend_from_slice(b"Content-Type: ");
-            out.extend_from_slice(content_type.as_bytes());
-            out.extend_from_slice(b"\r\n");
-        }
+    // A bodiless 304 says nothing about content, as RFC 9110, section 15.4.5 recommends.
+    if let (Some(content_type), true) = (head.content_type, head.status != StatusCode::NOT_MODIFIED)
+    {
+        out.extend_from_slice(b"Content-Type: ");
+        out.extend_from_slice(content_type.as_bytes());
+        out.extend_from_slice(b"\r\n");
     }
-    out.extend_from_slice(head.lines);
+    if !head.lines.is_empty() {
+        out.extend_from_slice(head.lines);
+    }
     match head.outgoing {
         Outgoing::Length(length) | Outgoing::Announced(length) => {
             out.extend_from_slice(b"Content-Length: ");
@@ -54,12 +53,11 @@ pub(crate) fn response_head(out: &mut Vec<u8>, head: &ResponseHead<'_>) {
         Outgoing::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
         Outgoing::None | Outgoing::UntilClose => {}
     }
-    match head.connection {
-        ConnectionField::Unsaid => {}
-        ConnectionField::Close => out.extend_from_slice(b"Connection: close\r\n"),
-        ConnectionField::KeepAlive => out.extend_from_slice(b"Connection: keep-alive\r\n"),
-    }
-    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(match head.connection {
+        ConnectionField::Unsaid => b"\r\n".as_slice(),
+        ConnectionField::Close => b"Connection: close\r\n\r\n",
+        ConnectionField::KeepAlive => b"Connection: keep-alive\r\n\r\n",
+    });
 }
 
 /// The interim answer that invites content (RFC 9110, section 15.2.1).

@@ -167,16 +167,16 @@ impl Head {
                 value_len: value.len() as u16,
             };
             // The length tells nearly all other names apart without a look at the bytes.
-            let known = match line.name.len() {
-                4 => Some((&mut notable.host, "host")),
-                6 => Some((&mut notable.expect, "expect")),
-                10 => Some((&mut notable.connection, "connection")),
-                14 => Some((&mut notable.content_length, "content-length")),
-                17 => Some((&mut notable.transfer_encoding, "transfer-encoding")),
+            let name = line.name.as_bytes();
+            let seen = match name.len() {
+                4 if is_lower(name, b"host") => Some(&mut notable.host),
+                6 if is_lower(name, b"expect") => Some(&mut notable.expect),
+                10 if is_lower(name, b"connection") => Some(&mut notable.connection),
+                14 if is_lower(name, b"content-length") => Some(&mut notable.content_length),
+                17 if is_lower(name, b"transfer-encoding") => Some(&mut notable.transfer_encoding),
                 _ => None,
             };
-            if let Some((seen, _)) = known.filter(|(_, name)| line.name.eq_ignore_ascii_case(name))
-            {
+            if let Some(seen) = seen {
                 if seen.count == 0 {
                     seen.first = self.spans.len() as u16;
                 }
@@ -287,6 +287,14 @@ struct Notable {
 struct Seen {
     count: u16,
     first: u16,
+}
+
+/// Whether a field name is `lower`, without regard to case. Both are tokens, and setting the bit
+/// that tells cases apart makes no two bytes of tokens alike but the two cases of a letter, `^`
+/// and `~`, which `lower` does not have.
+#[inline]
+fn is_lower<const N: usize>(name: &[u8], lower: &[u8; N]) -> bool {
+    name.len() == N && name.iter().zip(lower).fold(0, |odd, (a, b)| odd | ((a | 0x20) ^ b)) == 0
 }
 
 /// Exactly one valid `Host` in HTTP/1.1, also beside an absolute target; at most one in HTTP/1.0

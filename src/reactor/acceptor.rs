@@ -7,6 +7,7 @@
 use std::io;
 use std::time::Duration;
 
+use crate::reactor::clock::{self, Millis};
 use crate::reactor::kernel::Kernel;
 use crate::reactor::Token;
 
@@ -30,7 +31,7 @@ struct Watched<L> {
 
 struct BackOff {
     pause: Duration,
-    ends: Duration,
+    ends: Millis,
 }
 
 /// What one `accept` came to.
@@ -77,12 +78,12 @@ impl<K: Kernel> Acceptor<K> {
     }
 
     /// When a pause ends, if there is one.
-    pub(crate) fn resumes_at(&self) -> Option<Duration> {
+    pub(crate) fn resumes_at(&self) -> Option<Millis> {
         self.back_off.as_ref().map(|back_off| back_off.ends).filter(|_| self.is_ready())
     }
 
     /// A descriptor has become free: no reason to wait any longer.
-    pub(crate) fn descriptor_freed(&mut self, now: Duration) {
+    pub(crate) fn descriptor_freed(&mut self, now: Millis) {
         if let Some(back_off) = &mut self.back_off {
             back_off.ends = now;
         }
@@ -92,7 +93,7 @@ impl<K: Kernel> Acceptor<K> {
     pub(crate) fn accept(
         &mut self,
         kernel: &mut K,
-        now: Duration,
+        now: Millis,
         room: usize,
         mut admit: impl FnMut(&mut K, K::Stream),
     ) {
@@ -120,7 +121,7 @@ impl<K: Kernel> Acceptor<K> {
                             "accept: {error}; {}retrying in {pause:?}",
                             if was_shed { "one connection dropped; " } else { "" }
                         );
-                        self.back_off = Some(BackOff { pause, ends: now + pause });
+                        self.back_off = Some(BackOff { pause, ends: now + clock::millis(pause) });
                         return;
                     }
                 }

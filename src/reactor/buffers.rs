@@ -13,6 +13,8 @@ use std::mem;
 pub(crate) struct Ledger {
     used: usize,
     max: usize,
+    high: usize,
+    severe: usize,
 }
 
 /// How full the budget is, as a ladder of consequences.
@@ -29,7 +31,7 @@ pub(crate) enum Pressure {
 
 impl Ledger {
     pub(crate) fn new(max: usize) -> Ledger {
-        Ledger { used: 0, max }
+        Ledger { used: 0, max, high: max / 100 * 80, severe: max / 100 * 95 }
     }
 
     pub(crate) fn charge(&mut self, bytes: usize) {
@@ -51,11 +53,10 @@ impl Ledger {
     }
 
     pub(crate) fn pressure(&self) -> Pressure {
-        let percent = |n: usize| self.max / 100 * n;
         match self.used {
             used if used >= self.max => Pressure::Full,
-            used if used >= percent(95) => Pressure::Severe,
-            used if used >= percent(80) => Pressure::High,
+            used if used >= self.severe => Pressure::Severe,
+            used if used >= self.high => Pressure::High,
             _ => Pressure::None,
         }
     }

@@ -6,55 +6,63 @@
 
 use std::time::Duration;
 
+use timers::Wheel;
+
 use crate::handler::Handler;
 use crate::limits::Limits;
-use crate::reactor::clock;
+use crate::reactor::clock::{self, Millis};
 use crate::reactor::kernel::Kernel;
 use crate::reactor::slot::{Armed, Flags, Life, Slot, Timer};
 use crate::reactor::visit::Visit;
-use crate::reactor::{tenant, Reactor, Token, EXPIRE_MAX};
+use crate::reactor::{Reactor, Token, EXPIRE_MAX};
 
-impl<K: Kernel, H: Handler> Reactor<K, H> {
-    /// Arms the deadline of the connection's state, if it is not the one that is armed.
-    pub(super) fn rearm(&mut self, token: Token) {
-        let now = self.desk.now;
-        let idle_timeout = self.idle_timeout();
-        let Some(slot) = tenant(&mut self.slots, token) else { return };
-        let kind = timer(slot);
-        let wanted = Armed { kind, message: slot.requests as u8 };
-        let is_armed = slot.armed == wanted;
-        if is_armed && kind != Timer::Linger {
+/// Arms the deadline of a connection's state, if it is not the one that is armed.
+pub(super) fn rearm<K: Kernel, S>(
+    wheel: &mut Wheel,
+    slot: &mut Slot<K, S>,
+    key: usize,
+    now: Millis,
+    timeouts: &Timeouts<'_>,
+) {
+    let kind = timer(slot);
+    let wanted = Armed { kind, message: slot.requests as u8 };
+    let is_armed = slot.armed == wanted;
+    if is_armed && kind != Timer::Linger {
+        return;
+    }
+    if !is_armed {
+        slot.armed = wanted;
+        slot.armed_since = clock::tick(now);
+        if let Life::Busy(work) = &mut slot.life {
+            work.moved = 0;
+        }
+    }
+    let limits = timeouts.limits;
+    let due = match kind {
+        Timer::None => {
+            wheel.disarm(key as u32);
             return;
         }
-        if !is_armed {
-            slot.armed = wanted;
-            slot.armed_since = clock::tick(now);
-            if let Life::Busy(work) = &mut slot.life {
-                work.moved = 0;
-            }
+        Timer::Head => clock::due(now, limits.head_timeout),
+        Timer::Idle => clock::due(now, timeouts.idle),
+        Timer::Content => clock::due(now, first_window(limits.content_window)),
+        Timer::Response => clock::due(now, limits.response_window),
+        Timer::Linger => {
+            let quiet = clock::due(now, limits.linger_quiet_timeout);
+            let total = slot.armed_since.wrapping_add(clock::due(0, limits.linger_timeout));
+            earlier(quiet, total)
         }
-        let limits = &self.desk.limits;
-        let id = token.key() as u32;
-        let due = match kind {
-            Timer::None => {
-                self.wheel.disarm(id);
-                return;
-            }
-            Timer::Head => clock::due(now, limits.head_timeout),
-            Timer::Idle => clock::due(now, idle_timeout),
-            Timer::Content => clock::due(now, first_window(limits.content_window)),
-            Timer::Response => clock::due(now, limits.response_window),
-            Timer::Linger => {
-                let quiet = clock::due(now, limits.linger_quiet_timeout);
-                let total = slot
-                    .armed_since
-                    .wrapping_add(clock::due(Duration::ZERO, limits.linger_timeout));
-                earlier(quiet, total)
-            }
-        };
-        self.wheel.arm(id, due);
-    }
+    };
+    wheel.arm(key as u32, due);
+}
 
+/// The limits, and the idle time-out as the load makes it.
+pub(super) struct Timeouts<'l> {
+    pub(super) limits: &'l Limits,
+    pub(super) idle: Duration,
+}
+
+impl<K: Kernel, H: Handler> Reactor<K, H> {
     /// Expires what has come due. Not after a full batch: bytes that would save a client may be
     /// waiting for the next poll.
     pub(super) fn expire_deadlines(&mut self) {
@@ -90,7 +98,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
     }
 
     /// The idle time-out, shrunk linearly while connections go from 50 % to 90 % of their limit.
-    fn idle_timeout(&self) -> Duration {
+    pub(super) fn idle_timeout(&self) -> Duration {
         let Limits { idle_timeout, idle_timeout_min, .. } = self.desk.limits;
         let (used, max) = (self.slots.len() as u64, self.connections_max as u64);
         let over = (used * 10).saturating_sub(max * 5).min(max * 4);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::handler::Handler;
 use crate::http1::{Farewell, Rest};
 use crate::reactor::buffers::Pressure;
-use crate::reactor::clock;
+use crate::reactor::clock::{self, Millis};
 use crate::reactor::kernel::Kernel;
 use crate::reactor::slot::{Flags, Life};
 use crate::reactor::visit::Visit;
@@ -15,13 +15,13 @@ use crate::reactor::{enqueue, Reactor, Token};
 /// A graceful shutdown under way.
 #[derive(Debug)]
 pub(crate) struct Drain {
-    ends: Duration,
+    ends: Millis,
     open_at_start: usize,
     killed: usize,
 }
 
 impl Drain {
-    pub(crate) fn ends(&self) -> Duration {
+    pub(crate) fn ends(&self) -> Millis {
         self.ends
     }
 }
@@ -62,7 +62,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         self.accept();
         self.acceptor.close(&mut self.kernel);
         self.drain = Some(Drain {
-            ends: self.desk.now + timeout,
+            ends: self.desk.now + clock::millis(timeout),
             open_at_start: self.slots.len() - self.closed.len(),
             killed: 0,
         });

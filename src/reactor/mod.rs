@@ -48,8 +48,9 @@ use crate::http1::{Farewell, Head, HeadLimits, Rest};
 use crate::limits::Limits;
 use crate::reactor::acceptor::Acceptor;
 use crate::reactor::buffers::{Ledger, Pool, Pressure};
-use crate::reactor::clock::DateCache;
+use crate::reactor::clock::{DateCache, Millis};
 use crate::reactor::completions::{Mailbox, Message};
+use crate::reactor::deadlines::{rearm, Timeouts};
 use crate::reactor::drain::Drain;
 use crate::reactor::hooks::{Accepted, ConnState, Hooks};
 use crate::reactor::kernel::{Event, Kernel, EVENTS_MAX};
@@ -95,7 +96,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         connections_max: usize,
     ) -> io::Result<Self> {
         let acceptor = Acceptor::new(&mut kernel, listeners)?;
-        let now = kernel.now();
+        let now = clock::millis(kernel.now());
         let mut ledger = Ledger::new(limits.memory_bytes_max);
         // Both scratch buffers, the wheel's ring: what the loop has before anybody connects.
         let wheel = Wheel::new(WHEEL_SLOTS, clock::tick(now));
@@ -154,25 +155,24 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
     /// How long the poll may sleep; `None` is for ever.
     fn timeout(&self) -> Option<Duration> {
         let now = self.desk.now;
-        let accepts_now = self.wants_connections() && self.acceptor.resumes_at().is_none();
-        if !self.ready.is_empty() || accepts_now || self.mailbox.is_rung() {
-            return Some(Duration::ZERO);
+        let mut wake: Option<Millis> = self.wheel.next_wake().map(|tick| clock::until(now, tick));
+        let mut at_most = |wait: Millis| wake = Some(wake.map_or(wait, |wake| wake.min(wait)));
+        if !self.ready.is_empty() || self.mailbox.is_rung() {
+            at_most(0);
         }
-        let resumes = self.acceptor.resumes_at().filter(|_| self.wants_connections());
-        let drain_ends = self.drain.as_ref().map(Drain::ends);
-        let wheel = self.wheel.next_wake().map(|tick| clock::until(now, tick));
-        [resumes, drain_ends]
-            .into_iter()
-            .flatten()
-            .map(|at| at.saturating_sub(now))
-            .chain(wheel)
-            .min()
+        if self.wants_connections() {
+            at_most(self.acceptor.resumes_at().map_or(0, |at| at.saturating_sub(now)));
+        }
+        if let Some(drain) = &self.drain {
+            at_most(drain.ends().saturating_sub(now));
+        }
+        wake.map(Duration::from_millis)
     }
 
     fn poll(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.events.clear();
         self.batch_was_full = self.kernel.poll(&mut self.events, timeout)?;
-        self.desk.now = self.kernel.now();
+        self.desk.now = clock::millis(self.kernel.now());
         Ok(())
     }
 
@@ -226,24 +226,22 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             let Some(token) = self.ready.pop_front() else { return };
             let Some(slot) = tenant(&mut self.slots, token) else { continue };
             slot.flags.clear(Flags::QUEUED);
-            let visit = Visit::begin(&mut self.desk, &mut self.kernel, slot, token);
-            let verdict = visit.serve();
+            let verdict = Visit::begin(&mut self.desk, &mut self.kernel, slot, token).serve();
             self.conclude(token, verdict);
         }
     }
 
     /// Does what a visit came to.
     fn conclude(&mut self, token: Token, verdict: Verdict) {
+        let idle = self.idle_timeout();
+        let Some(slot) = tenant(&mut self.slots, token) else { return };
         match verdict {
-            Verdict::Close(farewell) => self.close(token, farewell),
-            Verdict::Wait | Verdict::Again => {
-                let Some(slot) = tenant(&mut self.slots, token) else { return };
-                if verdict == Verdict::Again {
-                    enqueue(&mut self.ready, slot, token);
-                }
-                self.rearm(token);
-            }
+            Verdict::Close(farewell) => return self.close(token, farewell),
+            Verdict::Again => enqueue(&mut self.ready, slot, token),
+            Verdict::Wait => {}
         }
+        let timeouts = Timeouts { limits: &self.desk.limits, idle };
+        rearm(&mut self.wheel, slot, token.key(), self.desk.now, &timeouts);
     }
 
     fn close(&mut self, token: Token, farewell: Farewell) {

@@ -135,12 +135,8 @@ impl<S> Work<S> {
 
     /// Whether bytes wait for the socket to take them.
     pub(crate) fn has_output(&self) -> bool {
-        let has_source = match &self.source {
-            Source::Nothing => false,
-            Source::Transform(_, pending) => pending.is_some(),
-            Source::Bytes(_) | Source::File(_) | Source::Produce(_) => true,
-        };
-        self.backlog.is_some() || has_source
+        let waits = !matches!(self.source, Source::Nothing | Source::Transform(_, None));
+        waits || self.backlog.is_some()
     }
 
     /// The state to rest in, if nothing is held that needs the box.

@@ -31,8 +31,34 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         self.transmit()
     }
 
-    /// Sends until nothing is left to send (`None`), or says why it stopped.
+    /// Sends what there is to send: `None` if nothing is left, else why it stopped.
     pub(super) fn transmit(&mut self) -> Option<Stop> {
+        if !self.work.has_output() {
+            // The usual case: answers that leave in one write, or nothing at all.
+            if self.desk.out.is_empty() {
+                return None;
+            }
+            let stream = self.slot.stream.as_mut().expect("a slot that is visited has its stream");
+            match self.kernel.write(stream, &self.desk.out, &[]) {
+                Ok(len) if len == self.desk.out.len() => {
+                    self.count(len);
+                    self.desk.out.clear();
+                    return None;
+                }
+                Ok(len) => {
+                    self.count(len);
+                    let rest = &self.desk.out[len..];
+                    self.work.backlog = Some(self.desk.pool.keep(rest, &mut self.desk.ledger));
+                    self.desk.out.clear();
+                }
+                // The loop below tries again and knows what to do.
+                Err(_) => {}
+            }
+        }
+        self.transmit_all()
+    }
+
+    fn transmit_all(&mut self) -> Option<Stop> {
         loop {
             match self.flush() {
                 Ok(true) => {}
@@ -127,8 +153,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         loop {
             match self.kernel.write(stream, first, second) {
                 Ok(len) => {
-                    self.written += len;
-                    self.work.moved += len as u64;
+                    self.count(len);
                     return Ok(Some(len));
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -138,6 +163,11 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         }
         self.watch_writing()?;
         Ok(None)
+    }
+
+    fn count(&mut self, written: usize) {
+        self.written += written;
+        self.work.moved += written as u64;
     }
 
     fn send_file(&mut self) -> Result<(), Stop> {
@@ -151,8 +181,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 body.len -= len as u64;
                 let is_done = body.len == 0;
                 self.work.conn.transmit_elsewhere(len as u64);
-                self.written += len;
-                self.work.moved += len as u64;
+                self.count(len);
                 if is_done {
                     self.work.source = Source::Nothing;
                 }

@@ -7,13 +7,12 @@
 
 use std::io;
 use std::mem;
-use std::time::Duration;
 
 use crate::handler::{Gone, Handler};
 use crate::http1::{Circumstances, Farewell, Head, HeadLimits, Reject, Rest, Settled, Step};
 use crate::limits::Limits;
 use crate::reactor::buffers::{Block, Ledger, Pool, Pressure};
-use crate::reactor::clock::DateCache;
+use crate::reactor::clock::{DateCache, Millis};
 use crate::reactor::hooks::{ConnState, Hooks};
 use crate::reactor::kernel::{Kernel, SHORT_READ_DRAINS};
 use crate::reactor::slot::{Flags, Intake, Life, Slot, Source, Work};
@@ -43,7 +42,7 @@ pub(super) struct Desk<H> {
     pub(super) pool: Pool,
     pub(super) ledger: Ledger,
     pub(super) date: DateCache,
-    pub(super) now: Duration,
+    pub(super) now: Millis,
     pub(super) is_draining: bool,
     pub(super) counters: Counters,
 }
@@ -291,7 +290,7 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
 
     /// What the end of a visit leaves to be done: everything encoded goes out, the connection is
     /// shut down behind its last answer, and the slot gets its state back.
-    fn leave(mut self, stop: Stop) -> Verdict {
+    fn leave(&mut self, stop: Stop) -> Verdict {
         let stop = match stop {
             Stop::Over(_) | Stop::Blocked => stop,
             Stop::More | Stop::Spent => self.transmit().unwrap_or(stop),
@@ -322,11 +321,6 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
     /// All output has left and all input is used: whether the connection ends here.
     fn end_of_visit(&mut self) -> Option<Farewell> {
         let is_drained = !self.slot.flags.has(Flags::READABLE) && self.work.input.is_none();
-        if let (Some(Rest::Linger(_)), Some(block)) =
-            (self.work.conn.rest(), self.work.input.take())
-        {
-            self.desk.pool.take_back(block, &mut self.desk.ledger);
-        }
         match self.work.conn.rest()? {
             Rest::Closed => Some(Farewell::Close),
             // While draining, a resting connection has been read once more: nothing was there.
@@ -336,6 +330,9 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
                 Some(Farewell::Close)
             }
             Rest::Linger(_) => {
+                if let Some(block) = self.work.input.take() {
+                    self.desk.pool.take_back(block, &mut self.desk.ledger);
+                }
                 if !self.slot.flags.has(Flags::SHUT) {
                     self.slot.flags.set(Flags::SHUT);
                     // Fails only if the peer has gone: then the next read says so.
@@ -349,7 +346,7 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
     }
 
     /// Gives the slot its state back, in a box if something is held.
-    fn park(self) {
+    fn park(&mut self) {
         if cfg!(debug_assertions) {
             self.work.conn.check();
         }
@@ -357,7 +354,8 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
             Some(rest) => Life::Rest(rest),
             None => {
                 self.desk.ledger.charge(mem::size_of::<Work<H::State>>());
-                Life::Busy(Box::new(self.work))
+                let work = mem::replace(&mut self.work, Work::new(Rest::Closed));
+                Life::Busy(Box::new(work))
             }
         };
     }

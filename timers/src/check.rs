@@ -53,6 +53,13 @@ impl Wheel {
         }
         assert_eq!(listed, self.len, "I1: an armed node is in no list");
 
+        if let Some(nearest) = self.nearest.get() {
+            assert_eq!(
+                Some(nearest),
+                self.scan(),
+                "I7: the remembered nearest slot is not the nearest"
+            );
+        }
         match (self.next_wake(), earliest) {
             (None, None) => {}
             (Some(wake), Some(due)) => {

@@ -13,6 +13,12 @@ impl Wheel {
         if !is_before(self.now, now) {
             return 0;
         }
+        if self.nearest.get().is_some_and(|nearest| is_before(now, nearest)) {
+            // No slot on the way is occupied.
+            self.now = now;
+            return 0;
+        }
+        self.nearest.set(None);
         let first = self.slot(self.now.wrapping_add(1));
         let jump = now.wrapping_sub(self.now).min(self.slots);
         self.now = now;
@@ -68,16 +74,22 @@ impl Wheel {
         self.nodes[last as usize].next = at as u32;
         self.nodes[slot].prev = at as u32;
         self.occupied.set(slot);
+        if self.nearest.get().is_some_and(|nearest| is_before(queued, nearest)) {
+            self.nearest.set(Some(queued));
+        }
     }
 
     /// Takes an armed node out of whichever list it is in. The caller links or unarms it.
     pub(crate) fn unlink(&mut self, at: usize) {
-        let Node { next, prev, .. } = self.nodes[at];
+        let Node { next, prev, queued, .. } = self.nodes[at];
         self.nodes[prev as usize].next = next;
         self.nodes[next as usize].prev = prev;
         // Both neighbours are one and the same only if it is the sentinel: the list is empty now. `pending` has no bit.
         if prev == next && next < self.slots {
             self.occupied.clear(next as usize);
+            if self.nearest.get() == Some(queued) {
+                self.nearest.set(None);
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::node::{Node, UNARMED};
 use crate::occupied::Occupied;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::cell::Cell;
 use core::fmt;
 
 /// A hashed timing wheel: one deadline, in ticks, for each of a dense range of ids.
@@ -64,6 +65,9 @@ pub struct Wheel {
     pub(crate) now: u32,
     /// The number of armed ids.
     pub(crate) len: usize,
+    /// The tick of the nearest occupied slot, if it is known: what the scan of the bitmap found last. Kept right by
+    /// every move, or forgotten, so that a caller who asks every turn does not pay for a scan every turn.
+    pub(crate) nearest: Cell<Option<u32>>,
 }
 
 impl Wheel {
@@ -104,7 +108,14 @@ impl Wheel {
         for (list, at) in nodes.iter_mut().zip(0..) {
             *list = Node::empty_list(at);
         }
-        Wheel { nodes, occupied: Occupied::new(slots), slots: slots_u32, now, len: 0 }
+        Wheel {
+            nodes,
+            occupied: Occupied::new(slots),
+            slots: slots_u32,
+            now,
+            len: 0,
+            nearest: Cell::new(None),
+        }
     }
 
     /// Makes the ids `0..ids` usable. Never shrinks: fewer ids than before change nothing.
@@ -283,7 +294,8 @@ impl Wheel {
     ///
     /// Never later than the earliest deadline, and [`now`](Wheel::now) while expired ids wait for [`pop`](Wheel::pop).
     /// It may be earlier than any deadline, when a slot holds postponed nodes or one from beyond a revolution; such a
-    /// wake-up queues them again and costs no more than that. A scan of the bitmap: at most N/64 + 1 words.
+    /// wake-up queues them again and costs no more than that. A scan of the bitmap, at most N/64 + 1 words, whose
+    /// result is remembered until something moves the nearest timer.
     ///
     /// # Examples
     ///
@@ -305,6 +317,14 @@ impl Wheel {
         if self.nodes[self.slots as usize].next != self.slots {
             return Some(self.now);
         }
+        if self.nearest.get().is_none() {
+            self.nearest.set(self.scan());
+        }
+        self.nearest.get()
+    }
+
+    /// The tick of the nearest occupied slot.
+    pub(crate) fn scan(&self) -> Option<u32> {
         let first = self.now.wrapping_add(1);
         let ahead = self.occupied.first_from(self.slot(first))?;
         Some(first.wrapping_add(ahead as u32)) // fits: less than the number of slots
