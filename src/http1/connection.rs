@@ -136,11 +136,13 @@ pub(crate) struct Circumstances {
 }
 
 impl Connection {
+    #[inline(always)]
     pub(crate) fn resume(rest: Rest) -> Connection {
         Connection { state: State::Rest(rest) }
     }
 
     /// The state, if it is one that owns nothing.
+    #[inline(always)]
     pub(crate) fn rest(&self) -> Option<Rest> {
         match self.state {
             State::Rest(rest) => Some(rest),
@@ -156,6 +158,7 @@ impl Connection {
     ///
     /// The refusal that must be sent with [`refuse`](Connection::refuse) if
     /// [`can_refuse`](Connection::can_refuse), before anything else.
+    #[inline(always)]
     pub(crate) fn receive(
         &mut self,
         input: &[u8],
@@ -184,6 +187,7 @@ impl Connection {
         }
     }
 
+    #[inline(always)]
     fn receive_head(
         &mut self,
         mut scan: Scan,
@@ -256,6 +260,7 @@ impl Connection {
     }
 
     /// Whether bytes of the peer are of use now, while no output waits.
+    #[inline(always)]
     pub(crate) fn wants_input(&self) -> bool {
         match &self.state {
             State::Rest(Rest::New | Rest::Idle | Rest::Linger(_)) | State::Head(_) => true,
@@ -266,11 +271,13 @@ impl Connection {
 
     /// Whether a request is under way. If input is wanted then, it is content and read in larger
     /// pieces than a head.
+    #[inline(always)]
     pub(crate) fn is_in_exchange(&self) -> bool {
         matches!(self.state, State::Exchange(_))
     }
 
     /// Whether content is complete, or there was none.
+    #[inline(always)]
     pub(crate) fn has_all_content(&self) -> bool {
         !matches!(&self.state, State::Exchange(exchange) if !matches!(exchange.inbound, Inbound::Done))
     }
@@ -304,6 +311,7 @@ impl Connection {
     /// Writes the head of the answer and decides about reuse. The content follows with
     /// [`content_room`](Connection::content_room) and [`transmit`](Connection::transmit), if
     /// [`sends_content`](Connection::sends_content).
+    #[inline(always)]
     pub(crate) fn respond(
         &mut self,
         out: &mut Vec<u8>,
@@ -353,6 +361,7 @@ impl Connection {
     }
 
     /// Whether content of the answer is still to be sent.
+    #[inline(always)]
     pub(crate) fn sends_content(&self) -> bool {
         matches!(&self.state, State::Exchange(exchange)
             if !matches!(exchange.outbound, Outbound::Awaited | Outbound::Done))
@@ -372,6 +381,7 @@ impl Connection {
     }
 
     /// Frames the content that was put into `out` from `start` on.
+    #[inline(always)]
     pub(crate) fn transmit(&mut self, out: &mut Vec<u8>, start: usize) {
         let sent = out.len() - start;
         match self.exchange().outbound {
@@ -411,6 +421,7 @@ impl Connection {
     }
 
     /// Moves on where the exchange is over: to Idle, or to Linger if the connection is not reused.
+    #[inline(always)]
     pub(crate) fn settle(&mut self, linger_bytes_max: u32) -> Settled {
         let State::Exchange(exchange) = &self.state else { return Settled::Not };
         let has_all_content = matches!(exchange.inbound, Inbound::Done);
@@ -478,6 +489,7 @@ impl Connection {
         );
     }
 
+    #[inline(always)]
     fn exchange(&mut self) -> &mut Exchange {
         match &mut self.state {
             State::Exchange(exchange) => exchange,
@@ -487,6 +499,7 @@ impl Connection {
 }
 
 impl Exchange {
+    #[inline(always)]
     fn begin(head: &Head) -> Exchange {
         Exchange {
             inbound: match head.framing {
@@ -510,6 +523,7 @@ impl Exchange {
         is_taken && !matches!(self.inbound, Inbound::Done)
     }
 
+    #[inline(always)]
     fn content_left(&self) -> u64 {
         match &self.inbound {
             Inbound::Length(left) => *left,

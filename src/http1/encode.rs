@@ -31,6 +31,7 @@ pub(crate) enum ConnectionField {
 }
 
 /// Appends the head, with its blank line, to `out`.
+#[inline(always)]
 pub(crate) fn response_head(out: &mut Vec<u8>, head: &ResponseHead<'_>) {
     status_line(out, head.version, head.status);
     out.extend_from_slice(head.date);
@@ -65,6 +66,7 @@ pub(crate) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// An HTTP/1.0 peer is answered in its own version, as Go does: some take a 1.1 status line for
 /// permission to use 1.1.
+#[inline(always)]
 fn status_line(out: &mut Vec<u8>, version: Version, status: StatusCode) {
     if status == StatusCode::OK && version == Version::Http11 {
         return out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");

@@ -98,6 +98,7 @@ fn parse_length(value: &[u8]) -> Result<u64, Reject> {
 
 /// Decides how the content of a response is delimited (RFC 9112, section 6.3, steps 1, 2 and 8;
 /// RFC 9110, section 8.6).
+#[inline(always)]
 pub(crate) fn outgoing(
     is_head: bool,
     version: Version,

@@ -54,6 +54,7 @@ impl Head {
     /// Parses the head at the start of `input`. `false`: it is not complete yet; `scan` remembers
     /// how far it was looked at, and the next call begins with the same bytes and more behind
     /// them.
+    #[inline(always)]
     pub(crate) fn parse(
         &mut self,
         input: &[u8],
@@ -80,6 +81,7 @@ impl Head {
     /// Parses a head that is complete and well-formed; `None` for anything else. What is said of
     /// it then is what its parts mean together; the first fault in this order wins: target, Host,
     /// framing, expectation.
+    #[inline(always)]
     fn parse_whole(&mut self, input: &[u8], limits: &HeadLimits) -> Option<Result<(), Reject>> {
         let (target, fields_start) = self.split_line(input, limits)?;
         let notable = self.split_fields(input, fields_start, limits)?;
@@ -88,6 +90,7 @@ impl Head {
 
     /// Cuts the request line into its parts and checks the target, in one pass over its bytes.
     /// Says where the field lines begin.
+    #[inline(always)]
     fn split_line(
         &mut self,
         input: &[u8],
@@ -200,6 +203,7 @@ impl Head {
         self.parse_whole(&copy, limits)
     }
 
+    #[inline(always)]
     fn decide(&mut self, input: &[u8], notable: &Notable) -> Result<(), Reject> {
         let version = self.line.version;
         check_host(self.seen(input, notable.host), version)?;
@@ -228,6 +232,7 @@ impl Head {
         Ok(())
     }
 
+    #[inline(always)]
     fn seen<'a>(&self, input: &'a [u8], seen: Seen) -> Line<'a> {
         match seen.count {
             0 => Line::default(),
@@ -241,6 +246,7 @@ impl Head {
     /// Finds the end of the target and checks that it has one of the four forms of RFC 9112,
     /// section 3.2. A target that has not is still cut off at its end, so that syntax errors
     /// behind it are found first.
+    #[inline(always)]
     fn parse_target(&mut self, input: &[u8], start: usize, method: &Method) -> Result<(), Reject> {
         let line = &mut self.line;
         (line.form, line.authority) = (TargetForm::Origin, None);
@@ -299,6 +305,7 @@ fn is_lower<const N: usize>(name: &[u8], lower: &[u8; N]) -> bool {
 
 /// Exactly one valid `Host` in HTTP/1.1, also beside an absolute target; at most one in HTTP/1.0
 /// (RFC 9112, section 3.2). It may be empty.
+#[inline(always)]
 fn check_host(host: Line<'_>, version: Version) -> Result<(), Reject> {
     let is_right_count = host.count == 1 || (host.count == 0 && version == Version::Http10);
     if is_right_count && (host.value.is_empty() || is_authority(host.value)) {
@@ -384,6 +391,7 @@ fn parse_other_form(bytes: &[u8], method: &Method) -> Result<OtherForm, Reject> 
 }
 
 /// Where a path that begins at `at` ends: at the first byte that cannot belong to it.
+#[inline(always)]
 fn path_end(bytes: &[u8], mut at: usize) -> usize {
     while let Some(&byte) = bytes.get(at) {
         if byte == b'%' {

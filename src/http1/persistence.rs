@@ -52,6 +52,7 @@ pub(crate) struct Facts {
 }
 
 /// Reuse or close.
+#[inline(always)]
 pub(crate) fn decide(facts: &Facts) -> Then {
     if facts.refused {
         return Then::Close(CloseReason::Refused);

@@ -25,6 +25,7 @@ const TRANSFORM_ROOM_MIN: usize = (4 << 10) + CHUNK_ROOM + LAST_CHUNK.len();
 impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// Asks the handler about a request and does what it answers. `input` begins with the head;
     /// `used` moves on if content behind it is taken at once.
+    #[inline(always)]
     pub(super) fn answer(&mut self, input: &[u8], used: &mut usize) -> Result<(), Stop> {
         self.tell(ConnState::Active);
         self.desk.counters.requests += 1;
@@ -49,6 +50,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         }
     }
 
+    #[inline(always)]
     fn with_request<R>(
         &mut self,
         input: &[u8],
@@ -67,6 +69,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         guard(|| call(handler, &request))
     }
 
+    #[inline(always)]
     fn unless_panicked<T>(&mut self, result: Result<T, ()>) -> Result<T, Stop> {
         result.map_err(|()| self.refuse(Reject::Internal, Gone::Stopped))
     }
@@ -309,6 +312,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     }
 
     /// Encodes an answer, with its content if that is small; the rest becomes the source.
+    #[inline(always)]
     fn respond(&mut self, response: Response) -> Result<(), Stop> {
         self.respond_with_length(&response, response.body.len());
         if !self.work.conn.sends_content() {
@@ -330,6 +334,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     }
 
     /// Encodes the head of an answer, or of a 500 if it cannot be sent.
+    #[inline(always)]
     fn respond_with_length(&mut self, response: &Response, length: Option<u64>) {
         let fault = match &response.fault {
             Some(error) => Some(error.to_string()),
@@ -369,6 +374,7 @@ fn source<S>(body: Body) -> Source<S> {
 
 /// Runs the program's code. A panic costs one connection and not the loop; its message has been
 /// printed by the panic hook.
+#[inline(always)]
 pub(super) fn guard<T>(call: impl FnOnce() -> T) -> Result<T, ()> {
     panic::catch_unwind(AssertUnwindSafe(call)).map_err(|_| log::error!("a handler panicked"))
 }

@@ -122,6 +122,7 @@ pub(crate) enum Timer {
 }
 
 impl<S> Work<S> {
+    #[inline(always)]
     pub(crate) fn new(rest: Rest) -> Work<S> {
         Work {
             conn: Connection::resume(rest),
@@ -134,6 +135,7 @@ impl<S> Work<S> {
     }
 
     /// Whether bytes wait for the socket to take them.
+    #[inline(always)]
     pub(crate) fn has_output(&self) -> bool {
         let waits = !matches!(self.source, Source::Nothing | Source::Transform(_, None));
         waits || self.backlog.is_some()
@@ -165,6 +167,7 @@ impl<S> Work<S> {
 
 impl<S> Life<S> {
     /// Takes the work out for a visit; the slot rests meanwhile.
+    #[inline(always)]
     pub(crate) fn take(&mut self) -> Work<S> {
         match mem::replace(self, Life::Rest(Rest::Closed)) {
             Life::Rest(rest) => Work::new(rest),

@@ -24,6 +24,7 @@ const FILE_PIECE: u64 = 256 << 10;
 
 impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// Makes sure that another answer can be encoded: `None` if so.
+    #[inline(always)]
     pub(super) fn make_room(&mut self) -> Option<Stop> {
         if self.desk.out.len() < OUT_HIGH && !self.work.has_output() {
             return None;
@@ -32,6 +33,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     }
 
     /// Sends what there is to send: `None` if nothing is left, else why it stopped.
+    #[inline(always)]
     pub(super) fn transmit(&mut self) -> Option<Stop> {
         if !self.work.has_output() {
             // The usual case: answers that leave in one write, or nothing at all.
@@ -165,6 +167,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         Ok(None)
     }
 
+    #[inline(always)]
     fn count(&mut self, written: usize) {
         self.written += written;
         self.work.moved += written as u64;

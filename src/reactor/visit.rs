@@ -90,6 +90,7 @@ pub(super) struct Visit<'v, K: Kernel, H: Handler> {
 }
 
 impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
+    #[inline(always)]
     pub(super) fn begin(
         desk: &'v mut Desk<H>,
         kernel: &'v mut K,
@@ -105,6 +106,7 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
     }
 
     /// The whole visit.
+    #[inline(always)]
     pub(super) fn serve(mut self) -> Verdict {
         let stop = self.serve_input();
         self.leave(stop)
@@ -126,6 +128,7 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
         self.leave(stop)
     }
 
+    #[inline(always)]
     fn serve_input(&mut self) -> Stop {
         if let Some(stop) = self.transmit() {
             return stop;
@@ -158,6 +161,7 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
     }
 
     /// One read, into the shared scratch or behind the bytes held, and what it brings.
+    #[inline(always)]
     fn read_input(&mut self, held: Option<Block>) -> Stop {
         let most = if self.work.conn.is_in_exchange() { SCRATCH } else { HEAD_READ };
         let Some(mut block) = held else {
@@ -189,6 +193,7 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
         stop
     }
 
+    #[inline(always)]
     fn read(&mut self, room: &mut [u8]) -> Result<usize, Stop> {
         let stream = self.slot.stream.as_mut().expect("a slot that is visited has its stream");
         match self.kernel.read(stream, room) {
@@ -290,6 +295,7 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
 
     /// What the end of a visit leaves to be done: everything encoded goes out, the connection is
     /// shut down behind its last answer, and the slot gets its state back.
+    #[inline(always)]
     fn leave(&mut self, stop: Stop) -> Verdict {
         let stop = match stop {
             Stop::Over(_) | Stop::Blocked => stop,
@@ -319,6 +325,7 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
     }
 
     /// All output has left and all input is used: whether the connection ends here.
+    #[inline(always)]
     fn end_of_visit(&mut self) -> Option<Farewell> {
         let is_drained = !self.slot.flags.has(Flags::READABLE) && self.work.input.is_none();
         match self.work.conn.rest()? {
@@ -346,6 +353,7 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
     }
 
     /// Gives the slot its state back, in a box if something is held.
+    #[inline(always)]
     fn park(&mut self) {
         if cfg!(debug_assertions) {
             self.work.conn.check();
@@ -389,6 +397,7 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
         self.work.input = held;
     }
 
+    #[inline(always)]
     pub(super) fn circumstances(&self) -> Circumstances {
         Circumstances {
             shutting_down: self.desk.is_draining,
@@ -399,6 +408,7 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
     }
 
     /// Tells the state hook, once per change.
+    #[inline(always)]
     pub(super) fn tell(&mut self, state: ConnState) {
         let is_active = state == ConnState::Active;
         if is_active && self.slot.flags.has(Flags::TOLD_ACTIVE) {
