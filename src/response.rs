@@ -32,13 +32,20 @@ pub const RESPONSE_FIELD_BYTES_MAX: usize = 60 * 1024;
 #[derive(Debug)]
 pub struct Response {
     pub(crate) status: StatusCode,
-    pub(crate) content_type: Option<Cow<'static, str>>,
-    /// Field lines ready for the wire, each `Name: value\r\n`, each checked when it was set.
-    pub(crate) lines: Vec<u8>,
-    pub(crate) body: Body,
     pub(crate) close: bool,
+    pub(crate) content_type: Option<Cow<'static, str>>,
+    pub(crate) body: Body,
+    /// What most answers do not have.
+    pub(crate) extra: Option<Box<Extra>>,
+}
+
+/// Field lines beyond the usual ones.
+#[derive(Debug, Default)]
+pub(crate) struct Extra {
+    /// Ready for the wire, each `Name: value\r\n`, each checked when it was set.
+    pub(crate) lines: Vec<u8>,
     /// The first field that could not be set; turns the answer into a 500 with a log line.
-    pub(crate) fault: Option<Box<FieldError>>,
+    pub(crate) fault: Option<FieldError>,
 }
 
 impl Response {
@@ -46,14 +53,7 @@ impl Response {
     ///
     /// An informational status (1xx) cannot be a final answer: it becomes a 500 with a log line.
     pub fn new(status: StatusCode) -> Response {
-        Response {
-            status,
-            content_type: None,
-            lines: Vec::new(),
-            body: Body::Empty,
-            close: false,
-            fault: None,
-        }
+        Response { status, close: false, content_type: None, body: Body::Empty, extra: None }
     }
 
     /// 200 with `text/plain; charset=utf-8`.
@@ -140,13 +140,14 @@ impl Response {
         let value = trim_ows(value.as_ref());
         check_name(name)?;
         check_value(name, value)?;
-        if self.lines.len() + name.len() + value.len() + 4 > RESPONSE_FIELD_BYTES_MAX {
+        let lines = &mut self.extra.get_or_insert_with(Box::default).lines;
+        if lines.len() + name.len() + value.len() + 4 > RESPONSE_FIELD_BYTES_MAX {
             return Err(FieldError::TooLarge { name: name.to_owned() });
         }
-        self.lines.extend_from_slice(name.as_bytes());
-        self.lines.extend_from_slice(b": ");
-        self.lines.extend_from_slice(value);
-        self.lines.extend_from_slice(b"\r\n");
+        lines.extend_from_slice(name.as_bytes());
+        lines.extend_from_slice(b": ");
+        lines.extend_from_slice(value);
+        lines.extend_from_slice(b"\r\n");
         Ok(())
     }
 
@@ -166,8 +167,12 @@ impl Response {
         &self.body
     }
 
+    pub(crate) fn lines(&self) -> &[u8] {
+        self.extra.as_ref().map_or(&[], |extra| &extra.lines)
+    }
+
     fn keep_fault(&mut self, error: FieldError) {
-        self.fault.get_or_insert(Box::new(error));
+        self.extra.get_or_insert_with(Box::default).fault.get_or_insert(error);
     }
 }
 
@@ -482,7 +487,7 @@ mod tests {
         let mut response = Response::text("x");
         let refused = response.try_set("X-Name", "x\r\nSet-Cookie: a=b");
         assert_eq!(refused, Err(FieldError::Value { name: "X-Name".into() }));
-        assert!(response.lines.is_empty());
+        assert!(response.lines().is_empty());
         let refused = response.try_set("X-Name: a\r\nX", "b");
         assert!(matches!(refused, Err(FieldError::Name { .. })));
     }
@@ -498,8 +503,9 @@ mod tests {
     #[test]
     fn a_refused_field_of_the_builder_is_remembered() {
         let response = Response::text("x").with("X-A", "1").with("X-B", "\0").with("X-C", "\n");
-        assert_eq!(response.fault.as_deref(), Some(&FieldError::Value { name: "X-B".into() }));
-        assert_eq!(response.lines, b"X-A: 1\r\n");
+        let extra = response.extra.unwrap();
+        assert_eq!(extra.fault, Some(FieldError::Value { name: "X-B".into() }));
+        assert_eq!(extra.lines, b"X-A: 1\r\n");
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub fn serve<R: Into<Reply>>(
     address: &str,
     handler: impl FnMut(&Request<'_>) -> R,
 ) -> Result<Report, Error> {
-    Server::new().listen(address)?.run(handler)
+    Server::new().listen(address)?.serve(handler)
 }
 
 /// A server being set up.
@@ -46,7 +46,7 @@ pub fn serve<R: Into<Reply>>(
 ///     .listen("unix:/run/hello.sock")?;
 /// let handle = server.handle();
 /// // Another thread may end it: handle.shutdown(None)
-/// let report = server.run(|req| Response::text(format!("hello {}\n", req.path())))?;
+/// let report = server.serve(|req| Response::text(format!("hello {}\n", req.path())))?;
 /// println!("{report:?}");
 /// # let _ = handle;
 /// # Ok::<(), wheelhouse::Error>(())
@@ -176,6 +176,18 @@ impl Server {
     /// A handle with which other threads end the server.
     pub fn handle(&self) -> Handle {
         Handle { mailbox: self.mailbox.clone() }
+    }
+
+    /// [`run`](Server::run) with a closure, whose parameter then needs no type.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Server::run).
+    pub fn serve<R: Into<Reply>>(
+        self,
+        handler: impl FnMut(&Request<'_>) -> R,
+    ) -> Result<Report, Error> {
+        self.run(handler)
     }
 
     /// Serves until it is shut down, and reports what was done.

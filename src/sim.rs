@@ -487,24 +487,24 @@ impl Kernel for SimKernel {
         WALL_AT_START + self.now
     }
 
-    fn poll(&mut self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<bool> {
+    fn poll(&mut self, timeout: Option<Duration>, mut note: impl FnMut(Event)) -> io::Result<bool> {
         self.polls += 1;
+        let mut count = 0;
         if std::mem::take(&mut self.listener_edge) {
-            events.push(Event {
-                token: Token::listener(0),
-                readable: true,
-                writable: false,
-                read_closed: false,
-            });
+            count += 1;
+            let token = Token::listener(0);
+            note(Event { token, readable: true, writable: false, read_closed: false });
         }
-        let room = EVENTS_MAX - events.len();
-        events.extend(self.wires.iter_mut().filter_map(Wire::event).take(room));
-        if events.is_empty() && !self.bell.clear() {
+        for event in self.wires.iter_mut().filter_map(Wire::event).take(EVENTS_MAX - count) {
+            count += 1;
+            note(event);
+        }
+        if count == 0 && !self.bell.clear() {
             let wake = timeout.map_or(Duration::MAX, |timeout| self.now.saturating_add(timeout));
             self.is_asleep = wake > self.horizon;
             self.now = wake.min(self.horizon);
         }
-        Ok(events.len() == EVENTS_MAX)
+        Ok(count == EVENTS_MAX)
     }
 
     fn waker(&self) -> Arc<dyn Wake> {

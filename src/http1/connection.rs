@@ -4,12 +4,13 @@
 //! It sees bytes and answers, nothing else: no socket, no clock, no handler. States go in and
 //! out by value and own their data, so leaving one drops it and nothing is ever reset.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use http::StatusCode;
 
 use crate::http1::chunked::{self, Decoded, Decoder};
-use crate::http1::encode::{self, ConnectionField, DateLine, ResponseHead};
+use crate::http1::encode::{self, ConnectionField, Encoder, ResponseHead};
 use crate::http1::framing::{self, Framing, Outgoing};
 use crate::http1::head::Head;
 use crate::http1::persistence::{self, CloseReason, Facts, Then};
@@ -316,6 +317,7 @@ impl Connection {
         &mut self,
         out: &mut Vec<u8>,
         answer: &Answer<'_>,
+        encoder: &mut Encoder,
         circumstances: &Circumstances,
     ) {
         let exchange = self.exchange();
@@ -345,13 +347,12 @@ impl Connection {
         let head = ResponseHead {
             version: exchange.version,
             status: answer.status,
-            date: answer.date,
             content_type: answer.content_type,
             lines: answer.lines,
             outgoing,
             connection,
         };
-        encode::response_head(out, &head);
+        encoder.head(out, &head);
         exchange.outbound = match outgoing {
             Outgoing::None | Outgoing::Announced(_) | Outgoing::Length(0) => Outbound::Done,
             Outgoing::Length(length) => Outbound::Length(length),
@@ -450,7 +451,7 @@ impl Connection {
         &mut self,
         out: &mut Vec<u8>,
         reject: Reject,
-        date: &DateLine,
+        encoder: &mut Encoder,
         linger_bytes_max: u32,
     ) {
         assert!(self.can_refuse(), "one final response per request");
@@ -461,13 +462,12 @@ impl Connection {
         let head = ResponseHead {
             version: Version::Http11,
             status,
-            date,
-            content_type: Some("text/plain; charset=utf-8"),
+            content_type: Some(&TEXT),
             lines: b"",
             outgoing: framing::outgoing(is_head, Version::Http11, status, Some(length)),
             connection: ConnectionField::Close,
         };
-        encode::response_head(out, &head);
+        encoder.head(out, &head);
         if !is_head {
             out.extend_from_slice(page.as_bytes());
         }
@@ -571,12 +571,14 @@ impl Exchange {
     }
 }
 
+/// The type of the pages that refusals have.
+static TEXT: Cow<'static, str> = Cow::Borrowed("text/plain; charset=utf-8");
+
 /// What the handler answered, as far as the head shows it.
 #[derive(Debug)]
 pub(crate) struct Answer<'a> {
     pub(crate) status: StatusCode,
-    pub(crate) date: &'a DateLine,
-    pub(crate) content_type: Option<&'a str>,
+    pub(crate) content_type: Option<&'a Cow<'static, str>>,
     pub(crate) lines: &'a [u8],
     /// The length of the content, if it is known.
     pub(crate) length: Option<u64>,

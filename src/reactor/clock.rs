@@ -57,35 +57,31 @@ pub(crate) fn until(now: Millis, wanted: u32) -> Millis {
     }
 }
 
-/// The `Date` line, made anew when its second has passed and somebody asks.
-#[derive(Debug)]
-pub(crate) struct DateCache {
-    line: DateLine,
-    /// When the second of the line ends.
+/// When the `Date` line must be made anew: when its second has passed and somebody asks.
+#[derive(Debug, Default)]
+pub(crate) struct DateClock {
+    /// When the second of the last line ends.
     fresh_until: Millis,
 }
 
-impl DateCache {
-    pub(crate) fn new() -> DateCache {
-        DateCache { line: *b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n", fresh_until: 0 }
-    }
-
-    /// Brings the line up to the present; `wall` is asked at most once a second.
-    pub(crate) fn refresh(&mut self, now: Millis, wall: impl FnOnce() -> Duration) {
-        if now >= self.fresh_until {
-            self.make(now, wall());
-        }
+impl DateClock {
+    /// The new line, if the last one is out of date; `wall` is asked at most once a second.
+    #[inline(always)]
+    pub(crate) fn refresh(
+        &mut self,
+        now: Millis,
+        wall: impl FnOnce() -> Duration,
+    ) -> Option<DateLine> {
+        (now >= self.fresh_until).then(|| self.line(now, wall()))
     }
 
     #[cold]
-    fn make(&mut self, now: Millis, wall: Duration) {
-        let text = httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + wall);
-        self.line[6..35].copy_from_slice(text.as_bytes());
+    fn line(&mut self, now: Millis, wall: Duration) -> DateLine {
         self.fresh_until = now + 1000 - u64::from(wall.subsec_millis());
-    }
-
-    pub(crate) fn line(&self) -> &DateLine {
-        &self.line
+        let mut line = *b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n";
+        let text = httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + wall);
+        line[6..35].copy_from_slice(text.as_bytes());
+        line
     }
 }
 
@@ -115,12 +111,11 @@ mod tests {
 
     #[test]
     fn the_date_line_is_made_once_a_second() {
-        let mut date = DateCache::new();
+        let mut date = DateClock::default();
         let at = |ms: u64| Duration::from_millis(784_111_777_000 + ms);
-        date.refresh(100, || at(700));
-        assert_eq!(date.line(), b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
-        date.refresh(399, || panic!("the second is not over"));
-        date.refresh(400, || at(1000));
-        assert_eq!(date.line()[23..31], *b"08:49:38");
+        let first = date.refresh(100, || at(700));
+        assert_eq!(first, Some(*b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"));
+        assert_eq!(date.refresh(399, || panic!("the second is not over")), None);
+        assert_eq!(date.refresh(400, || at(1000)).unwrap()[23..31], *b"08:49:38");
     }
 }

@@ -29,10 +29,24 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     pub(super) fn answer(&mut self, input: &[u8], used: &mut usize) -> Result<(), Stop> {
         self.tell(ConnState::Active);
         self.desk.counters.requests += 1;
-        let reply = self.with_request(input, |handler, request| handler.handle(request));
+        let mut reply = self.with_request(input, |handler, request| handler.handle(request));
         self.slot.requests = self.slot.requests.saturating_add(1);
+        match &mut reply {
+            Ok(Reply(Action::Respond(response))) => self.respond(response),
+            _ => self.act(reply, input, used),
+        }
+    }
+
+    /// Does what was answered, if that is more than a response.
+    #[inline(never)]
+    fn act(
+        &mut self,
+        reply: Result<Reply<H::State>, ()>,
+        input: &[u8],
+        used: &mut usize,
+    ) -> Result<(), Stop> {
         match self.unless_panicked(reply)?.0 {
-            Action::Respond(response) => self.respond(response),
+            Action::Respond(mut response) => self.respond(&mut response),
             Action::Collect(collect) => self.collect(collect, input, used),
             Action::Receive(receiver) => self.receive(receiver),
             Action::Transform(response, transform) => self.transform(&response, transform),
@@ -42,10 +56,10 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// A second answer, given when content was had: only a response can follow.
     fn answer_after_content(&mut self, reply: Result<Reply<H::State>, ()>) -> Result<(), Stop> {
         match self.unless_panicked(reply)?.0 {
-            Action::Respond(response) => self.respond(response),
+            Action::Respond(mut response) => self.respond(&mut response),
             Action::Collect(_) | Action::Receive(_) | Action::Transform(..) => {
                 log::error!("a reply asks for content a second time: answer with a Response");
-                self.respond(Response::status_page(http::StatusCode::INTERNAL_SERVER_ERROR))
+                self.respond(&mut Response::status_page(http::StatusCode::INTERNAL_SERVER_ERROR))
             }
         }
     }
@@ -90,7 +104,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         // The usual case: all of it came with the head and is handed on where it lies.
         if let Some(length) = announced.map(|length| length as usize) {
             if content.len() >= length {
-                self.work.conn.skip_content(length as u64);
+                self.desk.work.conn.skip_content(length as u64);
                 *used += length;
                 let content = &content[..length];
                 let reply = self.with_request(input, |handler, request| {
@@ -113,13 +127,13 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             + gather.head.capacity()
             + mem::size_of_val(gather.spans.as_slice());
         self.desk.ledger.charge(charge);
-        self.work.intake = Intake::Collect(Box::new(Gather { charged: charge, ..gather }));
+        self.desk.work.intake = Intake::Collect(Box::new(Gather { charged: charge, ..gather }));
         Ok(())
     }
 
     fn receive(&mut self, receiver: Box<dyn Receive<H::State>>) -> Result<(), Stop> {
         self.admit_content()?;
-        self.work.intake = Intake::Receive(receiver);
+        self.desk.work.intake = Intake::Receive(receiver);
         self.end_if_complete()
     }
 
@@ -130,30 +144,30 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     ) -> Result<(), Stop> {
         self.admit_content()?;
         self.respond_with_length(response, transform.content_length());
-        if !self.work.conn.sends_content() {
+        if !self.desk.work.conn.sends_content() {
             // HEAD, or a status without content: there is nothing to make.
-            if self.work.conn.is_in_exchange() {
-                self.work.conn.discard_content();
+            if self.desk.work.conn.is_in_exchange() {
+                self.desk.work.conn.discard_content();
             }
             return Ok(());
         }
-        self.work.source = Source::Transform(transform, None);
+        self.desk.work.source = Source::Transform(transform, None);
         self.end_if_complete()
     }
 
     /// Asks the peer for content, if memory allows any.
     fn admit_content(&mut self) -> Result<(), Stop> {
-        if !self.work.conn.has_all_content() && !self.desk.ledger.has_room(1) {
+        if !self.desk.work.conn.has_all_content() && !self.desk.ledger.has_room(1) {
             return Err(self.refuse(Reject::Overloaded, Gone::Stopped));
         }
-        self.work.conn.want_content(&mut self.desk.out);
+        self.desk.work.conn.want_content(&mut self.desk.out);
         Ok(())
     }
 
     /// Hands a piece of content to whoever takes it.
     pub(super) fn take_in(&mut self, piece: &[u8]) -> Result<(), Stop> {
         if !piece.is_empty() {
-            match &mut self.work.intake {
+            match &mut self.desk.work.intake {
                 Intake::Nobody => self.transform_piece(piece)?,
                 Intake::Collect(_) => self.gather(piece)?,
                 Intake::Receive(receiver) => {
@@ -162,8 +176,8 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                     match self.unless_panicked(flow)? {
                         Flow::Continue => {}
                         Flow::Answer(reply) => {
-                            self.work.intake = Intake::Nobody;
-                            self.work.conn.discard_content();
+                            self.desk.work.intake = Intake::Nobody;
+                            self.desk.work.conn.discard_content();
                             return self.answer_after_content(Ok(reply));
                         }
                     }
@@ -175,7 +189,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
 
     /// Adds to the collected content, within its limit and the budget of memory.
     fn gather(&mut self, piece: &[u8]) -> Result<(), Stop> {
-        let Intake::Collect(gather) = &mut self.work.intake else { return Ok(()) };
+        let Intake::Collect(gather) = &mut self.desk.work.intake else { return Ok(()) };
         if piece.len() > gather.limit - gather.content.len() {
             return Err(self.refuse(Reject::ContentTooLarge, Gone::Stopped));
         }
@@ -200,10 +214,10 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
 
     /// Answers where the content is complete and somebody waited for it.
     fn end_if_complete(&mut self) -> Result<(), Stop> {
-        if !self.work.conn.has_all_content() {
+        if !self.desk.work.conn.has_all_content() {
             return Ok(());
         }
-        match mem::replace(&mut self.work.intake, Intake::Nobody) {
+        match mem::replace(&mut self.desk.work.intake, Intake::Nobody) {
             Intake::Nobody => self.end_transform(),
             Intake::Receive(receiver) => {
                 let state = self.desk.handler.state();
@@ -233,17 +247,17 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// Puts a piece through the transform, whose output leaves as room is needed.
     fn transform_piece(&mut self, piece: &[u8]) -> Result<(), Stop> {
         let mut rest = piece;
-        while let Source::Transform(transform, pending) = &mut self.work.source {
+        while let Source::Transform(transform, pending) = &mut self.desk.work.source {
             let out = &mut self.desk.out;
-            let room = self.work.conn.content_room(SCRATCH.saturating_sub(out.len()));
-            if !self.work.conn.sends_content() || rest.is_empty() {
+            let room = self.desk.work.conn.content_room(SCRATCH.saturating_sub(out.len()));
+            if !self.desk.work.conn.sends_content() || rest.is_empty() {
                 break;
             }
             if room < TRANSFORM_ROOM_MIN && !out.is_empty() {
                 match self.flush() {
                     Ok(true) => continue,
                     Ok(false) => {
-                        let Source::Transform(_, pending) = &mut self.work.source else { break };
+                        let Source::Transform(_, pending) = &mut self.desk.work.source else { break };
                         *pending = Some(self.desk.pool.keep(rest, &mut self.desk.ledger));
                         return Err(Stop::Blocked);
                     }
@@ -255,7 +269,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             let state = self.desk.handler.state();
             let taken = guard(|| transform.piece(state, rest, &mut Out::new(out, room)));
             let put = out.len() - start;
-            self.work.conn.transmit(out, start);
+            self.desk.work.conn.transmit(out, start);
             match taken {
                 Ok(Ok(taken)) if taken <= rest.len() && taken + put > 0 => rest = &rest[taken..],
                 Ok(Ok(_)) => return Err(self.broken("a transform made no progress")),
@@ -268,7 +282,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
 
     /// Goes on with the piece that was held back when the socket was full.
     pub(super) fn transform_held(&mut self) -> Result<(), Stop> {
-        let Source::Transform(_, pending) = &mut self.work.source else { return Ok(()) };
+        let Source::Transform(_, pending) = &mut self.desk.work.source else { return Ok(()) };
         let Some(block) = pending.take() else { return Ok(()) };
         let result = self.transform_piece(block.bytes());
         self.desk.pool.take_back(block, &mut self.desk.ledger);
@@ -277,29 +291,29 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     }
 
     fn end_transform(&mut self) -> Result<(), Stop> {
-        let Source::Transform(transform, None) = &mut self.work.source else { return Ok(()) };
+        let Source::Transform(transform, None) = &mut self.desk.work.source else { return Ok(()) };
         let out = &mut self.desk.out;
-        if self.work.conn.sends_content() {
+        if self.desk.work.conn.sends_content() {
             let free = SCRATCH.saturating_sub(out.len()).max(TRANSFORM_ROOM_MIN);
-            let room = self.work.conn.content_room(free);
+            let room = self.desk.work.conn.content_room(free);
             let start = out.len();
             let state = self.desk.handler.state();
             let ended = guard(|| transform.end(state, &mut Out::new(out, room)));
-            self.work.conn.transmit(out, start);
+            self.desk.work.conn.transmit(out, start);
             match ended {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => return Err(self.broken(&error.to_string())),
                 Err(()) => return Err(self.over(Farewell::Reset, Gone::Stopped)),
             }
         }
-        self.work.source = Source::Nothing;
+        self.desk.work.source = Source::Nothing;
         self.end_content()
     }
 
     /// Ends the content of the answer; short of what was announced, the peer must not take it
     /// for the whole.
     pub(super) fn end_content(&mut self) -> Result<(), Stop> {
-        if self.work.conn.end_content(&mut self.desk.out) {
+        if self.desk.work.conn.end_content(&mut self.desk.out) {
             return Ok(());
         }
         Err(self.broken("less content than its announced length"))
@@ -313,53 +327,57 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
 
     /// Encodes an answer, with its content if that is small; the rest becomes the source.
     #[inline(always)]
-    fn respond(&mut self, response: Response) -> Result<(), Stop> {
-        self.respond_with_length(&response, response.body.len());
-        if !self.work.conn.sends_content() {
+    fn respond(&mut self, response: &mut Response) -> Result<(), Stop> {
+        self.respond_with_length(response, response.body.len());
+        if !self.desk.work.conn.sends_content() {
             return Ok(());
         }
-        let out = &mut self.desk.out;
         let small: &[u8] = match &response.body {
             Body::Static(bytes) if bytes.len() <= INLINE_MAX => bytes,
             Body::Bytes(bytes) if bytes.len() <= INLINE_MAX => bytes,
-            _ => {
-                self.work.source = source(response.body);
+            body => {
+                debug_assert!(body.len() != Some(0), "nothing is no source");
+                self.desk.work.source = source(mem::replace(&mut response.body, Body::Empty));
                 return Ok(());
             }
         };
-        let start = out.len();
-        out.extend_from_slice(small);
-        self.work.conn.transmit(out, start);
+        // Its length was announced, so there is nothing to put around it.
+        self.desk.out.extend_from_slice(small);
+        self.desk.work.conn.transmit_elsewhere(small.len() as u64);
         Ok(())
     }
 
     /// Encodes the head of an answer, or of a 500 if it cannot be sent.
     #[inline(always)]
     fn respond_with_length(&mut self, response: &Response, length: Option<u64>) {
-        let fault = match &response.fault {
-            Some(error) => Some(error.to_string()),
-            None if response.status.is_informational() => {
-                Some(format!("{} is no final status", response.status))
+        if response.extra.is_some() || response.status.is_informational() {
+            if let Some(fault) = fault(response) {
+                log::error!("answer replaced by 500: {fault}");
+                // Answered like a refusal, which needs no program to be right.
+                self.refuse(Reject::Internal, Gone::Stopped);
+                return;
             }
-            None => None,
-        };
-        if let Some(fault) = fault {
-            log::error!("answer replaced by 500: {fault}");
-            // Answered like a refusal, which needs no program to be right.
-            self.refuse(Reject::Internal, Gone::Stopped);
-            return;
         }
         let circumstances = self.circumstances();
         let answer = Answer {
             status: response.status,
-            date: self.desk.date.line(),
-            content_type: response.content_type.as_deref(),
-            lines: &response.lines,
+            content_type: response.content_type.as_ref(),
+            lines: response.lines(),
             length,
             close: response.close,
         };
-        self.work.conn.respond(&mut self.desk.out, &answer, &circumstances);
+        let Desk { work, out, encoder, .. } = &mut *self.desk;
+        work.conn.respond(out, &answer, encoder, &circumstances);
     }
+}
+
+/// Why a response cannot be sent.
+fn fault(response: &Response) -> Option<String> {
+    if response.status.is_informational() {
+        return Some(format!("{} is no final status", response.status));
+    }
+    let fault = response.extra.as_ref()?.fault.as_ref()?;
+    Some(fault.to_string())
 }
 
 fn source<S>(body: Body) -> Source<S> {

@@ -29,9 +29,9 @@ pub(crate) trait Kernel {
     fn now(&self) -> Duration;
     /// Time since 1970.
     fn wall(&self) -> Duration;
-    /// Waits for readiness, at most `timeout`, and appends what there is to `events`; whether
-    /// there may be more than was given.
-    fn poll(&mut self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<bool>;
+    /// Waits for readiness, at most `timeout`, and notes what there is; whether there may be more
+    /// than was noted.
+    fn poll(&mut self, timeout: Option<Duration>, note: impl FnMut(Event)) -> io::Result<bool>;
     /// What other threads ring to end a poll.
     fn waker(&self) -> Arc<dyn Wake>;
     /// How many signals that ask for shutdown came since the last call.
@@ -151,7 +151,7 @@ impl Kernel for MioKernel {
         self.clock.wall()
     }
 
-    fn poll(&mut self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<bool> {
+    fn poll(&mut self, timeout: Option<Duration>, mut note: impl FnMut(Event)) -> io::Result<bool> {
         match self.poll.poll(&mut self.events, timeout) {
             Ok(()) => {}
             // The next turn computes the time-out anew.
@@ -161,7 +161,7 @@ impl Kernel for MioKernel {
         let mut count = 0;
         for event in &self.events {
             count += 1;
-            events.push(Event {
+            note(Event {
                 token: event.token().into(),
                 readable: event.is_readable() || event.is_error(),
                 writable: event.is_writable() || event.is_write_closed() || event.is_error(),

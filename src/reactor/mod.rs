@@ -5,14 +5,14 @@
 //!
 //! [`Reactor::turn`] is the loop's whole life, always in this order:
 //!
-//! 1. sleep until something is ready or the nearest deadline; then take the time, once;
-//! 2. events only set flags and put their slot into the ready queue;
-//! 3. what other threads have sent is done;
-//! 4. the ready queue is served, each connection within the budget of one [`visit`];
-//! 5. deadlines expire: after the input of the same poll, so that a slow handler does not cost
+//! 1. sleep until something is ready or the nearest deadline; then take the time, once; events
+//!    only set flags and put their slot into the ready queue;
+//! 2. what other threads have sent is done;
+//! 3. the ready queue is served, each connection within the budget of one [`visit`];
+//! 4. deadlines expire: after the input of the same poll, so that a slow handler does not cost
 //!    the clients that were on time;
-//! 6. new connections are accepted: work in hand goes first;
-//! 7. slots that were closed are free again.
+//! 5. new connections are accepted: work in hand goes first;
+//! 6. slots that were closed are free again.
 //!
 //! # Tokens, and when a slot may be reused
 //!
@@ -44,17 +44,17 @@ use slab::Slab;
 use timers::Wheel;
 
 use crate::handler::Handler;
-use crate::http1::{Farewell, Head, HeadLimits, Rest};
+use crate::http1::{Encoder, Farewell, Head, HeadLimits, Rest};
 use crate::limits::Limits;
 use crate::reactor::acceptor::Acceptor;
 use crate::reactor::buffers::{Ledger, Pool, Pressure};
-use crate::reactor::clock::{DateCache, Millis};
+use crate::reactor::clock::{DateClock, Millis};
 use crate::reactor::completions::{Mailbox, Message};
 use crate::reactor::deadlines::{rearm, Timeouts};
 use crate::reactor::drain::Drain;
 use crate::reactor::hooks::{Accepted, ConnState, Hooks};
-use crate::reactor::kernel::{Event, Kernel, EVENTS_MAX};
-use crate::reactor::slot::{Armed, Flags, Life, Slot, Timer};
+use crate::reactor::kernel::{Event, Kernel};
+use crate::reactor::slot::{Armed, Flags, Life, Slot, Timer, Work};
 use crate::reactor::visit::{Counters, Desk, Verdict, Visit, SCRATCH};
 
 /// One loop.
@@ -67,7 +67,8 @@ pub(crate) struct Reactor<K: Kernel, H: Handler> {
     acceptor: Acceptor<K>,
     mailbox: Arc<Mailbox>,
     drain: Option<Drain>,
-    events: Vec<Event>,
+    /// Bytes just read. Requests are parsed in place and borrow from it.
+    scratch: Vec<u8>,
     /// The last poll gave as many events as it could: there may be more.
     batch_was_full: bool,
     /// Closed in this turn: their keys are still taken.
@@ -112,12 +113,13 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
                     fields_max: limits.fields_max,
                 },
                 limits,
-                scratch: vec![0; SCRATCH],
+                work: Work::new(),
                 out: Vec::with_capacity(SCRATCH),
                 head: Head::new(),
                 pool: Pool::default(),
                 ledger,
-                date: DateCache::new(),
+                encoder: Encoder::new(),
+                date: DateClock::default(),
                 now,
                 is_draining: false,
                 counters: Counters::default(),
@@ -128,7 +130,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             acceptor,
             mailbox,
             drain: None,
-            events: Vec::with_capacity(EVENTS_MAX),
+            scratch: vec![0; SCRATCH],
             batch_was_full: false,
             closed: Vec::new(),
             next_generation: 0,
@@ -143,7 +145,6 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
     pub(crate) fn turn(&mut self) -> io::Result<bool> {
         let timeout = self.timeout();
         self.poll(timeout)?;
-        self.note_events();
         self.read_mail();
         self.serve_ready();
         self.expire_deadlines();
@@ -169,38 +170,17 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         wake.map(Duration::from_millis)
     }
 
+    /// Sleeps, notes what is ready, and takes the time.
     fn poll(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        self.events.clear();
-        self.batch_was_full = self.kernel.poll(&mut self.events, timeout)?;
+        let Reactor { kernel, slots, ready, acceptor, .. } = self;
+        self.batch_was_full = kernel.poll(timeout, |event| {
+            match event.token.listener_number() {
+                Some(listener) => acceptor.note_ready(listener),
+                None => note_event(slots, ready, &event),
+            }
+        })?;
         self.desk.now = clock::millis(self.kernel.now());
         Ok(())
-    }
-
-    fn note_events(&mut self) {
-        let events = mem::take(&mut self.events);
-        for event in &events {
-            match event.token.listener_number() {
-                Some(listener) => self.acceptor.note_ready(listener),
-                None => self.note_event(event),
-            }
-        }
-        self.events = events;
-    }
-
-    fn note_event(&mut self, event: &Event) {
-        // The waker and the signals need no slot: mail and signals are looked at in every turn.
-        let Some(slot) = tenant(&mut self.slots, event.token) else { return };
-        if event.readable || event.read_closed {
-            slot.flags.set(Flags::READABLE);
-        }
-        if event.read_closed {
-            slot.flags.set(Flags::READ_CLOSED);
-        }
-        // Room to write is news only where output waits.
-        let has_output = matches!(&slot.life, Life::Busy(work) if work.has_output());
-        if event.readable || event.read_closed || (event.writable && has_output) {
-            enqueue(&mut self.ready, slot, event.token);
-        }
     }
 
     fn read_mail(&mut self) {
@@ -226,7 +206,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             let Some(token) = self.ready.pop_front() else { return };
             let Some(slot) = tenant(&mut self.slots, token) else { continue };
             slot.flags.clear(Flags::QUEUED);
-            let verdict = Visit::begin(&mut self.desk, &mut self.kernel, slot, token).serve();
+            let verdict = Visit::begin(&mut self.desk, &mut self.kernel, slot, token).serve(&mut self.scratch);
             self.conclude(token, verdict);
         }
     }
@@ -361,6 +341,27 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
 
     pub(crate) fn memory_used(&self) -> usize {
         self.desk.ledger.used()
+    }
+}
+
+/// Notes what is ready in the flags of its slot, and puts that into the ready queue.
+fn note_event<K: Kernel, S>(
+    slots: &mut Slab<Slot<K, S>>,
+    ready: &mut VecDeque<Token>,
+    event: &Event,
+) {
+    // The waker and the signals need no slot: mail and signals are looked at in every turn.
+    let Some(slot) = tenant(slots, event.token) else { return };
+    if event.readable {
+        slot.flags.set(Flags::READABLE);
+    }
+    if event.read_closed {
+        slot.flags.set(Flags::READABLE | Flags::READ_CLOSED);
+    }
+    // Room to write is news only where output waits.
+    let has_output = || matches!(&slot.life, Life::Busy(work) if work.has_output());
+    if event.readable || event.read_closed || (event.writable && has_output()) {
+        enqueue(ready, slot, event.token);
     }
 }
 

@@ -122,16 +122,24 @@ pub(crate) enum Timer {
 }
 
 impl<S> Work<S> {
-    #[inline(always)]
-    pub(crate) fn new(rest: Rest) -> Work<S> {
+    pub(crate) fn new() -> Work<S> {
         Work {
-            conn: Connection::resume(rest),
+            conn: Connection::resume(Rest::Closed),
             input: None,
             backlog: None,
             intake: Intake::Nobody,
             source: Source::Nothing,
             moved: 0,
         }
+    }
+
+    /// Whether nothing is held that needs a box.
+    #[inline(always)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.input.is_none()
+            && self.backlog.is_none()
+            && matches!(self.intake, Intake::Nobody)
+            && matches!(self.source, Source::Nothing)
     }
 
     /// Whether bytes wait for the socket to take them.
@@ -143,11 +151,7 @@ impl<S> Work<S> {
 
     /// The state to rest in, if nothing is held that needs the box.
     pub(crate) fn rest(&self) -> Option<Rest> {
-        let holds_nothing = self.input.is_none()
-            && self.backlog.is_none()
-            && matches!(self.intake, Intake::Nobody)
-            && matches!(self.source, Source::Nothing);
-        self.conn.rest().filter(|_| holds_nothing)
+        self.conn.rest().filter(|_| self.is_empty())
     }
 
     /// Which deadline there must be: derived, never kept.
@@ -166,15 +170,6 @@ impl<S> Work<S> {
 }
 
 impl<S> Life<S> {
-    /// Takes the work out for a visit; the slot rests meanwhile.
-    #[inline(always)]
-    pub(crate) fn take(&mut self) -> Work<S> {
-        match mem::replace(self, Life::Rest(Rest::Closed)) {
-            Life::Rest(rest) => Work::new(rest),
-            Life::Busy(work) => *work,
-        }
-    }
-
     pub(crate) fn is_idle(&self) -> bool {
         matches!(self, Life::Rest(Rest::Idle))
     }
@@ -210,6 +205,14 @@ impl Flags {
 
     pub(crate) fn clear(&mut self, flag: Flags) {
         self.0 &= !flag.0;
+    }
+}
+
+impl std::ops::BitOr for Flags {
+    type Output = Flags;
+
+    fn bitor(self, other: Flags) -> Flags {
+        Flags(self.0 | other.0)
     }
 }
 

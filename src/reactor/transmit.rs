@@ -26,7 +26,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// Makes sure that another answer can be encoded: `None` if so.
     #[inline(always)]
     pub(super) fn make_room(&mut self) -> Option<Stop> {
-        if self.desk.out.len() < OUT_HIGH && !self.work.has_output() {
+        if self.desk.out.len() < OUT_HIGH && !self.desk.work.has_output() {
             return None;
         }
         self.transmit()
@@ -35,7 +35,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// Sends what there is to send: `None` if nothing is left, else why it stopped.
     #[inline(always)]
     pub(super) fn transmit(&mut self) -> Option<Stop> {
-        if !self.work.has_output() {
+        if !self.desk.work.has_output() {
             // The usual case: answers that leave in one write, or nothing at all.
             if self.desk.out.is_empty() {
                 return None;
@@ -50,7 +50,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 Ok(len) => {
                     self.count(len);
                     let rest = &self.desk.out[len..];
-                    self.work.backlog = Some(self.desk.pool.keep(rest, &mut self.desk.ledger));
+                    self.desk.work.backlog = Some(self.desk.pool.keep(rest, &mut self.desk.ledger));
                     self.desk.out.clear();
                 }
                 // The loop below tries again and knows what to do.
@@ -67,12 +67,12 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 Ok(false) => return Some(Stop::Blocked),
                 Err(stop) => return Some(stop),
             }
-            let result = match &mut self.work.source {
+            let result = match &mut self.desk.work.source {
                 Source::Nothing | Source::Transform(_, None) => return None,
                 Source::Transform(_, Some(_)) => self.transform_held(),
                 // Flushing has sent all of it.
                 Source::Bytes(_) => {
-                    self.work.source = Source::Nothing;
+                    self.desk.work.source = Source::Nothing;
                     return None;
                 }
                 Source::File(_) => self.send_file(),
@@ -81,7 +81,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             if let Err(stop) = result {
                 return Some(stop);
             }
-            if self.written >= WRITTEN_MAX && self.work.has_output() {
+            if self.written >= WRITTEN_MAX && self.desk.work.has_output() {
                 // What was produced last still has to leave the shared buffer.
                 return match self.flush() {
                     Ok(true) => Some(Stop::Spent),
@@ -95,7 +95,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// Writes the backlog, what was encoded, and shared bytes behind it. Whether all of it left;
     /// if not, it is held and the socket is watched for room.
     pub(super) fn flush(&mut self) -> Result<bool, Stop> {
-        if let Some(mut block) = self.work.backlog.take() {
+        if let Some(mut block) = self.desk.work.backlog.take() {
             let is_empty = loop {
                 match self.write(block.bytes(), &[])? {
                     Some(len) if block.consume(len) => break true,
@@ -104,18 +104,18 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 }
             };
             if !is_empty {
-                self.work.backlog = Some(block);
+                self.desk.work.backlog = Some(block);
                 return Ok(false);
             }
             self.desk.pool.take_back(block, &mut self.desk.ledger);
         }
         // Both are taken out so that `self` can write them; on the way out they are put back.
         let mut out = mem::take(&mut self.desk.out);
-        let mut source = mem::replace(&mut self.work.source, Source::Nothing);
+        let mut source = mem::replace(&mut self.desk.work.source, Source::Nothing);
         let result = self.flush_encoded(&mut out, &mut source);
         out.clear();
         self.desk.out = out;
-        self.work.source = source;
+        self.desk.work.source = source;
         result
     }
 
@@ -136,7 +136,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             let Some(len) = self.write(&out[sent..], shared)? else {
                 if sent < out.len() {
                     let rest = &out[sent..];
-                    self.work.backlog = Some(self.desk.pool.keep(rest, &mut self.desk.ledger));
+                    self.desk.work.backlog = Some(self.desk.pool.keep(rest, &mut self.desk.ledger));
                 }
                 return Ok(false);
             };
@@ -144,7 +144,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             sent += of_out;
             if let Source::Bytes(bytes) = source {
                 bytes.advance(len - of_out);
-                self.work.conn.transmit_elsewhere((len - of_out) as u64);
+                self.desk.work.conn.transmit_elsewhere((len - of_out) as u64);
             }
         }
     }
@@ -170,11 +170,11 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     #[inline(always)]
     fn count(&mut self, written: usize) {
         self.written += written;
-        self.work.moved += written as u64;
+        self.desk.work.moved += written as u64;
     }
 
     fn send_file(&mut self) -> Result<(), Stop> {
-        let Source::File(body) = &mut self.work.source else { return Ok(()) };
+        let Source::File(body) = &mut self.desk.work.source else { return Ok(()) };
         let stream = self.slot.stream.as_mut().expect("a slot that is visited has its stream");
         let most = body.len.min(FILE_PIECE) as usize;
         match self.kernel.send_file(stream, &body.file, body.offset, most) {
@@ -183,10 +183,10 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 body.offset += len as u64;
                 body.len -= len as u64;
                 let is_done = body.len == 0;
-                self.work.conn.transmit_elsewhere(len as u64);
+                self.desk.work.conn.transmit_elsewhere(len as u64);
                 self.count(len);
                 if is_done {
-                    self.work.source = Source::Nothing;
+                    self.desk.work.source = Source::Nothing;
                 }
                 Ok(())
             }
@@ -201,23 +201,23 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
 
     /// Asks the producer for a piece and frames it.
     fn produce(&mut self) -> Result<(), Stop> {
-        let Source::Produce(producer) = &mut self.work.source else { return Ok(()) };
+        let Source::Produce(producer) = &mut self.desk.work.source else { return Ok(()) };
         let out = &mut self.desk.out;
-        let room = self.work.conn.content_room(SCRATCH);
+        let room = self.desk.work.conn.content_room(SCRATCH);
         let start = out.len();
         let produced = guard(|| producer.produce(&mut Out::new(out, room)));
         let put = out.len() - start;
-        self.work.conn.transmit(out, start);
+        self.desk.work.conn.transmit(out, start);
         match produced {
             Ok(Ok(Produced::More)) if put == 0 => Err(self.broken("a producer made no progress")),
             // All that was announced has been sent.
-            Ok(Ok(_)) if !self.work.conn.sends_content() => {
-                self.work.source = Source::Nothing;
+            Ok(Ok(_)) if !self.desk.work.conn.sends_content() => {
+                self.desk.work.source = Source::Nothing;
                 Ok(())
             }
             Ok(Ok(Produced::More)) => Ok(()),
             Ok(Ok(Produced::End)) => {
-                self.work.source = Source::Nothing;
+                self.desk.work.source = Source::Nothing;
                 self.end_content()
             }
             Ok(Err(error)) => Err(self.broken(&error.to_string())),

@@ -9,10 +9,10 @@ use std::io;
 use std::mem;
 
 use crate::handler::{Gone, Handler};
-use crate::http1::{Circumstances, Farewell, Head, HeadLimits, Reject, Rest, Settled, Step};
+use crate::http1::{Circumstances, Connection, Encoder, Farewell, Head, HeadLimits, Reject, Rest, Settled, Step};
 use crate::limits::Limits;
 use crate::reactor::buffers::{Block, Ledger, Pool, Pressure};
-use crate::reactor::clock::{DateCache, Millis};
+use crate::reactor::clock::{DateClock, Millis};
 use crate::reactor::hooks::{ConnState, Hooks};
 use crate::reactor::kernel::{Kernel, SHORT_READ_DRAINS};
 use crate::reactor::slot::{Flags, Intake, Life, Slot, Source, Work};
@@ -28,20 +28,21 @@ const HEAD_READ: usize = 16 << 10;
 pub(super) const SCRATCH: usize = 64 << 10;
 
 /// What all visits share: the handler, and everything that one loop needs only once.
-pub(super) struct Desk<H> {
+pub(super) struct Desk<H: Handler> {
     pub(super) handler: H,
     pub(super) hooks: Hooks,
     pub(super) limits: Limits,
     pub(super) head_limits: HeadLimits,
-    /// Bytes just read. Requests are parsed in place and borrow from it.
-    pub(super) scratch: Vec<u8>,
+    /// The work of the connection that is visited: empty between visits.
+    pub(super) work: Work<H::State>,
     /// Answers of the present visit. Empty between visits.
     pub(super) out: Vec<u8>,
     /// The request being answered.
     pub(super) head: Head,
     pub(super) pool: Pool,
     pub(super) ledger: Ledger,
-    pub(super) date: DateCache,
+    pub(super) encoder: Encoder,
+    pub(super) date: DateClock,
     pub(super) now: Millis,
     pub(super) is_draining: bool,
     pub(super) counters: Counters,
@@ -83,7 +84,6 @@ pub(super) struct Visit<'v, K: Kernel, H: Handler> {
     pub(super) desk: &'v mut Desk<H>,
     pub(super) kernel: &'v mut K,
     pub(super) slot: &'v mut Slot<K, H::State>,
-    pub(super) work: Work<H::State>,
     pub(super) token: Token,
     requests: u32,
     pub(super) written: usize,
@@ -97,25 +97,28 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
         slot: &'v mut Slot<K, H::State>,
         token: Token,
     ) -> Self {
-        if matches!(slot.life, Life::Busy(_)) {
-            desk.ledger.release(mem::size_of::<Work<H::State>>());
+        debug_assert!(desk.work.is_empty() && desk.out.is_empty());
+        match &mut slot.life {
+            Life::Rest(rest) => desk.work.conn = Connection::resume(*rest),
+            Life::Busy(work) => mem::swap(&mut desk.work, work),
         }
-        desk.date.refresh(desk.now, || kernel.wall());
-        let work = slot.life.take();
-        Visit { desk, kernel, slot, work, token, requests: 0, written: 0 }
+        if let Some(line) = desk.date.refresh(desk.now, || kernel.wall()) {
+            desk.encoder.set_date(line);
+        }
+        Visit { desk, kernel, slot, token, requests: 0, written: 0 }
     }
 
-    /// The whole visit.
+    /// The whole visit; `scratch` is what it reads into.
     #[inline(always)]
-    pub(super) fn serve(mut self) -> Verdict {
-        let stop = self.serve_input();
+    pub(super) fn serve(mut self, scratch: &mut [u8]) -> Verdict {
+        let stop = self.serve_input(scratch);
         self.leave(stop)
     }
 
     /// A visit because the deadline has passed.
     pub(super) fn expire(mut self) -> Verdict {
-        let stop = match self.work.conn.expire() {
-            _ if self.work.has_output() => self.over(Farewell::Reset, Gone::TooSlow),
+        let stop = match self.desk.work.conn.expire() {
+            _ if self.desk.work.has_output() => self.over(Farewell::Reset, Gone::TooSlow),
             Ok(farewell) => self.over(farewell, Gone::TooSlow),
             Err(reject) => self.refuse(reject, Gone::TooSlow),
         };
@@ -129,23 +132,23 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
     }
 
     #[inline(always)]
-    fn serve_input(&mut self) -> Stop {
+    fn serve_input(&mut self, scratch: &mut [u8]) -> Stop {
         if let Some(stop) = self.transmit() {
             return stop;
         }
-        let mut held = self.work.input.take();
-        if held.is_some() || self.work.conn.is_in_exchange() {
+        let mut held = self.desk.work.input.take();
+        if held.is_some() || self.desk.work.conn.is_in_exchange() {
             let stop = self.pump_held(&mut held);
             if stop != Stop::More {
                 self.hold(held);
                 return stop;
             }
         }
-        if !self.work.conn.wants_input() || !self.slot.flags.has(Flags::READABLE) {
+        if !self.desk.work.conn.wants_input() || !self.slot.flags.has(Flags::READABLE) {
             self.hold(held);
             return Stop::More;
         }
-        self.read_input(held)
+        self.read_input(held, scratch)
     }
 
     /// Serves what was read earlier and not taken then.
@@ -162,22 +165,18 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
 
     /// One read, into the shared scratch or behind the bytes held, and what it brings.
     #[inline(always)]
-    fn read_input(&mut self, held: Option<Block>) -> Stop {
-        let most = if self.work.conn.is_in_exchange() { SCRATCH } else { HEAD_READ };
+    fn read_input(&mut self, held: Option<Block>, scratch: &mut [u8]) -> Stop {
+        let most = if self.desk.work.conn.is_in_exchange() { SCRATCH } else { HEAD_READ };
         let Some(mut block) = held else {
-            let mut scratch = mem::take(&mut self.desk.scratch);
-            let stop = match self.read(&mut scratch[..most]) {
-                Ok(len) => {
-                    let (used, stop) = self.pump(&scratch[..len]);
-                    if used < len {
-                        let rest = &scratch[used..len];
-                        self.work.input = Some(self.desk.pool.keep(rest, &mut self.desk.ledger));
-                    }
-                    stop
-                }
-                Err(stop) => stop,
+            let len = match self.read(&mut scratch[..most]) {
+                Ok(len) => len,
+                Err(stop) => return stop,
             };
-            self.desk.scratch = scratch;
+            let (used, stop) = self.pump(&scratch[..len]);
+            if used < len {
+                let rest = &scratch[used..len];
+                self.desk.work.input = Some(self.desk.pool.keep(rest, &mut self.desk.ledger));
+            }
             return stop;
         };
         let room = block.room(most, &mut self.desk.pool, &mut self.desk.ledger);
@@ -205,7 +204,7 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
                 if is_drained && !self.slot.flags.has(Flags::READ_CLOSED) {
                     self.slot.flags.clear(Flags::READABLE);
                 }
-                self.work.moved += len as u64;
+                self.desk.work.moved += len as u64;
                 Ok(len)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -222,7 +221,7 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
 
     fn end_of_input(&mut self) -> Stop {
         self.slot.flags.set(Flags::READ_CLOSED);
-        match self.work.conn.end_of_input() {
+        match self.desk.work.conn.end_of_input() {
             Ok(None) => Stop::More,
             Ok(Some(farewell)) => self.over(farewell, Gone::PeerLeft),
             Err(reject) => self.refuse(reject, Gone::PeerLeft),
@@ -236,7 +235,7 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
             if let Some(stop) = self.make_room() {
                 return (used, stop);
             }
-            match self.work.conn.settle(self.desk.limits.linger_bytes_max) {
+            match self.desk.work.conn.settle(self.desk.limits.linger_bytes_max) {
                 Settled::Not => {}
                 Settled::Idle => self.tell(ConnState::Idle),
                 Settled::Last { has_all_content } => {
@@ -250,7 +249,7 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
                 return (used, Stop::Spent);
             }
             let rest = &input[used..];
-            let step = self.work.conn.receive(rest, &self.desk.head_limits, &mut self.desk.head);
+            let step = self.desk.work.conn.receive(rest, &self.desk.head_limits, &mut self.desk.head);
             let served = match step {
                 Ok((len, Step::Request)) => {
                     used += len;
@@ -267,7 +266,7 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
             };
             if let Err(stop) = served {
                 // What follows a refusal or the end is not looked at.
-                let is_final = matches!(stop, Stop::Over(_)) || self.work.conn.rest().is_some();
+                let is_final = matches!(stop, Stop::Over(_)) || self.desk.work.conn.rest().is_some();
                 return (if is_final { input.len() } else { used }, stop);
             }
         }
@@ -278,12 +277,12 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
         log::debug!("connection {}: refused: {reject:?}", self.token);
         self.desk.counters.refused += 1;
         self.tell(ConnState::Active);
-        if !self.work.conn.can_refuse() {
+        if !self.desk.work.conn.can_refuse() {
             return self.over(Farewell::Reset, why);
         }
         self.drop_exchange(why);
-        let Desk { out, date, limits, .. } = &mut *self.desk;
-        self.work.conn.refuse(out, reject, date.line(), limits.linger_bytes_max);
+        let Desk { out, encoder, limits, work, .. } = &mut *self.desk;
+        work.conn.refuse(out, reject, encoder, limits.linger_bytes_max);
         Stop::More
     }
 
@@ -313,8 +312,8 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
             return Verdict::Close(farewell);
         }
         let is_ready = stop == Stop::Spent
-            || !self.work.has_output()
-                && self.work.conn.wants_input()
+            || !self.desk.work.has_output()
+                && self.desk.work.conn.wants_input()
                 && self.slot.flags.has(Flags::READABLE);
         self.park();
         if is_ready {
@@ -327,8 +326,8 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
     /// All output has left and all input is used: whether the connection ends here.
     #[inline(always)]
     fn end_of_visit(&mut self) -> Option<Farewell> {
-        let is_drained = !self.slot.flags.has(Flags::READABLE) && self.work.input.is_none();
-        match self.work.conn.rest()? {
+        let is_drained = !self.slot.flags.has(Flags::READABLE) && self.desk.work.input.is_none();
+        match self.desk.work.conn.rest()? {
             Rest::Closed => Some(Farewell::Close),
             // While draining, a resting connection has been read once more: nothing was there.
             Rest::Idle if self.desk.is_draining && is_drained => Some(Farewell::Close),
@@ -337,7 +336,7 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
                 Some(Farewell::Close)
             }
             Rest::Linger(_) => {
-                if let Some(block) = self.work.input.take() {
+                if let Some(block) = self.desk.work.input.take() {
                     self.desk.pool.take_back(block, &mut self.desk.ledger);
                 }
                 if !self.slot.flags.has(Flags::SHUT) {
@@ -356,21 +355,27 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
     #[inline(always)]
     fn park(&mut self) {
         if cfg!(debug_assertions) {
-            self.work.conn.check();
+            self.desk.work.conn.check();
         }
-        self.slot.life = match self.work.rest() {
-            Some(rest) => Life::Rest(rest),
-            None => {
-                self.desk.ledger.charge(mem::size_of::<Work<H::State>>());
-                let work = mem::replace(&mut self.work, Work::new(Rest::Closed));
-                Life::Busy(Box::new(work))
+        match (self.desk.work.rest(), &mut self.slot.life) {
+            (Some(rest), Life::Rest(life)) => *life = rest,
+            (Some(rest), Life::Busy(_)) => {
+                self.desk.ledger.release(mem::size_of::<Work<H::State>>());
+                self.slot.life = Life::Rest(rest);
             }
-        };
+            // Its box is still there.
+            (None, Life::Busy(work)) => mem::swap(&mut self.desk.work, work),
+            (None, Life::Rest(_)) => {
+                self.desk.ledger.charge(mem::size_of::<Work<H::State>>());
+                let work = mem::replace(&mut self.desk.work, Work::new());
+                self.slot.life = Life::Busy(Box::new(work));
+            }
+        }
     }
 
     /// Drops what belongs to the present exchange, and tells its receiver.
     fn drop_exchange(&mut self, why: Gone) {
-        match mem::replace(&mut self.work.intake, Intake::Nobody) {
+        match mem::replace(&mut self.desk.work.intake, Intake::Nobody) {
             Intake::Nobody => {}
             Intake::Collect(gather) => self.desk.ledger.release(gather.charged),
             Intake::Receive(receiver) => {
@@ -379,7 +384,7 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
             }
         }
         if let Source::Transform(_, Some(block)) =
-            mem::replace(&mut self.work.source, Source::Nothing)
+            mem::replace(&mut self.desk.work.source, Source::Nothing)
         {
             self.desk.pool.take_back(block, &mut self.desk.ledger);
         }
@@ -387,14 +392,19 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
 
     fn drop_work(&mut self) {
         self.drop_exchange(Gone::PeerLeft);
-        for block in [self.work.input.take(), self.work.backlog.take()].into_iter().flatten() {
+        let work = &mut self.desk.work;
+        for block in [work.input.take(), work.backlog.take()].into_iter().flatten() {
             self.desk.pool.take_back(block, &mut self.desk.ledger);
+        }
+        if let Life::Busy(_) = self.slot.life {
+            self.desk.ledger.release(mem::size_of::<Work<H::State>>());
+            self.slot.life = Life::Rest(Rest::Closed);
         }
     }
 
     fn hold(&mut self, held: Option<Block>) {
-        debug_assert!(self.work.input.is_none());
-        self.work.input = held;
+        debug_assert!(self.desk.work.input.is_none());
+        self.desk.work.input = held;
     }
 
     #[inline(always)]
@@ -410,6 +420,9 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
     /// Tells the state hook, once per change.
     #[inline(always)]
     pub(super) fn tell(&mut self, state: ConnState) {
+        if self.desk.hooks.on_state.is_none() {
+            return;
+        }
         let is_active = state == ConnState::Active;
         if is_active && self.slot.flags.has(Flags::TOLD_ACTIVE) {
             return;
