@@ -90,7 +90,7 @@ pub(crate) enum Action<S> {
     Respond(Response),
     Collect(Collect<S>),
     Receive(Box<dyn Receive<S>>),
-    Transform(Response, Box<dyn Transform<S>>),
+    Transform(Box<(Response, Box<dyn Transform<S>>)>),
 }
 
 /// Content is gathered up to `limit`, then `then` answers.
@@ -133,7 +133,7 @@ impl<S: 'static> Reply<S> {
     /// at the end. While output waits for the peer nothing is read, so memory stays flat however
     /// long both are. The content that `response` itself may have is dropped.
     pub fn transform(response: Response, transform: impl Transform<S> + 'static) -> Reply<S> {
-        Reply(Action::Transform(response, Box::new(transform)))
+        Reply(Action::Transform(Box::new((response, Box::new(transform)))))
     }
 }
 
@@ -143,7 +143,7 @@ impl<S> fmt::Debug for Reply<S> {
             Action::Respond(response) => f.debug_tuple("Respond").field(response).finish(),
             Action::Collect(collect) => f.debug_tuple("Collect").field(&collect.limit).finish(),
             Action::Receive(_) => f.write_str("Receive"),
-            Action::Transform(response, _) => f.debug_tuple("Transform").field(response).finish(),
+            Action::Transform(both) => f.debug_tuple("Transform").field(&both.0).finish(),
         }
     }
 }

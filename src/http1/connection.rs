@@ -130,8 +130,7 @@ pub(crate) enum Settled {
 /// What the reactor knows and the decision about reuse needs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Circumstances {
-    pub(crate) shutting_down: bool,
-    pub(crate) memory_short: bool,
+    pub(crate) server_closes: Option<CloseReason>,
     pub(crate) requests_left: bool,
     pub(crate) discard_bytes_max: u64,
 }
@@ -325,11 +324,9 @@ impl Connection {
         let outgoing =
             framing::outgoing(exchange.is_head, exchange.version, answer.status, answer.length);
         exchange.then = persistence::decide(&Facts {
-            refused: false,
             peer_keeps: exchange.peer_keeps,
             handler_closes: answer.close,
-            shutting_down: circumstances.shutting_down,
-            memory_short: circumstances.memory_short,
+            server_closes: circumstances.server_closes,
             requests_left: circumstances.requests_left,
             ends_by_close: outgoing == Outgoing::UntilClose,
             continue_pending: exchange.continue_pending,

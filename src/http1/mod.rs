@@ -56,6 +56,7 @@ pub(crate) use connection::{
 };
 pub(crate) use encode::{DateLine, Encoder};
 pub(crate) use head::Head;
+pub(crate) use persistence::CloseReason;
 pub(crate) use reject::Reject;
 
 /// The limits of a head; each is explained in [`Limits`](crate::Limits).

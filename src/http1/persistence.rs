@@ -38,11 +38,10 @@ pub(crate) enum CloseReason {
 /// All that the decision depends on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Facts {
-    pub(crate) refused: bool,
     pub(crate) peer_keeps: bool,
     pub(crate) handler_closes: bool,
-    pub(crate) shutting_down: bool,
-    pub(crate) memory_short: bool,
+    /// The server's own reason: it is shutting down, or memory is short.
+    pub(crate) server_closes: Option<CloseReason>,
     pub(crate) requests_left: bool,
     pub(crate) ends_by_close: bool,
     pub(crate) continue_pending: bool,
@@ -54,20 +53,14 @@ pub(crate) struct Facts {
 /// Reuse or close.
 #[inline(always)]
 pub(crate) fn decide(facts: &Facts) -> Then {
-    if facts.refused {
-        return Then::Close(CloseReason::Refused);
-    }
     if !facts.peer_keeps {
         return Then::Close(CloseReason::PeerAsked);
     }
     if facts.handler_closes {
         return Then::Close(CloseReason::HandlerAsked);
     }
-    if facts.shutting_down {
-        return Then::Close(CloseReason::ShuttingDown);
-    }
-    if facts.memory_short {
-        return Then::Close(CloseReason::MemoryShort);
+    if let Some(reason) = facts.server_closes {
+        return Then::Close(reason);
     }
     if !facts.requests_left {
         return Then::Close(CloseReason::RequestLimit);
@@ -89,11 +82,9 @@ mod tests {
     use super::*;
 
     const REUSABLE: Facts = Facts {
-        refused: false,
         peer_keeps: true,
         handler_closes: false,
-        shutting_down: false,
-        memory_short: false,
+        server_closes: None,
         requests_left: true,
         ends_by_close: false,
         continue_pending: false,
@@ -106,11 +97,9 @@ mod tests {
         assert_eq!(decide(&REUSABLE), Then::Reuse);
         use CloseReason::*;
         let cases = [
-            (Facts { refused: true, ..REUSABLE }, Refused),
             (Facts { peer_keeps: false, ..REUSABLE }, PeerAsked),
             (Facts { handler_closes: true, ..REUSABLE }, HandlerAsked),
-            (Facts { shutting_down: true, ..REUSABLE }, ShuttingDown),
-            (Facts { memory_short: true, ..REUSABLE }, MemoryShort),
+            (Facts { server_closes: Some(ShuttingDown), ..REUSABLE }, ShuttingDown),
             (Facts { requests_left: false, ..REUSABLE }, RequestLimit),
             (Facts { ends_by_close: true, ..REUSABLE }, EndsByClose),
             (Facts { continue_pending: true, ..REUSABLE }, ContinueNotSent),

@@ -16,50 +16,67 @@ use crate::reactor::slot::{Armed, Flags, Life, Slot, Timer};
 use crate::reactor::visit::Visit;
 use crate::reactor::{Reactor, Token, EXPIRE_MAX};
 
+/// When the deadlines that are armed in a turn will be due: computed once for all of them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Timeouts {
+    now: u32,
+    pub(super) head: u32,
+    idle: u32,
+    content: u32,
+    response: u32,
+    linger_quiet: u32,
+    /// Ticks, not a due tick: it counts from the beginning of the linger.
+    linger: u32,
+}
+
+impl Timeouts {
+    /// At `now`, with the idle time-out as the load makes it.
+    pub(super) fn at(now: Millis, limits: &Limits, idle: Duration) -> Timeouts {
+        Timeouts {
+            now: clock::tick(now),
+            head: clock::due(now, limits.head_timeout),
+            idle: clock::due(now, idle),
+            content: clock::due(now, first_window(limits.content_window)),
+            response: clock::due(now, limits.response_window),
+            linger_quiet: clock::due(now, limits.linger_quiet_timeout),
+            linger: clock::due(0, limits.linger_timeout),
+        }
+    }
+}
+
 /// Arms the deadline of a connection's state, if it is not the one that is armed.
+#[inline]
 pub(super) fn rearm<K: Kernel, S>(
     wheel: &mut Wheel,
     slot: &mut Slot<K, S>,
     key: usize,
-    now: Millis,
-    timeouts: &Timeouts<'_>,
+    timeouts: &Timeouts,
 ) {
     let kind = timer(slot);
     let wanted = Armed { kind, message: slot.requests as u8 };
-    let is_armed = slot.armed == wanted;
-    if is_armed && kind != Timer::Linger {
-        return;
-    }
-    if !is_armed {
+    if slot.armed != wanted {
         slot.armed = wanted;
-        slot.armed_since = clock::tick(now);
+        slot.armed_since = timeouts.now;
         if let Life::Busy(work) = &mut slot.life {
             work.moved = 0;
         }
+    } else if kind != Timer::Linger {
+        return;
     }
-    let limits = timeouts.limits;
     let due = match kind {
         Timer::None => {
             wheel.disarm(key as u32);
             return;
         }
-        Timer::Head => clock::due(now, limits.head_timeout),
-        Timer::Idle => clock::due(now, timeouts.idle),
-        Timer::Content => clock::due(now, first_window(limits.content_window)),
-        Timer::Response => clock::due(now, limits.response_window),
+        Timer::Head => timeouts.head,
+        Timer::Idle => timeouts.idle,
+        Timer::Content => timeouts.content,
+        Timer::Response => timeouts.response,
         Timer::Linger => {
-            let quiet = clock::due(now, limits.linger_quiet_timeout);
-            let total = slot.armed_since.wrapping_add(clock::due(0, limits.linger_timeout));
-            earlier(quiet, total)
+            earlier(timeouts.linger_quiet, slot.armed_since.wrapping_add(timeouts.linger))
         }
     };
     wheel.arm(key as u32, due);
-}
-
-/// The limits, and the idle time-out as the load makes it.
-pub(super) struct Timeouts<'l> {
-    pub(super) limits: &'l Limits,
-    pub(super) idle: Duration,
 }
 
 impl<K: Kernel, H: Handler> Reactor<K, H> {

@@ -59,6 +59,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         let timeout = timeout.unwrap_or(self.desk.limits.shutdown_timeout);
         // Who connected before the end is served.
         self.desk.is_draining = true;
+        self.desk.closes = self.desk.reason_to_close();
         self.accept();
         self.acceptor.close(&mut self.kernel);
         self.drain = Some(Drain {

@@ -49,7 +49,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             Action::Respond(mut response) => self.respond(&mut response),
             Action::Collect(collect) => self.collect(collect, input, used),
             Action::Receive(receiver) => self.receive(receiver),
-            Action::Transform(response, transform) => self.transform(&response, transform),
+            Action::Transform(both) => self.transform(&both.0, both.1),
         }
     }
 
@@ -57,7 +57,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     fn answer_after_content(&mut self, reply: Result<Reply<H::State>, ()>) -> Result<(), Stop> {
         match self.unless_panicked(reply)?.0 {
             Action::Respond(mut response) => self.respond(&mut response),
-            Action::Collect(_) | Action::Receive(_) | Action::Transform(..) => {
+            Action::Collect(_) | Action::Receive(_) | Action::Transform(_) => {
                 log::error!("a reply asks for content a second time: answer with a Response");
                 self.respond(&mut Response::status_page(http::StatusCode::INTERNAL_SERVER_ERROR))
             }

@@ -33,7 +33,6 @@ pub(crate) mod slot;
 mod transmit;
 pub(crate) mod visit;
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::mem;
@@ -63,7 +62,12 @@ pub(crate) struct Reactor<K: Kernel, H: Handler> {
     desk: Desk<H>,
     slots: Slab<Slot<K, H::State>>,
     wheel: Wheel,
-    ready: VecDeque<Token>,
+    /// When deadlines that are armed in this turn will be due.
+    timeouts: Timeouts,
+    /// Connections to be visited in the next turn.
+    ready: Vec<Token>,
+    /// Those of the present turn; empty between turns.
+    serving: Vec<Token>,
     acceptor: Acceptor<K>,
     mailbox: Arc<Mailbox>,
     drain: Option<Drain>,
@@ -103,6 +107,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         let wheel = Wheel::new(WHEEL_SLOTS, clock::tick(now));
         let fixed = 2 * SCRATCH + wheel.memory();
         ledger.charge(fixed);
+        let timeouts = Timeouts::at(now, &limits, limits.idle_timeout);
         Ok(Reactor {
             desk: Desk {
                 handler,
@@ -122,11 +127,14 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
                 date: DateClock::default(),
                 now,
                 is_draining: false,
+                closes: None,
                 counters: Counters::default(),
             },
             slots: Slab::new(),
             wheel,
-            ready: VecDeque::new(),
+            timeouts,
+            ready: Vec::new(),
+            serving: Vec::new(),
             acceptor,
             mailbox,
             drain: None,
@@ -180,6 +188,8 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             }
         })?;
         self.desk.now = clock::millis(self.kernel.now());
+        self.desk.closes = self.desk.reason_to_close();
+        self.timeouts = Timeouts::at(self.desk.now, &self.desk.limits, self.idle_timeout());
         Ok(())
     }
 
@@ -202,26 +212,30 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
 
     /// Serves the connections that are ready now; what becomes ready meanwhile waits a turn.
     fn serve_ready(&mut self) {
-        for _ in 0..self.ready.len() {
-            let Some(token) = self.ready.pop_front() else { return };
+        let mut serving = mem::replace(&mut self.ready, mem::take(&mut self.serving));
+        for &token in &serving {
             let Some(slot) = tenant(&mut self.slots, token) else { continue };
             slot.flags.clear(Flags::QUEUED);
-            let verdict = Visit::begin(&mut self.desk, &mut self.kernel, slot, token).serve(&mut self.scratch);
-            self.conclude(token, verdict);
+            let visit = Visit::begin(&mut self.desk, &mut self.kernel, slot, token);
+            match visit.serve(&mut self.scratch) {
+                // Nearly always: it has been served and rests.
+                Verdict::Wait => rearm(&mut self.wheel, slot, token.key(), &self.timeouts),
+                verdict => self.conclude(token, verdict),
+            }
         }
+        serving.clear();
+        self.serving = serving;
     }
 
     /// Does what a visit came to.
     fn conclude(&mut self, token: Token, verdict: Verdict) {
-        let idle = self.idle_timeout();
         let Some(slot) = tenant(&mut self.slots, token) else { return };
         match verdict {
             Verdict::Close(farewell) => return self.close(token, farewell),
             Verdict::Again => enqueue(&mut self.ready, slot, token),
             Verdict::Wait => {}
         }
-        let timeouts = Timeouts { limits: &self.desk.limits, idle };
-        rearm(&mut self.wheel, slot, token.key(), self.desk.now, &timeouts);
+        rearm(&mut self.wheel, slot, token.key(), &self.timeouts);
     }
 
     fn close(&mut self, token: Token, farewell: Farewell) {
@@ -249,8 +263,8 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         }
         let room = self.connections_max - self.slots.len();
         let now = self.desk.now;
+        let due = self.timeouts.head;
         let Reactor { acceptor, kernel, slots, desk, ready, next_generation, wheel, .. } = self;
-        let due = clock::due(now, desk.limits.head_timeout);
         acceptor.accept(kernel, now, room, |kernel, mut stream| {
             *next_generation = next_generation.wrapping_add(1);
             let entry = slots.vacant_entry();
@@ -347,7 +361,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
 /// Notes what is ready in the flags of its slot, and puts that into the ready queue.
 fn note_event<K: Kernel, S>(
     slots: &mut Slab<Slot<K, S>>,
-    ready: &mut VecDeque<Token>,
+    ready: &mut Vec<Token>,
     event: &Event,
 ) {
     // The waker and the signals need no slot: mail and signals are looked at in every turn.
@@ -372,10 +386,10 @@ fn tenant<K: Kernel, S>(slots: &mut Slab<Slot<K, S>>, token: Token) -> Option<&m
 }
 
 /// Puts a slot into the ready queue, once.
-fn enqueue<K: Kernel, S>(ready: &mut VecDeque<Token>, slot: &mut Slot<K, S>, token: Token) {
+fn enqueue<K: Kernel, S>(ready: &mut Vec<Token>, slot: &mut Slot<K, S>, token: Token) {
     if !slot.flags.has(Flags::QUEUED) {
         slot.flags.set(Flags::QUEUED);
-        ready.push_back(token);
+        ready.push(token);
     }
 }
 

@@ -9,7 +9,7 @@ use std::io;
 use std::mem;
 
 use crate::handler::{Gone, Handler};
-use crate::http1::{Circumstances, Connection, Encoder, Farewell, Head, HeadLimits, Reject, Rest, Settled, Step};
+use crate::http1::{Circumstances, CloseReason, Connection, Encoder, Farewell, Head, HeadLimits, Reject, Rest, Settled, Step};
 use crate::limits::Limits;
 use crate::reactor::buffers::{Block, Ledger, Pool, Pressure};
 use crate::reactor::clock::{DateClock, Millis};
@@ -45,7 +45,19 @@ pub(super) struct Desk<H: Handler> {
     pub(super) date: DateClock,
     pub(super) now: Millis,
     pub(super) is_draining: bool,
+    /// Why no connection is kept in this turn, if so.
+    pub(super) closes: Option<CloseReason>,
     pub(super) counters: Counters,
+}
+
+impl<H: Handler> Desk<H> {
+    /// Why connections are not kept at present.
+    pub(super) fn reason_to_close(&self) -> Option<CloseReason> {
+        if self.is_draining {
+            return Some(CloseReason::ShuttingDown);
+        }
+        (self.ledger.pressure() >= Pressure::High).then_some(CloseReason::MemoryShort)
+    }
 }
 
 /// What the loop has done so far.
@@ -297,9 +309,22 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
     #[inline(always)]
     fn leave(&mut self, stop: Stop) -> Verdict {
         let stop = match stop {
-            Stop::Over(_) | Stop::Blocked => stop,
             Stop::More | Stop::Spent => self.transmit().unwrap_or(stop),
+            Stop::Over(_) | Stop::Blocked => stop,
         };
+        let is_drained = !self.slot.flags.has(Flags::READABLE) && !self.desk.is_draining;
+        if let (Stop::More, true, Some(rest @ Rest::Idle), Life::Rest(life)) =
+            (stop, is_drained, self.desk.work.rest(), &mut self.slot.life)
+        {
+            // Nearly always: answered, and waiting for the next request.
+            *life = rest;
+            return Verdict::Wait;
+        }
+        self.leave_unfinished(stop)
+    }
+
+    #[inline(never)]
+    fn leave_unfinished(&mut self, stop: Stop) -> Verdict {
         debug_assert!(self.desk.out.is_empty() || matches!(stop, Stop::Over(_)));
         self.desk.out.clear();
         let farewell = match stop {
@@ -324,7 +349,6 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
     }
 
     /// All output has left and all input is used: whether the connection ends here.
-    #[inline(always)]
     fn end_of_visit(&mut self) -> Option<Farewell> {
         let is_drained = !self.slot.flags.has(Flags::READABLE) && self.desk.work.input.is_none();
         match self.desk.work.conn.rest()? {
@@ -352,7 +376,6 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
     }
 
     /// Gives the slot its state back, in a box if something is held.
-    #[inline(always)]
     fn park(&mut self) {
         if cfg!(debug_assertions) {
             self.desk.work.conn.check();
@@ -410,8 +433,7 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
     #[inline(always)]
     pub(super) fn circumstances(&self) -> Circumstances {
         Circumstances {
-            shutting_down: self.desk.is_draining,
-            memory_short: self.desk.ledger.pressure() >= Pressure::High,
+            server_closes: self.desk.closes,
             requests_left: self.slot.requests < self.desk.limits.requests_max,
             discard_bytes_max: self.desk.limits.discard_bytes_max,
         }
