@@ -58,17 +58,28 @@ impl Response {
 
     /// 200 with `text/plain; charset=utf-8`.
     pub fn text(text: impl Into<Cow<'static, str>>) -> Response {
-        Response::ok("text/plain; charset=utf-8", Body::from(text.into()))
+        Response::typed("text/plain; charset=utf-8", text.into())
     }
 
     /// 200 with `text/html; charset=utf-8`.
     pub fn html(text: impl Into<Cow<'static, str>>) -> Response {
-        Response::ok("text/html; charset=utf-8", Body::from(text.into()))
+        Response::typed("text/html; charset=utf-8", text.into())
     }
 
     /// 200 with `application/json`; the text is sent as it is.
     pub fn json(text: impl Into<Cow<'static, str>>) -> Response {
-        Response::ok("application/json", Body::from(text.into()))
+        Response::typed("application/json", text.into())
+    }
+
+    #[inline(always)]
+    fn typed(content_type: &'static str, text: Cow<'static, str>) -> Response {
+        Response {
+            status: StatusCode::OK,
+            close: false,
+            content_type: Some(Cow::Borrowed(content_type)),
+            body: text.into(),
+            extra: None,
+        }
     }
 
     /// 200 with content of the given type.

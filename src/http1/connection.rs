@@ -52,16 +52,22 @@ pub(crate) enum Rest {
 struct Exchange {
     inbound: Inbound,
     outbound: Outbound,
-    version: Version,
-    is_head: bool,
-    peer_keeps: bool,
-    /// `100 Continue` is expected and neither sent nor made needless by content.
-    continue_pending: bool,
+    asked: Asked,
     /// The handler takes the content; if not, it is discarded.
     is_wanted: bool,
     then: Then,
     /// How much content may still be discarded.
     discard_left: u64,
+}
+
+/// What the request says about its answer.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    version: Version,
+    is_head: bool,
+    peer_keeps: bool,
+    /// `100 Continue` is expected and was not sent.
+    continue_pending: bool,
 }
 
 #[derive(Debug)]
@@ -85,9 +91,6 @@ enum Outbound {
 /// What was found in the input.
 #[derive(Debug)]
 pub(crate) enum Step {
-    /// A request, which must be answered. The head that was given tells it, in positions in the
-    /// input that was given.
-    Request,
     /// A piece of content, at this place in the input that was given; empty where only framing
     /// was taken. Ask [`Connection::has_all_content`] after it.
     Content(Range<usize>),
@@ -133,6 +136,7 @@ pub(crate) struct Circumstances {
     pub(crate) server_closes: Option<CloseReason>,
     pub(crate) requests_left: bool,
     pub(crate) discard_bytes_max: u64,
+    pub(crate) linger_bytes_max: u32,
 }
 
 impl Connection {
@@ -150,30 +154,51 @@ impl Connection {
         }
     }
 
-    /// Takes bytes from the start of `input`; says how many and what was found. A head that is
-    /// not complete is not taken: it comes again, with more behind it. A complete one fills
-    /// `head`.
+    /// Whether a head is what comes next.
+    #[inline(always)]
+    pub(crate) fn awaits_head(&self) -> bool {
+        matches!(self.state, State::Rest(Rest::New | Rest::Idle) | State::Head(_))
+    }
+
+    /// Parses the head at the start of `input`; `false` if it is not complete: then it comes
+    /// again, with more behind it. A complete one fills `head`, and must be answered with
+    /// [`answer_at_once`](Connection::answer_at_once) or after [`begin`](Connection::begin).
+    ///
+    /// # Errors
+    ///
+    /// The refusal that must be sent with [`refuse`](Connection::refuse), before anything else.
+    #[inline(always)]
+    pub(crate) fn receive_head(
+        &mut self,
+        input: &[u8],
+        limits: &HeadLimits,
+        head: &mut Head,
+    ) -> Result<bool, Reject> {
+        let mut scan = match self.state {
+            State::Head(scan) => scan,
+            _ if input.is_empty() => return Ok(false),
+            _ => Scan::new(),
+        };
+        let is_complete = head.parse(input, &mut scan, limits)?;
+        if !is_complete {
+            self.state = State::Head(scan);
+        }
+        Ok(is_complete)
+    }
+
+    /// Begins the exchange of a request whose head has been received.
+    pub(crate) fn begin(&mut self, head: &Head) {
+        self.state = State::Exchange(Exchange::begin(head));
+    }
+
+    /// Takes bytes from the start of `input`; says how many and what was found. Not for heads.
     ///
     /// # Errors
     ///
     /// The refusal that must be sent with [`refuse`](Connection::refuse) if
     /// [`can_refuse`](Connection::can_refuse), before anything else.
-    #[inline(always)]
-    pub(crate) fn receive(
-        &mut self,
-        input: &[u8],
-        limits: &HeadLimits,
-        head: &mut Head,
-    ) -> Result<(usize, Step), Reject> {
+    pub(crate) fn receive(&mut self, input: &[u8]) -> Result<(usize, Step), Reject> {
         match &mut self.state {
-            State::Rest(Rest::New | Rest::Idle) if input.is_empty() => Ok((0, Step::More)),
-            State::Rest(Rest::New | Rest::Idle) => {
-                self.receive_head(Scan::new(), input, limits, head)
-            }
-            State::Head(scan) => {
-                let scan = *scan;
-                self.receive_head(scan, input, limits, head)
-            }
             State::Exchange(exchange) => exchange.receive(input),
             State::Rest(Rest::Linger(left)) => {
                 let used = u32::try_from(input.len()).unwrap_or(u32::MAX);
@@ -184,23 +209,8 @@ impl Connection {
                 Ok((input.len(), Step::More))
             }
             State::Rest(Rest::Closed) => Ok((input.len(), Step::More)),
+            State::Rest(Rest::New | Rest::Idle) | State::Head(_) => Ok((0, Step::More)),
         }
-    }
-
-    #[inline(always)]
-    fn receive_head(
-        &mut self,
-        mut scan: Scan,
-        input: &[u8],
-        limits: &HeadLimits,
-        head: &mut Head,
-    ) -> Result<(usize, Step), Reject> {
-        if !head.parse(input, &mut scan, limits)? {
-            self.state = State::Head(scan);
-            return Ok((0, Step::More));
-        }
-        self.state = State::Exchange(Exchange::begin(head));
-        Ok((head.len, Step::Request))
     }
 
     /// What the end of the peer's side means: `None` if the answer is still sent (a half-close
@@ -286,7 +296,7 @@ impl Connection {
     pub(crate) fn want_content(&mut self, out: &mut Vec<u8>) {
         let exchange = self.exchange();
         exchange.is_wanted = true;
-        if std::mem::take(&mut exchange.continue_pending) {
+        if std::mem::take(&mut exchange.asked.continue_pending) {
             out.extend_from_slice(encode::CONTINUE);
         }
     }
@@ -311,7 +321,6 @@ impl Connection {
     /// Writes the head of the answer and decides about reuse. The content follows with
     /// [`content_room`](Connection::content_room) and [`transmit`](Connection::transmit), if
     /// [`sends_content`](Connection::sends_content).
-    #[inline(always)]
     pub(crate) fn respond(
         &mut self,
         out: &mut Vec<u8>,
@@ -321,41 +330,37 @@ impl Connection {
     ) {
         let exchange = self.exchange();
         assert!(matches!(exchange.outbound, Outbound::Awaited), "one final response per request");
-        let outgoing =
-            framing::outgoing(exchange.is_head, exchange.version, answer.status, answer.length);
-        exchange.then = persistence::decide(&Facts {
-            peer_keeps: exchange.peer_keeps,
-            handler_closes: answer.close,
-            server_closes: circumstances.server_closes,
-            requests_left: circumstances.requests_left,
-            ends_by_close: outgoing == Outgoing::UntilClose,
-            continue_pending: exchange.continue_pending,
-            content_left: if exchange.is_wanted { 0 } else { exchange.content_left() },
-            discard_max: circumstances.discard_bytes_max,
-        });
+        let content_left = if exchange.is_wanted { 0 } else { exchange.content_left() };
+        let (outgoing, then) =
+            exchange.asked.respond(out, content_left, answer, encoder, circumstances);
+        exchange.then = then;
         exchange.discard_left = circumstances.discard_bytes_max;
-        let connection = match (exchange.then, exchange.version) {
-            (Then::Reuse, Version::Http11) | (Then::Close(_), Version::Http10) => {
-                ConnectionField::Unsaid
-            }
-            (Then::Reuse, Version::Http10) => ConnectionField::KeepAlive,
-            (Then::Close(_), Version::Http11) => ConnectionField::Close,
-        };
-        let head = ResponseHead {
-            version: exchange.version,
-            status: answer.status,
-            content_type: answer.content_type,
-            lines: answer.lines,
-            outgoing,
-            connection,
-        };
-        encoder.head(out, &head);
         exchange.outbound = match outgoing {
             Outgoing::None | Outgoing::Announced(_) | Outgoing::Length(0) => Outbound::Done,
             Outgoing::Length(length) => Outbound::Length(length),
             Outgoing::Chunked => Outbound::Chunked,
             Outgoing::UntilClose => Outbound::UntilClose,
         };
+    }
+
+    /// The usual exchange in one step: a request without content, answered with `content` that is
+    /// small and at hand. The same decisions as elsewhere, without the states in between.
+    #[inline(always)]
+    pub(crate) fn answer_at_once(
+        &mut self,
+        head: &Head,
+        out: &mut Vec<u8>,
+        answer: &Answer<'_>,
+        content: &[u8],
+        encoder: &mut Encoder,
+        circumstances: &Circumstances,
+    ) -> Settled {
+        debug_assert!(self.awaits_head() && head.framing == Framing::Length(0));
+        let (outgoing, then) = Asked::by(head).respond(out, 0, answer, encoder, circumstances);
+        if let Outgoing::Length(_) = outgoing {
+            out.extend_from_slice(content);
+        }
+        self.settle_as(then, true, circumstances.linger_bytes_max)
     }
 
     /// Whether content of the answer is still to be sent.
@@ -419,16 +424,21 @@ impl Connection {
     }
 
     /// Moves on where the exchange is over: to Idle, or to Linger if the connection is not reused.
-    #[inline(always)]
     pub(crate) fn settle(&mut self, linger_bytes_max: u32) -> Settled {
         let State::Exchange(exchange) = &self.state else { return Settled::Not };
         let has_all_content = matches!(exchange.inbound, Inbound::Done);
-        let (rest, settled) = match (&exchange.outbound, exchange.then) {
-            (Outbound::Done, Then::Reuse) if has_all_content => (Rest::Idle, Settled::Idle),
-            (Outbound::Done, Then::Close(_)) => {
-                (Rest::Linger(linger_bytes_max), Settled::Last { has_all_content })
-            }
-            _ => return Settled::Not,
+        match (&exchange.outbound, exchange.then) {
+            (Outbound::Done, Then::Reuse) if !has_all_content => Settled::Not,
+            (Outbound::Done, then) => self.settle_as(then, has_all_content, linger_bytes_max),
+            _ => Settled::Not,
+        }
+    }
+
+    #[inline(always)]
+    fn settle_as(&mut self, then: Then, has_all_content: bool, linger_bytes_max: u32) -> Settled {
+        let (rest, settled) = match then {
+            Then::Reuse => (Rest::Idle, Settled::Idle),
+            Then::Close(_) => (Rest::Linger(linger_bytes_max), Settled::Last { has_all_content }),
         };
         self.state = State::Rest(rest);
         settled
@@ -452,7 +462,7 @@ impl Connection {
         linger_bytes_max: u32,
     ) {
         assert!(self.can_refuse(), "one final response per request");
-        let is_head = matches!(&self.state, State::Exchange(exchange) if exchange.is_head);
+        let is_head = matches!(&self.state, State::Exchange(exchange) if exchange.asked.is_head);
         let status = reject.status();
         let page = format!("{} {}\n", status.as_u16(), status.canonical_reason().unwrap_or(""));
         let length = page.len() as u64;
@@ -495,8 +505,59 @@ impl Connection {
     }
 }
 
-impl Exchange {
+impl Asked {
     #[inline(always)]
+    fn by(head: &Head) -> Asked {
+        Asked {
+            version: head.line.version,
+            is_head: framing::is_head(&head.line.method),
+            peer_keeps: head.peer_keeps,
+            continue_pending: head.expects_continue,
+        }
+    }
+
+    /// Decides how the answer is framed and what comes after it, and writes its head.
+    #[inline(always)]
+    fn respond(
+        &self,
+        out: &mut Vec<u8>,
+        content_left: u64,
+        answer: &Answer<'_>,
+        encoder: &mut Encoder,
+        circumstances: &Circumstances,
+    ) -> (Outgoing, Then) {
+        let outgoing = framing::outgoing(self.is_head, self.version, answer.status, answer.length);
+        let then = persistence::decide(&Facts {
+            peer_keeps: self.peer_keeps,
+            handler_closes: answer.close,
+            server_closes: circumstances.server_closes,
+            requests_left: circumstances.requests_left,
+            ends_by_close: outgoing == Outgoing::UntilClose,
+            continue_pending: self.continue_pending,
+            content_left,
+            discard_max: circumstances.discard_bytes_max,
+        });
+        let connection = match (then, self.version) {
+            (Then::Reuse, Version::Http11) | (Then::Close(_), Version::Http10) => {
+                ConnectionField::Unsaid
+            }
+            (Then::Reuse, Version::Http10) => ConnectionField::KeepAlive,
+            (Then::Close(_), Version::Http11) => ConnectionField::Close,
+        };
+        let head = ResponseHead {
+            version: self.version,
+            status: answer.status,
+            content_type: answer.content_type,
+            lines: answer.lines,
+            outgoing,
+            connection,
+        };
+        encoder.head(out, &head);
+        (outgoing, then)
+    }
+}
+
+impl Exchange {
     fn begin(head: &Head) -> Exchange {
         Exchange {
             inbound: match head.framing {
@@ -505,10 +566,7 @@ impl Exchange {
                 Framing::Chunked => Inbound::Chunked(Decoder::new()),
             },
             outbound: Outbound::Awaited,
-            version: head.line.version,
-            is_head: framing::is_head(&head.line.method),
-            peer_keeps: head.peer_keeps,
-            continue_pending: head.expects_continue,
+            asked: Asked::by(head),
             is_wanted: false,
             then: Then::Close(CloseReason::Refused),
             discard_left: 0,

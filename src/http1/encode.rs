@@ -109,8 +109,7 @@ fn response_head(out: &mut Vec<u8>, head: &ResponseHead<'_>, date: &DateLine) {
     status_line(out, head.version, head.status);
     out.extend_from_slice(date);
     // A bodiless 304 says nothing about content, as RFC 9110, section 15.4.5 recommends.
-    if let (Some(content_type), true) =
-        (head.content_type, head.status != StatusCode::NOT_MODIFIED)
+    if let (Some(content_type), true) = (head.content_type, head.status != StatusCode::NOT_MODIFIED)
     {
         out.extend_from_slice(b"Content-Type: ");
         out.extend_from_slice(content_type.as_bytes());
@@ -156,7 +155,11 @@ mod tests {
     const DATE: &DateLine = b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
     const TEXT: Cow<'static, str> = Cow::Borrowed("text/plain");
 
-    fn plain(status: u16, outgoing: Outgoing, connection: ConnectionField) -> ResponseHead<'static> {
+    fn plain(
+        status: u16,
+        outgoing: Outgoing,
+        connection: ConnectionField,
+    ) -> ResponseHead<'static> {
         ResponseHead {
             version: Version::Http11,
             status: StatusCode::from_u16(status).unwrap(),

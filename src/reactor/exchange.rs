@@ -29,12 +29,37 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     pub(super) fn answer(&mut self, input: &[u8], used: &mut usize) -> Result<(), Stop> {
         self.tell(ConnState::Active);
         self.desk.counters.requests += 1;
-        let mut reply = self.with_request(input, |handler, request| handler.handle(request));
+        let reply = self.with_request(input, |handler, request| handler.handle(request));
         self.slot.requests = self.slot.requests.saturating_add(1);
-        match &mut reply {
-            Ok(Reply(Action::Respond(response))) => self.respond(response),
-            _ => self.act(reply, input, used),
+        if let Ok(Reply(Action::Respond(response))) = &reply {
+            if self.answer_at_once(response, input) {
+                return Ok(());
+            }
         }
+        self.desk.work.conn.begin(&self.desk.head);
+        self.act(reply, input, used)
+    }
+
+    /// Nearly always: no content came, and what goes is small and ready. Whether it was so.
+    #[inline(always)]
+    fn answer_at_once(&mut self, response: &Response, input: &[u8]) -> bool {
+        let content: &[u8] = match &response.body {
+            Body::Empty => &[],
+            Body::Static(bytes) if bytes.len() <= INLINE_MAX => bytes,
+            Body::Bytes(bytes) if bytes.len() <= INLINE_MAX => bytes,
+            _ => return false,
+        };
+        if self.desk.head.line.content_length != Some(0) || fault(response).is_some() {
+            return false;
+        }
+        let circumstances = self.circumstances();
+        let answer = answer(response, Some(content.len() as u64));
+        let is_all_used = input.len() == self.desk.head.len;
+        let Desk { work, head, out, encoder, .. } = &mut *self.desk;
+        let settled =
+            work.conn.answer_at_once(head, out, &answer, content, encoder, &circumstances);
+        self.note_settled(settled, is_all_used);
+        true
     }
 
     /// Does what was answered, if that is more than a response.
@@ -257,7 +282,9 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 match self.flush() {
                     Ok(true) => continue,
                     Ok(false) => {
-                        let Source::Transform(_, pending) = &mut self.desk.work.source else { break };
+                        let Source::Transform(_, pending) = &mut self.desk.work.source else {
+                            break;
+                        };
                         *pending = Some(self.desk.pool.keep(rest, &mut self.desk.ledger));
                         return Err(Stop::Blocked);
                     }
@@ -326,7 +353,6 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     }
 
     /// Encodes an answer, with its content if that is small; the rest becomes the source.
-    #[inline(always)]
     fn respond(&mut self, response: &mut Response) -> Result<(), Stop> {
         self.respond_with_length(response, response.body.len());
         if !self.desk.work.conn.sends_content() {
@@ -348,30 +374,33 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     }
 
     /// Encodes the head of an answer, or of a 500 if it cannot be sent.
-    #[inline(always)]
     fn respond_with_length(&mut self, response: &Response, length: Option<u64>) {
-        if response.extra.is_some() || response.status.is_informational() {
-            if let Some(fault) = fault(response) {
-                log::error!("answer replaced by 500: {fault}");
-                // Answered like a refusal, which needs no program to be right.
-                self.refuse(Reject::Internal, Gone::Stopped);
-                return;
-            }
+        if let Some(fault) = fault(response) {
+            log::error!("answer replaced by 500: {fault}");
+            // Answered like a refusal, which needs no program to be right.
+            self.refuse(Reject::Internal, Gone::Stopped);
+            return;
         }
         let circumstances = self.circumstances();
-        let answer = Answer {
-            status: response.status,
-            content_type: response.content_type.as_ref(),
-            lines: response.lines(),
-            length,
-            close: response.close,
-        };
         let Desk { work, out, encoder, .. } = &mut *self.desk;
-        work.conn.respond(out, &answer, encoder, &circumstances);
+        work.conn.respond(out, &answer(response, length), encoder, &circumstances);
+    }
+}
+
+/// What the head of the answer shows of a response.
+#[inline(always)]
+fn answer(response: &Response, length: Option<u64>) -> Answer<'_> {
+    Answer {
+        status: response.status,
+        content_type: response.content_type.as_ref(),
+        lines: response.lines(),
+        length,
+        close: response.close,
     }
 }
 
 /// Why a response cannot be sent.
+#[inline(always)]
 fn fault(response: &Response) -> Option<String> {
     if response.status.is_informational() {
         return Some(format!("{} is no final status", response.status));

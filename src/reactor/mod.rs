@@ -181,12 +181,11 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
     /// Sleeps, notes what is ready, and takes the time.
     fn poll(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         let Reactor { kernel, slots, ready, acceptor, .. } = self;
-        self.batch_was_full = kernel.poll(timeout, |event| {
-            match event.token.listener_number() {
+        self.batch_was_full =
+            kernel.poll(timeout, |event| match event.token.listener_number() {
                 Some(listener) => acceptor.note_ready(listener),
                 None => note_event(slots, ready, &event),
-            }
-        })?;
+            })?;
         self.desk.now = clock::millis(self.kernel.now());
         self.desk.closes = self.desk.reason_to_close();
         self.timeouts = Timeouts::at(self.desk.now, &self.desk.limits, self.idle_timeout());
@@ -359,11 +358,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
 }
 
 /// Notes what is ready in the flags of its slot, and puts that into the ready queue.
-fn note_event<K: Kernel, S>(
-    slots: &mut Slab<Slot<K, S>>,
-    ready: &mut Vec<Token>,
-    event: &Event,
-) {
+fn note_event<K: Kernel, S>(slots: &mut Slab<Slot<K, S>>, ready: &mut Vec<Token>, event: &Event) {
     // The waker and the signals need no slot: mail and signals are looked at in every turn.
     let Some(slot) = tenant(slots, event.token) else { return };
     if event.readable {

@@ -9,7 +9,10 @@ use std::io;
 use std::mem;
 
 use crate::handler::{Gone, Handler};
-use crate::http1::{Circumstances, CloseReason, Connection, Encoder, Farewell, Head, HeadLimits, Reject, Rest, Settled, Step};
+use crate::http1::{
+    Circumstances, CloseReason, Connection, Encoder, Farewell, Head, HeadLimits, Reject, Rest,
+    Settled, Step,
+};
 use crate::limits::Limits;
 use crate::reactor::buffers::{Block, Ledger, Pool, Pressure};
 use crate::reactor::clock::{DateClock, Millis};
@@ -247,40 +250,54 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
             if let Some(stop) = self.make_room() {
                 return (used, stop);
             }
-            match self.desk.work.conn.settle(self.desk.limits.linger_bytes_max) {
-                Settled::Not => {}
-                Settled::Idle => self.tell(ConnState::Idle),
-                Settled::Last { has_all_content } => {
-                    if has_all_content && used == input.len() {
-                        self.slot.flags.set(Flags::CLEAN);
-                    }
-                    return (input.len(), Stop::More);
-                }
-            }
-            if self.requests >= REQUESTS_MAX && used < input.len() {
-                return (used, Stop::Spent);
+            if self.desk.work.conn.is_in_exchange() {
+                let settled = self.desk.work.conn.settle(self.desk.limits.linger_bytes_max);
+                self.note_settled(settled, used == input.len());
             }
             let rest = &input[used..];
-            let step = self.desk.work.conn.receive(rest, &self.desk.head_limits, &mut self.desk.head);
-            let served = match step {
-                Ok((len, Step::Request)) => {
-                    used += len;
-                    self.requests += 1;
-                    self.answer(rest, &mut used)
+            let served = if self.desk.work.conn.awaits_head() {
+                if self.requests >= REQUESTS_MAX && !rest.is_empty() {
+                    return (used, Stop::Spent);
                 }
-                Ok((len, Step::Content(piece))) => {
-                    used += len;
-                    self.take_in(&rest[piece])
+                let Desk { work, head, head_limits, .. } = &mut *self.desk;
+                match work.conn.receive_head(rest, head_limits, head) {
+                    Ok(false) => return (used, Stop::More),
+                    Ok(true) => {
+                        used += head.len;
+                        self.requests += 1;
+                        self.answer(rest, &mut used)
+                    }
+                    Err(reject) => Err(self.refuse(reject, Gone::Malformed)),
                 }
-                Ok((len, Step::More)) => return (used + len, Stop::More),
-                Ok((_, Step::Busy)) => return (used, Stop::More),
-                Err(reject) => Err(self.refuse(reject, Gone::Malformed)),
+            } else {
+                match self.desk.work.conn.receive(rest) {
+                    Ok((len, Step::Content(piece))) => {
+                        used += len;
+                        self.take_in(&rest[piece])
+                    }
+                    Ok((len, Step::More)) => return (used + len, Stop::More),
+                    Ok((_, Step::Busy)) => return (used, Stop::More),
+                    Err(reject) => Err(self.refuse(reject, Gone::Malformed)),
+                }
             };
             if let Err(stop) = served {
                 // What follows a refusal or the end is not looked at.
-                let is_final = matches!(stop, Stop::Over(_)) || self.desk.work.conn.rest().is_some();
+                let is_final =
+                    matches!(stop, Stop::Over(_)) || self.desk.work.conn.rest().is_some();
                 return (if is_final { input.len() } else { used }, stop);
             }
+        }
+    }
+
+    /// Does what the end of an exchange brings with it.
+    pub(super) fn note_settled(&mut self, settled: Settled, is_all_used: bool) {
+        match settled {
+            Settled::Not => {}
+            Settled::Idle => self.tell(ConnState::Idle),
+            Settled::Last { has_all_content } if has_all_content && is_all_used => {
+                self.slot.flags.set(Flags::CLEAN);
+            }
+            Settled::Last { .. } => {}
         }
     }
 
@@ -436,6 +453,7 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
             server_closes: self.desk.closes,
             requests_left: self.slot.requests < self.desk.limits.requests_max,
             discard_bytes_max: self.desk.limits.discard_bytes_max,
+            linger_bytes_max: self.desk.limits.linger_bytes_max,
         }
     }
 
