@@ -52,10 +52,12 @@ impl<'a> Request<'a> {
     ///
     /// `/` for an absolute target without a path; `*` for `OPTIONS *`; empty for `CONNECT`.
     pub fn path(&self) -> &'a str {
-        if self.line.form == TargetForm::Absolute && self.line.path.len == 0 {
-            return "/";
+        match self.line.path.of(self.bytes) {
+            // The commonest of all, told without a look at its encoding.
+            [b'/'] => "/",
+            [] if self.line.form == TargetForm::Absolute => "/",
+            _ => self.ascii(self.line.path),
         }
-        self.ascii(self.line.path)
     }
 
     /// What follows the first `?` of the target, still percent-encoded; `None` without a `?`.

@@ -178,6 +178,14 @@ impl Response {
         &self.body
     }
 
+    /// Whether all of it is part of the program, so that dropping it does nothing.
+    #[inline(always)]
+    pub(crate) fn owns_nothing(&self) -> bool {
+        matches!(self.body, Body::Empty | Body::Static(_))
+            && matches!(self.content_type, None | Some(Cow::Borrowed(_)))
+            && self.extra.is_none()
+    }
+
     pub(crate) fn lines(&self) -> &[u8] {
         self.extra.as_ref().map_or(&[], |extra| &extra.lines)
     }

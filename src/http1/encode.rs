@@ -36,7 +36,7 @@ pub(crate) enum ConnectionField {
 #[derive(Debug)]
 pub(crate) struct Encoder {
     date: DateLine,
-    last: Option<Key>,
+    last: Key,
     /// The head that belongs to `last`.
     bytes: Vec<u8>,
 }
@@ -44,31 +44,30 @@ pub(crate) struct Encoder {
 /// What a remembered head was made of. Heads with field lines of their own are not remembered,
 /// nor are content types that were made at run time: of the others the place in memory says what
 /// they are.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Key {
-    status: StatusCode,
-    version: Version,
-    connection: ConnectionField,
-    outgoing: Outgoing,
+    /// Status, version, connection and the kind of framing, each in its own bits.
+    what: u64,
+    length: u64,
     content_type: (*const u8, usize),
 }
 
 impl Encoder {
     pub(crate) fn new() -> Encoder {
         let date = *b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n";
-        Encoder { date, last: None, bytes: Vec::new() }
+        Encoder { date, last: Key::NONE, bytes: Vec::new() }
     }
 
     pub(crate) fn set_date(&mut self, date: DateLine) {
         self.date = date;
-        self.last = None;
+        self.last = Key::NONE;
     }
 
     /// Appends the head, with its blank line, to `out`.
     #[inline(always)]
     pub(crate) fn head(&mut self, out: &mut Vec<u8>, head: &ResponseHead<'_>) {
         let key = Key::of(head);
-        if key.is_some() && key == self.last {
+        if key == self.last && key != Key::NONE {
             out.extend_from_slice(&self.bytes);
         } else {
             self.make(out, head, key);
@@ -76,10 +75,10 @@ impl Encoder {
     }
 
     #[inline(never)]
-    fn make(&mut self, out: &mut Vec<u8>, head: &ResponseHead<'_>, key: Option<Key>) {
+    fn make(&mut self, out: &mut Vec<u8>, head: &ResponseHead<'_>, key: Key) {
         let start = out.len();
         response_head(out, head, &self.date);
-        if key.is_some() {
+        if key != Key::NONE {
             self.last = key;
             self.bytes.clear();
             self.bytes.extend_from_slice(&out[start..]);
@@ -88,20 +87,31 @@ impl Encoder {
 }
 
 impl Key {
+    /// Of no head: every status is above 0.
+    const NONE: Key = Key { what: 0, length: 0, content_type: (std::ptr::null(), 0) };
+
     #[inline(always)]
-    fn of(head: &ResponseHead<'_>) -> Option<Key> {
+    fn of(head: &ResponseHead<'_>) -> Key {
         let content_type = match head.content_type {
             None => (std::ptr::null(), 0),
             Some(Cow::Borrowed(text)) => (text.as_ptr(), text.len()),
-            Some(Cow::Owned(_)) => return None,
+            Some(Cow::Owned(_)) => return Key::NONE,
         };
-        head.lines.is_empty().then_some(Key {
-            status: head.status,
-            version: head.version,
-            connection: head.connection,
-            outgoing: head.outgoing,
-            content_type,
-        })
+        if !head.lines.is_empty() {
+            return Key::NONE;
+        }
+        let (framing, length) = match head.outgoing {
+            Outgoing::None => (0, 0),
+            Outgoing::Announced(length) => (1, length),
+            Outgoing::Length(length) => (2, length),
+            Outgoing::Chunked => (3, 0),
+            Outgoing::UntilClose => (4, 0),
+        };
+        let what = u64::from(head.status.as_u16())
+            | (head.version as u64) << 16
+            | (head.connection as u64) << 24
+            | framing << 32;
+        Key { what, length, content_type }
     }
 }
 

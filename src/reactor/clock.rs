@@ -33,6 +33,7 @@ impl SystemClock {
     }
 }
 
+/// `duration` in whole milliseconds, rounded down.
 pub(crate) fn millis(duration: Duration) -> Millis {
     duration.as_secs() * 1000 + u64::from(duration.subsec_millis())
 }
@@ -45,7 +46,9 @@ pub(crate) fn tick(now: Millis) -> u32 {
 /// The first tick that begins after `now + timeout`: a deadline on it is never early, although
 /// `now` is cut to milliseconds.
 pub(crate) fn due(now: Millis, timeout: Duration) -> u32 {
-    tick(now + millis(timeout)).wrapping_add(1)
+    // Whatever is left of a millisecond counts as one.
+    let timeout = millis(timeout + Duration::from_nanos(999_999));
+    tick(now + timeout).wrapping_add(1)
 }
 
 /// How long until `wanted` begins, seen from `now`; zero if it has.
@@ -98,6 +101,12 @@ mod tests {
                 assert!((1..=64).contains(&late), "{now} {timeout} {late:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_fraction_of_a_millisecond_is_not_taken_off_a_deadline() {
+        let timeout = Duration::from_micros(63_001);
+        assert_eq!(due(0, timeout), due(0, Duration::from_millis(64)));
     }
 
     #[test]

@@ -33,6 +33,10 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         self.slot.requests = self.slot.requests.saturating_add(1);
         if let Ok(Reply(Action::Respond(response))) = &reply {
             if self.answer_at_once(response, input) {
+                if response.owns_nothing() {
+                    // Its destructor has nothing to do, and is not asked.
+                    mem::forget(reply);
+                }
                 return Ok(());
             }
         }
