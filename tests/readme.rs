@@ -1,0 +1,76 @@
+//! The README says what is so: its table of limits, its two commands, its tests by name, its
+//! links. (The program in it is compiled as a doctest, see the foot of `src/lib.rs`.)
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use wheelhouse::Limits;
+
+#[test]
+fn the_table_of_limits_is_the_default_as_it_prints_itself() {
+    let printed = Limits::default().to_string();
+    let block = format!("```text\n{printed}```\n");
+    assert!(readme().contains(&block), "README.md is stale, the block must be:\n{block}");
+}
+
+#[test]
+fn both_commands_stand_on_their_own_for_a_newcomer() {
+    for command in ["cargo run --release", "cargo test --workspace"] {
+        assert!(readme().contains(&format!("```sh\n{command}\n```")), "{command}");
+    }
+}
+
+#[test]
+fn two_screens_are_enough() {
+    let lines = readme().lines().count();
+    assert!(lines < 150, "{lines} lines");
+}
+
+/// A row that is marked `PROMISE-TEST` still waits for its test.
+#[test]
+fn every_promise_names_a_test_that_exists() {
+    let readme = readme();
+    let rows: Vec<&str> = readme.lines().filter(|line| is_promise(line)).collect();
+    assert_eq!(rows.len(), 10, "ten promises");
+    for row in rows.iter().filter(|row| !row.contains("PROMISE-TEST")) {
+        let tests: Vec<_> = row.split('`').filter_map(|code| code.split_once(".rs::")).collect();
+        assert!(!tests.is_empty(), "no test and no mark: {row}");
+        for (file, name) in tests {
+            let text = fs::read_to_string(root().join(format!("{file}.rs"))).unwrap_or_default();
+            assert!(text.contains(&format!("fn {name}()")), "{file}.rs has no test {name}");
+        }
+    }
+}
+
+#[test]
+fn every_link_to_a_file_leads_to_one() {
+    for page in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "SECURITY.md"] {
+        let text = fs::read_to_string(root().join(page)).unwrap();
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let is_file = !target.contains(':') && !target.starts_with('#');
+            let file = target.split('#').next().unwrap();
+            assert!(!is_file || root().join(file).exists(), "{page} links to {target}");
+        }
+    }
+}
+
+#[test]
+fn every_example_is_listed() {
+    for entry in fs::read_dir(root().join("examples")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(readme().contains(&format!("(examples/{name})")), "{name}");
+    }
+}
+
+fn is_promise(line: &str) -> bool {
+    let number = line.strip_prefix("| ").and_then(|rest| rest.split(' ').next());
+    number.is_some_and(|text| text.parse::<u32>().is_ok())
+}
+
+fn readme() -> String {
+    fs::read_to_string(root().join("README.md")).unwrap()
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
