@@ -1,5 +1,6 @@
-//! The README says what is so: its table of limits, its two commands, its tests by name, its
-//! links. (The program in it is compiled as a doctest, see the foot of `src/lib.rs`.)
+//! README and ARCHITECTURE say what is so: the table of limits, the two commands, tests by name,
+//! links, the code map. (The README's program is compiled as a doctest, see the foot of
+//! `src/lib.rs`.)
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -59,6 +60,36 @@ fn every_example_is_listed() {
     for entry in fs::read_dir(root().join("examples")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         assert!(readme().contains(&format!("(examples/{name})")), "{name}");
+    }
+}
+
+#[test]
+fn the_code_map_has_a_line_for_every_file_and_for_nothing_else() {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let mut mapped: Vec<String> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`').map(|(path, _)| path))
+        .filter(|path| path.contains("src/"))
+        .map(str::to_owned)
+        .collect();
+    let mut files = Vec::new();
+    collect("src", &mut files);
+    collect("timers/src", &mut files);
+    mapped.sort();
+    files.sort();
+    assert_eq!(mapped, files, "ARCHITECTURE.md, \"Code map\": say what each file is for");
+}
+
+/// All `.rs` files below `folder` but tests.
+fn collect(folder: &str, files: &mut Vec<String>) {
+    for entry in fs::read_dir(root().join(folder)).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let path = format!("{folder}/{name}");
+        if root().join(&path).is_dir() && name != "tests" {
+            collect(&path, files);
+        } else if name.ends_with(".rs") && name != "tests.rs" {
+            files.push(path);
+        }
     }
 }
 
