@@ -61,3 +61,8 @@ pub use response::{
     RESPONSE_FIELD_BYTES_MAX,
 };
 pub use server::{serve, Handle, Server};
+
+/// Runs the program of the README with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use mio::{Interest, Poll, Registry};
+use mio::{Interest, Poll};
 
 use crate::reactor::clock::SystemClock;
 use crate::reactor::completions::Wake;
@@ -129,13 +129,10 @@ impl MioKernel {
         use rustix::process::Signal;
         let wanted = [Signal::INT.as_raw(), Signal::TERM.as_raw()];
         let mut signals = signal_hook_mio::v1_0::Signals::new(wanted)?;
-        self.registry().register(&mut signals, Token::SIGNALS.into(), Interest::READABLE)?;
+        let token = Token::SIGNALS.into();
+        self.poll.registry().register(&mut signals, token, Interest::READABLE)?;
         self.signals = Some(signals);
         Ok(())
-    }
-
-    fn registry(&self) -> &Registry {
-        self.poll.registry()
     }
 }
 

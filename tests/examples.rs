@@ -1,0 +1,191 @@
+//! Every example does what its first lines say: started as a process, on a real socket, asked
+//! once.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// All of `examples/`: one that is not started here fails the test below.
+const STARTED: [&str; 4] = ["download", "hello", "probe", "upload"];
+
+#[test]
+fn every_example_is_started_by_a_test() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let mut examples: Vec<String> = fs::read_dir(root)
+        .unwrap()
+        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+        .collect();
+    examples.sort();
+    assert_eq!(examples, STARTED, "give the new one a test here and a name in STARTED");
+}
+
+#[test]
+fn hello_answers_thirteen_bytes_of_text() {
+    let hello = Example::start("hello", &[]);
+    let answer = hello.ask("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_eq!(answer.status, "HTTP/1.1 200 OK");
+    assert!(answer.field("Content-Type").unwrap().starts_with("text/plain"));
+    assert_eq!(answer.content, b"Hello, World!");
+    let head = hello.ask("HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_eq!(head.field("Content-Length"), Some("13"));
+    assert_eq!(head.content, b"");
+    let missing = hello.ask("GET /missing HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_eq!(missing.status, "HTTP/1.1 404 Not Found");
+}
+
+#[test]
+fn probe_echoes_content() {
+    let probe = Example::start("probe", &["--header-timeout", "2"]);
+    let answer = probe.ask(
+        "POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 5\r\n\r\nagain",
+    );
+    assert_eq!((answer.status.as_str(), answer.content), ("HTTP/1.1 200 OK", b"again".to_vec()));
+    let refused = probe.ask("GET /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_eq!(refused.status, "HTTP/1.1 405 Method Not Allowed");
+    assert_eq!(refused.field("Allow"), Some("POST, PUT"));
+}
+
+#[test]
+fn upload_counts_and_keeps_what_comes_in_chunks() {
+    let inbox = Scratch::new("upload");
+    let upload = Example::start("upload", &[inbox.0.to_str().unwrap()]);
+    let answer = upload.ask(
+        "PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n\
+         5\r\nhello\r\n6\r\n again\r\n0\r\n\r\n",
+    );
+    assert_eq!(
+        (answer.status.as_str(), answer.content),
+        ("HTTP/1.1 200 OK", b"11 bytes\n".to_vec())
+    );
+    let kept: Vec<PathBuf> =
+        fs::read_dir(&inbox.0).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(kept.len(), 1);
+    assert_eq!(fs::read(&kept[0]).unwrap(), b"hello again");
+}
+
+#[test]
+fn download_sends_a_file_and_a_count_of_unknown_length() {
+    let me = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/download.rs");
+    let download = Example::start("download", &[me.to_str().unwrap()]);
+    let file = download.ask("GET /file HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_eq!(file.status, "HTTP/1.1 200 OK");
+    assert!(file.content == fs::read(&me).unwrap(), "the file came through unchanged");
+    let count = download.ask("GET /count?3 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_eq!(count.field("Transfer-Encoding"), Some("chunked"));
+    assert_eq!(count.content, b"6\r\n1\n2\n3\n\r\n0\r\n\r\n");
+}
+
+/// An example that runs until this is dropped.
+struct Example {
+    process: Child,
+    address: String,
+}
+
+impl Example {
+    /// Starts it on a port that was free a moment ago, since examples do not say where they
+    /// listen; if somebody else was faster, on another one.
+    fn start(name: &str, arguments: &[&str]) -> Example {
+        for _ in 0..5 {
+            let free = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = free.local_addr().unwrap().to_string();
+            drop(free);
+            let process = Command::new(executable(name))
+                .arg(&address)
+                .args(arguments)
+                .stdin(Stdio::null())
+                .spawn()
+                .unwrap();
+            let mut example = Example { process, address };
+            if example.is_up() {
+                return example;
+            }
+        }
+        panic!("{name} does not start");
+    }
+
+    /// Waits until it accepts; `false` if it has ended instead.
+    fn is_up(&mut self) -> bool {
+        let give_up = Instant::now() + Duration::from_secs(30);
+        while Instant::now() < give_up {
+            if self.process.try_wait().unwrap().is_some() {
+                return false;
+            }
+            if TcpStream::connect(&self.address).is_ok() {
+                return true;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        false
+    }
+
+    /// Sends a request that asks to close, and reads until the end.
+    fn ask(&self, request: &str) -> Answer {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        Answer::parse(&bytes)
+    }
+}
+
+impl Drop for Example {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+struct Answer {
+    status: String,
+    lines: Vec<String>,
+    content: Vec<u8>,
+}
+
+impl Answer {
+    fn parse(bytes: &[u8]) -> Answer {
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a whole head");
+        let head = std::str::from_utf8(&bytes[..end]).unwrap();
+        let mut lines = head.split("\r\n").map(str::to_owned);
+        Answer {
+            status: lines.next().unwrap(),
+            lines: lines.collect(),
+            content: bytes[end + 4..].to_vec(),
+        }
+    }
+
+    fn field(&self, name: &str) -> Option<&str> {
+        self.lines.iter().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+}
+
+/// Where cargo has put an example: beside the directory of this very test.
+fn executable(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let profile = test.ancestors().nth(2).unwrap();
+    let path = profile.join("examples").join(name);
+    assert!(path.exists(), "{name} is not built: run `cargo test` or `cargo build --examples`");
+    path
+}
+
+/// A directory that is removed at the end.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Scratch {
+        let path =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Scratch(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
