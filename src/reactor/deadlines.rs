@@ -45,7 +45,7 @@ impl Timeouts {
 }
 
 /// Arms the deadline of a connection's state, if it is not the one that is armed.
-#[inline]
+#[inline(always)]
 pub(super) fn rearm<K: Kernel, S>(
     wheel: &mut Wheel,
     slot: &mut Slot<K, S>,

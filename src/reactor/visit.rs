@@ -280,6 +280,9 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
                     Err(reject) => Err(self.refuse(reject, Gone::Malformed)),
                 }
             };
+            if served.is_ok() && used == input.len() && self.desk.work.conn.awaits_head() {
+                return (used, Stop::More);
+            }
             if let Err(stop) = served {
                 // What follows a refusal or the end is not looked at.
                 let is_final =
