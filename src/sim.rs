@@ -46,6 +46,7 @@ pub struct Sim<H: Handler> {
     reactor: Reactor<SimKernel, H>,
     mailbox: Arc<Mailbox>,
     is_running: bool,
+    is_paused: bool,
 }
 
 /// One simulated client connection.
@@ -125,6 +126,18 @@ impl<H: Handler> Sim<H> {
     /// A client that has stalled reads everything again, at once.
     pub fn unstall(&mut self, client: Client) {
         self.kernel().wire(client).reads = true;
+        self.run();
+    }
+
+    /// The server does nothing until [`resume`](Sim::resume): what clients do meanwhile reaches
+    /// it at one instant, in one batch of events.
+    pub fn pause(&mut self) {
+        self.is_paused = true;
+    }
+
+    /// The server goes on after a [`pause`](Sim::pause).
+    pub fn resume(&mut self) {
+        self.is_paused = false;
         self.run();
     }
 
@@ -210,7 +223,7 @@ impl<H: Handler> Sim<H> {
 
     /// Turns until the loop sleeps beyond the present.
     fn run(&mut self) {
-        while self.is_running {
+        while self.is_running && !self.is_paused {
             self.kernel().is_asleep = false;
             self.is_running = self.reactor.turn().expect("the simulated poll does not fail");
             self.reactor.check();
@@ -289,7 +302,7 @@ impl SimBuilder {
             connections_max,
         );
         let reactor = reactor.expect("the simulated kernel refuses nothing at the start");
-        let mut sim = Sim { reactor, mailbox, is_running: true };
+        let mut sim = Sim { reactor, mailbox, is_running: true, is_paused: false };
         sim.run();
         sim
     }
@@ -519,6 +532,11 @@ impl Kernel for SimKernel {
         Ok(())
     }
 
+    fn rewatch_listener(&mut self, _: &mut (), _: Token) -> io::Result<()> {
+        self.listener_edge = !self.queue.is_empty();
+        Ok(())
+    }
+
     fn accept(&mut self, _: &()) -> io::Result<SimStream> {
         if let Some(error) = self.accept_errors.pop_front() {
             return Err(io::Error::from_raw_os_error(error));
@@ -569,7 +587,10 @@ impl Kernel for SimKernel {
         if wire.to_server.is_empty() && !wire.client_ended {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        io::Read::read(&mut wire.to_server, room)
+        // The queue is a ring and a read takes one of its halves; a socket has no halves, and a
+        // short read of it means that it is empty.
+        let first = io::Read::read(&mut wire.to_server, room)?;
+        Ok(first + io::Read::read(&mut wire.to_server, &mut room[first..])?)
     }
 
     fn write(&mut self, stream: &mut SimStream, first: &[u8], second: &[u8]) -> io::Result<usize> {

@@ -228,14 +228,21 @@ impl Connection {
                 (Inbound::Done, _) => Ok(None),
                 (_, Outbound::Awaited) => Err(Reject::CutShort),
                 (_, Outbound::Done) => Ok(Some(Farewell::Close)),
-                (_, _) if exchange.is_wanted => Ok(Some(Farewell::Reset)),
-                (_, _) => {
-                    // Nobody misses the rest of the content, but nothing can come after it.
-                    exchange.inbound = Inbound::Done;
-                    exchange.then = Then::Close(CloseReason::ContentUnread);
-                    Ok(None)
-                }
+                (_, _) => Ok(match exchange.abandon_content() {
+                    true => None,
+                    false => Some(Farewell::Reset),
+                }),
             },
+        }
+    }
+
+    /// The rest of the content will never be understood. Where the answer has begun and nobody
+    /// takes the content, nobody misses it: the answer is finished, and it is the last one, since
+    /// nothing can come after. Whether that is so.
+    pub(crate) fn abandon_content(&mut self) -> bool {
+        match &mut self.state {
+            State::Exchange(exchange) => exchange.abandon_content(),
+            State::Rest(_) | State::Head(_) => false,
         }
     }
 
@@ -579,6 +586,15 @@ impl Exchange {
     }
 
     #[inline(always)]
+    fn abandon_content(&mut self) -> bool {
+        let is_missed = self.is_wanted || matches!(self.outbound, Outbound::Awaited);
+        if !is_missed {
+            self.inbound = Inbound::Done;
+            self.then = Then::Close(CloseReason::ContentUnread);
+        }
+        !is_missed
+    }
+
     fn content_left(&self) -> u64 {
         match &self.inbound {
             Inbound::Length(left) => *left,

@@ -64,6 +64,13 @@ impl<K: Kernel> Acceptor<K> {
         }
     }
 
+    /// The next poll would be too late to learn who waits.
+    pub(crate) fn note_all_ready(&mut self) {
+        for watched in &mut self.listeners {
+            watched.is_ready = true;
+        }
+    }
+
     /// Whether somebody may be waiting.
     pub(crate) fn is_ready(&self) -> bool {
         self.listeners.iter().any(|watched| watched.is_ready)
@@ -125,6 +132,20 @@ impl<K: Kernel> Acceptor<K> {
                         return;
                     }
                 }
+            }
+        }
+        if room <= ACCEPT_MAX && budget == 0 {
+            self.ask_who_waits(kernel);
+        }
+    }
+
+    /// There is no room left, and whether anybody still waits is not known. If so, an idle
+    /// connection must go, and only then: the next poll tells.
+    fn ask_who_waits(&mut self, kernel: &mut K) {
+        for (n, watched) in self.listeners.iter_mut().enumerate() {
+            if watched.is_ready {
+                let asked = kernel.rewatch_listener(&mut watched.listener, Token::listener(n));
+                watched.is_ready = asked.is_err();
             }
         }
     }

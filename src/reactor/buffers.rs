@@ -97,6 +97,14 @@ impl Pool {
         Block { bytes, start: 0 }
     }
 
+    /// Whether a block with room for `len` bytes can be lent within the budget.
+    pub(crate) fn can_lend(&self, len: usize, ledger: &Ledger) -> bool {
+        match CLASSES.iter().position(|&class| len <= class) {
+            Some(class) => !self.free[class].is_empty() || ledger.has_room(CLASSES[class]),
+            None => ledger.has_room(len),
+        }
+    }
+
     /// A block with a copy of `bytes`.
     pub(crate) fn keep(&mut self, bytes: &[u8], ledger: &mut Ledger) -> Block {
         let mut block = self.lend(bytes.len(), ledger);
@@ -153,6 +161,14 @@ impl Block {
         self.start += n;
         assert!(self.start <= self.bytes.len(), "no more is used than there is");
         self.start == self.bytes.len()
+    }
+
+    /// How large a block [`room`](Block::room) will borrow; zero if it needs none.
+    pub(crate) fn wants(&self) -> usize {
+        match self.start == 0 && self.bytes.len() == self.bytes.capacity() {
+            true => self.bytes.len() + 1,
+            false => 0,
+        }
     }
 
     /// Room for more bytes behind those held, at least one, at most `most`: the held ones move to

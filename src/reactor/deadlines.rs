@@ -11,35 +11,37 @@ use timers::Wheel;
 use crate::handler::Handler;
 use crate::limits::Limits;
 use crate::reactor::clock::{self, Millis};
+use crate::reactor::drain::NEW_GRACE;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::slot::{Armed, Flags, Life, Slot, Timer};
 use crate::reactor::visit::Visit;
-use crate::reactor::{Reactor, Token, EXPIRE_MAX};
+use crate::reactor::{tenant, Reactor, Token, EXPIRE_MAX};
 
 /// When the deadlines that are armed in a turn will be due: computed once for all of them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timeouts {
-    now: u32,
     pub(super) head: u32,
+    /// For the first byte of a new connection, while the server drains.
+    grace: Option<u32>,
     idle: u32,
     content: u32,
     response: u32,
     linger_quiet: u32,
-    /// Ticks, not a due tick: it counts from the beginning of the linger.
+    /// For a linger that begins now, however much comes.
     linger: u32,
 }
 
 impl Timeouts {
     /// At `now`, with the idle time-out as the load makes it.
-    pub(super) fn at(now: Millis, limits: &Limits, idle: Duration) -> Timeouts {
+    pub(super) fn at(now: Millis, limits: &Limits, idle: Duration, is_draining: bool) -> Timeouts {
         Timeouts {
-            now: clock::tick(now),
             head: clock::due(now, limits.head_timeout),
+            grace: is_draining.then(|| clock::due(now, NEW_GRACE)),
             idle: clock::due(now, idle),
             content: clock::due(now, first_window(limits.content_window)),
             response: clock::due(now, limits.response_window),
             linger_quiet: clock::due(now, limits.linger_quiet_timeout),
-            linger: clock::due(0, limits.linger_timeout),
+            linger: clock::due(now, limits.linger_timeout),
         }
     }
 }
@@ -52,13 +54,13 @@ pub(super) fn rearm<K: Kernel, S>(
     key: usize,
     timeouts: &Timeouts,
 ) {
-    let kind = timer(slot);
+    let kind = timer(slot, timeouts);
     let wanted = Armed { kind, message: slot.requests as u8 };
     if slot.armed != wanted {
         slot.armed = wanted;
-        slot.armed_since = timeouts.now;
+        slot.linger_ends = timeouts.linger;
         if let Life::Busy(work) = &mut slot.life {
-            work.moved = 0;
+            (work.received, work.moved) = (0, 0);
         }
     } else if kind != Timer::Linger {
         return;
@@ -69,12 +71,14 @@ pub(super) fn rearm<K: Kernel, S>(
             return;
         }
         Timer::Head => timeouts.head,
+        Timer::Grace => {
+            let grace = timeouts.grace.unwrap_or(timeouts.head);
+            wheel.due(key as u32).map_or(grace, |due| earlier(due, grace))
+        }
         Timer::Idle => timeouts.idle,
         Timer::Content => timeouts.content,
         Timer::Response => timeouts.response,
-        Timer::Linger => {
-            earlier(timeouts.linger_quiet, slot.armed_since.wrapping_add(timeouts.linger))
-        }
+        Timer::Linger => earlier(timeouts.linger_quiet, slot.linger_ends),
     };
     wheel.arm(key as u32, due);
 }
@@ -105,6 +109,18 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             self.wheel.arm(key as u32, clock::tick(now).wrapping_add(1));
             return;
         }
+        if slot.armed.kind == Timer::Response {
+            // Room in a socket is told when much of it is free, which for a slow reader of a
+            // large buffer takes longer than a window: only a write tells what it has taken.
+            let armed = slot.armed;
+            let visit = Visit::begin(&mut self.desk, &mut self.kernel, slot, token);
+            let verdict = visit.serve(&mut self.scratch);
+            self.conclude(token, verdict);
+            if !tenant(&mut self.slots, token).is_some_and(|slot| slot.armed == armed) {
+                return;
+            }
+        }
+        let Some(slot) = tenant(&mut self.slots, token) else { return };
         if let Some(window) = kept_pace(slot, &self.desk.limits) {
             self.wheel.arm(key as u32, clock::due(now, window));
             return;
@@ -112,6 +128,12 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         log::debug!("connection {token}: {:?} deadline passed", slot.armed.kind);
         let verdict = Visit::begin(&mut self.desk, &mut self.kernel, slot, token).expire();
         self.conclude(token, verdict);
+    }
+
+    /// The deadlines of what is armed at this moment.
+    pub(super) fn timeouts_now(&self) -> Timeouts {
+        let (desk, idle) = (&self.desk, self.idle_timeout());
+        Timeouts::at(desk.now, &desk.limits, idle, desk.is_draining)
     }
 
     /// The idle time-out, shrunk linearly while connections go from 50 % to 90 % of their limit.
@@ -131,10 +153,11 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
 }
 
 /// Which deadline a slot must have.
-fn timer<K: Kernel, S>(slot: &Slot<K, S>) -> Timer {
+fn timer<K: Kernel, S>(slot: &Slot<K, S>, timeouts: &Timeouts) -> Timer {
     use crate::http1::Rest;
     match &slot.life {
         Life::Busy(work) => work.timer(),
+        Life::Rest(Rest::New) if timeouts.grace.is_some() => Timer::Grace,
         Life::Rest(Rest::New) => Timer::Head,
         Life::Rest(Rest::Idle) => Timer::Idle,
         Life::Rest(Rest::Linger(_)) => Timer::Linger,
@@ -144,14 +167,14 @@ fn timer<K: Kernel, S>(slot: &Slot<K, S>) -> Timer {
 
 /// If the deadline is the end of a rate window in which enough bytes moved: the next window.
 fn kept_pace<K: Kernel, S>(slot: &mut Slot<K, S>, limits: &Limits) -> Option<Duration> {
-    let (window, rate) = match slot.armed.kind {
-        Timer::Content => (limits.content_window, limits.content_rate_min),
-        Timer::Response => (limits.response_window, limits.response_rate_min),
+    let Life::Busy(work) = &mut slot.life else { return None };
+    let (window, rate, moved) = match slot.armed.kind {
+        Timer::Content => (limits.content_window, limits.content_rate_min, work.received),
+        Timer::Response => (limits.response_window, limits.response_rate_min, work.moved),
         _ => return None,
     };
-    let Life::Busy(work) = &mut slot.life else { return None };
+    (work.received, work.moved) = (0, 0);
     let least = (u128::from(rate) * window.as_millis() / 1000).max(1);
-    let moved = std::mem::take(&mut work.moved);
     (u128::from(moved) >= least).then_some(window)
 }
 

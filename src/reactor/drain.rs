@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use crate::handler::Handler;
-use crate::http1::{Farewell, Rest};
+use crate::http1::Farewell;
 use crate::reactor::buffers::Pressure;
 use crate::reactor::clock::{self, Millis};
 use crate::reactor::kernel::Kernel;
-use crate::reactor::slot::{Flags, Life};
+use crate::reactor::slot::Flags;
 use crate::reactor::visit::Visit;
 use crate::reactor::{enqueue, Reactor, Token};
 
@@ -43,7 +43,7 @@ pub struct Report {
 }
 
 /// How long a connection that has sent nothing yet may still begin a request while draining.
-const NEW_GRACE: Duration = Duration::from_secs(1);
+pub(super) const NEW_GRACE: Duration = Duration::from_secs(1);
 
 /// Idle connections looked at to find the one to close: the oldest of a sample, since keeping
 /// them all sorted would cost every request something.
@@ -57,17 +57,24 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             return;
         }
         let timeout = timeout.unwrap_or(self.desk.limits.shutdown_timeout);
-        // Who connected before the end is served.
+        // Who connected before the end is served, however many they are.
         self.desk.is_draining = true;
         self.desk.closes = self.desk.reason_to_close();
-        self.accept();
+        self.timeouts = self.timeouts_now();
+        self.acceptor.note_all_ready();
+        loop {
+            let before = self.desk.counters.accepted;
+            self.accept();
+            if self.desk.counters.accepted == before {
+                break;
+            }
+        }
         self.acceptor.close(&mut self.kernel);
         self.drain = Some(Drain {
             ends: self.desk.now + clock::millis(timeout),
             open_at_start: self.slots.len() - self.closed.len(),
             killed: 0,
         });
-        let grace = clock::due(self.desk.now, NEW_GRACE);
         for (key, slot) in &mut self.slots {
             if slot.stream.is_none() {
                 continue;
@@ -75,9 +82,6 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             // One more read: a request that is already in the socket counts as begun.
             slot.flags.set(Flags::READABLE);
             enqueue(&mut self.ready, slot, Token::new(key, slot.generation));
-            if matches!(slot.life, Life::Rest(Rest::New)) {
-                self.wheel.arm(key as u32, grace);
-            }
         }
     }
 

@@ -29,8 +29,8 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     pub(super) fn answer(&mut self, input: &[u8], used: &mut usize) -> Result<(), Stop> {
         self.tell(ConnState::Active);
         self.desk.counters.requests += 1;
-        let reply = self.with_request(input, |handler, request| handler.handle(request));
         self.slot.requests = self.slot.requests.saturating_add(1);
+        let reply = self.with_request(input, |handler, request| handler.handle(request));
         if let Ok(Reply(Action::Respond(response))) = &reply {
             if self.answer_at_once(response, input) {
                 if response.owns_nothing() {
@@ -104,7 +104,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             transport,
             value: self.slot.value.as_ref().map(|value| &***value),
             id: self.token.connection_id(),
-            requests_before: self.slot.requests,
+            requests_before: self.slot.requests - 1,
             has_left: self.slot.flags.has(Flags::READ_CLOSED),
         };
         let Desk { head, handler, .. } = &mut *self.desk;
@@ -172,7 +172,9 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         transform: Box<dyn Transform<H::State>>,
     ) -> Result<(), Stop> {
         self.admit_content()?;
-        self.respond_with_length(response, transform.content_length());
+        let length = guard(|| transform.content_length());
+        let length = self.unless_panicked(length)?;
+        self.respond_with_length(response, length);
         if !self.desk.work.conn.sends_content() {
             // HEAD, or a status without content: there is nothing to make.
             if self.desk.work.conn.is_in_exchange() {
@@ -278,18 +280,21 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         let mut rest = piece;
         while let Source::Transform(transform, pending) = &mut self.desk.work.source {
             let out = &mut self.desk.out;
-            let room = self.desk.work.conn.content_room(SCRATCH.saturating_sub(out.len()));
+            let free = SCRATCH.saturating_sub(out.len());
+            let room = self.desk.work.conn.content_room(free);
             if !self.desk.work.conn.sends_content() || rest.is_empty() {
                 break;
             }
-            if room < TRANSFORM_ROOM_MIN && !out.is_empty() {
+            if free < TRANSFORM_ROOM_MIN && !out.is_empty() {
                 match self.flush() {
                     Ok(true) => continue,
                     Ok(false) => {
-                        let Source::Transform(_, pending) = &mut self.desk.work.source else {
-                            break;
-                        };
-                        *pending = Some(self.desk.pool.keep(rest, &mut self.desk.ledger));
+                        let Desk { pool, ledger, work, .. } = &mut *self.desk;
+                        if !pool.can_lend(rest.len(), ledger) {
+                            return Err(self.broken("no memory for content on its way"));
+                        }
+                        let Source::Transform(_, pending) = &mut work.source else { break };
+                        *pending = Some(pool.keep(rest, ledger));
                         return Err(Stop::Blocked);
                     }
                     Err(stop) => return Err(stop),

@@ -38,6 +38,8 @@ pub(crate) trait Kernel {
     fn signals(&mut self) -> usize;
 
     fn watch_listener(&mut self, listener: &mut Self::Listener, token: Token) -> io::Result<()>;
+    /// Asks to be told anew if somebody waits now.
+    fn rewatch_listener(&mut self, listener: &mut Self::Listener, token: Token) -> io::Result<()>;
     fn accept(&mut self, listener: &Self::Listener) -> io::Result<Self::Stream>;
     /// Out of descriptors: accepts one connection with the reserve descriptor and drops it, so
     /// that the peer learns it. Whether that was possible.
@@ -185,6 +187,14 @@ impl Kernel for MioKernel {
         match listener {
             Listener::Tcp(listener) => registry.register(listener, token, Interest::READABLE),
             Listener::Unix(listener, _) => registry.register(listener, token, Interest::READABLE),
+        }
+    }
+
+    fn rewatch_listener(&mut self, listener: &mut Listener, token: Token) -> io::Result<()> {
+        let (registry, token) = (self.poll.registry(), token.into());
+        match listener {
+            Listener::Tcp(listener) => registry.reregister(listener, token, Interest::READABLE),
+            Listener::Unix(listener, _) => registry.reregister(listener, token, Interest::READABLE),
         }
     }
 

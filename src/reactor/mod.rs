@@ -87,6 +87,8 @@ pub(crate) struct Reactor<K: Kernel, H: Handler> {
 
 /// Slots of the wheel: with ticks of 64 ms a turn of it is 131 s, longer than every default.
 const WHEEL_SLOTS: usize = 2048;
+/// Slots kept while nobody is there.
+const SLOTS_KEPT: usize = 64;
 /// Deadlines that expire in one turn.
 const EXPIRE_MAX: usize = 4096;
 
@@ -107,7 +109,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         let wheel = Wheel::new(WHEEL_SLOTS, clock::tick(now));
         let fixed = 2 * SCRATCH + wheel.memory();
         ledger.charge(fixed);
-        let timeouts = Timeouts::at(now, &limits, limits.idle_timeout);
+        let timeouts = Timeouts::at(now, &limits, limits.idle_timeout, false);
         Ok(Reactor {
             desk: Desk {
                 handler,
@@ -188,7 +190,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             })?;
         self.desk.now = clock::millis(self.kernel.now());
         self.desk.closes = self.desk.reason_to_close();
-        self.timeouts = Timeouts::at(self.desk.now, &self.desk.limits, self.idle_timeout());
+        self.timeouts = self.timeouts_now();
         Ok(())
     }
 
@@ -287,7 +289,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
                 value: value.map(Box::new),
                 generation: *next_generation,
                 requests: 0,
-                armed_since: clock::tick(now),
+                linger_ends: 0,
                 armed: Armed { kind: Timer::Head, message: 0 },
                 flags: Flags::default(),
             });
@@ -313,12 +315,25 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         if self.slots.is_empty() && self.desk.pool.free_bytes() > 0 {
             self.desk.pool.trim(&mut self.desk.ledger);
         }
+        if self.slots.is_empty() && self.slots.capacity() > SLOTS_KEPT {
+            self.give_slots_back();
+        }
         if self.desk.out.capacity() > 2 * SCRATCH {
             self.desk.out = Vec::with_capacity(SCRATCH);
         }
     }
 
-    /// Keeps the ledger's share for slots and wheel nodes up to date: they are never given back.
+    /// After a crowd has gone, the room that its slots and wheel nodes took: were it kept, a
+    /// crowd could use the budget up for ever, and no connection would be accepted again.
+    fn give_slots_back(&mut self) {
+        self.slots = Slab::new();
+        self.wheel = Wheel::new(WHEEL_SLOTS, clock::tick(self.desk.now));
+        let fixed = 2 * SCRATCH + self.wheel.memory();
+        self.desk.ledger.release(self.charged - fixed);
+        self.charged = fixed;
+    }
+
+    /// Keeps the ledger's share for slots and wheel nodes up to date.
     fn charge_slots(&mut self) {
         let slots = self.slots.capacity() * mem::size_of::<Slot<K, H::State>>();
         let bytes = 2 * SCRATCH + slots + self.wheel.memory();

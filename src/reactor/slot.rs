@@ -28,8 +28,8 @@ pub(crate) struct Slot<K: Kernel, S> {
     pub(crate) generation: u32,
     /// Requests begun so far.
     pub(crate) requests: u32,
-    /// Since when, in ticks, the armed deadline has been what it is.
-    pub(crate) armed_since: u32,
+    /// The tick at which lingering ends, however much still comes.
+    pub(crate) linger_ends: u32,
     pub(crate) armed: Armed,
     pub(crate) flags: Flags,
 }
@@ -69,7 +69,8 @@ pub(crate) struct Work<S> {
     pub(crate) intake: Intake<S>,
     /// Where more content of the answer comes from.
     pub(crate) source: Source<S>,
-    /// Bytes that went the way of the armed rate window.
+    /// Bytes read and bytes written since the armed rate window began.
+    pub(crate) received: u64,
     pub(crate) moved: u64,
 }
 
@@ -115,6 +116,8 @@ pub(crate) struct Armed {
 pub(crate) enum Timer {
     None,
     Head,
+    /// The first byte of a head, while the server drains.
+    Grace,
     Idle,
     Content,
     Response,
@@ -129,6 +132,7 @@ impl<S> Work<S> {
             backlog: None,
             intake: Intake::Nobody,
             source: Source::Nothing,
+            received: 0,
             moved: 0,
         }
     }

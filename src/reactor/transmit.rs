@@ -13,7 +13,7 @@ use crate::http1::Farewell;
 use crate::reactor::exchange::guard;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::slot::{Flags, Source};
-use crate::reactor::visit::{Stop, Visit, SCRATCH, WRITTEN_MAX};
+use crate::reactor::visit::{Desk, Stop, Visit, SCRATCH, WRITTEN_MAX};
 use crate::response::{Out, Produced};
 
 /// What is encoded before it must leave: room for one more answer stays.
@@ -49,9 +49,13 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 }
                 Ok(len) => {
                     self.count(len);
-                    let rest = &self.desk.out[len..];
-                    self.desk.work.backlog = Some(self.desk.pool.keep(rest, &mut self.desk.ledger));
+                    let out = mem::take(&mut self.desk.out);
+                    let kept = self.keep_output(&out[len..]);
+                    self.desk.out = out;
                     self.desk.out.clear();
+                    if let Err(stop) = kept {
+                        return Some(stop);
+                    }
                 }
                 // The loop below tries again and knows what to do.
                 Err(_) => {}
@@ -96,16 +100,17 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// if not, it is held and the socket is watched for room.
     pub(super) fn flush(&mut self) -> Result<bool, Stop> {
         if let Some(mut block) = self.desk.work.backlog.take() {
-            let is_empty = loop {
-                match self.write(block.bytes(), &[])? {
-                    Some(len) if block.consume(len) => break true,
-                    Some(_) => {}
-                    None => break false,
+            let result = loop {
+                match self.write(block.bytes(), &[]) {
+                    Ok(Some(len)) if block.consume(len) => break Ok(true),
+                    Ok(Some(_)) => {}
+                    Ok(None) => break Ok(false),
+                    Err(stop) => break Err(stop),
                 }
             };
-            if !is_empty {
+            if result != Ok(true) {
                 self.desk.work.backlog = Some(block);
-                return Ok(false);
+                return result;
             }
             self.desk.pool.take_back(block, &mut self.desk.ledger);
         }
@@ -135,8 +140,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             }
             let Some(len) = self.write(&out[sent..], shared)? else {
                 if sent < out.len() {
-                    let rest = &out[sent..];
-                    self.desk.work.backlog = Some(self.desk.pool.keep(rest, &mut self.desk.ledger));
+                    self.keep_output(&out[sent..])?;
                 }
                 return Ok(false);
             };
@@ -147,6 +151,17 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 self.desk.work.conn.transmit_elsewhere((len - of_out) as u64);
             }
         }
+    }
+
+    /// Holds what the socket did not take, if memory allows.
+    fn keep_output(&mut self, rest: &[u8]) -> Result<(), Stop> {
+        let Desk { pool, ledger, work, .. } = &mut *self.desk;
+        if !pool.can_lend(rest.len(), ledger) {
+            log::debug!("connection {}: no memory for its output", self.token);
+            return Err(self.over(Farewell::Reset, Gone::Stopped));
+        }
+        work.backlog = Some(pool.keep(rest, ledger));
+        Ok(())
     }
 
     /// One `write`; `None` if the socket is full, and then it is watched for room.

@@ -163,6 +163,12 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
             self.hold(held);
             return Stop::More;
         }
+        if !self.desk.out.is_empty() {
+            // What the read finds may end the connection; these answers leave first, and the
+            // visit that reads comes next.
+            self.hold(held);
+            return Stop::More;
+        }
         self.read_input(held, scratch)
     }
 
@@ -188,12 +194,13 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
                 Err(stop) => return stop,
             };
             let (used, stop) = self.pump(&scratch[..len]);
-            if used < len {
-                let rest = &scratch[used..len];
-                self.desk.work.input = Some(self.desk.pool.keep(rest, &mut self.desk.ledger));
-            }
-            return stop;
+            return if used < len { self.keep_input(&scratch[used..len], stop) } else { stop };
         };
+        let wanted = block.wants();
+        if wanted > 0 && !self.desk.pool.can_lend(wanted, &self.desk.ledger) {
+            self.hold(Some(block));
+            return self.refuse(Reject::Overloaded, Gone::Stopped);
+        }
         let room = block.room(most, &mut self.desk.pool, &mut self.desk.ledger);
         let room_len = room.len();
         let result = self.read(room);
@@ -205,6 +212,21 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
         };
         self.hold(held);
         stop
+    }
+
+    /// Holds what was read and not used, if memory allows.
+    fn keep_input(&mut self, rest: &[u8], stop: Stop) -> Stop {
+        let Desk { pool, ledger, work, .. } = &mut *self.desk;
+        if pool.can_lend(rest.len(), ledger) {
+            work.input = Some(pool.keep(rest, ledger));
+            return stop;
+        }
+        match stop {
+            Stop::More => self.refuse(Reject::Overloaded, Gone::Stopped),
+            // Requests wait behind output: the peer cannot be told.
+            Stop::Blocked | Stop::Spent => self.over(Farewell::Reset, Gone::Stopped),
+            Stop::Over(_) => stop,
+        }
     }
 
     #[inline(always)]
@@ -219,7 +241,9 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
                 if is_drained && !self.slot.flags.has(Flags::READ_CLOSED) {
                     self.slot.flags.clear(Flags::READABLE);
                 }
-                self.desk.work.moved += len as u64;
+                // Whatever comes after the last answer may be followed by more.
+                self.slot.flags.clear(Flags::CLEAN);
+                self.desk.work.received += len as u64;
                 Ok(len)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -277,6 +301,10 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
                     }
                     Ok((len, Step::More)) => return (used + len, Stop::More),
                     Ok((_, Step::Busy)) => return (used, Stop::More),
+                    Err(reject) if self.desk.work.conn.abandon_content() => {
+                        log::debug!("connection {}: unasked content: {reject:?}", self.token);
+                        Ok(())
+                    }
                     Err(reject) => Err(self.refuse(reject, Gone::Malformed)),
                 }
             };

@@ -1,0 +1,281 @@
+//! Ending well: what was received is answered, idle connections end at once, silent ones get a
+//! second, the deadline resets the rest, and the report says how it went.
+
+mod support;
+
+use std::time::Duration;
+
+use support::*;
+use wheelhouse::sim::{Client, Sim, SimBuilder};
+use wheelhouse::{ConnState, Handler, Limits};
+
+const GET_BIG: &[u8] = b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n";
+
+fn says_close<H: Handler>(sim: &mut Sim<H>, client: Client) -> bool {
+    String::from_utf8_lossy(sim.received(client)).contains("\r\nConnection: close\r\n")
+}
+
+#[test]
+fn a_server_without_connections_ends_at_once() {
+    let mut sim = Sim::new(site);
+    sim.shutdown(None);
+    assert!(!sim.is_running());
+    assert_eq!(sim.now(), Duration::ZERO);
+    let late = sim.connect();
+    assert!(sim.was_reset(late), "connecting is refused");
+}
+
+#[test]
+fn idle_connections_end_at_once_and_without_a_byte() {
+    let mut sim = Sim::new(site);
+    let clients: Vec<_> = (0..5).map(|_| sim.connect_and_send(GET)).collect();
+    for client in &clients {
+        sim.take_received(*client);
+    }
+    sim.shutdown(None);
+    assert!(!sim.is_running());
+    for client in clients {
+        assert!(closed_silently(&mut sim, client) && !sim.was_reset(client));
+    }
+    let report = sim.report();
+    assert_eq!((report.accepted, report.requests, report.drained, report.killed), (5, 5, 5, 0));
+}
+
+/// What lies in the socket when the shutdown begins counts as begun.
+#[test]
+fn a_request_that_arrives_with_the_shutdown_is_answered_and_told_to_close() {
+    for is_kept in [false, true] {
+        let mut sim = Sim::new(site);
+        let client = sim.connect();
+        if is_kept {
+            sim.send(client, GET);
+            sim.take_received(client);
+        }
+        sim.pause();
+        sim.send(client, GET);
+        sim.shutdown(None);
+        sim.resume();
+        assert_eq!(statuses(sim.received(client)), [200]);
+        assert!(says_close(&mut sim, client));
+        sim.end(client);
+        assert!(!sim.is_running() && !sim.was_reset(client));
+        assert_eq!((sim.report().drained, sim.report().killed), (1, 0));
+    }
+}
+
+/// Who connected before the listeners closed is served, however many they are.
+#[test]
+fn connections_that_wait_to_be_accepted_are_served() {
+    let mut sim = Sim::new(site);
+    sim.pause();
+    let clients: Vec<_> = (0..200).map(|_| sim.connect_and_send(GET)).collect();
+    sim.shutdown(None);
+    sim.resume();
+    for client in clients {
+        assert_eq!(statuses(sim.received(client)), [200]);
+        assert!(!sim.was_reset(client));
+    }
+    sim.advance(SECOND + LATE);
+    assert!(!sim.is_running());
+    assert_eq!((sim.report().accepted, sim.report().killed), (200, 0));
+}
+
+/// n3: Go drops it.
+#[test]
+fn a_half_received_request_is_finished() {
+    let requests = [
+        GET.to_vec(),
+        post("/collect", 10, b"0123456789"),
+        post("/receive", 10, b"0123456789"),
+        post("/echo", 10, b"0123456789"),
+    ];
+    for request in requests {
+        for cut in [1, 20, request.len() - 1] {
+            let mut sim = Sim::new(site);
+            let client = sim.connect_and_send(&request[..cut]);
+            sim.shutdown(None);
+            assert!(sim.is_running());
+            sim.advance(Duration::from_secs(5));
+            sim.send(client, &request[cut..]);
+            assert_eq!(statuses(sim.received(client)), [200], "{cut}");
+            sim.end(client);
+            assert!(!sim.is_running() && !sim.was_reset(client));
+            assert_eq!((sim.report().drained, sim.report().killed), (1, 0));
+        }
+    }
+}
+
+/// t173: a silent new connection has a second, and it is only then that the server ends.
+#[test]
+fn a_silent_new_connection_has_one_second() {
+    for phase in [0, 1, 63] {
+        let mut sim = Sim::new(site);
+        sim.advance(Duration::from_millis(phase));
+        let client = sim.connect();
+        sim.advance(SECOND);
+        sim.shutdown(None);
+        happens_after(&mut sim, SECOND, |sim| !sim.is_running());
+        assert!(closed_silently(&mut sim, client) && !sim.was_reset(client));
+    }
+}
+
+#[test]
+fn a_shutdown_does_not_give_a_silent_connection_more_time_than_it_had() {
+    let mut sim = Sim::new(site);
+    let client = sim.connect();
+    sim.advance(Duration::from_millis(9500));
+    sim.shutdown(None);
+    happens_after(&mut sim, Duration::from_millis(500), |sim| !sim.is_open(client));
+}
+
+/// The second is for the first byte; a head that has begun has the time that heads have.
+#[test]
+fn a_head_that_begins_within_that_second_may_take_longer() {
+    let mut sim = Sim::new(site);
+    let client = sim.connect();
+    sim.shutdown(None);
+    sim.advance(Duration::from_millis(900));
+    sim.send(client, b"GET / HTTP/1.1\r\n");
+    sim.advance(Duration::from_secs(4));
+    sim.send(client, b"Host: a\r\n\r\n");
+    assert_eq!(statuses(sim.received(client)), [200]);
+}
+
+/// t172
+#[test]
+fn an_answer_on_its_way_is_finished() {
+    for path in ["/big", "/stream"] {
+        let mut sim = Sim::new(site);
+        let client = sim.connect();
+        sim.stall(client, 100_000);
+        sim.send(client, format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
+        sim.shutdown(None);
+        assert!(sim.is_running() && sim.is_open(client));
+        sim.advance(Duration::from_secs(5));
+        let mut before = usize::MAX;
+        while before != sim.received(client).len() {
+            before = sim.received(client).len();
+            sim.read(client, 50_000);
+        }
+        let received = sim.take_received(client);
+        match path {
+            "/big" => assert!(content(&received) == &BIG[..]),
+            _ => assert_eq!(dechunk(content(&received)).len(), 800_000),
+        }
+        assert!(!sim.is_running() && !sim.was_reset(client));
+        assert_eq!((sim.report().drained, sim.report().killed), (1, 0));
+    }
+}
+
+#[test]
+fn the_deadline_resets_who_is_still_at_work_and_counts_them() {
+    for (timeout, expected) in [(None, 10), (Some(Duration::from_secs(3)), 3)] {
+        let mut sim = Sim::new(site);
+        let slow = sim.connect();
+        sim.stall(slow, 1000);
+        sim.send(slow, GET_BIG);
+        let sender = sim.connect_and_send(&post("/collect", 900, b"abc"));
+        let idle = sim.connect_and_send(GET);
+        sim.shutdown(timeout);
+        assert!(!sim.is_open(idle));
+        let start = sim.now();
+        while sim.is_running() {
+            sim.read(slow, 100);
+            sim.send(sender, b"x");
+            sim.advance(Duration::from_millis(50));
+            sim.read(slow, 1100);
+        }
+        assert_eq!(sim.now() - start, Duration::from_secs(expected));
+        assert!(sim.was_reset(slow) && sim.was_reset(sender));
+        assert_eq!((sim.report().drained, sim.report().killed), (1, 2));
+    }
+}
+
+#[test]
+fn a_second_shutdown_changes_nothing() {
+    let mut sim = Sim::new(site);
+    let client = sim.connect_and_send(b"GET");
+    sim.shutdown(Some(Duration::from_secs(5)));
+    sim.advance(Duration::from_secs(4));
+    sim.shutdown(Some(Duration::from_secs(5)));
+    sim.shutdown(None);
+    happens_after(&mut sim, SECOND, |sim| !sim.is_running());
+    assert!(sim.was_reset(client));
+    sim.shutdown(None);
+    sim.stop();
+    assert!(!sim.is_running());
+}
+
+/// t174
+#[test]
+fn a_stop_resets_everybody_at_once() {
+    for drains_first in [false, true] {
+        let mut sim = Sim::new(site);
+        let base = base(&mut sim);
+        let slow = sim.connect();
+        sim.stall(slow, 1000);
+        sim.send(slow, GET_BIG);
+        let sender = sim.connect_and_send(&post("/collect", 900, b"abc"));
+        let head = sim.connect_and_send(b"GET /");
+        if drains_first {
+            sim.shutdown(None);
+        }
+        sim.stop();
+        assert!(!sim.is_running());
+        for client in [slow, sender, head] {
+            assert!(sim.was_reset(client));
+        }
+        assert_eq!((sim.report().drained, sim.report().killed), (0, 3));
+        assert!(sim.memory() <= base);
+        sim.stop();
+    }
+}
+
+#[test]
+fn a_shutdown_ends_a_lingering_connection_in_its_own_time() {
+    let mut sim = Sim::new(site);
+    let client = sim.connect_and_send(b"BAD\r\n\r\n");
+    sim.shutdown(None);
+    happens_after(&mut sim, SECOND, |sim| !sim.is_running());
+    assert!(!sim.was_reset(client));
+}
+
+#[test]
+fn pipelined_requests_behind_the_one_that_says_close_are_left_to_the_client() {
+    let mut sim = Sim::new(site);
+    let client = sim.connect();
+    sim.pause();
+    sim.send(client, &GET.repeat(3));
+    sim.shutdown(None);
+    sim.resume();
+    assert_eq!(statuses(sim.received(client)), [200]);
+    assert!(says_close(&mut sim, client));
+}
+
+#[test]
+fn every_connection_is_told_closed_by_a_shutdown() {
+    for stops in [false, true] {
+        let open = std::rc::Rc::new(std::cell::Cell::new(0));
+        let ear = open.clone();
+        let mut sim = SimBuilder::new()
+            .limits(Limits { shutdown_timeout: SECOND, ..Limits::default() })
+            .unwrap()
+            .on_state(move |_, state| match state {
+                ConnState::New => ear.set(ear.get() + 1),
+                ConnState::Closed => ear.set(ear.get() - 1),
+                _ => {}
+            })
+            .build(site);
+        sim.connect_and_send(GET);
+        sim.connect_and_send(&post("/collect", 900, b"abc"));
+        sim.connect();
+        assert_eq!(open.get(), 3);
+        match stops {
+            true => sim.stop(),
+            false => sim.shutdown(None),
+        }
+        sim.advance(SECOND + LATE);
+        assert!(!sim.is_running());
+        assert_eq!(open.get(), 0);
+    }
+}
