@@ -90,9 +90,11 @@ fn a_crowd_that_comes_at_once_is_served_one_after_another() {
     assert_eq!(crowd.iter().filter(|&&client| sim.is_open(client)).count(), 10);
 }
 
+type Site = fn(&Request<'_>) -> Reply;
+
 /// Memory for peers: the budget less what the server has before anybody connects.
-fn scarce(extra: usize) -> (Sim<fn(&Request<'_>) -> Reply>, usize) {
-    let site: fn(&Request<'_>) -> Reply = site;
+fn scarce(extra: usize) -> (Sim<Site>, usize) {
+    let site: Site = site;
     let mut sim = Sim::new(site);
     let base = base(&mut sim);
     let limits = Limits { memory_bytes_max: base + extra, ..Limits::default() };
