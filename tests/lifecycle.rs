@@ -530,3 +530,20 @@ fn the_number_of_requests_before_is_the_same_however_content_comes() {
         }
     }
 }
+
+#[test]
+fn a_hook_that_panics_costs_at_most_its_connection() {
+    let mut first = true;
+    let mut sim = SimBuilder::new()
+        .on_connect(move |_| {
+            assert!(!std::mem::take(&mut first), "the first connection is too much");
+            Admission::accept()
+        })
+        .on_state(|_, state| assert_ne!(state, Idle, "idle is too much"))
+        .build(site);
+    let refused = sim.connect_and_send(GET);
+    assert!(!sim.is_open(refused) && sim.received(refused).is_empty());
+    let served = sim.connect_and_send(GET);
+    sim.send(served, GET);
+    assert_eq!(statuses(sim.received(served)), [200, 200]);
+}

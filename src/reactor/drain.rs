@@ -49,6 +49,9 @@ pub(super) const NEW_GRACE: Duration = Duration::from_secs(1);
 /// them all sorted would cost every request something.
 const SAMPLE: usize = 32;
 
+/// Slots looked at in one turn to find them: a full house of busy connections costs no more.
+const LOOKED_AT: usize = 1024;
+
 impl<K: Kernel, H: Handler> Reactor<K, H> {
     /// Closes the listeners and lets every connection finish what it began: whatever has been
     /// received is answered, with `Connection: close`; idle connections end at once.
@@ -149,7 +152,9 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         let start = self.sample_from % capacity;
         let mut best: Option<(i32, Token)> = None;
         let mut seen = 0;
-        for key in (start..capacity).chain(0..start) {
+        let keys = (start..capacity).chain(0..start).take(LOOKED_AT);
+        for key in keys {
+            self.sample_from = key + 1;
             let Some(slot) = self.slots.get(key) else { continue };
             let is_candidate = slot.stream.is_some()
                 && slot.life.is_idle()
@@ -164,7 +169,6 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             }
             seen += 1;
             if seen == SAMPLE {
-                self.sample_from = key + 1;
                 break;
             }
         }

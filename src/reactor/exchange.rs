@@ -2,12 +2,12 @@
 //! whoever takes it.
 
 use std::mem;
-use std::panic::{self, AssertUnwindSafe};
 
 use bytes::Bytes;
 
 use crate::handler::{Action, Collect, Flow, Gone, Handler, Receive, Reply, Transform};
 use crate::http1::{Answer, Farewell, Reject, CHUNK_ROOM, LAST_CHUNK};
+use crate::reactor::guard;
 use crate::reactor::hooks::ConnState;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::slot::{Flags, Gather, Intake, Source};
@@ -229,8 +229,8 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         let needed = gather.content.len() + piece.len();
         if needed > before {
             // Doubling, by what has come and not by what is announced.
-            let wanted = needed.max(before * 2).max(256);
-            if !ledger.has_room(wanted)
+            let wanted = needed.max((before * 2).max(256).min(gather.limit));
+            if !ledger.has_room(wanted - before)
                 || gather.content.try_reserve_exact(wanted - gather.content.len()).is_err()
             {
                 return Err(self.refuse(Reject::Overloaded, Gone::Stopped));
@@ -426,11 +426,4 @@ fn source<S>(body: Body) -> Source<S> {
         Body::File(file) => Source::File(file),
         Body::Produce(produce) => Source::Produce(produce.producer),
     }
-}
-
-/// Runs the program's code. A panic costs one connection and not the loop; its message has been
-/// printed by the panic hook.
-#[inline(always)]
-pub(super) fn guard<T>(call: impl FnOnce() -> T) -> Result<T, ()> {
-    panic::catch_unwind(AssertUnwindSafe(call)).map_err(|_| log::error!("a handler panicked"))
 }

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::net::SocketAddr;
 
+use crate::reactor::guard;
 use crate::request::Transport;
 
 /// The state of a connection, as the state hook is told it. The sequences are those of Go's
@@ -104,14 +105,15 @@ impl Hooks {
         accepted: &Accepted<'_>,
     ) -> Result<Option<Box<dyn Any>>, Refused> {
         match &mut self.on_connect {
-            Some(hook) => hook(accepted).0,
+            Some(hook) => guard(|| hook(accepted).0).unwrap_or(Err(Refused)),
             None => Ok(None),
         }
     }
 
     pub(crate) fn tell(&mut self, id: u64, state: ConnState) {
         if let Some(hook) = &mut self.on_state {
-            hook(id, state);
+            // A hook that panics has been told all the same.
+            let _ = guard(|| hook(id, state));
         }
     }
 }

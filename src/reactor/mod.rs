@@ -36,6 +36,7 @@ pub(crate) mod visit;
 use std::fmt;
 use std::io;
 use std::mem;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -393,6 +394,13 @@ fn note_event<K: Kernel, S>(slots: &mut Slab<Slot<K, S>>, ready: &mut Vec<Token>
 fn tenant<K: Kernel, S>(slots: &mut Slab<Slot<K, S>>, token: Token) -> Option<&mut Slot<K, S>> {
     let slot = slots.get_mut(token.key())?;
     (token.is_generation(slot.generation) && slot.stream.is_some()).then_some(slot)
+}
+
+/// Runs the program's code: handlers, producers, hooks. A panic costs one connection and not the
+/// loop; its message has been printed by the panic hook.
+#[inline(always)]
+fn guard<T>(call: impl FnOnce() -> T) -> Result<T, ()> {
+    panic::catch_unwind(AssertUnwindSafe(call)).map_err(|_| log::error!("a handler panicked"))
 }
 
 /// Puts a slot into the ready queue, once.

@@ -10,7 +10,7 @@ use bytes::Buf;
 
 use crate::handler::{Gone, Handler};
 use crate::http1::Farewell;
-use crate::reactor::exchange::guard;
+use crate::reactor::guard;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::slot::{Flags, Source};
 use crate::reactor::visit::{Desk, Stop, Visit, SCRATCH, WRITTEN_MAX};
@@ -74,6 +74,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             let result = match &mut self.desk.work.source {
                 Source::Nothing | Source::Transform(_, None) => return None,
                 Source::Transform(_, Some(_)) => self.transform_held(),
+                Source::Bytes(bytes) if !bytes.is_empty() => return Some(Stop::Spent),
                 // Flushing has sent all of it.
                 Source::Bytes(_) => {
                     self.desk.work.source = Source::Nothing;
@@ -135,7 +136,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 Source::Bytes(bytes) => bytes,
                 _ => &[],
             };
-            if sent == out.len() && shared.is_empty() {
+            if sent == out.len() && (shared.is_empty() || self.written >= WRITTEN_MAX) {
                 return Ok(true);
             }
             let Some(len) = self.write(&out[sent..], shared)? else {

@@ -19,7 +19,7 @@ use crate::reactor::clock::{DateClock, Millis};
 use crate::reactor::hooks::{ConnState, Hooks};
 use crate::reactor::kernel::{Kernel, SHORT_READ_DRAINS};
 use crate::reactor::slot::{Flags, Intake, Life, Slot, Source, Work};
-use crate::reactor::Token;
+use crate::reactor::{guard, Token};
 
 /// Requests served in one visit: a full pipeline of the usual clients twice over.
 const REQUESTS_MAX: u32 = 32;
@@ -126,7 +126,13 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
     /// The whole visit; `scratch` is what it reads into.
     #[inline(always)]
     pub(super) fn serve(mut self, scratch: &mut [u8]) -> Verdict {
-        let stop = self.serve_input(scratch);
+        let stop = match self.slot.life {
+            // Nearly always: it rested, so nothing is held and nothing waits.
+            Life::Rest(Rest::New | Rest::Idle) if self.slot.flags.has(Flags::READABLE) => {
+                self.read_input(None, scratch)
+            }
+            _ => self.serve_input(scratch),
+        };
         self.leave(stop)
     }
 
@@ -146,7 +152,6 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
         self.leave(stop)
     }
 
-    #[inline(always)]
     fn serve_input(&mut self, scratch: &mut [u8]) -> Stop {
         if let Some(stop) = self.transmit() {
             return stop;
@@ -451,7 +456,7 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
             Intake::Collect(gather) => self.desk.ledger.release(gather.charged),
             Intake::Receive(receiver) => {
                 let state = self.desk.handler.state();
-                let _ = super::exchange::guard(|| receiver.gone(state, why));
+                let _ = guard(|| receiver.gone(state, why));
             }
         }
         if let Source::Transform(_, Some(block)) =
