@@ -1,0 +1,66 @@
+#!/bin/sh
+# User-space instructions that the hello example takes for one minimal keep-alive GET, counted by
+# callgrind: the difference of a long and a short run, so that start and end cancel out. Once with
+# one request to a write and once with sixteen, over 16 connections in lockstep.
+#
+#     cargo build --release --examples
+#     benches/instructions.sh [--top [LINES]]
+#
+# `--top` prints the functions behind the figure too; build with
+# CARGO_PROFILE_RELEASE_DEBUG=line-tables-only to see into inlined ones. Needs valgrind, python3.
+set -eu
+top=0
+if [ "${1:-}" = --top ]; then top=${2:-25}; fi
+here=$(dirname "$0")
+hello=${CARGO_TARGET_DIR:-$here/../target}/release/examples/hello
+port=${PORT:-$((20000 + $$ % 10000))}
+
+for tool in valgrind python3; do
+    command -v "$tool" >/dev/null || { echo "instructions.sh: $tool is missing" >&2; exit 2; }
+done
+[ -x "$hello" ] || { echo "instructions.sh: no $hello: cargo build --release --examples" >&2; exit 2; }
+
+scratch=$(mktemp -d)
+server=
+trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true; rm -rf "$scratch"' EXIT
+
+# Serves $1 requests, $2 to a write; callgrind writes its profile when SIGTERM ends the server.
+count() {
+    profile=$scratch/$1-$2
+    valgrind --tool=callgrind --callgrind-out-file="$profile" "$hello" "127.0.0.1:$port" \
+        2>"$scratch/valgrind" &
+    server=$!
+    python3 "$here/drive.py" "$port" "$1" 16 "$2"
+    kill -TERM "$server"
+    { wait "$server" || true; } 2>/dev/null
+    server=
+    awk '/^(summary|totals):/ { print $2; exit }' "$profile"
+}
+
+measure() {
+    short=$(count "$2" "$1")
+    long=$(count "$3" "$1")
+    echo "$4: $(((long - short) / ($3 - $2))) instructions per request"
+}
+
+functions() {
+    for requests in "$2" "$3"; do
+        callgrind_annotate --threshold=100 --auto=no --show-percs=no "$scratch/$requests-$1" |
+            sed -n 's/ \[[^]]*\]$//; s/^ *\([0-9,]*\)  \([^ :]*\/\)*\([^ ].*\)$/\1 \3/p' |
+            sed 's/???://' >"$scratch/functions-$requests"
+    done
+    awk -v more="$(($3 - $2))" '
+        { count = $1; gsub(",", "", count); $1 = "" }
+        FNR == NR { before[$0] += count; next }
+        { after[$0] += count }
+        END {
+            for (name in after)
+                printf "%9.2f %s\n", (after[name] - before[name]) / more, name
+        }' "$scratch/functions-$2" "$scratch/functions-$3" | sort -rn | head -n "$top"
+}
+
+measure 1 800 8000 "one to a write"
+if [ "$top" -gt 0 ]; then functions 1 800 8000; fi
+# Multiples of 256: sixteen connections, sixteen requests each.
+measure 16 1024 10240 "sixteen to a write"
+if [ "$top" -gt 0 ]; then functions 16 1024 10240; fi

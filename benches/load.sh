@@ -1,0 +1,63 @@
+#!/bin/sh
+# Requests per second of the hello example on one core, one by one and sixteen to a write, and the
+# system calls that a request costs. Fails on socket errors and on any answer that is not 2xx.
+#
+#     cargo build --release --examples
+#     benches/load.sh [SECONDS]
+#
+# The server has CPU 0 and the generator CPU 1: figures of one run can be compared with each
+# other, not with those of another machine. Needs wrk and taskset; strace for the calls.
+set -eu
+seconds=${1:-5}
+here=$(dirname "$0")
+hello=${CARGO_TARGET_DIR:-$here/../target}/release/examples/hello
+port=${PORT:-$((20000 + $$ % 10000))}
+url=http://127.0.0.1:$port/
+
+for tool in wrk taskset; do
+    command -v "$tool" >/dev/null || { echo "load.sh: $tool is missing" >&2; exit 2; }
+done
+[ -x "$hello" ] || { echo "load.sh: no $hello: cargo build --release --examples" >&2; exit 2; }
+
+taskset -c 0 "$hello" "127.0.0.1:$port" &
+server=$!
+scratch=$(mktemp -d)
+trap 'kill "$server" 2>/dev/null || true; rm -rf "$scratch"' EXIT
+sleep 0.5
+kill -0 "$server" || { echo "load.sh: the server does not start on port $port" >&2; exit 2; }
+
+# Runs wrk with the arguments behind the title; its verdict is the exit status.
+load() {
+    title=$1
+    shift
+    echo "== $title"
+    taskset -c 1 wrk -t1 -c64 "$@" "$url" >"$scratch/wrk"
+    grep -E 'Latency|requests in|Requests/sec|errors|Non-2xx' "$scratch/wrk"
+    if grep -qE 'errors|Non-2xx' "$scratch/wrk"; then
+        echo "load.sh: $title: not every request was answered with 2xx" >&2
+        exit 1
+    fi
+}
+
+load "one by one" -d "${seconds}s"
+load "sixteen to a write" -d "${seconds}s" -s "$here/pipeline.lua"
+
+# The same two under strace, which slows both sides down: only the counts mean something.
+command -v strace >/dev/null || { echo "load.sh: no strace: calls are not counted"; exit 0; }
+calls() {
+    title="calls, $1"
+    shift
+    strace -c -o "$scratch/calls" -p "$server" 2>/dev/null &
+    tracer=$!
+    sleep 0.5
+    load "$title" -d 2s "$@"
+    kill -INT "$tracer"
+    wait "$tracer" || true
+    requests=$(awk '/requests in/ { print $1 }' "$scratch/wrk")
+    awk -v requests="$requests" '
+        $1 + 0 == $1 && $4 + 0 > 0 && $NF != "total" {
+            printf "%-16s %9d  %.4f per request\n", $NF, $4, $4 / requests
+        }' "$scratch/calls"
+}
+calls "one by one"
+calls "sixteen to a write" -s "$here/pipeline.lua"

@@ -1,0 +1,113 @@
+//! Where a server can be reached: TCP and Unix sockets, several at once, and socket files.
+
+use std::fs;
+use std::net::TcpStream;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+
+use wheelhouse::{Error, Limits, Request, Response, Server};
+
+use crate::support::{Client, Running, PATIENCE};
+
+/// A path for a socket file that is removed at the end, whoever made it.
+struct SocketFile(PathBuf);
+
+impl SocketFile {
+    fn new(name: &str) -> SocketFile {
+        let file = format!("wheelhouse-{}-{name}.sock", std::process::id());
+        SocketFile(std::env::temp_dir().join(file))
+    }
+
+    fn address(&self) -> String {
+        format!("unix:{}", self.0.display())
+    }
+
+    fn connect(&self) -> Client<UnixStream> {
+        let stream = UnixStream::connect(&self.0).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Client::new(stream)
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        drop(fs::remove_file(&self.0));
+    }
+}
+
+fn who(req: &Request<'_>) -> Response {
+    Response::text(if req.local_addr().is_some() { "by TCP" } else { "by Unix socket" })
+}
+
+#[test]
+fn one_server_answers_on_tcp_and_on_a_unix_socket() {
+    let file = SocketFile::new("both");
+    let server = Running::on(&["127.0.0.1:0", &file.address()], Limits::default(), who);
+    assert_eq!(server.addrs.len(), 1, "a Unix socket has no port");
+    let (mut tcp, mut unix) = (server.connect(), file.connect());
+    for _ in 0..3 {
+        tcp.get("/").assert(200, "by TCP");
+        unix.get("/").assert(200, "by Unix socket");
+    }
+    let report = server.finish();
+    assert_eq!((report.accepted, report.requests, report.killed), (2, 6, 0));
+    assert!(!file.0.exists(), "the socket file is removed at the end");
+}
+
+#[test]
+fn each_of_several_listeners_is_served() {
+    let addresses = ["127.0.0.1:0"; 5];
+    let server = Running::on(&addresses, Limits::default(), |req: &Request<'_>| {
+        Response::text(req.local_addr().unwrap().to_string())
+    });
+    let mut clients: Vec<Client> =
+        server.addrs.iter().map(|addr| Client::over(TcpStream::connect(addr).unwrap())).collect();
+    // Last first: nobody waits for an earlier listener.
+    for (client, addr) in clients.iter_mut().zip(&server.addrs).rev() {
+        client.get("/").assert(200, addr.to_string());
+    }
+}
+
+#[test]
+fn a_stale_socket_file_is_replaced() {
+    let file = SocketFile::new("stale");
+    drop(UnixListener::bind(&file.0).unwrap());
+    assert!(file.0.exists(), "what a killed process leaves behind");
+    let server = Running::on(&[&file.address()], Limits::default(), who);
+    file.connect().get("/").assert(200, "by Unix socket");
+    server.finish();
+    assert!(!file.0.exists());
+}
+
+#[test]
+fn a_socket_that_somebody_listens_to_is_left_alone() {
+    let file = SocketFile::new("live");
+    let _owner = UnixListener::bind(&file.0).unwrap();
+    let refused = Server::new().listen(&file.address()).unwrap_err();
+    assert!(matches!(refused, Error::Listen { .. }), "{refused}");
+    assert!(UnixStream::connect(&file.0).is_ok(), "its owner can still be reached");
+}
+
+#[test]
+fn a_file_that_is_no_socket_is_left_alone() {
+    let file = SocketFile::new("precious");
+    fs::write(&file.0, "precious").unwrap();
+    assert!(Server::new().listen(&file.address()).is_err());
+    assert_eq!(fs::read_to_string(&file.0).unwrap(), "precious");
+}
+
+#[test]
+fn an_address_in_use_or_not_understood_is_an_error_that_names_it() {
+    let server = Running::new(who);
+    let address = server.addrs[0].to_string();
+    let refused = Server::new().listen(&address).unwrap_err();
+    assert!(matches!(refused, Error::Listen { .. }), "{refused}");
+    assert!(refused.to_string().contains(&address), "{refused}");
+    let refused = Server::new().listen("no port").unwrap_err();
+    assert!(refused.to_string().contains("no port"), "{refused}");
+}
+
+#[test]
+fn without_a_listener_there_is_nothing_to_run() {
+    assert!(matches!(Server::new().run(who), Err(Error::NoListener)));
+}

@@ -1,0 +1,231 @@
+//! A server in a thread of its own, and a client that says exactly the bytes it is told to.
+
+use std::fmt::Debug;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use wheelhouse::{ConnState, Handle, Handler, Limits, Report, Server};
+
+/// How long anything that must come may take before the test gives up.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A server that runs until it is shut down or dropped.
+pub(crate) struct Running {
+    pub(crate) addrs: Vec<SocketAddr>,
+    pub(crate) handle: Handle,
+    states: Receiver<ConnState>,
+    report: Receiver<Report>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    /// On one port that the system chooses, with default limits.
+    pub(crate) fn new(handler: impl Handler + Send + 'static) -> Running {
+        Running::with_limits(Limits::default(), handler)
+    }
+
+    pub(crate) fn with_limits(limits: Limits, handler: impl Handler + Send + 'static) -> Running {
+        Running::on(&["127.0.0.1:0"], limits, handler)
+    }
+
+    /// A server does not cross threads, so it is built in its own and tells where it listens.
+    pub(crate) fn on(
+        addresses: &[&str],
+        limits: Limits,
+        handler: impl Handler + Send + 'static,
+    ) -> Running {
+        let addresses: Vec<String> = addresses.iter().map(|&address| address.into()).collect();
+        let (started, wait_for_start) = mpsc::channel();
+        let (tell, states) = mpsc::channel();
+        let (done, report) = mpsc::channel();
+        let thread = thread::spawn(move || {
+            let mut server = Server::new().limits(limits).unwrap();
+            for address in &addresses {
+                server = server.listen(address).unwrap();
+            }
+            // Nobody listens where a test does not care for states.
+            let server = server.on_state(move |_, state| _ = tell.send(state));
+            started.send((server.local_addrs().to_vec(), server.handle())).unwrap();
+            let _ = done.send(server.run(handler).unwrap());
+        });
+        let (addrs, handle) = wait_for_start.recv_timeout(PATIENCE).expect("the server starts");
+        Running { addrs, handle, states, report, thread: Some(thread) }
+    }
+
+    pub(crate) fn connect(&self) -> Client {
+        Client::over(TcpStream::connect(self.addrs[0]).unwrap())
+    }
+
+    /// Waits until some connection is in `state`.
+    pub(crate) fn wait_for(&self, state: ConnState) {
+        loop {
+            match self.states.recv_timeout(PATIENCE) {
+                Ok(told) if told == state => return,
+                Ok(_) => {}
+                Err(RecvTimeoutError::Timeout) => panic!("no connection became {state:?}"),
+                Err(RecvTimeoutError::Disconnected) => panic!("the server ended before {state:?}"),
+            }
+        }
+    }
+
+    /// Waits for the end that was asked for.
+    pub(crate) fn report(mut self) -> Report {
+        let report = self.report.recv_timeout(PATIENCE).expect("the server ends");
+        self.thread.take().unwrap().join().unwrap();
+        report
+    }
+
+    /// Ends the server gracefully. Connections whose clients are still there must be idle.
+    pub(crate) fn finish(self) -> Report {
+        self.handle.shutdown(None);
+        self.report()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.handle.stop();
+        if let Some(thread) = self.thread.take() {
+            let ended = thread.join();
+            assert!(ended.is_ok() || thread::panicking(), "the server panicked");
+        }
+    }
+}
+
+/// One connection to a server.
+pub(crate) struct Client<S: Read = TcpStream> {
+    stream: BufReader<S>,
+}
+
+/// One answer, as it came.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) head: String,
+    pub(crate) content: Vec<u8>,
+}
+
+impl Client {
+    pub(crate) fn over(stream: TcpStream) -> Client {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Client::new(stream)
+    }
+
+    pub(crate) fn stream(&self) -> &TcpStream {
+        self.stream.get_ref()
+    }
+
+    pub(crate) fn end(&mut self) {
+        self.stream().shutdown(Shutdown::Write).unwrap();
+    }
+
+    /// Sends `bytes` and the end of the stream in one segment.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn send_and_end(&mut self, bytes: impl AsRef<[u8]>) {
+        socket2::SockRef::from(self.stream()).set_tcp_cork(true).unwrap();
+        self.send(bytes);
+        self.end();
+    }
+
+    /// Closes with a reset instead of an end.
+    pub(crate) fn reset(self) {
+        socket2::SockRef::from(self.stream()).set_linger(Some(Duration::ZERO)).unwrap();
+    }
+}
+
+impl<S: Read + Write> Client<S> {
+    pub(crate) fn new(stream: S) -> Client<S> {
+        Client { stream: BufReader::new(stream) }
+    }
+
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.get_mut().write_all(bytes.as_ref()).unwrap();
+    }
+
+    /// Asks for `path` and reads the answer.
+    pub(crate) fn get(&mut self, path: &str) -> Answer {
+        self.send(format!("GET {path} HTTP/1.1\r\nHost: here\r\n\r\n"));
+        self.answer()
+    }
+
+    /// Reads one answer, whichever way it says where it ends.
+    pub(crate) fn answer(&mut self) -> Answer {
+        let head = self.head();
+        let mut content = Vec::new();
+        if let Some(length) = value(&head, "content-length") {
+            content.resize(length.parse().unwrap(), 0);
+            self.stream.read_exact(&mut content).unwrap();
+        } else if value(&head, "transfer-encoding") == Some("chunked") {
+            while self.chunk(&mut content) {}
+        }
+        Answer { head, content }
+    }
+
+    /// Reads the head of an answer.
+    pub(crate) fn head(&mut self) -> String {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let read = self.stream.read_until(b'\n', &mut head).unwrap();
+            assert!(read > 0, "end in a head: {:?}", String::from_utf8_lossy(&head));
+        }
+        String::from_utf8(head).unwrap()
+    }
+
+    fn chunk(&mut self, content: &mut Vec<u8>) -> bool {
+        let mut line = String::new();
+        self.stream.read_line(&mut line).unwrap();
+        let length = usize::from_str_radix(line.trim_end(), 16).unwrap();
+        let start = content.len();
+        content.resize(start + length + 2, 0);
+        self.stream.read_exact(&mut content[start..]).unwrap();
+        assert!(content.ends_with(b"\r\n"), "a chunk ends with its line");
+        content.truncate(start + length);
+        length > 0
+    }
+
+    /// Reads `len` bytes of content.
+    pub(crate) fn take(&mut self, len: usize) -> Vec<u8> {
+        let mut content = vec![0; len];
+        self.stream.read_exact(&mut content).unwrap();
+        content
+    }
+
+    /// Reads to the end of the stream, which must be a clean one.
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        self.stream.read_to_end(&mut rest).unwrap();
+        rest
+    }
+
+    /// Reads until the connection is over, cleanly or not: what came, and how it ended.
+    pub(crate) fn rest_or_error(&mut self) -> (Vec<u8>, io::Result<usize>) {
+        let mut rest = Vec::new();
+        let end = self.stream.read_to_end(&mut rest);
+        (rest, end)
+    }
+}
+
+impl Answer {
+    #[track_caller]
+    pub(crate) fn assert(&self, status: u16, content: impl AsRef<[u8]> + Debug) {
+        let line = format!("HTTP/1.1 {status} ");
+        assert!(self.head.starts_with(&line), "{status} is not what came: {}", self.head);
+        assert_eq!(self.content, content.as_ref());
+    }
+
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        value(&self.head, name)
+    }
+}
+
+/// The value of the field `name` in `head`.
+fn value<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    head.lines().find_map(|line| {
+        let (found, value) = line.split_once(':')?;
+        found.eq_ignore_ascii_case(name).then_some(value.trim())
+    })
+}
