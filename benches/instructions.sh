@@ -4,13 +4,18 @@
 # one request to a write and once with sixteen, over 16 connections in lockstep.
 #
 #     cargo build --release --examples
-#     benches/instructions.sh [--top [LINES]]
+#     benches/instructions.sh [--top|--inlined [LINES]]
 #
-# `--top` prints the functions behind the figure too; build with
-# CARGO_PROFILE_RELEASE_DEBUG=line-tables-only to see into inlined ones. Needs valgrind, python3.
+# `--top` prints the functions behind the figure too. `--inlined` tells apart what was inlined into
+# them, by source file, if the examples were built with
+# CARGO_PROFILE_RELEASE_DEBUG=line-tables-only. Needs valgrind and python3.
 set -eu
-top=0
-if [ "${1:-}" = --top ]; then top=${2:-25}; fi
+# What callgrind_annotate puts before a function: a file, or ??? where it is not known.
+top=0 file='[^ :]*:'
+case ${1:-} in
+--top) top=${2:-25} ;;
+--inlined) top=${2:-50} file='\([^ :]*\/\)*' ;;
+esac
 here=$(dirname "$0")
 hello=${CARGO_TARGET_DIR:-$here/../target}/release/examples/hello
 port=${PORT:-$((20000 + $$ % 10000))}
@@ -46,8 +51,8 @@ measure() {
 functions() {
     for requests in "$2" "$3"; do
         callgrind_annotate --threshold=100 --auto=no --show-percs=no "$scratch/$requests-$1" |
-            sed -n 's/ \[[^]]*\]$//; s/^ *\([0-9,]*\)  \([^ :]*\/\)*\([^ ].*\)$/\1 \3/p' |
-            sed 's/???://' >"$scratch/functions-$requests"
+            sed -n "s/ \\[[^]]*\\]\$//; s/^ *\\([0-9,]*\\)  $file/\\1 /p" |
+            sed 's/???://; /PROGRAM TOTALS/d' >"$scratch/functions-$requests"
     done
     awk -v more="$(($3 - $2))" '
         { count = $1; gsub(",", "", count); $1 = "" }

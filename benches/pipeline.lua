@@ -1,12 +1,11 @@
 -- Sixteen requests per write: what `wrk -s` needs to measure pipelining.
 local depth = 16
+local burst
 
-init = function(args)
-   wrk.init(args)
-   local one = wrk.format("GET", "/")
-   burst = string.rep(one, depth)
+function init()
+   burst = string.rep(wrk.format("GET", "/"), depth)
 end
 
-request = function()
+function request()
    return burst
 end

@@ -1,0 +1,73 @@
+"""What the measuring scripts share: starting an example, and asking /proc about it."""
+
+import os
+import pathlib
+import re
+import resource
+import socket
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+def example(name):
+    """Path of a release example, where cargo has put it."""
+    target = os.environ.get("CARGO_TARGET_DIR", HERE.parent / "target")
+    path = pathlib.Path(target) / "release" / "examples" / name
+    if not path.exists():
+        sys.exit(f"no {path}: cargo build --release --examples")
+    return path
+
+
+def start(name, *arguments):
+    """Starts an example on a free port; gives the process and the port."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen([example(name), f"127.0.0.1:{port}", *arguments])
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            break
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return process, port
+        except ConnectionRefusedError:
+            time.sleep(0.02)
+    process.kill()
+    sys.exit(f"{name} does not start on port {port}")
+
+
+def stop(process):
+    process.terminate()
+    process.wait()
+
+
+def raise_descriptor_limit(wanted):
+    """Raises the limit to `wanted` or as far as it goes; servers started later inherit it."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        # Beyond the hard limit only for those who may.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, max(hard, wanted)))
+    except (ValueError, PermissionError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
+    return min(wanted, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+
+
+def pss(pid):
+    """Bytes of memory that are this process's own, its share of shared pages included."""
+    text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return int(re.search(r"^Pss: +(\d+) kB", text, re.M).group(1)) * 1024
+
+
+def rss(pid):
+    """Bytes resident: cheaper to ask for than `pss`."""
+    pages = int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
+
+
+def cpu_seconds(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
