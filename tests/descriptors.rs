@@ -16,6 +16,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use wheelhouse::{sim::Sim, Request};
+
 const PATIENCE: Duration = Duration::from_secs(30);
 const CLIENTS: usize = 200;
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n";
@@ -151,12 +153,60 @@ fn a_server_that_believes_in_more_descriptors_than_it_has_backs_off_and_recovers
     assert!(is_answered(&mut process.connect()), "service resumes");
 }
 
-/// Those who hold the descriptors need not leave for it: an idle connection makes room.
+/// Those who hold the descriptors need not leave for it: an idle connection makes room, whether
+/// the server knows its limit or meets it.
 #[test]
 fn a_client_in_the_queue_is_served_although_nobody_leaves() {
-    let process = Process::start("hello", 64, &[]);
-    let mut clients = crowd(&process);
-    let answered =
-        clients.iter_mut().filter_map(|client| is_answered(client).then_some(())).count();
-    assert_eq!(answered, CLIENTS, "each was answered while it held on to its connection");
+    for (example, arguments) in [("hello", &[][..]), ("probe", &["--max-connections", "1000"])] {
+        let process = Process::start(example, 64, arguments);
+        let mut clients: Vec<TcpStream> = Vec::new();
+        for _ in 0..CLIENTS {
+            let mut client = process.connect();
+            assert!(is_answered(&mut client), "{example}: dropped after {}", clients.len());
+            clients.push(client);
+        }
+    }
+}
+
+const EMFILE: i32 = 24;
+const EIO: i32 = 5;
+
+fn hello(_: &Request<'_>) -> &'static str {
+    "Hello, World!"
+}
+
+#[test]
+fn an_idle_connection_gives_its_descriptor_to_one_that_waits() {
+    let mut sim = Sim::new(hello);
+    let idle = sim.connect_and_send(REQUEST);
+    let busy = sim.connect_and_send(&REQUEST[..10]);
+    sim.fail_accepts([EMFILE]);
+    let waits = sim.connect_and_send(REQUEST);
+    assert!(sim.received(waits).ends_with(b"Hello, World!"));
+    assert!(!sim.is_open(idle) && sim.is_open(busy));
+}
+
+#[test]
+fn without_an_idle_connection_one_that_waits_is_dropped_and_the_next_served() {
+    let mut sim = Sim::new(hello);
+    let busy = sim.connect_and_send(&REQUEST[..10]);
+    sim.fail_accepts([EMFILE]);
+    let dropped = sim.connect_and_send(REQUEST);
+    assert!(!sim.is_open(dropped) && sim.received(dropped).is_empty());
+    let next = sim.connect_and_send(REQUEST);
+    sim.advance(Duration::from_millis(5));
+    assert!(sim.received(next).ends_with(b"Hello, World!"));
+    assert!(sim.is_open(busy));
+}
+
+#[test]
+fn an_error_that_no_descriptor_would_cure_costs_no_idle_connection() {
+    let mut sim = Sim::new(hello);
+    let idle = sim.connect_and_send(REQUEST);
+    sim.fail_accepts([EIO]);
+    let waits = sim.connect_and_send(REQUEST);
+    assert!(sim.is_open(waits) && sim.received(waits).is_empty());
+    sim.advance(Duration::from_millis(5));
+    assert!(sim.received(waits).ends_with(b"Hello, World!"));
+    assert!(sim.is_open(idle));
 }

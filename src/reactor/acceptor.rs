@@ -41,8 +41,10 @@ enum Outcome<S> {
     Empty,
     /// This peer has gone, or its network is in trouble: the next one may be well.
     Next(io::Error),
-    /// The system is out of descriptors or memory, or worse.
+    /// The system is out of descriptors or memory.
     Exhausted(io::Error),
+    /// It might come again at once, so it pauses rather than spins.
+    Unknown(io::Error),
 }
 
 impl<K: Kernel> Acceptor<K> {
@@ -96,16 +98,17 @@ impl<K: Kernel> Acceptor<K> {
         }
     }
 
-    /// Accepts at most `room` connections and gives each to `admit`.
+    /// Accepts at most `room` connections and gives each to `admit`. Whether it ended because the
+    /// system is out of descriptors: then the pause has begun, and freeing one ends it.
     pub(crate) fn accept(
         &mut self,
         kernel: &mut K,
         now: Millis,
         room: usize,
         mut admit: impl FnMut(&mut K, K::Stream),
-    ) {
+    ) -> bool {
         if self.back_off.as_ref().is_some_and(|back_off| now < back_off.ends) {
-            return;
+            return false;
         }
         let mut budget = ACCEPT_MAX.min(room);
         for watched in &mut self.listeners {
@@ -119,17 +122,12 @@ impl<K: Kernel> Acceptor<K> {
                     Outcome::Empty => watched.is_ready = false,
                     Outcome::Next(error) => log::debug!("accept: {error}; next"),
                     Outcome::Exhausted(error) => {
-                        let was_shed = kernel.shed(&watched.listener);
-                        let pause = match &self.back_off {
-                            Some(back_off) => (back_off.pause * 2).min(BACK_OFF_MAX),
-                            None => BACK_OFF_MIN,
-                        };
-                        log::warn!(
-                            "accept: {error}; {}retrying in {pause:?}",
-                            if was_shed { "one connection dropped; " } else { "" }
-                        );
-                        self.back_off = Some(BackOff { pause, ends: now + clock::millis(pause) });
-                        return;
+                        self.pause(now, &error);
+                        return true;
+                    }
+                    Outcome::Unknown(error) => {
+                        self.pause(now, &error);
+                        return false;
                     }
                 }
             }
@@ -137,6 +135,7 @@ impl<K: Kernel> Acceptor<K> {
         if room <= ACCEPT_MAX && budget == 0 {
             self.ask_who_waits(kernel);
         }
+        false
     }
 
     /// There is no room left, and whether anybody still waits is not known. If so, an idle
@@ -149,10 +148,29 @@ impl<K: Kernel> Acceptor<K> {
             }
         }
     }
+
+    fn pause(&mut self, now: Millis, error: &io::Error) {
+        let pause = match &self.back_off {
+            Some(back_off) => (back_off.pause * 2).min(BACK_OFF_MAX),
+            None => BACK_OFF_MIN,
+        };
+        log::warn!("accept: {error}; retrying in {pause:?}");
+        self.back_off = Some(BackOff { pause, ends: now + clock::millis(pause) });
+    }
+
+    /// Drops one of those who wait, so that it learns that there is no room for it.
+    pub(crate) fn shed(&mut self, kernel: &mut K) {
+        let waiting = self.listeners.iter().filter(|watched| watched.is_ready);
+        for watched in waiting {
+            if kernel.shed(&watched.listener) {
+                log::warn!("accept: one connection dropped");
+                return;
+            }
+        }
+    }
 }
 
-/// Sorts the errors of `accept`. On Linux those of the network come through it (accept(2)); an
-/// error that is not known might come again at once, so it pauses rather than spins.
+/// Sorts the errors of `accept`. On Linux those of the network come through it (accept(2)).
 fn outcome<S>(result: io::Result<S>) -> Outcome<S> {
     use rustix::io::Errno;
     const OF_ONE_PEER: [Errno; 12] = [
@@ -169,15 +187,17 @@ fn outcome<S>(result: io::Result<S>) -> Outcome<S> {
         Errno::OPNOTSUPP,
         Errno::CONNRESET,
     ];
+    const OF_THE_SYSTEM: [Errno; 4] = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
     let error = match result {
         Ok(stream) => return Outcome::Stream(stream),
         Err(error) => error,
     };
-    let is_of_one_peer =
-        Errno::from_io_error(&error).is_some_and(|errno| OF_ONE_PEER.contains(&errno));
+    let errno = Errno::from_io_error(&error);
+    let is_among = |errors: &[Errno]| errno.is_some_and(|errno| errors.contains(&errno));
     match error.kind() {
         io::ErrorKind::WouldBlock => Outcome::Empty,
-        _ if is_of_one_peer => Outcome::Next(error),
-        _ => Outcome::Exhausted(error),
+        _ if is_among(&OF_ONE_PEER) => Outcome::Next(error),
+        _ if is_among(&OF_THE_SYSTEM) => Outcome::Exhausted(error),
+        _ => Outcome::Unknown(error),
     }
 }

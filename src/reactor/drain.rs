@@ -145,6 +145,18 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         }
     }
 
+    /// The system has no descriptor left for those who wait: an idle connection gives its own,
+    /// and the next turn accepts. Without an idle one, somebody who waits is dropped.
+    pub(super) fn free_descriptor(&mut self) {
+        match self.oldest_idle() {
+            Some(token) => {
+                log::debug!("connection {token}: idle, closed to free its descriptor");
+                self.close(token, Farewell::Close);
+            }
+            None => self.acceptor.shed(&mut self.kernel),
+        }
+    }
+
     /// The idle connection of a sample whose deadline is nearest.
     fn oldest_idle(&mut self) -> Option<Token> {
         let capacity = self.slots.capacity().max(1);

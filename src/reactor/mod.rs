@@ -267,7 +267,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         let now = self.desk.now;
         let due = self.timeouts.head;
         let Reactor { acceptor, kernel, slots, desk, ready, next_generation, wheel, .. } = self;
-        acceptor.accept(kernel, now, room, |kernel, mut stream| {
+        let ran_out = acceptor.accept(kernel, now, room, |kernel, mut stream| {
             *next_generation = next_generation.wrapping_add(1);
             let entry = slots.vacant_entry();
             let token = Token::new(entry.key(), *next_generation);
@@ -306,6 +306,9 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             wheel.arm(key as u32, due);
         });
         self.charge_slots();
+        if ran_out {
+            self.free_descriptor();
+        }
     }
 
     /// Frees what was closed in this turn, and surplus memory when nobody is there.
