@@ -1,0 +1,349 @@
+//! Runs vectors: the handler that records, the transcript of what came back, and every way to
+//! cut the input.
+
+use std::cell::RefCell;
+use std::fmt::Write as _;
+use std::panic;
+use std::rc::Rc;
+use std::sync::Once;
+
+use wheelhouse::sim::{Client, Sim};
+use wheelhouse::{Flow, Handler, Receive, Reply, Request, Response, StatusCode};
+
+use super::random::{seed, Random};
+use super::vector::Vector;
+
+/// What the handler collects at most.
+pub(crate) const COLLECT_MAX: usize = 64 << 10;
+/// Connections of one simulated kernel: it looks at all it ever had in every turn.
+const CONNECTIONS_PER_SIM: u32 = 24;
+/// Up to this length every pair of cuts is tried.
+const PAIRS_MAX: usize = 80;
+/// Above this length single cuts are tried at so many places.
+const SINGLES_MAX: usize = 512;
+const RANDOM_RUNS: usize = 16;
+
+/// What the handler says when it panics because a vector wants it to.
+const PANIC: &str = "a handler panics, as a vector wants";
+
+/// What the handler has seen, one entry per request.
+pub(crate) type Seen = Rc<RefCell<Vec<String>>>;
+
+/// Answers by path and writes down what it is asked.
+pub(crate) struct Recorder(pub(crate) Seen);
+
+impl Handler for Recorder {
+    type State = Seen;
+
+    fn state(&mut self) -> &mut Seen {
+        &mut self.0
+    }
+
+    fn handle(&mut self, req: &Request<'_>) -> Reply<Seen> {
+        let mut saw = format!("{} {}", req.method(), req.target());
+        if req.path() == "/show" {
+            show(&mut saw, req);
+        }
+        let takes_content = !matches!(req.path(), "/ignore" | "/deny" | "/204" | "/304" | "/split");
+        let has_content = req.content_length() != Some(0);
+        // Until all of it is there.
+        let pending = if takes_content && has_content { " ..." } else { "" };
+        self.0.borrow_mut().push(saw + pending);
+        let status = |code| Response::new(StatusCode::from_u16(code).unwrap());
+        match req.path() {
+            "/ignore" => Response::text("ignored").into(),
+            "/deny" => status(401).into(),
+            "/204" => status(204).with_body("never sent").into(),
+            "/304" => status(304).with_body("never sent").into(),
+            "/split" => Response::text("x").with("X-Copied", "a\r\nSet-Cookie: b=c").into(),
+            "/close" => Response::text("last").and_close().into(),
+            "/panic" => panic!("{PANIC}"),
+            "/receive" => Reply::receive(Joined(Vec::new())),
+            _ => Reply::collect(COLLECT_MAX, |seen: &mut Seen, req, content| {
+                if req.content_length() != Some(0) {
+                    complete(seen, content);
+                }
+                "ok\n"
+            }),
+        }
+    }
+}
+
+/// Everything of a head that a handler can ask for.
+fn show(saw: &mut String, req: &Request<'_>) {
+    write!(saw, " host={}", req.host().unwrap_or("none")).unwrap();
+    if let Some(query) = req.query() {
+        write!(saw, " query={query}").unwrap();
+    }
+    for (name, value) in req.fields().iter().filter(|(name, _)| !name.eq_ignore_ascii_case("host"))
+    {
+        write!(saw, " [{name}={}]", value.escape_ascii()).unwrap();
+    }
+}
+
+/// The content of the latest request is there.
+fn complete(seen: &Seen, content: &[u8]) {
+    let mut seen = seen.borrow_mut();
+    let latest = seen.last_mut().unwrap();
+    latest.truncate(latest.len() - " ...".len());
+    match content.len() {
+        0..=40 => write!(latest, " \"{}\"", content.escape_ascii()).unwrap(),
+        len => write!(latest, " {len} bytes of sum {}", sum(content)).unwrap(),
+    }
+}
+
+/// Tells contents of the same length apart (FNV-1a).
+pub(crate) fn sum(content: &[u8]) -> u32 {
+    content.iter().fold(0x811c_9dc5, |sum, &byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+/// Takes content piece by piece.
+struct Joined(Vec<u8>);
+
+impl Receive<Seen> for Joined {
+    fn piece(&mut self, _: &mut Seen, piece: &[u8]) -> Flow<Seen> {
+        assert!(!piece.is_empty());
+        self.0.extend_from_slice(piece);
+        Flow::Continue
+    }
+
+    fn end(self: Box<Self>, seen: &mut Seen) -> Reply<Seen> {
+        if seen.borrow().last().unwrap().ends_with(" ...") {
+            complete(seen, &self.0);
+        }
+        "received\n".into()
+    }
+}
+
+/// A simulated server that is renewed after some connections.
+pub(crate) struct Bench {
+    sim: Sim<Recorder>,
+    seen: Seen,
+    connections: u32,
+}
+
+/// What one connection came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) seen: Vec<String>,
+    pub(crate) output: Vec<u8>,
+    pub(crate) end: &'static str,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Bench {
+        let seen = Seen::default();
+        Bench { sim: Sim::new(Recorder(seen.clone())), seen, connections: 0 }
+    }
+
+    /// One connection on which `vector` is sent in segments that end at `cuts`.
+    pub(crate) fn run(&mut self, vector: &Vector, cuts: &[usize]) -> Outcome {
+        // Where time passes, the dates of answers move: then every connection is a first one.
+        if self.connections >= CONNECTIONS_PER_SIM || vector.waits.is_some() {
+            *self = Bench::new();
+        }
+        self.connections += 1;
+        let client = self.sim.connect();
+        let mut from = 0;
+        for &cut in cuts {
+            self.sim.send(client, &vector.input[from..cut]);
+            from = cut;
+        }
+        match vector.ends {
+            true => self.sim.send_and_end(client, &vector.input[from..]),
+            false => self.sim.send(client, &vector.input[from..]),
+        }
+        if let Some(time) = vector.waits {
+            self.sim.advance(time);
+        }
+        let outcome = self.outcome(client);
+        self.sim.reset(client);
+        if vector.waits.is_some() {
+            *self = Bench::new();
+        }
+        outcome
+    }
+
+    fn outcome(&mut self, client: Client) -> Outcome {
+        let end = match (self.sim.was_reset(client), self.sim.has_ended(client)) {
+            (true, _) => "reset",
+            (false, true) => "ended",
+            (false, false) => "open",
+        };
+        let output = self.sim.take_received(client);
+        Outcome { seen: self.seen.take(), output, end }
+    }
+}
+
+impl Outcome {
+    /// The outcome as one line of text.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the answers, if they are not one well-formed message after another.
+    pub(crate) fn transcript(&self) -> Result<String, String> {
+        let answers = self.answers()?;
+        Ok(format!("{} | {} | {}", list(&self.seen), list(&answers), self.end))
+    }
+
+    /// Each answer as its status and whether the connection may be used after it. Checks what
+    /// must hold for every connection: no answer after the last one, at most one per request and
+    /// one refusal, and an end behind a `close`.
+    pub(crate) fn answers(&self) -> Result<Vec<String>, String> {
+        let mut answers: Vec<String> = Vec::new();
+        let mut finals = 0;
+        let mut rest = &self.output[..];
+        while !rest.is_empty() {
+            if answers.last().is_some_and(|answer| answer.ends_with("close")) {
+                return Err(format!("bytes after the last answer: {}", rest.escape_ascii()));
+            }
+            let is_head = self.seen.get(finals).is_some_and(|saw| saw.starts_with("HEAD "));
+            let (answer, len) = answer(rest, is_head)?;
+            finals += usize::from(answer != "100");
+            answers.push(answer);
+            rest = &rest[len..];
+        }
+        if finals > self.seen.len() + 1 {
+            return Err(format!("{finals} answers to {} requests", self.seen.len()));
+        }
+        let is_last = answers.last().is_some_and(|answer| answer.ends_with("close"));
+        if is_last && self.end == "open" {
+            return Err("the last answer is sent and the connection is open".to_owned());
+        }
+        Ok(answers)
+    }
+}
+
+/// Entries in order; more than three equal ones behind one another as one with their number.
+pub(crate) fn list(entries: &[String]) -> String {
+    let mut list: Vec<String> = Vec::new();
+    let mut from = 0;
+    while let Some(entry) = entries.get(from) {
+        let count = entries[from..].iter().take_while(|other| *other == entry).count();
+        match count {
+            0..=3 => list.extend_from_slice(&entries[from..from + count]),
+            _ => list.push(format!("{count} x {entry}")),
+        }
+        from += count;
+    }
+    list.join(", ")
+}
+
+/// Parses one answer (RFC 9112, section 4); its summary and its length.
+fn answer(bytes: &[u8], is_head: bool) -> Result<(String, usize), String> {
+    let wrong = |what: &str| format!("{what}: {}", bytes.escape_ascii());
+    let head_len = find(bytes, b"\r\n\r\n").ok_or_else(|| wrong("no end of the head"))? + 4;
+    let head = std::str::from_utf8(&bytes[..head_len - 4]).map_err(|_| wrong("not text"))?;
+    let mut lines = head.split("\r\n");
+    let status_line = lines.next().unwrap_or_default();
+    let is_1_1 = status_line.starts_with("HTTP/1.1 ");
+    if !is_1_1 && !status_line.starts_with("HTTP/1.0 ") {
+        return Err(wrong("no status line"));
+    }
+    let status = &status_line[9..12];
+    if !status.bytes().all(|byte| byte.is_ascii_digit()) || &status_line[12..13] != " " {
+        return Err(wrong("no status"));
+    }
+    if status == "100" {
+        return if is_1_1 && lines.next().is_none() {
+            Ok(("100".to_owned(), head_len))
+        } else {
+            Err(wrong("an odd 100"))
+        };
+    }
+    let (mut keeps, mut length, mut dates) = (is_1_1, None, 0);
+    for line in lines {
+        let (name, value) = line.split_once(": ").ok_or_else(|| wrong("no field line"))?;
+        match &*name.to_ascii_lowercase() {
+            "connection" => keeps = value == "keep-alive",
+            "content-length" if length.is_none() => length = value.parse::<usize>().ok(),
+            "date" => dates += 1,
+            "content-type" | "x-copied" | "allow" => {}
+            _ => return Err(wrong("an unexpected field")),
+        }
+    }
+    if dates != 1 {
+        return Err(wrong("not one Date"));
+    }
+    let has_no_content = is_head || status == "204" || status == "304";
+    let len = match length {
+        _ if has_no_content => head_len,
+        Some(length) => head_len + length,
+        None => return Err(wrong("no length")),
+    };
+    if len > bytes.len() {
+        return Err(wrong("cut off"));
+    }
+    Ok((format!("{status} {}", if keeps { "keep" } else { "close" }), len))
+}
+
+fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
+    bytes.windows(what.len()).position(|window| window == what)
+}
+
+/// Checks a table: each vector whole, and then cut in every way against that.
+pub(crate) fn check(table: &[Vector]) {
+    expect_panics();
+    let seed = seed();
+    let mut random = Random::new(seed);
+    let mut bench = Bench::new();
+    let mut faults = Vec::new();
+    let mut runs = 0;
+    for vector in table {
+        let whole = bench.run(vector, &[]);
+        let transcript = whole.transcript().unwrap_or_else(|fault| fault);
+        if transcript != vector.expected {
+            faults.push(format!(
+                "{}\n  expected {}\n  got      {transcript}",
+                vector.name, vector.expected
+            ));
+            continue;
+        }
+        for cuts in all_cuts(vector.input.len(), &mut random) {
+            runs += 1;
+            let cut = bench.run(vector, &cuts);
+            if cut != whole {
+                let differs = cut.transcript().unwrap_or_else(|fault| fault);
+                faults.push(format!(
+                    "{}\n  whole {transcript}\n  cut   {differs}\n  at {:?} (seed {seed})",
+                    vector.name,
+                    &cuts[..cuts.len().min(20)]
+                ));
+                break;
+            }
+        }
+    }
+    println!("{} vectors, {runs} ways to cut them, seed {seed}", table.len());
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+}
+
+/// Keeps the panics that vectors ask for, hundreds of them, out of the report of a failure.
+pub(crate) fn expect_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let usual = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            let message = info.payload().downcast_ref::<String>().map(String::as_str);
+            if message.or_else(|| info.payload().downcast_ref().copied()) != Some(PANIC) {
+                usual(info);
+            }
+        }));
+    });
+}
+
+/// Every way to cut `len` bytes that is tried.
+fn all_cuts(len: usize, random: &mut Random) -> Vec<Vec<usize>> {
+    let mut all = vec![(1..len).collect()];
+    if len <= SINGLES_MAX {
+        all.extend((1..len).map(|cut| vec![cut]));
+    } else {
+        // Both ends, where most is decided, and places all over.
+        all.extend((1..64).chain(len - 64..len).map(|cut| vec![cut]));
+        all.extend((0..64).map(|_| vec![1 + random.below(len - 1)]));
+    }
+    if len <= PAIRS_MAX {
+        all.extend((1..len).flat_map(|first| (first + 1..len).map(move |last| vec![first, last])));
+    }
+    all.extend((0..RANDOM_RUNS).map(|_| random.cuts(len, 12)));
+    all
+}
