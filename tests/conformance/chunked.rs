@@ -11,6 +11,7 @@ pub(crate) fn table() -> Vec<Vector> {
     trailers(&mut table);
     overhead(&mut table);
     ignored(&mut table);
+    echoed(&mut table);
     table
 }
 
@@ -284,5 +285,56 @@ fn ignored(table: &mut Vec<Vector>) {
         "k14_an_answer_before_broken_content_is_not_lost",
         format!("{}{}{SECOND}", post("Content-Length: 1\r\n\r\nx"), ignored("hax\r\n")),
         "POST / \"x\", POST /ignore | 200 keep, 200 keep | ended",
+    ));
+}
+
+/// Content that comes back while it arrives: a reset tells where it broke, and no answer that was
+/// complete before is lost.
+fn echoed(table: &mut Vec<Vector>) {
+    let echo = |body: &str| chunks(body).replace("POST /", "POST /echo");
+    table.push(served("l11_echoed_chunks", echo("3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"), "POST /echo"));
+    table.push(served(
+        "l11_echoed_length",
+        "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
+        "POST /echo",
+    ));
+    table.push(served(
+        "l11_echoed_content_of_a_head",
+        "HEAD /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
+        "HEAD /echo",
+    ));
+    table.push(served("l11_echo_of_nothing", "GET /echo HTTP/1.1\r\nHost: a\r\n\r\n", "GET /echo"));
+    table.push(exactly(
+        "w4_echo_in_1_0_ends_by_closing",
+        "POST /echo HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 3\r\n\r\nabc",
+        "POST /echo | 200 close | ended",
+    ));
+    table.push(exactly(
+        "k14_echoed_content_that_breaks",
+        format!("{}{SECOND}", echo("3\r\nabc\r\nx\r\n")),
+        "POST /echo | 200 cut | reset",
+    ));
+    table.push(exactly(
+        "k14_an_answer_before_an_echo_that_breaks_is_not_lost",
+        format!("{}{}{SECOND}", post("Content-Length: 1\r\n\r\nx"), echo("3\r\nabc\r\nx\r\n")),
+        "POST / \"x\", POST /echo | 200 keep, 200 cut | reset",
+    ));
+    table.push(
+        exactly(
+            "b12_end_inside_echoed_content",
+            echo("3\r\nabc\r\n"),
+            "POST /echo | 200 cut | reset",
+        )
+        .and_ends(),
+    );
+    table.push(served(
+        "r2_answered_with_the_first_piece",
+        chunks("3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n").replace("POST /", "POST /first"),
+        "POST /first",
+    ));
+    table.push(exactly(
+        "k14_answered_with_the_first_piece_and_then_broken",
+        format!("{}{SECOND}", chunks("3\r\nabc\r\nx\r\n").replace("POST /", "POST /first")),
+        "POST /first | 200 keep | ended",
     ));
 }
