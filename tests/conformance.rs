@@ -29,7 +29,10 @@ mod conformance {
 
 use std::collections::HashSet;
 
-use conformance::vector::Vector;
+use wheelhouse::sim::Sim;
+use wheelhouse::{Request, Response};
+
+use conformance::vector::{self, Vector};
 use conformance::{
     chunked, expect_and_persistence, fields, framing, host_and_target, limits, pipelining,
     request_line, run,
@@ -76,6 +79,46 @@ fn limits_are_met_at_the_same_byte_however_it_arrives() {
 #[test]
 fn pipelined_requests_are_answered_alike_however_they_are_cut() {
     run::check(&pipelining::table());
+}
+
+/// Vector 47 of the first 48: what is not read back is not asked for.
+#[test]
+fn a_peer_that_never_reads_is_soon_not_read_either() {
+    let mut sim = Sim::new(|_: &Request<'_>| Response::text("x".repeat(1000)));
+    let client = sim.connect();
+    sim.stall(client, 4 << 10);
+    let before = sim.memory();
+    let requests = vector::get("").repeat(100);
+    sim.send(client, requests.as_bytes());
+    let (served, held) = (sim.report().requests, sim.memory() - before);
+    for _ in 0..100 {
+        sim.send(client, requests.as_bytes());
+    }
+    assert!(served < 100, "{served} answers while nobody reads");
+    assert_eq!(sim.report().requests, served, "nothing is served while output waits");
+    assert_eq!(sim.memory() - before, held, "nothing is held that was not read");
+    assert_eq!(sim.unread(client), 100 * requests.len());
+    sim.unstall(client);
+    assert_eq!(sim.report().requests, 101 * 100, "and everything when it reads again");
+}
+
+/// Vector 48: a head costs what it is long, not how many segments it came in.
+#[test]
+fn a_head_in_tiny_segments_holds_one_block() {
+    let mut sim = Sim::new(|_: &Request<'_>| "ok");
+    let client = sim.connect();
+    let before = sim.memory();
+    let head = vector::get(&format!("X: {}\r\n", "y".repeat(17_000)));
+    let mut most = 0;
+    for byte in head.as_bytes().iter().take((16 << 10) - 1) {
+        sim.send(client, &[*byte]);
+        most = most.max(sim.memory() - before);
+    }
+    // The block of 16 KiB, the smaller ones that it outgrew, the box of work.
+    assert!(most <= (16 + 4 + 1 + 1) << 10, "{most} bytes held");
+    assert!(sim.received(client).is_empty());
+    sim.send(client, b"y");
+    assert!(sim.received(client).starts_with(b"HTTP/1.1 431 "));
 }
 
 #[test]

@@ -70,6 +70,23 @@ fn in_order(table: &mut Vec<Vector>) {
         long.repeat(4),
         format!("{} | {} | open", repeated(4, "GET /"), repeated(4, "200 keep")),
     ));
+    let big = "GET /big HTTP/1.1\r\nHost: a\r\n\r\n";
+    table.push(exactly(
+        "b46_twenty_answers_of_20_kb",
+        big.repeat(20),
+        format!("{} | {} | open", repeated(20, "GET /big"), repeated(20, "200 keep")),
+    ));
+    table.push(exactly(
+        "b26_big_and_small_answers_in_turn",
+        format!("{big}{}", get("")).repeat(10),
+        format!("{} | {} | open", repeated(20, "GET /big, GET /"), repeated(20, "200 keep")),
+    ));
+    let echo = format!("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n{content}");
+    table.push(exactly(
+        "l11_five_echoes_of_20_kb",
+        echo.repeat(5),
+        format!("{} | {} | open", repeated(5, "POST /echo"), repeated(5, "200 keep")),
+    ));
     table.push(exactly(
         "t25_an_empty_line_between_all",
         format!("\r\n{}", get("")).repeat(5),
@@ -120,6 +137,29 @@ fn with_an_end(table: &mut Vec<Vector>) {
         let expected = format!("{} | {} | ended", repeated(n, "GET /"), repeated(n, "200 keep"));
         table.push(exactly(name, get("").repeat(n), expected).and_ends());
     }
+    let big = "GET /big HTTP/1.1\r\nHost: a\r\n\r\n";
+    table.push(
+        exactly(
+            "n7_forty_big_answers_and_the_end",
+            big.repeat(40),
+            format!("{} | {} | ended", repeated(40, "GET /big"), repeated(40, "200 keep")),
+        )
+        .and_ends(),
+    );
+    table.push(
+        exactly(
+            "t16_a_big_last_answer",
+            format!(
+                "{}GET /big HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n{SECOND}",
+                big.repeat(3)
+            ),
+            format!(
+                "{} | 200 keep, 200 keep, 200 keep, 200 close | ended",
+                repeated(4, "GET /big")
+            ),
+        )
+        .and_ends(),
+    );
     table.push(
         exactly(
             "n7_forty_heads_and_a_half_and_the_end",

@@ -25,9 +25,12 @@ pub(crate) const SMALL_MAX: usize = 20;
 const CONNECTIONS_PER_SIM: u32 = 24;
 /// Up to this length every pair of cuts is tried.
 const PAIRS_MAX: usize = 80;
+/// Up to this length an input is sent byte by byte.
+const BYTES_MAX: usize = 20 << 10;
 /// Above this length single cuts are tried at so many places.
 const SINGLES_MAX: usize = 512;
 const RANDOM_RUNS: usize = 16;
+const SLOW_RUNS: usize = 8;
 
 /// What the handler says when it panics because a vector wants it to.
 const PANIC: &str = "a handler panics, as a vector wants";
@@ -353,17 +356,31 @@ pub(crate) fn check(table: &[Vector]) {
             ));
             continue;
         }
-        for cuts in all_cuts(vector.input.len(), &mut random) {
+        let mut difference = |cut: &Outcome, cuts: &[usize], how: &str| {
             runs += 1;
-            let cut = bench.run(vector, &cuts);
             if !cut.is_same(&whole) {
                 let differs = cut.transcript().unwrap_or_else(|fault| fault);
                 faults.push(format!(
-                    "{}\n  whole {transcript}\n  cut   {differs}\n  at {:?} (seed {seed})",
+                    "{}\n  whole {transcript}\n  {how}   {differs}\n  at {:?} (seed {seed})",
                     vector.name,
                     &cuts[..cuts.len().min(20)]
                 ));
+                return true;
+            }
+            false
+        };
+        for cuts in all_cuts(vector.input.len(), &mut random) {
+            if difference(&bench.run(vector, &cuts), &cuts, "cut") {
                 break;
+            }
+        }
+        // What a reset cuts off depends on how much has been read.
+        if vector.waits.is_none() && whole.end != "reset" {
+            for _ in 0..SLOW_RUNS {
+                let cuts = random.cuts(vector.input.len(), 12);
+                if difference(&bench.run_slowly(vector, &cuts, &mut random), &cuts, "slow") {
+                    break;
+                }
             }
         }
     }
@@ -387,13 +404,16 @@ pub(crate) fn expect_panics() {
 
 /// Every way to cut `len` bytes that is tried.
 fn all_cuts(len: usize, random: &mut Random) -> Vec<Vec<usize>> {
-    let mut all = vec![(1..len).collect()];
+    // Byte by byte, or by 61 bytes where that would be too many segments.
+    let step = if len <= BYTES_MAX { 1 } else { 61 };
+    let mut all = vec![(1..len).step_by(step).collect()];
     if len <= SINGLES_MAX {
         all.extend((1..len).map(|cut| vec![cut]));
     } else {
         // Both ends, where most is decided, and places all over.
-        all.extend((1..64).chain(len - 64..len).map(|cut| vec![cut]));
-        all.extend((0..64).map(|_| vec![1 + random.below(len - 1)]));
+        let edge = if len <= BYTES_MAX { 64 } else { 8 };
+        all.extend((1..edge).chain(len - edge..len).map(|cut| vec![cut]));
+        all.extend((0..edge).map(|_| vec![1 + random.below(len - 1)]));
     }
     if len <= PAIRS_MAX {
         all.extend((1..len).flat_map(|first| (first + 1..len).map(move |last| vec![first, last])));
