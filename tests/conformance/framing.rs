@@ -230,7 +230,7 @@ fn cut_short(table: &mut Vec<Vector>) {
         )
         .and_ends(),
     );
-    // After 5 seconds of silence the rate over the first window of 15 s is not yet known.
+    // The rate is measured over a first window of 15 s.
     table.push(
         exactly(
             "b41_content_that_stops",

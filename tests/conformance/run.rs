@@ -23,7 +23,8 @@ pub(crate) const COLLECT_MAX: usize = 64 << 10;
 pub(crate) const SMALL_MAX: usize = 20;
 /// Connections of one simulated kernel: it looks at all it ever had in every turn.
 const CONNECTIONS_PER_SIM: u32 = 24;
-/// Up to this length every pair of cuts is tried.
+/// Up to this length every pair of cuts is tried, and up to the next every other one.
+const ALL_PAIRS_MAX: usize = 50;
 const PAIRS_MAX: usize = 80;
 /// Up to this length an input is sent byte by byte.
 const BYTES_MAX: usize = 20 << 10;
@@ -416,7 +417,10 @@ fn all_cuts(len: usize, random: &mut Random) -> Vec<Vec<usize>> {
         all.extend((0..edge).map(|_| vec![1 + random.below(len - 1)]));
     }
     if len <= PAIRS_MAX {
-        all.extend((1..len).flat_map(|first| (first + 1..len).map(move |last| vec![first, last])));
+        for first in 1..len {
+            let lasts = (first + 1..len).filter(|_| len <= ALL_PAIRS_MAX || random.one_in(2));
+            all.extend(lasts.map(|last| vec![first, last]));
+        }
     }
     all.extend((0..RANDOM_RUNS).map(|_| random.cuts(len, 12)));
     all
