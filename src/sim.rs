@@ -464,7 +464,11 @@ impl Wire {
     fn deliver(&mut self, most: usize) {
         if !self.client_reset {
             let count = most.min(self.to_client.len());
-            self.received.extend(self.to_client.drain(..count));
+            let (front, back) = self.to_client.as_slices();
+            let of_front = front.len().min(count);
+            self.received.extend_from_slice(&front[..of_front]);
+            self.received.extend_from_slice(&back[..count - of_front]);
+            self.to_client.drain(..count);
         }
         let free = self.window - self.to_client.len().min(self.window);
         if self.was_blocked && self.watches_writing && free >= self.window / 3 {
@@ -605,7 +609,10 @@ impl Kernel for SimKernel {
         if free == 0 {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        wire.to_client.extend(first.iter().chain(second).take(free));
+        let of_first = first.len().min(free);
+        let of_second = second.len().min(free - of_first);
+        wire.to_client.extend(&first[..of_first]);
+        wire.to_client.extend(&second[..of_second]);
         Ok(wanted.min(free))
     }
 

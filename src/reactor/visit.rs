@@ -379,6 +379,11 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
     #[inline(never)]
     fn leave_unfinished(&mut self, stop: Stop) -> Verdict {
         debug_assert!(self.desk.out.is_empty() || matches!(stop, Stop::Over(_)));
+        if !self.desk.out.is_empty() {
+            // Before what broke there may be answers that are complete: they are owed, as far as
+            // the socket takes them at once.
+            let _ = self.flush();
+        }
         self.desk.out.clear();
         let farewell = match stop {
             Stop::Over(farewell) => Some(farewell),

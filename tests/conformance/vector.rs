@@ -1,0 +1,80 @@
+//! What a vector is, and short ways to write one. Knows nothing of the server.
+
+use std::time::Duration;
+
+/// A good request behind one that must be refused: never served.
+pub(crate) const SECOND: &str = "GET /second HTTP/1.1\r\nHost: a\r\n\r\n";
+/// A good request behind an accepted one: served, or else its bytes were taken for content.
+pub(crate) const NEXT: &str = "GET /next HTTP/1.1\r\nHost: a\r\n\r\n";
+
+/// Bytes of one connection, and what must become of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Vector {
+    pub(crate) name: String,
+    pub(crate) input: Vec<u8>,
+    /// The client ends its side with the last byte.
+    pub(crate) ends: bool,
+    /// Then this much time passes.
+    pub(crate) waits: Option<Duration>,
+    /// `what the handler saw | answers | how the connection stands`.
+    pub(crate) expected: String,
+}
+
+impl Vector {
+    pub(crate) fn and_ends(self) -> Vector {
+        Vector { ends: true, ..self }
+    }
+
+    pub(crate) fn and_waits(self, seconds: u64) -> Vector {
+        Vector { waits: Some(Duration::from_secs(seconds)), ..self }
+    }
+}
+
+/// These bytes, this transcript. Each character of `input` is one byte, so that `\u{ff}` is 0xff.
+pub(crate) fn exactly(name: &str, input: impl AsRef<str>, expected: impl Into<String>) -> Vector {
+    Vector {
+        name: name.to_owned(),
+        input: input.as_ref().chars().map(|c| u8::try_from(c).expect("one byte each")).collect(),
+        ends: false,
+        waits: None,
+        expected: expected.into(),
+    }
+}
+
+/// A message that is served as `saw`, with 200; the request behind it is served too.
+pub(crate) fn served(name: &str, input: impl AsRef<str>, saw: &str) -> Vector {
+    let input = format!("{}{NEXT}", input.as_ref());
+    exactly(name, input, format!("{saw}, GET /next | 200 keep, 200 keep | open"))
+}
+
+/// A message that is refused before a handler hears of it; nothing behind it is looked at.
+pub(crate) fn refused(name: &str, input: impl AsRef<str>, status: u16) -> Vector {
+    let input = format!("{}{SECOND}", input.as_ref());
+    exactly(name, input, format!(" | {status} close | ended"))
+}
+
+/// A message whose content is refused when the handler has asked for it.
+pub(crate) fn broken(name: &str, input: impl AsRef<str>, saw: &str) -> Vector {
+    let input = format!("{}{SECOND}", input.as_ref());
+    exactly(name, input, format!("{saw} | 400 close | ended"))
+}
+
+/// `POST /` up to and with its `Host`; `rest` begins with more field lines.
+pub(crate) fn post(rest: &str) -> String {
+    format!("POST / HTTP/1.1\r\nHost: a\r\n{rest}")
+}
+
+/// A whole `GET /` with these field lines, each ended by CRLF.
+pub(crate) fn get(lines: &str) -> String {
+    format!("GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n")
+}
+
+/// A whole `GET /show`, whose transcript has all field lines.
+pub(crate) fn show(lines: &str) -> String {
+    format!("GET /show HTTP/1.1\r\nHost: a\r\n{lines}\r\n")
+}
+
+/// `POST /` whose content has the chunked coding.
+pub(crate) fn chunks(body: &str) -> String {
+    post(&format!("Transfer-Encoding: chunked\r\n\r\n{body}"))
+}
