@@ -147,17 +147,17 @@ impl Order {
             let name = String::from_utf8_lossy(&entry.name).to_lowercase();
             (name, entry.name.clone())
         });
-        // Stable: what is equal stays in the order of names.
-        match self.by {
-            Column::Name => {}
-            Column::Size => entries.sort_by_key(|entry| match entry.is_directory {
-                true => 0,
-                false => entry.meta.len,
-            }),
-            Column::Date => entries.sort_by_key(|entry| (entry.meta.modified, entry.meta.nanos)),
-        }
-        if self.is_descending {
-            entries.reverse();
+        // Stable: what is equal stays in the order of names, whichever way the rest goes.
+        let key = |entry: &Entry| match self.by {
+            Column::Name => (0, 0),
+            Column::Size if entry.is_directory => (0, 0),
+            Column::Size => (i128::from(entry.meta.len), 0),
+            Column::Date => (i128::from(entry.meta.modified), entry.meta.nanos),
+        };
+        match (self.by, self.is_descending) {
+            (Column::Name, true) => entries.reverse(),
+            (_, true) => entries.sort_by_key(|entry| std::cmp::Reverse(key(entry))),
+            (_, false) => entries.sort_by_key(key),
         }
         entries.sort_by_key(|entry| !entry.is_directory);
     }
@@ -216,8 +216,8 @@ fn head(page: &mut String, names: &Names<'_>) -> std::fmt::Result {
     )?;
     let depth = names.segments.len();
     match depth {
-        0 => page.push_str("<span>/</span>"),
-        _ => write!(page, "<a href=\"{}\">/</a>", "../".repeat(depth))?,
+        0 => page.push_str("<span>Files</span> <i>/</i>"),
+        _ => write!(page, "<a href=\"{}\">Files</a> <i>/</i>", "../".repeat(depth))?,
     }
     for (at, name) in names.segments.iter().enumerate() {
         let above = depth - 1 - at;
@@ -255,7 +255,7 @@ fn table(
         writeln!(
             page,
             "<tr><td><a href=\"../{query}\"><svg><use href=\"#d\"/></svg>\
-             <span>..</span></a></td><td></td><td></td></tr>"
+             <span>.. <i>parent directory</i></span></a></td><td></td><td></td></tr>"
         )?;
     }
     for entry in entries {
