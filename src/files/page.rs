@@ -56,12 +56,7 @@ fn head(page: &mut String, names: &Names<'_>) -> fmt::Result {
     Ok(())
 }
 
-fn table(
-    page: &mut String,
-    names: &Names<'_>,
-    entries: &[Entry],
-    order: Order,
-) -> fmt::Result {
+fn table(page: &mut String, names: &Names<'_>, entries: &[Entry], order: Order) -> fmt::Result {
     page.push_str("<table>\n<thead><tr>");
     for (column, heading) in
         [(Column::Name, "Name"), (Column::Size, "Size"), (Column::Date, "Modified")]
