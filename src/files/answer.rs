@@ -18,38 +18,33 @@ impl Files {
         if !matches!(*req.method(), Method::GET | Method::HEAD) {
             return Ok(Response::method_not_allowed("GET, HEAD"));
         }
-        let names = Names::parse(path).map_err(|bad| match bad {
+        let mut names = Names::parse(path).map_err(|bad| match bad {
             BadPath::Malformed => StatusCode::BAD_REQUEST,
             BadPath::Impossible => StatusCode::NOT_FOUND,
         })?;
-        let found = match names.is_hidden() && !self.serves_dot_files {
-            true => Err(Missing::NotFound),
-            false => self.root.find(&names.to_path()),
-        };
-        match found {
+        if path.is_empty() {
+            // All of it was a prefix: `/static` or `/static/`.
+            names.is_directory = req.path().ends_with('/');
+        }
+        if names.is_hidden() && !self.serves_dot_files {
+            return self.fallback(req, &names);
+        }
+        // The index first: a directory that may be passed through but not read still has one.
+        if names.is_directory {
+            if let Some(answer) = self.index_of(req, &names)? {
+                return Ok(answer);
+            }
+        }
+        match self.root.find(&names.to_path()) {
             Ok(Found::File(_)) if names.is_directory => Ok(redirect(req, Slash::Cut)),
             Ok(Found::File(opened)) => {
                 self.send(req, &names.to_path(), opened, self.cache_control.as_deref())
             }
             Ok(Found::Directory(_)) if !names.is_directory => Ok(redirect(req, Slash::Add)),
-            Ok(Found::Directory(dir)) => {
-                if let Some(answer) = self.index_of(req, &names)? {
-                    return Ok(answer);
-                }
-                match self.lists {
-                    true => listing::answer(
-                        &self.listings,
-                        &self.root,
-                        &dir,
-                        req,
-                        &names,
-                        self.serves_dot_files,
-                    )
-                    .map_err(status_of),
-                    false => self.fallback(req, &names),
-                }
+            Ok(Found::Directory(dir)) if self.lists => {
+                listing::answer(self, &dir, req, &names).map_err(status_of)
             }
-            Err(Missing::NotFound) => self.fallback(req, &names),
+            Ok(Found::Directory(_)) | Err(Missing::NotFound) => self.fallback(req, &names),
             Err(missing) => Err(status_of(missing)),
         }
     }

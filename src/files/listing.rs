@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use rustix::fs::{statat, AtFlags, Dir, FileType};
 
-use crate::files::page;
 use crate::files::path::Names;
 use crate::files::root::{Found, Meta, Missing, Root};
+use crate::files::{page, Files};
 use crate::request::Request;
 use crate::response::{Body, Out, Produce, Produced, Response};
 
@@ -54,23 +54,22 @@ pub(super) enum Column {
 
 /// The answer that lists `dir`, which `names` led to.
 pub(super) fn answer(
-    listings: &Listings,
-    root: &Root,
+    files: &Files,
     dir: &OwnedFd,
     req: &Request<'_>,
     names: &Names<'_>,
-    shows_dot_files: bool,
 ) -> Result<Response, Missing> {
-    if listings.held.load(Ordering::Relaxed) >= PAGES_MAX {
+    let held = &files.listings.held;
+    if held.load(Ordering::Relaxed) >= PAGES_MAX {
         return Err(Missing::Exhausted);
     }
     let order = Order::of_query(req.query().unwrap_or_default());
-    let (mut entries, is_cut) = read(root, dir, &names.to_path(), shows_dot_files)?;
+    let (mut entries, is_cut) = read(files, dir, &names.to_path())?;
     order.sort(&mut entries);
     let page = page::render(names, &entries, order, is_cut);
     let len = page.len();
-    listings.held.fetch_add(len, Ordering::Relaxed);
-    let body = Page { text: page, sent: 0, charged: len, held: listings.held.clone() };
+    held.fetch_add(len, Ordering::Relaxed);
+    let body = Page { text: page, sent: 0, charged: len, held: held.clone() };
     Ok(Response::ok("text/html; charset=utf-8", Body::produce_exactly(len as u64, body))
         // Belt and braces: a name that got through the escaping could still run nothing.
         .with("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
@@ -78,24 +77,19 @@ pub(super) fn answer(
 }
 
 /// The entries of a directory, and whether there were more than fit.
-fn read(
-    root: &Root,
-    dir: &OwnedFd,
-    path: &Path,
-    shows_dot_files: bool,
-) -> Result<(Vec<Entry>, bool), Missing> {
+fn read(files: &Files, dir: &OwnedFd, path: &Path) -> Result<(Vec<Entry>, bool), Missing> {
     let mut entries = Vec::new();
     let stream = Dir::read_from(dir).map_err(Missing::from)?;
     for item in stream {
         let Ok(item) = item else { break };
         let name = item.file_name().to_bytes();
-        if matches!(name, b"." | b"..") || (name.starts_with(b".") && !shows_dot_files) {
+        if matches!(name, b"." | b"..") || (name.starts_with(b".") && !files.serves_dot_files) {
             continue;
         }
         if entries.len() == ENTRIES_MAX {
             return Ok((entries, true));
         }
-        entries.extend(entry(root, dir, path, name));
+        entries.extend(entry(&files.root, dir, path, name));
     }
     Ok((entries, false))
 }

@@ -84,7 +84,7 @@ impl Files {
     ///
     /// # Errors
     ///
-    /// What the system says if `root` is no directory or cannot be read.
+    /// What the system says if `root` is no directory or cannot be reached.
     pub fn new(root: impl AsRef<Path>) -> io::Result<Files> {
         Ok(Files {
             root: Root::open(root.as_ref())?,

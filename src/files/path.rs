@@ -18,7 +18,7 @@ use percent_encoding::percent_decode_str;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Names<'a> {
     pub(super) segments: Vec<Cow<'a, [u8]>>,
-    /// The path ended in a slash, or is empty: it names a directory.
+    /// The path ended in a slash: it names a directory.
     pub(super) is_directory: bool,
 }
 
@@ -55,7 +55,7 @@ impl<'a> Names<'a> {
             }
             segments.push(segment);
         }
-        Ok(Names { segments, is_directory: path.is_empty() || path.ends_with('/') })
+        Ok(Names { segments, is_directory: path.ends_with('/') })
     }
 
     /// The relative path that they name.

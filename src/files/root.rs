@@ -65,13 +65,19 @@ pub(super) enum Missing {
 const FLAGS: OFlags =
     OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
+/// How the root is opened: to pass through it, which needs no right to read it.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const PASSAGE: OFlags = OFlags::PATH;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const PASSAGE: OFlags = OFlags::RDONLY;
+
 /// How often a resolution that a rename disturbed is tried again.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const RETRIES: usize = 8;
 
 impl Root {
     pub(super) fn open(path: &Path) -> io::Result<Root> {
-        let flags = FLAGS.union(OFlags::DIRECTORY);
+        let flags = OFlags::DIRECTORY.union(OFlags::CLOEXEC).union(PASSAGE);
         let dir = rustix::fs::open(path, flags, Mode::empty())?;
         Ok(Root { dir, lacks_openat2: AtomicBool::new(false) })
     }

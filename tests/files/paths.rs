@@ -154,7 +154,7 @@ fn hostile_paths_are_refused_and_ordinary_ones_found() {
         assert!(!answer.text().contains("root:"), "{path}");
         // The same as a path that was cut off a prefix, with its slash and without it.
         for cut in [path, &path[1..]] {
-            let answer = asker.ask("GET", "/mounted", &[("X-Path", cut)]);
+            let answer = asker.ask("GET", "/mounted/", &[("X-Path", cut)]);
             assert_eq!(answer.status, *want, "{cut} behind a prefix");
         }
     }
@@ -201,6 +201,8 @@ fn a_mounted_directory_is_redirected_to_itself_with_a_slash() {
     let tree = Tree::new();
     let mut asker = asker(tree.files());
     let answer = asker.ask("GET", "/static?v=1", &[("X-Path", "")]);
+    assert_eq!((answer.status, answer.field("location")), (301, Some("./static/?v=1")));
+    let answer = asker.ask("GET", "/static/", &[("X-Path", "")]);
     assert_eq!(answer.status, 200, "an empty path is the directory itself");
     let answer = asker.ask("GET", "/static/dir?v=1", &[("X-Path", "dir")]);
     assert_eq!((answer.status, answer.field("location")), (301, Some("./dir/?v=1")));
