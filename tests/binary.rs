@@ -143,7 +143,7 @@ fn print_limits_shows_the_limits_that_would_be_kept() {
 
 #[test]
 fn what_cannot_be_understood_is_said_with_exit_code_2() {
-    let cases: [(&[&str], &str); 16] = [
+    let cases: [(&[&str], &str); 17] = [
         (&["--nonsense"], "--nonsense"),
         (&["-x"], "-x"),
         (&["a", "b"], "\"b\""),
@@ -159,6 +159,7 @@ fn what_cannot_be_understood_is_said_with_exit_code_2() {
         (&["--header", "Content-Length: 1"], "set by the server"),
         (&["--cache-control", "a\nb"], "--cache-control"),
         (&["--basic-auth", "hunter2"], "USER:PASSWORD"),
+        (&["--spa", "nowhere.html"], "nowhere.html"),
         (&["/nonexistent/directory"], "/nonexistent/directory"),
     ];
     for (arguments, word) in cases {

@@ -26,8 +26,10 @@ struct Case {
     fields: String,
 }
 
+type Fits = fn(&Case) -> bool;
+
 /// Requests that the two answer differently, and why. The first that fits counts.
-const EXPLAINED: &[(fn(&Case) -> bool, &str)] = &[
+const EXPLAINED: &[(Fits, &str)] = &[
     (
         |case| case.method == "HEAD" && case.fields.contains("Range: bytes="),
         "RFC 9110, section 14.2: ranges are for GET; nginx has them for HEAD too",

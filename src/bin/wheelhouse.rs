@@ -105,6 +105,9 @@ fn files(options: &Options) -> Result<Files, Failure> {
         files = files.index(&options.index);
     }
     if let Some(spa) = &options.spa {
+        if !options.dir.join(spa).is_file() {
+            return Err(refused("--spa", &format!("{spa:?} is no file beneath the directory")));
+        }
         files = files.spa(spa);
     }
     if let Some(value) = &options.cache_control {

@@ -57,10 +57,11 @@ use crate::response::{FieldError, Response, StatusCode};
 ///
 /// # Blocking
 ///
-/// Opening a file is done on the loop. From the cache of the system that takes a few
-/// microseconds (about 2 µs for a file that is there, 1 µs more for each precompressed sibling that is
-/// looked for); from a sleeping disk or a network file system it may take as long as that takes,
-/// and every connection waits. Serve such trees from a process of their own.
+/// Opening a file is done on the loop. From the cache of the system, opening, asking for the
+/// length and closing take about 3 µs, and each precompressed sibling that is looked for and not
+/// there 1 µs more (measured on a virtual machine of 2026). From a sleeping disk or a network file
+/// system it takes as long as that takes, and every connection waits: serve such trees from a
+/// process of their own. A listing asks for every entry, about 1 µs each.
 #[derive(Debug)]
 pub struct Files {
     root: Root,
