@@ -52,7 +52,7 @@ use crate::response::{FieldError, Response, StatusCode};
 ///   Devices, FIFOs and sockets are not there.
 /// * Names that begin with a dot are not there either, unless
 ///   [`dot_files`](Files::dot_files) says so; `/.well-known/` always is.
-/// * The content goes from the file to the socket inside the kernel ([`Body::file`]). A file that
+/// * The content goes from the file to the socket inside the kernel ([`Body::file`](crate::Body::file)). A file that
 ///   shrinks meanwhile ends in a reset.
 ///
 /// # Blocking
