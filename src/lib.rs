@@ -27,6 +27,7 @@
 //! * [`Server`] opens listeners and runs; [`serve`] is the short form.
 //! * [`Handler`] and [`Reply`]: what a program plugs in, and what it may answer with.
 //! * [`Request`], [`Response`], [`Body`], [`Fields`]: the words.
+//! * [`files::Files`]: a directory, with ranges, conditions and a listing.
 //! * [`Limits`]: every limit and deadline, all on by default, with the reason for each.
 //! * [`sim::Sim`]: the whole server on a simulated kernel and clock, for tests without sockets.
 //! * `ARCHITECTURE.md` in the repository follows one request from stop to stop.
@@ -40,6 +41,7 @@
 
 mod error;
 mod fields;
+pub mod files;
 mod handler;
 mod http1;
 mod limits;

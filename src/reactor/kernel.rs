@@ -108,6 +108,9 @@ pub(crate) struct MioKernel {
     reserve: Option<File>,
     #[cfg(feature = "signals")]
     signals: Option<signal_hook_mio::v1_0::Signals>,
+    /// The last poll told of signals: asking costs a read, and a usual turn has none to spare.
+    #[cfg(feature = "signals")]
+    has_signals: bool,
 }
 
 impl MioKernel {
@@ -122,6 +125,8 @@ impl MioKernel {
             poll,
             #[cfg(feature = "signals")]
             signals: None,
+            #[cfg(feature = "signals")]
+            has_signals: false,
         })
     }
 
@@ -160,6 +165,10 @@ impl Kernel for MioKernel {
         let mut count = 0;
         for event in &self.events {
             count += 1;
+            #[cfg(feature = "signals")]
+            {
+                self.has_signals |= event.token() == Token::SIGNALS.into();
+            }
             note(Event {
                 token: event.token().into(),
                 readable: event.is_readable() || event.is_error(),
@@ -176,7 +185,7 @@ impl Kernel for MioKernel {
 
     fn signals(&mut self) -> usize {
         #[cfg(feature = "signals")]
-        if let Some(signals) = &mut self.signals {
+        if let (true, Some(signals)) = (std::mem::take(&mut self.has_signals), &mut self.signals) {
             return signals.pending().count();
         }
         0

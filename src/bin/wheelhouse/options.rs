@@ -1,0 +1,288 @@
+//! What the binary is asked to do: flags, and the environment where a flag is not given.
+//!
+//! One table names every flag; parsing, `--help` and the names of the environment variables all
+//! come from it.
+
+use std::env;
+use std::ffi::OsString;
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use wheelhouse::Limits;
+
+use crate::access_log::Format;
+use crate::basic_auth::Credentials;
+
+/// What is to be done.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Serve(Box<Options>),
+    /// To print this and go.
+    Print(String),
+}
+
+/// How to serve.
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) dir: PathBuf,
+    pub(crate) listen: Vec<String>,
+    pub(crate) limits: Limits,
+    /// Empty: the default.
+    pub(crate) index: Vec<PathBuf>,
+    pub(crate) lists: bool,
+    pub(crate) spa: Option<PathBuf>,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) cache_control: Option<String>,
+    pub(crate) types: Vec<(String, String)>,
+    pub(crate) dot_files: bool,
+    pub(crate) precompressed: bool,
+    pub(crate) auth: Option<Credentials>,
+    pub(crate) log: Option<Format>,
+}
+
+/// One flag.
+struct Flag {
+    name: &'static str,
+    /// What its value is called in the help; empty: it has none.
+    value: &'static str,
+    help: &'static str,
+}
+
+const FLAGS: &[Flag] = &[
+    flag("listen", "ADDR", "HOST:PORT or unix:PATH; may be repeated [127.0.0.1:8080]"),
+    flag("index", "NAME", "index file of a directory; may be repeated [index.html]"),
+    flag("no-listing", "", "a directory without index is 404"),
+    flag("spa", "FILE", "answer with FILE where nothing is (single-page application)"),
+    flag("dot-files", "", "serve and list names that begin with a dot"),
+    flag("no-precompressed", "", "do not look for NAME.br and NAME.gz"),
+    flag("type", "EXT=TYPE", "content type of an extension; may be repeated"),
+    flag("header", "'NAME: VALUE'", "add a field to every answer; may be repeated"),
+    flag("cache-control", "VALUE", "Cache-Control of every file"),
+    flag(
+        "basic-auth",
+        "USER:PASSWORD",
+        "ask for it; others can read flags, so prefer the environment",
+    ),
+    flag("access-log", "FORMAT", "on standard output: common, combined, json or none [none]"),
+    flag("limits", "PRESET", "open-internet, small or sidecar [open-internet]"),
+    flag("max-connections", "N", "connections at once [by descriptors]"),
+    flag("memory", "BYTES", "memory that peers may take; 64M, 1G"),
+    flag("shutdown-timeout", "SECONDS", "to finish what was begun [10]"),
+    flag("print-limits", "", "print every limit with its reason and exit"),
+    flag("help", "", "print this and exit (also -h)"),
+    flag("version", "", "print the version and exit (also -V)"),
+];
+
+const fn flag(name: &'static str, value: &'static str, help: &'static str) -> Flag {
+    Flag { name, value, help }
+}
+
+impl Flag {
+    fn variable(&self) -> String {
+        format!("WHEELHOUSE_{}", self.name.to_ascii_uppercase().replace('-', "_"))
+    }
+
+    /// Those print and exit; nobody means that for every start.
+    fn has_variable(&self) -> bool {
+        !matches!(self.name, "print-limits" | "help" | "version")
+    }
+}
+
+/// Reads the command line and the environment of this process.
+pub(crate) fn from_process() -> Result<Command, String> {
+    let parser = lexopt::Parser::from_env();
+    parse(parser, |name| env::var_os(name)).map_err(|error| error.to_string())
+}
+
+fn parse(
+    mut parser: lexopt::Parser,
+    environment: impl Fn(&str) -> Option<OsString>,
+) -> Result<Command, lexopt::Error> {
+    use lexopt::prelude::*;
+    let mut dir: Option<PathBuf> = None;
+    let mut given: Vec<(&Flag, String)> = Vec::new();
+    while let Some(argument) = parser.next()? {
+        let name = match &argument {
+            Short('h') => "help",
+            Short('V') => "version",
+            Long(name) => name,
+            Value(path) if dir.is_none() => {
+                dir = Some(path.into());
+                continue;
+            }
+            _ => return Err(argument.unexpected()),
+        };
+        let Some(flag) = FLAGS.iter().find(|flag| flag.name == name) else {
+            return Err(argument.unexpected());
+        };
+        let value = match flag.value {
+            "" => String::new(),
+            _ => parser.value()?.string()?,
+        };
+        given.push((flag, value));
+    }
+    for flag in FLAGS.iter().filter(|flag| flag.has_variable()) {
+        if given.iter().any(|(other, _)| other.name == flag.name) {
+            continue;
+        }
+        let Some(value) = environment(&flag.variable()) else { continue };
+        let value = value.into_string().map_err(|_| flag.says("is not UTF-8"))?;
+        given.extend(flag.values(&value)?.into_iter().map(|value| (flag, value)));
+    }
+    if given.iter().any(|(flag, _)| flag.name == "help") {
+        return Ok(Command::Print(help()));
+    }
+    if given.iter().any(|(flag, _)| flag.name == "version") {
+        return Ok(Command::Print(format!("wheelhouse {}\n", env!("CARGO_PKG_VERSION"))));
+    }
+    let dir = dir.or_else(|| environment("WHEELHOUSE_DIR").map(PathBuf::from));
+    let options = Options::new(dir, &given)?;
+    if given.iter().any(|(flag, _)| flag.name == "print-limits") {
+        options.limits.check().map_err(|error| error.to_string())?;
+        return Ok(Command::Print(options.limits.to_string()));
+    }
+    Ok(Command::Serve(Box::new(options)))
+}
+
+impl Flag {
+    fn says(&self, what: &str) -> String {
+        format!("--{} {what}", self.name)
+    }
+
+    /// What the environment says, as if it had been flags: lists are separated by commas, fields
+    /// by line ends; a switch is on by `1` or `true`.
+    fn values(&self, text: &str) -> Result<Vec<String>, String> {
+        let separator = match self.name {
+            "listen" | "index" | "type" => ',',
+            "header" => '\n',
+            _ if !self.value.is_empty() => return Ok(vec![text.to_owned()]),
+            _ => {
+                return match text {
+                    "1" | "true" => Ok(vec![String::new()]),
+                    "" | "0" | "false" => Ok(Vec::new()),
+                    _ => Err(format!("{} is to be 1 or 0", self.variable())),
+                }
+            }
+        };
+        let items = text.split(separator).map(str::trim).filter(|item| !item.is_empty());
+        Ok(items.map(str::to_owned).collect())
+    }
+}
+
+impl Options {
+    fn new(dir: Option<PathBuf>, given: &[(&Flag, String)]) -> Result<Options, String> {
+        let last = |name| {
+            given.iter().rev().find(|(flag, _)| flag.name == name).map(|(_, value)| value.as_str())
+        };
+        let mut options = Options {
+            dir: dir.unwrap_or_else(|| PathBuf::from(".")),
+            listen: Vec::new(),
+            limits: match last("limits") {
+                Some(name) => Limits::preset(name).ok_or_else(|| {
+                    format!("--limits {name:?}: there are open-internet, small and sidecar")
+                })?,
+                None => Limits::default(),
+            },
+            index: Vec::new(),
+            lists: true,
+            spa: None,
+            headers: Vec::new(),
+            cache_control: None,
+            types: Vec::new(),
+            dot_files: false,
+            precompressed: true,
+            auth: None,
+            log: None,
+        };
+        for (flag, value) in given {
+            options.apply(flag.name, value).map_err(|why| match flag.name {
+                // A secret, which no message repeats.
+                "basic-auth" => flag.says(why),
+                _ => flag.says(&format!("{value:?}: {why}")),
+            })?;
+        }
+        if options.listen.is_empty() {
+            options.listen.push("127.0.0.1:8080".to_owned());
+        }
+        Ok(options)
+    }
+
+    fn apply(&mut self, name: &str, value: &str) -> Result<(), &'static str> {
+        match name {
+            "listen" => self.listen.push(value.to_owned()),
+            "index" => self.index.push(value.into()),
+            "no-listing" => self.lists = false,
+            "spa" => self.spa = Some(value.into()),
+            "dot-files" => self.dot_files = true,
+            "no-precompressed" => self.precompressed = false,
+            "type" => self.types.push(pair(value, '=').ok_or("write EXTENSION=TYPE")?),
+            "header" => self.headers.push(pair(value, ':').ok_or("write 'NAME: VALUE'")?),
+            "cache-control" => self.cache_control = Some(value.to_owned()),
+            "basic-auth" => {
+                self.auth = Some(Credentials::new(value).ok_or("is to be USER:PASSWORD")?);
+            }
+            "access-log" => {
+                self.log = match value {
+                    "none" => None,
+                    value => Some(
+                        Format::called(value).ok_or("there are common, combined, json and none")?,
+                    ),
+                }
+            }
+            "max-connections" => {
+                let n: usize = value.parse().map_err(|_| "not a number")?;
+                self.limits.connections_max = n;
+            }
+            "memory" => {
+                self.limits.memory_bytes_max = bytes(value).ok_or("write a number, 64M or 1G")?;
+            }
+            "shutdown-timeout" => {
+                let seconds = value.parse().map_err(|_| "not a number of seconds")?;
+                self.limits.shutdown_timeout =
+                    Duration::try_from_secs_f64(seconds).map_err(|_| "not a length of time")?;
+            }
+            // Seen to before, or when they were parsed.
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn pair(text: &str, separator: char) -> Option<(String, String)> {
+    let (name, value) = text.split_once(separator)?;
+    Some((name.trim().to_owned(), value.trim().to_owned()))
+}
+
+/// `65536`, `64K`, `64M`, `1G`, also with `iB` behind it.
+fn bytes(text: &str) -> Option<usize> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let shift = match text[digits.len()..].to_ascii_lowercase().trim_end_matches("ib") {
+        "" => 0,
+        "k" => 10,
+        "m" => 20,
+        "g" => 30,
+        _ => return None,
+    };
+    digits.parse::<usize>().ok()?.checked_mul(1 << shift)
+}
+
+fn help() -> String {
+    let mut text = format!(
+        "wheelhouse {}: serves a directory over HTTP/1.1 from one thread\n\n\
+         usage: wheelhouse [DIR] [FLAGS]\n\n  {:<30} the directory [the present one]\n",
+        env!("CARGO_PKG_VERSION"),
+        "DIR"
+    );
+    for flag in FLAGS {
+        let left = format!("--{} {}", flag.name, flag.value);
+        let _ = writeln!(text, "  {left:<30} {}", flag.help);
+    }
+    text.push_str(
+        "\nEvery flag but the last three may come from the environment: --no-listing is \
+         WHEELHOUSE_NO_LISTING=1,\n--listen A --listen B is WHEELHOUSE_LISTEN=A,B, DIR is \
+         WHEELHOUSE_DIR. A flag wins over the environment.\nRUST_LOG sets what is said on \
+         standard error [info]. SIGINT and SIGTERM finish what was begun, a second one stops.\n",
+    );
+    text
+}

@@ -1,0 +1,218 @@
+//! From a request to its answer: what is found, which representation of it, under which
+//! conditions, which bytes.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+
+use crate::files::conditions::{self, Judgement, Validators};
+use crate::files::path::{BadPath, Names};
+use crate::files::ranges::{self, Wanted};
+use crate::files::root::{Found, Meta, Missing, Opened};
+use crate::files::{encodings, kinds, listing, parts, Files};
+use crate::request::{Method, Request};
+use crate::response::{Body, Response, StatusCode};
+
+impl Files {
+    pub(super) fn find(&self, req: &Request<'_>, path: &str) -> Result<Response, StatusCode> {
+        if !matches!(*req.method(), Method::GET | Method::HEAD) {
+            return Ok(Response::method_not_allowed("GET, HEAD"));
+        }
+        let mut names = Names::parse(path).map_err(|bad| match bad {
+            BadPath::Malformed => StatusCode::BAD_REQUEST,
+            BadPath::Impossible => StatusCode::NOT_FOUND,
+        })?;
+        if path.is_empty() {
+            // All of it was a prefix: `/static` or `/static/`.
+            names.is_directory = req.path().ends_with('/');
+        }
+        if names.is_hidden() && !self.serves_dot_files {
+            return self.fallback(req, &names);
+        }
+        // The index first: a directory that may be passed through but not read still has one.
+        if names.is_directory {
+            if let Some(answer) = self.index_of(req, &names)? {
+                return Ok(answer);
+            }
+        }
+        match self.root.find(&names.to_path()) {
+            Ok(Found::File(_)) if names.is_directory => Ok(redirect(req, Slash::Cut)),
+            Ok(Found::File(opened)) => {
+                self.send(req, &names.to_path(), opened, self.cache_control.as_deref())
+            }
+            Ok(Found::Directory(_)) if !names.is_directory => Ok(redirect(req, Slash::Add)),
+            Ok(Found::Directory(dir)) if self.lists => {
+                listing::answer(self, &dir, req, &names).map_err(status_of)
+            }
+            Ok(Found::Directory(_)) | Err(Missing::NotFound) => self.fallback(req, &names),
+            Err(missing) => Err(status_of(missing)),
+        }
+    }
+
+    /// The answer with the index file of a directory, if it has one.
+    fn index_of(
+        &self,
+        req: &Request<'_>,
+        names: &Names<'_>,
+    ) -> Result<Option<Response>, StatusCode> {
+        for index in &self.index {
+            let path = names.to_path().join(index);
+            match self.root.file(&path) {
+                Ok(opened) => {
+                    return self.send(req, &path, opened, self.cache_control.as_deref()).map(Some)
+                }
+                Err(Missing::NotFound) => {}
+                Err(missing) => return Err(status_of(missing)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The answer where nothing is: the page of a single-page application, or 404.
+    fn fallback(&self, req: &Request<'_>, names: &Names<'_>) -> Result<Response, StatusCode> {
+        match &self.spa {
+            Some(spa) if !names.last().contains(&b'.') => {
+                let opened = self.root.file(spa).map_err(status_of)?;
+                self.send(req, spa, opened, Some("no-cache"))
+            }
+            _ => Err(StatusCode::NOT_FOUND),
+        }
+    }
+
+    /// The answer with an open file: which representation, under which conditions, which bytes.
+    fn send(
+        &self,
+        req: &Request<'_>,
+        path: &Path,
+        mut opened: Opened,
+        cache_control: Option<&str>,
+    ) -> Result<Response, StatusCode> {
+        let name = path.file_name().unwrap_or_default().as_bytes();
+        let kind = kinds::content_type(name, &opened.file, &self.kinds);
+        let varies = self.finds_compressed && kinds::compresses(&kind);
+        let mut encoding = None;
+        if varies {
+            if let Some((sibling, name)) = self.compressed(req, path, &opened.meta) {
+                (opened, encoding) = (sibling, Some(name));
+            }
+        }
+        let Opened { file, meta } = opened;
+        let validators = Validators { etag: etag(&meta), last_modified: meta.last_modified() };
+        let judgement = conditions::judge(&req.fields(), &validators);
+        if judgement == Judgement::Failed {
+            return Err(StatusCode::PRECONDITION_FAILED);
+        }
+        // The fields that a 304 must repeat (RFC 9110, section 15.4.5).
+        let with_metadata = |mut answer: Response| {
+            answer = answer.with("ETag", &validators.etag);
+            if varies {
+                answer = answer.with("Vary", "Accept-Encoding");
+            }
+            match cache_control {
+                Some(value) => answer.with("Cache-Control", value),
+                None => answer,
+            }
+        };
+        if judgement == Judgement::NotModified {
+            return Ok(with_metadata(Response::new(StatusCode::NOT_MODIFIED)));
+        }
+        // Only GET has ranges (RFC 9110, section 14.2).
+        let wanted = match *req.method() {
+            Method::GET if conditions::range_holds(&req.fields(), &validators) => {
+                ranges::wanted(&req.fields(), meta.len)
+            }
+            _ => Wanted::Whole,
+        };
+        let mut answer = match wanted {
+            Wanted::Unsatisfiable => {
+                return Ok(Response::status_page(StatusCode::RANGE_NOT_SATISFIABLE)
+                    .with("Content-Range", format!("bytes */{}", meta.len)))
+            }
+            Wanted::Whole => Response::ok(kind, Body::file(file, 0, meta.len)),
+            Wanted::Parts(parts) => match parts.as_slice() {
+                [part] => Response::ok(kind, Body::file(file, part.start, part.len))
+                    .with("Content-Range", part.content_range(meta.len)),
+                parts => {
+                    let (kind, body) = parts::multipart(file, parts, meta.len, &kind);
+                    Response::ok(kind, body)
+                }
+            }
+            .with_status(StatusCode::PARTIAL_CONTENT),
+        };
+        answer = with_metadata(answer).with("Accept-Ranges", "bytes");
+        if let Some(time) = validators.last_modified {
+            answer = answer.with("Last-Modified", httpdate::fmt_http_date(time));
+        }
+        if let Some(encoding) = encoding {
+            answer = answer.with("Content-Encoding", encoding);
+        }
+        Ok(answer)
+    }
+
+    /// The sibling that is to be sent in place of a file, and its coding. One that is older than
+    /// the file is forgotten work and not what the file says now.
+    fn compressed(
+        &self,
+        req: &Request<'_>,
+        path: &Path,
+        original: &Meta,
+    ) -> Option<(Opened, &'static str)> {
+        encodings::accepted(&req.fields()).find_map(|encoding| {
+            let mut sibling = OsString::from_vec(path.as_os_str().as_bytes().to_vec());
+            sibling.push(encoding.suffix);
+            let opened = self.root.file(Path::new(&sibling)).ok()?;
+            let age = |meta: &Meta| (meta.modified, meta.nanos);
+            (age(&opened.meta) >= age(original)).then_some((opened, encoding.name))
+        })
+    }
+}
+
+fn status_of(missing: Missing) -> StatusCode {
+    match missing {
+        Missing::NotFound => StatusCode::NOT_FOUND,
+        Missing::Forbidden => StatusCode::FORBIDDEN,
+        Missing::Exhausted => StatusCode::SERVICE_UNAVAILABLE,
+        Missing::Failed(errno) => {
+            log::error!("a file could not be opened: {errno}");
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
+    }
+}
+
+/// A strong entity tag: two versions of a file that differ in length, time of change (in
+/// nanoseconds) or inode differ in it. The three are mixed (FNV-1a), since an inode number is
+/// nobody's business.
+fn etag(meta: &Meta) -> String {
+    let mut mixed: u64 = 0xcbf2_9ce4_8422_2325;
+    let parts = [meta.len.to_le_bytes(), meta.modified.to_le_bytes(), meta.inode.to_le_bytes()];
+    for byte in parts.iter().flatten().chain(&meta.nanos.to_le_bytes()) {
+        mixed = (mixed ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
+    }
+    format!("\"{:x}-{mixed:016x}\"", meta.len)
+}
+
+/// What a path has to become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Slash {
+    Add,
+    Cut,
+}
+
+/// 301 to the same path with or without its trailing slash, the query kept.
+///
+/// The location is relative and made of the last segment as it came, behind `./` or `../`: no
+/// segment can be taken for a host (`//host`) or a scheme (`a:b`) there.
+fn redirect(req: &Request<'_>, slash: Slash) -> Response {
+    let trimmed = req.path().trim_end_matches('/');
+    let segment = trimmed.rsplit('/').next().unwrap_or_default();
+    let mut location = match slash {
+        Slash::Add => format!("./{segment}/"),
+        // One level up for each slash at the end.
+        Slash::Cut => format!("{}{segment}", "../".repeat(req.path().len() - trimmed.len())),
+    };
+    if let Some(query) = req.query() {
+        location.push('?');
+        location.push_str(query);
+    }
+    Response::status_page(StatusCode::MOVED_PERMANENTLY).with("Location", location)
+}

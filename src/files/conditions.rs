@@ -1,0 +1,136 @@
+//! Conditional requests (RFC 9110, section 13): is the answer needed, and is it still wanted.
+//!
+//! Pure functions of the request's fields and the validators of what would be sent. The order of
+//! section 13.2.2 stands in [`judge`] once.
+
+use std::time::SystemTime;
+
+use crate::fields::Fields;
+
+/// What a file is known by, for comparing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Validators {
+    /// A strong entity tag, with its quotes.
+    pub(super) etag: String,
+    /// In whole seconds.
+    pub(super) last_modified: Option<SystemTime>,
+}
+
+/// What the conditions of a GET or HEAD come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Judgement {
+    /// Answer as if there were none.
+    Send,
+    /// 304: the client has it.
+    NotModified,
+    /// 412: the client wants something else than there is.
+    Failed,
+}
+
+/// Steps 1 to 4 of RFC 9110, section 13.2.2. Step 5 is [`range_holds`].
+pub(super) fn judge(fields: &Fields<'_>, now: &Validators) -> Judgement {
+    if fields.get("if-match").is_some() {
+        if !matches_any(fields, "if-match", &now.etag, Comparison::Strong) {
+            return Judgement::Failed;
+        }
+    } else if let (Some(limit), Some(changed)) =
+        (date(fields, "if-unmodified-since"), now.last_modified)
+    {
+        if changed > limit {
+            return Judgement::Failed;
+        }
+    }
+    if fields.get("if-none-match").is_some() {
+        if matches_any(fields, "if-none-match", &now.etag, Comparison::Weak) {
+            return Judgement::NotModified;
+        }
+    } else if let (Some(since), Some(changed)) =
+        (date(fields, "if-modified-since"), now.last_modified)
+    {
+        if changed <= since {
+            return Judgement::NotModified;
+        }
+    }
+    Judgement::Send
+}
+
+/// Whether `If-Range` lets the range through (RFC 9110, section 13.1.5): there is none, or it
+/// names exactly what would be sent, by a strong tag or by the very second of its last change.
+pub(super) fn range_holds(fields: &Fields<'_>, now: &Validators) -> bool {
+    let Some(value) = fields.get("if-range") else { return true };
+    if let Some((tag, rest)) = scan_tag(value) {
+        return rest.is_empty() && Comparison::Strong.holds(tag, now.etag.as_bytes());
+    }
+    let date =
+        std::str::from_utf8(value).ok().and_then(|text| httpdate::parse_http_date(text).ok());
+    date.is_some() && date == now.last_modified
+}
+
+/// How two entity tags are compared (RFC 9110, section 8.8.3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Comparison {
+    Strong,
+    Weak,
+}
+
+impl Comparison {
+    /// `ours` is always strong.
+    fn holds(self, theirs: &[u8], ours: &[u8]) -> bool {
+        match (theirs.strip_prefix(b"W/"), self) {
+            (Some(_), Comparison::Strong) => false,
+            (Some(theirs), Comparison::Weak) => theirs == ours,
+            (None, _) => theirs == ours,
+        }
+    }
+}
+
+/// Whether `*` or one of the tags in the field matches. What is no tag ends the list.
+fn matches_any(fields: &Fields<'_>, name: &str, etag: &str, comparison: Comparison) -> bool {
+    fields.all(name).any(|mut rest| loop {
+        while let [b' ' | b'\t' | b',', behind @ ..] = rest {
+            rest = behind;
+        }
+        if rest.first() == Some(&b'*') {
+            return true;
+        }
+        let Some((tag, behind)) = scan_tag(rest) else { return false };
+        if comparison.holds(tag, etag.as_bytes()) {
+            return true;
+        }
+        rest = behind;
+    })
+}
+
+/// The entity tag at the start of `bytes`, with its quotes and its `W/`, and what follows it.
+fn scan_tag(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let start = if bytes.starts_with(b"W/") { 2 } else { 0 };
+    let opaque = bytes[start..].strip_prefix(b"\"")?;
+    let len = opaque.iter().position(|&byte| byte == b'"')?;
+    let is_tag_byte = |&byte: &u8| matches!(byte, 0x21 | 0x23..=0x7e | 0x80..=0xff);
+    opaque[..len].iter().all(is_tag_byte).then(|| bytes.split_at(start + 1 + len + 1))
+}
+
+fn date(fields: &Fields<'_>, name: &str) -> Option<SystemTime> {
+    httpdate::parse_http_date(fields.text(name)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Equals Go's t221 (TestScanETag).
+    #[test]
+    fn a_tag_is_quotes_around_visible_bytes_with_or_without_the_mark_of_weakness() {
+        let scan = |text: &'static str| {
+            let (tag, rest) = scan_tag(text.as_bytes())?;
+            Some((std::str::from_utf8(tag).unwrap(), std::str::from_utf8(rest).unwrap()))
+        };
+        assert_eq!(scan(r#"W/"etag-1""#), Some((r#"W/"etag-1""#, "")));
+        assert_eq!(scan(r#""etag-2""#), Some((r#""etag-2""#, "")));
+        assert_eq!(scan(r#""etag-1", "etag-2""#), Some((r#""etag-1""#, r#", "etag-2""#)));
+        assert_eq!(scan(r#""""#), Some((r#""""#, "")));
+        for no_tag in ["", "W/", r#"W/"truc"#, r#"w/"case""#, r#""sp ace""#, "W", "\"", "etag"] {
+            assert_eq!(scan(no_tag), None, "{no_tag}");
+        }
+    }
+}

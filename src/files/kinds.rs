@@ -1,0 +1,68 @@
+//! What a file contains: `Content-Type` by the end of its name, or, where that says nothing, by
+//! a look at its beginning.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::str;
+
+/// Types by extension that somebody has set, in lower case; they win over the known ones.
+pub(super) type Overrides = HashMap<String, String>;
+
+/// How much of a file without a telling name is looked at.
+const LOOK: usize = 512;
+
+/// The value of `Content-Type` for a file called `name`.
+///
+/// Text is said to be UTF-8: that is what files are today, and without a word browsers guess.
+pub(super) fn content_type(name: &[u8], file: &File, overrides: &Overrides) -> Cow<'static, str> {
+    match by_name(name, overrides) {
+        Some(kind) => kind,
+        None if looks_like_text(file) => "text/plain; charset=utf-8".into(),
+        None => "application/octet-stream".into(),
+    }
+}
+
+fn by_name(name: &[u8], overrides: &Overrides) -> Option<Cow<'static, str>> {
+    let dot = name.iter().rposition(|&byte| byte == b'.')?;
+    let extension = str::from_utf8(&name[dot + 1..]).ok()?;
+    if !overrides.is_empty() {
+        if let Some(kind) = overrides.get(&extension.to_ascii_lowercase()) {
+            return Some(Cow::Owned(kind.clone()));
+        }
+    }
+    let kind = mime_guess::from_ext(extension).first_raw()?;
+    Some(match kind {
+        "text/html" => "text/html; charset=utf-8".into(),
+        "text/css" => "text/css; charset=utf-8".into(),
+        "text/plain" => "text/plain; charset=utf-8".into(),
+        "text/javascript" | "application/javascript" => "text/javascript; charset=utf-8".into(),
+        kind if kind.starts_with("text/") => format!("{kind}; charset=utf-8").into(),
+        kind => kind.into(),
+    })
+}
+
+/// Whether a file begins as UTF-8 text does: README, LICENSE, Makefile. Nothing that a browser
+/// would run is ever guessed.
+fn looks_like_text(file: &File) -> bool {
+    let mut start = [0; LOOK];
+    let Ok(len) = file.read_at(&mut start, 0) else { return false };
+    let start = &start[..len];
+    let is_utf8 = match str::from_utf8(start) {
+        Ok(_) => true,
+        // A character that the end of the look has cut.
+        Err(error) => error.error_len().is_none() && len == LOOK,
+    };
+    is_utf8 && !start.iter().any(|byte| matches!(byte, 0..=8 | 0x0e..=0x1a | 0x1c..=0x1f | 0x7f))
+}
+
+/// Whether it is worth looking for a compressed sibling: images, films and archives have been
+/// compressed already.
+pub(super) fn compresses(kind: &str) -> bool {
+    let kind = kind.split(';').next().unwrap_or_default();
+    kind.starts_with("text/")
+        || ["json", "javascript", "xml", "wasm", "manifest", "yaml", "toml", "sql", "-sh", "font"]
+            .iter()
+            .any(|part| kind.contains(part))
+}

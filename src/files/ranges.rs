@@ -1,0 +1,118 @@
+//! Range requests (RFC 9110, section 14): which bytes of a file are wanted.
+//!
+//! Pure and checked: positions are 64-bit numbers that saturate while they are read and are then
+//! cut to the length of the file, so no later sum or difference can be more than that.
+
+use crate::fields::{trim_ows, Fields};
+
+/// Ranges of one request; more are answered with the whole file. Download managers ask for one,
+/// PDF readers for a handful.
+pub(super) const RANGES_MAX: usize = 16;
+
+/// Bytes of a file. Invariant: `len > 0`, and `start + len` is at most the length of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Range {
+    pub(super) start: u64,
+    pub(super) len: u64,
+}
+
+/// What a `Range` field asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// Everything: there is no such field, or none that we follow.
+    Whole,
+    /// 206 with these, in the order asked for. Never empty.
+    Parts(Vec<Range>),
+    /// 416: malformed, or nothing of it is in the file.
+    Unsatisfiable,
+}
+
+/// Reads the `Range` field for a file of `len` bytes.
+///
+/// A unit other than bytes, more than one field line, more than [`RANGES_MAX`] ranges, and
+/// ranges that come to more than the file are ignored, as section 14.2 allows; an empty file is
+/// always sent whole. What is malformed is refused, so that a client learns of its mistake.
+pub(super) fn wanted(fields: &Fields<'_>, len: u64) -> Wanted {
+    let mut lines = fields.all("range");
+    let (Some(value), None) = (lines.next(), lines.next()) else { return Wanted::Whole };
+    match bytes_unit(value) {
+        Some(set) if len > 0 => parse(set, len),
+        _ => Wanted::Whole,
+    }
+}
+
+/// What follows `bytes=`; the name of a unit has no case.
+fn bytes_unit(value: &[u8]) -> Option<&[u8]> {
+    let at = value.iter().position(|&byte| byte == b'=')?;
+    value[..at].eq_ignore_ascii_case(b"bytes").then(|| &value[at + 1..])
+}
+
+fn parse(set: &[u8], len: u64) -> Wanted {
+    let mut parts = Vec::new();
+    let (mut count, mut sum) = (0usize, 0u64);
+    let specs = set.split(|&byte| byte == b',').map(trim_ows).filter(|spec| !spec.is_empty());
+    for spec in specs {
+        count += 1;
+        match range(spec, len) {
+            Err(Malformed) => return Wanted::Unsatisfiable,
+            Ok(_) if count > RANGES_MAX => return Wanted::Whole,
+            Ok(None) => {}
+            Ok(Some(range)) => match sum.checked_add(range.len) {
+                Some(total) => {
+                    sum = total;
+                    parts.push(range);
+                }
+                None => return Wanted::Whole,
+            },
+        }
+    }
+    match (count, parts.is_empty()) {
+        (0, _) => Wanted::Whole,
+        (_, true) => Wanted::Unsatisfiable,
+        _ if sum > len => Wanted::Whole,
+        _ => Wanted::Parts(parts),
+    }
+}
+
+#[derive(Debug)]
+struct Malformed;
+
+/// One `first-last`, `first-` or `-suffix`; `None` if nothing of it is in the file.
+fn range(spec: &[u8], len: u64) -> Result<Option<Range>, Malformed> {
+    let dash = spec.iter().position(|&byte| byte == b'-').ok_or(Malformed)?;
+    let (first, last) = (trim_ows(&spec[..dash]), trim_ows(&spec[dash + 1..]));
+    if first.is_empty() {
+        let suffix = number(last)?.min(len);
+        let range = Range { start: len - suffix, len: suffix };
+        return Ok((suffix > 0).then_some(range));
+    }
+    let start = number(first)?;
+    let end = match last {
+        [] => len - 1,
+        last => {
+            let last = number(last)?;
+            if last < start {
+                return Err(Malformed);
+            }
+            last.min(len - 1)
+        }
+    };
+    Ok((start < len).then(|| Range { start, len: end - start + 1 }))
+}
+
+/// Digits only. A number beyond 64 bits is beyond the end of any file, and so is the largest.
+fn number(digits: &[u8]) -> Result<u64, Malformed> {
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return Err(Malformed);
+    }
+    Ok(digits.iter().fold(0, |number: u64, digit| {
+        number.saturating_mul(10).saturating_add(u64::from(digit - b'0'))
+    }))
+}
+
+impl Range {
+    /// The value of `Content-Range` (RFC 9110, section 14.4).
+    pub(super) fn content_range(&self, len: u64) -> String {
+        format!("bytes {}-{}/{len}", self.start, self.start + self.len - 1)
+    }
+}

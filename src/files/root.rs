@@ -1,0 +1,291 @@
+//! Opening beneath the root and nowhere else: the only file here that opens anything.
+//!
+//! Where the system has `openat2` (Linux 5.6), the kernel itself keeps the whole resolution
+//! beneath the root: a symbolic link that stays inside is followed, one that leads outside, or is
+//! absolute, is refused, and so is a rename that happens meanwhile. Elsewhere, and where a
+//! sandbox forbids the call, every name is opened by itself relative to the directory before it
+//! and no symbolic link is followed at all: stricter, with one call for each name.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Component, Path};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use rustix::fs::{fstat, openat, Mode, OFlags, Stat};
+use rustix::io::Errno;
+
+/// An open directory that nothing outside of can be reached through.
+#[derive(Debug)]
+pub(super) struct Root {
+    dir: OwnedFd,
+    /// Found missing or forbidden: not tried again.
+    lacks_openat2: AtomicBool,
+}
+
+/// What is behind a name.
+#[derive(Debug)]
+pub(super) enum Found {
+    File(Opened),
+    Directory(OwnedFd),
+}
+
+/// An open regular file.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) file: File,
+    pub(super) meta: Meta,
+}
+
+/// What is known of a file, as it was when it was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Meta {
+    pub(super) len: u64,
+    /// Seconds since 1970; negative before it.
+    pub(super) modified: i64,
+    pub(super) nanos: u32,
+    pub(super) inode: u64,
+}
+
+/// Why nothing was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// There is no such file, or none that may be served: outside the root, a device, a FIFO.
+    NotFound,
+    /// It is there, and this process may not read it.
+    Forbidden,
+    /// The process or the system has no descriptor left.
+    Exhausted,
+    /// The file system failed.
+    Failed(Errno),
+}
+
+/// Reading only; never waiting for the other end of a FIFO; never becoming a terminal.
+const FLAGS: OFlags =
+    OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+
+/// How the root is opened: to pass through it, which needs no right to read it.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const PASSAGE: OFlags = OFlags::PATH;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const PASSAGE: OFlags = OFlags::RDONLY;
+
+/// How often a resolution that a rename disturbed is tried again.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const RETRIES: usize = 8;
+
+impl Root {
+    pub(super) fn open(path: &Path) -> io::Result<Root> {
+        let flags = OFlags::DIRECTORY.union(OFlags::CLOEXEC).union(PASSAGE);
+        let dir = rustix::fs::open(path, flags, Mode::empty())?;
+        Ok(Root { dir, lacks_openat2: AtomicBool::new(false) })
+    }
+
+    /// Opens what `path`, relative to the root, names: a regular file or a directory.
+    pub(super) fn find(&self, path: &Path) -> Result<Found, Missing> {
+        let fd = self.open_beneath(self.dir.as_fd(), path).map_err(Missing::from)?;
+        let stat = fstat(&fd).map_err(Missing::from)?;
+        match rustix::fs::FileType::from_raw_mode(stat.st_mode) {
+            rustix::fs::FileType::RegularFile => {
+                Ok(Found::File(Opened { file: File::from(fd), meta: Meta::of(&stat) }))
+            }
+            rustix::fs::FileType::Directory => Ok(Found::Directory(fd)),
+            _ => Err(Missing::NotFound),
+        }
+    }
+
+    /// Opens a regular file.
+    pub(super) fn file(&self, path: &Path) -> Result<Opened, Missing> {
+        match self.find(path)? {
+            Found::File(opened) => Ok(opened),
+            Found::Directory(_) => Err(Missing::NotFound),
+        }
+    }
+
+    fn open_beneath(&self, dir: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, Errno> {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if !self.lacks_openat2.load(Ordering::Relaxed) {
+            match openat2(dir, path) {
+                // EPERM is what sandboxes say; for a file it would be EACCES.
+                Err(Errno::NOSYS | Errno::PERM) => {
+                    log::debug!("no openat2 here: symbolic links are not followed");
+                    self.lacks_openat2.store(true, Ordering::Relaxed);
+                }
+                result => return result,
+            }
+        }
+        open_by_steps(dir, path)
+    }
+
+    /// As on a system without `openat2`.
+    #[cfg(test)]
+    pub(super) fn without_openat2(self) -> Root {
+        self.lacks_openat2.store(true, Ordering::Relaxed);
+        self
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn openat2(dir: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, Errno> {
+    use rustix::fs::ResolveFlags;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    for _ in 0..RETRIES {
+        match rustix::fs::openat2(dir, path, FLAGS, Mode::empty(), resolve) {
+            // Something on the way was renamed, and the kernel could not be sure.
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            result => return result,
+        }
+    }
+    Err(Errno::NOENT)
+}
+
+/// One name after the other, none of them a symbolic link.
+fn open_by_steps(dir: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, Errno> {
+    let mut components = path.components().peekable();
+    let mut parent: Option<OwnedFd> = None;
+    while let Some(component) = components.next() {
+        let at = parent.as_ref().map_or(dir, |fd| fd.as_fd());
+        let mut flags = FLAGS.union(OFlags::NOFOLLOW);
+        let name = match component {
+            Component::Normal(name) => Path::new(name),
+            Component::CurDir => Path::new("."),
+            // Not reached: `Names` has no such segment, and a listing only plain names.
+            Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
+                return Err(Errno::NOENT)
+            }
+        };
+        if components.peek().is_some() {
+            flags = flags.union(OFlags::DIRECTORY);
+        }
+        parent = Some(openat(at, name, flags, Mode::empty())?);
+    }
+    parent.ok_or(Errno::NOENT)
+}
+
+impl Meta {
+    pub(super) fn of(stat: &Stat) -> Meta {
+        // The types of these fields differ between systems.
+        #[allow(clippy::unnecessary_cast)]
+        Meta {
+            len: u64::try_from(stat.st_size).unwrap_or(0),
+            modified: stat.st_mtime as i64,
+            nanos: stat.st_mtime_nsec as u32,
+            inode: stat.st_ino as u64,
+        }
+    }
+
+    /// The time of the last change in whole seconds, as HTTP counts; `None` where it is no time
+    /// that a date field can carry, or the zero of a file system that keeps none.
+    pub(super) fn last_modified(&self) -> Option<SystemTime> {
+        /// 31 December 9999, the last date that has four digits of year.
+        const LAST: u64 = 253_402_300_799;
+        let seconds = u64::try_from(self.modified).ok().filter(|&s| s > 0 && s <= LAST)?;
+        Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+    }
+}
+
+impl From<Errno> for Missing {
+    fn from(errno: Errno) -> Missing {
+        match errno {
+            Errno::ACCESS | Errno::PERM => Missing::Forbidden,
+            Errno::MFILE | Errno::NFILE | Errno::NOMEM => Missing::Exhausted,
+            // Out of the root, a link too many, a name too long, a socket, a device without
+            // driver: nothing that this tree has.
+            Errno::NOENT
+            | Errno::NOTDIR
+            | Errno::XDEV
+            | Errno::LOOP
+            | Errno::MLINK
+            | Errno::NAMETOOLONG
+            | Errno::NXIO
+            | Errno::NODEV
+            | Errno::INVAL => Missing::NotFound,
+            other => Missing::Failed(other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::io::Read;
+    use std::os::unix::fs::symlink;
+    use std::path::PathBuf;
+
+    /// `secret` beside the root; in the root a file, a directory, and links of every kind.
+    fn tree(name: &str) -> PathBuf {
+        let base =
+            std::env::temp_dir().join(format!("wheelhouse-root-{}-{name}", std::process::id()));
+        let _ = fs::remove_dir_all(&base);
+        let root = base.join("root");
+        fs::create_dir_all(root.join("dir")).unwrap();
+        fs::write(base.join("secret"), "secret").unwrap();
+        fs::write(root.join("dir/file"), "open").unwrap();
+        symlink("dir/file", root.join("inside")).unwrap();
+        symlink("dir", root.join("way")).unwrap();
+        symlink("../secret", root.join("outside")).unwrap();
+        symlink("..", root.join("up")).unwrap();
+        symlink(base.join("secret"), root.join("absolute")).unwrap();
+        symlink("loop", root.join("loop")).unwrap();
+        symlink("/proc/self/root/etc/passwd", root.join("magic")).unwrap();
+        base
+    }
+
+    fn read(root: &Root, path: &str) -> Result<String, Missing> {
+        let mut text = String::new();
+        root.file(Path::new(path))?.file.read_to_string(&mut text).unwrap();
+        Ok(text)
+    }
+
+    const NEVER: [&str; 10] = [
+        "outside",
+        "up/secret",
+        "absolute",
+        "loop",
+        "magic",
+        "../secret",
+        "dir/../../secret",
+        "/etc/passwd",
+        "dir/file/x",
+        "way/../../secret",
+    ];
+
+    #[test]
+    fn links_are_followed_inside_the_root_and_never_out_of_it() {
+        let base = tree("kernel");
+        let root = Root::open(&base.join("root")).unwrap();
+        assert_eq!(read(&root, "dir/file").as_deref(), Ok("open"));
+        for path in NEVER {
+            assert_eq!(read(&root, path).unwrap_err(), Missing::NotFound, "{path}");
+        }
+        if !root.lacks_openat2.load(Ordering::Relaxed) {
+            assert_eq!(read(&root, "inside").as_deref(), Ok("open"));
+            assert_eq!(read(&root, "way/file").as_deref(), Ok("open"));
+        }
+        fs::remove_dir_all(base).unwrap();
+    }
+
+    #[test]
+    fn without_openat2_no_link_is_followed_at_all() {
+        let base = tree("steps");
+        let root = Root::open(&base.join("root")).unwrap().without_openat2();
+        assert_eq!(read(&root, "dir/file").as_deref(), Ok("open"));
+        assert!(matches!(root.find(Path::new(".")), Ok(Found::Directory(_))));
+        for path in NEVER.into_iter().chain(["inside", "way/file"]) {
+            assert_eq!(read(&root, path).unwrap_err(), Missing::NotFound, "{path}");
+        }
+        fs::remove_dir_all(base).unwrap();
+    }
+
+    #[test]
+    fn a_date_that_no_field_can_carry_is_none() {
+        let meta = |modified| Meta { len: 0, modified, nanos: 0, inode: 0 };
+        for modified in [i64::MIN, -1, 0, 253_402_300_800, i64::MAX] {
+            assert_eq!(meta(modified).last_modified(), None, "{modified}");
+        }
+        let last = meta(253_402_300_799).last_modified().map(httpdate::fmt_http_date);
+        assert_eq!(last.as_deref(), Some("Fri, 31 Dec 9999 23:59:59 GMT"));
+    }
+}
