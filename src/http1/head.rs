@@ -11,7 +11,6 @@ use crate::fields::{list_members, trim_ows, FieldSpan};
 use crate::http1::framing::{self, Framing, Line};
 use crate::http1::scan::{Scan, METHOD_BYTES_MAX};
 use crate::http1::{HeadLimits, Reject};
-use crate::limits::FIELDS_CEILING;
 use crate::request::{Method, RequestLine, Span, TargetForm, Version};
 
 /// A complete and acceptable head, as positions in the input that it was parsed from.
@@ -81,113 +80,145 @@ impl Head {
     /// Parses a head that is complete and well-formed; `None` for anything else. What is said of
     /// it then is what its parts mean together; the first fault in this order wins: target, Host,
     /// framing, expectation.
-    #[inline(always)]
+    #[inline(never)]
     fn parse_whole(&mut self, input: &[u8], limits: &HeadLimits) -> Option<Result<(), Reject>> {
-        let (target, fields_start) = self.split_line(input, limits)?;
-        let notable = self.split_fields(input, fields_start, limits)?;
-        Some(target.and_then(|()| self.decide(input, &notable)))
+        // Cut once, so that no position has to be checked against the limit again.
+        let input = &input[..input.len().min(limits.head_bytes_max)];
+        let mut noted = 0;
+        let lines = self.split_line(input, limits, &mut noted)?;
+        noted |= self.split_fields(input, lines, limits)?;
+        self.decide(input, noted)
     }
 
     /// Cuts the request line into its parts and checks the target, in one pass over its bytes.
-    /// Says where the field lines begin.
+    /// Hands back the field lines, and what is behind them.
     #[inline(always)]
-    fn split_line(
+    fn split_line<'a>(
         &mut self,
-        input: &[u8],
+        input: &'a [u8],
         limits: &HeadLimits,
-    ) -> Option<(Result<(), Reject>, usize)> {
-        let start = if input.starts_with(b"\r\n") { 2 } else { 0 };
-        let (method, target_start) = match &input[start..] {
-            [b'G', b'E', b'T', b' ', ..] => (Method::GET, start + 4),
-            [b'P', b'O', b'S', b'T', b' ', ..] => (Method::POST, start + 5),
-            rest => {
-                let most = rest.len().min(METHOD_BYTES_MAX + 1);
-                let len = rest[..most].iter().position(|&byte| byte == b' ')?;
-                (Method::from_bytes(&rest[..len]).ok()?, start + len + 1)
+        noted: &mut Noted,
+    ) -> Option<&'a [u8]> {
+        // Comparing four bytes is one load, and not assigning what is there already drops nothing.
+        let start = if input.starts_with(b"GET ") {
+            if self.line.method != Method::GET {
+                self.line.method = Method::GET;
             }
+            4
+        } else {
+            let start = self.split_other_method(input)?;
+            if self.line.method == Method::CONNECT {
+                return self.split_other_line(input, start, limits, noted);
+            }
+            start
         };
-        let target = self.parse_target(input, target_start, &method);
-        let after = self.line.target.end();
-        self.line.version = match input.get(after..after + 11)? {
-            b" HTTP/1.1\r\n" => Version::Http11,
-            b" HTTP/1.0\r\n" => Version::Http10,
-            _ => return None,
+        let rest = &input[start..];
+        let (path_len, len) = match rest.iter().position(|&byte| !is_in(PATH, byte)) {
+            Some(len) if rest[len] == b' ' => (len, len),
+            stop => origin_ends(rest, stop?),
         };
-        self.line.method = method;
-        let len = after - target_start;
-        (len > 0 && len <= limits.target_bytes_max).then_some((target, after + 11))
+        let (version, lines) = match split_version(&rest[len..]) {
+            Some(found) if rest[0] == b'/' => found,
+            _ => return self.split_other_line(input, start, limits, noted),
+        };
+        if len > limits.target_bytes_max {
+            return None;
+        }
+        self.line.version = version;
+        self.line.form = TargetForm::Origin;
+        self.line.authority = None;
+        self.line.path = Span::new(start, path_len);
+        self.line.target = Span::new(start, len);
+        Some(lines)
+    }
+
+    /// Reads the method; says where the target begins.
+    #[inline(never)]
+    fn split_other_method(&mut self, input: &[u8]) -> Option<usize> {
+        let start = if input.starts_with(b"\r\n") { 2 } else { 0 };
+        let rest = &input[start..];
+        let most = rest.len().min(METHOD_BYTES_MAX + 1);
+        let len = rest[..most].iter().position(|&byte| byte == b' ')?;
+        self.line.method = Method::from_bytes(&rest[..len]).ok()?;
+        Some(start + len + 1)
+    }
+
+    /// Splits a line whose target begins at `start` and does not look like `/path?query`. A
+    /// target that has none of the four forms of RFC 9112, section 3.2, is still cut off at its
+    /// end, so that syntax errors behind it are found first.
+    #[cold]
+    fn split_other_line<'a>(
+        &mut self,
+        input: &'a [u8],
+        start: usize,
+        limits: &HeadLimits,
+        noted: &mut Noted,
+    ) -> Option<&'a [u8]> {
+        let rest = &input[start..];
+        let len = rest.iter().position(|byte| !byte.is_ascii_graphic())?;
+        let (version, lines) = split_version(&rest[len..])?;
+        if len == 0 || len > limits.target_bytes_max {
+            return None;
+        }
+        let line = &mut self.line;
+        line.version = version;
+        line.target = Span::new(start, len);
+        let Ok(other) = parse_other_form(&rest[..len], &line.method) else {
+            *noted |= BAD_TARGET;
+            return Some(lines);
+        };
+        line.form = other.form;
+        line.path = Span::new(start + other.path.0, other.path.1);
+        line.authority = other.authority.map(|(at, len)| Span::new(start + at, len));
+        Some(lines)
     }
 
     /// Cuts the field lines apart and notes those that the server itself reads.
-    fn split_fields(&mut self, input: &[u8], start: usize, limits: &HeadLimits) -> Option<Notable> {
-        let lines = &input[start..];
-        let mut few = [httparse::EMPTY_HEADER; FIELDS_USUAL];
-        match httparse::parse_headers(lines, &mut few) {
-            Ok(httparse::Status::Complete((len, found))) => {
-                self.note_fields(input, start + len, found, limits)
+    #[inline(always)]
+    fn split_fields<'a>(
+        &mut self,
+        input: &'a [u8],
+        mut lines: &'a [u8],
+        limits: &HeadLimits,
+    ) -> Option<Noted> {
+        let mut noted = 0;
+        self.spans.clear();
+        let (mut few, mut many);
+        let batch: &mut [httparse::Header<'_>] = if lines.len() <= FEW_BYTES {
+            few = [httparse::EMPTY_HEADER; FEW];
+            &mut few
+        } else {
+            many = [httparse::EMPTY_HEADER; MANY];
+            &mut many
+        };
+        loop {
+            let (len, count) = match httparse::parse_headers(lines, batch) {
+                Ok(httparse::Status::Complete((len, found))) => (Some(len), found.len()),
+                Err(httparse::Error::TooManyHeaders) => (None, batch.len()),
+                _ => return None,
+            };
+            self.spans.extend(batch[..count].iter().map(|line| note_field(input, line, &mut noted)));
+            if self.spans.len() > limits.fields_max {
+                return None;
             }
-            Err(httparse::Error::TooManyHeaders) => {
-                let mut many = [httparse::EMPTY_HEADER; FIELDS_CEILING];
-                let many = &mut many[..limits.fields_max];
-                match httparse::parse_headers(lines, many) {
-                    Ok(httparse::Status::Complete((len, found))) => {
-                        self.note_fields(input, start + len, found, limits)
-                    }
-                    _ => None,
-                }
+            if let Some(len) = len {
+                self.len = input.len() - lines.len() + len;
+                return input[..self.len].ends_with(b"\r\n\r\n").then_some(noted);
             }
-            _ => None,
+            lines = self.behind_last_field(input)?;
         }
     }
 
-    fn note_fields(
-        &mut self,
-        input: &[u8],
-        len: usize,
-        lines: &[httparse::Header<'_>],
-        limits: &HeadLimits,
-    ) -> Option<Notable> {
-        let is_within_limits = len <= limits.head_bytes_max && lines.len() <= limits.fields_max;
-        if !is_within_limits || !input[..len].ends_with(b"\r\n\r\n") {
-            return None;
-        }
-        self.len = len;
-        self.spans.clear();
-        // All parts lie in `input`, so their addresses differ by their positions.
-        let position = |part: &[u8]| part.as_ptr() as usize - input.as_ptr() as usize;
-        let mut notable = Notable::default();
-        for line in lines {
-            let name = position(line.name.as_bytes());
-            // The byte before a name is the LF of the line above: it must have its CR.
-            if input[name - 2] != b'\r' {
-                return None;
-            }
-            let value = trim_ows(line.value);
-            let span = FieldSpan {
-                name: name as u16,
-                name_len: line.name.len() as u16,
-                value: if value.is_empty() { name as u16 } else { position(value) as u16 },
-                value_len: value.len() as u16,
-            };
-            // The length tells nearly all other names apart without a look at the bytes.
-            let name = line.name.as_bytes();
-            let seen = match name.len() {
-                4 if is_lower(name, b"host") => Some(&mut notable.host),
-                6 if is_lower(name, b"expect") => Some(&mut notable.expect),
-                10 if is_lower(name, b"connection") => Some(&mut notable.connection),
-                14 if is_lower(name, b"content-length") => Some(&mut notable.content_length),
-                17 if is_lower(name, b"transfer-encoding") => Some(&mut notable.transfer_encoding),
-                _ => None,
-            };
-            if let Some(seen) = seen {
-                if seen.count == 0 {
-                    seen.first = self.spans.len() as u16;
-                }
-                seen.count += 1;
-            }
-            self.spans.push(span);
-        }
-        Some(notable)
+    /// What follows the field line that was noted last.
+    fn behind_last_field<'a>(&self, input: &'a [u8]) -> Option<&'a [u8]> {
+        let last = self.spans.last()?;
+        let end = match last.value_len {
+            0 => last.name + last.name_len + 1,
+            len => last.value + len,
+        };
+        let rest = &input[usize::from(end)..];
+        let white = rest.iter().position(|byte| !matches!(byte, b' ' | b'\t'))?;
+        rest[white..].strip_prefix(b"\r\n")
     }
 
     /// HTTP/1.2 to 1.9, which only differ in a digit: served as 1.1 (RFC 9110, section 2.5).
@@ -203,115 +234,140 @@ impl Head {
         self.parse_whole(&copy, limits)
     }
 
+    /// Judges what the parts of a head mean together.
     #[inline(always)]
-    fn decide(&mut self, input: &[u8], notable: &Notable) -> Result<(), Reject> {
+    fn decide(&mut self, input: &[u8], noted: Noted) -> Option<Result<(), Reject>> {
         let version = self.line.version;
-        check_host(self.seen(input, notable.host), version)?;
-        self.framing = if notable.content_length.count + notable.transfer_encoding.count == 0 {
-            Framing::Length(0)
-        } else {
-            framing::incoming(
-                version,
-                self.seen(input, notable.transfer_encoding),
-                self.seen(input, notable.content_length),
-            )?
+        match noted & (BARE_LF | BAD_TARGET | BAD_HOST | HOST) {
+            HOST => {}
+            // HTTP/1.1 wants a Host, also beside an absolute target (RFC 9112, section 3.2).
+            0 if version == Version::Http10 => {}
+            fault if fault & BARE_LF != 0 => return None,
+            fault if fault & BAD_TARGET != 0 => return Some(Err(Reject::Target)),
+            _ => return Some(Err(Reject::Host)),
+        }
+        (self.framing, self.line.content_length) = (Framing::Length(0), Some(0));
+        self.expects_continue = false;
+        if noted & (FRAMING | EXPECT) != 0 {
+            if let Err(reject) = self.decide_content(input) {
+                return Some(Err(reject));
+            }
+        }
+        self.peer_keeps = match noted & (KEEP_ALIVE | CONNECTION) {
+            0 => version == Version::Http11,
+            KEEP_ALIVE => true,
+            _ => peer_keeps(input, &self.spans, version),
         };
+        Some(Ok(()))
+    }
+
+    /// Judges the field lines that tell of content.
+    fn decide_content(&mut self, input: &[u8]) -> Result<(), Reject> {
+        self.framing = self.parse_framing(input)?;
         self.line.content_length = match self.framing {
             Framing::Length(length) => Some(length),
             Framing::Chunked => None,
         };
-        let expects = notable.expect.count > 0 && check_expectations(input, &self.spans)?;
         // An HTTP/1.0 peer cannot expect it, and without content there is nothing to continue
         // (RFC 9110, section 10.1.1).
-        self.expects_continue =
-            expects && version == Version::Http11 && self.line.content_length != Some(0);
-        self.peer_keeps = match notable.connection.count {
-            0 => version == Version::Http11,
-            _ => peer_keeps(input, &self.spans, version),
+        self.expects_continue = check_expectations(input, &self.spans)?
+            && self.line.version == Version::Http11
+            && self.line.content_length != Some(0);
+        Ok(())
+    }
+
+    fn parse_framing(&self, input: &[u8]) -> Result<Framing, Reject> {
+        let line = |name: &str| {
+            let lines = self.spans.iter().filter(|span| span.is_named(input, name));
+            lines.fold(Line::default(), |line, span| Line {
+                count: line.count + 1,
+                value: span.value(input),
+            })
         };
-        Ok(())
-    }
-
-    #[inline(always)]
-    fn seen<'a>(&self, input: &'a [u8], seen: Seen) -> Line<'a> {
-        match seen.count {
-            0 => Line::default(),
-            count => Line {
-                count: usize::from(count),
-                value: self.spans[usize::from(seen.first)].value(input),
-            },
-        }
-    }
-
-    /// Finds the end of the target and checks that it has one of the four forms of RFC 9112,
-    /// section 3.2. A target that has not is still cut off at its end, so that syntax errors
-    /// behind it are found first.
-    #[inline(always)]
-    fn parse_target(&mut self, input: &[u8], start: usize, method: &Method) -> Result<(), Reject> {
-        let line = &mut self.line;
-        (line.form, line.authority) = (TargetForm::Origin, None);
-        if input.get(start) == Some(&b'/') && *method != Method::CONNECT {
-            // The usual form: path, query and end in one pass.
-            let path_end = path_end(input, start);
-            let end = match input.get(path_end) {
-                Some(b'?') => query_end(input, path_end),
-                _ => path_end,
-            };
-            if input.get(end) == Some(&b' ') && end <= usize::from(u16::MAX) {
-                line.path = Span::new(start, path_end - start);
-                line.target = Span::new(start, end - start);
-                return Ok(());
-            }
-        }
-        let rest = &input[start..input.len().min(usize::from(u16::MAX))];
-        let len = rest.iter().position(|byte| !byte.is_ascii_graphic()).unwrap_or(rest.len());
-        line.target = Span::new(start, len);
-        line.path = line.target;
-        let other = parse_other_form(&rest[..len], method)?;
-        line.form = other.form;
-        line.path = Span::new(start + other.path.0, other.path.1);
-        line.authority = other.authority.map(|(at, len)| Span::new(start + at, len));
-        Ok(())
+        framing::incoming(self.line.version, line("transfer-encoding"), line("content-length"))
     }
 }
 
-/// Field lines that are cut apart without a second attempt: what browsers send.
-const FIELDS_USUAL: usize = 16;
+/// Field lines that are cut apart by one call of httparse. Each place has to be prepared, so a
+/// head that is short gets few of them, and any other what browsers send.
+const FEW: usize = 4;
+const MANY: usize = 16;
+const FEW_BYTES: usize = 128;
 
-/// The field lines that the server itself reads.
-#[derive(Default)]
-struct Notable {
-    host: Seen,
-    content_length: Seen,
-    transfer_encoding: Seen,
-    connection: Seen,
-    expect: Seen,
-}
+/// What one pass over a head notes about it, as bits: a set fits into a register, and the usual
+/// head leaves it nearly empty.
+type Noted = u8;
 
-/// How often a field came, and where first.
-#[derive(Clone, Copy, Default)]
-struct Seen {
-    count: u16,
-    first: u16,
-}
+/// The target has none of the forms of RFC 9112, section 3.2.
+const BAD_TARGET: Noted = 1;
+/// A line ends in LF without CR.
+const BARE_LF: Noted = 1 << 1;
+const HOST: Noted = 1 << 2;
+/// A second `Host`, or a malformed one. It may be empty.
+const BAD_HOST: Noted = 1 << 3;
+/// `Content-Length` or `Transfer-Encoding`.
+const FRAMING: Noted = 1 << 4;
+const EXPECT: Noted = 1 << 5;
+/// A `Connection` that says `keep-alive` and nothing else, as most do that say anything.
+const KEEP_ALIVE: Noted = 1 << 6;
+/// A `Connection` that says anything else.
+const CONNECTION: Noted = 1 << 7;
 
-/// Whether a field name is `lower`, without regard to case. Both are tokens, and setting the bit
-/// that tells cases apart makes no two bytes of tokens alike but the two cases of a letter, `^`
-/// and `~`, which `lower` does not have.
-#[inline]
-fn is_lower<const N: usize>(name: &[u8], lower: &[u8; N]) -> bool {
-    name.len() == N && name.iter().zip(lower).fold(0, |odd, (a, b)| odd | ((a | 0x20) ^ b)) == 0
-}
-
-/// Exactly one valid `Host` in HTTP/1.1, also beside an absolute target; at most one in HTTP/1.0
-/// (RFC 9112, section 3.2). It may be empty.
+/// Finds a field line in `input`, and notes it if the server itself reads it.
 #[inline(always)]
-fn check_host(host: Line<'_>, version: Version) -> Result<(), Reject> {
-    let is_right_count = host.count == 1 || (host.count == 0 && version == Version::Http10);
-    if is_right_count && (host.value.is_empty() || is_authority(host.value)) {
-        return Ok(());
+fn note_field(input: &[u8], line: &httparse::Header<'_>, noted: &mut Noted) -> FieldSpan {
+    let (name, value) = (line.name.as_bytes(), line.value);
+    debug_assert_eq!(value, trim_ows(value), "httparse trims values");
+    // All parts lie in `input`, so their addresses differ by their positions.
+    let position = |part: &[u8]| (part.as_ptr() as usize).wrapping_sub(input.as_ptr() as usize);
+    let start = position(name);
+    // The byte before a name is the LF of the line above: it must have its CR.
+    if input.get(start.wrapping_sub(2)) != Some(&b'\r') {
+        *noted |= BARE_LF;
     }
-    Err(Reject::Host)
+    // The length tells nearly all other names apart without a look at the bytes.
+    *noted |= match name.len() {
+        4 if is_lower(name, b"host") => match value.is_empty() || is_authority(value) {
+            true if *noted & HOST == 0 => HOST,
+            _ => BAD_HOST,
+        },
+        6 if is_lower(name, b"expect") => EXPECT,
+        10 if is_lower(name, b"connection") => match is_lower(value, b"keep-alive") {
+            true => KEEP_ALIVE,
+            false => CONNECTION,
+        },
+        14 if is_lower(name, b"content-length") => FRAMING,
+        17 if is_lower(name, b"transfer-encoding") => FRAMING,
+        _ => 0,
+    };
+    FieldSpan {
+        name: start as u16,
+        name_len: name.len() as u16,
+        value: if value.is_empty() { start } else { position(value) } as u16,
+        value_len: value.len() as u16,
+    }
+}
+
+/// Cuts the version and the end of the line off, in front of the field lines. Only the two
+/// versions that are spoken: anything else is somebody else's to judge.
+#[inline(always)]
+fn split_version(rest: &[u8]) -> Option<(Version, &[u8])> {
+    if let Some(lines) = rest.strip_prefix(b" HTTP/1.1\r\n") {
+        return Some((Version::Http11, lines));
+    }
+    Some((Version::Http10, rest.strip_prefix(b" HTTP/1.0\r\n")?))
+}
+
+/// Whether `bytes` are `lower`, without regard to case. They come from a name or a value, where
+/// setting the bit that tells cases apart makes no other byte one of a-z or `-`.
+#[inline(always)]
+fn is_lower<const N: usize>(bytes: &[u8], lower: &[u8; N]) -> bool {
+    let word = |bytes: &[u8], at: usize| {
+        let bytes = bytes[at..].iter().take(8).rev();
+        bytes.fold(0u64, |word, &byte| word << 8 | u64::from(byte | 0x20))
+    };
+    let odd = |at: usize| word(bytes, at) ^ word(lower, at);
+    bytes.len() == N && (0..N).step_by(8).fold(0, |all, at| all | odd(at)) == 0
 }
 
 /// Whether `100-continue` is expected; any other expectation is refused.
@@ -375,11 +431,7 @@ fn parse_other_form(bytes: &[u8], method: &Method) -> Result<OtherForm, Reject> 
         return Err(Reject::Target);
     }
     let path_start = start + len;
-    let path_end = path_end(bytes, path_start);
-    let end = match bytes.get(path_end) {
-        Some(b'?') => query_end(bytes, path_end),
-        _ => path_end,
-    };
+    let (path_end, end) = origin_ends(bytes, path_start);
     if end != bytes.len() {
         return Err(Reject::Target);
     }
@@ -390,44 +442,65 @@ fn parse_other_form(bytes: &[u8], method: &Method) -> Result<OtherForm, Reject> 
     })
 }
 
-/// Where a path that begins at `at` ends: at the first byte that cannot belong to it.
-#[inline(always)]
-fn path_end(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(&byte) = bytes.get(at) {
-        if byte == b'%' {
-            let is_escape = bytes.get(at + 1).is_some_and(u8::is_ascii_hexdigit)
-                && bytes.get(at + 2).is_some_and(u8::is_ascii_hexdigit);
-            if !is_escape {
-                return at;
-            }
-        } else if !PATH_BYTES[usize::from(byte)] {
-            return at;
-        }
-        at += 1;
+/// Where a path ends, and where its query does; `at` is somewhere in the path.
+fn origin_ends(bytes: &[u8], at: usize) -> (usize, usize) {
+    let path_end = path_end(bytes, at);
+    match bytes.get(path_end) {
+        Some(b'?') => (path_end, query_end(bytes, path_end)),
+        _ => (path_end, path_end),
     }
-    at
+}
+
+/// Where a path that begins at `at` ends: at the first byte that cannot belong to it.
+fn path_end(bytes: &[u8], mut at: usize) -> usize {
+    loop {
+        match bytes.get(at) {
+            Some(&byte) if is_in(PATH, byte) => at += 1,
+            Some(b'%') if is_escape(&bytes[at..]) => at += 3,
+            _ => return at,
+        }
+    }
+}
+
+fn is_escape(bytes: &[u8]) -> bool {
+    matches!(bytes, [b'%', high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit())
 }
 
 /// Where a query ends, with its `?` at `at`.
 fn query_end(bytes: &[u8], at: usize) -> usize {
-    let len = bytes[at..].iter().position(|&byte| !is_query_byte(byte));
+    let len = bytes[at..].iter().position(|&byte| !is_in(QUERY, byte));
     len.map_or(bytes.len(), |len| at + len)
 }
 
-static PATH_BYTES: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte] = is_path_byte(byte as u8);
-        byte += 1;
+/// Sets of bytes, as bits of [`SETS`].
+const PATH: u8 = 1;
+const QUERY: u8 = 2;
+const NAME: u8 = 4;
+
+/// Which sets a byte belongs to: one look instead of a comparison with each range.
+static SETS: [u8; 256] = {
+    let mut sets = [0; 256];
+    let mut at = 0;
+    while at < 256 {
+        let byte = at as u8;
+        sets[at] = if is_path_byte(byte) { PATH } else { 0 }
+            | if is_query_byte(byte) { QUERY } else { 0 }
+            | if is_name_byte(byte) { NAME } else { 0 };
+        at += 1;
     }
-    table
+    sets
 };
 
-/// RFC 3986's path bytes, and `|`, which browsers leave raw; not the `?` that ends a path.
+#[inline(always)]
+fn is_in(set: u8, byte: u8) -> bool {
+    SETS[usize::from(byte)] & set != 0
+}
+
+/// RFC 3986's path bytes, and `|`, which browsers leave raw; not the `?` that ends a path, nor
+/// `%`, which is one only before two digits.
 const fn is_path_byte(byte: u8) -> bool {
     byte.is_ascii_graphic()
-        && !matches!(byte, b'?' | b'"' | b'#' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'}')
+        && !matches!(byte, b'%' | b'?' | b'"' | b'#' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'}')
 }
 
 /// What browsers leave raw in a query: visible, but no quote, fragment or angle bracket.
@@ -438,21 +511,26 @@ const fn is_query_byte(byte: u8) -> bool {
 /// `host [":" port]` (RFC 3986, section 3.2, without user information): a name or IPv4 address,
 /// or an IPv6 address in brackets. Stricter than the RFC in one point: no comma, which is what
 /// two merged `Host` lines look like.
-pub(crate) fn is_authority(bytes: &[u8]) -> bool {
-    if let [b'[', rest @ ..] = bytes {
-        let Some(end) = rest.iter().position(|&byte| byte == b']') else { return false };
-        let is_port = match &rest[end + 1..] {
-            [] => true,
-            [b':', port @ ..] => is_port(port),
-            _ => false,
-        };
-        return is_port && is_ip_literal(&rest[..end]);
+#[inline(always)]
+fn is_authority(bytes: &[u8]) -> bool {
+    let name_len = bytes.iter().position(|&byte| !is_in(NAME, byte)).unwrap_or(bytes.len());
+    match &bytes[name_len..] {
+        [] => name_len > 0,
+        [b':', port @ ..] => name_len > 0 && is_port(port),
+        [b'[', rest @ ..] => name_len == 0 && is_bracketed(rest),
+        _ => false,
     }
-    let name_len = bytes.iter().position(|&byte| byte == b':').unwrap_or(bytes.len());
-    let (name, port) = bytes.split_at(name_len);
-    !name.is_empty()
-        && name.iter().all(|&byte| is_name_byte(byte))
-        && (port.is_empty() || is_port(&port[1..]))
+}
+
+/// Whether what follows a `[` is an address, `]` and perhaps a port.
+fn is_bracketed(rest: &[u8]) -> bool {
+    let Some(end) = rest.iter().position(|&byte| byte == b']') else { return false };
+    let is_port = match &rest[end + 1..] {
+        [] => true,
+        [b':', port @ ..] => is_port(port),
+        _ => false,
+    };
+    is_port && is_ip_literal(&rest[..end])
 }
 
 const fn is_name_byte(byte: u8) -> bool {
