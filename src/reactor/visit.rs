@@ -179,6 +179,8 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
 
     /// Serves what was read earlier and not taken then.
     fn pump_held(&mut self, held: &mut Option<Block>) -> Stop {
+        // What was still to be sent has left by now: that may have been all.
+        self.settle(held.is_none());
         let Some(mut block) = held.take() else { return self.pump(&[]).1 };
         let (used, stop) = self.pump(block.bytes());
         if block.consume(used) {
@@ -276,13 +278,6 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
     fn pump(&mut self, input: &[u8]) -> (usize, Stop) {
         let mut used = 0;
         loop {
-            if let Some(stop) = self.make_room() {
-                return (used, stop);
-            }
-            if self.desk.work.conn.is_in_exchange() {
-                let settled = self.desk.work.conn.settle(self.desk.limits.linger_bytes_max);
-                self.note_settled(settled, used == input.len());
-            }
             let rest = &input[used..];
             let served = if self.desk.work.conn.awaits_head() {
                 if self.requests >= REQUESTS_MAX && !rest.is_empty() {
@@ -313,16 +308,26 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
                     Err(reject) => Err(self.refuse(reject, Gone::Malformed)),
                 }
             };
-            if served.is_ok() && used == input.len() && self.desk.work.conn.awaits_head() {
-                return (used, Stop::More);
-            }
             if let Err(stop) = served {
                 // What follows a refusal or the end is not looked at.
                 let is_final =
                     matches!(stop, Stop::Over(_)) || self.desk.work.conn.rest().is_some();
                 return (if is_final { input.len() } else { used }, stop);
             }
+            if used == input.len() && self.desk.work.conn.awaits_head() {
+                return (used, Stop::More);
+            }
+            if let Some(stop) = self.make_room() {
+                return (used, stop);
+            }
+            self.settle(used == input.len());
         }
+    }
+
+    /// Moves on where an exchange is over.
+    fn settle(&mut self, is_all_used: bool) {
+        let settled = self.desk.work.conn.settle(self.desk.limits.linger_bytes_max);
+        self.note_settled(settled, is_all_used);
     }
 
     /// Does what the end of an exchange brings with it.
