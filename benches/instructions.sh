@@ -28,6 +28,7 @@ done
 scratch=$(mktemp -d)
 server=
 trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true; rm -rf "$scratch"' EXIT
+trap 'exit 1' HUP INT PIPE TERM
 
 # Serves $1 requests, $2 to a write; callgrind writes its profile when SIGTERM ends the server.
 count() {

@@ -23,6 +23,7 @@ taskset -c 0 "$hello" "127.0.0.1:$port" &
 server=$!
 scratch=$(mktemp -d)
 trap 'kill "$server" 2>/dev/null || true; rm -rf "$scratch"' EXIT
+trap 'exit 1' HUP INT PIPE TERM
 sleep 0.5
 kill -0 "$server" || { echo "load.sh: the server does not start on port $port" >&2; exit 2; }
 
