@@ -197,7 +197,8 @@ impl Head {
                 Err(httparse::Error::TooManyHeaders) => (None, batch.len()),
                 _ => return None,
             };
-            self.spans.extend(batch[..count].iter().map(|line| note_field(input, line, &mut noted)));
+            self.spans
+                .extend(batch[..count].iter().map(|line| note_field(input, line, &mut noted)));
             if self.spans.len() > limits.fields_max {
                 return None;
             }
@@ -500,7 +501,10 @@ fn is_in(set: u8, byte: u8) -> bool {
 /// `%`, which is one only before two digits.
 const fn is_path_byte(byte: u8) -> bool {
     byte.is_ascii_graphic()
-        && !matches!(byte, b'%' | b'?' | b'"' | b'#' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'}')
+        && !matches!(
+            byte,
+            b'%' | b'?' | b'"' | b'#' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'}'
+        )
 }
 
 /// What browsers leave raw in a query: visible, but no quote, fragment or angle bracket.

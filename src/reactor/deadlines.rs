@@ -47,7 +47,6 @@ impl Timeouts {
 }
 
 /// Arms the deadline of a connection's state, if it is not the one that is armed.
-#[inline(always)]
 pub(super) fn rearm<K: Kernel, S>(
     wheel: &mut Wheel,
     slot: &mut Slot<K, S>,
@@ -55,6 +54,18 @@ pub(super) fn rearm<K: Kernel, S>(
     timeouts: &Timeouts,
 ) {
     let kind = timer(slot, timeouts);
+    arm(wheel, slot, key, timeouts, kind);
+}
+
+/// The same, where the kind of the deadline is known.
+#[inline(always)]
+pub(super) fn arm<K: Kernel, S>(
+    wheel: &mut Wheel,
+    slot: &mut Slot<K, S>,
+    key: usize,
+    timeouts: &Timeouts,
+    kind: Timer,
+) {
     let wanted = Armed { kind, message: slot.requests as u8 };
     if slot.armed != wanted {
         slot.armed = wanted;

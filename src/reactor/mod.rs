@@ -50,7 +50,7 @@ use crate::reactor::acceptor::Acceptor;
 use crate::reactor::buffers::{Ledger, Pool, Pressure};
 use crate::reactor::clock::{DateClock, Millis};
 use crate::reactor::completions::{Mailbox, Message};
-use crate::reactor::deadlines::{rearm, Timeouts};
+use crate::reactor::deadlines::{arm, rearm, Timeouts};
 use crate::reactor::drain::Drain;
 use crate::reactor::hooks::{Accepted, ConnState, Hooks};
 use crate::reactor::kernel::{Event, Kernel};
@@ -221,7 +221,9 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             let visit = Visit::begin(&mut self.desk, &mut self.kernel, slot, token);
             match visit.serve(&mut self.scratch) {
                 // Nearly always: it has been served and rests.
-                Verdict::Wait => rearm(&mut self.wheel, slot, token.key(), &self.timeouts),
+                Verdict::Idle => {
+                    arm(&mut self.wheel, slot, token.key(), &self.timeouts, Timer::Idle);
+                }
                 verdict => self.conclude(token, verdict),
             }
         }
@@ -235,7 +237,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         match verdict {
             Verdict::Close(farewell) => return self.close(token, farewell),
             Verdict::Again => enqueue(&mut self.ready, slot, token),
-            Verdict::Wait => {}
+            Verdict::Wait | Verdict::Idle => {}
         }
         rearm(&mut self.wheel, slot, token.key(), &self.timeouts);
     }

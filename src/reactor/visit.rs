@@ -74,6 +74,8 @@ pub(super) struct Counters {
 /// What becomes of the connection after a visit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
+    /// It waits for the next request.
+    Idle,
     /// It waits for readiness or its deadline.
     Wait,
     /// It has more to do right away, after the others.
@@ -376,7 +378,7 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
         {
             // Nearly always: answered, and waiting for the next request.
             *life = rest;
-            return Verdict::Wait;
+            return Verdict::Idle;
         }
         self.leave_unfinished(stop)
     }
