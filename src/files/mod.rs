@@ -48,12 +48,12 @@ use crate::response::{FieldError, Response, StatusCode};
 /// * A directory without its trailing slash is redirected to the one with, a file with one to
 ///   the one without. A directory is answered with its index file, else with a listing.
 /// * Nothing outside the root is ever opened. On Linux the kernel sees to that (`openat2`), and a
-///   symbolic link is followed while it is relative and stays inside; elsewhere no symbolic link is followed.
-///   Devices, FIFOs and sockets are not there.
+///   symbolic link is followed while it is relative and stays inside; elsewhere no symbolic link
+///   is followed. Devices, FIFOs and sockets are not there.
 /// * Names that begin with a dot are not there either, unless
 ///   [`dot_files`](Files::dot_files) says so; `/.well-known/` always is.
-/// * The content goes from the file to the socket inside the kernel ([`Body::file`](crate::Body::file)). A file that
-///   shrinks meanwhile ends in a reset.
+/// * The content goes from the file to the socket inside the kernel
+///   ([`Body::file`](crate::Body::file)). A file that shrinks meanwhile ends in a reset.
 ///
 /// # Blocking
 ///
@@ -168,8 +168,8 @@ impl Files {
         Ok(self)
     }
 
-    /// Whether `name.br` and `name.gz` are sent in place of `name` to clients that take them,
-    /// if they are no older than `name` and its type is one that compresses. Default yes. Such types
+    /// Whether `name.br` and `name.gz` are sent in place of `name` to clients that take them, if
+    /// they are no older than `name` and its type is one that compresses. Default yes. Such types
     /// always carry `Vary: Accept-Encoding`.
     pub fn precompressed(mut self, finds: bool) -> Files {
         self.finds_compressed = finds;

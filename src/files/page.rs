@@ -16,7 +16,14 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 const STYLE: &str = include_str!("listing.css");
 
 /// Two pictures, drawn once and used by every line.
-const PICTURES: &str = r##"<svg hidden><symbol id="d" viewBox="0 0 16 16"><path d="M1.5 3A1.5 1.5 0 0 1 3 1.5h3.3l1.6 1.8H13A1.5 1.5 0 0 1 14.5 4.800v7.700A1.5 1.5 0 0 1 13 14H3a1.500 1.500 0 0 1-1.500-1.500z"/></symbol><symbol id="f" viewBox="0 0 16 16"><path d="M4 1.500h5.200L13 5.300V13a1.500 1.500 0 0 1-1.500 1.500H4A1.500 1.500 0 0 1 2.500 13V3A1.500 1.500 0 0 1 4 1.500zM9 2v3.500h3.500" fill="none" stroke="currentColor" stroke-width="1.200"/></symbol></svg>"##;
+const PICTURES: &str = concat!(
+    r##"<svg hidden><symbol id="d" viewBox="0 0 16 16">"##,
+    r##"<path d="M1.5 3A1.5 1.5 0 0 1 3 1.5h3.3l1.6 1.8H13A1.5 1.5 0 0 1 14.5 4.8v7.7"##,
+    r##"A1.5 1.5 0 0 1 13 14H3a1.5 1.5 0 0 1-1.5-1.5z"/></symbol>"##,
+    r##"<symbol id="f" viewBox="0 0 16 16"><path fill="none" stroke="currentColor" "##,
+    r##"stroke-width="1.2" d="M4 1.5h5.2L13 5.3V13a1.5 1.5 0 0 1-1.5 1.5H4"##,
+    r##"A1.5 1.5 0 0 1 2.5 13V3A1.5 1.5 0 0 1 4 1.5zM9 2v3.5h3.5"/></symbol></svg>"##,
+);
 
 /// The page for the directory that `names` lead to; `is_cut` if it has more entries than these.
 pub(super) fn render(names: &Names<'_>, entries: &[Entry], order: Order, is_cut: bool) -> String {
