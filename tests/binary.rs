@@ -296,3 +296,26 @@ fn sigterm_finishes_the_download_that_was_begun() {
     running.says.read_to_string(&mut says).unwrap();
     assert!(says.contains("1 finished, 0 cut"), "{says}");
 }
+
+#[test]
+fn with_few_descriptors_everybody_waits_for_a_turn_and_nobody_is_refused() {
+    let dir = Dir::new();
+    std::fs::File::create(dir.0.join("large.bin")).unwrap().set_len(256 << 20).unwrap();
+    let program = format!("ulimit -n 64; exec {} \"$@\"", env!("CARGO_BIN_EXE_wheelhouse"));
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &program, "sh"]).arg(&dir.0).args(["--listen", "127.0.0.1:0"]);
+    let running = Running::start(&mut shell);
+    let clients: Vec<TcpStream> = (0..100)
+        .map(|_| {
+            let mut stream = TcpStream::connect(&running.address).unwrap();
+            stream.write_all(b"GET /large.bin HTTP/1.1\r\nHost: here\r\n\r\n").unwrap();
+            stream
+        })
+        .collect();
+    for mut stream in clients {
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).unwrap();
+        assert_eq!(text(&status), "HTTP/1.1 200");
+    }
+    assert!(running.get("/file.txt", "").ends_with("content"));
+}

@@ -73,7 +73,7 @@ fn serve(options: Options) -> Result<Report, Failure> {
     let files = files(&options)?;
     let Options { dir, listen, mut limits, auth, log, .. } = options;
     if limits.connections_max == 0 {
-        limits.connections_max = connections_with_a_file_each();
+        limits.connections_max = connections_with_a_file_each(listen.len());
     }
     let mut server = Server::new().limits(limits)?.on_signals()?;
     for address in &listen {
@@ -147,7 +147,7 @@ fn in_words(report: &Report) -> String {
 
 /// Takes as many descriptors as the system allows, and says how many connections that makes if
 /// each may have a file open.
-fn connections_with_a_file_each() -> usize {
+fn connections_with_a_file_each(listeners: usize) -> usize {
     use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     // A service manager that allows a thousand million means "enough".
@@ -158,6 +158,8 @@ fn connections_with_a_file_each() -> usize {
         true => wanted,
         false => has,
     };
-    let reserve = (descriptors / 8).clamp(8, 64);
+    // A dozen that the process has anyway, and those that looking for a file needs for a moment.
+    // Too few, and requests that were accepted get a 503 for want of a descriptor.
+    let reserve = (descriptors / 8).clamp(24, 64) + listeners as u64;
     usize::try_from(descriptors.saturating_sub(reserve) / 2).unwrap_or(1).max(1)
 }

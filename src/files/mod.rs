@@ -62,6 +62,13 @@ use crate::response::{FieldError, Response, StatusCode};
 /// there 1 µs more (measured on a virtual machine of 2026). From a sleeping disk or a network file
 /// system it takes as long as that takes, and every connection waits: serve such trees from a
 /// process of their own. A listing asks for every entry, about 1 µs each.
+///
+/// # Descriptors
+///
+/// An answer on its way holds its file open. With as many connections as the process may have
+/// descriptors, slow readers leave none to open files with, and then requests get a 503. Set
+/// [`Limits::connections_max`](crate::Limits::connections_max) to less than half of what the
+/// process may have; the binary does.
 #[derive(Debug)]
 pub struct Files {
     root: Root,
@@ -109,7 +116,8 @@ impl Files {
     }
 
     /// Whether a directory without index is answered with a page that lists it (default) or with
-    /// 404.
+    /// 404. A page shows at most 5,000 entries, and pages that wait for slow readers take at most
+    /// about 8 MiB in all; beyond that a listing is 503.
     pub fn listing(mut self, lists: bool) -> Files {
         self.lists = lists;
         self
