@@ -1,7 +1,7 @@
 //! Field lines of a request (RFC 9110, section 5), zero-copy.
 //!
 //! A [`Fields`] is two borrowed slices: the bytes of the head as they came from the wire, and an
-//! index of 8 bytes per line. Nothing is allocated, canonicalised or merged; look-up is a linear
+//! index of 16 bytes per line. Nothing is allocated, canonicalised or merged; look-up is a linear
 //! scan, which for the at most few dozen lines of a real head is faster than any map and cannot
 //! be made slow by colliding names.
 
@@ -31,14 +31,14 @@ pub struct Fields<'a> {
 
 /// Where one field line lies in the bytes of its head.
 ///
-/// Invariant: both ranges lie inside the head they were parsed from, so a head is at most 64 KiB
-/// (`Limits::head_bytes_max` is checked against that).
+/// Invariant: both ranges lie inside the head they were parsed from. Positions are below 64 KiB
+/// (`Limits::head_bytes_max`), but four whole words are stored faster than four packed halves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FieldSpan {
-    pub(crate) name: u16,
-    pub(crate) name_len: u16,
-    pub(crate) value: u16,
-    pub(crate) value_len: u16,
+    pub(crate) name: u32,
+    pub(crate) name_len: u32,
+    pub(crate) value: u32,
+    pub(crate) value_len: u32,
 }
 
 impl<'a> Fields<'a> {
@@ -109,13 +109,13 @@ impl std::fmt::Debug for Fields<'_> {
 
 impl FieldSpan {
     pub(crate) fn value<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
-        let start = usize::from(self.value);
-        &bytes[start..start + usize::from(self.value_len)]
+        let start = self.value as usize;
+        &bytes[start..start + self.value_len as usize]
     }
 
     fn name_bytes<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
-        let start = usize::from(self.name);
-        &bytes[start..start + usize::from(self.name_len)]
+        let start = self.name as usize;
+        &bytes[start..start + self.name_len as usize]
     }
 
     fn name<'a>(&self, bytes: &'a [u8]) -> &'a str {
@@ -124,7 +124,7 @@ impl FieldSpan {
     }
 
     pub(crate) fn is_named(&self, bytes: &[u8], name: &str) -> bool {
-        usize::from(self.name_len) == name.len()
+        self.name_len as usize == name.len()
             && self.name_bytes(bytes).eq_ignore_ascii_case(name.as_bytes())
     }
 }

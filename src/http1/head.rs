@@ -27,6 +27,8 @@ pub(crate) struct Head {
     pub(crate) expects_continue: bool,
     /// Bytes up to and with the blank line.
     pub(crate) len: usize,
+    /// What the pass over the head noted for its own judgement.
+    noted: Noted,
 }
 
 impl Head {
@@ -47,6 +49,7 @@ impl Head {
             peer_keeps: false,
             expects_continue: false,
             len: 0,
+            noted: 0,
         }
     }
 
@@ -80,25 +83,21 @@ impl Head {
     /// Parses a head that is complete and well-formed; `None` for anything else. What is said of
     /// it then is what its parts mean together; the first fault in this order wins: target, Host,
     /// framing, expectation.
+    // Out of line on purpose: inlined into the loop of a visit it runs out of registers.
     #[inline(never)]
     fn parse_whole(&mut self, input: &[u8], limits: &HeadLimits) -> Option<Result<(), Reject>> {
         // Cut once, so that no position has to be checked against the limit again.
         let input = &input[..input.len().min(limits.head_bytes_max)];
-        let mut noted = 0;
-        let lines = self.split_line(input, limits, &mut noted)?;
-        noted |= self.split_fields(input, lines, limits)?;
-        self.decide(input, noted)
+        self.noted = 0;
+        let lines = self.split_line(input, limits)?;
+        self.split_fields(input, lines, limits)?;
+        self.decide(input)
     }
 
     /// Cuts the request line into its parts and checks the target, in one pass over its bytes.
     /// Hands back the field lines, and what is behind them.
     #[inline(always)]
-    fn split_line<'a>(
-        &mut self,
-        input: &'a [u8],
-        limits: &HeadLimits,
-        noted: &mut Noted,
-    ) -> Option<&'a [u8]> {
+    fn split_line<'a>(&mut self, input: &'a [u8], limits: &HeadLimits) -> Option<&'a [u8]> {
         // Comparing four bytes is one load, and not assigning what is there already drops nothing.
         let start = if input.starts_with(b"GET ") {
             if self.line.method != Method::GET {
@@ -108,7 +107,7 @@ impl Head {
         } else {
             let start = self.split_other_method(input)?;
             if self.line.method == Method::CONNECT {
-                return self.split_other_line(input, start, limits, noted);
+                return self.split_other_line(input, start, limits);
             }
             start
         };
@@ -119,7 +118,7 @@ impl Head {
         };
         let (version, lines) = match split_version(&rest[len..]) {
             Some(found) if rest[0] == b'/' => found,
-            _ => return self.split_other_line(input, start, limits, noted),
+            _ => return self.split_other_line(input, start, limits),
         };
         if len > limits.target_bytes_max {
             return None;
@@ -152,7 +151,6 @@ impl Head {
         input: &'a [u8],
         start: usize,
         limits: &HeadLimits,
-        noted: &mut Noted,
     ) -> Option<&'a [u8]> {
         let rest = &input[start..];
         let len = rest.iter().position(|byte| !byte.is_ascii_graphic())?;
@@ -164,7 +162,7 @@ impl Head {
         line.version = version;
         line.target = Span::new(start, len);
         let Ok(other) = parse_other_form(&rest[..len], &line.method) else {
-            *noted |= BAD_TARGET;
+            self.noted |= BAD_TARGET;
             return Some(lines);
         };
         line.form = other.form;
@@ -175,39 +173,76 @@ impl Head {
 
     /// Cuts the field lines apart and notes those that the server itself reads.
     #[inline(always)]
-    fn split_fields<'a>(
+    fn split_fields(&mut self, input: &[u8], lines: &[u8], limits: &HeadLimits) -> Option<()> {
+        // Each place for a field line costs its preparation, and heads resemble each other: the
+        // one before tells how many places are wanted.
+        if self.spans.len() <= FEW {
+            let mut few = [httparse::EMPTY_HEADER; FEW];
+            match httparse::parse_headers(lines, &mut few) {
+                Ok(httparse::Status::Complete((len, found))) => {
+                    self.spans.clear();
+                    self.end_fields(input, lines, len, found.len(), limits)?;
+                    self.note_fields(input, found);
+                    return Some(());
+                }
+                Err(httparse::Error::TooManyHeaders) => {}
+                _ => return None,
+            }
+        }
+        self.split_many_fields(input, lines, limits)
+    }
+
+    /// The same for any number of field lines, in batches.
+    #[inline(never)]
+    fn split_many_fields<'a>(
         &mut self,
         input: &'a [u8],
         mut lines: &'a [u8],
         limits: &HeadLimits,
-    ) -> Option<Noted> {
-        let mut noted = 0;
+    ) -> Option<()> {
         self.spans.clear();
-        let (mut few, mut many);
-        let batch: &mut [httparse::Header<'_>] = if lines.len() <= FEW_BYTES {
-            few = [httparse::EMPTY_HEADER; FEW];
-            &mut few
-        } else {
-            many = [httparse::EMPTY_HEADER; MANY];
-            &mut many
-        };
+        let mut many = [httparse::EMPTY_HEADER; MANY];
         loop {
-            let (len, count) = match httparse::parse_headers(lines, batch) {
-                Ok(httparse::Status::Complete((len, found))) => (Some(len), found.len()),
-                Err(httparse::Error::TooManyHeaders) => (None, batch.len()),
+            match httparse::parse_headers(lines, &mut many) {
+                Ok(httparse::Status::Complete((len, found))) => {
+                    let count = self.spans.len() + found.len();
+                    self.end_fields(input, lines, len, count, limits)?;
+                    self.note_fields(input, found);
+                    return Some(());
+                }
+                Err(httparse::Error::TooManyHeaders) => self.note_fields(input, &many),
                 _ => return None,
-            };
-            self.spans
-                .extend(batch[..count].iter().map(|line| note_field(input, line, &mut noted)));
+            }
             if self.spans.len() > limits.fields_max {
                 return None;
             }
-            if let Some(len) = len {
-                self.len = input.len() - lines.len() + len;
-                return input[..self.len].ends_with(b"\r\n\r\n").then_some(noted);
-            }
             lines = self.behind_last_field(input)?;
         }
+    }
+
+    /// Adds field lines and notes what they say.
+    #[inline(always)]
+    fn note_fields(&mut self, input: &[u8], lines: &[httparse::Header<'_>]) {
+        let mut noted = self.noted;
+        for line in lines {
+            noted |= note_field(input, line, &mut self.spans, noted);
+        }
+        self.noted = noted;
+    }
+
+    /// Ends the head behind the last `len` bytes of `lines`, if `count` field lines may end so.
+    #[inline(always)]
+    fn end_fields(
+        &mut self,
+        input: &[u8],
+        lines: &[u8],
+        len: usize,
+        count: usize,
+        limits: &HeadLimits,
+    ) -> Option<()> {
+        self.len = input.len() - lines.len() + len;
+        let is_end = input[..self.len].ends_with(b"\r\n\r\n");
+        (is_end && count <= limits.fields_max).then_some(())
     }
 
     /// What follows the field line that was noted last.
@@ -217,7 +252,7 @@ impl Head {
             0 => last.name + last.name_len + 1,
             len => last.value + len,
         };
-        let rest = &input[usize::from(end)..];
+        let rest = &input[end as usize..];
         let white = rest.iter().position(|byte| !matches!(byte, b' ' | b'\t'))?;
         rest[white..].strip_prefix(b"\r\n")
     }
@@ -237,7 +272,8 @@ impl Head {
 
     /// Judges what the parts of a head mean together.
     #[inline(always)]
-    fn decide(&mut self, input: &[u8], noted: Noted) -> Option<Result<(), Reject>> {
+    fn decide(&mut self, input: &[u8]) -> Option<Result<(), Reject>> {
+        let noted = self.noted;
         let version = self.line.version;
         match noted & (BARE_LF | BAD_TARGET | BAD_HOST | HOST) {
             HOST => {}
@@ -289,11 +325,10 @@ impl Head {
     }
 }
 
-/// Field lines that are cut apart by one call of httparse. Each place has to be prepared, so a
-/// head that is short gets few of them, and any other what browsers send.
+/// Field lines that are cut apart by one call of httparse: what small clients send, and what
+/// browsers send.
 const FEW: usize = 4;
 const MANY: usize = 16;
-const FEW_BYTES: usize = 128;
 
 /// What one pass over a head notes about it, as bits: a set fits into a register, and the usual
 /// head leaves it nearly empty.
@@ -314,24 +349,37 @@ const KEEP_ALIVE: Noted = 1 << 6;
 /// A `Connection` that says anything else.
 const CONNECTION: Noted = 1 << 7;
 
-/// Finds a field line in `input`, and notes it if the server itself reads it.
+/// Finds a field line in `input`; says what is new about the head, of which `noted` is known.
 #[inline(always)]
-fn note_field(input: &[u8], line: &httparse::Header<'_>, noted: &mut Noted) -> FieldSpan {
+fn note_field(
+    input: &[u8],
+    line: &httparse::Header<'_>,
+    spans: &mut Vec<FieldSpan>,
+    noted: Noted,
+) -> Noted {
     let (name, value) = (line.name.as_bytes(), line.value);
     debug_assert_eq!(value, trim_ows(value), "httparse trims values");
     // All parts lie in `input`, so their addresses differ by their positions.
     let position = |part: &[u8]| (part.as_ptr() as usize).wrapping_sub(input.as_ptr() as usize);
     let start = position(name);
+    spans.push(FieldSpan {
+        name: start as u32,
+        name_len: name.len() as u32,
+        value: if value.is_empty() { start } else { position(value) } as u32,
+        value_len: value.len() as u32,
+    });
     // The byte before a name is the LF of the line above: it must have its CR.
     if input.get(start.wrapping_sub(2)) != Some(&b'\r') {
-        *noted |= BARE_LF;
+        return BARE_LF;
     }
-    // The length tells nearly all other names apart without a look at the bytes.
-    *noted |= match name.len() {
-        4 if is_lower(name, b"host") => match value.is_empty() || is_authority(value) {
-            true if *noted & HOST == 0 => HOST,
+    // Every head has a Host; the length tells nearly all other names apart.
+    if is_lower(name, b"host") {
+        return match value.is_empty() || is_authority(value) {
+            true if noted & HOST == 0 => HOST,
             _ => BAD_HOST,
-        },
+        };
+    }
+    match name.len() {
         6 if is_lower(name, b"expect") => EXPECT,
         10 if is_lower(name, b"connection") => match is_lower(value, b"keep-alive") {
             true => KEEP_ALIVE,
@@ -340,12 +388,6 @@ fn note_field(input: &[u8], line: &httparse::Header<'_>, noted: &mut Noted) -> F
         14 if is_lower(name, b"content-length") => FRAMING,
         17 if is_lower(name, b"transfer-encoding") => FRAMING,
         _ => 0,
-    };
-    FieldSpan {
-        name: start as u16,
-        name_len: name.len() as u16,
-        value: if value.is_empty() { start } else { position(value) } as u16,
-        value_len: value.len() as u16,
     }
 }
 
@@ -363,12 +405,7 @@ fn split_version(rest: &[u8]) -> Option<(Version, &[u8])> {
 /// setting the bit that tells cases apart makes no other byte one of a-z or `-`.
 #[inline(always)]
 fn is_lower<const N: usize>(bytes: &[u8], lower: &[u8; N]) -> bool {
-    let word = |bytes: &[u8], at: usize| {
-        let bytes = bytes[at..].iter().take(8).rev();
-        bytes.fold(0u64, |word, &byte| word << 8 | u64::from(byte | 0x20))
-    };
-    let odd = |at: usize| word(bytes, at) ^ word(lower, at);
-    bytes.len() == N && (0..N).step_by(8).fold(0, |all, at| all | odd(at)) == 0
+    bytes.len() == N && bytes.iter().zip(lower).fold(0, |odd, (a, b)| odd | ((a | 0x20) ^ b)) == 0
 }
 
 /// Whether `100-continue` is expected; any other expectation is refused.
@@ -702,6 +739,66 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    /// Field lines are cut apart in batches: what is said of a head must not depend on where a
+    /// batch ends, nor on how many lines the head before had.
+    #[test]
+    fn a_head_is_judged_alike_however_many_field_lines_it_has() {
+        let mut head = Head::new();
+        for count in (0..=100).chain([3, 40, 0, 17, 4, 5, 1]) {
+            let mut input = b"GET / HTTP/1.1\r\n".to_vec();
+            for at in 0..count {
+                let line: &[u8] = match at % 4 {
+                    0 => b"X-Empty: \t \r\n",
+                    1 => b"x-bare:\r\n",
+                    2 => b"X: a b \t\r\n",
+                    _ => b"Accept:b\r\n",
+                };
+                input.extend_from_slice(if at + 1 == count { b"HOST: a\r\n" } else { line });
+            }
+            input.extend_from_slice(b"\r\nrest");
+            let whole = head.parse(&input, &mut Scan::new(), &LIMITS);
+            assert_eq!(whole, if count == 0 { Err(Reject::Host) } else { Ok(true) }, "{count}");
+            if count > 0 {
+                assert_eq!((head.len, head.spans.len()), (input.len() - 4, count), "{count}");
+                let fields = crate::fields::Fields::new(&input, &head.spans);
+                assert_eq!(fields.get("host"), Some(&b"a"[..]));
+                assert_eq!(fields.all("x").filter(|value| *value == b"a b").count(), count / 4);
+            }
+            let twice = [&input[..input.len() - 6], b"Host: b\r\n\r\n"].concat();
+            let verdict = match count {
+                0 => Ok(true),
+                100 => Err(Reject::TooManyFields),
+                _ => Err(Reject::Host),
+            };
+            assert_eq!(head.parse(&twice, &mut Scan::new(), &LIMITS), verdict, "{count}");
+            for at in 0..count {
+                let line_end = |bytes: &[u8]| bytes.windows(2).position(|pair| pair == b"\r\n");
+                let lf = (0..=at).fold(0, |from, _| from + line_end(&input[from..]).unwrap() + 2);
+                let mut bare = input.clone();
+                bare.remove(lf - 2);
+                let verdict = head.parse(&bare, &mut Scan::new(), &LIMITS);
+                assert!(verdict.is_err(), "{count} {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn one_connection_field_after_another_decides_about_reuse() {
+        for (version, lines, keeps) in [
+            ("1.1", "", true),
+            ("1.0", "", false),
+            ("1.0", "Connection: Keep-Alive\r\n", true),
+            ("1.1", "connection: close\r\n", false),
+            ("1.0", "Connection: keep-alive\r\nConnection: x, close\r\n", false),
+            ("1.0", "Connection: x\r\nConnection: keep-alive\r\n", true),
+            ("1.0", "Connection: keep-alived\r\n", false),
+        ] {
+            let input = format!("GET / HTTP/{version}\r\nHost: a\r\n{lines}\r\n");
+            let head = parse_whole(input.as_bytes()).unwrap().unwrap();
+            assert_eq!(head.peer_keeps, keeps, "{input:?}");
         }
     }
 
