@@ -10,7 +10,7 @@ use std::ops::Range;
 use http::StatusCode;
 
 use crate::http1::chunked::{self, Decoded, Decoder};
-use crate::http1::encode::{self, ConnectionField, Encoder, ResponseHead};
+use crate::http1::encode::{self, ConnectionField, Content, Encoder, ResponseHead};
 use crate::http1::framing::{self, Framing, Outgoing};
 use crate::http1::head::Head;
 use crate::http1::persistence::{self, CloseReason, Facts, Then};
@@ -350,7 +350,7 @@ impl Connection {
         };
     }
 
-    /// The usual exchange in one step: a request without content, answered with `content` that is
+    /// The usual exchange in one step: a request without content, answered with content that is
     /// small and at hand. The same decisions as elsewhere, without the states in between.
     #[inline(always)]
     pub(crate) fn answer_at_once(
@@ -358,15 +358,11 @@ impl Connection {
         head: &Head,
         out: &mut Vec<u8>,
         answer: &Answer<'_>,
-        content: &[u8],
         encoder: &mut Encoder,
         circumstances: &Circumstances,
     ) -> Settled {
         debug_assert!(self.awaits_head() && head.framing == Framing::Length(0));
-        let (outgoing, then) = Asked::by(head).respond(out, 0, answer, encoder, circumstances);
-        if let Outgoing::Length(_) = outgoing {
-            out.extend_from_slice(content);
-        }
+        let (_, then) = Asked::by(head).respond(out, 0, answer, encoder, circumstances);
         self.settle_as(then, true, circumstances.linger_bytes_max)
     }
 
@@ -480,11 +476,9 @@ impl Connection {
             lines: b"",
             outgoing: framing::outgoing(is_head, Version::Http11, status, Some(length)),
             connection: ConnectionField::Close,
+            content: Content::Shared(page.as_bytes()),
         };
         encoder.head(out, &head);
-        if !is_head {
-            out.extend_from_slice(page.as_bytes());
-        }
         self.state = State::Rest(Rest::Linger(linger_bytes_max));
     }
 
@@ -558,6 +552,7 @@ impl Asked {
             lines: answer.lines,
             outgoing,
             connection,
+            content: answer.content,
         };
         encoder.head(out, &head);
         (outgoing, then)
@@ -654,4 +649,6 @@ pub(crate) struct Answer<'a> {
     /// The length of the content, if it is known.
     pub(crate) length: Option<u64>,
     pub(crate) close: bool,
+    /// The content, if it goes out with the head.
+    pub(crate) content: Content<'a>,
 }

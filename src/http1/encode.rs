@@ -21,6 +21,18 @@ pub(crate) struct ResponseHead<'a> {
     pub(crate) lines: &'a [u8],
     pub(crate) outgoing: Outgoing,
     pub(crate) connection: ConnectionField,
+    /// Content that goes out with the head, where the framing lets it.
+    pub(crate) content: Content<'a>,
+}
+
+/// Small content that is at hand when the head is written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Content<'a> {
+    /// None, or it follows later.
+    None,
+    /// Part of the program: of it, too, the place in memory says what it is.
+    Static(&'static [u8]),
+    Shared(&'a [u8]),
 }
 
 /// What the `Connection` field says, if anything must be said.
@@ -31,13 +43,13 @@ pub(crate) enum ConnectionField {
     KeepAlive,
 }
 
-/// Writes heads. It keeps the date, and the last head for as long as that is true: servers say
+/// Writes heads. It keeps the date, and the last answer for as long as that is true: servers say
 /// the same thing many times a second, and copying it is a fifth of the work of making it.
 #[derive(Debug)]
 pub(crate) struct Encoder {
     date: DateLine,
     last: Key,
-    /// The head that belongs to `last`.
+    /// The head that belongs to `last`, with its content if that is static.
     bytes: Vec<u8>,
 }
 
@@ -50,6 +62,7 @@ struct Key {
     what: u64,
     length: u64,
     content_type: (*const u8, usize),
+    content: *const u8,
 }
 
 impl Encoder {
@@ -63,7 +76,7 @@ impl Encoder {
         self.last = Key::NONE;
     }
 
-    /// Appends the head, with its blank line, to `out`.
+    /// Appends the head, with its blank line and the content at hand, to `out`.
     #[inline(always)]
     pub(crate) fn head(&mut self, out: &mut Vec<u8>, head: &ResponseHead<'_>) {
         let key = Key::of(head);
@@ -72,12 +85,18 @@ impl Encoder {
         } else {
             self.make(out, head, key);
         }
+        if let (Content::Shared(content), Outgoing::Length(_)) = (head.content, head.outgoing) {
+            out.extend_from_slice(content);
+        }
     }
 
     #[inline(never)]
     fn make(&mut self, out: &mut Vec<u8>, head: &ResponseHead<'_>, key: Key) {
         let start = out.len();
         response_head(out, head, &self.date);
+        if let (Content::Static(content), Outgoing::Length(_)) = (head.content, head.outgoing) {
+            out.extend_from_slice(content);
+        }
         if key != Key::NONE {
             self.last = key;
             self.bytes.clear();
@@ -88,7 +107,8 @@ impl Encoder {
 
 impl Key {
     /// Of no head: every status is above 0.
-    const NONE: Key = Key { what: 0, length: 0, content_type: (std::ptr::null(), 0) };
+    const NONE: Key =
+        Key { what: 0, length: 0, content_type: (std::ptr::null(), 0), content: std::ptr::null() };
 
     #[inline(always)]
     fn of(head: &ResponseHead<'_>) -> Key {
@@ -111,7 +131,12 @@ impl Key {
             | (head.version as u64) << 16
             | (head.connection as u64) << 24
             | framing << 32;
-        Key { what, length, content_type }
+        // Its length is the announced one.
+        let content = match head.content {
+            Content::Static(content) => content.as_ptr(),
+            Content::None | Content::Shared(_) => std::ptr::null(),
+        };
+        Key { what, length, content_type, content }
     }
 }
 
@@ -177,6 +202,7 @@ mod tests {
             lines: b"",
             outgoing,
             connection,
+            content: Content::None,
         }
     }
 
@@ -202,6 +228,14 @@ mod tests {
             ResponseHead { content_type: None, ..ok() },
             ResponseHead { content_type: Some(&owned), ..ok() },
             ResponseHead { lines: b"X-A: b\r\n", ..ok() },
+            ResponseHead { content: Content::Static(b"Hello, World!"), ..ok() },
+            ResponseHead { content: Content::Static(b"Hello, Again!"), ..ok() },
+            ResponseHead { content: Content::Shared(b"Hello, Owner!"), ..ok() },
+            ResponseHead {
+                content: Content::Static(b"Hello, World!"),
+                outgoing: Outgoing::Announced(13),
+                ..ok()
+            },
             ok(),
         ];
         for date in [DATE, b"Date: Sun, 06 Nov 1994 08:49:38 GMT\r\n"] {
@@ -211,6 +245,13 @@ mod tests {
                     let (mut made, mut expected) = (b"x".to_vec(), b"x".to_vec());
                     encoder.head(&mut made, head);
                     response_head(&mut expected, head, date);
+                    if let (
+                        Content::Static(content) | Content::Shared(content),
+                        Outgoing::Length(_),
+                    ) = (head.content, head.outgoing)
+                    {
+                        expected.extend_from_slice(content);
+                    }
                     assert_eq!(made, expected);
                 }
             }

@@ -54,7 +54,7 @@ pub(crate) use chunked::{CHUNK_ROOM, LAST_CHUNK};
 pub(crate) use connection::{
     Answer, Circumstances, Connection, Deadline, Farewell, Rest, Settled, Step,
 };
-pub(crate) use encode::{DateLine, Encoder};
+pub(crate) use encode::{Content, DateLine, Encoder};
 pub(crate) use head::Head;
 pub(crate) use persistence::CloseReason;
 pub(crate) use reject::Reject;

@@ -6,7 +6,7 @@ use std::mem;
 use bytes::Bytes;
 
 use crate::handler::{Action, Collect, Flow, Gone, Handler, Receive, Reply, Transform};
-use crate::http1::{Answer, Farewell, Reject, CHUNK_ROOM, LAST_CHUNK};
+use crate::http1::{Answer, Content, Farewell, Reject, CHUNK_ROOM, LAST_CHUNK};
 use crate::reactor::guard;
 use crate::reactor::hooks::ConnState;
 use crate::reactor::kernel::Kernel;
@@ -47,21 +47,24 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// Nearly always: no content came, and what goes is small and ready. Whether it was so.
     #[inline(always)]
     fn answer_at_once(&mut self, response: &Response, input: &[u8]) -> bool {
-        let content: &[u8] = match &response.body {
-            Body::Empty => &[],
-            Body::Static(bytes) if bytes.len() <= INLINE_MAX => bytes,
-            Body::Bytes(bytes) if bytes.len() <= INLINE_MAX => bytes,
+        let (content, length) = match &response.body {
+            Body::Empty => (Content::None, 0),
+            Body::Static(bytes) if bytes.len() <= INLINE_MAX => {
+                (Content::Static(bytes), bytes.len())
+            }
+            Body::Bytes(bytes) if bytes.len() <= INLINE_MAX => {
+                (Content::Shared(bytes), bytes.len())
+            }
             _ => return false,
         };
         if self.desk.head.line.content_length != Some(0) || fault(response).is_some() {
             return false;
         }
         let circumstances = self.circumstances();
-        let answer = answer(response, Some(content.len() as u64));
+        let answer = Answer { content, ..answer(response, Some(length as u64)) };
         let is_all_used = input.len() == self.desk.head.len;
         let Desk { work, head, out, encoder, .. } = &mut *self.desk;
-        let settled =
-            work.conn.answer_at_once(head, out, &answer, content, encoder, &circumstances);
+        let settled = work.conn.answer_at_once(head, out, &answer, encoder, &circumstances);
         self.note_settled(settled, is_all_used);
         true
     }
@@ -405,6 +408,7 @@ fn answer(response: &Response, length: Option<u64>) -> Answer<'_> {
         lines: response.lines(),
         length,
         close: response.close,
+        content: Content::None,
     }
 }
 

@@ -33,35 +33,29 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     }
 
     /// Sends what there is to send: `None` if nothing is left, else why it stopped.
-    #[inline(always)]
     pub(super) fn transmit(&mut self) -> Option<Stop> {
-        if !self.desk.work.has_output() {
-            // The usual case: answers that leave in one write, or nothing at all.
-            if self.desk.out.is_empty() {
-                return None;
-            }
-            let stream = self.slot.stream.as_mut().expect("a slot that is visited has its stream");
-            match self.kernel.write(stream, &self.desk.out, &[]) {
-                Ok(len) if len == self.desk.out.len() => {
-                    self.count(len);
-                    self.desk.out.clear();
-                    return None;
-                }
-                Ok(len) => {
-                    self.count(len);
-                    let out = mem::take(&mut self.desk.out);
-                    let kept = self.keep_output(&out[len..]);
-                    self.desk.out = out;
-                    self.desk.out.clear();
-                    if let Err(stop) = kept {
-                        return Some(stop);
-                    }
-                }
-                // The loop below tries again and knows what to do.
-                Err(_) => {}
-            }
+        let is_done =
+            !self.desk.work.has_output() && (self.desk.out.is_empty() || self.write_all_at_once());
+        if is_done {
+            return None;
         }
         self.transmit_all()
+    }
+
+    /// Tries to write all that was encoded with one call, nothing being in front of it; what does
+    /// not leave stays.
+    #[inline(always)]
+    pub(super) fn write_all_at_once(&mut self) -> bool {
+        let stream = self.slot.stream.as_mut().expect("a slot that is visited has its stream");
+        // An error comes again, where it is looked at.
+        let Ok(len) = self.kernel.write(stream, &self.desk.out, &[]) else { return false };
+        self.count(len);
+        if len == self.desk.out.len() {
+            self.desk.out.clear();
+            return true;
+        }
+        self.desk.out.drain(..len);
+        false
     }
 
     fn transmit_all(&mut self) -> Option<Stop> {

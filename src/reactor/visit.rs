@@ -131,7 +131,7 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
         let stop = match self.slot.life {
             // Nearly always: it rested, so nothing is held and nothing waits.
             Life::Rest(Rest::New | Rest::Idle) if self.slot.flags.has(Flags::READABLE) => {
-                self.read_input(None, scratch)
+                self.read_scratch(&mut scratch[..HEAD_READ])
             }
             _ => self.serve_input(scratch),
         };
@@ -194,17 +194,9 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
     }
 
     /// One read, into the shared scratch or behind the bytes held, and what it brings.
-    #[inline(always)]
     fn read_input(&mut self, held: Option<Block>, scratch: &mut [u8]) -> Stop {
         let most = if self.desk.work.conn.is_in_exchange() { SCRATCH } else { HEAD_READ };
-        let Some(mut block) = held else {
-            let len = match self.read(&mut scratch[..most]) {
-                Ok(len) => len,
-                Err(stop) => return stop,
-            };
-            let (used, stop) = self.pump(&scratch[..len]);
-            return if used < len { self.keep_input(&scratch[used..len], stop) } else { stop };
-        };
+        let Some(mut block) = held else { return self.read_scratch(&mut scratch[..most]) };
         let wanted = block.wants();
         if wanted > 0 && !self.desk.pool.can_lend(wanted, &self.desk.ledger) {
             self.hold(Some(block));
@@ -221,6 +213,20 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
         };
         self.hold(held);
         stop
+    }
+
+    /// One read into the shared scratch, and what it brings.
+    #[inline(always)]
+    fn read_scratch(&mut self, scratch: &mut [u8]) -> Stop {
+        let len = match self.read(scratch) {
+            Ok(len) => len,
+            Err(stop) => return stop,
+        };
+        let (used, stop) = self.pump(&scratch[..len]);
+        if used == len {
+            return stop;
+        }
+        self.keep_input(&scratch[used..len], stop)
     }
 
     /// Holds what was read and not used, if memory allows.
@@ -368,18 +374,22 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
     /// shut down behind its last answer, and the slot gets its state back.
     #[inline(always)]
     fn leave(&mut self, stop: Stop) -> Verdict {
+        let rests = stop == Stop::More
+            && self.desk.work.is_empty()
+            && self.desk.work.conn.rest() == Some(Rest::Idle)
+            && !self.slot.flags.has(Flags::READABLE)
+            && !self.desk.is_draining;
+        if let (true, Life::Rest(life)) = (rests, &mut self.slot.life) {
+            // Nearly always: it waits for the next request as soon as its answer has left.
+            *life = Rest::Idle;
+            if self.desk.out.is_empty() || self.write_all_at_once() {
+                return Verdict::Idle;
+            }
+        }
         let stop = match stop {
             Stop::More | Stop::Spent => self.transmit().unwrap_or(stop),
             Stop::Over(_) | Stop::Blocked => stop,
         };
-        let is_drained = !self.slot.flags.has(Flags::READABLE) && !self.desk.is_draining;
-        if let (Stop::More, true, Some(rest @ Rest::Idle), Life::Rest(life)) =
-            (stop, is_drained, self.desk.work.rest(), &mut self.slot.life)
-        {
-            // Nearly always: answered, and waiting for the next request.
-            *life = rest;
-            return Verdict::Idle;
-        }
         self.leave_unfinished(stop)
     }
 
