@@ -20,6 +20,8 @@ use crate::reactor::{tenant, Reactor, Token, EXPIRE_MAX};
 /// When the deadlines that are armed in a turn will be due: computed once for all of them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timeouts {
+    /// What they were computed from.
+    basis: Basis,
     pub(super) head: u32,
     /// For the first byte of a new connection, while the server drains.
     grace: Option<u32>,
@@ -31,10 +33,26 @@ pub(super) struct Timeouts {
     linger: u32,
 }
 
+/// What deadlines depend on, beside the limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Basis {
+    now: Millis,
+    connections: usize,
+    is_draining: bool,
+}
+
+impl Basis {
+    pub(super) fn at_start(now: Millis) -> Basis {
+        Basis { now, connections: 0, is_draining: false }
+    }
+}
+
 impl Timeouts {
-    /// At `now`, with the idle time-out as the load makes it.
-    pub(super) fn at(now: Millis, limits: &Limits, idle: Duration, is_draining: bool) -> Timeouts {
+    /// From `basis`, with the idle time-out as the load makes it.
+    pub(super) fn at(basis: Basis, limits: &Limits, idle: Duration) -> Timeouts {
+        let Basis { now, is_draining, .. } = basis;
         Timeouts {
+            basis,
             head: clock::due(now, limits.head_timeout),
             grace: is_draining.then(|| clock::due(now, NEW_GRACE)),
             idle: clock::due(now, idle),
@@ -141,10 +159,15 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         self.conclude(token, verdict);
     }
 
-    /// The deadlines of what is armed at this moment.
-    pub(super) fn timeouts_now(&self) -> Timeouts {
-        let (desk, idle) = (&self.desk, self.idle_timeout());
-        Timeouts::at(desk.now, &desk.limits, idle, desk.is_draining)
+    /// Brings the deadlines of what is armed from now on up to date.
+    pub(super) fn renew_timeouts(&mut self) {
+        let desk = &self.desk;
+        let (now, is_draining) = (desk.now, desk.is_draining);
+        let basis = Basis { now, connections: self.slots.len(), is_draining };
+        // Many turns fall into one millisecond.
+        if basis != self.timeouts.basis {
+            self.timeouts = Timeouts::at(basis, &desk.limits, self.idle_timeout());
+        }
     }
 
     /// The idle time-out, shrunk linearly while connections go from 50 % to 90 % of their limit.

@@ -63,7 +63,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         // Who connected before the end is served, however many they are.
         self.desk.is_draining = true;
         self.desk.closes = self.desk.reason_to_close();
-        self.timeouts = self.timeouts_now();
+        self.renew_timeouts();
         self.acceptor.note_all_ready();
         loop {
             let before = self.desk.counters.accepted;

@@ -76,6 +76,7 @@ pub(crate) trait Kernel {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Event {
     pub(crate) token: Token,
+    /// There may be bytes to read, or an end or an error, which a read tells too.
     pub(crate) readable: bool,
     pub(crate) writable: bool,
     /// The peer has ended its side, or the connection is broken. A hint: only a read tells.
@@ -171,8 +172,8 @@ impl Kernel for MioKernel {
             }
             note(Event {
                 token: event.token().into(),
-                readable: event.is_readable() || event.is_error(),
-                writable: event.is_writable() || event.is_write_closed() || event.is_error(),
+                readable: event.is_readable() || event.is_read_closed() || event.is_error(),
+                writable: event.is_writable() || event.is_write_closed(),
                 read_closed: event.is_read_closed() || event.is_error(),
             });
         }
@@ -253,14 +254,10 @@ impl Kernel for MioKernel {
     }
 
     fn write(&mut self, stream: &mut Stream, first: &[u8], second: &[u8]) -> io::Result<usize> {
-        let stream: &mut dyn Write = match stream {
-            Stream::Tcp(stream) => stream,
-            Stream::Unix(stream) => stream,
-        };
-        if second.is_empty() {
-            return stream.write(first);
+        match stream {
+            Stream::Tcp(stream) => write_both(stream, first, second),
+            Stream::Unix(stream) => write_both(stream, first, second),
         }
-        stream.write_vectored(&[IoSlice::new(first), IoSlice::new(second)])
     }
 
     fn send_file(
@@ -336,6 +333,14 @@ impl Drop for Listener {
             let _ = std::fs::remove_file(path);
         }
     }
+}
+
+#[inline(always)]
+fn write_both(mut stream: impl Write, first: &[u8], second: &[u8]) -> io::Result<usize> {
+    if second.is_empty() {
+        return stream.write(first);
+    }
+    stream.write_vectored(&[IoSlice::new(first), IoSlice::new(second)])
 }
 
 fn reserve() -> Option<File> {

@@ -50,7 +50,7 @@ use crate::reactor::acceptor::Acceptor;
 use crate::reactor::buffers::{Ledger, Pool, Pressure};
 use crate::reactor::clock::{DateClock, Millis};
 use crate::reactor::completions::{Mailbox, Message};
-use crate::reactor::deadlines::{arm, rearm, Timeouts};
+use crate::reactor::deadlines::{arm, rearm, Basis, Timeouts};
 use crate::reactor::drain::Drain;
 use crate::reactor::hooks::{Accepted, ConnState, Hooks};
 use crate::reactor::kernel::{Event, Kernel};
@@ -110,7 +110,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         let wheel = Wheel::new(WHEEL_SLOTS, clock::tick(now));
         let fixed = 2 * SCRATCH + wheel.memory();
         ledger.charge(fixed);
-        let timeouts = Timeouts::at(now, &limits, limits.idle_timeout, false);
+        let timeouts = Timeouts::at(Basis::at_start(now), &limits, limits.idle_timeout);
         Ok(Reactor {
             desk: Desk {
                 handler,
@@ -191,7 +191,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             })?;
         self.desk.now = clock::millis(self.kernel.now());
         self.desk.closes = self.desk.reason_to_close();
-        self.timeouts = self.timeouts_now();
+        self.renew_timeouts();
         Ok(())
     }
 
@@ -261,7 +261,14 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
     }
 
     fn accept(&mut self) {
+        if !self.acceptor.is_ready() && self.desk.closes.is_none() {
+            return;
+        }
         self.relieve();
+        self.accept_waiting();
+    }
+
+    fn accept_waiting(&mut self) {
         if !self.wants_connections() {
             return;
         }
@@ -315,6 +322,12 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
 
     /// Frees what was closed in this turn, and surplus memory when nobody is there.
     fn recycle(&mut self) {
+        if self.desk.out.capacity() > 2 * SCRATCH {
+            self.desk.out = Vec::with_capacity(SCRATCH);
+        }
+        if self.closed.is_empty() {
+            return;
+        }
         for key in self.closed.drain(..) {
             self.slots.remove(key);
         }
@@ -323,9 +336,6 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         }
         if self.slots.is_empty() && self.slots.capacity() > SLOTS_KEPT {
             self.give_slots_back();
-        }
-        if self.desk.out.capacity() > 2 * SCRATCH {
-            self.desk.out = Vec::with_capacity(SCRATCH);
         }
     }
 
@@ -383,14 +393,14 @@ fn note_event<K: Kernel, S>(slots: &mut Slab<Slot<K, S>>, ready: &mut Vec<Token>
     // The waker and the signals need no slot: mail and signals are looked at in every turn.
     let Some(slot) = tenant(slots, event.token) else { return };
     if event.readable {
-        slot.flags.set(Flags::READABLE);
-    }
-    if event.read_closed {
-        slot.flags.set(Flags::READABLE | Flags::READ_CLOSED);
+        let flags = if event.read_closed { Flags::READ_CLOSED } else { Flags::READABLE };
+        slot.flags.set(Flags::READABLE | flags);
+        enqueue(ready, slot, event.token);
+        return;
     }
     // Room to write is news only where output waits.
-    let has_output = || matches!(&slot.life, Life::Busy(work) if work.has_output());
-    if event.readable || event.read_closed || (event.writable && has_output()) {
+    let has_output = matches!(&slot.life, Life::Busy(work) if work.has_output());
+    if event.writable && has_output {
         enqueue(ready, slot, event.token);
     }
 }

@@ -288,9 +288,6 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
         loop {
             let rest = &input[used..];
             let served = if self.desk.work.conn.awaits_head() {
-                if self.requests >= REQUESTS_MAX && !rest.is_empty() {
-                    return (used, Stop::Spent);
-                }
                 let Desk { work, head, head_limits, .. } = &mut *self.desk;
                 match work.conn.receive_head(rest, head_limits, head) {
                     Ok(false) => return (used, Stop::More),
@@ -327,6 +324,9 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
             }
             if let Some(stop) = self.make_room() {
                 return (used, stop);
+            }
+            if self.requests >= REQUESTS_MAX && used < input.len() {
+                return (used, Stop::Spent);
             }
             self.settle(used == input.len());
         }
