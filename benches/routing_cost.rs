@@ -3,7 +3,7 @@
 //! drops out. Needs valgrind.
 //!
 //! ```text
-//! bin=$(cargo bench --no-run --bench routing_cost 2>&1 | sed -n 's/.*(\(.*\))/\1/p')
+//! bin=$(cargo bench --no-run --bench routing_cost 2>&1 | sed -n "s/.*Executable.*(\(.*\))/\1/p")
 //! for kind in literal param deep rest host miss; do
 //!   for table in without with; do
 //!     for requests in 1600 11200; do
