@@ -28,6 +28,7 @@
 //! * [`Handler`] and [`Reply`]: what a program plugs in, and what it may answer with.
 //! * [`Request`], [`Response`], [`Body`], [`Fields`]: the words.
 //! * [`files::Files`]: a directory, with ranges, conditions and a listing.
+//! * [`Router`]: routes over shared state, with the meaning of Go's patterns.
 //! * [`Limits`]: every limit and deadline, all on by default, with the reason for each.
 //! * [`sim::Sim`]: the whole server on a simulated kernel and clock, for tests without sockets.
 //! * `ARCHITECTURE.md` in the repository follows one request from stop to stop.
@@ -36,25 +37,40 @@
 //!
 //! * `cli` (default): the `wheelhouse` binary. Libraries say `default-features = false`.
 //! * `signals` (part of `cli`): `Server::on_signals`.
+//! * `json`: `Response::json_of` and `Request::json`, with serde_json.
 
 #![forbid(unsafe_code)]
 
+mod auth;
+mod convert;
+mod cookies;
 mod error;
 mod fields;
 pub mod files;
 mod handler;
 mod http1;
+#[cfg(feature = "json")]
+mod json;
 mod limits;
+mod query;
 mod reactor;
+mod redirect;
 mod request;
 mod response;
+pub mod router;
 mod server;
 pub mod sim;
+mod sniff;
 
+pub use auth::{constant_time_eq, BasicAuth};
+pub use cookies::{CookieError, SameSite, SetCookie, COOKIES_MAX, COOKIE_BYTES_MAX};
 pub use error::Error;
 pub use fields::Fields;
 pub use handler::{Flow, Gone, Handler, Receive, Reply, Transform};
+#[cfg(feature = "json")]
+pub use json::JsonError;
 pub use limits::{Limits, LimitsError};
+pub use query::{Pairs, PairsError, PAIRS_MAX};
 pub use reactor::drain::Report;
 pub use reactor::hooks::{Accepted, Admission, ConnState};
 pub use request::{Method, Request, Version};
@@ -62,7 +78,9 @@ pub use response::{
     Body, FieldError, FileBody, Out, Produce, ProduceBody, Produced, Response, StatusCode,
     RESPONSE_FIELD_BYTES_MAX,
 };
+pub use router::{collect, RouteError, Router, Routes};
 pub use server::{serve, Handle, Server};
+pub use sniff::{sniff, SNIFF_BYTES_MAX};
 
 /// Runs the program of the README with the tests.
 #[cfg(doctest)]

@@ -24,6 +24,9 @@ pub struct Request<'a> {
     bytes: &'a [u8],
     spans: &'a [FieldSpan],
     peer: &'a Peer<'a>,
+    /// What `path` gives: the path of the line, or what is left of it behind a prefix.
+    path: Span,
+    route: Option<&'a RouteMatch<'a>>,
 }
 
 impl<'a> Request<'a> {
@@ -33,7 +36,42 @@ impl<'a> Request<'a> {
         spans: &'a [FieldSpan],
         peer: &'a Peer<'a>,
     ) -> Self {
-        Request { line, bytes, spans, peer }
+        Request { line, bytes, spans, peer, path: line.path, route: None }
+    }
+
+    /// The same request, as the route sees it that was found for it.
+    pub(crate) fn with_route<'b>(&self, route: &'b RouteMatch<'b>) -> Request<'b>
+    where
+        'a: 'b,
+    {
+        Request { path: route.path, route: Some(route), ..*self }
+    }
+
+    /// What has been cut from the front of the path so far.
+    pub(crate) fn stripped(&self) -> &'a str {
+        let start = usize::from(self.line.path.start);
+        self.ascii(Span::new(start, usize::from(self.path.start) - start))
+    }
+
+    /// Where the path lies in the head.
+    pub(crate) fn path_span(&self) -> Span {
+        self.path
+    }
+
+    /// The path, without asking whether it is text.
+    pub(crate) fn path_bytes(&self) -> &'a [u8] {
+        if self.is_absolute_without_path() {
+            return b"/";
+        }
+        self.path.of(self.bytes)
+    }
+
+    fn is_absolute_without_path(&self) -> bool {
+        self.line.path.len == 0 && self.line.form == TargetForm::Absolute
+    }
+
+    pub(crate) fn target_form(&self) -> TargetForm {
+        self.line.form
     }
 
     /// The method; any token is possible, in the case of the wire (`get` is not `GET`).
@@ -51,13 +89,49 @@ impl<'a> Request<'a> {
     /// The path of the target, still percent-encoded, without the query.
     ///
     /// `/` for an absolute target without a path; `*` for `OPTIONS *`; empty for `CONNECT`.
+    /// Under [`Router::mount`](crate::Router::mount) it begins behind the prefix; `target` stays
+    /// whole.
     pub fn path(&self) -> &'a str {
-        match self.line.path.of(self.bytes) {
+        match self.path.of(self.bytes) {
             // The commonest of all, told without a look at its encoding.
             [b'/'] => "/",
-            [] if self.line.form == TargetForm::Absolute => "/",
-            _ => self.ascii(self.line.path),
+            [] if self.is_absolute_without_path() => "/",
+            _ => self.ascii(self.path),
         }
+    }
+
+    /// The same request with `prefix` cut from the front of its path; `None` if the path does not
+    /// begin with exactly these bytes, which is then a 404 (an encoded spelling of the prefix
+    /// does not count). Nothing is copied and the original stays as it is.
+    ///
+    /// ```
+    /// # use wheelhouse::{sim::Sim, Request, Response};
+    /// # let mut sim = Sim::new(|req: &Request<'_>| {
+    /// match req.strip_prefix("/static") {
+    ///     Some(inner) => Response::text(inner.path().to_owned()),
+    ///     None => Response::not_found(),
+    /// }
+    /// # });
+    /// # let c = sim.connect_and_send(b"GET /static/a.css HTTP/1.1\r\nHost: a\r\n\r\n");
+    /// # assert!(sim.received(c).ends_with(b"\r\n\r\n/a.css"));
+    /// ```
+    pub fn strip_prefix(&self, prefix: &str) -> Option<Request<'a>> {
+        let rest = self.ascii(self.path).strip_prefix(prefix)?;
+        Some(Request { path: Span::new(self.path.end() - rest.len(), rest.len()), ..*self })
+    }
+
+    /// What the wildcard `{name}` or `{name...}` of the [route](crate::Router) matched, as it
+    /// came, percent-encoded; `None` if the route has no such wildcard.
+    pub fn param(&self, name: &str) -> Option<&'a str> {
+        let route = self.route?;
+        let index = route.names.iter().position(|known| **known == *name)?;
+        Some(self.ascii(route.spans[index]))
+    }
+
+    /// The pattern of the [route](crate::Router) that was found, as it was registered; `None`
+    /// without a router.
+    pub fn pattern(&self) -> Option<&'a str> {
+        self.route.map(|route| route.pattern)
     }
 
     /// What follows the first `?` of the target, still percent-encoded; `None` without a `?`.
@@ -200,6 +274,19 @@ impl Span {
     pub(crate) fn of(self, bytes: &[u8]) -> &[u8] {
         &bytes[usize::from(self.start)..self.end()]
     }
+}
+
+/// The most wildcards that one pattern may have: their positions lie on the stack.
+pub(crate) const PARAMS_MAX: usize = 8;
+
+/// What a router found for a request. Knows nothing of how it was found.
+#[derive(Clone, Copy)]
+pub(crate) struct RouteMatch<'a> {
+    pub(crate) pattern: &'a str,
+    /// The names of the wildcards, in the order of `spans`; at most [`PARAMS_MAX`].
+    pub(crate) names: &'a [Box<str>],
+    pub(crate) spans: &'a [Span; PARAMS_MAX],
+    pub(crate) path: Span,
 }
 
 /// The other end of a connection, as far as a handler may ask about it.

@@ -95,6 +95,15 @@ impl Response {
         response
     }
 
+    /// A plain page that says `text`, for a status that went wrong: text and nothing else, told to
+    /// the browser too (`X-Content-Type-Options: nosniff`), so that a part of the request in it
+    /// cannot become markup.
+    pub fn error(status: StatusCode, text: impl fmt::Display) -> Response {
+        let mut response = Response::text(format!("{text}\n"));
+        response.status = status;
+        response.with("X-Content-Type-Options", "nosniff")
+    }
+
     /// 404 with a one-line page.
     pub fn not_found() -> Response {
         Response::status_page(StatusCode::NOT_FOUND)
@@ -190,7 +199,12 @@ impl Response {
         self.extra.as_ref().map_or(&[], |extra| &extra.lines)
     }
 
-    fn keep_fault(&mut self, error: FieldError) {
+    #[cfg(test)]
+    pub(crate) fn has_fault(&self) -> bool {
+        self.extra.as_ref().is_some_and(|extra| extra.fault.is_some())
+    }
+
+    pub(crate) fn keep_fault(&mut self, error: FieldError) {
         self.extra.get_or_insert_with(Box::default).fault.get_or_insert(error);
     }
 }

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// All of `examples/`: one that is not started here fails the test below.
-const STARTED: [&str; 4] = ["download", "hello", "probe", "upload"];
+const STARTED: [&str; 5] = ["download", "hello", "probe", "routes", "upload"];
 
 #[test]
 fn every_example_is_started_by_a_test() {
@@ -77,6 +77,27 @@ fn download_sends_a_file_and_a_count_of_unknown_length() {
     let count = download.ask("GET /count?3 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     assert_eq!(count.field("Transfer-Encoding"), Some("chunked"));
     assert_eq!(count.content, b"6\r\n1\n2\n3\n\r\n0\r\n\r\n");
+}
+
+#[test]
+fn routes_is_signed_by_a_form_and_read_again() {
+    let routes = Example::start("routes", &[]);
+    let user = routes.ask("GET /user/ann HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_eq!(user.content, b"user ann\n");
+    let signed = routes.ask(
+        "POST /notes HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 20\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\n\r\nname=ann&text=hi+you",
+    );
+    assert_eq!(signed.status, "HTTP/1.1 303 See Other");
+    assert_eq!(signed.field("Location"), Some("/notes"));
+    assert_eq!(signed.field("Set-Cookie"), Some("last=ann; HttpOnly; SameSite=Lax"));
+    let notes = routes
+        .ask("GET /notes HTTP/1.1\r\nHost: a\r\nConnection: close\r\nCookie: last=ann\r\n\r\n");
+    assert_eq!(notes.content, b"ann: hi you\nYou wrote last as ann.\n");
+    let wrong = routes.ask("DELETE /notes HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_eq!(wrong.field("Allow"), Some("GET, HEAD, POST"));
+    let closed = routes.ask("GET /api/count HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_eq!(closed.status, "HTTP/1.1 401 Unauthorized");
 }
 
 /// An example that runs until this is dropped.

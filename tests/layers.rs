@@ -24,7 +24,7 @@ enum Layer {
 fn layer(file: &str) -> Option<Layer> {
     const FRONT: &[&str] = &[
         "lib", "server", "sim", "router", "files", "query", "cookies", "auth", "redirect", "sniff",
-        "form",
+        "convert", "json", "form",
     ];
     const WORDS: &[&str] = &[
         "request", "response", "fields", "handler", "limits", "error", "later", "upgrade", "events",

@@ -1,0 +1,72 @@
+//! What finding a route costs, in instructions, which do not depend on the machine's mood: the
+//! same requests with 100 routes and with none, counted at two lengths, so that what happens once
+//! drops out. Needs valgrind.
+//!
+//! ```text
+//! bin=$(cargo bench --no-run --bench routing_cost 2>&1 | sed -n "s/.*Executable.*(\(.*\))/\1/p")
+//! for kind in literal param deep rest host miss; do
+//!   for table in without with; do
+//!     for requests in 1600 11200; do
+//!       valgrind --tool=callgrind --callgrind-out-file=/dev/null \
+//!         $bin $kind $table $requests 2>&1 |
+//!         awk -v k=$kind -v t=$table -v r=$requests '/Collected/ { print k, t, r, $4 }'
+//!     done
+//!   done
+//! done | awk '{ if (NR % 2) n = $4; else { d = ($4 - n) / 9600
+//!   if ($2 == "with") printf "%s: %.0f more\n", $1, d - without; else without = d } }'
+//! ```
+
+use wheelhouse::sim::Sim;
+use wheelhouse::{Handler, Request, Response, Router};
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let arg = |index: usize| args.get(index).map_or("", String::as_str);
+    let kind = arg(0);
+    let target = match kind {
+        "literal" => "/api/v1/thing57",
+        "deep" => "/api/v1/thing57/12345/parts/678/notes",
+        "rest" => "/static/css/site.css",
+        "miss" => "/nothing/here",
+        _ => "/api/v1/thing57/12345",
+    };
+    let requests = arg(2).parse().unwrap_or(1_600);
+    match (arg(1), kind) {
+        ("without", _) => run(|_: &Request<'_>| answer(), target, requests),
+        (_, "host") => run(routes("example.com"), target, requests),
+        _ => run(routes(""), target, requests),
+    }
+}
+
+/// A hundred and two routes.
+fn routes(host: &str) -> impl Handler {
+    let mut router = Router::new(()).mount(&format!("{host}/static"), |_, _| answer());
+    for index in 0..33 {
+        let index = index * 2 + 1;
+        router = router
+            .get(&format!("{host}/api/v1/thing{index}"), |_, _| answer())
+            .get(&format!("{host}/api/v1/thing{index}/{{id}}"), |_, _| answer())
+            .put(&format!("/api/v1/thing{index}/{{id}}"), |_, _| answer());
+        if index == 57 {
+            let pattern = format!("{host}/api/v1/thing{index}/{{id}}/parts/{{part}}/notes");
+            router = router.get(&pattern, |_, _| answer());
+        }
+    }
+    router.build().expect("patterns that do not conflict")
+}
+
+fn answer() -> Response {
+    Response::text("Hello, World!")
+}
+
+/// Sixteen requests at a time, as a pipelining client sends them.
+fn run(handler: impl Handler, target: &str, requests: usize) {
+    let mut sim = Sim::new(handler);
+    let client = sim.connect();
+    let request = format!("GET {target} HTTP/1.1\r\nHost: example.com\r\n\r\n");
+    let burst = request.repeat(16);
+    for _ in 0..requests / 16 {
+        sim.send(client, burst.as_bytes());
+        assert!(sim.take_received(client).starts_with(b"HTTP/1.1 "));
+    }
+}

@@ -1,0 +1,58 @@
+//! Routes and state: a small guest book. The loop owns the state, handlers get it as `&mut`.
+//!
+//! ```text
+//! cargo run --example routes -- 127.0.0.1:8080
+//! curl -i http://127.0.0.1:8080/user/ann
+//! curl -i -d 'name=ann&text=hello there' http://127.0.0.1:8080/notes
+//! curl -i http://127.0.0.1:8080/notes
+//! curl -i -X DELETE http://127.0.0.1:8080/notes           # 405, with Allow
+//! curl -i http://127.0.0.1:8080/api/count                 # 401 without -u admin:secret
+//! ```
+
+use wheelhouse::{Request, Response, Router, Server, SetCookie, StatusCode};
+
+#[derive(Default)]
+struct Book {
+    notes: Vec<String>,
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+    let routes = Router::new(Book::default())
+        .get("/{$}", |_, req| Response::redirect(req, StatusCode::SEE_OTHER, "/notes"))
+        .get("/user/{id}", |_, req| format!("user {}\n", req.param("id").unwrap_or("")))
+        .get("/notes", |book, req| {
+            let last = req.cookie("last").unwrap_or("nobody");
+            format!("{}\nYou wrote last as {last}.\n", book.notes.join("\n"))
+        })
+        .collect("POST /notes", 4096, sign)
+        .nest("/api", |api| api.get("/count", count))
+        .not_found(|_, req| Response::error(StatusCode::NOT_FOUND, format!("no {}", req.path())))
+        .build()?;
+    Server::new().listen(&address)?.run(routes)?;
+    Ok(())
+}
+
+fn sign(book: &mut Book, req: &Request<'_>, content: &[u8]) -> Response {
+    let Some(form) = req.form_pairs(content) else {
+        return Response::status_page(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    };
+    let (Some(name), Some(text)) = (form.get("name"), form.get("text")) else {
+        return Response::error(StatusCode::BAD_REQUEST, "send name and text");
+    };
+    let cookie = SetCookie::new("last", &*name);
+    if let Err(error) = cookie.encode() {
+        return Response::error(StatusCode::BAD_REQUEST, format!("choose another name: {error}"));
+    }
+    book.notes.push(format!("{name}: {text}"));
+    Response::redirect(req, StatusCode::SEE_OTHER, "/notes").with_cookie(&cookie)
+}
+
+fn count(book: &mut Book, req: &Request<'_>) -> Response {
+    match req.basic_auth() {
+        Some(auth) if auth.is("admin", "secret") => {
+            Response::text(format!("{}\n", book.notes.len()))
+        }
+        _ => Response::unauthorized("guest book"),
+    }
+}

@@ -1,0 +1,206 @@
+//! Queries and forms: name=value pairs as browsers send them (`application/x-www-form-urlencoded`).
+//!
+//! The same rules for both, and those of Go: `;` does not separate, a part with one is a fault (a
+//! proxy that splits there would see other values than we do); so is a bad escape. A bad part is
+//! left out and the others stay, and [`Pairs::check`] tells.
+//!
+//! # No multipart
+//!
+//! Forms with files (`multipart/form-data`) are not taken apart here. The kept parser (multer) is
+//! async and pulls from a stream, while content is pushed to a
+//! [`Receive`](crate::Receive) here; multipart has been abandoned since 2021; others have few
+//! users. A browser that uploads with `fetch(url, {method: "PUT", body: file})` needs none of it:
+//! the content is the file, and arrives piece by piece.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::request::Request;
+
+/// The most pairs that are looked at: the rest is left out, and [`Pairs::check`] tells. Names are
+/// looked up by scanning, which this bounds; pages have at most a few dozen fields.
+pub const PAIRS_MAX: usize = 1_000;
+
+/// The pairs of a query or of a form's content, decoded when they are asked for.
+///
+/// ```
+/// # use wheelhouse::Pairs;
+/// let pairs = Pairs::new("name=Ann+Lee&tag=a&tag=%C3%A4&done");
+/// assert_eq!(pairs.get("name").as_deref(), Some("Ann Lee"));
+/// assert_eq!(pairs.all("tag").collect::<Vec<_>>(), ["a", "ä"]);
+/// assert_eq!(pairs.get("done").as_deref(), Some(""));
+/// assert_eq!(pairs.get("none"), None);
+/// assert!(pairs.check().is_ok());
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pairs<'a> {
+    raw: &'a [u8],
+}
+
+impl<'a> Pairs<'a> {
+    /// The pairs in `raw`, which is still encoded.
+    pub fn new(raw: &'a (impl AsRef<[u8]> + ?Sized)) -> Pairs<'a> {
+        Pairs { raw: raw.as_ref() }
+    }
+
+    /// The value of the first pair called `name`.
+    pub fn get(&self, name: &str) -> Option<Cow<'a, str>> {
+        self.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+
+    /// The values of all pairs called `name`, in order.
+    pub fn all<'n>(&self, name: &'n str) -> impl Iterator<Item = Cow<'a, str>> + 'n
+    where
+        'a: 'n,
+    {
+        self.iter().filter(move |(known, _)| known == name).map(|(_, value)| value)
+    }
+
+    /// All pairs in order, without the bad ones. Bytes that are no UTF-8 become U+FFFD.
+    pub fn iter(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> {
+        self.parts().take(PAIRS_MAX).filter(|part| fault_of(part).is_none()).filter_map(decode)
+    }
+
+    /// Whether every part was good.
+    ///
+    /// # Errors
+    ///
+    /// The first fault; [`iter`](Pairs::iter) gives the good pairs all the same.
+    pub fn check(&self) -> Result<(), PairsError> {
+        if let Some(fault) = self.parts().take(PAIRS_MAX).find_map(fault_of) {
+            return Err(fault);
+        }
+        match self.parts().nth(PAIRS_MAX) {
+            Some(_) => Err(PairsError::TooMany),
+            None => Ok(()),
+        }
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &'a [u8]> {
+        self.raw.split(|&byte| byte == b'&').filter(|part| !part.is_empty())
+    }
+}
+
+impl<'a> Request<'a> {
+    /// The pairs of the query; none without one.
+    ///
+    /// ```
+    /// # use wheelhouse::{sim::Sim, Request};
+    /// # let mut sim = Sim::new(|req: &Request<'_>| {
+    /// let page = req.query_pairs().get("page").and_then(|page| page.parse().ok()).unwrap_or(1);
+    /// # format!("{}", page + 1)
+    /// # });
+    /// # let c = sim.connect_and_send(b"GET /?page=7 HTTP/1.1\r\nHost: a\r\n\r\n");
+    /// # assert!(sim.received(c).ends_with(b"\r\n\r\n8"));
+    /// ```
+    pub fn query_pairs(&self) -> Pairs<'a> {
+        Pairs::new(self.query().unwrap_or(""))
+    }
+
+    /// The pairs of `content`, if its type says that it is a form; `None` for any other type, or
+    /// none. Where query and form are to count as one, ask the form first, as Go does.
+    ///
+    /// ```
+    /// # use wheelhouse::{Response, Router, StatusCode};
+    /// let routes = Router::new(()).collect("POST /sign", 4096, |_, req, content| {
+    ///     let Some(form) = req.form_pairs(content) else {
+    ///         return Response::status_page(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    ///     };
+    ///     Response::text(form.get("name").unwrap_or_default().into_owned())
+    /// });
+    /// # let mut sim = wheelhouse::sim::Sim::new(routes.build()?);
+    /// # let c = sim.connect_and_send(b"POST /sign HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\
+    /// #     Content-Type: application/x-www-form-urlencoded\r\n\r\nname=a");
+    /// # assert!(sim.received(c).ends_with(b"\r\n\r\na"));
+    /// # Ok::<(), wheelhouse::RouteError>(())
+    /// ```
+    pub fn form_pairs<'c>(&self, content: &'c [u8]) -> Option<Pairs<'c>> {
+        self.has_content_type("application/x-www-form-urlencoded").then(|| Pairs::new(content))
+    }
+
+    /// Whether `Content-Type` names `media_type`, whatever its parameters and the case of its
+    /// letters.
+    pub fn has_content_type(&self, media_type: &str) -> bool {
+        self.fields().text("content-type").is_some_and(|value| {
+            let named = value.split(';').next().unwrap_or("").trim_matches([' ', '\t']);
+            named.eq_ignore_ascii_case(media_type)
+        })
+    }
+}
+
+fn fault_of(part: &[u8]) -> Option<PairsError> {
+    if part.contains(&b';') {
+        return Some(PairsError::Semicolon);
+    }
+    let is_hex = |at: usize| part.get(at).is_some_and(u8::is_ascii_hexdigit);
+    let mut percents = part.iter().enumerate().filter(|(_, &byte)| byte == b'%');
+    let is_bad = percents.any(|(at, _)| !is_hex(at + 1) || !is_hex(at + 2));
+    is_bad.then_some(PairsError::Escape)
+}
+
+fn decode(part: &[u8]) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
+    form_urlencoded::parse(part).next()
+}
+
+/// What is wrong with a query or form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PairsError {
+    /// A part has a semicolon that is not encoded.
+    Semicolon,
+    /// A percent sign without two hexadecimal digits behind it.
+    Escape,
+    /// More than [`PAIRS_MAX`] pairs.
+    TooMany,
+}
+
+impl fmt::Display for PairsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PairsError::Semicolon => f.write_str("a semicolon in a query or form: encode it"),
+            PairsError::Escape => f.write_str("a bad percent-escape in a query or form"),
+            PairsError::TooMany => write!(f, "more than {PAIRS_MAX} pairs in a query or form"),
+        }
+    }
+}
+
+impl std::error::Error for PairsError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(raw: &str) -> String {
+        let pairs: Vec<_> = Pairs::new(raw).iter().map(|(n, v)| format!("{n}={v}")).collect();
+        pairs.join(" ")
+    }
+
+    /// Go: t236, t239.
+    #[test]
+    fn bad_parts_are_left_out_and_told_and_the_good_ones_stay() {
+        let table = [
+            ("", "", Ok(())),
+            ("a=1&b=2", "a=1 b=2", Ok(())),
+            ("a=1&&b=&=c&d", "a=1 b= =c d=", Ok(())),
+            ("a=1;b=2", "", Err(PairsError::Semicolon)),
+            ("a=1;x&b=2", "b=2", Err(PairsError::Semicolon)),
+            ("a=1%3Bx&b=2", "a=1;x b=2", Ok(())),
+            ("a=1&;&b=2", "a=1 b=2", Err(PairsError::Semicolon)),
+            ("a=%&b=%4&c=%zz&%=d&e=%41", "e=A", Err(PairsError::Escape)),
+            ("a=b=c+%2B", "a=b=c +", Ok(())),
+            ("a=%ff", "a=\u{fffd}", Ok(())),
+        ];
+        for (raw, expected, check) in table {
+            assert_eq!((&*list(raw), Pairs::new(raw).check()), (expected, check), "{raw}");
+        }
+    }
+
+    #[test]
+    fn pairs_beyond_the_cap_are_left_out_and_told() {
+        let raw = "a=1&".repeat(PAIRS_MAX);
+        assert_eq!(Pairs::new(&raw).check(), Ok(()));
+        let raw = raw + "b=2";
+        assert_eq!(Pairs::new(&raw).check(), Err(PairsError::TooMany));
+        assert_eq!((Pairs::new(&raw).iter().count(), Pairs::new(&raw).get("b")), (PAIRS_MAX, None));
+    }
+}

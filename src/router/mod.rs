@@ -1,0 +1,349 @@
+//! Routes: which function answers which request, with the meaning of Go 1.22 patterns.
+//!
+//! ```
+//! use wheelhouse::{sim::Sim, Router};
+//!
+//! #[derive(Default)]
+//! struct Hub {
+//!     notes: Vec<String>,
+//! }
+//!
+//! let routes = Router::new(Hub::default())
+//!     .get("/user/{id}", |_, req| format!("user {}\n", req.param("id").unwrap_or("")))
+//!     .get("/notes/{$}", |hub, _| hub.notes.join("\n"))
+//!     .collect("POST /note", 4096, |hub, _, content| {
+//!         hub.notes.push(String::from_utf8_lossy(content).into_owned());
+//!         "noted\n"
+//!     })
+//!     .build()?;
+//! # let mut sim = Sim::new(routes);
+//! # let c = sim.connect_and_send(b"GET /user/7 HTTP/1.1\r\nHost: a\r\n\r\n");
+//! # assert!(sim.received(c).ends_with(b"\r\n\r\nuser 7\n"));
+//! # sim.send(c, b"POST /note HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
+//! # assert!(sim.received(c).ends_with(b"\r\n\r\nnoted\n"));
+//! # sim.send(c, b"GET /notes HTTP/1.1\r\nHost: a\r\n\r\n");
+//! # assert!(String::from_utf8_lossy(sim.received(c)).contains("307"));
+//! # Ok::<(), wheelhouse::RouteError>(())
+//! ```
+//!
+//! # Patterns
+//!
+//! `[METHOD ][host]/path`, where a segment of the path is a literal, `{name}` (one segment), or
+//! at the end `{name...}` (the rest), `{$}` (nothing behind the slash) or nothing (`/a/` is all
+//! below it, and itself).
+//!
+//! * `GET` answers `HEAD` too. Another method than those registered: 405 with `Allow`.
+//! * Of several patterns that match, one with a host wins, else the more specific: the one that
+//!   matches strictly fewer requests. Order never matters. Where neither is more specific,
+//!   [`Router::build`] fails and names both.
+//! * Literals compare percent-decoded, segment by segment; `%2F` never separates segments.
+//! * Paths with empty or dot segments are redirected (307, query kept) to the clean path, and
+//!   `/a` to `/a/` where only that is registered.
+//! * Hosts compare without regard to case and without the port; a pattern with a port is for
+//!   `CONNECT`, whose path counts as `/`. (Go compares case, and gives `CONNECT` no path at all.)
+//!
+//! # Why there is no crate beneath
+//!
+//! matchit 0.9, the usual choice, cannot hold what these patterns mean: it refuses `/{id}` beside
+//! `/{rest...}`, that is, beside the subtree `/` that nearly every program has, and `/{a}/` beside
+//! `/`; a catch-all of it matches no empty rest; it knows neither methods nor hosts, so a `GET`
+//! on a path whose literal branch has only a `POST` could not go back to the wildcard; and it
+//! allocates where it may have to go back. What would be left for it is comparing bytes, so the
+//! tree over segments is our own (`tree.rs`).
+
+mod error;
+pub(crate) mod path;
+mod pattern;
+mod routes;
+mod table;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use std::fmt;
+use std::rc::Rc;
+
+use http::Method;
+
+use crate::handler::Reply;
+use crate::request::Request;
+
+pub use error::RouteError;
+use pattern::Pattern;
+pub use routes::Routes;
+use table::Table;
+
+type Function<S> = Box<dyn FnMut(&mut S, &Request<'_>) -> Reply<S>>;
+
+/// Routes being set up, with the state that all of them share.
+///
+/// The loop owns the state and every function gets it as `&mut`: no `Arc`, no lock, no `Send`.
+/// A pattern that is no pattern or that conflicts with another is remembered, the first one, and
+/// comes out of [`build`](Router::build), so that the chain reads in one piece and nothing that is
+/// wrong can be served: only [`Routes`] are a [`Handler`](crate::Handler).
+///
+/// Patterns are explained in the [module's](crate::router) first lines.
+pub struct Router<S> {
+    state: S,
+    table: Table<S>,
+    /// What [`nest`](Router::nest) puts before the paths: empty, or `/..` without a final slash.
+    prefix: String,
+    error: Option<RouteError>,
+}
+
+impl<S: 'static> Router<S> {
+    /// No routes yet: everything is 404.
+    pub fn new(state: S) -> Router<S> {
+        Router { state, table: Table::new(), prefix: String::new(), error: None }
+    }
+
+    /// A route for `GET` and `HEAD`. The pattern is `[host]/path`, as in all methods named after
+    /// one.
+    pub fn get<R: Into<Reply<S>>>(
+        self,
+        pattern: &str,
+        function: impl FnMut(&mut S, &Request<'_>) -> R + 'static,
+    ) -> Router<S> {
+        self.add(Some(Method::GET), pattern, into_reply(function))
+    }
+
+    /// A route for `HEAD` alone, where it is to differ from `GET`.
+    pub fn head<R: Into<Reply<S>>>(
+        self,
+        pattern: &str,
+        function: impl FnMut(&mut S, &Request<'_>) -> R + 'static,
+    ) -> Router<S> {
+        self.add(Some(Method::HEAD), pattern, into_reply(function))
+    }
+
+    /// A route for `POST`.
+    pub fn post<R: Into<Reply<S>>>(
+        self,
+        pattern: &str,
+        function: impl FnMut(&mut S, &Request<'_>) -> R + 'static,
+    ) -> Router<S> {
+        self.add(Some(Method::POST), pattern, into_reply(function))
+    }
+
+    /// A route for `PUT`.
+    pub fn put<R: Into<Reply<S>>>(
+        self,
+        pattern: &str,
+        function: impl FnMut(&mut S, &Request<'_>) -> R + 'static,
+    ) -> Router<S> {
+        self.add(Some(Method::PUT), pattern, into_reply(function))
+    }
+
+    /// A route for `PATCH`.
+    pub fn patch<R: Into<Reply<S>>>(
+        self,
+        pattern: &str,
+        function: impl FnMut(&mut S, &Request<'_>) -> R + 'static,
+    ) -> Router<S> {
+        self.add(Some(Method::PATCH), pattern, into_reply(function))
+    }
+
+    /// A route for `DELETE`.
+    pub fn delete<R: Into<Reply<S>>>(
+        self,
+        pattern: &str,
+        function: impl FnMut(&mut S, &Request<'_>) -> R + 'static,
+    ) -> Router<S> {
+        self.add(Some(Method::DELETE), pattern, into_reply(function))
+    }
+
+    /// A route for `OPTIONS`; nothing answers it by itself, except `OPTIONS *`.
+    pub fn options<R: Into<Reply<S>>>(
+        self,
+        pattern: &str,
+        function: impl FnMut(&mut S, &Request<'_>) -> R + 'static,
+    ) -> Router<S> {
+        self.add(Some(Method::OPTIONS), pattern, into_reply(function))
+    }
+
+    /// A route for every method that has none of its own there.
+    pub fn any<R: Into<Reply<S>>>(
+        self,
+        pattern: &str,
+        function: impl FnMut(&mut S, &Request<'_>) -> R + 'static,
+    ) -> Router<S> {
+        self.add(None, pattern, into_reply(function))
+    }
+
+    /// A route for a whole pattern, `[METHOD ][host]/path`; any token is a method.
+    pub fn route<R: Into<Reply<S>>>(
+        self,
+        pattern: &str,
+        function: impl FnMut(&mut S, &Request<'_>) -> R + 'static,
+    ) -> Router<S> {
+        let parsed = Pattern::parse(&self.under_prefix("", pattern));
+        self.insert(parsed, into_reply(function), false)
+    }
+
+    /// A route for a whole pattern that wants the content, at most `limit` bytes of it: more is
+    /// a 413, as told at [`Reply::collect`]. The request still has its
+    /// [parameters](Request::param) when the content is there.
+    ///
+    /// The free function [`collect`] does the same for `post` and its like, but the compiler then
+    /// wants the type of the state said.
+    pub fn collect<R: Into<Reply<S>> + 'static>(
+        self,
+        pattern: &str,
+        limit: usize,
+        function: impl Fn(&mut S, &Request<'_>, &[u8]) -> R + 'static,
+    ) -> Router<S> {
+        self.route(pattern, collect(limit, function))
+    }
+
+    /// Everything at and below `prefix`, which is `[host]/path`, for a function that sees paths as
+    /// they begin behind the prefix: a file server, or a handler of its own. With any method.
+    ///
+    /// ```
+    /// # use wheelhouse::{sim::Sim, Router};
+    /// let routes = Router::new(()).mount("/static", |_, req| req.path().to_owned()).build()?;
+    /// # let mut sim = Sim::new(routes);
+    /// # let c = sim.connect_and_send(b"GET /static/css/a?b HTTP/1.1\r\nHost: a\r\n\r\n");
+    /// # assert!(sim.received(c).ends_with(b"\r\n\r\n/css/a"));
+    /// # Ok::<(), wheelhouse::RouteError>(())
+    /// ```
+    pub fn mount<R: Into<Reply<S>>>(
+        self,
+        prefix: &str,
+        function: impl FnMut(&mut S, &Request<'_>) -> R + 'static,
+    ) -> Router<S> {
+        let text = self.under_prefix("", &format!("{}/", prefix.trim_end_matches('/')));
+        let parsed = Pattern::parse_rest(&text, None, &text);
+        self.insert(parsed, into_reply(function), true)
+    }
+
+    /// Adds routes whose paths all begin with `prefix`, such as `/api` or `/{tenant}/api`. They
+    /// belong to the same table: conflicts, 405 and redirects are as if they had been written out,
+    /// and paths stay whole.
+    ///
+    /// ```
+    /// # use wheelhouse::{sim::Sim, Router};
+    /// fn users(router: Router<u64>) -> Router<u64> {
+    ///     router.get("/{id}", |asked, req| {
+    ///         *asked += 1;
+    ///         format!("{} of {}", req.param("id").unwrap_or(""), req.path())
+    ///     })
+    /// }
+    ///
+    /// let routes = Router::new(0).nest("/api", |api| api.nest("/users", users)).build()?;
+    /// # let mut sim = Sim::new(routes);
+    /// # let c = sim.connect_and_send(b"GET /api/users/7 HTTP/1.1\r\nHost: a\r\n\r\n");
+    /// # assert!(sim.received(c).ends_with(b"\r\n\r\n7 of /api/users/7"));
+    /// # Ok::<(), wheelhouse::RouteError>(())
+    /// ```
+    pub fn nest(mut self, prefix: &str, routes: impl FnOnce(Router<S>) -> Router<S>) -> Router<S> {
+        let is_path = prefix.is_empty() || prefix.starts_with('/');
+        if !is_path || prefix.contains("{$}") || prefix.contains("...}") {
+            self.error.get_or_insert(RouteError::Pattern {
+                pattern: prefix.to_owned(),
+                at: 0,
+                what: "a prefix is a path that can go on: \"/api\"",
+            });
+        }
+        let len = self.prefix.len();
+        self.prefix.push_str(prefix.trim_end_matches('/'));
+        let mut router = routes(self);
+        router.prefix.truncate(len);
+        router
+    }
+
+    /// What answers where no route does, instead of the one-line 404. It is not asked where only
+    /// the method is wrong.
+    pub fn not_found<R: Into<Reply<S>>>(
+        mut self,
+        function: impl FnMut(&mut S, &Request<'_>) -> R + 'static,
+    ) -> Router<S> {
+        self.table.not_found = Some(into_reply(function));
+        self
+    }
+
+    /// The routes, ready to be served.
+    ///
+    /// # Errors
+    ///
+    /// The first pattern that could not be understood, or conflicts with an earlier one.
+    pub fn build(self) -> Result<Routes<S>, RouteError> {
+        match self.error {
+            Some(error) => Err(error),
+            None => Ok(Routes { state: self.state, table: self.table }),
+        }
+    }
+
+    fn add(self, method: Option<Method>, pattern: &str, function: Function<S>) -> Router<S> {
+        let name = method.as_ref().map_or("", Method::as_str);
+        let text = self.under_prefix(name, pattern);
+        let rest = if name.is_empty() { 0 } else { name.len() + 1 };
+        let parsed = Pattern::parse_rest(&text, method, &text[rest..]);
+        self.insert(parsed, function, false)
+    }
+
+    /// The whole text of a pattern: its method, if that is given beside it, and the prefix before
+    /// its path.
+    fn under_prefix(&self, method: &str, pattern: &str) -> String {
+        let space = if method.is_empty() { "" } else { " " };
+        // Without a path there is nothing to put a prefix before; the parser will say so.
+        let path = pattern.find('/').unwrap_or(pattern.len());
+        let prefix = if path == pattern.len() { "" } else { &self.prefix };
+        format!("{method}{space}{}{prefix}{}", &pattern[..path], &pattern[path..])
+    }
+
+    fn insert(
+        mut self,
+        parsed: Result<Pattern, RouteError>,
+        function: Function<S>,
+        strips: bool,
+    ) -> Router<S> {
+        let added = parsed.and_then(|pattern| self.table.insert(pattern, function, strips));
+        if let Err(error) = added {
+            self.error.get_or_insert(error);
+        }
+        self
+    }
+}
+
+/// Wants at most `limit` bytes of content for `function`: what [`Router::post`] and its like get
+/// for a route with content.
+///
+/// The type of the state must be said here; [`Router::collect`] needs no type.
+///
+/// ```
+/// # use wheelhouse::{collect, Router};
+/// let sum = collect(16, |total: &mut u64, _, content| {
+///     *total += content.len() as u64;
+///     total.to_string()
+/// });
+/// let routes = Router::new(0).post("/add", sum).build()?;
+/// # let _ = routes;
+/// # Ok::<(), wheelhouse::RouteError>(())
+/// ```
+pub fn collect<S: 'static, R: Into<Reply<S>>>(
+    limit: usize,
+    function: impl Fn(&mut S, &Request<'_>, &[u8]) -> R + 'static,
+) -> impl FnMut(&mut S, &Request<'_>) -> Reply<S> {
+    // Several requests may be waiting for their content at the same time.
+    let function = Rc::new(function);
+    move |_: &mut S, _: &Request<'_>| {
+        let function = Rc::clone(&function);
+        Reply::collect(limit, move |state: &mut S, req: &Request<'_>, content: &[u8]| {
+            function(state, req, content)
+        })
+    }
+}
+
+fn into_reply<S, R: Into<Reply<S>>>(
+    mut function: impl FnMut(&mut S, &Request<'_>) -> R + 'static,
+) -> Function<S> {
+    Box::new(move |state: &mut S, req: &Request<'_>| function(state, req).into())
+}
+
+impl<S> fmt::Debug for Router<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let patterns = self.table.routes.iter().map(|route| &route.pattern.text);
+        f.write_str("Router ")?;
+        f.debug_list().entries(patterns).finish()
+    }
+}

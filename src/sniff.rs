@@ -1,0 +1,185 @@
+//! Guessing a media type from the first bytes, for content that nobody named.
+//!
+//! Nothing calls this by itself: the server sends the type it is told. The table follows the
+//! WHATWG's MIME Sniffing Standard, sections 6 and 7, in the part that servers meet.
+
+/// How many bytes are looked at.
+pub const SNIFF_BYTES_MAX: usize = 512;
+
+/// The media type that the first bytes of some content suggest, of which at most
+/// [`SNIFF_BYTES_MAX`] are looked at; `application/octet-stream` if they suggest none.
+///
+/// What begins like HTML is called HTML, whoever wrote it: do not sniff what strangers upload, or
+/// send it with `Content-Disposition: attachment`.
+///
+/// ```
+/// use wheelhouse::sniff;
+///
+/// assert_eq!(sniff(b"\x89PNG\r\n\x1a\n...."), "image/png");
+/// assert_eq!(sniff(b"just words"), "text/plain; charset=utf-8");
+/// ```
+pub fn sniff(content: &[u8]) -> &'static str {
+    let content = &content[..content.len().min(SNIFF_BYTES_MAX)];
+    let start = content.iter().position(|byte| !b"\t\n\x0c\r ".contains(byte));
+    let text = &content[start.unwrap_or(content.len())..];
+    if is_html(text) {
+        return "text/html; charset=utf-8";
+    }
+    if text.starts_with(b"<?xml") {
+        return "text/xml; charset=utf-8";
+    }
+    let known = SIGNATURES.iter().find(|(offset, bytes, _)| {
+        content.get(*offset..).is_some_and(|rest| rest.starts_with(bytes))
+    });
+    if let Some((_, _, media_type)) = known {
+        return media_type;
+    }
+    if let Some(media_type) = in_container(content) {
+        return media_type;
+    }
+    match content.iter().any(|&byte| is_binary(byte)) {
+        true => "application/octet-stream",
+        false => "text/plain; charset=utf-8",
+    }
+}
+
+/// Where, which bytes, and what they are the beginning of.
+#[rustfmt::skip]
+const SIGNATURES: &[(usize, &[u8], &str)] = &[
+    (0, b"%PDF-", "application/pdf"),
+    (0, b"%!PS-Adobe-", "application/postscript"),
+    (0, b"\xfe\xff", "text/plain; charset=utf-16be"),
+    (0, b"\xff\xfe", "text/plain; charset=utf-16le"),
+    (0, b"\xef\xbb\xbf", "text/plain; charset=utf-8"),
+    (0, b"\x89PNG\r\n\x1a\n", "image/png"),
+    (0, b"\xff\xd8\xff", "image/jpeg"),
+    (0, b"GIF87a", "image/gif"),
+    (0, b"GIF89a", "image/gif"),
+    (0, b"BM", "image/bmp"),
+    (0, b"\0\0\x01\0", "image/x-icon"),
+    (0, b"\0\0\x02\0", "image/x-icon"),
+    (0, b"ID3", "audio/mpeg"),
+    (0, b"OggS\0", "application/ogg"),
+    (0, b"MThd\0\0\0\x06", "audio/midi"),
+    (0, b"fLaC", "audio/flac"),
+    (0, b"\x1a\x45\xdf\xa3", "video/webm"),
+    (0, b"\0\x01\0\0", "font/ttf"),
+    (0, b"OTTO", "font/otf"),
+    (0, b"ttcf", "font/collection"),
+    (0, b"wOFF", "font/woff"),
+    (0, b"wOF2", "font/woff2"),
+    (34, b"LP", "application/vnd.ms-fontobject"),
+    (0, b"\x1f\x8b\x08", "application/x-gzip"),
+    (0, b"PK\x03\x04", "application/zip"),
+    (0, b"Rar!\x1a\x07\0", "application/x-rar-compressed"),
+    (0, b"Rar!\x1a\x07\x01\0", "application/x-rar-compressed"),
+    (0, b"\0asm", "application/wasm"),
+];
+
+/// Tags that a page may begin with.
+const TAGS: [&str; 17] = [
+    "<!doctype html",
+    "<html",
+    "<head",
+    "<script",
+    "<iframe",
+    "<h1",
+    "<div",
+    "<font",
+    "<table",
+    "<a",
+    "<style",
+    "<title",
+    "<b",
+    "<body",
+    "<br",
+    "<p",
+    "<!--",
+];
+
+fn is_html(text: &[u8]) -> bool {
+    TAGS.iter().any(|tag| {
+        let begins = text.get(..tag.len()).is_some_and(|t| t.eq_ignore_ascii_case(tag.as_bytes()));
+        // A comment needs no end; the name of a tag does, or `<b` would be found in `<bar`.
+        begins && (*tag == "<!--" || matches!(text.get(tag.len()), Some(b' ' | b'>')))
+    })
+}
+
+/// Formats that wear another format's coat: RIFF, AIFF and the boxes of MP4.
+fn in_container(content: &[u8]) -> Option<&'static str> {
+    let kind = content.get(8..12)?;
+    match (&content[..4], kind) {
+        (b"RIFF", b"WAVE") => Some("audio/wave"),
+        (b"RIFF", b"AVI ") => Some("video/avi"),
+        (b"RIFF", b"WEBP") => content.get(12..14).filter(|v| v == b"VP").map(|_| "image/webp"),
+        (b"FORM", b"AIFF") => Some("audio/aiff"),
+        _ => is_mp4(content).then_some("video/mp4"),
+    }
+}
+
+/// A first box of type `ftyp` that names an MP4 brand, except as its minor version.
+fn is_mp4(content: &[u8]) -> bool {
+    let len = u32::from_be_bytes([content[0], content[1], content[2], content[3]]) as usize;
+    if len % 4 != 0 || len > content.len() || &content[4..8] != b"ftyp" {
+        return false;
+    }
+    let brands = content[8..len.max(8)].chunks_exact(4).enumerate();
+    brands.filter(|(index, _)| *index != 1).any(|(_, brand)| brand.starts_with(b"mp4"))
+}
+
+fn is_binary(byte: u8) -> bool {
+    matches!(byte, 0..=8 | 0x0b | 0x0e..=0x1a | 0x1c..=0x1f)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_bytes_tell_the_type() {
+        let text = "text/plain; charset=utf-8";
+        let html = "text/html; charset=utf-8";
+        let binary = "application/octet-stream";
+        let table: &[(&[u8], &str)] = &[
+            (b"", text),
+            (b"plain words", text),
+            (b"\x01\x02\x03", binary),
+            (b"word\0", binary),
+            (b"\x1b[1m", text),
+            (b"<HtMl><body>", html),
+            (b"\r\n \t<!DOCTYPE HTML>", html),
+            (b"<!-- x", html),
+            (b"<bar>", text),
+            (b"<b", text),
+            (b"   <?xml version=\"1.0\"?>", "text/xml; charset=utf-8"),
+            (b"%PDF-1.7", "application/pdf"),
+            (b" %PDF-1.7", text),
+            (b"\xfe\xff\0t", "text/plain; charset=utf-16be"),
+            (b"GIF89a...", "image/gif"),
+            (b"\xff\xd8\xff\xe0", "image/jpeg"),
+            (b"RIFF\0\0\0\0WEBPVP8 ", "image/webp"),
+            (b"RIFF\0\0\0\0WAVEfmt ", "audio/wave"),
+            (b"RIFF\0\0\0\0XXXX", binary),
+            (b"\0\0\0\x14ftypmp42\0\0\0\0mp42", "video/mp4"),
+            (b"\0\0\0\x14ftypisom\0\0\0\0mp41", "video/mp4"),
+            (b"\0\0\0\x10ftypisommp42", binary),
+            (b"\0\0\0\x00ftypmp42", binary),
+            (b"\0\0\xff\xfcftypmp42", binary),
+            (b"wOF2", "font/woff2"),
+            (b"PK\x03\x04", "application/zip"),
+            (b"\0asm\x01", "application/wasm"),
+        ];
+        for (content, expected) in table {
+            assert_eq!(sniff(content), *expected, "{:?}", String::from_utf8_lossy(content));
+        }
+    }
+
+    #[test]
+    fn only_the_first_512_bytes_count() {
+        let mut content = vec![b'a'; SNIFF_BYTES_MAX];
+        content.push(0);
+        assert_eq!(sniff(&content), "text/plain; charset=utf-8");
+        content[SNIFF_BYTES_MAX - 1] = 0;
+        assert_eq!(sniff(&content), "application/octet-stream");
+    }
+}
