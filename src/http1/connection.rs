@@ -24,6 +24,9 @@ pub(crate) struct Connection {
     state: State,
 }
 
+// A tag of its own is larger and quicker to tell than one that hides in a niche; asked often,
+// and kept only while there is work.
+#[repr(u8)]
 #[derive(Debug)]
 enum State {
     Rest(Rest),

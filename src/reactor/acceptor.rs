@@ -60,8 +60,10 @@ impl<K: Kernel> Acceptor<K> {
         Ok(Acceptor { listeners: watched, back_off: None })
     }
 
-    pub(crate) fn note_ready(&mut self, listener: usize) {
-        if let Some(watched) = self.listeners.get_mut(listener) {
+    /// Notes an event, if its token is that of a listener.
+    pub(crate) fn note_ready(&mut self, token: Token) {
+        let watched = token.listener_number().and_then(|n| self.listeners.get_mut(n));
+        if let Some(watched) = watched {
             watched.is_ready = true;
         }
     }

@@ -166,12 +166,13 @@ impl Kernel for MioKernel {
         let mut count = 0;
         for event in &self.events {
             count += 1;
+            let token = Token::from(event.token());
             #[cfg(feature = "signals")]
-            {
-                self.has_signals |= event.token() == Token::SIGNALS.into();
+            if !token.is_of_connection() {
+                self.has_signals |= token == Token::SIGNALS;
             }
             note(Event {
-                token: event.token().into(),
+                token,
                 readable: event.is_readable() || event.is_read_closed() || event.is_error(),
                 writable: event.is_writable() || event.is_write_closed(),
                 read_closed: event.is_read_closed() || event.is_error(),

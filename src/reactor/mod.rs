@@ -65,10 +65,10 @@ pub(crate) struct Reactor<K: Kernel, H: Handler> {
     wheel: Wheel,
     /// When deadlines that are armed in this turn will be due.
     timeouts: Timeouts,
-    /// Connections to be visited in the next turn.
-    ready: Vec<Token>,
+    /// The keys of the connections to be visited in the next turn: those marked as queued.
+    ready: Vec<u32>,
     /// Those of the present turn; empty between turns.
-    serving: Vec<Token>,
+    serving: Vec<u32>,
     acceptor: Acceptor<K>,
     mailbox: Arc<Mailbox>,
     drain: Option<Drain>,
@@ -185,9 +185,9 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
     fn poll(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         let Reactor { kernel, slots, ready, acceptor, .. } = self;
         self.batch_was_full =
-            kernel.poll(timeout, |event| match event.token.listener_number() {
-                Some(listener) => acceptor.note_ready(listener),
-                None => note_event(slots, ready, &event),
+            kernel.poll(timeout, |event| match event.token.is_of_connection() {
+                true => note_event(slots, ready, &event),
+                false => acceptor.note_ready(event.token),
             })?;
         self.desk.now = clock::millis(self.kernel.now());
         self.desk.closes = self.desk.reason_to_close();
@@ -215,9 +215,14 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
     /// Serves the connections that are ready now; what becomes ready meanwhile waits a turn.
     fn serve_ready(&mut self) {
         let mut serving = mem::replace(&mut self.ready, mem::take(&mut self.serving));
-        for &token in &serving {
-            let Some(slot) = tenant(&mut self.slots, token) else { continue };
+        for &key in &serving {
+            // One that was closed meanwhile is no longer marked as queued.
+            let Some(slot) = self.slots.get_mut(key as usize) else { continue };
+            if !slot.flags.has(Flags::QUEUED) {
+                continue;
+            }
             slot.flags.clear(Flags::QUEUED);
+            let token = Token::new(key as usize, slot.generation);
             let visit = Visit::begin(&mut self.desk, &mut self.kernel, slot, token);
             match visit.serve(&mut self.scratch) {
                 // Nearly always: it has been served and rests.
@@ -247,6 +252,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         let Some(stream) = slot.stream.take() else { return };
         self.kernel.close(stream, farewell == Farewell::Reset);
         slot.value = None;
+        slot.flags.clear(Flags::QUEUED);
         self.wheel.disarm(token.key() as u32);
         self.closed.push(token.key());
         self.desk.hooks.tell(token.connection_id(), ConnState::Closed);
@@ -260,15 +266,17 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             && self.desk.ledger.pressure() < Pressure::Severe
     }
 
+    #[inline(always)]
     fn accept(&mut self) {
         if !self.acceptor.is_ready() && self.desk.closes.is_none() {
             return;
         }
-        self.relieve();
         self.accept_waiting();
     }
 
+    #[inline(never)]
     fn accept_waiting(&mut self) {
+        self.relieve();
         if !self.wants_connections() {
             return;
         }
@@ -321,13 +329,18 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
     }
 
     /// Frees what was closed in this turn, and surplus memory when nobody is there.
+    #[inline(always)]
     fn recycle(&mut self) {
         if self.desk.out.capacity() > 2 * SCRATCH {
             self.desk.out = Vec::with_capacity(SCRATCH);
         }
-        if self.closed.is_empty() {
-            return;
+        if !self.closed.is_empty() {
+            self.remove_closed();
         }
+    }
+
+    #[inline(never)]
+    fn remove_closed(&mut self) {
         for key in self.closed.drain(..) {
             self.slots.remove(key);
         }
@@ -365,8 +378,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         let mut lent = self.desk.pool.free_bytes();
         for (key, slot) in &self.slots {
             assert!(slot.stream.is_some(), "a closed slot is removed with its turn");
-            let token = Token::new(key, slot.generation);
-            let is_queued = self.ready.iter().filter(|&&ready| ready == token).count();
+            let is_queued = self.ready.iter().filter(|&&ready| ready as usize == key).count();
             assert_eq!(is_queued, usize::from(slot.flags.has(Flags::QUEUED)));
             let is_armed = self.wheel.due(key as u32).is_some();
             assert!(is_armed || is_queued > 0, "every connection has a deadline");
@@ -389,8 +401,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
 }
 
 /// Notes what is ready in the flags of its slot, and puts that into the ready queue.
-fn note_event<K: Kernel, S>(slots: &mut Slab<Slot<K, S>>, ready: &mut Vec<Token>, event: &Event) {
-    // The waker and the signals need no slot: mail and signals are looked at in every turn.
+fn note_event<K: Kernel, S>(slots: &mut Slab<Slot<K, S>>, ready: &mut Vec<u32>, event: &Event) {
     let Some(slot) = tenant(slots, event.token) else { return };
     if event.readable {
         let flags = if event.read_closed { Flags::READ_CLOSED } else { Flags::READABLE };
@@ -419,10 +430,10 @@ fn guard<T>(call: impl FnOnce() -> T) -> Result<T, ()> {
 }
 
 /// Puts a slot into the ready queue, once.
-fn enqueue<K: Kernel, S>(ready: &mut Vec<Token>, slot: &mut Slot<K, S>, token: Token) {
+fn enqueue<K: Kernel, S>(ready: &mut Vec<u32>, slot: &mut Slot<K, S>, token: Token) {
     if !slot.flags.has(Flags::QUEUED) {
         slot.flags.set(Flags::QUEUED);
-        ready.push(token);
+        ready.push(token.key() as u32);
     }
 }
 
@@ -466,7 +477,15 @@ impl Token {
         self == Token::new(self.key(), generation)
     }
 
-    fn listener_number(self) -> Option<usize> {
+    /// Whether it is the token of a connection, not of a listener, the waker or the signals.
+    #[inline(always)]
+    pub(crate) fn is_of_connection(self) -> bool {
+        self.key() < Self::KEYS_MAX
+    }
+
+    /// Which listener it is the token of. The waker and the signals are nobody's: mail and
+    /// signals are looked at in every turn.
+    pub(crate) fn listener_number(self) -> Option<usize> {
         self.key().checked_sub(Self::KEYS_MAX).filter(|&n| n < Self::LISTENERS_MAX)
     }
 }
