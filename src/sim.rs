@@ -34,6 +34,7 @@ use std::time::Duration;
 
 use crate::handler::Handler;
 use crate::limits::{Limits, LimitsError};
+use crate::reactor::clock::{self, Millis};
 use crate::reactor::completions::{Mailbox, Message, Wake};
 use crate::reactor::drain::Report;
 use crate::reactor::hooks::{Accepted, Admission, ConnState, Hooks};
@@ -496,8 +497,8 @@ impl Kernel for SimKernel {
     type Stream = SimStream;
     type Listener = ();
 
-    fn now(&self) -> Duration {
-        self.now
+    fn now(&self) -> Millis {
+        clock::millis(self.now)
     }
 
     fn wall(&self) -> Duration {

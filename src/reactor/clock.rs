@@ -23,8 +23,8 @@ impl SystemClock {
     }
 
     /// Monotonic time since the start.
-    pub(crate) fn now(&self) -> Duration {
-        self.start.elapsed()
+    pub(crate) fn now(&self) -> Millis {
+        millis(self.start.elapsed())
     }
 
     /// Time since 1970, which may jump.

@@ -87,9 +87,12 @@ pub(super) fn arm<K: Kernel, S>(
     let wanted = Armed { kind, message: slot.requests as u8 };
     if slot.armed != wanted {
         slot.armed = wanted;
-        slot.linger_ends = timeouts.linger;
-        if let Life::Busy(work) = &mut slot.life {
-            (work.received, work.moved) = (0, 0);
+        match (kind, &mut slot.life) {
+            (Timer::Linger, _) => slot.linger_ends = timeouts.linger,
+            (Timer::Content | Timer::Response, Life::Busy(work)) => {
+                (work.received, work.moved) = (0, 0);
+            }
+            _ => {}
         }
     } else if kind != Timer::Linger {
         return;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Interest, Poll};
 
-use crate::reactor::clock::SystemClock;
+use crate::reactor::clock::{Millis, SystemClock};
 use crate::reactor::completions::Wake;
 use crate::reactor::Token;
 use crate::request::Transport;
@@ -25,8 +25,8 @@ pub(crate) trait Kernel {
     type Stream: Transport;
     type Listener;
 
-    /// Monotonic time, from any start.
-    fn now(&self) -> Duration;
+    /// Monotonic time since the start.
+    fn now(&self) -> Millis;
     /// Time since 1970.
     fn wall(&self) -> Duration;
     /// Waits for readiness, at most `timeout`, and notes what there is; whether there may be more
@@ -148,7 +148,7 @@ impl Kernel for MioKernel {
     type Stream = Stream;
     type Listener = Listener;
 
-    fn now(&self) -> Duration {
+    fn now(&self) -> Millis {
         self.clock.now()
     }
 

@@ -104,7 +104,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         connections_max: usize,
     ) -> io::Result<Self> {
         let acceptor = Acceptor::new(&mut kernel, listeners)?;
-        let now = clock::millis(kernel.now());
+        let now = kernel.now();
         let mut ledger = Ledger::new(limits.memory_bytes_max);
         // Both scratch buffers, the wheel's ring: what the loop has before anybody connects.
         let wheel = Wheel::new(WHEEL_SLOTS, clock::tick(now));
@@ -189,7 +189,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
                 true => note_event(slots, ready, &event),
                 false => acceptor.note_ready(event.token),
             })?;
-        self.desk.now = clock::millis(self.kernel.now());
+        self.desk.now = self.kernel.now();
         self.desk.closes = self.desk.reason_to_close();
         self.renew_timeouts();
         Ok(())
