@@ -90,6 +90,7 @@ impl Encoder {
         }
     }
 
+    #[cold]
     #[inline(never)]
     fn make(&mut self, out: &mut Vec<u8>, head: &ResponseHead<'_>, key: Key) {
         let start = out.len();

@@ -43,11 +43,20 @@ pub(crate) fn tick(now: Millis) -> u32 {
     (now >> TICK_LOG2) as u32
 }
 
+/// `duration` in milliseconds; what is left of one counts as one.
+pub(crate) fn millis_up(duration: Duration) -> Millis {
+    millis(duration + Duration::from_nanos(999_999))
+}
+
 /// The first tick that begins after `now + timeout`: a deadline on it is never early, although
 /// `now` is cut to milliseconds.
 pub(crate) fn due(now: Millis, timeout: Duration) -> u32 {
-    // Whatever is left of a millisecond counts as one.
-    let timeout = millis(timeout + Duration::from_nanos(999_999));
+    due_in(now, millis_up(timeout))
+}
+
+/// The same for a time-out in milliseconds.
+#[inline(always)]
+pub(crate) fn due_in(now: Millis, timeout: Millis) -> u32 {
     tick(now + timeout).wrapping_add(1)
 }
 

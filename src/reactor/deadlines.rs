@@ -47,19 +47,55 @@ impl Basis {
     }
 }
 
+/// The limits that become deadlines, in milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spans {
+    head: Millis,
+    idle: Millis,
+    idle_min: Millis,
+    content: Millis,
+    response: Millis,
+    linger_quiet: Millis,
+    linger: Millis,
+}
+
+impl Spans {
+    pub(super) fn of(limits: &Limits) -> Spans {
+        Spans {
+            head: clock::millis_up(limits.head_timeout),
+            idle: clock::millis_up(limits.idle_timeout),
+            idle_min: clock::millis_up(limits.idle_timeout_min),
+            content: clock::millis_up(first_window(limits.content_window)),
+            response: clock::millis_up(limits.response_window),
+            linger_quiet: clock::millis_up(limits.linger_quiet_timeout),
+            linger: clock::millis_up(limits.linger_timeout),
+        }
+    }
+
+    /// The idle time-out, shrunk linearly while connections go from 50 % to 90 % of their limit.
+    fn idle(&self, connections: usize, connections_max: usize) -> Millis {
+        let (used, max) = (connections as u64, connections_max as u64);
+        let over = (used * 10).saturating_sub(max * 5).min(max * 4);
+        if over == 0 {
+            return self.idle;
+        }
+        let (shrink, whole) = (self.idle - self.idle_min, max * 4);
+        self.idle - (shrink / whole * over + shrink % whole * over / whole)
+    }
+}
+
 impl Timeouts {
-    /// From `basis`, with the idle time-out as the load makes it.
-    pub(super) fn at(basis: Basis, limits: &Limits, idle: Duration) -> Timeouts {
-        let Basis { now, is_draining, .. } = basis;
+    pub(super) fn at(basis: Basis, spans: &Spans, connections_max: usize) -> Timeouts {
+        let Basis { now, connections, is_draining } = basis;
         Timeouts {
             basis,
-            head: clock::due(now, limits.head_timeout),
+            head: clock::due_in(now, spans.head),
             grace: is_draining.then(|| clock::due(now, NEW_GRACE)),
-            idle: clock::due(now, idle),
-            content: clock::due(now, first_window(limits.content_window)),
-            response: clock::due(now, limits.response_window),
-            linger_quiet: clock::due(now, limits.linger_quiet_timeout),
-            linger: clock::due(now, limits.linger_timeout),
+            idle: clock::due_in(now, spans.idle(connections, connections_max)),
+            content: clock::due_in(now, spans.content),
+            response: clock::due_in(now, spans.response),
+            linger_quiet: clock::due_in(now, spans.linger_quiet),
+            linger: clock::due_in(now, spans.linger),
         }
     }
 }
@@ -169,23 +205,8 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         let basis = Basis { now, connections: self.slots.len(), is_draining };
         // Many turns fall into one millisecond.
         if basis != self.timeouts.basis {
-            self.timeouts = Timeouts::at(basis, &desk.limits, self.idle_timeout());
+            self.timeouts = Timeouts::at(basis, &self.spans, self.connections_max);
         }
-    }
-
-    /// The idle time-out, shrunk linearly while connections go from 50 % to 90 % of their limit.
-    pub(super) fn idle_timeout(&self) -> Duration {
-        let Limits { idle_timeout, idle_timeout_min, .. } = self.desk.limits;
-        let (used, max) = (self.slots.len() as u64, self.connections_max as u64);
-        let over = (used * 10).saturating_sub(max * 5).min(max * 4);
-        if over == 0 {
-            return idle_timeout;
-        }
-        let shrink = (idle_timeout - idle_timeout_min).as_millis() as u64;
-        idle_timeout
-            - Duration::from_millis(
-                shrink / (max * 4) * over + shrink % (max * 4) * over / (max * 4),
-            )
     }
 }
 

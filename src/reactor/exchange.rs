@@ -29,7 +29,8 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     pub(super) fn answer(&mut self, input: &[u8], used: &mut usize) -> Result<(), Stop> {
         self.tell(ConnState::Active);
         self.desk.counters.requests += 1;
-        self.slot.requests = self.slot.requests.saturating_add(1);
+        // It cannot overflow: at `u32::MAX` there are none left, whatever the limit.
+        self.slot.requests += 1;
         let reply = self.with_request(input, |handler, request| handler.handle(request));
         if let Ok(Reply(Action::Respond(response))) = &reply {
             if self.answer_at_once(response, input) {

@@ -78,6 +78,7 @@ pub(crate) struct Event {
     pub(crate) token: Token,
     /// There may be bytes to read, or an end or an error, which a read tells too.
     pub(crate) readable: bool,
+    /// There is room to write, and nothing to read.
     pub(crate) writable: bool,
     /// The peer has ended its side, or the connection is broken. A hint: only a read tells.
     pub(crate) read_closed: bool,
@@ -169,14 +170,13 @@ impl Kernel for MioKernel {
             let token = Token::from(event.token());
             #[cfg(feature = "signals")]
             if !token.is_of_connection() {
-                self.has_signals |= token == Token::SIGNALS;
+                self.has_signals |= is_of_signals(token);
             }
-            note(Event {
-                token,
-                readable: event.is_readable() || event.is_read_closed() || event.is_error(),
-                writable: event.is_writable() || event.is_write_closed(),
-                read_closed: event.is_read_closed() || event.is_error(),
-            });
+            let read_closed = event.is_read_closed() || event.is_error();
+            let readable = read_closed || event.is_readable();
+            // Where there is something to read, nobody asks about writing.
+            let writable = !readable && (event.is_writable() || event.is_write_closed());
+            note(Event { token, readable, writable, read_closed });
         }
         Ok(count >= EVENTS_MAX)
     }
@@ -254,6 +254,7 @@ impl Kernel for MioKernel {
         }
     }
 
+    #[inline(always)]
     fn write(&mut self, stream: &mut Stream, first: &[u8], second: &[u8]) -> io::Result<usize> {
         match stream {
             Stream::Tcp(stream) => write_both(stream, first, second),
@@ -334,6 +335,12 @@ impl Drop for Listener {
             let _ = std::fs::remove_file(path);
         }
     }
+}
+
+#[cfg(feature = "signals")]
+#[cold]
+fn is_of_signals(token: Token) -> bool {
+    token == Token::SIGNALS
 }
 
 #[inline(always)]

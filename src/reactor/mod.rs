@@ -50,7 +50,7 @@ use crate::reactor::acceptor::Acceptor;
 use crate::reactor::buffers::{Ledger, Pool, Pressure};
 use crate::reactor::clock::{DateClock, Millis};
 use crate::reactor::completions::{Mailbox, Message};
-use crate::reactor::deadlines::{arm, rearm, Basis, Timeouts};
+use crate::reactor::deadlines::{arm, rearm, Basis, Spans, Timeouts};
 use crate::reactor::drain::Drain;
 use crate::reactor::hooks::{Accepted, ConnState, Hooks};
 use crate::reactor::kernel::{Event, Kernel};
@@ -65,6 +65,7 @@ pub(crate) struct Reactor<K: Kernel, H: Handler> {
     wheel: Wheel,
     /// When deadlines that are armed in this turn will be due.
     timeouts: Timeouts,
+    spans: Spans,
     /// The keys of the connections to be visited in the next turn: those marked as queued.
     ready: Vec<u32>,
     /// Those of the present turn; empty between turns.
@@ -110,7 +111,8 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         let wheel = Wheel::new(WHEEL_SLOTS, clock::tick(now));
         let fixed = 2 * SCRATCH + wheel.memory();
         ledger.charge(fixed);
-        let timeouts = Timeouts::at(Basis::at_start(now), &limits, limits.idle_timeout);
+        let spans = Spans::of(&limits);
+        let timeouts = Timeouts::at(Basis::at_start(now), &spans, connections_max);
         Ok(Reactor {
             desk: Desk {
                 handler,
@@ -136,6 +138,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             slots: Slab::new(),
             wheel,
             timeouts,
+            spans,
             ready: Vec::new(),
             serving: Vec::new(),
             acceptor,
@@ -191,6 +194,9 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             })?;
         self.desk.now = self.kernel.now();
         self.desk.closes = self.desk.reason_to_close();
+        if let Some(line) = self.desk.date.refresh(self.desk.now, || self.kernel.wall()) {
+            self.desk.encoder.set_date(line);
+        }
         self.renew_timeouts();
         Ok(())
     }
@@ -214,8 +220,9 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
 
     /// Serves the connections that are ready now; what becomes ready meanwhile waits a turn.
     fn serve_ready(&mut self) {
-        let mut serving = mem::replace(&mut self.ready, mem::take(&mut self.serving));
-        for &key in &serving {
+        mem::swap(&mut self.ready, &mut self.serving);
+        for n in 0..self.serving.len() {
+            let key = self.serving[n];
             // One that was closed meanwhile is no longer marked as queued.
             let Some(slot) = self.slots.get_mut(key as usize) else { continue };
             if !slot.flags.has(Flags::QUEUED) {
@@ -232,8 +239,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
                 verdict => self.conclude(token, verdict),
             }
         }
-        serving.clear();
-        self.serving = serving;
+        self.serving.clear();
     }
 
     /// Does what a visit came to.

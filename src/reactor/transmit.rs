@@ -49,13 +49,14 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         let stream = self.slot.stream.as_mut().expect("a slot that is visited has its stream");
         // An error comes again, where it is looked at.
         let Ok(len) = self.kernel.write(stream, &self.desk.out, &[]) else { return false };
-        self.count(len);
-        if len == self.desk.out.len() {
+        let is_all = len == self.desk.out.len();
+        if is_all {
             self.desk.out.clear();
-            return true;
+        } else {
+            self.count(len);
+            self.desk.out.drain(..len);
         }
-        self.desk.out.drain(..len);
-        false
+        is_all
     }
 
     fn transmit_all(&mut self) -> Option<Stop> {

@@ -119,9 +119,6 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
             Life::Rest(rest) => desk.work.conn = Connection::resume(*rest),
             Life::Busy(work) => mem::swap(&mut desk.work, work),
         }
-        if let Some(line) = desk.date.refresh(desk.now, || kernel.wall()) {
-            desk.encoder.set_date(line);
-        }
         Visit { desk, kernel, slot, token, requests: 0, written: 0 }
     }
 
