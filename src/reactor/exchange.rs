@@ -6,7 +6,7 @@ use std::mem;
 use bytes::Bytes;
 
 use crate::handler::{Action, Collect, Flow, Gone, Handler, Receive, Reply, Transform};
-use crate::http1::{Answer, Content, Farewell, Reject, CHUNK_ROOM, LAST_CHUNK};
+use crate::http1::{Answer, Content, Farewell, Reject, Settled, CHUNK_ROOM, LAST_CHUNK};
 use crate::reactor::guard;
 use crate::reactor::hooks::ConnState;
 use crate::reactor::kernel::Kernel;
@@ -24,30 +24,32 @@ const TRANSFORM_ROOM_MIN: usize = (4 << 10) + CHUNK_ROOM + LAST_CHUNK.len();
 
 impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// Asks the handler about a request and does what it answers. `input` begins with the head;
-    /// `used` moves on if content behind it is taken at once.
+    /// `used` moves on if content behind it is taken at once. Whether the connection is idle now,
+    /// with nothing held.
     #[inline(always)]
-    pub(super) fn answer(&mut self, input: &[u8], used: &mut usize) -> Result<(), Stop> {
+    pub(super) fn answer(&mut self, input: &[u8], used: &mut usize) -> Result<bool, Stop> {
         self.tell(ConnState::Active);
         self.desk.counters.requests += 1;
         // It cannot overflow: at `u32::MAX` there are none left, whatever the limit.
         self.slot.requests += 1;
         let reply = self.with_request(input, |handler, request| handler.handle(request));
         if let Ok(Reply(Action::Respond(response))) = &reply {
-            if self.answer_at_once(response, input) {
+            if let Some(settled) = self.answer_at_once(response, input) {
                 if response.owns_nothing() {
                     // Its destructor has nothing to do, and is not asked.
                     mem::forget(reply);
                 }
-                return Ok(());
+                return Ok(settled == Settled::Idle);
             }
         }
         self.desk.work.conn.begin(&self.desk.head);
-        self.act(reply, input, used)
+        self.act(reply, input, used).map(|()| false)
     }
 
-    /// Nearly always: no content came, and what goes is small and ready. Whether it was so.
+    /// Nearly always: no content came, and what goes is small and ready. How the exchange ended,
+    /// if it was so.
     #[inline(always)]
-    fn answer_at_once(&mut self, response: &Response, input: &[u8]) -> bool {
+    fn answer_at_once(&mut self, response: &Response, input: &[u8]) -> Option<Settled> {
         let (content, length) = match &response.body {
             Body::Empty => (Content::None, 0),
             Body::Static(bytes) if bytes.len() <= INLINE_MAX => {
@@ -56,10 +58,10 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             Body::Bytes(bytes) if bytes.len() <= INLINE_MAX => {
                 (Content::Shared(bytes), bytes.len())
             }
-            _ => return false,
+            _ => return None,
         };
         if self.desk.head.line.content_length != Some(0) || fault(response).is_some() {
-            return false;
+            return None;
         }
         let circumstances = self.circumstances();
         let answer = Answer { content, ..answer(response, Some(length as u64)) };
@@ -67,7 +69,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         let Desk { work, head, out, encoder, .. } = &mut *self.desk;
         let settled = work.conn.answer_at_once(head, out, &answer, encoder, &circumstances);
         self.note_settled(settled, is_all_used);
-        true
+        Some(settled)
     }
 
     /// Does what was answered, if that is more than a response.

@@ -87,6 +87,8 @@ pub(super) enum Verdict {
 /// Why serving stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
+    /// All input is used, the connection awaits the next request, and nothing is held.
+    Idle,
     /// All input is used.
     More,
     /// The socket takes no more for now.
@@ -234,7 +236,7 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
             return stop;
         }
         match stop {
-            Stop::More => self.refuse(Reject::Overloaded, Gone::Stopped),
+            Stop::Idle | Stop::More => self.refuse(Reject::Overloaded, Gone::Stopped),
             // Requests wait behind output: the peer cannot be told.
             Stop::Blocked | Stop::Spent => self.over(Farewell::Reset, Gone::Stopped),
             Stop::Over(_) => stop,
@@ -291,7 +293,10 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
                     Ok(true) => {
                         used += head.len;
                         self.requests += 1;
-                        self.answer(rest, &mut used)
+                        match self.answer(rest, &mut used) {
+                            Ok(true) if used == input.len() => return (used, Stop::Idle),
+                            answered => answered.map(|_| ()),
+                        }
                     }
                     Err(reject) => Err(self.refuse(reject, Gone::Malformed)),
                 }
@@ -315,9 +320,6 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
                 let is_final =
                     matches!(stop, Stop::Over(_)) || self.desk.work.conn.rest().is_some();
                 return (if is_final { input.len() } else { used }, stop);
-            }
-            if used == input.len() && self.desk.work.conn.awaits_head() {
-                return (used, Stop::More);
             }
             if let Some(stop) = self.make_room() {
                 return (used, stop);
@@ -371,27 +373,26 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
     /// shut down behind its last answer, and the slot gets its state back.
     #[inline(always)]
     fn leave(&mut self, stop: Stop) -> Verdict {
-        let rests = stop == Stop::More
-            && self.desk.work.is_empty()
-            && self.desk.work.conn.rest() == Some(Rest::Idle)
-            && !self.slot.flags.has(Flags::READABLE)
-            && !self.desk.is_draining;
+        let rests =
+            stop == Stop::Idle && !self.slot.flags.has(Flags::READABLE) && !self.desk.is_draining;
         if let (true, Life::Rest(life)) = (rests, &mut self.slot.life) {
+            debug_assert!(self.desk.work.rest() == Some(Rest::Idle));
             // Nearly always: it waits for the next request as soon as its answer has left.
             *life = Rest::Idle;
-            if self.desk.out.is_empty() || self.write_all_at_once() {
+            if self.write_all_at_once() {
                 return Verdict::Idle;
             }
         }
-        let stop = match stop {
-            Stop::More | Stop::Spent => self.transmit().unwrap_or(stop),
-            Stop::Over(_) | Stop::Blocked => stop,
-        };
         self.leave_unfinished(stop)
     }
 
     #[inline(never)]
     fn leave_unfinished(&mut self, stop: Stop) -> Verdict {
+        let stop = match stop {
+            Stop::Idle | Stop::More => self.transmit().unwrap_or(Stop::More),
+            Stop::Spent => self.transmit().unwrap_or(stop),
+            Stop::Over(_) | Stop::Blocked => stop,
+        };
         debug_assert!(self.desk.out.is_empty() || matches!(stop, Stop::Over(_)));
         if !self.desk.out.is_empty() {
             // Before what broke there may be answers that are complete: they are owed, as far as
@@ -402,7 +403,7 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
         let farewell = match stop {
             Stop::Over(farewell) => Some(farewell),
             Stop::Blocked | Stop::Spent => None,
-            Stop::More => self.end_of_visit(),
+            Stop::Idle | Stop::More => self.end_of_visit(),
         };
         if let Some(farewell) = farewell {
             self.drop_work();
