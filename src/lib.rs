@@ -41,26 +41,26 @@
 
 #![forbid(unsafe_code)]
 
-mod auth;
-mod convert;
-mod cookies;
-mod error;
-mod fields;
-pub mod files;
+mod server;
 mod handler;
-mod http1;
-#[cfg(feature = "json")]
-mod json;
-mod limits;
-mod query;
-mod reactor;
-mod redirect;
 mod request;
 mod response;
+mod fields;
+mod limits;
 pub mod router;
-mod server;
-pub mod sim;
+pub mod files;
+mod redirect;
+mod query;
+mod cookies;
+mod auth;
 mod sniff;
+mod convert;
+#[cfg(feature = "json")]
+mod json;
+pub mod sim;
+mod error;
+mod http1;
+mod reactor;
 
 pub use auth::{constant_time_eq, BasicAuth};
 pub use cookies::{CookieError, SameSite, SetCookie, COOKIES_MAX, COOKIE_BYTES_MAX};

@@ -41,14 +41,14 @@
 //! | 4, 5: answers as bytes | [`encode`] |
 //! | each refusal and its status | [`reject`] |
 
-mod chunked;
 mod connection;
-mod encode;
-mod framing;
-mod head;
-mod persistence;
-mod reject;
 mod scan;
+mod head;
+mod framing;
+mod chunked;
+mod persistence;
+mod encode;
+mod reject;
 
 pub(crate) use chunked::{CHUNK_ROOM, LAST_CHUNK};
 pub(crate) use connection::{

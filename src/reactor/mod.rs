@@ -20,20 +20,24 @@
 //! from the slab at the end of it, so no event of the same batch can meet its next tenant; one of
 //! a later batch finds another generation and is ignored.
 
+mod token;
+pub(crate) mod kernel;
 pub(crate) mod acceptor;
-pub(crate) mod buffers;
-pub(crate) mod clock;
-pub(crate) mod completions;
+pub(crate) mod slot;
+mod tenants;
+mod desk;
+mod visit;
+mod exchange;
+mod content;
+mod transmit;
+mod leave;
 mod deadlines;
 pub(crate) mod drain;
-mod exchange;
+pub(crate) mod buffers;
+pub(crate) mod completions;
+pub(crate) mod clock;
 pub(crate) mod hooks;
-pub(crate) mod kernel;
-pub(crate) mod slot;
-mod transmit;
-pub(crate) mod visit;
 
-use std::fmt;
 use std::io;
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
@@ -44,18 +48,22 @@ use slab::Slab;
 use timers::Wheel;
 
 use crate::handler::Handler;
-use crate::http1::{Encoder, Farewell, Head, HeadLimits, Rest};
+use crate::http1::{Encoder, Head, HeadLimits};
 use crate::limits::Limits;
 use crate::reactor::acceptor::Acceptor;
-use crate::reactor::buffers::{Ledger, Pool, Pressure};
+use crate::reactor::buffers::{Ledger, Pool};
 use crate::reactor::clock::{DateClock, Millis};
 use crate::reactor::completions::{Mailbox, Message};
 use crate::reactor::deadlines::{arm, rearm, Basis, Spans, Timeouts};
+use crate::reactor::desk::{Counters, Desk};
 use crate::reactor::drain::Drain;
-use crate::reactor::hooks::{Accepted, ConnState, Hooks};
+use crate::reactor::hooks::Hooks;
 use crate::reactor::kernel::{Event, Kernel};
-use crate::reactor::slot::{Armed, Flags, Life, Slot, Timer, Work};
-use crate::reactor::visit::{Counters, Desk, Verdict, Visit, SCRATCH};
+use crate::reactor::slot::{Flags, Life, Slot, Timer, Work};
+use crate::reactor::tenants::tenant;
+use crate::reactor::visit::{Verdict, Visit, SCRATCH};
+
+pub(crate) use crate::reactor::token::Token;
 
 /// One loop.
 pub(crate) struct Reactor<K: Kernel, H: Handler> {
@@ -89,8 +97,6 @@ pub(crate) struct Reactor<K: Kernel, H: Handler> {
 
 /// Slots of the wheel: with ticks of 64 ms a turn of it is 131 s, longer than every default.
 const WHEEL_SLOTS: usize = 2048;
-/// Slots kept while nobody is there.
-const SLOTS_KEPT: usize = 64;
 /// Deadlines that expire in one turn.
 const EXPIRE_MAX: usize = 4096;
 
@@ -253,131 +259,6 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         rearm(&mut self.wheel, slot, token.key(), &self.timeouts);
     }
 
-    fn close(&mut self, token: Token, farewell: Farewell) {
-        let Some(slot) = tenant(&mut self.slots, token) else { return };
-        let Some(stream) = slot.stream.take() else { return };
-        self.kernel.close(stream, farewell == Farewell::Reset);
-        slot.value = None;
-        slot.flags.clear(Flags::QUEUED);
-        self.wheel.disarm(token.key() as u32);
-        self.closed.push(token.key());
-        self.desk.hooks.tell(token.connection_id(), ConnState::Closed);
-        self.acceptor.descriptor_freed(self.desk.now);
-    }
-
-    /// Whether another connection may be accepted now.
-    fn wants_connections(&self) -> bool {
-        self.acceptor.is_ready()
-            && self.slots.len() < self.connections_max
-            && self.desk.ledger.pressure() < Pressure::Severe
-    }
-
-    #[inline(always)]
-    fn accept(&mut self) {
-        if !self.acceptor.is_ready() && self.desk.closes.is_none() {
-            return;
-        }
-        self.accept_waiting();
-    }
-
-    #[inline(never)]
-    fn accept_waiting(&mut self) {
-        self.relieve();
-        if !self.wants_connections() {
-            return;
-        }
-        let room = self.connections_max - self.slots.len();
-        let now = self.desk.now;
-        let due = self.timeouts.head;
-        let Reactor { acceptor, kernel, slots, desk, ready, next_generation, wheel, .. } = self;
-        let ran_out = acceptor.accept(kernel, now, room, |kernel, mut stream| {
-            *next_generation = next_generation.wrapping_add(1);
-            let entry = slots.vacant_entry();
-            let token = Token::new(entry.key(), *next_generation);
-            if entry.key() >= Token::KEYS_MAX {
-                return kernel.close(stream, true);
-            }
-            let accepted = Accepted { transport: &stream, id: token.connection_id() };
-            let Ok(value) = desk.hooks.admit(&accepted) else {
-                return kernel.close(stream, true);
-            };
-            if let Err(error) = kernel.watch(&mut stream, token) {
-                log::warn!("a connection cannot be watched and is closed: {error}");
-                return kernel.close(stream, true);
-            }
-            desk.counters.accepted += 1;
-            desk.hooks.tell(token.connection_id(), ConnState::New);
-            let slot = entry.insert(Slot {
-                stream: Some(stream),
-                life: Life::Rest(Rest::New),
-                value: value.map(Box::new),
-                generation: *next_generation,
-                requests: 0,
-                linger_ends: 0,
-                armed: Armed { kind: Timer::Head, message: 0 },
-                flags: Flags::default(),
-            });
-            if desk.is_draining {
-                // It connected before the listeners closed: what it has sent is looked at now.
-                slot.flags.set(Flags::READABLE);
-                enqueue(ready, slot, token);
-            }
-            let key = token.key();
-            if key >= wheel.capacity() {
-                wheel.grow(key + 1);
-            }
-            wheel.arm(key as u32, due);
-        });
-        self.charge_slots();
-        if ran_out {
-            self.free_descriptor();
-        }
-    }
-
-    /// Frees what was closed in this turn, and surplus memory when nobody is there.
-    #[inline(always)]
-    fn recycle(&mut self) {
-        if self.desk.out.capacity() > 2 * SCRATCH {
-            self.desk.out = Vec::with_capacity(SCRATCH);
-        }
-        if !self.closed.is_empty() {
-            self.remove_closed();
-        }
-    }
-
-    #[inline(never)]
-    fn remove_closed(&mut self) {
-        for key in self.closed.drain(..) {
-            self.slots.remove(key);
-        }
-        if self.slots.is_empty() && self.desk.pool.free_bytes() > 0 {
-            self.desk.pool.trim(&mut self.desk.ledger);
-        }
-        if self.slots.is_empty() && self.slots.capacity() > SLOTS_KEPT {
-            self.give_slots_back();
-        }
-    }
-
-    /// After a crowd has gone, the room that its slots and wheel nodes took: were it kept, a
-    /// crowd could use the budget up for ever, and no connection would be accepted again.
-    fn give_slots_back(&mut self) {
-        self.slots = Slab::new();
-        self.wheel = Wheel::new(WHEEL_SLOTS, clock::tick(self.desk.now));
-        let fixed = 2 * SCRATCH + self.wheel.memory();
-        self.desk.ledger.release(self.charged - fixed);
-        self.charged = fixed;
-    }
-
-    /// Keeps the ledger's share for slots and wheel nodes up to date.
-    fn charge_slots(&mut self) {
-        let slots = self.slots.capacity() * mem::size_of::<Slot<K, H::State>>();
-        let bytes = 2 * SCRATCH + slots + self.wheel.memory();
-        if bytes > self.charged {
-            self.desk.ledger.charge(bytes - self.charged);
-            self.charged = bytes;
-        }
-    }
-
     /// Asserts what must hold between two turns.
     pub(crate) fn check(&self) {
         assert!(self.closed.is_empty() && self.desk.out.is_empty());
@@ -422,12 +303,6 @@ fn note_event<K: Kernel, S>(slots: &mut Slab<Slot<K, S>>, ready: &mut Vec<u32>, 
     }
 }
 
-/// The slot that `token` names, if its tenant is still the same and not closed.
-fn tenant<K: Kernel, S>(slots: &mut Slab<Slot<K, S>>, token: Token) -> Option<&mut Slot<K, S>> {
-    let slot = slots.get_mut(token.key())?;
-    (token.is_generation(slot.generation) && slot.stream.is_some()).then_some(slot)
-}
-
 /// Runs the program's code: handlers, producers, hooks. A panic costs one connection and not the
 /// loop; its message has been printed by the panic hook.
 #[inline(always)]
@@ -440,76 +315,5 @@ fn enqueue<K: Kernel, S>(ready: &mut Vec<u32>, slot: &mut Slot<K, S>, token: Tok
     if !slot.flags.has(Flags::QUEUED) {
         slot.flags.set(Flags::QUEUED);
         ready.push(token.key() as u32);
-    }
-}
-
-/// Names a connection, or one of the few other things that a poll can tell of: the key of its
-/// slot in the lower bits, its generation in the upper ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Token(usize);
-
-impl Token {
-    /// 64-bit: half and half. 32-bit: a million connections, 4,096 generations, which is enough
-    /// because a slot is never reused within a batch.
-    const KEY_BITS: u32 = if usize::BITS >= 64 { 32 } else { 20 };
-    const KEY_MASK: usize = (1 << Self::KEY_BITS) - 1;
-    /// The top 256 keys are not connections.
-    pub(crate) const KEYS_MAX: usize = Self::KEY_MASK - 255;
-
-    pub(crate) const WAKER: Token = Token(Self::KEY_MASK);
-    #[cfg(feature = "signals")]
-    pub(crate) const SIGNALS: Token = Token(Self::KEY_MASK - 1);
-    /// Listeners have the keys from `KEYS_MAX` on.
-    const LISTENERS_MAX: usize = 250;
-
-    pub(crate) fn new(key: usize, generation: u32) -> Token {
-        Token((generation as usize) << Self::KEY_BITS | (key & Self::KEY_MASK))
-    }
-
-    pub(crate) fn listener(n: usize) -> Token {
-        assert!(n < Self::LISTENERS_MAX, "at most {} listeners", Self::LISTENERS_MAX);
-        Token(Self::KEYS_MAX + n)
-    }
-
-    pub(crate) fn key(self) -> usize {
-        self.0 & Self::KEY_MASK
-    }
-
-    pub(crate) fn connection_id(self) -> u64 {
-        (self.0 >> Self::KEY_BITS) as u64
-    }
-
-    fn is_generation(self, generation: u32) -> bool {
-        self == Token::new(self.key(), generation)
-    }
-
-    /// Whether it is the token of a connection, not of a listener, the waker or the signals.
-    #[inline(always)]
-    pub(crate) fn is_of_connection(self) -> bool {
-        self.key() < Self::KEYS_MAX
-    }
-
-    /// Which listener it is the token of. The waker and the signals are nobody's: mail and
-    /// signals are looked at in every turn.
-    pub(crate) fn listener_number(self) -> Option<usize> {
-        self.key().checked_sub(Self::KEYS_MAX).filter(|&n| n < Self::LISTENERS_MAX)
-    }
-}
-
-impl fmt::Display for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.connection_id().fmt(f)
-    }
-}
-
-impl From<Token> for mio::Token {
-    fn from(token: Token) -> mio::Token {
-        mio::Token(token.0)
-    }
-}
-
-impl From<mio::Token> for Token {
-    fn from(token: mio::Token) -> Token {
-        Token(token.0)
     }
 }

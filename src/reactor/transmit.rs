@@ -10,10 +10,11 @@ use bytes::Buf;
 
 use crate::handler::{Gone, Handler};
 use crate::http1::Farewell;
+use crate::reactor::desk::Desk;
 use crate::reactor::guard;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::slot::{Flags, Source};
-use crate::reactor::visit::{Desk, Stop, Visit, SCRATCH, WRITTEN_MAX};
+use crate::reactor::visit::{Stop, Visit, SCRATCH, WRITTEN_MAX};
 use crate::response::{Out, Produced};
 
 /// What is encoded before it must leave: room for one more answer stays.

@@ -9,17 +9,13 @@ use std::io;
 use std::mem;
 
 use crate::handler::{Gone, Handler};
-use crate::http1::{
-    Circumstances, CloseReason, Connection, Encoder, Farewell, Head, HeadLimits, Reject, Rest,
-    Settled, Step,
-};
-use crate::limits::Limits;
-use crate::reactor::buffers::{Block, Ledger, Pool, Pressure};
-use crate::reactor::clock::{DateClock, Millis};
-use crate::reactor::hooks::{ConnState, Hooks};
+use crate::http1::{Circumstances, Connection, Farewell, Reject, Rest, Settled, Step};
+use crate::reactor::buffers::Block;
+use crate::reactor::desk::Desk;
+use crate::reactor::hooks::ConnState;
 use crate::reactor::kernel::{Kernel, SHORT_READ_DRAINS};
-use crate::reactor::slot::{Flags, Intake, Life, Slot, Source, Work};
-use crate::reactor::{guard, Token};
+use crate::reactor::slot::{Flags, Life, Slot};
+use crate::reactor::Token;
 
 /// Requests served in one visit: a full pipeline of the usual clients twice over.
 const REQUESTS_MAX: u32 = 32;
@@ -29,47 +25,6 @@ pub(super) const WRITTEN_MAX: usize = 256 << 10;
 const HEAD_READ: usize = 16 << 10;
 /// What is read at once where content flows, and the size of both scratch buffers.
 pub(super) const SCRATCH: usize = 64 << 10;
-
-/// What all visits share: the handler, and everything that one loop needs only once.
-pub(super) struct Desk<H: Handler> {
-    pub(super) handler: H,
-    pub(super) hooks: Hooks,
-    pub(super) limits: Limits,
-    pub(super) head_limits: HeadLimits,
-    /// The work of the connection that is visited: empty between visits.
-    pub(super) work: Work<H::State>,
-    /// Answers of the present visit. Empty between visits.
-    pub(super) out: Vec<u8>,
-    /// The request being answered.
-    pub(super) head: Head,
-    pub(super) pool: Pool,
-    pub(super) ledger: Ledger,
-    pub(super) encoder: Encoder,
-    pub(super) date: DateClock,
-    pub(super) now: Millis,
-    pub(super) is_draining: bool,
-    /// Why no connection is kept in this turn, if so.
-    pub(super) closes: Option<CloseReason>,
-    pub(super) counters: Counters,
-}
-
-impl<H: Handler> Desk<H> {
-    /// Why connections are not kept at present.
-    pub(super) fn reason_to_close(&self) -> Option<CloseReason> {
-        if self.is_draining {
-            return Some(CloseReason::ShuttingDown);
-        }
-        (self.ledger.pressure() >= Pressure::High).then_some(CloseReason::MemoryShort)
-    }
-}
-
-/// What the loop has done so far.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Counters {
-    pub(super) accepted: u64,
-    pub(super) requests: u64,
-    pub(super) refused: u64,
-}
 
 /// What becomes of the connection after a visit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -367,135 +322,6 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
     pub(super) fn over(&mut self, farewell: Farewell, why: Gone) -> Stop {
         self.drop_exchange(why);
         Stop::Over(farewell)
-    }
-
-    /// What the end of a visit leaves to be done: everything encoded goes out, the connection is
-    /// shut down behind its last answer, and the slot gets its state back.
-    #[inline(always)]
-    fn leave(&mut self, stop: Stop) -> Verdict {
-        let rests =
-            stop == Stop::Idle && !self.slot.flags.has(Flags::READABLE) && !self.desk.is_draining;
-        if let (true, Life::Rest(life)) = (rests, &mut self.slot.life) {
-            debug_assert!(self.desk.work.rest() == Some(Rest::Idle));
-            // Nearly always: it waits for the next request as soon as its answer has left.
-            *life = Rest::Idle;
-            if self.write_all_at_once() {
-                return Verdict::Idle;
-            }
-        }
-        self.leave_unfinished(stop)
-    }
-
-    #[inline(never)]
-    fn leave_unfinished(&mut self, stop: Stop) -> Verdict {
-        let stop = match stop {
-            Stop::Idle | Stop::More => self.transmit().unwrap_or(Stop::More),
-            Stop::Spent => self.transmit().unwrap_or(stop),
-            Stop::Over(_) | Stop::Blocked => stop,
-        };
-        debug_assert!(self.desk.out.is_empty() || matches!(stop, Stop::Over(_)));
-        if !self.desk.out.is_empty() {
-            // Before what broke there may be answers that are complete: they are owed, as far as
-            // the socket takes them at once.
-            let _ = self.flush();
-        }
-        self.desk.out.clear();
-        let farewell = match stop {
-            Stop::Over(farewell) => Some(farewell),
-            Stop::Blocked | Stop::Spent => None,
-            Stop::Idle | Stop::More => self.end_of_visit(),
-        };
-        if let Some(farewell) = farewell {
-            self.drop_work();
-            return Verdict::Close(farewell);
-        }
-        let is_ready = stop == Stop::Spent
-            || !self.desk.work.has_output()
-                && self.desk.work.conn.wants_input()
-                && self.slot.flags.has(Flags::READABLE);
-        self.park();
-        if is_ready {
-            Verdict::Again
-        } else {
-            Verdict::Wait
-        }
-    }
-
-    /// All output has left and all input is used: whether the connection ends here.
-    fn end_of_visit(&mut self) -> Option<Farewell> {
-        let is_drained = !self.slot.flags.has(Flags::READABLE) && self.desk.work.input.is_none();
-        match self.desk.work.conn.rest()? {
-            Rest::Closed => Some(Farewell::Close),
-            // While draining, a resting connection has been read once more: nothing was there.
-            Rest::Idle if self.desk.is_draining && is_drained => Some(Farewell::Close),
-            // Nothing is on its way that a reset could cross: no need to wait for the peer.
-            Rest::Linger(_) if self.slot.flags.has(Flags::CLEAN) && is_drained => {
-                Some(Farewell::Close)
-            }
-            Rest::Linger(_) => {
-                if let Some(block) = self.desk.work.input.take() {
-                    self.desk.pool.take_back(block, &mut self.desk.ledger);
-                }
-                if !self.slot.flags.has(Flags::SHUT) {
-                    self.slot.flags.set(Flags::SHUT);
-                    // Fails only if the peer has gone: then the next read says so.
-                    let stream = self.slot.stream.as_mut().expect("visited slots have a stream");
-                    let _ = self.kernel.shutdown_write(stream);
-                }
-                None
-            }
-            Rest::New | Rest::Idle => None,
-        }
-    }
-
-    /// Gives the slot its state back, in a box if something is held.
-    fn park(&mut self) {
-        if cfg!(debug_assertions) {
-            self.desk.work.conn.check();
-        }
-        match (self.desk.work.rest(), &mut self.slot.life) {
-            (Some(rest), Life::Rest(life)) => *life = rest,
-            (Some(rest), Life::Busy(_)) => {
-                self.desk.ledger.release(mem::size_of::<Work<H::State>>());
-                self.slot.life = Life::Rest(rest);
-            }
-            // Its box is still there.
-            (None, Life::Busy(work)) => mem::swap(&mut self.desk.work, work),
-            (None, Life::Rest(_)) => {
-                self.desk.ledger.charge(mem::size_of::<Work<H::State>>());
-                let work = mem::replace(&mut self.desk.work, Work::new());
-                self.slot.life = Life::Busy(Box::new(work));
-            }
-        }
-    }
-
-    /// Drops what belongs to the present exchange, and tells its receiver.
-    fn drop_exchange(&mut self, why: Gone) {
-        match mem::replace(&mut self.desk.work.intake, Intake::Nobody) {
-            Intake::Nobody => {}
-            Intake::Collect(gather) => self.desk.ledger.release(gather.charged),
-            Intake::Receive(receiver) => {
-                let state = self.desk.handler.state();
-                let _ = guard(|| receiver.gone(state, why));
-            }
-        }
-        if let Source::Transform(_, Some(block)) =
-            mem::replace(&mut self.desk.work.source, Source::Nothing)
-        {
-            self.desk.pool.take_back(block, &mut self.desk.ledger);
-        }
-    }
-
-    fn drop_work(&mut self) {
-        self.drop_exchange(Gone::PeerLeft);
-        let work = &mut self.desk.work;
-        for block in [work.input.take(), work.backlog.take()].into_iter().flatten() {
-            self.desk.pool.take_back(block, &mut self.desk.ledger);
-        }
-        if let Life::Busy(_) = self.slot.life {
-            self.desk.ledger.release(mem::size_of::<Work<H::State>>());
-            self.slot.life = Life::Rest(Rest::Closed);
-        }
     }
 
     fn hold(&mut self, held: Option<Block>) {

@@ -1,0 +1,75 @@
+//! Tokens: what a poll calls a connection by. No event of a former tenant of a slot reaches the
+//! next one, since a token carries the generation.
+
+use std::fmt;
+
+/// Names a connection, or one of the few other things that a poll can tell of: the key of its
+/// slot in the lower bits, its generation in the upper ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Token(usize);
+
+impl Token {
+    /// 64-bit: half and half. 32-bit: a million connections, 4,096 generations, which is enough
+    /// because a slot is never reused within a batch.
+    const KEY_BITS: u32 = if usize::BITS >= 64 { 32 } else { 20 };
+    const KEY_MASK: usize = (1 << Self::KEY_BITS) - 1;
+    /// The top 256 keys are not connections.
+    pub(crate) const KEYS_MAX: usize = Self::KEY_MASK - 255;
+
+    pub(crate) const WAKER: Token = Token(Self::KEY_MASK);
+    #[cfg(feature = "signals")]
+    pub(crate) const SIGNALS: Token = Token(Self::KEY_MASK - 1);
+    /// Listeners have the keys from `KEYS_MAX` on.
+    const LISTENERS_MAX: usize = 250;
+
+    pub(crate) fn new(key: usize, generation: u32) -> Token {
+        Token((generation as usize) << Self::KEY_BITS | (key & Self::KEY_MASK))
+    }
+
+    pub(crate) fn listener(n: usize) -> Token {
+        assert!(n < Self::LISTENERS_MAX, "at most {} listeners", Self::LISTENERS_MAX);
+        Token(Self::KEYS_MAX + n)
+    }
+
+    pub(crate) fn key(self) -> usize {
+        self.0 & Self::KEY_MASK
+    }
+
+    pub(crate) fn connection_id(self) -> u64 {
+        (self.0 >> Self::KEY_BITS) as u64
+    }
+
+    pub(super) fn is_generation(self, generation: u32) -> bool {
+        self == Token::new(self.key(), generation)
+    }
+
+    /// Whether it is the token of a connection, not of a listener, the waker or the signals.
+    #[inline(always)]
+    pub(crate) fn is_of_connection(self) -> bool {
+        self.key() < Self::KEYS_MAX
+    }
+
+    /// Which listener it is the token of. The waker and the signals are nobody's: mail and
+    /// signals are looked at in every turn.
+    pub(crate) fn listener_number(self) -> Option<usize> {
+        self.key().checked_sub(Self::KEYS_MAX).filter(|&n| n < Self::LISTENERS_MAX)
+    }
+}
+
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.connection_id().fmt(f)
+    }
+}
+
+impl From<Token> for mio::Token {
+    fn from(token: Token) -> mio::Token {
+        mio::Token(token.0)
+    }
+}
+
+impl From<mio::Token> for Token {
+    fn from(token: mio::Token) -> Token {
+        Token(token.0)
+    }
+}
