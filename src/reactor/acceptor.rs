@@ -22,6 +22,26 @@ pub(crate) struct Acceptor<K: Kernel> {
     listeners: Vec<Watched<K::Listener>>,
     /// How long the next pause is, and when the present one ends.
     back_off: Option<BackOff>,
+    quiet: Quiet,
+}
+
+/// Keeps the log readable while descriptors are short: a line a second, with what it stands for.
+#[derive(Default)]
+struct Quiet {
+    until: Millis,
+    unsaid: u32,
+}
+
+impl Quiet {
+    /// How many times nothing was said before, if now is a time to speak.
+    fn speaks(&mut self, now: Millis) -> Option<u32> {
+        if now < self.until {
+            self.unsaid += 1;
+            return None;
+        }
+        self.until = now + 1000;
+        Some(std::mem::take(&mut self.unsaid))
+    }
 }
 
 struct Watched<L> {
@@ -57,7 +77,7 @@ impl<K: Kernel> Acceptor<K> {
             kernel.watch_listener(&mut listener, Token::listener(n))?;
             watched.push(Watched { listener, is_ready: true });
         }
-        Ok(Acceptor { listeners: watched, back_off: None })
+        Ok(Acceptor { listeners: watched, back_off: None, quiet: Quiet::default() })
     }
 
     /// Notes an event, if its token is that of a listener.
@@ -156,7 +176,9 @@ impl<K: Kernel> Acceptor<K> {
             Some(back_off) => (back_off.pause * 2).min(BACK_OFF_MAX),
             None => BACK_OFF_MIN,
         };
-        log::warn!("accept: {error}; retrying in {pause:?}");
+        if let Some(unsaid) = self.quiet.speaks(now) {
+            log::warn!("accept: {error}; retrying in {pause:?}; {unsaid} more times unsaid");
+        }
         self.back_off = Some(BackOff { pause, ends: now + clock::millis(pause) });
     }
 
@@ -165,7 +187,7 @@ impl<K: Kernel> Acceptor<K> {
         let waiting = self.listeners.iter().filter(|watched| watched.is_ready);
         for watched in waiting {
             if kernel.shed(&watched.listener) {
-                log::warn!("accept: one connection dropped");
+                log::debug!("accept: one connection dropped");
                 return;
             }
         }
@@ -201,5 +223,20 @@ fn outcome<S>(result: io::Result<S>) -> Outcome<S> {
         _ if is_among(&OF_ONE_PEER) => Outcome::Next(error),
         _ if is_among(&OF_THE_SYSTEM) => Outcome::Exhausted(error),
         _ => Outcome::Unknown(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_a_second_is_said_with_the_number_of_those_that_were_not() {
+        let mut quiet = Quiet::default();
+        assert_eq!(quiet.speaks(5), Some(0));
+        assert_eq!(quiet.speaks(6), None);
+        assert_eq!(quiet.speaks(1004), None);
+        assert_eq!(quiet.speaks(1005), Some(2));
+        assert_eq!(quiet.speaks(9000), Some(0));
     }
 }
