@@ -1,15 +1,15 @@
-//! A request head: request line, target, field lines, and what they decide (RFC 9112, sections
-//! 2 to 5). The only file that names httparse.
+//! A request head: request line, field lines, and what they decide (RFC 9112, sections 2 to 5).
+//! The only file that names httparse. What may stand in a target or a Host is in
+//! [`target`](super::target).
 //!
 //! A head that came whole is parsed in one pass: the request line here, the field lines by
 //! httparse, which is more lenient than we are in one point, checked here: bare LF. Whatever the
 //! fast path does not like, and whatever comes in pieces, goes to [`Scan`], which decides.
 
-use std::net::Ipv6Addr;
-
 use crate::fields::{list_members, trim_ows, FieldSpan};
 use crate::http1::framing::{self, Framing, Line};
 use crate::http1::scan::{Scan, METHOD_BYTES_MAX};
+use crate::http1::target::{is_authority, is_in, origin_ends, parse_other_form, PATH};
 use crate::http1::{HeadLimits, Reject};
 use crate::request::{Method, RequestLine, Span, TargetForm, Version};
 
@@ -436,185 +436,6 @@ fn peer_keeps(input: &[u8], spans: &[FieldSpan], version: Version) -> bool {
     keeps
 }
 
-/// A target in a form other than `/path?query`; positions and lengths are within it.
-struct OtherForm {
-    form: TargetForm,
-    path: (usize, usize),
-    authority: Option<(usize, usize)>,
-}
-
-/// `host:port` of CONNECT, `*`, or an absolute URI of http or https; nothing else.
-fn parse_other_form(bytes: &[u8], method: &Method) -> Result<OtherForm, Reject> {
-    if *method == Method::CONNECT {
-        let has_port = bytes.iter().rposition(|&byte| byte == b':').is_some_and(|colon| {
-            colon > 0 && colon + 1 < bytes.len() && !bytes[colon..].contains(&b']')
-        });
-        if !has_port || !is_authority(bytes) {
-            return Err(Reject::Target);
-        }
-        let (path, authority) = ((bytes.len(), 0), Some((0, bytes.len())));
-        return Ok(OtherForm { form: TargetForm::Authority, path, authority });
-    }
-    if bytes == b"*" {
-        return Ok(OtherForm { form: TargetForm::Asterisk, path: (0, 1), authority: None });
-    }
-    let scheme = ["http://", "https://"].into_iter().find(|scheme| {
-        bytes.len() > scheme.len() && bytes[..scheme.len()].eq_ignore_ascii_case(scheme.as_bytes())
-    });
-    let Some(scheme) = scheme else { return Err(Reject::Target) };
-    let start = scheme.len();
-    let rest = &bytes[start..];
-    let len = rest.iter().position(|&byte| byte == b'/' || byte == b'?').unwrap_or(rest.len());
-    if !is_authority(&rest[..len]) {
-        return Err(Reject::Target);
-    }
-    let path_start = start + len;
-    let (path_end, end) = origin_ends(bytes, path_start);
-    if end != bytes.len() {
-        return Err(Reject::Target);
-    }
-    Ok(OtherForm {
-        form: TargetForm::Absolute,
-        path: (path_start, path_end - path_start),
-        authority: Some((start, len)),
-    })
-}
-
-/// Where a path ends, and where its query does; `at` is somewhere in the path.
-fn origin_ends(bytes: &[u8], at: usize) -> (usize, usize) {
-    let path_end = path_end(bytes, at);
-    match bytes.get(path_end) {
-        Some(b'?') => (path_end, query_end(bytes, path_end)),
-        _ => (path_end, path_end),
-    }
-}
-
-/// Where a path that begins at `at` ends: at the first byte that cannot belong to it.
-fn path_end(bytes: &[u8], mut at: usize) -> usize {
-    loop {
-        match bytes.get(at) {
-            Some(&byte) if is_in(PATH, byte) => at += 1,
-            Some(b'%') if is_escape(&bytes[at..]) => at += 3,
-            _ => return at,
-        }
-    }
-}
-
-fn is_escape(bytes: &[u8]) -> bool {
-    matches!(bytes, [b'%', high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit())
-}
-
-/// Where a query ends, with its `?` at `at`.
-fn query_end(bytes: &[u8], at: usize) -> usize {
-    let len = bytes[at..].iter().position(|&byte| !is_in(QUERY, byte));
-    len.map_or(bytes.len(), |len| at + len)
-}
-
-/// Sets of bytes, as bits of [`SETS`].
-const PATH: u8 = 1;
-const QUERY: u8 = 2;
-const NAME: u8 = 4;
-
-/// Which sets a byte belongs to: one look instead of a comparison with each range.
-static SETS: [u8; 256] = {
-    let mut sets = [0; 256];
-    let mut at = 0;
-    while at < 256 {
-        let byte = at as u8;
-        sets[at] = if is_path_byte(byte) { PATH } else { 0 }
-            | if is_query_byte(byte) { QUERY } else { 0 }
-            | if is_name_byte(byte) { NAME } else { 0 };
-        at += 1;
-    }
-    sets
-};
-
-#[inline(always)]
-fn is_in(set: u8, byte: u8) -> bool {
-    SETS[usize::from(byte)] & set != 0
-}
-
-/// RFC 3986's path bytes, and `|`, which browsers leave raw; not the `?` that ends a path, nor
-/// `%`, which is one only before two digits.
-const fn is_path_byte(byte: u8) -> bool {
-    byte.is_ascii_graphic()
-        && !matches!(
-            byte,
-            b'%' | b'?' | b'"' | b'#' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'}'
-        )
-}
-
-/// What browsers leave raw in a query: visible, but no quote, fragment or angle bracket.
-const fn is_query_byte(byte: u8) -> bool {
-    byte.is_ascii_graphic() && !matches!(byte, b'"' | b'#' | b'<' | b'>')
-}
-
-/// `host [":" port]` (RFC 3986, section 3.2, without user information): a name or IPv4 address,
-/// or an IPv6 address in brackets. Stricter than the RFC in one point: no comma, which is what
-/// two merged `Host` lines look like.
-#[inline(always)]
-fn is_authority(bytes: &[u8]) -> bool {
-    let name_len = bytes.iter().position(|&byte| !is_in(NAME, byte)).unwrap_or(bytes.len());
-    match &bytes[name_len..] {
-        [] => name_len > 0,
-        [b':', port @ ..] => name_len > 0 && is_port(port),
-        [b'[', rest @ ..] => name_len == 0 && is_bracketed(rest),
-        _ => false,
-    }
-}
-
-/// Whether what follows a `[` is an address, `]` and perhaps a port.
-fn is_bracketed(rest: &[u8]) -> bool {
-    let Some(end) = rest.iter().position(|&byte| byte == b']') else { return false };
-    let is_port = match &rest[end + 1..] {
-        [] => true,
-        [b':', port @ ..] => is_port(port),
-        _ => false,
-    };
-    is_port && is_ip_literal(&rest[..end])
-}
-
-const fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'-' | b'.'
-                | b'_'
-                | b'~'
-                | b'%'
-                | b'!'
-                | b'$'
-                | b'&'
-                | b'\''
-                | b'('
-                | b')'
-                | b'*'
-                | b'+'
-                | b';'
-                | b'='
-        )
-}
-
-/// Empty, as RFC 3986 allows, or a number up to 65,535.
-fn is_port(port: &[u8]) -> bool {
-    let number = port.iter().try_fold(0u32, |number, &byte| {
-        let digit = byte.is_ascii_digit().then(|| u32::from(byte - b'0'))?;
-        Some(number * 10 + digit).filter(|&number| number <= 65_535)
-    });
-    number.is_some()
-}
-
-/// An IPv6 address with an optional zone (RFC 6874).
-fn is_ip_literal(bytes: &[u8]) -> bool {
-    let zone = bytes.iter().position(|&byte| byte == b'%');
-    let (address, zone) = bytes.split_at(zone.unwrap_or(bytes.len()));
-    let is_address =
-        std::str::from_utf8(address).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok());
-    let is_zone =
-        zone.is_empty() || zone.len() > 1 && zone[1..].iter().all(|&byte| is_name_byte(byte));
-    is_address && is_zone
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -626,68 +447,6 @@ mod tests {
         let mut head = Head::new();
         let is_complete = head.parse(input, &mut Scan::new(), &LIMITS)?;
         Ok(is_complete.then_some(head))
-    }
-
-    fn target(method: &str, target: &str) -> Result<TargetForm, Reject> {
-        let input = format!("{method} {target} HTTP/1.1\r\nHost: a\r\n\r\n");
-        parse_whole(input.as_bytes()).map(|head| head.unwrap().line.form)
-    }
-
-    #[test]
-    fn an_authority_is_a_host_with_an_optional_port() {
-        for good in
-            ["a", "a.b-c_d:80", "127.0.0.1", "a:", "[::1]", "[::1]:8080", "[fe80::1%25eth0]"]
-        {
-            assert!(is_authority(good.as_bytes()), "{good}");
-        }
-        for bad in [
-            "", "a b", "a/b", "a@b", "a,b", "a:b", "a:1:2", "::1", "[::1", "[[[", "[a]", "a:65536",
-            "[::1]x", "a\x06", "a\u{e9}", "{", "[::1%]", ":80",
-        ] {
-            assert!(!is_authority(bad.as_bytes()), "{bad}");
-        }
-    }
-
-    #[test]
-    fn targets_have_one_of_four_forms() {
-        assert_eq!(target("GET", "/"), Ok(TargetForm::Origin));
-        assert_eq!(target("GET", "/a%20b|c?x={y}^\\`"), Ok(TargetForm::Origin));
-        assert_eq!(target("OPTIONS", "*"), Ok(TargetForm::Asterisk));
-        assert_eq!(target("GET", "HTTP://a:80?q"), Ok(TargetForm::Absolute));
-        assert_eq!(target("CONNECT", "a:443"), Ok(TargetForm::Authority));
-        assert_eq!(target("CONNECT", "[::1]:443"), Ok(TargetForm::Authority));
-        let bad = [
-            ("GET", "a"),
-            ("GET", "?a"),
-            ("GET", "*x"),
-            ("GET", "../x"),
-            ("GET", "mailto:x"),
-            ("GET", "http://"),
-            ("GET", "http:///x"),
-            ("GET", "http://u@a/"),
-            ("GET", "/a#b"),
-            ("GET", "/a%2"),
-            ("GET", "/a%zz"),
-            ("GET", "/a\\b"),
-            ("GET", "/a{b}"),
-            ("GET", "/?a#"),
-            ("CONNECT", "/"),
-            ("CONNECT", "a"),
-            ("CONNECT", ":443"),
-            ("CONNECT", "a:"),
-            ("CONNECT", "[::1]"),
-        ];
-        for (method, bad) in bad {
-            assert_eq!(target(method, bad), Err(Reject::Target), "{method} {bad}");
-        }
-    }
-
-    #[test]
-    fn path_and_authority_are_cut_out_of_an_absolute_target() {
-        let input = b"GET http://h:1/p/q?r HTTP/1.1\r\nHost: other\r\n\r\n";
-        let line = parse_whole(input).unwrap().unwrap().line;
-        assert_eq!(line.path.of(input), b"/p/q");
-        assert_eq!(line.authority.unwrap().of(input), b"h:1");
     }
 
     #[test]

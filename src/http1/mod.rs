@@ -34,7 +34,8 @@
 //! | RFC 9112 | file |
 //! |---|---|
 //! | 2, 3, 5: syntax, byte by byte | [`scan`] |
-//! | 2 to 5: request line, target, Host, field lines | [`head`] |
+//! | 2 to 5: request line, field lines | [`head`] |
+//! | 3.2: target, Host | [`target`] |
 //! | 6: how long content is | [`framing`] |
 //! | 7.1: chunks | [`chunked`] |
 //! | 9.3: reuse or close | [`persistence`] |
@@ -44,6 +45,7 @@
 mod connection;
 mod scan;
 mod head;
+mod target;
 mod framing;
 mod chunked;
 mod persistence;
