@@ -5,15 +5,13 @@
 //! out by value and own their data, so leaving one drops it and nothing is ever reset.
 
 use std::borrow::Cow;
-use std::ops::Range;
 
-use http::StatusCode;
-
-use crate::http1::chunked::{self, Decoded, Decoder};
+use crate::http1::chunked;
 use crate::http1::encode::{self, ConnectionField, Content, Encoder, ResponseHead};
+use crate::http1::exchange::{Answer, Asked, Circumstances, Exchange, Inbound, Outbound, Step};
 use crate::http1::framing::{self, Framing, Outgoing};
 use crate::http1::head::Head;
-use crate::http1::persistence::{self, CloseReason, Facts, Then};
+use crate::http1::persistence::Then;
 use crate::http1::scan::Scan;
 use crate::http1::{HeadLimits, Reject};
 use crate::request::Version;
@@ -48,61 +46,6 @@ pub(crate) enum Rest {
     Closed,
 }
 
-/// One request and its answer: two halves, each with its own progress.
-///
-/// Invariant: `then` is decided exactly when `outbound` is not `Awaited`.
-#[derive(Debug)]
-struct Exchange {
-    inbound: Inbound,
-    outbound: Outbound,
-    asked: Asked,
-    /// The handler takes the content; if not, it is discarded.
-    is_wanted: bool,
-    then: Then,
-    /// How much content may still be discarded.
-    discard_left: u64,
-}
-
-/// What the request says about its answer.
-#[derive(Clone, Copy, Debug)]
-struct Asked {
-    version: Version,
-    is_head: bool,
-    peer_keeps: bool,
-    /// `100 Continue` is expected and was not sent.
-    continue_pending: bool,
-}
-
-#[derive(Debug)]
-enum Inbound {
-    /// So many bytes are still to come: at least one.
-    Length(u64),
-    Chunked(Decoder),
-    Done,
-}
-
-#[derive(Debug)]
-enum Outbound {
-    Awaited,
-    /// So many bytes are still to be sent: at least one.
-    Length(u64),
-    Chunked,
-    UntilClose,
-    Done,
-}
-
-/// What was found in the input.
-#[derive(Debug)]
-pub(crate) enum Step {
-    /// A piece of content, at this place in the input that was given; empty where only framing
-    /// was taken. Ask [`Connection::has_all_content`] after it.
-    Content(Range<usize>),
-    /// All of the input is used and more is needed.
-    More,
-    /// Nothing is taken from the input now: the answer comes first.
-    Busy,
-}
-
 /// What a deadline is for; `None` where the answer is being made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Deadline {
@@ -131,15 +74,6 @@ pub(crate) enum Settled {
     Last {
         has_all_content: bool,
     },
-}
-
-/// What the reactor knows and the decision about reuse needs.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Circumstances {
-    pub(crate) server_closes: Option<CloseReason>,
-    pub(crate) requests_left: bool,
-    pub(crate) discard_bytes_max: u64,
-    pub(crate) linger_bytes_max: u32,
 }
 
 impl Connection {
@@ -509,149 +443,5 @@ impl Connection {
     }
 }
 
-impl Asked {
-    #[inline(always)]
-    fn by(head: &Head) -> Asked {
-        Asked {
-            version: head.line.version,
-            is_head: framing::is_head(&head.line.method),
-            peer_keeps: head.peer_keeps,
-            continue_pending: head.expects_continue,
-        }
-    }
-
-    /// Decides how the answer is framed and what comes after it, and writes its head.
-    #[inline(always)]
-    fn respond(
-        &self,
-        out: &mut Vec<u8>,
-        content_left: u64,
-        answer: &Answer<'_>,
-        encoder: &mut Encoder,
-        circumstances: &Circumstances,
-    ) -> (Outgoing, Then) {
-        let outgoing = framing::outgoing(self.is_head, self.version, answer.status, answer.length);
-        let then = persistence::decide(&Facts {
-            peer_keeps: self.peer_keeps,
-            handler_closes: answer.close,
-            server_closes: circumstances.server_closes,
-            requests_left: circumstances.requests_left,
-            ends_by_close: outgoing == Outgoing::UntilClose,
-            continue_pending: self.continue_pending,
-            content_left,
-            discard_max: circumstances.discard_bytes_max,
-        });
-        let connection = match (then, self.version) {
-            (Then::Reuse, Version::Http11) | (Then::Close(_), Version::Http10) => {
-                ConnectionField::Unsaid
-            }
-            (Then::Reuse, Version::Http10) => ConnectionField::KeepAlive,
-            (Then::Close(_), Version::Http11) => ConnectionField::Close,
-        };
-        let head = ResponseHead {
-            version: self.version,
-            status: answer.status,
-            content_type: answer.content_type,
-            lines: answer.lines,
-            outgoing,
-            connection,
-            content: answer.content,
-        };
-        encoder.head(out, &head);
-        (outgoing, then)
-    }
-}
-
-impl Exchange {
-    fn begin(head: &Head) -> Exchange {
-        Exchange {
-            inbound: match head.framing {
-                Framing::Length(0) => Inbound::Done,
-                Framing::Length(length) => Inbound::Length(length),
-                Framing::Chunked => Inbound::Chunked(Decoder::new()),
-            },
-            outbound: Outbound::Awaited,
-            asked: Asked::by(head),
-            is_wanted: false,
-            then: Then::Close(CloseReason::Refused),
-            discard_left: 0,
-        }
-    }
-
-    fn wants_input(&self) -> bool {
-        let is_taken = self.is_wanted || !matches!(self.outbound, Outbound::Awaited);
-        is_taken && !matches!(self.inbound, Inbound::Done)
-    }
-
-    #[inline(always)]
-    fn abandon_content(&mut self) -> bool {
-        let is_missed = self.is_wanted || matches!(self.outbound, Outbound::Awaited);
-        if !is_missed {
-            self.inbound = Inbound::Done;
-            self.then = Then::Close(CloseReason::ContentUnread);
-        }
-        !is_missed
-    }
-
-    fn content_left(&self) -> u64 {
-        match &self.inbound {
-            Inbound::Length(left) => *left,
-            Inbound::Chunked(decoder) => decoder.left(),
-            Inbound::Done => 0,
-        }
-    }
-
-    fn receive(&mut self, input: &[u8]) -> Result<(usize, Step), Reject> {
-        if !self.wants_input() {
-            return Ok((0, Step::Busy));
-        }
-        let (used, decoded) = match &mut self.inbound {
-            Inbound::Length(left) => {
-                let len = usize::try_from(*left).map_or(input.len(), |left| left.min(input.len()));
-                *left -= len as u64;
-                if len == 0 {
-                    return Ok((0, Step::More));
-                }
-                if *left == 0 {
-                    self.inbound = Inbound::Done;
-                }
-                (len, Decoded::Piece(0..len))
-            }
-            Inbound::Chunked(decoder) => decoder.decode(input)?,
-            Inbound::Done => (0, Decoded::End),
-        };
-        let step = match decoded {
-            Decoded::More => Step::More,
-            Decoded::End => {
-                self.inbound = Inbound::Done;
-                Step::Content(0..0)
-            }
-            Decoded::Piece(piece) if self.is_wanted => Step::Content(piece),
-            Decoded::Piece(piece) => {
-                // Discarded. Too much of it ends the connection after the answer.
-                match self.discard_left.checked_sub(piece.len() as u64) {
-                    Some(left) => self.discard_left = left,
-                    None => self.then = Then::Close(CloseReason::ContentUnread),
-                }
-                Step::Content(piece)
-            }
-        };
-        Ok((used, step))
-    }
-}
-
 /// The type of the pages that refusals have.
 static TEXT: Cow<'static, str> = Cow::Borrowed("text/plain; charset=utf-8");
-
-/// What the handler answered, as far as the head shows it.
-#[derive(Debug)]
-pub(crate) struct Answer<'a> {
-    pub(crate) status: StatusCode,
-    pub(crate) content_type: Option<&'a Cow<'static, str>>,
-    pub(crate) lines: &'a [u8],
-    /// The length of the content, if it is known.
-    pub(crate) length: Option<u64>,
-    pub(crate) close: bool,
-    /// The content, if it goes out with the head.
-    pub(crate) content: Content<'a>,
-}

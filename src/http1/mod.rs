@@ -43,6 +43,7 @@
 //! | each refusal and its status | [`reject`] |
 
 mod connection;
+mod exchange;
 mod scan;
 mod head;
 mod target;
@@ -53,10 +54,9 @@ mod encode;
 mod reject;
 
 pub(crate) use chunked::{CHUNK_ROOM, LAST_CHUNK};
-pub(crate) use connection::{
-    Answer, Circumstances, Connection, Deadline, Farewell, Rest, Settled, Step,
-};
+pub(crate) use connection::{Connection, Deadline, Farewell, Rest, Settled};
 pub(crate) use encode::{Content, DateLine, Encoder};
+pub(crate) use exchange::{Answer, Circumstances, Step};
 pub(crate) use head::Head;
 pub(crate) use persistence::CloseReason;
 pub(crate) use reject::Reject;
