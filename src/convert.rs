@@ -2,8 +2,9 @@
 
 use http::header::{HeaderName, HeaderValue, CONTENT_TYPE};
 
+use crate::body::Body;
 use crate::request::{Request, Version};
-use crate::response::{Body, FieldError, Response};
+use crate::response::{FieldError, Response};
 
 impl Request<'_> {
     /// The same head as an [`http::Request`], which owns what it holds and has no content.

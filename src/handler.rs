@@ -9,8 +9,9 @@
 use std::fmt;
 use std::io;
 
+use crate::body::Out;
 use crate::request::Request;
-use crate::response::{Out, Response};
+use crate::response::Response;
 
 /// Answers requests.
 ///

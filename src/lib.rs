@@ -45,6 +45,7 @@ mod server;
 mod handler;
 mod request;
 mod response;
+mod body;
 mod fields;
 mod limits;
 pub mod router;
@@ -63,6 +64,7 @@ mod http1;
 mod reactor;
 
 pub use auth::{constant_time_eq, BasicAuth};
+pub use body::{Body, FileBody, Out, Produce, ProduceBody, Produced};
 pub use cookies::{CookieError, SameSite, SetCookie, COOKIES_MAX, COOKIE_BYTES_MAX};
 pub use error::Error;
 pub use fields::Fields;
@@ -74,10 +76,7 @@ pub use query::{Pairs, PairsError, PAIRS_MAX};
 pub use reactor::drain::Report;
 pub use reactor::hooks::{Accepted, Admission, ConnState};
 pub use request::{Method, Request, Version};
-pub use response::{
-    Body, FieldError, FileBody, Out, Produce, ProduceBody, Produced, Response, StatusCode,
-    RESPONSE_FIELD_BYTES_MAX,
-};
+pub use response::{FieldError, Response, StatusCode, RESPONSE_FIELD_BYTES_MAX};
 pub use router::{collect, RouteError, Router, Routes};
 pub use server::{serve, Handle, Server};
 pub use sniff::{sniff, SNIFF_BYTES_MAX};

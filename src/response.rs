@@ -1,4 +1,5 @@
-//! An answer: status, field lines and content (RFC 9110, sections 6, 8 and 15).
+//! An answer: status and field lines (RFC 9110, sections 6, 8 and 15). Its content is a
+//! [`Body`], which has a file of its own.
 //!
 //! A [`Response`] is a plain value that owns what it holds. The fields that decide where a
 //! message ends (`Content-Length`, `Transfer-Encoding`, `Connection`, `Trailer`, ...) and `Date`
@@ -6,13 +7,10 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::fs::File;
-use std::io;
-
-use bytes::Bytes;
 
 pub use http::StatusCode;
 
+pub(crate) use crate::body::{Body, FileBody, Out, Produce, Produced};
 use crate::fields::{is_token_byte, is_value_byte, trim_ows};
 
 /// The most bytes of field lines that one response may carry: what clients and proxies in the
@@ -209,228 +207,6 @@ impl Response {
     }
 }
 
-/// The content of an answer.
-pub enum Body {
-    /// No content: `Content-Length: 0` where a length may stand.
-    Empty,
-    /// Bytes compiled into the program: never copied if they are many.
-    Static(&'static [u8]),
-    /// Shared bytes: many answers may hold the same without a copy.
-    Bytes(Bytes),
-    /// A part of an open file, sent by the kernel without passing through the process where
-    /// there is `sendfile`. A file that shrinks meanwhile ends in a reset, never in a short
-    /// answer that looks complete.
-    File(FileBody),
-    /// Content made piece by piece, asked for only when there is room.
-    Produce(ProduceBody),
-}
-
-/// The part of a file that an answer sends.
-#[derive(Debug)]
-pub struct FileBody {
-    pub(crate) file: File,
-    pub(crate) offset: u64,
-    pub(crate) len: u64,
-}
-
-/// A producer with the length it promises, if it promises one.
-pub struct ProduceBody {
-    pub(crate) producer: Box<dyn Produce>,
-    pub(crate) len: Option<u64>,
-}
-
-impl Body {
-    /// `len` bytes of `file` from `offset` on.
-    pub fn file(file: File, offset: u64, len: u64) -> Body {
-        Body::File(FileBody { file, offset, len })
-    }
-
-    /// Content of unknown length: chunked in HTTP/1.1, ended by closing in HTTP/1.0.
-    pub fn produce(producer: impl Produce + 'static) -> Body {
-        Body::Produce(ProduceBody { producer: Box::new(producer), len: None })
-    }
-
-    /// Content of a length that is promised beforehand. A producer that ends short of it, or
-    /// offers more, is an error of the program: the connection is reset and the log says so.
-    pub fn produce_exactly(len: u64, producer: impl Produce + 'static) -> Body {
-        Body::Produce(ProduceBody { producer: Box::new(producer), len: Some(len) })
-    }
-
-    /// Content read from `reader` until its end. Reading must not block: the loop would wait.
-    pub fn reader(reader: impl io::Read + 'static) -> Body {
-        Body::produce(FromReader(reader))
-    }
-
-    /// The length, if it is known before the content is sent.
-    pub fn len(&self) -> Option<u64> {
-        match self {
-            Body::Empty => Some(0),
-            Body::Static(bytes) => Some(bytes.len() as u64),
-            Body::Bytes(bytes) => Some(bytes.len() as u64),
-            Body::File(file) => Some(file.len),
-            Body::Produce(produce) => produce.len,
-        }
-    }
-
-    /// Whether the content is known to be empty.
-    pub fn is_empty(&self) -> bool {
-        self.len() == Some(0)
-    }
-}
-
-impl fmt::Debug for Body {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match self {
-            Body::Empty => "Empty",
-            Body::Static(_) => "Static",
-            Body::Bytes(_) => "Bytes",
-            Body::File(_) => "File",
-            Body::Produce(_) => "Produce",
-        };
-        f.debug_struct(kind).field("len", &self.len()).finish()
-    }
-}
-
-impl fmt::Debug for ProduceBody {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProduceBody").field("len", &self.len).finish_non_exhaustive()
-    }
-}
-
-impl From<&'static str> for Body {
-    fn from(text: &'static str) -> Body {
-        Body::Static(text.as_bytes())
-    }
-}
-
-impl From<&'static [u8]> for Body {
-    fn from(bytes: &'static [u8]) -> Body {
-        Body::Static(bytes)
-    }
-}
-
-impl From<String> for Body {
-    fn from(text: String) -> Body {
-        Body::Bytes(text.into())
-    }
-}
-
-impl From<Vec<u8>> for Body {
-    fn from(bytes: Vec<u8>) -> Body {
-        Body::Bytes(bytes.into())
-    }
-}
-
-impl From<Bytes> for Body {
-    fn from(bytes: Bytes) -> Body {
-        Body::Bytes(bytes)
-    }
-}
-
-impl From<Cow<'static, str>> for Body {
-    fn from(text: Cow<'static, str>) -> Body {
-        match text {
-            Cow::Borrowed(text) => text.into(),
-            Cow::Owned(text) => text.into(),
-        }
-    }
-}
-
-/// Makes the content of an answer, piece by piece.
-///
-/// The loop asks only when everything before has left and there is room for more, so a producer
-/// cannot outrun its peer and nobody has to watch a high-water mark.
-pub trait Produce {
-    /// Puts some bytes into `out`. It runs on the loop: it must not block.
-    ///
-    /// # Errors
-    ///
-    /// An error resets the connection (the peer must not take the part for the whole) and is
-    /// logged.
-    fn produce(&mut self, out: &mut Out<'_>) -> io::Result<Produced>;
-}
-
-/// What a producer says after a piece.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Produced {
-    /// There is more: ask again when this has left. Saying so without having written a byte is
-    /// an error of the program and resets the connection.
-    More,
-    /// That was all.
-    End,
-}
-
-/// Room for content: bytes put here leave with the next write.
-#[derive(Debug)]
-pub struct Out<'a> {
-    buffer: &'a mut Vec<u8>,
-    end: usize,
-}
-
-impl<'a> Out<'a> {
-    pub(crate) fn new(buffer: &'a mut Vec<u8>, room: usize) -> Self {
-        let end = buffer.len() + room;
-        Out { buffer, end }
-    }
-
-    /// How many bytes still fit: at least one when a producer is called.
-    pub fn room(&self) -> usize {
-        self.end - self.buffer.len()
-    }
-
-    /// Puts as many of `bytes` as fit and says how many that were.
-    pub fn put(&mut self, bytes: &[u8]) -> usize {
-        let taken = bytes.len().min(self.room());
-        self.buffer.extend_from_slice(&bytes[..taken]);
-        taken
-    }
-
-    /// Lets `read` fill the whole room and keeps as many bytes as it says.
-    ///
-    /// # Errors
-    ///
-    /// What `read` returns.
-    ///
-    /// # Panics
-    ///
-    /// If `read` claims more bytes than it was given.
-    pub fn fill(&mut self, read: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> io::Result<usize> {
-        let start = self.buffer.len();
-        self.buffer.resize(self.end, 0);
-        let result = read(&mut self.buffer[start..]);
-        let filled = *result.as_ref().unwrap_or(&0);
-        assert!(filled <= self.end - start, "`read` claimed more bytes than there was room for");
-        self.buffer.truncate(start + filled);
-        result
-    }
-}
-
-/// A short write is the sign to stop: `put`, as `std` knows it.
-impl io::Write for Out<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(self.put(bytes))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-struct FromReader<R>(R);
-
-impl<R: io::Read> Produce for FromReader<R> {
-    fn produce(&mut self, out: &mut Out<'_>) -> io::Result<Produced> {
-        loop {
-            match out.fill(|room| self.0.read(room)) {
-                Ok(0) => return Ok(Produced::End),
-                Ok(_) => return Ok(Produced::More),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-}
-
 /// Why a response field was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -539,15 +315,5 @@ mod tests {
         let extra = response.extra.unwrap();
         assert_eq!(extra.fault, Some(FieldError::Value { name: "X-B".into() }));
         assert_eq!(extra.lines, b"X-A: 1\r\n");
-    }
-
-    #[test]
-    fn out_takes_no_more_than_there_is_room_for() {
-        let mut buffer = b"head".to_vec();
-        let mut out = Out::new(&mut buffer, 5);
-        assert_eq!(out.put(b"abc"), 3);
-        assert_eq!(out.fill(|room| io::Read::read(&mut &b"defg"[..], room)).unwrap(), 2);
-        assert_eq!((out.room(), out.put(b"x")), (0, 0));
-        assert_eq!(buffer, b"headabcde");
     }
 }

@@ -27,7 +27,8 @@ fn layer(file: &str) -> Option<Layer> {
         "convert", "json", "form",
     ];
     const WORDS: &[&str] = &[
-        "request", "response", "fields", "handler", "limits", "error", "later", "upgrade", "events",
+        "request", "response", "body", "fields", "handler", "limits", "error", "later", "upgrade",
+        "events",
     ];
     if file.starts_with("timers/src/") {
         return Some(Layer::Timers);

@@ -10,11 +10,12 @@ use std::sync::Arc;
 
 use rustix::fs::{statat, AtFlags, Dir, FileType};
 
+use crate::body::{Body, Out, Produce, Produced};
 use crate::files::path::Names;
 use crate::files::root::{Found, Meta, Missing, Root};
 use crate::files::{page, Files};
 use crate::request::Request;
-use crate::response::{Body, Out, Produce, Produced, Response};
+use crate::response::Response;
 
 /// Entries on one page; of more, these many are shown, and the page says so.
 pub(super) const ENTRIES_MAX: usize = 5_000;
