@@ -1,29 +1,9 @@
-//! The whole server without sockets, threads or waiting: the real loop, the real protocol and
-//! your handler on a simulated kernel with a virtual clock.
+//! The kernel that [`Sim`](super::Sim) runs on: sockets, readiness, time and faults made up in
+//! memory, with the edges, blocked writes and resets that Linux has.
 //!
-//! A test connects clients, sends bytes, lets time pass and looks at what came back. An hour of
-//! time-outs costs microseconds, and the same test gives the same result every time.
-//!
-//! ```
-//! use std::time::Duration;
-//! use wheelhouse::{sim::Sim, Request, Response};
-//!
-//! let mut sim = Sim::new(|req: &Request<'_>| Response::text(format!("hello {}", req.path())));
-//! let client = sim.connect();
-//! sim.send(client, b"GET /you HTTP/1.1\r\nHost: here\r\n\r\n");
-//! assert!(sim.received(client).ends_with(b"\r\n\r\nhello /you"));
-//!
-//! // A peer that drips its head is cut after ten seconds, however steadily it drips.
-//! let slow = sim.connect();
-//! for byte in b"GET / HTTP/1.1\r\nX: y" {
-//!     sim.send(slow, &[*byte]);
-//!     sim.advance(Duration::from_secs(1));
-//! }
-//! assert!(sim.received(slow).starts_with(b"HTTP/1.1 408"));
-//! ```
+//! What is served on it is not known here: bytes and edges, no HTTP.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -32,319 +12,43 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::handler::Handler;
-use crate::limits::{Limits, LimitsError};
 use crate::reactor::clock::{self, Millis};
-use crate::reactor::completions::{Mailbox, Message, Wake};
-use crate::reactor::drain::Report;
-use crate::reactor::hooks::{Accepted, Admission, ConnState, Hooks};
+use crate::reactor::completions::Wake;
 use crate::reactor::kernel::{Event, Kernel, EVENTS_MAX};
-use crate::reactor::{Reactor, Token};
+use crate::reactor::Token;
 use crate::request::Transport;
-
-/// A server in a simulated world.
-pub struct Sim<H: Handler> {
-    reactor: Reactor<SimKernel, H>,
-    mailbox: Arc<Mailbox>,
-    is_running: bool,
-    is_paused: bool,
-}
-
-/// One simulated client connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Client(usize);
-
-impl<H: Handler> Sim<H> {
-    /// A server with default limits.
-    pub fn new(handler: H) -> Sim<H> {
-        SimBuilder::new().build(handler)
-    }
-
-    /// A server with other limits.
-    ///
-    /// # Errors
-    ///
-    /// [`LimitsError`] if they cannot be kept together.
-    pub fn with_limits(handler: H, limits: Limits) -> Result<Sim<H>, LimitsError> {
-        Ok(SimBuilder::new().limits(limits)?.build(handler))
-    }
-
-    /// Connects a client and lets the server notice it.
-    pub fn connect(&mut self) -> Client {
-        let client = self.kernel().connect();
-        self.run();
-        client
-    }
-
-    /// Connects a client that has already sent `bytes`, and lets the server notice both.
-    pub fn connect_and_send(&mut self, bytes: &[u8]) -> Client {
-        let client = self.kernel().connect();
-        self.kernel().send(client, bytes);
-        self.run();
-        client
-    }
-
-    /// The client sends `bytes` as one segment, and the server does what it will. Lost if either
-    /// side has closed, as in life.
-    pub fn send(&mut self, client: Client, bytes: &[u8]) {
-        self.kernel().send(client, bytes);
-        self.run();
-    }
-
-    /// The client sends `bytes` and ends its side in the same segment.
-    pub fn send_and_end(&mut self, client: Client, bytes: &[u8]) {
-        self.kernel().send(client, bytes);
-        self.kernel().end(client);
-        self.run();
-    }
-
-    /// The client ends its side and reads on.
-    pub fn end(&mut self, client: Client) {
-        self.kernel().end(client);
-        self.run();
-    }
-
-    /// The client resets the connection.
-    pub fn reset(&mut self, client: Client) {
-        self.kernel().reset(client);
-        self.run();
-    }
-
-    /// The client stops reading: what the server writes fills the socket buffer of `window`
-    /// bytes, and then the server has to wait.
-    pub fn stall(&mut self, client: Client, window: usize) {
-        let wire = self.kernel().wire(client);
-        wire.reads = false;
-        wire.window = window;
-    }
-
-    /// A client that has stalled reads `n` bytes.
-    pub fn read(&mut self, client: Client, n: usize) {
-        self.kernel().wire(client).deliver(n);
-        self.run();
-    }
-
-    /// A client that has stalled reads everything again, at once.
-    pub fn unstall(&mut self, client: Client) {
-        self.kernel().wire(client).reads = true;
-        self.run();
-    }
-
-    /// The server does nothing until [`resume`](Sim::resume): what clients do meanwhile reaches
-    /// it at one instant, in one batch of events.
-    pub fn pause(&mut self) {
-        self.is_paused = true;
-    }
-
-    /// The server goes on after a [`pause`](Sim::pause).
-    pub fn resume(&mut self) {
-        self.is_paused = false;
-        self.run();
-    }
-
-    /// Lets time pass; whatever is due in it happens at its time.
-    pub fn advance(&mut self, time: Duration) {
-        self.kernel().horizon += time;
-        self.run();
-        self.reactor.check_wheel();
-    }
-
-    /// What the client has read so far.
-    pub fn received(&mut self, client: Client) -> &[u8] {
-        &self.kernel().wire(client).received
-    }
-
-    /// What the client has read since the last call.
-    pub fn take_received(&mut self, client: Client) -> Vec<u8> {
-        std::mem::take(&mut self.kernel().wire(client).received)
-    }
-
-    /// Whether the server has not closed the connection.
-    pub fn is_open(&mut self, client: Client) -> bool {
-        self.kernel().wire(client).closed.is_none()
-    }
-
-    /// Whether the server has said that nothing more will come: the client's read gives its end.
-    pub fn has_ended(&mut self, client: Client) -> bool {
-        let wire = self.kernel().wire(client);
-        wire.server_ended || wire.closed.is_some()
-    }
-
-    /// Whether the server has reset the connection: what was on its way is lost.
-    pub fn was_reset(&mut self, client: Client) -> bool {
-        self.kernel().wire(client).closed == Some(Closed::Reset)
-    }
-
-    /// Bytes that the client has sent and the server has not read.
-    pub fn unread(&mut self, client: Client) -> usize {
-        self.kernel().wire(client).to_server.len()
-    }
-
-    /// Makes the next calls of `accept` fail with these errors of the system, one each.
-    pub fn fail_accepts(&mut self, errors: impl IntoIterator<Item = i32>) {
-        self.kernel().accept_errors.extend(errors);
-    }
-
-    /// Shuts down gracefully, as [`Handle::shutdown`](crate::Handle::shutdown).
-    pub fn shutdown(&mut self, timeout: Option<Duration>) {
-        self.mailbox.send(Message::Shutdown(timeout));
-        self.run();
-    }
-
-    /// Stops at once, as [`Handle::stop`](crate::Handle::stop).
-    pub fn stop(&mut self) {
-        self.mailbox.send(Message::Stop);
-        self.run();
-    }
-
-    /// Whether the loop has something left to do.
-    pub fn is_running(&self) -> bool {
-        self.is_running
-    }
-
-    /// What has been done so far.
-    pub fn report(&self) -> Report {
-        self.reactor.report()
-    }
-
-    /// Bytes that the server counts against its budget now.
-    pub fn memory(&self) -> usize {
-        self.reactor.memory_used()
-    }
-
-    /// How often the server has called the poll: an idle one does not.
-    pub fn polls(&mut self) -> u64 {
-        self.kernel().polls
-    }
-
-    /// Virtual time since the start.
-    pub fn now(&mut self) -> Duration {
-        self.kernel().now
-    }
-
-    /// Turns until the loop sleeps beyond the present.
-    fn run(&mut self) {
-        while self.is_running && !self.is_paused {
-            self.kernel().is_asleep = false;
-            self.is_running = self.reactor.turn().expect("the simulated poll does not fail");
-            self.reactor.check();
-            self.kernel().deliver();
-            if self.kernel().is_asleep && !self.kernel().has_news() {
-                return;
-            }
-        }
-    }
-
-    fn kernel(&mut self) -> &mut SimKernel {
-        self.reactor.kernel()
-    }
-}
-
-impl<H: Handler> fmt::Debug for Sim<H> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sim").field("is_running", &self.is_running).finish_non_exhaustive()
-    }
-}
-
-/// A simulated server being set up.
-#[derive(Default)]
-pub struct SimBuilder {
-    limits: Limits,
-    hooks: Hooks,
-}
-
-impl SimBuilder {
-    /// Default limits, no hooks.
-    pub fn new() -> SimBuilder {
-        SimBuilder::default()
-    }
-
-    /// As [`Server::limits`](crate::Server::limits).
-    ///
-    /// # Errors
-    ///
-    /// [`LimitsError`] if they cannot be kept together.
-    pub fn limits(mut self, limits: Limits) -> Result<SimBuilder, LimitsError> {
-        limits.check()?;
-        self.limits = limits;
-        Ok(self)
-    }
-
-    /// As [`Server::on_connect`](crate::Server::on_connect).
-    pub fn on_connect(
-        mut self,
-        hook: impl FnMut(&Accepted<'_>) -> Admission + 'static,
-    ) -> SimBuilder {
-        self.hooks.on_connect = Some(Box::new(hook));
-        self
-    }
-
-    /// As [`Server::on_state`](crate::Server::on_state).
-    pub fn on_state(mut self, hook: impl FnMut(u64, ConnState) + 'static) -> SimBuilder {
-        self.hooks.on_state = Some(Box::new(hook));
-        self
-    }
-
-    /// The server, which has begun to listen.
-    pub fn build<H: Handler>(self, handler: H) -> Sim<H> {
-        let kernel = SimKernel::new();
-        let mailbox = Arc::new(Mailbox::new(kernel.waker()));
-        let connections_max = match self.limits.connections_max {
-            0 => 1 << 20,
-            max => max,
-        };
-        let reactor = Reactor::new(
-            kernel,
-            mailbox.clone(),
-            vec![()],
-            handler,
-            self.hooks,
-            self.limits,
-            connections_max,
-        );
-        let reactor = reactor.expect("the simulated kernel refuses nothing at the start");
-        let mut sim = Sim { reactor, mailbox, is_running: true, is_paused: false };
-        sim.run();
-        sim
-    }
-}
-
-impl fmt::Debug for SimBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SimBuilder").field("limits", &self.limits).finish_non_exhaustive()
-    }
-}
+use crate::sim::Client;
 
 /// A kernel made up: sockets are byte queues, readiness has edges as epoll has them, time moves
 /// only as far as the test lets it.
 pub(crate) struct SimKernel {
-    now: Duration,
+    pub(super) now: Duration,
     /// How far time may move.
-    horizon: Duration,
+    pub(super) horizon: Duration,
     /// The last poll found nothing and would sleep beyond the horizon.
-    is_asleep: bool,
-    polls: u64,
+    pub(super) is_asleep: bool,
+    pub(super) polls: u64,
     wires: Vec<Wire>,
     /// Connected and not yet accepted.
     queue: VecDeque<usize>,
     listener_edge: bool,
     is_listening: bool,
-    accept_errors: VecDeque<i32>,
+    pub(super) accept_errors: VecDeque<i32>,
     bell: Arc<Bell>,
 }
 
 /// Both directions of one connection.
-struct Wire {
-    to_server: VecDeque<u8>,
+pub(super) struct Wire {
+    pub(super) to_server: VecDeque<u8>,
     client_ended: bool,
     client_reset: bool,
     /// Written by the server and not yet read by the client: at most `window`.
     to_client: VecDeque<u8>,
-    window: usize,
-    reads: bool,
-    received: Vec<u8>,
-    server_ended: bool,
-    closed: Option<Closed>,
+    pub(super) window: usize,
+    pub(super) reads: bool,
+    pub(super) received: Vec<u8>,
+    pub(super) server_ended: bool,
+    pub(super) closed: Option<Closed>,
     token: Option<Token>,
     watches_writing: bool,
     was_blocked: bool,
@@ -353,7 +57,7 @@ struct Wire {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Closed {
+pub(super) enum Closed {
     Ordinarily,
     Reset,
 }
@@ -365,7 +69,7 @@ const WINDOW: usize = 256 << 10;
 const WALL_AT_START: Duration = Duration::from_millis(1_767_268_800_500);
 
 impl SimKernel {
-    fn new() -> SimKernel {
+    pub(super) fn new() -> SimKernel {
         SimKernel {
             now: Duration::ZERO,
             horizon: Duration::ZERO,
@@ -380,11 +84,11 @@ impl SimKernel {
         }
     }
 
-    fn wire(&mut self, client: Client) -> &mut Wire {
+    pub(super) fn wire(&mut self, client: Client) -> &mut Wire {
         &mut self.wires[client.0]
     }
 
-    fn connect(&mut self) -> Client {
+    pub(super) fn connect(&mut self) -> Client {
         let id = self.wires.len();
         self.wires.push(Wire::new());
         if self.is_listening {
@@ -396,7 +100,7 @@ impl SimKernel {
         Client(id)
     }
 
-    fn send(&mut self, client: Client, bytes: &[u8]) {
+    pub(super) fn send(&mut self, client: Client, bytes: &[u8]) {
         let wire = self.wire(client);
         if wire.is_cut() || wire.client_ended || bytes.is_empty() {
             return;
@@ -405,13 +109,13 @@ impl SimKernel {
         wire.read_edge = true;
     }
 
-    fn end(&mut self, client: Client) {
+    pub(super) fn end(&mut self, client: Client) {
         let wire = self.wire(client);
         wire.client_ended = true;
         wire.read_edge = true;
     }
 
-    fn reset(&mut self, client: Client) {
+    pub(super) fn reset(&mut self, client: Client) {
         let wire = self.wire(client);
         wire.client_reset = true;
         wire.read_edge = true;
@@ -419,7 +123,7 @@ impl SimKernel {
     }
 
     /// The clients that read do so.
-    fn deliver(&mut self) {
+    pub(super) fn deliver(&mut self) {
         for wire in &mut self.wires {
             if wire.reads {
                 wire.deliver(usize::MAX);
@@ -427,7 +131,7 @@ impl SimKernel {
         }
     }
 
-    fn has_news(&self) -> bool {
+    pub(super) fn has_news(&self) -> bool {
         self.listener_edge || self.bell.is_rung() || self.wires.iter().any(Wire::has_news)
     }
 }
@@ -462,7 +166,7 @@ impl Wire {
 
     /// Moves bytes from the socket buffer to the client; a write that was blocked is told when a
     /// third of the buffer is free, as Linux does.
-    fn deliver(&mut self, most: usize) {
+    pub(super) fn deliver(&mut self, most: usize) {
         if !self.client_reset {
             let count = most.min(self.to_client.len());
             let (front, back) = self.to_client.as_slices();

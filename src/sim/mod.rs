@@ -1,0 +1,311 @@
+//! The whole server without sockets, threads or waiting: the real loop, the real protocol and
+//! your handler on a simulated kernel with a virtual clock.
+//!
+//! A test connects clients, sends bytes, lets time pass and looks at what came back. An hour of
+//! time-outs costs microseconds, and the same test gives the same result every time.
+//!
+//! ```
+//! use std::time::Duration;
+//! use wheelhouse::{sim::Sim, Request, Response};
+//!
+//! let mut sim = Sim::new(|req: &Request<'_>| Response::text(format!("hello {}", req.path())));
+//! let client = sim.connect();
+//! sim.send(client, b"GET /you HTTP/1.1\r\nHost: here\r\n\r\n");
+//! assert!(sim.received(client).ends_with(b"\r\n\r\nhello /you"));
+//!
+//! // A peer that drips its head is cut after ten seconds, however steadily it drips.
+//! let slow = sim.connect();
+//! for byte in b"GET / HTTP/1.1\r\nX: y" {
+//!     sim.send(slow, &[*byte]);
+//!     sim.advance(Duration::from_secs(1));
+//! }
+//! assert!(sim.received(slow).starts_with(b"HTTP/1.1 408"));
+//! ```
+
+mod kernel;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::handler::Handler;
+use crate::limits::{Limits, LimitsError};
+use crate::reactor::completions::{Mailbox, Message};
+use crate::reactor::drain::Report;
+use crate::reactor::hooks::{Accepted, Admission, ConnState, Hooks};
+use crate::reactor::kernel::Kernel;
+use crate::reactor::Reactor;
+use crate::sim::kernel::{Closed, SimKernel};
+
+/// A server in a simulated world.
+pub struct Sim<H: Handler> {
+    reactor: Reactor<SimKernel, H>,
+    mailbox: Arc<Mailbox>,
+    is_running: bool,
+    is_paused: bool,
+}
+
+/// One simulated client connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Client(usize);
+
+impl<H: Handler> Sim<H> {
+    /// A server with default limits.
+    pub fn new(handler: H) -> Sim<H> {
+        SimBuilder::new().build(handler)
+    }
+
+    /// A server with other limits.
+    ///
+    /// # Errors
+    ///
+    /// [`LimitsError`] if they cannot be kept together.
+    pub fn with_limits(handler: H, limits: Limits) -> Result<Sim<H>, LimitsError> {
+        Ok(SimBuilder::new().limits(limits)?.build(handler))
+    }
+
+    /// Connects a client and lets the server notice it.
+    pub fn connect(&mut self) -> Client {
+        let client = self.kernel().connect();
+        self.run();
+        client
+    }
+
+    /// Connects a client that has already sent `bytes`, and lets the server notice both.
+    pub fn connect_and_send(&mut self, bytes: &[u8]) -> Client {
+        let client = self.kernel().connect();
+        self.kernel().send(client, bytes);
+        self.run();
+        client
+    }
+
+    /// The client sends `bytes` as one segment, and the server does what it will. Lost if either
+    /// side has closed, as in life.
+    pub fn send(&mut self, client: Client, bytes: &[u8]) {
+        self.kernel().send(client, bytes);
+        self.run();
+    }
+
+    /// The client sends `bytes` and ends its side in the same segment.
+    pub fn send_and_end(&mut self, client: Client, bytes: &[u8]) {
+        self.kernel().send(client, bytes);
+        self.kernel().end(client);
+        self.run();
+    }
+
+    /// The client ends its side and reads on.
+    pub fn end(&mut self, client: Client) {
+        self.kernel().end(client);
+        self.run();
+    }
+
+    /// The client resets the connection.
+    pub fn reset(&mut self, client: Client) {
+        self.kernel().reset(client);
+        self.run();
+    }
+
+    /// The client stops reading: what the server writes fills the socket buffer of `window`
+    /// bytes, and then the server has to wait.
+    pub fn stall(&mut self, client: Client, window: usize) {
+        let wire = self.kernel().wire(client);
+        wire.reads = false;
+        wire.window = window;
+    }
+
+    /// A client that has stalled reads `n` bytes.
+    pub fn read(&mut self, client: Client, n: usize) {
+        self.kernel().wire(client).deliver(n);
+        self.run();
+    }
+
+    /// A client that has stalled reads everything again, at once.
+    pub fn unstall(&mut self, client: Client) {
+        self.kernel().wire(client).reads = true;
+        self.run();
+    }
+
+    /// The server does nothing until [`resume`](Sim::resume): what clients do meanwhile reaches
+    /// it at one instant, in one batch of events.
+    pub fn pause(&mut self) {
+        self.is_paused = true;
+    }
+
+    /// The server goes on after a [`pause`](Sim::pause).
+    pub fn resume(&mut self) {
+        self.is_paused = false;
+        self.run();
+    }
+
+    /// Lets time pass; whatever is due in it happens at its time.
+    pub fn advance(&mut self, time: Duration) {
+        self.kernel().horizon += time;
+        self.run();
+        self.reactor.check_wheel();
+    }
+
+    /// What the client has read so far.
+    pub fn received(&mut self, client: Client) -> &[u8] {
+        &self.kernel().wire(client).received
+    }
+
+    /// What the client has read since the last call.
+    pub fn take_received(&mut self, client: Client) -> Vec<u8> {
+        std::mem::take(&mut self.kernel().wire(client).received)
+    }
+
+    /// Whether the server has not closed the connection.
+    pub fn is_open(&mut self, client: Client) -> bool {
+        self.kernel().wire(client).closed.is_none()
+    }
+
+    /// Whether the server has said that nothing more will come: the client's read gives its end.
+    pub fn has_ended(&mut self, client: Client) -> bool {
+        let wire = self.kernel().wire(client);
+        wire.server_ended || wire.closed.is_some()
+    }
+
+    /// Whether the server has reset the connection: what was on its way is lost.
+    pub fn was_reset(&mut self, client: Client) -> bool {
+        self.kernel().wire(client).closed == Some(Closed::Reset)
+    }
+
+    /// Bytes that the client has sent and the server has not read.
+    pub fn unread(&mut self, client: Client) -> usize {
+        self.kernel().wire(client).to_server.len()
+    }
+
+    /// Makes the next calls of `accept` fail with these errors of the system, one each.
+    pub fn fail_accepts(&mut self, errors: impl IntoIterator<Item = i32>) {
+        self.kernel().accept_errors.extend(errors);
+    }
+
+    /// Shuts down gracefully, as [`Handle::shutdown`](crate::Handle::shutdown).
+    pub fn shutdown(&mut self, timeout: Option<Duration>) {
+        self.mailbox.send(Message::Shutdown(timeout));
+        self.run();
+    }
+
+    /// Stops at once, as [`Handle::stop`](crate::Handle::stop).
+    pub fn stop(&mut self) {
+        self.mailbox.send(Message::Stop);
+        self.run();
+    }
+
+    /// Whether the loop has something left to do.
+    pub fn is_running(&self) -> bool {
+        self.is_running
+    }
+
+    /// What has been done so far.
+    pub fn report(&self) -> Report {
+        self.reactor.report()
+    }
+
+    /// Bytes that the server counts against its budget now.
+    pub fn memory(&self) -> usize {
+        self.reactor.memory_used()
+    }
+
+    /// How often the server has called the poll: an idle one does not.
+    pub fn polls(&mut self) -> u64 {
+        self.kernel().polls
+    }
+
+    /// Virtual time since the start.
+    pub fn now(&mut self) -> Duration {
+        self.kernel().now
+    }
+
+    /// Turns until the loop sleeps beyond the present.
+    fn run(&mut self) {
+        while self.is_running && !self.is_paused {
+            self.kernel().is_asleep = false;
+            self.is_running = self.reactor.turn().expect("the simulated poll does not fail");
+            self.reactor.check();
+            self.kernel().deliver();
+            if self.kernel().is_asleep && !self.kernel().has_news() {
+                return;
+            }
+        }
+    }
+
+    fn kernel(&mut self) -> &mut SimKernel {
+        self.reactor.kernel()
+    }
+}
+
+impl<H: Handler> fmt::Debug for Sim<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sim").field("is_running", &self.is_running).finish_non_exhaustive()
+    }
+}
+
+/// A simulated server being set up.
+#[derive(Default)]
+pub struct SimBuilder {
+    limits: Limits,
+    hooks: Hooks,
+}
+
+impl SimBuilder {
+    /// Default limits, no hooks.
+    pub fn new() -> SimBuilder {
+        SimBuilder::default()
+    }
+
+    /// As [`Server::limits`](crate::Server::limits).
+    ///
+    /// # Errors
+    ///
+    /// [`LimitsError`] if they cannot be kept together.
+    pub fn limits(mut self, limits: Limits) -> Result<SimBuilder, LimitsError> {
+        limits.check()?;
+        self.limits = limits;
+        Ok(self)
+    }
+
+    /// As [`Server::on_connect`](crate::Server::on_connect).
+    pub fn on_connect(
+        mut self,
+        hook: impl FnMut(&Accepted<'_>) -> Admission + 'static,
+    ) -> SimBuilder {
+        self.hooks.on_connect = Some(Box::new(hook));
+        self
+    }
+
+    /// As [`Server::on_state`](crate::Server::on_state).
+    pub fn on_state(mut self, hook: impl FnMut(u64, ConnState) + 'static) -> SimBuilder {
+        self.hooks.on_state = Some(Box::new(hook));
+        self
+    }
+
+    /// The server, which has begun to listen.
+    pub fn build<H: Handler>(self, handler: H) -> Sim<H> {
+        let kernel = SimKernel::new();
+        let mailbox = Arc::new(Mailbox::new(kernel.waker()));
+        let connections_max = match self.limits.connections_max {
+            0 => 1 << 20,
+            max => max,
+        };
+        let reactor = Reactor::new(
+            kernel,
+            mailbox.clone(),
+            vec![()],
+            handler,
+            self.hooks,
+            self.limits,
+            connections_max,
+        );
+        let reactor = reactor.expect("the simulated kernel refuses nothing at the start");
+        let mut sim = Sim { reactor, mailbox, is_running: true, is_paused: false };
+        sim.run();
+        sim
+    }
+}
+
+impl fmt::Debug for SimBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimBuilder").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
