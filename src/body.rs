@@ -51,8 +51,9 @@ impl Body {
         Body::Produce(ProduceBody { producer: Box::new(producer), len: None })
     }
 
-    /// Content of a length that is promised beforehand. A producer that ends short of it, or
-    /// offers more, is an error of the program: the connection is reset and the log says so.
+    /// Content of a length that is promised beforehand. A producer that ends short of it is an
+    /// error of the program: the connection is reset and the log says so. One that has more is not
+    /// asked for it.
     pub fn produce_exactly(len: u64, producer: impl Produce + 'static) -> Body {
         Body::Produce(ProduceBody { producer: Box::new(producer), len: Some(len) })
     }

@@ -10,7 +10,7 @@ use std::fmt;
 
 pub use http::StatusCode;
 
-pub(crate) use crate::body::{Body, FileBody, Out, Produce, Produced};
+use crate::body::Body;
 use crate::fields::{is_token_byte, is_value_byte, trim_ows};
 
 /// The most bytes of field lines that one response may carry: what clients and proxies in the

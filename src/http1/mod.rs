@@ -25,6 +25,9 @@
 //!    └──── end, expiry ───────┴──────► Closed ◄───────── end, expiry ────────┘
 //! ```
 //!
+//! The usual exchange, a request without content and a small answer at hand, is made in one step
+//! (`Connection::answer_at_once`): the same decisions, without the state in between.
+//!
 //! Go's `ConnState` in these words: New is `Rest::New` and a first `Head`; Active begins when a
 //! head is complete or refused and lasts through `Exchange` and `Linger`; Idle is `Rest::Idle`
 //! and a later `Head`; Closed is `Rest::Closed`.

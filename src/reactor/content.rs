@@ -3,6 +3,7 @@
 
 use std::mem;
 
+use crate::body::Out;
 use crate::handler::{Collect, Flow, Gone, Handler, Receive, Transform};
 use crate::http1::{Farewell, Reject, CHUNK_ROOM, LAST_CHUNK};
 use crate::reactor::desk::Desk;
@@ -11,7 +12,7 @@ use crate::reactor::kernel::Kernel;
 use crate::reactor::slot::{Flags, Gather, Intake, Source};
 use crate::reactor::visit::{Stop, Visit, SCRATCH};
 use crate::request::{Peer, Request};
-use crate::response::{Out, Response};
+use crate::response::Response;
 
 /// What a transform is given at least, so that it can always make progress.
 const TRANSFORM_ROOM_MIN: usize = (4 << 10) + CHUNK_ROOM + LAST_CHUNK.len();

@@ -5,6 +5,7 @@ use std::mem;
 
 use bytes::Bytes;
 
+use crate::body::Body;
 use crate::handler::{Action, Gone, Handler, Reply};
 use crate::http1::{Answer, Content, Farewell, Reject, Settled};
 use crate::reactor::desk::Desk;
@@ -14,7 +15,7 @@ use crate::reactor::kernel::Kernel;
 use crate::reactor::slot::{Flags, Source};
 use crate::reactor::visit::{Stop, Visit};
 use crate::request::{Peer, Request};
-use crate::response::{Body, Response};
+use crate::response::Response;
 
 /// Content up to this size is copied behind its head, so that both leave in one `write`; above
 /// it, copying costs more than the second part of a `writev`.

@@ -1,7 +1,7 @@
 //! What the loop asks of the operating system, and the thin real answer.
 //!
 //! The reactor is generic over [`Kernel`]: [`MioKernel`] passes each call on, and the simulator
-//! (`sim.rs`) makes sockets, time and faults up. Nothing above this line knows which it is.
+//! (`sim/kernel.rs`) makes sockets, time and faults up. Nothing above this line knows which it is.
 
 use std::fs::File;
 use std::io::{self, IoSlice, Read, Write};

@@ -6,14 +6,13 @@ use std::mem;
 
 use bytes::Bytes;
 
+use crate::body::{FileBody, Produce};
 use crate::fields::FieldSpan;
 use crate::handler::{Collected, Receive, Transform};
 use crate::http1::{Connection, Deadline, Rest};
 use crate::reactor::buffers::Block;
 use crate::reactor::kernel::Kernel;
 use crate::request::RequestLine;
-use crate::response::{FileBody, Produce};
-
 /// What the loop keeps for a connection.
 ///
 /// Invariant: `stream` is there unless `life` is `Closed`. An idle connection is this and a node

@@ -8,6 +8,7 @@ use std::mem;
 
 use bytes::Buf;
 
+use crate::body::{Out, Produced};
 use crate::handler::{Gone, Handler};
 use crate::http1::Farewell;
 use crate::reactor::desk::Desk;
@@ -15,8 +16,6 @@ use crate::reactor::guard;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::slot::{Flags, Source};
 use crate::reactor::visit::{Stop, Visit, SCRATCH, WRITTEN_MAX};
-use crate::response::{Out, Produced};
-
 /// What is encoded before it must leave: room for one more answer stays.
 const OUT_HIGH: usize = 48 << 10;
 
