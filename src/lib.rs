@@ -54,6 +54,7 @@ mod redirect;
 mod query;
 mod cookies;
 mod auth;
+mod origin;
 mod sniff;
 mod convert;
 #[cfg(feature = "json")]
@@ -72,6 +73,7 @@ pub use handler::{Flow, Gone, Handler, Receive, Reply, Transform};
 #[cfg(feature = "json")]
 pub use json::JsonError;
 pub use limits::{Limits, LimitsError};
+pub use origin::{Guarded, OriginError, OriginGuard};
 pub use query::{Pairs, PairsError, PAIRS_MAX};
 pub use reactor::drain::Report;
 pub use reactor::hooks::{Accepted, Admission, ConnState};

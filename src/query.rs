@@ -1,7 +1,8 @@
 //! Queries and forms: name=value pairs as browsers send them (`application/x-www-form-urlencoded`).
 //!
 //! The same rules for both, and those of Go: `;` does not separate, a part with one is a fault (a
-//! proxy that splits there would see other values than we do); so is a bad escape. A bad part is
+//! proxy that splits there would see other values than we do) unless it is asked for; so is a bad
+//! escape. A bad part is
 //! left out and the others stay, and [`Pairs::check`] tells.
 //!
 //! # No multipart
@@ -35,12 +36,25 @@ pub const PAIRS_MAX: usize = 1_000;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Pairs<'a> {
     raw: &'a [u8],
+    separates_at_semicolon: bool,
 }
 
 impl<'a> Pairs<'a> {
     /// The pairs in `raw`, which is still encoded.
     pub fn new(raw: &'a (impl AsRef<[u8]> + ?Sized)) -> Pairs<'a> {
-        Pairs { raw: raw.as_ref() }
+        Pairs { raw: raw.as_ref(), separates_at_semicolon: false }
+    }
+
+    /// The same pairs, with `;` separating as `&` does. For links from the time when it was
+    /// allowed, and only where no proxy before the server looks at queries: it would see others.
+    ///
+    /// ```
+    /// # use wheelhouse::Pairs;
+    /// let pairs = Pairs::new("a=1;b=2").separated_by_semicolons();
+    /// assert_eq!(pairs.get("b").as_deref(), Some("2"));
+    /// ```
+    pub fn separated_by_semicolons(self) -> Pairs<'a> {
+        Pairs { separates_at_semicolon: true, ..self }
     }
 
     /// The value of the first pair called `name`.
@@ -76,8 +90,10 @@ impl<'a> Pairs<'a> {
         }
     }
 
-    fn parts(&self) -> impl Iterator<Item = &'a [u8]> {
-        self.raw.split(|&byte| byte == b'&').filter(|part| !part.is_empty())
+    fn parts(self) -> impl Iterator<Item = &'a [u8]> {
+        let is_separator =
+            move |&byte: &u8| byte == b'&' || (byte == b';' && self.separates_at_semicolon);
+        self.raw.split(is_separator).filter(|part| !part.is_empty())
     }
 }
 
@@ -192,6 +208,22 @@ mod tests {
         ];
         for (raw, expected, check) in table {
             assert_eq!((&*list(raw), Pairs::new(raw).check()), (expected, check), "{raw}");
+        }
+    }
+
+    /// Go: t236 (the wrapper). An encoded semicolon is a part of its value all the same.
+    #[test]
+    fn a_semicolon_separates_where_that_is_asked_for() {
+        let table = [
+            ("a=1;b=2", "a=1 b=2"),
+            ("a=1;x&b=2", "a=1 x= b=2"),
+            ("a=1%3Bx;b=2", "a=1;x b=2"),
+            (";;a=1;&;", "a=1"),
+        ];
+        for (raw, expected) in table {
+            let pairs = Pairs::new(raw).separated_by_semicolons();
+            let list: Vec<_> = pairs.iter().map(|(n, v)| format!("{n}={v}")).collect();
+            assert_eq!((list.join(" ").as_str(), pairs.check()), (expected, Ok(())), "{raw}");
         }
     }
 

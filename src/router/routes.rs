@@ -8,6 +8,8 @@ use std::rc::Rc;
 use http::{Method, StatusCode};
 use percent_encoding::percent_decode_str;
 
+use super::error::RouteError;
+use super::into_reply;
 use super::path::{canonical, clean, is_clean};
 use super::pattern::Pattern;
 use super::table::{Found, Route, Table};
@@ -89,6 +91,28 @@ impl<S: 'static> Routes<S> {
             Some(function) => function(&mut self.state, req),
             None => Response::not_found().into(),
         }
+    }
+}
+
+/// As a set of patterns, with nothing behind them.
+impl Routes<()> {
+    pub(crate) fn none() -> Routes<()> {
+        Routes { state: (), table: Table::new() }
+    }
+
+    pub(crate) fn add_pattern(&mut self, pattern: &str) -> Result<(), RouteError> {
+        self.table.insert(Pattern::parse(pattern)?, into_reply(|_, _| ""), false)
+    }
+
+    /// Whether a pattern matches the request as it is. One that would only be redirected to where
+    /// a pattern matches does not count.
+    pub(crate) fn contain(&self, req: &Request<'_>) -> bool {
+        let path = match req.target_form() {
+            TargetForm::Asterisk => return false,
+            TargetForm::Authority => b"/",
+            TargetForm::Origin | TargetForm::Absolute => req.path_bytes(),
+        };
+        is_clean(path) && matches!(self.table.look_up(req, &canonical(path)), Found::Route(..))
     }
 }
 
