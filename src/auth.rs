@@ -169,6 +169,23 @@ mod tests {
         }
     }
 
+    /// Go: t242, which takes the first of two: a proxy may have looked at the other.
+    #[test]
+    fn two_fields_with_credentials_count_as_none() {
+        use crate::sim::Sim;
+
+        let mut sim = Sim::new(|req: &Request<'_>| match req.basic_auth() {
+            Some(auth) => String::from_utf8_lossy(auth.user()).into_owned(),
+            None => "none".to_owned(),
+        });
+        let line = "authorization: basic YW5uOnNlY3JldA==\r\n";
+        for (lines, expected) in [(line.to_owned(), "\nann"), (line.repeat(2), "\nnone")] {
+            let request = format!("GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n");
+            let client = sim.connect_and_send(request.as_bytes());
+            assert!(sim.received(client).ends_with(expected.as_bytes()), "{lines}");
+        }
+    }
+
     #[test]
     fn only_the_whole_secret_is_equal() {
         assert!(constant_time_eq(b"secret", b"secret") && constant_time_eq(b"", b""));

@@ -227,6 +227,39 @@ mod tests {
         }
     }
 
+    /// Go: t239 (types), over the wire.
+    #[test]
+    fn content_is_a_form_if_its_type_says_so_and_the_query_stays_apart() {
+        use crate::handler::Reply;
+        use crate::sim::Sim;
+
+        let mut sim = Sim::new(|_: &Request<'_>| {
+            Reply::collect(100, |(), req: &Request<'_>, content: &[u8]| {
+                let form = req.form_pairs(content).map(|form| form.get("a").map(Cow::into_owned));
+                format!("{form:?} {:?}", req.query_pairs().get("a"))
+            })
+        });
+        let form = "Content-Type: application/x-www-form-urlencoded";
+        for (fields, expected) in [
+            (format!("{form}\r\n"), "Some(Some(\"2\")) Some(\"1\")"),
+            (format!("{form}; charset=utf-8\r\n"), "Some(Some(\"2\")) Some(\"1\")"),
+            (
+                "Content-Type: Application/X-WWW-Form-URLEncoded\r\n".into(),
+                "Some(Some(\"2\")) Some(\"1\")",
+            ),
+            ("Content-Type: text/plain\r\n".into(), "None Some(\"1\")"),
+            ("Content-Type: ;\r\n".into(), "None Some(\"1\")"),
+            (String::new(), "None Some(\"1\")"),
+        ] {
+            for method in ["POST", "PUT", "PATCH"] {
+                let head = format!("{method} /?a=1 HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n");
+                let client = sim.connect_and_send(format!("{head}{fields}\r\na=2&b=3").as_bytes());
+                let answer = String::from_utf8_lossy(sim.received(client)).into_owned();
+                assert_eq!(answer.split_once("\r\n\r\n").unwrap().1, expected, "{fields}");
+            }
+        }
+    }
+
     #[test]
     fn pairs_beyond_the_cap_are_left_out_and_told() {
         let raw = "a=1&".repeat(PAIRS_MAX);

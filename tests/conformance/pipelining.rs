@@ -130,9 +130,9 @@ fn behind_a_fault(table: &mut Vec<Vector>) {
 /// The end of the peer's side is no cancellation (promise 7).
 fn with_an_end(table: &mut Vec<Vector>) {
     for (name, n) in [
-        ("n7_two_heads_and_the_end", 2),
-        ("n7_forty_heads_and_the_end", 40),
-        ("n7_a_hundred_heads_and_the_end", 100),
+        ("n13_two_heads_and_the_end", 2),
+        ("n13_forty_heads_and_the_end", 40),
+        ("n13_a_hundred_heads_and_the_end", 100),
     ] {
         let expected = format!("{} | {} | ended", repeated(n, "GET /"), repeated(n, "200 keep"));
         table.push(exactly(name, get("").repeat(n), expected).and_ends());
@@ -140,7 +140,7 @@ fn with_an_end(table: &mut Vec<Vector>) {
     let big = "GET /big HTTP/1.1\r\nHost: a\r\n\r\n";
     table.push(
         exactly(
-            "n7_forty_big_answers_and_the_end",
+            "n13_forty_big_answers_and_the_end",
             big.repeat(40),
             format!("{} | {} | ended", repeated(40, "GET /big"), repeated(40, "200 keep")),
         )
@@ -162,7 +162,7 @@ fn with_an_end(table: &mut Vec<Vector>) {
     );
     table.push(
         exactly(
-            "n7_forty_heads_and_a_half_and_the_end",
+            "n13_forty_heads_and_a_half_and_the_end",
             format!("{}GET", get("").repeat(40)),
             format!("{} | {}, 400 close | ended", repeated(40, "GET /"), repeated(40, "200 keep")),
         )
@@ -170,7 +170,7 @@ fn with_an_end(table: &mut Vec<Vector>) {
     );
     table.push(
         exactly(
-            "n7_forty_heads_and_content_cut_short",
+            "n13_forty_heads_and_content_cut_short",
             format!("{}{}", get("").repeat(40), post("Content-Length: 5\r\n\r\nabc")),
             format!(
                 "{}, POST / ... | {}, 400 close | ended",
@@ -182,7 +182,7 @@ fn with_an_end(table: &mut Vec<Vector>) {
     );
     table.push(
         exactly(
-            "n7_forty_heads_and_ignored_content_cut_short",
+            "n13_forty_heads_and_ignored_content_cut_short",
             format!(
                 "{}POST /ignore HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabc",
                 get("").repeat(40)

@@ -1,0 +1,109 @@
+//! Scenarios of Go's tests that stand nowhere else, by their ids in the catalogue
+//! (`docs/go-parity.md`).
+
+mod support;
+
+use std::time::Duration;
+
+use support::*;
+use wheelhouse::sim::Sim;
+use wheelhouse::{Reply, Request, Response, StatusCode};
+
+fn has_field(bytes: &[u8], name: &str) -> bool {
+    String::from_utf8_lossy(bytes).to_lowercase().contains(&format!("\r\n{name}:"))
+}
+
+/// t21: a crowd of requests without content, each answered whole and once.
+#[test]
+fn twenty_requests_at_once_run_the_handler_twenty_times() {
+    let mut sim = Sim::new(|req: &Request<'_>| format!("{:?}", req.content_length()));
+    sim.pause();
+    let clients: Vec<_> = (0..20).map(|_| sim.connect_and_send(GET)).collect();
+    sim.resume();
+    for client in clients {
+        assert_eq!(statuses(sim.received(client)), [200]);
+        assert!(sim.is_open(client));
+    }
+    assert_eq!(sim.report().requests, 20);
+}
+
+/// t24: content of no length, announced or not, costs nothing and keeps the connection.
+#[test]
+fn requests_and_answers_of_length_zero_follow_each_other() {
+    let mut sim = Sim::new(|_: &Request<'_>| {
+        Reply::collect(10, |(), _: &Request<'_>, content: &[u8]| {
+            assert!(content.is_empty());
+            Response::new(StatusCode::OK)
+        })
+    });
+    let client = sim.connect();
+    for _ in 0..5 {
+        sim.send(client, &post("/", 0, b""));
+        let answer = sim.take_received(client);
+        assert_eq!(statuses(&answer), [200]);
+        assert!(String::from_utf8_lossy(&answer).contains("\r\nContent-Length: 0\r\n"));
+    }
+    assert!(sim.is_open(client));
+}
+
+/// t42: bytes that come after the deadline of a content are no request, whoever wanted it.
+#[test]
+fn what_comes_behind_late_content_is_never_a_request() {
+    for path in ["/collect", "/receive", "/noread", "/echo"] {
+        let mut sim = Sim::new(site);
+        let client = sim.connect_and_send(&post(path, 10_000, b"hello world"));
+        sim.advance(Duration::from_secs(16));
+        sim.send(client, b"GET /secret HTTP/1.1\r\nHost: a\r\n\r\n");
+        sim.advance(Duration::from_secs(16));
+        assert!(!sim.is_open(client), "{path}");
+        assert_eq!(sim.report().requests, 1, "{path}");
+    }
+}
+
+/// t82: a length that is known, known to be zero, and not known.
+#[test]
+fn a_handler_is_told_the_length_of_the_content_if_it_is_known() {
+    let mut sim = Sim::new(|req: &Request<'_>| format!("{:?}", req.content_length()));
+    for (request, expected) in [
+        (post("/", 4, b"four"), "Some(4)"),
+        (post("/", 0, b""), "Some(0)"),
+        ([post_chunked("/"), b"0\r\n\r\n".to_vec()].concat(), "None"),
+    ] {
+        let client = sim.connect_and_send(&request);
+        assert_eq!(content(sim.received(client)), expected.as_bytes());
+    }
+}
+
+/// t99, t103: an answer of a status alone says that it is empty, unless the status does.
+#[test]
+fn a_status_alone_has_the_length_zero_unless_it_never_has_content() {
+    for (status, has_length) in [(200, true), (404, true), (204, false), (304, false)] {
+        for version in ["1.0", "1.1"] {
+            let mut sim = Sim::new(move |_: &Request<'_>| {
+                Response::new(StatusCode::from_u16(status).unwrap())
+            });
+            let request =
+                format!("GET / HTTP/{version}\r\nHost: a\r\nConnection: keep-alive\r\n\r\n");
+            let client = sim.connect_and_send(request.as_bytes());
+            let answer = sim.take_received(client);
+            assert_eq!(statuses(&answer), [status]);
+            assert_eq!(has_field(&answer, "content-length"), has_length, "{status} {version}");
+            assert!(!has_field(&answer, "transfer-encoding") && answer.ends_with(b"\r\n\r\n"));
+            assert!(sim.is_open(client));
+        }
+    }
+}
+
+/// t166: who does not care for an upgrade answers as ever (RFC 9110, section 7.8).
+#[test]
+fn an_upgrade_that_nobody_wants_is_an_ordinary_request() {
+    let mut sim = Sim::new(site);
+    let client = sim.connect_and_send(
+        b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\n",
+    );
+    let answer = sim.take_received(client);
+    assert_eq!(statuses(&answer), [200]);
+    assert!(!has_field(&answer, "upgrade") && !has_field(&answer, "connection"));
+    sim.send(client, GET);
+    assert_eq!(statuses(sim.received(client)), [200]);
+}

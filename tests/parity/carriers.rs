@@ -1,0 +1,119 @@
+//! Finds the tests of both crates and the ids that they carry. Not a parser: a test is a line
+//! `#[test]`, the lines of documentation above it and the `fn` below it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(crate) struct Carriers {
+    /// Which tests and vectors carry an id, as `tests/lifecycle.rs::name`, by file and place.
+    pub(crate) by_id: BTreeMap<String, Vec<String>>,
+    /// All tests and vectors.
+    pub(crate) tests: BTreeSet<String>,
+}
+
+pub(crate) fn find(root: &Path) -> Carriers {
+    let mut files = Vec::new();
+    for dir in ["src", "tests", "timers/src"] {
+        collect(root, dir, &mut files);
+    }
+    files.retain(|file| !file.starts_with("tests/parity"));
+    files.sort();
+    let mut carriers = Carriers::default();
+    for file in &files {
+        let text = fs::read_to_string(root.join(file)).unwrap();
+        carriers.add_tests(file, &text);
+        if file.starts_with("tests/conformance/") {
+            carriers.add_vectors(file, &text);
+        }
+    }
+    assert!(carriers.tests.len() > 500, "tests and vectors were found");
+    carriers
+}
+
+fn collect(root: &Path, dir: &str, files: &mut Vec<String>) {
+    for entry in fs::read_dir(root.join(dir)).unwrap() {
+        let entry = entry.unwrap();
+        let path = format!("{dir}/{}", entry.file_name().into_string().unwrap());
+        if entry.path().is_dir() {
+            collect(root, &path, files);
+        } else if path.ends_with(".rs") {
+            files.push(path);
+        }
+    }
+}
+
+impl Carriers {
+    fn add_tests(&mut self, file: &str, text: &str) {
+        let mut docs = String::new();
+        let mut is_test = false;
+        for line in text.lines().map(str::trim) {
+            if let Some(doc) = line.strip_prefix("///") {
+                docs += doc;
+                docs.push('\n');
+            } else if line == "#[test]" {
+                is_test = true;
+            } else if let (true, Some(rest)) = (is_test, line.strip_prefix("fn ")) {
+                let name = rest.split('(').next().unwrap();
+                self.add(&ids_in(&docs), format!("{file}::{name}"));
+                (is_test, docs) = (false, String::new());
+            } else if !line.starts_with("#[") {
+                docs.clear();
+            }
+        }
+    }
+
+    /// A vector is a string such as `"t62_fugazi"`: letters, digits and underscores.
+    fn add_vectors(&mut self, file: &str, text: &str) {
+        for literal in text.split('"').skip(1) {
+            let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+            let Some((first, rest)) = literal.split_once('_') else { continue };
+            if first.is_empty() || !rest.bytes().all(|byte| is_name(byte) || byte == b'_') {
+                continue;
+            }
+            if first.bytes().all(is_name) {
+                self.add(&ids_in(first), format!("{file}::{literal}"));
+            }
+        }
+    }
+
+    fn add(&mut self, ids: &BTreeSet<String>, test: String) {
+        for id in ids {
+            let tests = self.by_id.entry(id.clone()).or_default();
+            if !tests.contains(&test) {
+                tests.push(test.clone());
+            }
+        }
+        self.tests.insert(test);
+    }
+}
+
+/// The words of `text` that are a `t` or `n` and a number.
+fn ids_in(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    let is_id = |word: &&str| {
+        let digits = word.strip_prefix(['t', 'n']).unwrap_or("");
+        matches!(digits.len(), 1..=3)
+            && !digits.starts_with('0')
+            && digits.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    words.filter(is_id).map(str::to_owned).collect()
+}
+
+#[test]
+fn ids_are_found_in_documentation_above_tests_and_in_names_of_vectors_only() {
+    let mut carriers = Carriers::default();
+    let text = "/// Go: t13, n7 (part); not t1x, at1, T9, t0 or t1234.\n#[test]\nfn first() {}\n\
+                /// t14\nfn helper() {}\n// t15\n#[test]\nfn second() { let t16 = 1; }\n\
+                /// t17\n#[test]\n#[ignore]\nfn third() {}\n";
+    carriers.add_tests("tests/x.rs", text);
+    let found: Vec<_> = carriers.by_id.keys().map(String::as_str).collect();
+    assert_eq!(found, ["n7", "t13", "t17"]);
+    assert!(carriers.tests.contains("tests/x.rs::second"));
+    let mut carriers = Carriers::default();
+    carriers.add_vectors("tests/v.rs", "(\"t62_fugazi\", \"t63: x\"), \"v4_t64\", \"Bt_1\"");
+    assert_eq!(carriers.by_id.keys().collect::<Vec<_>>(), ["t62"]);
+    assert_eq!(carriers.tests.len(), 2);
+}
