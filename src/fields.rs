@@ -165,6 +165,7 @@ mod tests {
         list_members(value).collect()
     }
 
+    /// t61.
     #[test]
     fn list_members_are_trimmed_and_empty_ones_are_skipped() {
         assert_eq!(members(b" a ,\tb\t,, c"), [b"a", b"b", b"c"]);
@@ -179,6 +180,7 @@ mod tests {
         assert_eq!(trim_ows(b"  "), b"");
     }
 
+    /// t61.
     #[test]
     fn names_compare_without_regard_to_case_and_by_their_whole_length() {
         let bytes = b"Abc: 1\r\nABCD: 2\r\naBC: 3\r\n";

@@ -291,6 +291,7 @@ fn check_value(name: &str, value: &[u8]) -> Result<(), FieldError> {
 mod tests {
     use super::*;
 
+    /// t140.
     #[test]
     fn a_field_that_would_split_the_response_is_refused() {
         let mut response = Response::text("x");
@@ -301,6 +302,7 @@ mod tests {
         assert!(matches!(refused, Err(FieldError::Name { .. })));
     }
 
+    /// t84, t117, t118, t119, t121, n17.
     #[test]
     fn framing_fields_belong_to_the_server_in_any_case_of_letters() {
         for name in ["Content-Length", "transfer-encoding", "CONNECTION", "date", "Trailer"] {

@@ -135,6 +135,7 @@ fn is_binary(byte: u8) -> bool {
 mod tests {
     use super::*;
 
+    /// t122.
     #[test]
     fn the_first_bytes_tell_the_type() {
         let text = "text/plain; charset=utf-8";

@@ -41,26 +41,31 @@ use conformance::{
 /// The table is worth little when it shrinks unnoticed.
 const VECTORS_MIN: usize = 600;
 
+/// t181.
 #[test]
 fn request_lines_are_judged_alike_however_they_are_cut() {
     run::check(&request_line::table());
 }
 
+/// t109, t110.
 #[test]
 fn field_lines_are_judged_alike_however_they_are_cut() {
     run::check(&fields::table());
 }
 
+/// t179, t180.
 #[test]
 fn hosts_and_targets_are_judged_alike_however_they_are_cut() {
     run::check(&host_and_target::table());
 }
 
+/// n5, n6.
 #[test]
 fn framing_is_judged_alike_however_it_is_cut() {
     run::check(&framing::table());
 }
 
+/// n4, n16.
 #[test]
 fn chunked_content_is_judged_alike_however_it_is_cut() {
     run::check(&chunked::table());
@@ -71,6 +76,8 @@ fn expectations_and_persistence_do_not_depend_on_how_requests_are_cut() {
     run::check(&expect_and_persistence::table());
 }
 
+/// n15;
+/// t48.
 #[test]
 fn limits_are_met_at_the_same_byte_however_it_arrives() {
     run::check(&limits::table());

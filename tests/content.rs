@@ -117,6 +117,7 @@ impl Receive<()> for Early {
     }
 }
 
+/// t152.
 #[test]
 fn a_receiver_may_answer_before_the_content_is_complete() {
     for (text, wanted) in [("ab!cd", "early"), ("abcd!", "early"), ("abcde", "late")] {
@@ -143,6 +144,7 @@ fn a_receiver_may_answer_before_the_content_is_complete() {
     }
 }
 
+/// t146, t148.
 #[test]
 fn an_early_answer_with_much_content_left_closes_behind_it() {
     let mut sim = Sim::new(|_: &Request<'_>| Reply::receive(Early));
@@ -151,6 +153,7 @@ fn an_early_answer_with_much_content_left_closes_behind_it() {
     assert!(sim.has_ended(client) && sim.is_open(client));
 }
 
+/// t145, t146, t147;
 /// t27: what nobody asked for is dropped within 64 KiB, beyond that the connection closes.
 #[test]
 fn unasked_content_is_dropped_up_to_64_kibibytes() {
@@ -274,6 +277,7 @@ fn produced(left: usize, piece: usize, announced: Option<usize>, fails: bool) ->
     }
 }
 
+/// t100, t104, t105, t125.
 #[test]
 fn produced_content_arrives_whole_with_and_without_a_known_length() {
     for len in [0, 1, 100, 65_000, 65_536, 1 << 20] {
@@ -312,6 +316,7 @@ fn produced_content_arrives_whole_with_and_without_a_known_length() {
     }
 }
 
+/// t84.
 /// HTTP/1.0 knows no chunks: the end of the connection is the end of the content.
 #[test]
 fn produced_content_of_unknown_length_ends_with_the_connection_for_http_1_0() {
@@ -322,6 +327,7 @@ fn produced_content_of_unknown_length_ends_with_the_connection_for_http_1_0() {
     assert!(sim.has_ended(client) && !sim.was_reset(client));
 }
 
+/// t101, t107.
 /// The peer must never take a part for the whole.
 #[test]
 fn a_producer_that_fails_or_stops_short_resets_the_connection() {
@@ -339,6 +345,7 @@ fn a_producer_that_fails_or_stops_short_resets_the_connection() {
     }
 }
 
+/// t101, t108, t114.
 #[test]
 fn a_producer_is_held_to_its_announced_length() {
     let mut sim = Sim::new(|_: &Request<'_>| {
@@ -446,6 +453,7 @@ fn expecting(method: &str, path: &str, version: &str, length: usize) -> Vec<u8> 
     .into_bytes()
 }
 
+/// t27, t85, t139.
 #[test]
 fn content_is_invited_exactly_when_somebody_wants_it() {
     for (path, version, length, invited) in [
@@ -475,6 +483,8 @@ fn content_is_invited_exactly_when_somebody_wants_it() {
     }
 }
 
+/// n8;
+/// t27, t88, t89, t90.
 /// Whether the content still comes is unknown, so nothing can follow.
 #[test]
 fn an_uninvited_content_ends_the_connection_after_the_answer() {

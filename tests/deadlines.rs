@@ -16,7 +16,7 @@ fn secs(n: u64) -> Duration {
 /// Starting points within a tick of 64 ms: rounding must not make a deadline early from any.
 const PHASES: [u64; 5] = [0, 1, 13, 62, 63];
 
-/// t28: a silent peer sees the end and no handler runs.
+/// t28, t29: a silent peer sees the end and no handler runs.
 #[test]
 fn a_new_connection_that_stays_silent_is_closed_without_a_byte_after_ten_seconds() {
     for phase in PHASES {
@@ -62,6 +62,7 @@ fn a_partial_head_is_answered_408_ten_seconds_after_the_accept() {
     }
 }
 
+/// t29.
 #[test]
 fn dripping_never_prolongs_a_head() {
     let mut sim = Sim::new(site);
@@ -75,6 +76,7 @@ fn dripping_never_prolongs_a_head() {
     assert_eq!(statuses(sim.received(client)), [408]);
 }
 
+/// n1;
 /// t39, t41: on a kept connection the head's time counts from its first byte, not from the
 /// answer before.
 #[test]
@@ -89,7 +91,7 @@ fn on_a_kept_connection_the_head_has_ten_seconds_from_its_first_byte() {
     }
 }
 
-/// t28: the deadlines are armed anew for each request.
+/// t28, t35: the deadlines are armed anew for each request.
 #[test]
 fn requests_far_apart_on_one_connection_are_all_answered() {
     let mut sim = Sim::new(site);
@@ -113,6 +115,7 @@ fn a_pipelined_head_that_is_cut_has_its_own_ten_seconds() {
     happens_after(&mut sim, secs(10), |sim| statuses(sim.received(client)) == [200, 408]);
 }
 
+/// t39.
 #[test]
 fn an_idle_connection_is_closed_without_a_byte_after_sixty_seconds() {
     for phase in PHASES {
@@ -168,6 +171,7 @@ fn content_that_stops_coming_is_408_after_the_first_window_of_fifteen_seconds() 
     }
 }
 
+/// t32.
 #[test]
 fn content_below_a_kibibyte_a_second_is_408_and_above_it_lives_for_an_hour() {
     for (per_second, lives) in [(1000usize, false), (1030, true)] {
@@ -231,6 +235,7 @@ fn a_peer_that_does_not_read_is_reset_after_ten_seconds() {
     }
 }
 
+/// t30, t34, t37.
 /// The kernel tells of room only when a third of the socket buffer is free; a slow but steady
 /// reader of a large buffer must not be taken for one that stands still.
 #[test]
@@ -284,6 +289,7 @@ fn lingering<H: Handler>(sim: &mut Sim<H>) -> Client {
     client
 }
 
+/// t150.
 #[test]
 fn a_peer_that_never_closes_lingers_for_a_second_of_quiet() {
     for phase in PHASES {
@@ -295,6 +301,7 @@ fn a_peer_that_never_closes_lingers_for_a_second_of_quiet() {
     }
 }
 
+/// n14.
 #[test]
 fn a_peer_that_drips_lingers_for_five_seconds_in_all() {
     for phase in PHASES {

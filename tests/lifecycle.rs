@@ -24,7 +24,7 @@ fn told() -> (Sim<impl Handler>, Told) {
     (sim, told)
 }
 
-/// t13: connect and close.
+/// t13, t12: connect and close.
 #[test]
 fn a_connection_that_says_nothing_goes_from_new_to_closed() {
     let (mut sim, told) = told();
@@ -189,6 +189,7 @@ fn a_handler_can_close_on_both_versions() {
     }
 }
 
+/// t102, t106, t112;
 /// t18: an answer without content keeps the connection on both versions; HEAD too.
 #[test]
 fn answers_without_content_keep_the_connection() {
@@ -237,6 +238,7 @@ fn a_half_close_before_any_byte_is_answered_with_nothing() {
     }
 }
 
+/// t26;
 /// n13: the end of the peer's side cancels nothing that has arrived. More requests than one visit
 /// serves, more bytes than one read brings.
 #[test]
@@ -320,6 +322,7 @@ fn broken_or_cut_content_that_nobody_wants_does_not_destroy_the_answer() {
     }
 }
 
+/// n16;
 /// What is not parsed after broken content is not served either.
 #[test]
 fn nothing_behind_broken_content_is_served() {

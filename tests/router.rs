@@ -77,7 +77,7 @@ fn a_branch_without_the_method_is_left_for_one_that_has_it() {
     ask(routes(&patterns), &requests);
 }
 
-/// Go: t182, t183, t192.
+/// Go: t182, t183, t192, t61.
 #[test]
 fn a_pattern_with_a_host_wins_and_the_port_does_not_count() {
     let patterns = ["/", "/a", "one.example/", "two.example/a", "Three.Example/b/", "[::1]/six"];
@@ -107,7 +107,7 @@ fn a_pattern_with_a_host_wins_and_the_port_does_not_count() {
     ask(routes(&patterns), &requests);
 }
 
-/// Go: t183, t189, t190, t193: no port is stripped and nothing is cleaned.
+/// Go: t183, t189, t190, t193, t136, t192: no port is stripped and nothing is cleaned.
 #[test]
 fn connect_is_routed_by_its_authority_with_the_port() {
     let patterns = ["CONNECT proxy.example:443/", "GET /", "proxy.example/"];
@@ -294,6 +294,7 @@ fn parameters_come_by_name_raw_or_decoded_and_the_pattern_as_it_was_written() {
     ask(routes, &requests);
 }
 
+/// t60.
 #[test]
 fn an_absolute_target_is_routed_by_its_own_host_and_an_empty_path_is_the_root() {
     let routes = routes(&["h.example/{x...}", "/"]);
@@ -310,6 +311,7 @@ fn an_absolute_target_is_routed_by_its_own_host_and_an_empty_path_is_the_root() 
     }
 }
 
+/// t178.
 #[test]
 fn the_server_as_a_whole_answers_options_and_nothing_else() {
     let mut sim = Sim::new(routes(&["/"]));

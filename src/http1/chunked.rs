@@ -249,6 +249,7 @@ mod tests {
         }
     }
 
+    /// t69, t80.
     #[test]
     fn content_is_put_together_however_it_is_cut() {
         check("5\r\nabcde\r\n0\r\n\r\n", Ok(("abcde", true)));
@@ -260,6 +261,7 @@ mod tests {
         check("0000000000000003\r\nabc\r\n0\r\n\r\n", Ok(("abc", true)));
     }
 
+    /// t74.
     #[test]
     fn every_proper_prefix_of_a_good_body_is_incomplete() {
         let body = "4;q\r\nwxyz\r\n0\r\nA: b\r\n\r\n";
@@ -314,6 +316,7 @@ mod tests {
         }
     }
 
+    /// t71.
     #[test]
     fn the_largest_chunk_is_two_to_the_63_less_one() {
         assert_eq!(decode(b"7fffffffffffffff\r\nabc", 4), Ok((b"abc".to_vec(), 21, false)));
@@ -329,6 +332,7 @@ mod tests {
         assert_eq!(decode(trailer(5000).as_bytes(), 64), Err(Reject::Chunk));
     }
 
+    /// t76.
     #[test]
     fn tiny_chunks_with_long_extensions_run_out_of_allowance() {
         let chunk = format!("1;{}\r\nx\r\n", "e".repeat(200));
@@ -337,6 +341,7 @@ mod tests {
         assert_eq!(decode(plain.as_bytes(), 1000).unwrap().0.len(), 1 << 16);
     }
 
+    /// t68.
     #[test]
     fn what_the_encoder_writes_the_decoder_reads() {
         for len in [1, 9, 15, 16, 255, 256, 4095, 4096, 65_535, 65_536] {

@@ -259,6 +259,7 @@ mod tests {
         }
     }
 
+    /// t98, t120.
     #[test]
     fn a_head_is_status_date_type_own_fields_framing_connection() {
         assert_eq!(
@@ -280,6 +281,7 @@ mod tests {
         assert!(head.starts_with("HTTP/1.1 299 \r\n"));
     }
 
+    /// t110.
     #[test]
     fn a_304_has_no_content_type() {
         assert!(!encode(304, Outgoing::None, ConnectionField::Unsaid).contains("Content-Type"));

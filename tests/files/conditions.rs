@@ -95,6 +95,7 @@ const TABLE: &[(&[(&str, &str)], u16)] = &[
     (&[("If-Range", "\"x\"")], 200),
 ];
 
+/// t141, t218.
 #[test]
 fn conditions_are_judged_in_the_order_of_the_rfc() {
     let tree = Tree::new();

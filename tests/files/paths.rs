@@ -141,6 +141,7 @@ const TABLE: &[(&str, u16)] = &[
     ("/loop/", 404),
 ];
 
+/// t204, t208, t216, t220.
 #[test]
 fn hostile_paths_are_refused_and_ordinary_ones_found() {
     let tree = Tree::new();

@@ -165,6 +165,7 @@ fn an_empty_file_is_sent_whole_whatever_range_is_asked_for() {
     }
 }
 
+/// t203.
 /// Differs from Go, which answers HEAD with 206 too: RFC 9110, section 14.2 has ranges for GET.
 #[test]
 fn a_range_of_a_head_request_and_two_range_fields_are_ignored() {

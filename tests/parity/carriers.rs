@@ -65,12 +65,14 @@ impl Carriers {
         }
     }
 
-    /// A vector is a string such as `"t62_fugazi"`: letters, digits and underscores.
+    /// A vector is a string such as `"t62_fugazi"` or `"t83_{}_with_chunks"`: letters, digits,
+    /// underscores and what is filled in.
     fn add_vectors(&mut self, file: &str, text: &str) {
         for literal in text.split('"').skip(1) {
             let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
             let Some((first, rest)) = literal.split_once('_') else { continue };
-            if first.is_empty() || !rest.bytes().all(|byte| is_name(byte) || byte == b'_') {
+            if first.is_empty() || !rest.bytes().all(|byte| is_name(byte) || b"_{}".contains(&byte))
+            {
                 continue;
             }
             if first.bytes().all(is_name) {

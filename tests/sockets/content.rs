@@ -68,6 +68,7 @@ fn pattern(len: usize) -> Vec<u8> {
     (0..len / 4).flat_map(|n| (n as u32).wrapping_mul(2_654_435_761).to_le_bytes()).collect()
 }
 
+/// t138.
 #[test]
 fn sixty_four_mebibytes_are_echoed_to_a_client_that_reads_while_it_sends() {
     const ROUNDS: usize = 64;
@@ -131,6 +132,7 @@ fn continue_is_sent_when_the_content_is_wanted_and_only_then() {
     client.answer().assert(401, "401 Unauthorized\n");
 }
 
+/// t149.
 /// Go's TestServerGracefulClose: without a lingering close the unread upload would make the
 /// kernel reset the connection and throw the answer away.
 #[test]
@@ -149,6 +151,7 @@ fn an_answer_survives_an_upload_of_five_mebibytes_that_nobody_reads() {
     }
 }
 
+/// t227.
 #[test]
 fn a_part_of_a_file_is_sent_and_the_connection_kept() {
     let path = std::env::temp_dir().join(format!("wheelhouse-{}-file", std::process::id()));

@@ -125,6 +125,7 @@ fn receiving_server() -> (Running, Receiver<Result<usize, Gone>>) {
 
 const UPLOAD: &str = "POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 10\r\n\r\nhalf.";
 
+/// t75.
 #[test]
 fn a_reset_in_the_content_is_told_to_the_receiver() {
     let (server, told) = receiving_server();
@@ -164,6 +165,7 @@ impl Drop for Endless {
     }
 }
 
+/// t97.
 #[test]
 fn a_reset_in_the_answer_drops_its_producer() {
     let (sender, told) = mpsc::channel();

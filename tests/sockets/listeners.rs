@@ -54,6 +54,7 @@ fn one_server_answers_on_tcp_and_on_a_unix_socket() {
     assert!(!file.0.exists(), "the socket file is removed at the end");
 }
 
+/// t11.
 #[test]
 fn each_of_several_listeners_is_served() {
     let addresses = ["127.0.0.1:0"; 5];
