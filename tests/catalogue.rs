@@ -3,11 +3,12 @@
 
 mod support;
 
+use std::io::{self, Read};
 use std::time::Duration;
 
 use support::*;
 use wheelhouse::sim::Sim;
-use wheelhouse::{Reply, Request, Response, StatusCode};
+use wheelhouse::{Body, Reply, Request, Response, StatusCode};
 
 fn has_field(bytes: &[u8], name: &str) -> bool {
     String::from_utf8_lossy(bytes).to_lowercase().contains(&format!("\r\n{name}:"))
@@ -106,4 +107,52 @@ fn an_upgrade_that_nobody_wants_is_an_ordinary_request() {
     assert!(!has_field(&answer, "upgrade") && !has_field(&answer, "connection"));
     sim.send(client, GET);
     assert_eq!(statuses(sim.received(client)), [200]);
+}
+
+/// t111: a type may stand beside 204, a length may not.
+#[test]
+fn a_type_is_kept_without_content() {
+    let mut sim = Sim::new(|_: &Request<'_>| {
+        Response::new(StatusCode::NO_CONTENT).with_content_type("text/x").with_body("dropped")
+    });
+    let client = sim.connect_and_send(GET);
+    let answer = sim.take_received(client);
+    assert!(has_field(&answer, "content-type") && !has_field(&answer, "content-length"));
+    assert!(answer.ends_with(b"\r\n\r\n") && sim.is_open(client));
+}
+
+/// t113: what would be read for GET is not sent for HEAD.
+#[test]
+fn a_reader_is_sent_to_get_and_not_to_head() {
+    let mut sim = Sim::new(|_: &Request<'_>| {
+        Response::ok("text/plain", Body::reader(io::repeat(b'r').take(4096)))
+    });
+    let client = sim.connect_and_send(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(sim.take_received(client).ends_with(b"\r\n\r\n"));
+    sim.send(client, GET);
+    assert_eq!(dechunk(content(sim.received(client))), [b'r'; 4096]);
+}
+
+/// t135: a refused CONNECT is an answer like any other.
+#[test]
+fn a_refused_connect_is_answered_with_its_length() {
+    let mut sim =
+        Sim::new(|_: &Request<'_>| Response::text("no").with_status(StatusCode::CONFLICT));
+    let client = sim.connect_and_send(b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n");
+    let answer = sim.take_received(client);
+    assert_eq!((statuses(&answer), content(&answer)), (vec![409], &b"no"[..]));
+    assert!(has_field(&answer, "content-length"));
+    sim.send(client, GET);
+    assert_eq!(statuses(sim.received(client)), [409], "it is kept, as no tunnel began");
+}
+
+/// Go forgets keep-alive of HTTP/1.0 above 2 KiB without a length.
+#[test]
+fn a_large_text_keeps_the_connection_of_http_1_0() {
+    let mut sim = Sim::new(|_: &Request<'_>| "x".repeat(100_000));
+    let client = sim.connect_and_send(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    let answer = sim.take_received(client);
+    assert_eq!(content(&answer).len(), 100_000);
+    assert!(has_field(&answer, "content-length") && sim.is_open(client));
+    assert!(!sim.has_ended(client));
 }

@@ -91,7 +91,7 @@ fn on_a_kept_connection_the_head_has_ten_seconds_from_its_first_byte() {
     }
 }
 
-/// t28, t35: the deadlines are armed anew for each request.
+/// t28, t35, t41: the deadlines are armed anew for each request.
 #[test]
 fn requests_far_apart_on_one_connection_are_all_answered() {
     let mut sim = Sim::new(site);
@@ -235,7 +235,7 @@ fn a_peer_that_does_not_read_is_reset_after_ten_seconds() {
     }
 }
 
-/// t30, t34, t37.
+/// t30, t34.
 /// The kernel tells of room only when a third of the socket buffer is free; a slow but steady
 /// reader of a large buffer must not be taken for one that stands still.
 #[test]

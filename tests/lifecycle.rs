@@ -142,7 +142,7 @@ fn a_refused_connection_is_told_to_no_hook_and_costs_nothing() {
     assert_eq!((told.borrow().len(), sim.memory(), sim.report().accepted), (0, base, 0));
 }
 
-/// t15, t16, t17, t20, n9: who keeps a connection and what the answer says about it.
+/// t15, t16, t17, t20, t61, n9: who keeps a connection and what the answer says about it.
 #[test]
 fn connection_is_kept_or_closed_as_version_and_field_say() {
     for (version, field, keeps, said) in [

@@ -157,6 +157,7 @@ fn a_folder_asked_for_without_its_slash_is_redirected_with_its_query() {
         ("GET", "h/both", "/both"),
         ("GET", "h/both/", "/both/"),
         ("POST", "h/form", "307 /form/"),
+        ("POST", "h/form/", "POST /form/"),
         ("GET", "h/form", "405 POST"),
         ("GET", "h/end", "307 /end/"),
         ("GET", "h/end/", "/end/{$}"),

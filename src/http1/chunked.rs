@@ -332,7 +332,7 @@ mod tests {
         assert_eq!(decode(trailer(5000).as_bytes(), 64), Err(Reject::Chunk));
     }
 
-    /// t76.
+    /// t76, t77.
     #[test]
     fn tiny_chunks_with_long_extensions_run_out_of_allowance() {
         let chunk = format!("1;{}\r\nx\r\n", "e".repeat(200));

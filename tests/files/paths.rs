@@ -211,7 +211,7 @@ fn a_mounted_directory_is_redirected_to_itself_with_a_slash() {
     assert_eq!((answer.status, answer.text()), (200, "0123456789"));
 }
 
-/// t223, where Go gives the file to any method (golang/go#59470).
+/// t106; t223, where Go gives the file to any method (golang/go#59470).
 #[test]
 fn only_get_and_head_are_allowed() {
     let tree = Tree::new();

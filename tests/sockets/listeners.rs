@@ -69,6 +69,17 @@ fn each_of_several_listeners_is_served() {
     }
 }
 
+/// t3.
+#[test]
+fn a_handler_is_told_the_address_of_its_peer() {
+    let server = Running::on(&["127.0.0.1:0"], Limits::default(), |req: &Request<'_>| {
+        Response::text(req.peer_addr().unwrap().to_string())
+    });
+    let stream = TcpStream::connect(server.addrs[0]).unwrap();
+    let own = stream.local_addr().unwrap();
+    Client::over(stream).get("/").assert(200, own.to_string());
+}
+
 #[test]
 fn a_stale_socket_file_is_replaced() {
     let file = SocketFile::new("stale");

@@ -4,7 +4,7 @@ use std::io;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use wheelhouse::{ConnState, Reply, Request};
+use wheelhouse::{ConnState, Reply, Request, Server};
 
 use crate::support::{Client, Running, PATIENCE};
 
@@ -104,4 +104,15 @@ fn a_handle_outlives_its_server_and_then_does_nothing() {
     assert_eq!(server.finish().requests, 0);
     handle.shutdown(None);
     handle.stop();
+}
+
+/// t5: a shutdown before the start counts; the listener closes.
+#[test]
+fn a_server_that_was_shut_down_before_it_runs_ends_at_once() {
+    let server = Server::new().listen("127.0.0.1:0").unwrap();
+    let addr = server.local_addrs()[0];
+    server.handle().shutdown(None);
+    let report = server.run(|_: &Request<'_>| "never").unwrap();
+    assert_eq!((report.accepted, report.requests), (0, 0));
+    assert!(TcpStream::connect(addr).is_err(), "nobody listens any more");
 }
