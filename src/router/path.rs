@@ -9,11 +9,10 @@ use super::pattern::decode_segment;
 #[inline]
 pub(super) fn segment_at(path: &[u8], at: usize) -> (&[u8], bool) {
     let rest = &path[at..];
-    let mut words = rest.chunks_exact(8);
-    let mut len = 0;
     let mut has_escape = false;
-    for word in &mut words {
-        let word = u64::from_le_bytes(word.try_into().unwrap_or([0; 8]));
+    let mut len = 0;
+    while len < rest.len() {
+        let word = word_at(path, at + len);
         let (slashes, escapes) = (marks(word, b'/'), marks(word, b'%'));
         if slashes != 0 {
             has_escape |= escapes & (slashes - 1) != 0;
@@ -22,33 +21,24 @@ pub(super) fn segment_at(path: &[u8], at: usize) -> (&[u8], bool) {
         has_escape |= escapes != 0;
         len += 8;
     }
-    for byte in words.remainder() {
-        match byte {
-            b'/' => break,
-            b'%' => has_escape = true,
-            _ => {}
-        }
-        len += 1;
-    }
-    (&rest[..len], has_escape)
+    (rest, has_escape)
 }
 
 /// Whether what begins at `at`, behind a slash, has clean segments and no escape.
 #[inline]
 pub(super) fn is_plain_after_slash(path: &[u8], at: usize) -> bool {
-    let mut words = path[at..].chunks_exact(8);
     let (mut suspects, mut is_behind_slash) = (0, 1 << 7);
-    let mut look = |word: u64| {
-        let slashes = marks(word, b'/');
-        let behind_slash = slashes << 8 | is_behind_slash;
+    let mut begin = at;
+    while begin < path.len() {
+        let word = word_at(path, begin);
+        // A dot differs from a slash in its lowest bit alone.
+        let either = marks(word | u64::from_ne_bytes([1; 8]), b'/');
+        let slashes = either & word << 7;
+        suspects |= marks(word, b'%') | either & (slashes << 8 | is_behind_slash);
         is_behind_slash = slashes >> 56;
-        suspects |= marks(word, b'%') | (slashes | marks(word, b'.')) & behind_slash;
-    };
-    for word in &mut words {
-        look(u64::from_le_bytes(word.try_into().unwrap_or([0; 8])));
+        begin += 8;
     }
-    look(load_short(words.remainder()));
-    // A name that begins with a dot is suspect and innocent.
+    // A name that begins with a dot is suspect and innocent; so is nothing behind the last slash.
     suspects == 0 || !path[at..].contains(&b'%') && is_clean(&path[at - 1..])
 }
 
@@ -126,10 +116,19 @@ fn marks(word: u64, byte: u8) -> u64 {
     !(((differs & LOW) + LOW) | differs | LOW)
 }
 
-/// Up to seven bytes as a word, the first lowest, zeros behind the last.
-#[inline]
-fn load_short(bytes: &[u8]) -> u64 {
-    bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte))
+/// The eight bytes at `at`, which is before the end, as a word, the first lowest; zeros for those
+/// beyond the end.
+#[inline(always)]
+fn word_at(path: &[u8], at: usize) -> u64 {
+    let load = |word: &[u8]| u64::from_le_bytes(word.try_into().unwrap_or([0; 8]));
+    match path.get(at..at + 8) {
+        Some(word) => load(word),
+        // The last eight bytes are here too, with some before `at` that are shifted out.
+        None => match path.len().checked_sub(8) {
+            Some(last) => load(&path[last..]) >> (8 * (at - last) as u32 & 63),
+            None => path[at..].iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+        },
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::mem;
 use std::rc::Rc;
 
 use http::{Method, StatusCode};
@@ -77,9 +78,9 @@ impl<S: 'static> Routes<S> {
         };
         let found =
             RouteMatch { pattern: &pattern.text, names: &pattern.names, spans: &walk.spans, path };
-        let reply = function(&mut self.state, &req.with_route(&found));
-        if matches!(reply.0, Action::Collect(_)) {
-            return remember_route(reply, Rc::clone(pattern), walk.spans, path);
+        let mut reply = function(&mut self.state, &req.with_route(&found));
+        if let Action::Collect(collect) = &mut reply.0 {
+            remember_route(collect, Rc::clone(pattern), walk.spans, path);
         }
         reply
     }
@@ -105,18 +106,21 @@ impl<'a> Request<'a> {
 
 /// The request that comes back with the content has forgotten its route: it is reminded.
 fn remember_route<S: 'static>(
-    reply: Reply<S>,
+    collect: &mut Collect<S>,
     pattern: Rc<Pattern>,
     spans: [Span; PARAMS_MAX],
     path: Span,
-) -> Reply<S> {
-    let Action::Collect(Collect { limit, then }) = reply.0 else { return reply };
-    Reply::collect(limit, move |state, req, content| {
+) {
+    // What stands in for it until it is wrapped allocates nothing.
+    let nobody = Box::new(|_: &mut S, _: &Request<'_>, _: &[u8]| Response::not_found().into());
+    let then = mem::replace(&mut collect.then, nobody);
+    collect.then = Box::new(move |state, req, content| {
         let (pattern, names) = (&*pattern.text, &*pattern.names);
         let found = RouteMatch { pattern, names, spans: &spans, path };
         then(state, &req.with_route(&found), content)
-    })
+    });
 }
+
 /// `OPTIONS *` asks about the server as a whole (RFC 9110, section 9.3.7); nothing else may ask
 /// for `*`.
 fn about_the_server(req: &Request<'_>) -> Response {

@@ -30,7 +30,7 @@ pub(super) struct Route<S> {
 
 impl<S> Table<S> {
     pub(super) fn new() -> Table<S> {
-        Table { routes: Vec::new(), anywhere: Tree::new(), hosts: Vec::new(), not_found: None }
+        Table { routes: Vec::new(), anywhere: Tree::default(), hosts: Vec::new(), not_found: None }
     }
 
     pub(super) fn insert(
@@ -59,7 +59,7 @@ impl<S> Table<S> {
         }
         let index = self.hosts.iter().position(|(known, _)| **known == *host);
         let index = index.unwrap_or_else(|| {
-            self.hosts.push((host.into(), Tree::new()));
+            self.hosts.push((host.into(), Tree::default()));
             self.hosts.len() - 1
         });
         &mut self.hosts[index].1
@@ -76,16 +76,18 @@ impl<S> Table<S> {
     #[inline]
     pub(super) fn find(&self, req: &Request<'_>, path: &[u8], walk: &mut Walk) -> Option<usize> {
         // Most programs name no host: then the field is not even looked for.
-        let of_host = if self.hosts.is_empty() { None } else { self.tree_of_host(req) };
-        if let Some(tree) = of_host {
-            if let Some(route) = tree.find(req.method(), path, walk) {
-                return Some(route);
-            }
-            if walk.has_refused {
-                return None;
+        if !self.hosts.is_empty() {
+            let found = self.find_of_host(req, path, walk);
+            if found.is_some() || walk.has_refused {
+                return found;
             }
         }
         self.anywhere.find(req.method(), path, walk)
+    }
+
+    #[inline(never)]
+    fn find_of_host(&self, req: &Request<'_>, path: &[u8], walk: &mut Walk) -> Option<usize> {
+        self.tree_of_host(req)?.find(req.method(), path, walk)
     }
 
     /// What there is for `path`, which is clean and canonical.
