@@ -6,40 +6,45 @@
 use super::pattern::decode_segment;
 
 /// The segment that begins at `at`, up to the next slash or the end, and whether it has an escape.
-#[inline]
+#[inline(always)]
 pub(super) fn segment_at(path: &[u8], at: usize) -> (&[u8], bool) {
-    let rest = &path[at..];
-    let mut has_escape = false;
-    let mut len = 0;
-    while len < rest.len() {
-        let word = word_at(path, at + len);
-        let (slashes, escapes) = (marks(word, b'/'), marks(word, b'%'));
+    let mut rest = &path[at..];
+    let mut escapes = 0;
+    while !rest.is_empty() {
+        let word = first_word(rest, path);
+        let slashes = marks(word, b'/');
+        // Only what is before the first slash counts.
+        escapes |= marks(word, b'%') & slashes.wrapping_sub(1);
         if slashes != 0 {
-            has_escape |= escapes & (slashes - 1) != 0;
-            return (&rest[..len + slashes.trailing_zeros() as usize / 8], has_escape);
+            rest = &rest[slashes.trailing_zeros() as usize / 8..];
+            break;
         }
-        has_escape |= escapes != 0;
-        len += 8;
+        rest = rest.get(8..).unwrap_or_default();
     }
-    (rest, has_escape)
+    (&path[at..path.len() - rest.len()], escapes != 0)
 }
 
 /// Whether what begins at `at`, behind a slash, has clean segments and no escape.
-#[inline]
+#[inline(always)]
 pub(super) fn is_plain_after_slash(path: &[u8], at: usize) -> bool {
+    let mut rest = &path[at..];
     let (mut suspects, mut is_behind_slash) = (0, 1 << 7);
-    let mut begin = at;
-    while begin < path.len() {
-        let word = word_at(path, begin);
+    while !rest.is_empty() {
+        let word = first_word(rest, path);
         // A dot differs from a slash in its lowest bit alone.
         let either = marks(word | u64::from_ne_bytes([1; 8]), b'/');
         let slashes = either & word << 7;
         suspects |= marks(word, b'%') | either & (slashes << 8 | is_behind_slash);
         is_behind_slash = slashes >> 56;
-        begin += 8;
+        rest = rest.get(8..).unwrap_or_default();
     }
-    // A name that begins with a dot is suspect and innocent; so is nothing behind the last slash.
-    suspects == 0 || !path[at..].contains(&b'%') && is_clean(&path[at - 1..])
+    // A name that begins with a dot is suspect and innocent.
+    suspects == 0 || is_plain_in_the_end(path, at)
+}
+
+#[inline(never)]
+fn is_plain_in_the_end(path: &[u8], at: usize) -> bool {
+    !path[at..].contains(&b'%') && is_clean(&path[at - 1..])
 }
 
 /// Whether `path` begins with a slash and has neither empty nor dot segments. A final slash is
@@ -116,18 +121,16 @@ fn marks(word: u64, byte: u8) -> u64 {
     !(((differs & LOW) + LOW) | differs | LOW)
 }
 
-/// The eight bytes at `at`, which is before the end, as a word, the first lowest; zeros for those
-/// beyond the end.
+/// The first eight bytes of `rest`, which is the end of `path` and not empty, as a word: the first
+/// lowest, zeros for what is beyond the end.
 #[inline(always)]
-fn word_at(path: &[u8], at: usize) -> u64 {
+fn first_word(rest: &[u8], path: &[u8]) -> u64 {
     let load = |word: &[u8]| u64::from_le_bytes(word.try_into().unwrap_or([0; 8]));
-    match path.get(at..at + 8) {
-        Some(word) => load(word),
-        // The last eight bytes are here too, with some before `at` that are shifted out.
-        None => match path.len().checked_sub(8) {
-            Some(last) => load(&path[last..]) >> (8 * (at - last) as u32 & 63),
-            None => path[at..].iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
-        },
+    match (rest.get(..8), path.len().checked_sub(8)) {
+        (Some(word), _) => load(word),
+        // The last eight bytes of the path: those before `rest` are shifted out.
+        (None, Some(last)) => load(&path[last..]) >> (64 - 8 * rest.len()),
+        (None, None) => rest.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
     }
 }
 

@@ -69,7 +69,7 @@ impl<S: 'static> Routes<S> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, index: usize, req: &Request<'_>, walk: &Walk) -> Reply<S> {
         let Route { pattern, function, strips } = &mut self.table.routes[index];
         let path = match (*strips, walk.rest) {

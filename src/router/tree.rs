@@ -99,46 +99,48 @@ impl Children {
 pub(super) struct Leaf {
     /// What nearly all requests ask for.
     get: Option<usize>,
-    others: Vec<(Option<Method>, usize)>,
+    /// For every method that has no route of its own here.
+    any: Option<usize>,
+    others: Vec<(Method, usize)>,
 }
 
 impl Leaf {
     fn is_empty(&self) -> bool {
-        self.get.is_none() && self.others.is_empty()
+        self.get.or(self.any).is_none() && self.others.is_empty()
     }
 
     /// The pattern must not be here yet.
-    fn insert(&mut self, method: &Option<Method>, route: usize) {
-        if *method == Some(Method::GET) {
-            debug_assert!(self.get.is_none());
-            self.get = Some(route);
-        } else {
-            debug_assert!(self.others.iter().all(|(known, _)| known != method));
-            self.others.push((method.clone(), route));
-        }
+    fn insert(&mut self, method: Option<&Method>, route: usize) {
+        let known = match method {
+            None => self.any.replace(route),
+            Some(&Method::GET) => self.get.replace(route),
+            Some(method) => {
+                let known = self.other(method);
+                self.others.push((method.clone(), route));
+                known
+            }
+        };
+        debug_assert!(known.is_none(), "patterns that are equal conflict");
     }
 
     /// The route for `method`: its own, else `GET` for `HEAD`, else the one for any method.
     #[inline(always)]
     fn route(&self, method: &Method) -> Option<usize> {
-        match self.get {
-            Some(route) if *method == Method::GET => Some(route),
-            _ => self.other_route(method),
-        }
+        let own = match *method {
+            Method::GET => self.get,
+            Method::HEAD => self.other(method).or(self.get),
+            _ => self.other(method),
+        };
+        own.or(self.any)
     }
 
-    fn other_route(&self, method: &Method) -> Option<usize> {
-        let of = |wanted: Option<&Method>| {
-            let found = self.others.iter().find(|(known, _)| known.as_ref() == wanted);
-            found.map(|(_, route)| *route)
-        };
-        let get = if *method == Method::HEAD { self.get } else { None };
-        of(Some(method)).or(get).or_else(|| of(None))
+    fn other(&self, method: &Method) -> Option<usize> {
+        self.others.iter().find(|(known, _)| known == method).map(|(_, route)| *route)
     }
 
     pub(super) fn methods(&self) -> impl Iterator<Item = &Method> {
         let get = self.get.map(|_| &Method::GET);
-        get.into_iter().chain(self.others.iter().filter_map(|(method, _)| method.as_ref()))
+        get.into_iter().chain(self.others.iter().map(|(method, _)| method))
     }
 }
 
@@ -239,7 +241,7 @@ impl Tree {
             End::Nothing | End::Slash => &mut node.end,
             End::Rest => &mut node.rest,
         };
-        leaf.insert(&pattern.method, route);
+        leaf.insert(pattern.method.as_ref(), route);
     }
 
     /// The most specific route for `method`; `walk` then has what its wildcards matched.
