@@ -7,6 +7,7 @@
 use std::any::Any;
 use std::fmt;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::str;
 
 use crate::fields::{FieldSpan, Fields};
@@ -40,11 +41,16 @@ impl<'a> Request<'a> {
     }
 
     /// The same request, as the route sees it that was found for it.
-    pub(crate) fn with_route<'b>(&self, route: &'b RouteMatch<'b>) -> Request<'b>
+    #[inline(always)]
+    pub(crate) fn with_route<'b>(&self, route: &'b RouteMatch<'b>, path: Span) -> Request<'b>
     where
         'a: 'b,
     {
-        Request { path: route.path, route: Some(route), ..*self }
+        Request { path, route: Some(route), ..*self }
+    }
+
+    pub(crate) fn route(&self) -> Option<RouteMatch<'a>> {
+        self.route.copied()
     }
 
     /// What has been cut from the front of the path so far.
@@ -124,14 +130,14 @@ impl<'a> Request<'a> {
     /// came, percent-encoded; `None` if the route has no such wildcard.
     pub fn param(&self, name: &str) -> Option<&'a str> {
         let route = self.route?;
-        let index = route.names.iter().position(|known| **known == *name)?;
+        let index = route.names.wildcards.iter().position(|known| **known == *name)?;
         Some(self.ascii(route.spans[index]))
     }
 
     /// The pattern of the [route](crate::Router) that was found, as it was registered; `None`
     /// without a router.
     pub fn pattern(&self) -> Option<&'a str> {
-        self.route.map(|route| route.pattern)
+        self.route.map(|route| &*route.names.pattern)
     }
 
     /// What follows the first `?` of the target, still percent-encoded; `None` without a `?`.
@@ -282,11 +288,17 @@ pub(crate) const PARAMS_MAX: usize = 8;
 /// What a router found for a request. Knows nothing of how it was found.
 #[derive(Clone, Copy)]
 pub(crate) struct RouteMatch<'a> {
-    pub(crate) pattern: &'a str,
-    /// The names of the wildcards, in the order of `spans`; at most [`PARAMS_MAX`].
-    pub(crate) names: &'a [Box<str>],
+    pub(crate) names: &'a Rc<RouteNames>,
+    /// What the wildcards matched, in their order.
     pub(crate) spans: &'a [Span; PARAMS_MAX],
-    pub(crate) path: Span,
+}
+
+/// What a handler may ask about a route.
+pub(crate) struct RouteNames {
+    /// The pattern as it was registered.
+    pub(crate) pattern: Box<str>,
+    /// The names of the wildcards; at most [`PARAMS_MAX`].
+    pub(crate) wildcards: Box<[Box<str>]>,
 }
 
 /// The other end of a connection, as far as a handler may ask about it.

@@ -65,11 +65,12 @@ use std::rc::Rc;
 
 use http::Method;
 
-use crate::handler::Reply;
+use crate::handler::{Action, Reply};
 use crate::request::Request;
 
 pub use error::RouteError;
 use pattern::Pattern;
+use routes::remember_route;
 pub use routes::Routes;
 use table::Table;
 
@@ -334,10 +335,18 @@ pub fn collect<S: 'static, R: Into<Reply<S>>>(
     }
 }
 
-fn into_reply<S, R: Into<Reply<S>>>(
+/// The function as the table keeps it. That content is wanted is looked at here, where the compiler
+/// nearly always knows that it is not.
+fn into_reply<S: 'static, R: Into<Reply<S>>>(
     mut function: impl FnMut(&mut S, &Request<'_>) -> R + 'static,
 ) -> Function<S> {
-    Box::new(move |state: &mut S, req: &Request<'_>| function(state, req).into())
+    Box::new(move |state: &mut S, req: &Request<'_>| {
+        let mut reply = function(state, req).into();
+        if let Action::Collect(collect) = &mut reply.0 {
+            remember_route(collect, req);
+        }
+        reply
+    })
 }
 
 impl<S> fmt::Debug for Router<S> {

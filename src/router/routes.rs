@@ -10,12 +10,11 @@ use http::{Method, StatusCode};
 use percent_encoding::percent_decode_str;
 
 use super::path::{canonical, clean, is_clean};
-use super::pattern::Pattern;
 use super::table::{Found, Route, Table};
 use super::tree::Walk;
-use crate::handler::{Action, Collect, Handler, Reply};
+use crate::handler::{Collect, Handler, Reply};
 use crate::redirect::redirect_to;
-use crate::request::{Request, RouteMatch, Span, TargetForm, PARAMS_MAX};
+use crate::request::{Request, RouteMatch, Span, TargetForm};
 use crate::response::Response;
 
 /// Routes, ready to be served: what [`Router::build`](super::Router::build) gives.
@@ -71,18 +70,13 @@ impl<S: 'static> Routes<S> {
 
     #[inline(always)]
     fn call(&mut self, index: usize, req: &Request<'_>, walk: &Walk) -> Reply<S> {
-        let Route { pattern, function, strips } = &mut self.table.routes[index];
+        let Route { names, function, strips, .. } = &mut self.table.routes[index];
         let path = match (*strips, walk.rest) {
             (true, Some(rest)) => cut(req.path_span(), rest.saturating_sub(1)),
             _ => req.path_span(),
         };
-        let found =
-            RouteMatch { pattern: &pattern.text, names: &pattern.names, spans: &walk.spans, path };
-        let mut reply = function(&mut self.state, &req.with_route(&found));
-        if let Action::Collect(collect) = &mut reply.0 {
-            remember_route(collect, Rc::clone(pattern), walk.spans, path);
-        }
-        reply
+        let found = RouteMatch { names, spans: &walk.spans };
+        function(&mut self.state, &req.with_route(&found, path))
     }
 
     fn not_found(&mut self, req: &Request<'_>) -> Reply<S> {
@@ -105,19 +99,15 @@ impl<'a> Request<'a> {
 }
 
 /// The request that comes back with the content has forgotten its route: it is reminded.
-fn remember_route<S: 'static>(
-    collect: &mut Collect<S>,
-    pattern: Rc<Pattern>,
-    spans: [Span; PARAMS_MAX],
-    path: Span,
-) {
+pub(super) fn remember_route<S: 'static>(collect: &mut Collect<S>, req: &Request<'_>) {
+    let Some(RouteMatch { names, spans }) = req.route() else { return };
+    let (names, spans, path) = (Rc::clone(names), *spans, req.path_span());
     // What stands in for it until it is wrapped allocates nothing.
     let nobody = Box::new(|_: &mut S, _: &Request<'_>, _: &[u8]| Response::not_found().into());
     let then = mem::replace(&mut collect.then, nobody);
     collect.then = Box::new(move |state, req, content| {
-        let (pattern, names) = (&*pattern.text, &*pattern.names);
-        let found = RouteMatch { pattern, names, spans: &spans, path };
-        then(state, &req.with_route(&found), content)
+        let found = RouteMatch { names: &names, spans: &spans };
+        then(state, &req.with_route(&found, path), content)
     });
 }
 

@@ -10,7 +10,7 @@ use super::path::{raw_start, segment_at};
 use super::pattern::Pattern;
 use super::tree::{Leaf, Tree, Walk};
 use super::Function;
-use crate::request::{Request, Span};
+use crate::request::{Request, RouteNames, Span};
 
 /// All routes. Invariant: no two of them conflict.
 pub(super) struct Table<S> {
@@ -22,7 +22,9 @@ pub(super) struct Table<S> {
 }
 
 pub(super) struct Route<S> {
-    pub(super) pattern: Rc<Pattern>,
+    pub(super) pattern: Box<Pattern>,
+    /// What is shown of the pattern, and outlives a call where content is waited for.
+    pub(super) names: Rc<RouteNames>,
     pub(super) function: Function<S>,
     /// Whether the function sees only what is behind the prefix.
     pub(super) strips: bool,
@@ -49,7 +51,9 @@ impl<S> Table<S> {
         }
         let index = self.routes.len();
         self.tree_mut(&pattern.host).insert(&pattern, index);
-        self.routes.push(Route { pattern: Rc::new(pattern), function, strips });
+        let names =
+            Rc::new(RouteNames { pattern: pattern.text.clone(), wildcards: pattern.names.clone() });
+        self.routes.push(Route { pattern: Box::new(pattern), names, function, strips });
         Ok(())
     }
 
@@ -152,7 +156,7 @@ impl Walk {
             let start = usize::from(span.start);
             let at = raw_start(raw, spelt, start);
             let is_rest = self.rest == Some(start);
-            let len = if is_rest { raw.len() - at } else { segment_at(raw, at).0.len() };
+            let len = if is_rest { raw.len() - at } else { segment_at(raw, at).0 };
             *span = Span::new(base + at, len);
         }
         self.rest = self.rest.map(|rest| raw_start(raw, spelt, rest));

@@ -30,7 +30,8 @@ pub(super) struct Tree {
 
 #[derive(Debug, Default)]
 struct Node {
-    /// The bytes that lead here from the node above, without the first.
+    /// The bytes that lead here from the node above: the first, and the others.
+    first: u8,
     prefix: Box<[u8]>,
     children: Children,
     /// Behind a whole segment; only where a segment begins. It has no prefix.
@@ -46,7 +47,7 @@ struct Node {
 /// Invariant: there are none, or a power of two of slots, so many that the low bits of a first
 /// byte name the slot of its child and no two children share one.
 #[derive(Debug, Default)]
-struct Children(Vec<Option<(u8, Box<Node>)>>);
+struct Children(Vec<Option<Box<Node>>>);
 
 impl Children {
     fn is_empty(&self) -> bool {
@@ -61,24 +62,23 @@ impl Children {
 
     #[inline(always)]
     fn get(&self, first: u8) -> Option<&Node> {
-        let (known, child) = self.0.get(self.slot(first))?.as_ref()?;
-        (*known == first).then_some(&**child)
+        let child = self.0.get(self.slot(first))?.as_ref()?;
+        (child.first == first).then_some(&**child)
     }
 
     /// The child for `first`, made by `make` if it is not there.
     fn get_or_insert(&mut self, first: u8, make: impl FnOnce() -> Node) -> &mut Node {
         if self.get(first).is_none() {
-            let is_free = |children: &Children| {
-                matches!(children.0.get(children.slot(first)), Some(None))
-            };
+            let is_free =
+                |children: &Children| matches!(children.0.get(children.slot(first)), Some(None));
             while !is_free(self) {
                 self.spread();
             }
             let slot = self.slot(first);
-            self.0[slot] = Some((first, Box::new(make())));
+            self.0[slot] = Some(Box::new(Node { first, ..make() }));
         }
         let slot = self.slot(first);
-        &mut self.0[slot].as_mut().expect("a slot that was just filled").1
+        self.0[slot].as_mut().expect("a slot that was just filled")
     }
 
     /// Twice the slots; 256 are always enough.
@@ -87,9 +87,9 @@ impl Children {
         let len = (self.0.len() * 2).max(1);
         let known = mem::take(&mut self.0);
         self.0.resize_with(len, || None);
-        for (first, child) in known.into_iter().flatten() {
-            let slot = self.slot(first);
-            self.0[slot] = Some((first, child));
+        for child in known.into_iter().flatten() {
+            let slot = self.slot(child.first);
+            self.0[slot] = Some(child);
         }
     }
 }
@@ -193,16 +193,16 @@ impl Walk {
     /// The length of the segment that begins at `at`, if a wildcard matches it; it is noted then.
     #[inline(always)]
     fn single(&mut self, path: &[u8], at: usize) -> Option<usize> {
-        let (segment, has_escape) = segment_at(path, at);
+        let (len, has_escape) = segment_at(path, at);
         if has_escape && !self.is_canonical {
             self.has_refused = true;
             return None;
         }
-        if matches!(segment, b"" | b"." | b"..") {
+        if len <= 2 && matches!(&path[at..at + len], b"" | b"." | b"..") {
             return None;
         }
-        self.push(at, segment.len());
-        Some(segment.len())
+        self.push(at, len);
+        Some(len)
     }
 
     #[inline(always)]
@@ -255,29 +255,28 @@ impl Tree {
     #[inline(always)]
     fn find_straight(&self, method: &Method, path: &[u8], walk: &mut Walk) -> Option<usize> {
         let mut node = &self.root;
-        let mut rest = path.get(1..)?;
-        while let Some((first, behind)) = rest.split_first() {
+        let mut at = 1;
+        while let Some(first) = path.get(at) {
             if let Some(child) = node.children.get(*first) {
                 if child.prefix.is_empty() {
-                    (node, rest) = (child, behind);
+                    (node, at) = (child, at + 1);
                     continue;
                 }
-                if let Some(behind) = behind.strip_prefix(&*child.prefix) {
-                    (node, rest) = (child, behind);
+                if path[at + 1..].starts_with(&child.prefix) {
+                    (node, at) = (child, at + 1 + child.prefix.len());
                     continue;
                 }
             }
             let Some(child) = &node.single else { break };
-            let len = walk.single(path, path.len() - rest.len())?;
-            (node, rest) = (child, &rest[len..]);
+            (node, at) = (child, at + walk.single(path, at)?);
         }
-        if rest.is_empty() {
+        if at >= path.len() {
             if let Some(route) = node.end.route(method) {
                 return Some(route);
             }
         }
         let mut route = None;
-        node.see_rest(path.len() - rest.len(), path, walk, &mut |leaf| {
+        node.see_rest(at, path, walk, &mut |leaf| {
             route = leaf.route(method);
             route.is_some()
         });
@@ -321,7 +320,8 @@ impl Node {
         let prefix = mem::take(&mut self.prefix);
         let (above, behind) = prefix.split_at(len);
         if let [first, below @ ..] = behind {
-            let below = Node { prefix: below.into(), ..mem::take(self) };
+            let above = Node { first: self.first, ..Node::default() };
+            let below = Node { prefix: below.into(), ..mem::replace(self, above) };
             self.children.get_or_insert(*first, || below);
         }
         self.prefix = above.into();
