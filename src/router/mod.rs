@@ -65,7 +65,7 @@ use std::rc::Rc;
 
 use http::Method;
 
-use crate::handler::{Action, Reply};
+use crate::handler::Reply;
 use crate::request::Request;
 
 pub use error::RouteError;
@@ -341,11 +341,7 @@ fn into_reply<S: 'static, R: Into<Reply<S>>>(
     mut function: impl FnMut(&mut S, &Request<'_>) -> R + 'static,
 ) -> Function<S> {
     Box::new(move |state: &mut S, req: &Request<'_>| {
-        let mut reply = function(state, req).into();
-        if let Action::Collect(collect) = &mut reply.0 {
-            remember_route(collect, req);
-        }
-        reply
+        remember_route(function(state, req).into(), req)
     })
 }
 

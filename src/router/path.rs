@@ -9,36 +9,46 @@ use super::pattern::decode_segment;
 /// has an escape.
 #[inline(always)]
 pub(super) fn segment_at(path: &[u8], at: usize) -> (usize, bool) {
-    let mut rest = &path[at..];
-    let mut escapes = 0;
-    while !rest.is_empty() {
-        let word = first_word(rest, path);
-        let slashes = marks(word, b'/');
-        // Only what is before the first slash counts.
-        escapes |= marks(word, b'%') & slashes.wrapping_sub(1);
+    let rest = &path[at..];
+    let mut words = rest.chunks_exact(8);
+    let (mut len, mut escapes) = (0, 0);
+    for word in &mut words {
+        let (slashes, found) = slashes_and_escapes(load(word));
+        escapes |= found;
         if slashes != 0 {
-            let len = path.len() - at - rest.len() + slashes.trailing_zeros() as usize / 8;
-            return (len, escapes != 0);
+            return (len + slashes.trailing_zeros() as usize / 8, escapes != 0);
         }
-        rest = rest.get(8..).unwrap_or_default();
+        len += 8;
     }
-    (path.len() - at, escapes != 0)
+    let (slashes, found) = slashes_and_escapes(load_end(path, words.remainder().len()));
+    // Without a slash this is beyond the end.
+    len += slashes.trailing_zeros() as usize / 8;
+    (len.min(rest.len()), escapes | found != 0)
+}
+
+/// The slashes, and the escapes before the first of them.
+#[inline(always)]
+fn slashes_and_escapes(word: u64) -> (u64, u64) {
+    let slashes = marks(word, b'/');
+    (slashes, marks(word, b'%') & slashes.wrapping_sub(1))
 }
 
 /// Whether what begins at `at`, behind a slash, has clean segments and no escape.
 #[inline(always)]
 pub(super) fn is_plain_after_slash(path: &[u8], at: usize) -> bool {
-    let mut rest = &path[at..];
+    let mut words = path[at..].chunks_exact(8);
     let (mut suspects, mut is_behind_slash) = (0, 1 << 7);
-    while !rest.is_empty() {
-        let word = first_word(rest, path);
+    let mut look = |word: u64| {
         // A dot differs from a slash in its lowest bit alone.
         let either = marks(word | u64::from_ne_bytes([1; 8]), b'/');
         let slashes = either & word << 7;
         suspects |= marks(word, b'%') | either & (slashes << 8 | is_behind_slash);
         is_behind_slash = slashes >> 56;
-        rest = rest.get(8..).unwrap_or_default();
+    };
+    for word in &mut words {
+        look(load(word));
     }
+    look(load_end(path, words.remainder().len()));
     // A name that begins with a dot is suspect and innocent.
     suspects == 0 || is_plain_in_the_end(path, at)
 }
@@ -122,16 +132,23 @@ fn marks(word: u64, byte: u8) -> u64 {
     !(((differs & LOW) + LOW) | differs | LOW)
 }
 
-/// The first eight bytes of `rest`, which is the end of `path` and not empty, as a word: the first
-/// lowest, zeros for what is beyond the end.
+/// Eight bytes as a word, the first lowest.
 #[inline(always)]
-fn first_word(rest: &[u8], path: &[u8]) -> u64 {
-    let load = |word: &[u8]| u64::from_le_bytes(word.try_into().unwrap_or([0; 8]));
-    match (rest.get(..8), path.len().checked_sub(8)) {
-        (Some(word), _) => load(word),
-        // The last eight bytes of the path: those before `rest` are shifted out.
-        (None, Some(last)) => load(&path[last..]) >> (64 - 8 * rest.len()),
-        (None, None) => rest.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+fn load(word: &[u8]) -> u64 {
+    u64::from_le_bytes(word.try_into().unwrap_or([0; 8]))
+}
+
+/// The last `len` bytes of `path`, at most seven, as a word: the first lowest, zeros behind the
+/// last.
+#[inline(always)]
+fn load_end(path: &[u8], len: usize) -> u64 {
+    match path.len().checked_sub(8) {
+        // Those before them are shifted out, in two steps since there may be eight.
+        Some(start) => load(&path[start..]) >> 8 >> (56 - 8 * len as u32),
+        None => {
+            let end = &path[path.len() - len..];
+            end.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte))
+        }
     }
 }
 

@@ -3,7 +3,6 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::mem;
 use std::rc::Rc;
 
 use http::{Method, StatusCode};
@@ -12,7 +11,7 @@ use percent_encoding::percent_decode_str;
 use super::path::{canonical, clean, is_clean};
 use super::table::{Found, Route, Table};
 use super::tree::Walk;
-use crate::handler::{Collect, Handler, Reply};
+use crate::handler::{Action, Collect, Handler, Reply};
 use crate::redirect::redirect_to;
 use crate::request::{Request, RouteMatch, Span, TargetForm};
 use crate::response::Response;
@@ -99,16 +98,24 @@ impl<'a> Request<'a> {
 }
 
 /// The request that comes back with the content has forgotten its route: it is reminded.
-pub(super) fn remember_route<S: 'static>(collect: &mut Collect<S>, req: &Request<'_>) {
-    let Some(RouteMatch { names, spans }) = req.route() else { return };
+#[inline(always)]
+pub(super) fn remember_route<S: 'static>(reply: Reply<S>, req: &Request<'_>) -> Reply<S> {
+    match reply.0 {
+        Action::Collect(collect) => remember_route_later(collect, req),
+        action => Reply(action),
+    }
+}
+
+fn remember_route_later<S: 'static>(collect: Collect<S>, req: &Request<'_>) -> Reply<S> {
+    let Some(RouteMatch { names, spans }) = req.route() else {
+        return Reply(Action::Collect(collect));
+    };
     let (names, spans, path) = (Rc::clone(names), *spans, req.path_span());
-    // What stands in for it until it is wrapped allocates nothing.
-    let nobody = Box::new(|_: &mut S, _: &Request<'_>, _: &[u8]| Response::not_found().into());
-    let then = mem::replace(&mut collect.then, nobody);
-    collect.then = Box::new(move |state, req, content| {
+    let Collect { limit, then } = collect;
+    Reply::collect(limit, move |state, req, content| {
         let found = RouteMatch { names: &names, spans: &spans };
         then(state, &req.with_route(&found, path), content)
-    });
+    })
 }
 
 /// `OPTIONS *` asks about the server as a whole (RFC 9110, section 9.3.7); nothing else may ask
