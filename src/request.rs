@@ -57,8 +57,10 @@ impl<'a> Request<'a> {
     }
 
     /// The path, without asking whether it is text.
+    #[inline(always)]
     pub(crate) fn path_bytes(&self) -> &'a [u8] {
-        if self.is_absolute_without_path() {
+        // The usual form first, so that nothing else is asked about it.
+        if self.target_form() != TargetForm::Origin && self.is_absolute_without_path() {
             return b"/";
         }
         self.path.of(self.message.bytes)

@@ -145,11 +145,13 @@ fn load_end(path: &[u8], len: usize) -> u64 {
     match path.len().checked_sub(8) {
         // Those before them are shifted out, in two steps since there may be eight.
         Some(start) => load(&path[start..]) >> 8 >> (56 - 8 * len as u32),
-        None => {
-            let end = &path[path.len() - len..];
-            end.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte))
-        }
+        None => load_short(&path[path.len() - len..]),
     }
+}
+
+#[inline(never)]
+fn load_short(bytes: &[u8]) -> u64 {
+    bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte))
 }
 
 #[cfg(test)]

@@ -31,9 +31,9 @@ impl<S: 'static> Handler for Routes<S> {
 
     fn handle(&mut self, req: &Request<'_>) -> Reply<S> {
         let path = match req.target_form() {
-            TargetForm::Asterisk => return about_the_server(req).into(),
-            TargetForm::Authority => b"/",
             TargetForm::Origin | TargetForm::Absolute => req.path_bytes(),
+            TargetForm::Authority => b"/",
+            TargetForm::Asterisk => return about_the_server(req).into(),
         };
         // What nearly all requests need. Only a path that is clean and means itself is found so.
         let base = usize::from(req.path_span().start);
