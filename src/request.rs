@@ -7,6 +7,7 @@
 use std::any::Any;
 use std::fmt;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::str;
 
 use crate::fields::{FieldSpan, Fields};
@@ -20,36 +21,33 @@ pub use http::Method;
 /// that `100 Continue` is sent exactly when content is wanted and nothing is buffered unasked.
 #[derive(Clone, Copy)]
 pub struct Request<'a> {
-    line: &'a RequestLine,
-    bytes: &'a [u8],
-    spans: &'a [FieldSpan],
-    peer: &'a Peer<'a>,
+    message: &'a Message<'a>,
     /// What `path` gives: the path of the line, or what is left of it behind a prefix.
     path: Span,
     route: Option<&'a RouteMatch<'a>>,
 }
 
 impl<'a> Request<'a> {
-    pub(crate) fn new(
-        line: &'a RequestLine,
-        bytes: &'a [u8],
-        spans: &'a [FieldSpan],
-        peer: &'a Peer<'a>,
-    ) -> Self {
-        Request { line, bytes, spans, peer, path: line.path, route: None }
+    pub(crate) fn new(message: &'a Message<'a>) -> Self {
+        Request { message, path: message.line.path, route: None }
     }
 
     /// The same request, as the route sees it that was found for it.
-    pub(crate) fn with_route<'b>(&self, route: &'b RouteMatch<'b>) -> Request<'b>
+    #[inline(always)]
+    pub(crate) fn with_route<'b>(&self, route: &'b RouteMatch<'b>, path: Span) -> Request<'b>
     where
         'a: 'b,
     {
-        Request { path: route.path, route: Some(route), ..*self }
+        Request { path, route: Some(route), ..*self }
+    }
+
+    pub(crate) fn route(&self) -> Option<RouteMatch<'a>> {
+        self.route.copied()
     }
 
     /// What has been cut from the front of the path so far.
     pub(crate) fn stripped(&self) -> &'a str {
-        let start = usize::from(self.line.path.start);
+        let start = usize::from(self.message.line.path.start);
         self.ascii(Span::new(start, usize::from(self.path.start) - start))
     }
 
@@ -59,31 +57,33 @@ impl<'a> Request<'a> {
     }
 
     /// The path, without asking whether it is text.
+    #[inline(always)]
     pub(crate) fn path_bytes(&self) -> &'a [u8] {
-        if self.is_absolute_without_path() {
+        // The usual form first, so that nothing else is asked about it.
+        if self.target_form() != TargetForm::Origin && self.is_absolute_without_path() {
             return b"/";
         }
-        self.path.of(self.bytes)
+        self.path.of(self.message.bytes)
     }
 
     fn is_absolute_without_path(&self) -> bool {
-        self.line.path.len == 0 && self.line.form == TargetForm::Absolute
+        self.message.line.path.len == 0 && self.message.line.form == TargetForm::Absolute
     }
 
     pub(crate) fn target_form(&self) -> TargetForm {
-        self.line.form
+        self.message.line.form
     }
 
     /// The method; any token is possible, in the case of the wire (`get` is not `GET`).
     pub fn method(&self) -> &'a Method {
-        &self.line.method
+        &self.message.line.method
     }
 
     /// The request target as it came: `/path?query`, `*`, `host:port` or an absolute URI.
     ///
     /// Only visible ASCII: anything else is answered with 400 before a handler runs.
     pub fn target(&self) -> &'a str {
-        self.ascii(self.line.target)
+        self.ascii(self.message.line.target)
     }
 
     /// The path of the target, still percent-encoded, without the query.
@@ -92,7 +92,7 @@ impl<'a> Request<'a> {
     /// Under [`Router::mount`](crate::Router::mount) it begins behind the prefix; `target` stays
     /// whole.
     pub fn path(&self) -> &'a str {
-        match self.path.of(self.bytes) {
+        match self.path.of(self.message.bytes) {
             // The commonest of all, told without a look at its encoding.
             [b'/'] => "/",
             [] if self.is_absolute_without_path() => "/",
@@ -124,20 +124,20 @@ impl<'a> Request<'a> {
     /// came, percent-encoded; `None` if the route has no such wildcard.
     pub fn param(&self, name: &str) -> Option<&'a str> {
         let route = self.route?;
-        let index = route.names.iter().position(|known| **known == *name)?;
+        let index = route.names.wildcards.iter().position(|known| **known == *name)?;
         Some(self.ascii(route.spans[index]))
     }
 
     /// The pattern of the [route](crate::Router) that was found, as it was registered; `None`
     /// without a router.
     pub fn pattern(&self) -> Option<&'a str> {
-        self.route.map(|route| route.pattern)
+        self.route.map(|route| &*route.names.pattern)
     }
 
     /// What follows the first `?` of the target, still percent-encoded; `None` without a `?`.
     pub fn query(&self) -> Option<&'a str> {
-        let path_end = self.line.path.end();
-        let target = self.line.target;
+        let path_end = self.message.line.path.end();
+        let target = self.message.line.target;
         let rest = Span::new(path_end, target.end() - path_end);
         self.ascii(rest).strip_prefix('?')
     }
@@ -145,7 +145,7 @@ impl<'a> Request<'a> {
     /// The host that is asked for, with its port if there is one: the authority of the target if
     /// it has one, else the `Host` field (RFC 9112, section 3.2.2). `None` only in HTTP/1.0.
     pub fn host(&self) -> Option<&'a str> {
-        match self.line.authority {
+        match self.message.line.authority {
             Some(authority) => Some(self.ascii(authority)),
             None => self.fields().text("host"),
         }
@@ -153,12 +153,12 @@ impl<'a> Request<'a> {
 
     /// The version that is spoken with this peer: HTTP/1.0 or HTTP/1.1.
     pub fn version(&self) -> Version {
-        self.line.version
+        self.message.line.version
     }
 
     /// All field lines.
     pub fn fields(&self) -> Fields<'a> {
-        Fields::new(self.bytes, self.spans)
+        Fields::new(self.message.bytes, self.message.spans)
     }
 
     /// The value of the first field line called `name`; short for `fields().get(name)`.
@@ -169,46 +169,46 @@ impl<'a> Request<'a> {
     /// How long the content is, if the head says so: `Some(0)` without content, `None` if it
     /// comes in chunks.
     pub fn content_length(&self) -> Option<u64> {
-        self.line.content_length
+        self.message.line.content_length
     }
 
     /// The address of the peer; `None` if it has already reset the connection or is a Unix
     /// socket. Asked of the system at each call and never stored: an idle connection has no room
     /// for it.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
-        self.peer.transport.peer_addr()
+        self.message.transport.peer_addr()
     }
 
     /// The local address that the peer connected to; `None` for a Unix socket.
     pub fn local_addr(&self) -> Option<SocketAddr> {
-        self.peer.transport.local_addr()
+        self.message.transport.local_addr()
     }
 
     /// Whether the peer has ended or broken its side of the connection already. Ending it is no
     /// cancellation: the answer is still sent (a half-closed peer reads on).
     pub fn peer_has_left(&self) -> bool {
-        self.peer.has_left
+        self.message.has_left
     }
 
     /// Which connection this is: a number that is not used again for four billion connections.
     pub fn connection_id(&self) -> u64 {
-        self.peer.id
+        self.message.id
     }
 
     /// How many requests came before this one on the same connection.
     pub fn requests_before(&self) -> u32 {
-        self.peer.requests_before
+        self.message.requests_before
     }
 
     /// The value that the connection hook attached
     /// ([`Server::on_connect`](crate::Server::on_connect)), if it is a `T`.
     pub fn connection_value<T: 'static>(&self) -> Option<&'a T> {
-        self.peer.value?.downcast_ref()
+        self.message.value?.downcast_ref()
     }
 
     fn ascii(&self, span: Span) -> &'a str {
         // The parser lets only visible ASCII into the request line: the fallback is never taken.
-        str::from_utf8(span.of(self.bytes)).unwrap_or_default()
+        str::from_utf8(span.of(self.message.bytes)).unwrap_or_default()
     }
 }
 
@@ -282,15 +282,25 @@ pub(crate) const PARAMS_MAX: usize = 8;
 /// What a router found for a request. Knows nothing of how it was found.
 #[derive(Clone, Copy)]
 pub(crate) struct RouteMatch<'a> {
-    pub(crate) pattern: &'a str,
-    /// The names of the wildcards, in the order of `spans`; at most [`PARAMS_MAX`].
-    pub(crate) names: &'a [Box<str>],
+    pub(crate) names: &'a Rc<RouteNames>,
+    /// What the wildcards matched, in their order.
     pub(crate) spans: &'a [Span; PARAMS_MAX],
-    pub(crate) path: Span,
 }
 
-/// The other end of a connection, as far as a handler may ask about it.
-pub(crate) struct Peer<'a> {
+/// What a handler may ask about a route.
+pub(crate) struct RouteNames {
+    /// The pattern as it was registered.
+    pub(crate) pattern: Box<str>,
+    /// The names of the wildcards; at most [`PARAMS_MAX`].
+    pub(crate) wildcards: Box<[Box<str>]>,
+}
+
+/// A head, and the other end of the connection as far as a handler may ask about it. It lies
+/// outside [`Request`] because a router copies that.
+pub(crate) struct Message<'a> {
+    pub(crate) line: &'a RequestLine,
+    pub(crate) bytes: &'a [u8],
+    pub(crate) spans: &'a [FieldSpan],
     pub(crate) transport: &'a dyn Transport,
     pub(crate) value: Option<&'a dyn Any>,
     pub(crate) id: u64,

@@ -11,7 +11,7 @@ use crate::reactor::guard;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::slot::{Flags, Gather, Intake, Source};
 use crate::reactor::visit::{Stop, Visit, SCRATCH};
-use crate::request::{Peer, Request};
+use crate::request::{Message, Request};
 use crate::response::Response;
 
 /// What a transform is given at least, so that it can always make progress.
@@ -160,14 +160,17 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 let Gather { then, line, head, spans, content, charged, .. } = *gather;
                 let transport =
                     self.slot.stream.as_ref().expect("a slot that is visited has its stream");
-                let peer = Peer {
+                let message = Message {
+                    line: &line,
+                    bytes: &head,
+                    spans: &spans,
                     transport,
                     value: self.slot.value.as_ref().map(|value| &***value),
                     id: self.token.connection_id(),
                     requests_before: self.slot.requests - 1,
                     has_left: self.slot.flags.has(Flags::READ_CLOSED),
                 };
-                let request = Request::new(&line, &head, &spans, &peer);
+                let request = Request::new(&message);
                 let state = self.desk.handler.state();
                 let reply = guard(|| then(state, &request, &content));
                 self.desk.ledger.release(charged);

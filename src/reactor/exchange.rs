@@ -14,7 +14,7 @@ use crate::reactor::hooks::ConnState;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::slot::{Flags, Source};
 use crate::reactor::visit::{Stop, Visit};
-use crate::request::{Peer, Request};
+use crate::request::{Message, Request};
 use crate::response::Response;
 
 /// Content up to this size is copied behind its head, so that both leave in one `write`; above
@@ -108,15 +108,18 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         call: impl FnOnce(&mut H, &Request<'_>) -> R,
     ) -> Result<R, ()> {
         let transport = self.slot.stream.as_ref().expect("a slot that is visited has its stream");
-        let peer = Peer {
+        let Desk { head, handler, .. } = &mut *self.desk;
+        let message = Message {
+            line: &head.line,
+            bytes: &input[..head.len],
+            spans: &head.spans,
             transport,
             value: self.slot.value.as_ref().map(|value| &***value),
             id: self.token.connection_id(),
             requests_before: self.slot.requests - 1,
             has_left: self.slot.flags.has(Flags::READ_CLOSED),
         };
-        let Desk { head, handler, .. } = &mut *self.desk;
-        let request = Request::new(&head.line, &input[..head.len], &head.spans, &peer);
+        let request = Request::new(&message);
         guard(|| call(handler, &request))
     }
 

@@ -70,6 +70,7 @@ use crate::request::Request;
 
 pub use error::RouteError;
 use pattern::Pattern;
+use routes::remember_route;
 pub use routes::Routes;
 use table::Table;
 
@@ -334,10 +335,14 @@ pub fn collect<S: 'static, R: Into<Reply<S>>>(
     }
 }
 
-fn into_reply<S, R: Into<Reply<S>>>(
+/// The function as the table keeps it. That content is wanted is looked at here, where the compiler
+/// nearly always knows that it is not.
+fn into_reply<S: 'static, R: Into<Reply<S>>>(
     mut function: impl FnMut(&mut S, &Request<'_>) -> R + 'static,
 ) -> Function<S> {
-    Box::new(move |state: &mut S, req: &Request<'_>| function(state, req).into())
+    Box::new(move |state: &mut S, req: &Request<'_>| {
+        remember_route(function(state, req).into(), req)
+    })
 }
 
 impl<S> fmt::Debug for Router<S> {

@@ -5,51 +5,57 @@
 
 use super::pattern::decode_segment;
 
-/// The segment that begins at `at`, up to the next slash or the end, and whether it has an escape.
-#[inline]
-pub(super) fn segment_at(path: &[u8], at: usize) -> (&[u8], bool) {
+/// The length of the segment that begins at `at`, up to the next slash or the end, and whether it
+/// has an escape.
+#[inline(always)]
+pub(super) fn segment_at(path: &[u8], at: usize) -> (usize, bool) {
     let rest = &path[at..];
     let mut words = rest.chunks_exact(8);
-    let mut len = 0;
-    let mut has_escape = false;
+    let (mut len, mut escapes) = (0, 0);
     for word in &mut words {
-        let word = u64::from_le_bytes(word.try_into().unwrap_or([0; 8]));
-        let (slashes, escapes) = (marks(word, b'/'), marks(word, b'%'));
+        let (slashes, found) = slashes_and_escapes(load(word));
+        escapes |= found;
         if slashes != 0 {
-            has_escape |= escapes & (slashes - 1) != 0;
-            return (&rest[..len + slashes.trailing_zeros() as usize / 8], has_escape);
+            return (len + slashes.trailing_zeros() as usize / 8, escapes != 0);
         }
-        has_escape |= escapes != 0;
         len += 8;
     }
-    for byte in words.remainder() {
-        match byte {
-            b'/' => break,
-            b'%' => has_escape = true,
-            _ => {}
-        }
-        len += 1;
-    }
-    (&rest[..len], has_escape)
+    let (slashes, found) = slashes_and_escapes(load_end(path, words.remainder().len()));
+    // Without a slash this is beyond the end.
+    len += slashes.trailing_zeros() as usize / 8;
+    (len.min(rest.len()), escapes | found != 0)
+}
+
+/// The slashes, and the escapes before the first of them.
+#[inline(always)]
+fn slashes_and_escapes(word: u64) -> (u64, u64) {
+    let slashes = marks(word, b'/');
+    (slashes, marks(word, b'%') & slashes.wrapping_sub(1))
 }
 
 /// Whether what begins at `at`, behind a slash, has clean segments and no escape.
-#[inline]
+#[inline(always)]
 pub(super) fn is_plain_after_slash(path: &[u8], at: usize) -> bool {
     let mut words = path[at..].chunks_exact(8);
     let (mut suspects, mut is_behind_slash) = (0, 1 << 7);
     let mut look = |word: u64| {
-        let slashes = marks(word, b'/');
-        let behind_slash = slashes << 8 | is_behind_slash;
+        // A dot differs from a slash in its lowest bit alone.
+        let either = marks(word | u64::from_ne_bytes([1; 8]), b'/');
+        let slashes = either & word << 7;
+        suspects |= marks(word, b'%') | either & (slashes << 8 | is_behind_slash);
         is_behind_slash = slashes >> 56;
-        suspects |= marks(word, b'%') | (slashes | marks(word, b'.')) & behind_slash;
     };
     for word in &mut words {
-        look(u64::from_le_bytes(word.try_into().unwrap_or([0; 8])));
+        look(load(word));
     }
-    look(load_short(words.remainder()));
+    look(load_end(path, words.remainder().len()));
     // A name that begins with a dot is suspect and innocent.
-    suspects == 0 || !path[at..].contains(&b'%') && is_clean(&path[at - 1..])
+    suspects == 0 || is_plain_in_the_end(path, at)
+}
+
+#[inline(never)]
+fn is_plain_in_the_end(path: &[u8], at: usize) -> bool {
+    !path[at..].contains(&b'%') && is_clean(&path[at - 1..])
 }
 
 /// Whether `path` begins with a slash and has neither empty nor dot segments. A final slash is
@@ -126,8 +132,24 @@ fn marks(word: u64, byte: u8) -> u64 {
     !(((differs & LOW) + LOW) | differs | LOW)
 }
 
-/// Up to seven bytes as a word, the first lowest, zeros behind the last.
-#[inline]
+/// Eight bytes as a word, the first lowest.
+#[inline(always)]
+fn load(word: &[u8]) -> u64 {
+    u64::from_le_bytes(word.try_into().unwrap_or([0; 8]))
+}
+
+/// The last `len` bytes of `path`, at most seven, as a word: the first lowest, zeros behind the
+/// last.
+#[inline(always)]
+fn load_end(path: &[u8], len: usize) -> u64 {
+    match path.len().checked_sub(8) {
+        // Those before them are shifted out, in two steps since there may be eight.
+        Some(start) => load(&path[start..]) >> 8 >> (56 - 8 * len as u32),
+        None => load_short(&path[path.len() - len..]),
+    }
+}
+
+#[inline(never)]
 fn load_short(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte))
 }
@@ -183,7 +205,7 @@ mod tests {
             let mut at = 1;
             for expected in path[1..].split('/') {
                 let seen = segment_at(bytes, at);
-                assert_eq!(seen, (expected.as_bytes(), expected.contains('%')), "{path}");
+                assert_eq!(seen, (expected.len(), expected.contains('%')), "{path}");
                 at += expected.len() + 1;
             }
         }

@@ -11,12 +11,11 @@ use percent_encoding::percent_decode_str;
 use super::error::RouteError;
 use super::into_reply;
 use super::path::{canonical, clean, is_clean};
-use super::pattern::Pattern;
 use super::table::{Found, Route, Table};
 use super::tree::Walk;
 use crate::handler::{Action, Collect, Handler, Reply};
 use crate::redirect::redirect_to;
-use crate::request::{Request, RouteMatch, Span, TargetForm, PARAMS_MAX};
+use crate::request::{Request, RouteMatch, Span, TargetForm};
 use crate::response::Response;
 
 /// Routes, ready to be served: what [`Router::build`](super::Router::build) gives.
@@ -34,9 +33,9 @@ impl<S: 'static> Handler for Routes<S> {
 
     fn handle(&mut self, req: &Request<'_>) -> Reply<S> {
         let path = match req.target_form() {
-            TargetForm::Asterisk => return about_the_server(req).into(),
-            TargetForm::Authority => b"/",
             TargetForm::Origin | TargetForm::Absolute => req.path_bytes(),
+            TargetForm::Authority => b"/",
+            TargetForm::Asterisk => return about_the_server(req).into(),
         };
         // What nearly all requests need. Only a path that is clean and means itself is found so.
         let base = usize::from(req.path_span().start);
@@ -70,20 +69,15 @@ impl<S: 'static> Routes<S> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, index: usize, req: &Request<'_>, walk: &Walk) -> Reply<S> {
-        let Route { pattern, function, strips } = &mut self.table.routes[index];
+        let Route { names, function, strips, .. } = &mut self.table.routes[index];
         let path = match (*strips, walk.rest) {
             (true, Some(rest)) => cut(req.path_span(), rest.saturating_sub(1)),
             _ => req.path_span(),
         };
-        let found =
-            RouteMatch { pattern: &pattern.text, names: &pattern.names, spans: &walk.spans, path };
-        let reply = function(&mut self.state, &req.with_route(&found));
-        if matches!(reply.0, Action::Collect(_)) {
-            return remember_route(reply, Rc::clone(pattern), walk.spans, path);
-        }
-        reply
+        let found = RouteMatch { names, spans: &walk.spans };
+        function(&mut self.state, &req.with_route(&found, path))
     }
 
     fn not_found(&mut self, req: &Request<'_>) -> Reply<S> {
@@ -128,19 +122,26 @@ impl<'a> Request<'a> {
 }
 
 /// The request that comes back with the content has forgotten its route: it is reminded.
-fn remember_route<S: 'static>(
-    reply: Reply<S>,
-    pattern: Rc<Pattern>,
-    spans: [Span; PARAMS_MAX],
-    path: Span,
-) -> Reply<S> {
-    let Action::Collect(Collect { limit, then }) = reply.0 else { return reply };
+#[inline(always)]
+pub(super) fn remember_route<S: 'static>(reply: Reply<S>, req: &Request<'_>) -> Reply<S> {
+    match reply.0 {
+        Action::Collect(collect) => remember_route_later(collect, req),
+        action => Reply(action),
+    }
+}
+
+fn remember_route_later<S: 'static>(collect: Collect<S>, req: &Request<'_>) -> Reply<S> {
+    let Some(RouteMatch { names, spans }) = req.route() else {
+        return Reply(Action::Collect(collect));
+    };
+    let (names, spans, path) = (Rc::clone(names), *spans, req.path_span());
+    let Collect { limit, then } = collect;
     Reply::collect(limit, move |state, req, content| {
-        let (pattern, names) = (&*pattern.text, &*pattern.names);
-        let found = RouteMatch { pattern, names, spans: &spans, path };
-        then(state, &req.with_route(&found), content)
+        let found = RouteMatch { names: &names, spans: &spans };
+        then(state, &req.with_route(&found, path), content)
     })
 }
+
 /// `OPTIONS *` asks about the server as a whole (RFC 9110, section 9.3.7); nothing else may ask
 /// for `*`.
 fn about_the_server(req: &Request<'_>) -> Response {

@@ -10,7 +10,7 @@ use super::path::{raw_start, segment_at};
 use super::pattern::Pattern;
 use super::tree::{Leaf, Tree, Walk};
 use super::Function;
-use crate::request::{Request, Span};
+use crate::request::{Request, RouteNames, Span};
 
 /// All routes. Invariant: no two of them conflict.
 pub(super) struct Table<S> {
@@ -22,7 +22,9 @@ pub(super) struct Table<S> {
 }
 
 pub(super) struct Route<S> {
-    pub(super) pattern: Rc<Pattern>,
+    pub(super) pattern: Box<Pattern>,
+    /// What is shown of the pattern, and outlives a call where content is waited for.
+    pub(super) names: Rc<RouteNames>,
     pub(super) function: Function<S>,
     /// Whether the function sees only what is behind the prefix.
     pub(super) strips: bool,
@@ -30,7 +32,7 @@ pub(super) struct Route<S> {
 
 impl<S> Table<S> {
     pub(super) fn new() -> Table<S> {
-        Table { routes: Vec::new(), anywhere: Tree::new(), hosts: Vec::new(), not_found: None }
+        Table { routes: Vec::new(), anywhere: Tree::default(), hosts: Vec::new(), not_found: None }
     }
 
     pub(super) fn insert(
@@ -49,7 +51,9 @@ impl<S> Table<S> {
         }
         let index = self.routes.len();
         self.tree_mut(&pattern.host).insert(&pattern, index);
-        self.routes.push(Route { pattern: Rc::new(pattern), function, strips });
+        let names =
+            Rc::new(RouteNames { pattern: pattern.text.clone(), wildcards: pattern.names.clone() });
+        self.routes.push(Route { pattern: Box::new(pattern), names, function, strips });
         Ok(())
     }
 
@@ -59,7 +63,7 @@ impl<S> Table<S> {
         }
         let index = self.hosts.iter().position(|(known, _)| **known == *host);
         let index = index.unwrap_or_else(|| {
-            self.hosts.push((host.into(), Tree::new()));
+            self.hosts.push((host.into(), Tree::default()));
             self.hosts.len() - 1
         });
         &mut self.hosts[index].1
@@ -76,16 +80,18 @@ impl<S> Table<S> {
     #[inline]
     pub(super) fn find(&self, req: &Request<'_>, path: &[u8], walk: &mut Walk) -> Option<usize> {
         // Most programs name no host: then the field is not even looked for.
-        let of_host = if self.hosts.is_empty() { None } else { self.tree_of_host(req) };
-        if let Some(tree) = of_host {
-            if let Some(route) = tree.find(req.method(), path, walk) {
-                return Some(route);
-            }
-            if walk.has_refused {
-                return None;
+        if !self.hosts.is_empty() {
+            let found = self.find_of_host(req, path, walk);
+            if found.is_some() || walk.has_refused {
+                return found;
             }
         }
         self.anywhere.find(req.method(), path, walk)
+    }
+
+    #[inline(never)]
+    fn find_of_host(&self, req: &Request<'_>, path: &[u8], walk: &mut Walk) -> Option<usize> {
+        self.tree_of_host(req)?.find(req.method(), path, walk)
     }
 
     /// What there is for `path`, which is clean and canonical.
@@ -150,7 +156,7 @@ impl Walk {
             let start = usize::from(span.start);
             let at = raw_start(raw, spelt, start);
             let is_rest = self.rest == Some(start);
-            let len = if is_rest { raw.len() - at } else { segment_at(raw, at).0.len() };
+            let len = if is_rest { raw.len() - at } else { segment_at(raw, at).0 };
             *span = Span::new(base + at, len);
         }
         self.rest = self.rest.map(|rest| raw_start(raw, spelt, rest));

@@ -6,9 +6,14 @@
 //! reached over one sequence of literals and wildcards only, so a walk visits each at most once:
 //! no path can make it long.
 //!
+//! Nearly always the first way is the right one, so it is tried without remembering where to go
+//! back to; only where it leads nowhere does the walk begin again that can go back.
+//!
 //! Literals lie here in canonical spelling ([`canonical`](super::path::canonical)). Nearly all
 //! paths are canonical as they come, so they are walked as they are, and a wildcard refuses what
 //! is not: an escape, or an unclean segment. Whoever finds nothing so looks again with care.
+
+use std::mem;
 
 use http::Method;
 
@@ -17,50 +22,125 @@ use super::pattern::{End, Pattern, Segment};
 use crate::request::{Span, PARAMS_MAX};
 
 /// All routes of one host.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Tree {
-    /// The root first: what the slash leads to that every path begins with.
-    nodes: Vec<Node>,
+    /// What the slash leads to that every path begins with; it has no prefix.
+    root: Node,
 }
 
 #[derive(Debug, Default)]
 struct Node {
-    /// The bytes that lead here from the node above, without the first.
+    /// The bytes that lead here from the node above: the first, and the others.
+    first: u8,
     prefix: Box<[u8]>,
-    /// The first byte that leads to each child, all different, and the child.
-    children: Vec<(u8, usize)>,
-    /// Behind a whole segment; only where a segment begins.
-    single: Option<usize>,
+    children: Children,
+    /// Behind a whole segment; only where a segment begins. It has no prefix.
+    single: Option<Box<Node>>,
     /// The path ends here.
     end: Leaf,
     /// Something may follow or not; only where a segment begins.
     rest: Leaf,
 }
 
+/// The literal children of a node, found by the first byte that leads to each without a search.
+///
+/// Invariant: there are none, or a power of two of slots, so many that the low bits of a first
+/// byte name the slot of its child and no two children share one.
+#[derive(Debug, Default)]
+struct Children(Vec<Option<Box<Node>>>);
+
+impl Children {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    #[inline(always)]
+    fn slot(&self, first: u8) -> usize {
+        // Without slots this is beyond the end.
+        usize::from(first) & self.0.len().wrapping_sub(1)
+    }
+
+    #[inline(always)]
+    fn get(&self, first: u8) -> Option<&Node> {
+        let child = self.0.get(self.slot(first))?.as_ref()?;
+        (child.first == first).then_some(&**child)
+    }
+
+    /// The child for `first`, made by `make` if it is not there.
+    fn get_or_insert(&mut self, first: u8, make: impl FnOnce() -> Node) -> &mut Node {
+        if self.get(first).is_none() {
+            let is_free =
+                |children: &Children| matches!(children.0.get(children.slot(first)), Some(None));
+            while !is_free(self) {
+                self.spread();
+            }
+            let slot = self.slot(first);
+            self.0[slot] = Some(Box::new(Node { first, ..make() }));
+        }
+        let slot = self.slot(first);
+        self.0[slot].as_mut().expect("a slot that was just filled")
+    }
+
+    /// Twice the slots; 256 are always enough.
+    fn spread(&mut self) {
+        debug_assert!(self.0.len() < 256);
+        let len = (self.0.len() * 2).max(1);
+        let known = mem::take(&mut self.0);
+        self.0.resize_with(len, || None);
+        for child in known.into_iter().flatten() {
+            let slot = self.slot(child.first);
+            self.0[slot] = Some(child);
+        }
+    }
+}
+
 /// The routes of one path pattern, by method.
 #[derive(Debug, Default)]
-pub(super) struct Leaf(Vec<(Option<Method>, usize)>);
+pub(super) struct Leaf {
+    /// What nearly all requests ask for.
+    get: Option<usize>,
+    /// For every method that has no route of its own here.
+    any: Option<usize>,
+    others: Vec<(Method, usize)>,
+}
 
 impl Leaf {
-    /// The route for `method`: its own, else `GET` for `HEAD`, else the one for any method.
-    #[inline]
-    fn route(&self, method: &Method) -> Option<usize> {
-        let mut second = None;
-        for (known, route) in &self.0 {
-            match known {
-                Some(known) if known == method => return Some(*route),
-                Some(known) if *method == Method::HEAD && *known == Method::GET => {
-                    second = Some(*route);
-                }
-                None => second = second.or(Some(*route)),
-                Some(_) => {}
+    fn is_empty(&self) -> bool {
+        self.get.or(self.any).is_none() && self.others.is_empty()
+    }
+
+    /// The pattern must not be here yet.
+    fn insert(&mut self, method: Option<&Method>, route: usize) {
+        let known = match method {
+            None => self.any.replace(route),
+            Some(&Method::GET) => self.get.replace(route),
+            Some(method) => {
+                let known = self.other(method);
+                self.others.push((method.clone(), route));
+                known
             }
-        }
-        second
+        };
+        debug_assert!(known.is_none(), "patterns that are equal conflict");
+    }
+
+    /// The route for `method`: its own, else `GET` for `HEAD`, else the one for any method.
+    #[inline(always)]
+    fn route(&self, method: &Method) -> Option<usize> {
+        let own = match *method {
+            Method::GET => self.get,
+            Method::HEAD => self.other(method).or(self.get),
+            _ => self.other(method),
+        };
+        own.or(self.any)
+    }
+
+    fn other(&self, method: &Method) -> Option<usize> {
+        self.others.iter().find(|(known, _)| known == method).map(|(_, route)| *route)
     }
 
     pub(super) fn methods(&self) -> impl Iterator<Item = &Method> {
-        self.0.iter().filter_map(|(method, _)| method.as_ref())
+        let get = self.get.map(|_| &Method::GET);
+        get.into_iter().chain(self.others.iter().map(|(method, _)| method))
     }
 }
 
@@ -110,7 +190,22 @@ impl Walk {
         Walk { is_exact_only: true, ..Walk::canonical() }
     }
 
-    #[inline]
+    /// The length of the segment that begins at `at`, if a wildcard matches it; it is noted then.
+    #[inline(always)]
+    fn single(&mut self, path: &[u8], at: usize) -> Option<usize> {
+        let (len, has_escape) = segment_at(path, at);
+        if has_escape && !self.is_canonical {
+            self.has_refused = true;
+            return None;
+        }
+        if len <= 2 && matches!(&path[at..at + len], b"" | b"." | b"..") {
+            return None;
+        }
+        self.push(at, len);
+        Some(len)
+    }
+
+    #[inline(always)]
     fn push(&mut self, start: usize, len: usize) {
         // One more than there is room for can only be a subtree without a name.
         if let Some(span) = self.spans.get_mut(self.len) {
@@ -121,148 +216,150 @@ impl Walk {
 }
 
 impl Tree {
-    pub(super) fn new() -> Tree {
-        Tree { nodes: vec![Node::default()] }
-    }
-
     /// Adds a route. The pattern must not conflict with one that is here.
     pub(super) fn insert(&mut self, pattern: &Pattern, route: usize) {
-        let mut node = 0;
+        let mut node = &mut self.root;
         let mut literal = Vec::new();
+        // The root has the first slash behind it already.
+        let mut slash: &[u8] = b"";
         for segment in &pattern.segments {
-            literal.push(b'/');
+            literal.extend_from_slice(slash);
+            slash = b"/";
             match segment {
                 Segment::Literal(text) => canonical_segment(text, &mut literal),
                 Segment::Single => {
-                    node = self.descend_from(node, &literal);
+                    node = node.descend(&literal).single.get_or_insert_with(Box::default);
                     literal.clear();
-                    let next = self.nodes.len();
-                    node = *self.nodes[node].single.get_or_insert(next);
-                    if node == next {
-                        self.nodes.push(Node::default());
-                    }
                 }
             }
         }
         if pattern.end != End::Nothing {
-            literal.push(b'/');
+            literal.extend_from_slice(slash);
         }
-        node = self.descend_from(node, &literal);
+        node = node.descend(&literal);
         let leaf = match pattern.end {
-            End::Nothing | End::Slash => &mut self.nodes[node].end,
-            End::Rest => &mut self.nodes[node].rest,
+            End::Nothing | End::Slash => &mut node.end,
+            End::Rest => &mut node.rest,
         };
-        debug_assert!(leaf.0.iter().all(|(method, _)| *method != pattern.method));
-        leaf.0.push((pattern.method.clone(), route));
-    }
-
-    /// As `descend`; the root has the first slash behind it already.
-    fn descend_from(&mut self, node: usize, bytes: &[u8]) -> usize {
-        self.descend(node, if node == 0 { &bytes[1..] } else { bytes })
-    }
-
-    /// The node that `bytes` lead to from `node`, made if it is not there.
-    fn descend(&mut self, mut node: usize, mut bytes: &[u8]) -> usize {
-        while let [first, rest @ ..] = bytes {
-            let next = self.nodes.len();
-            let children = &mut self.nodes[node].children;
-            let Some(index) = children.iter().position(|(known, _)| known == first) else {
-                children.push((*first, next));
-                self.nodes.push(Node { prefix: rest.into(), ..Node::default() });
-                return next;
-            };
-            let child = children[index].1;
-            let prefix = &self.nodes[child].prefix;
-            let common = prefix.iter().zip(rest).take_while(|(one, other)| one == other).count();
-            bytes = &rest[common..];
-            if let (above, [first, below @ ..]) = prefix.split_at(common) {
-                let above = Node { prefix: above.into(), ..Node::default() };
-                let children = vec![(*first, child)];
-                self.nodes[child].prefix = below.to_vec().into();
-                self.nodes[node].children[index].1 = next;
-                self.nodes.push(Node { children, ..above });
-                node = next;
-            } else {
-                node = child;
-            }
-        }
-        node
+        leaf.insert(pattern.method.as_ref(), route);
     }
 
     /// The most specific route for `method`; `walk` then has what its wildcards matched.
-    #[inline]
+    #[inline(always)]
     pub(super) fn find(&self, method: &Method, path: &[u8], walk: &mut Walk) -> Option<usize> {
+        let route = self.find_straight(method, path, walk);
+        route.or_else(|| self.find_with_returns(method, path, walk))
+    }
+
+    /// Follows the first way alone. What it finds is what the walk that can go back finds first.
+    #[inline(always)]
+    fn find_straight(&self, method: &Method, path: &[u8], walk: &mut Walk) -> Option<usize> {
+        let mut node = &self.root;
+        let mut at = 1;
+        while let Some(first) = path.get(at) {
+            if let Some(child) = node.children.get(*first) {
+                if child.prefix.is_empty() {
+                    (node, at) = (child, at + 1);
+                    continue;
+                }
+                if path[at + 1..].starts_with(&child.prefix) {
+                    (node, at) = (child, at + 1 + child.prefix.len());
+                    continue;
+                }
+            }
+            let Some(child) = &node.single else { break };
+            (node, at) = (child, at + walk.single(path, at)?);
+        }
+        if at >= path.len() {
+            if let Some(route) = node.end.route(method) {
+                return Some(route);
+            }
+        }
         let mut route = None;
-        self.visit(0, path.get(1..)?, path, walk, &mut |leaf| {
+        node.see_rest(at, path, walk, &mut |leaf| {
             route = leaf.route(method);
             route.is_some()
         });
         route
     }
 
-    /// Shows every leaf that matches `path` to `see`, best first, until it says that this is the
-    /// one.
+    #[inline(never)]
+    fn find_with_returns(&self, method: &Method, path: &[u8], walk: &mut Walk) -> Option<usize> {
+        let mut route = None;
+        walk.len = 0;
+        self.root.visit(path.get(1..)?, path, walk, &mut |leaf| {
+            route = leaf.route(method);
+            route.is_some()
+        });
+        route
+    }
+
+    /// Shows every leaf that matches `path` to `see`, best first.
     pub(super) fn see_all(&self, path: &[u8], walk: &mut Walk, see: &mut impl FnMut(&Leaf)) {
         let Some(rest) = path.get(1..) else { return };
-        self.visit(0, rest, path, walk, &mut |leaf| {
+        self.root.visit(rest, path, walk, &mut |leaf| {
             see(leaf);
             false
         });
     }
+}
 
-    /// The same, where everything but `rest` has led to `node`, or to the first byte before its
-    /// prefix.
+impl Node {
+    /// The node that `bytes` lead to from here, made if it is not there.
+    fn descend(&mut self, bytes: &[u8]) -> &mut Node {
+        let [first, rest @ ..] = bytes else { return self };
+        let make = || Node { prefix: rest.into(), ..Node::default() };
+        let child = self.children.get_or_insert(*first, make);
+        let common = child.prefix.iter().zip(rest).take_while(|(one, other)| one == other).count();
+        child.split(common);
+        child.descend(&rest[common..])
+    }
+
+    /// Makes two nodes of this one, if its prefix is longer than `len`.
+    fn split(&mut self, len: usize) {
+        let prefix = mem::take(&mut self.prefix);
+        let (above, behind) = prefix.split_at(len);
+        if let [first, below @ ..] = behind {
+            let above = Node { first: self.first, ..Node::default() };
+            let below = Node { prefix: below.into(), ..mem::replace(self, above) };
+            self.children.get_or_insert(*first, || below);
+        }
+        self.prefix = above.into();
+    }
+
+    /// Shows the leaves that match to `see`, best first, until it says that this is the one.
+    /// Everything of `path` but `rest` has led here.
     fn visit(
         &self,
-        node: usize,
-        mut rest: &[u8],
+        rest: &[u8],
         path: &[u8],
         walk: &mut Walk,
         see: &mut impl FnMut(&Leaf) -> bool,
     ) -> bool {
-        let mut node = &self.nodes[node];
-        loop {
-            if !node.prefix.is_empty() {
-                let Some(behind) = rest.strip_prefix(&*node.prefix) else { return false };
-                rest = behind;
-            }
-            let Some((first, behind)) = rest.split_first() else {
-                return see(&node.end) || node.see_rest(path.len(), path, walk, see);
-            };
-            let has_choice = node.single.is_some() || !node.rest.0.is_empty();
-            if let Some(&(_, child)) = node.children.iter().find(|(known, _)| known == first) {
-                if !has_choice {
-                    node = &self.nodes[child];
-                    rest = behind;
-                    continue;
-                }
-                if self.visit(child, behind, path, walk, see) {
+        let at = path.len() - rest.len();
+        let Some((first, behind)) = rest.split_first() else {
+            return see(&self.end) || self.see_rest(at, path, walk, see);
+        };
+        if let Some(child) = self.children.get(*first) {
+            if let Some(behind) = behind.strip_prefix(&*child.prefix) {
+                if child.visit(behind, path, walk, see) {
                     return true;
                 }
             }
-            if !has_choice {
-                return false;
-            }
-            let at = path.len() - rest.len();
-            if let Some(child) = node.single {
-                let (segment, has_escape) = segment_at(path, at);
-                let is_refused = has_escape && !walk.is_canonical;
-                walk.has_refused |= is_refused;
-                if !is_refused && !matches!(segment, b"" | b"." | b"..") {
-                    let len = walk.len;
-                    walk.push(at, segment.len());
-                    if self.visit(child, &rest[segment.len()..], path, walk, see) {
-                        return true;
-                    }
-                    walk.len = len;
-                }
-            }
-            return node.see_rest(at, path, walk, see);
         }
+        if let Some(child) = &self.single {
+            let before = walk.len;
+            if let Some(len) = walk.single(path, at) {
+                if child.visit(&rest[len..], path, walk, see) {
+                    return true;
+                }
+                walk.len = before;
+            }
+        }
+        self.see_rest(at, path, walk, see)
     }
-}
 
-impl Node {
+    #[inline(always)]
     fn see_rest(
         &self,
         at: usize,
@@ -271,7 +368,7 @@ impl Node {
         see: &mut impl FnMut(&Leaf) -> bool,
     ) -> bool {
         let is_exact = at == path.len();
-        if self.rest.0.is_empty() || walk.is_exact_only && !is_exact {
+        if self.rest.is_empty() || walk.is_exact_only && !is_exact {
             return false;
         }
         if !walk.is_canonical && !is_plain_after_slash(path, at) {
