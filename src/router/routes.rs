@@ -11,6 +11,7 @@ use percent_encoding::percent_decode_str;
 use super::error::RouteError;
 use super::into_reply;
 use super::path::{canonical, clean, is_clean};
+use super::pattern::Pattern;
 use super::table::{Found, Route, Table};
 use super::tree::Walk;
 use crate::handler::{Action, Collect, Handler, Reply};
