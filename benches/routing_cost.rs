@@ -1,9 +1,9 @@
 //! What finding a route costs, in instructions, which do not depend on the machine's mood: the
 //! same requests with 100 routes and with none, counted at two lengths, so that what happens once
-//! drops out. Needs valgrind. Last seen (x86-64, rustc's default target): literal 322 more than
-//! without a router, param 423, rest 428, deep 602, host 987, miss 3,850. Of each, 123 are not the
+//! drops out. Needs valgrind. Last seen (x86-64, rustc's default target): literal 325 more than
+//! without a router, param 407, rest 411, deep 590, host 987, miss 3,850. Of each, 123 are not the
 //! search: put `boxed` for `without`, where the compiler cannot see the answer ahead of time
-//! either, and param is 301 more, rest 306.
+//! either, and param is 284 more, rest 288.
 //!
 //! ```text
 //! bin=$(cargo bench --no-run --bench routing_cost 2>&1 | sed -n "s/.*Executable.*(\(.*\))/\1/p")
