@@ -550,3 +550,22 @@ fn a_hook_that_panics_costs_at_most_its_connection() {
     sim.send(served, GET);
     assert_eq!(statuses(sim.received(served)), [200, 200]);
 }
+
+#[test]
+fn a_granted_connect_has_no_framing_and_what_follows_is_no_request() {
+    let mut sim = Sim::new(site);
+    let bytes = [&b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n"[..], GET].concat();
+    let client = sim.connect_and_send(&bytes);
+    // The site answers 404 to what it does not know: an ordinary answer, and the next is served.
+    assert_eq!(statuses(sim.received(client)), [404, 200]);
+
+    let mut sim = Sim::new(|_: &Request<'_>| Response::text("granted"));
+    let client = sim.connect_and_send(&bytes);
+    let answer = String::from_utf8_lossy(sim.received(client)).to_lowercase();
+    assert!(answer.starts_with("http/1.1 200 ok\r\n") && answer.ends_with("\r\n\r\n"), "{answer}");
+    assert!(answer.contains("connection: close\r\n"), "{answer}");
+    for field in ["content-length", "transfer-encoding"] {
+        assert!(!answer.contains(field), "{answer}");
+    }
+    assert!(sim.has_ended(client));
+}

@@ -112,7 +112,8 @@ fn a_pattern_with_a_host_wins_and_the_port_does_not_count() {
 fn connect_is_routed_by_its_authority_with_the_port() {
     let patterns = ["CONNECT proxy.example:443/", "GET /", "proxy.example/"];
     let requests = [
-        ("CONNECT", "proxy.example:443", "CONNECT proxy.example:443/"),
+        // Granted, so without content: the one pattern that does not answer 405 was found.
+        ("CONNECT", "proxy.example:443", ""),
         ("CONNECT", "proxy.example:80", "405 GET, HEAD"),
         ("GET", "proxy.example:443/", "proxy.example/"),
     ];

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use crate::http1::chunked;
 use crate::http1::encode::{self, ConnectionField, Content, Encoder, ResponseHead};
 use crate::http1::exchange::{Answer, Asked, Circumstances, Exchange, Inbound, Outbound, Step};
-use crate::http1::framing::{self, Framing, Outgoing};
+use crate::http1::framing::{self, AskedBy, Framing, Outgoing};
 use crate::http1::head::Head;
 use crate::http1::persistence::Then;
 use crate::http1::scan::Scan;
@@ -280,7 +280,9 @@ impl Connection {
         exchange.then = then;
         exchange.discard_left = circumstances.discard_bytes_max;
         exchange.outbound = match outgoing {
-            Outgoing::None | Outgoing::Announced(_) | Outgoing::Length(0) => Outbound::Done,
+            Outgoing::None | Outgoing::Announced(_) | Outgoing::Length(0) | Outgoing::Tunnel => {
+                Outbound::Done
+            }
             Outgoing::Length(length) => Outbound::Length(length),
             Outgoing::Chunked => Outbound::Chunked,
             Outgoing::UntilClose => Outbound::UntilClose,
@@ -402,7 +404,10 @@ impl Connection {
         linger_bytes_max: u32,
     ) {
         assert!(self.can_refuse(), "one final response per request");
-        let is_head = matches!(&self.state, State::Exchange(exchange) if exchange.asked.is_head);
+        let by = match &self.state {
+            State::Exchange(exchange) => exchange.asked.by,
+            State::Rest(_) | State::Head(_) => AskedBy::Other,
+        };
         let status = reject.status();
         let page = format!("{} {}\n", status.as_u16(), status.canonical_reason().unwrap_or(""));
         let length = page.len() as u64;
@@ -411,7 +416,7 @@ impl Connection {
             status,
             content_type: Some(&TEXT),
             lines: b"",
-            outgoing: framing::outgoing(is_head, Version::Http11, status, Some(length)),
+            outgoing: framing::outgoing(by, Version::Http11, status, Some(length)),
             connection: ConnectionField::Close,
             content: Content::Shared(page.as_bytes()),
         };

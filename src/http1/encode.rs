@@ -127,6 +127,7 @@ impl Key {
             Outgoing::Length(length) => (2, length),
             Outgoing::Chunked => (3, 0),
             Outgoing::UntilClose => (4, 0),
+            Outgoing::Tunnel => (5, 0),
         };
         let what = u64::from(head.status.as_u16())
             | (head.version as u64) << 16
@@ -159,7 +160,7 @@ fn response_head(out: &mut Vec<u8>, head: &ResponseHead<'_>, date: &DateLine) {
             out.extend_from_slice(b"\r\n");
         }
         Outgoing::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
-        Outgoing::None | Outgoing::UntilClose => {}
+        Outgoing::None | Outgoing::UntilClose | Outgoing::Tunnel => {}
     }
     out.extend_from_slice(match head.connection {
         ConnectionField::Unsaid => b"\r\n".as_slice(),

@@ -11,7 +11,7 @@ use http::StatusCode;
 
 use crate::http1::chunked::{Decoded, Decoder};
 use crate::http1::encode::{ConnectionField, Content, Encoder, ResponseHead};
-use crate::http1::framing::{self, Framing, Outgoing};
+use crate::http1::framing::{self, AskedBy, Framing, Outgoing};
 use crate::http1::head::Head;
 use crate::http1::persistence::{self, CloseReason, Facts, Then};
 use crate::http1::Reject;
@@ -36,7 +36,7 @@ pub(super) struct Exchange {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked {
     version: Version,
-    pub(super) is_head: bool,
+    pub(super) by: AskedBy,
     peer_keeps: bool,
     /// `100 Continue` is expected and was not sent.
     pub(super) continue_pending: bool,
@@ -177,7 +177,7 @@ impl Asked {
     pub(super) fn by(head: &Head) -> Asked {
         Asked {
             version: head.line.version,
-            is_head: framing::is_head(&head.line.method),
+            by: AskedBy::of(&head.line.method),
             peer_keeps: head.peer_keeps,
             continue_pending: head.expects_continue,
         }
@@ -193,13 +193,13 @@ impl Asked {
         encoder: &mut Encoder,
         circumstances: &Circumstances,
     ) -> (Outgoing, Then) {
-        let outgoing = framing::outgoing(self.is_head, self.version, answer.status, answer.length);
+        let outgoing = framing::outgoing(self.by, self.version, answer.status, answer.length);
         let then = persistence::decide(&Facts {
             peer_keeps: self.peer_keeps,
             handler_closes: answer.close,
             server_closes: circumstances.server_closes,
             requests_left: circumstances.requests_left,
-            ends_by_close: outgoing == Outgoing::UntilClose,
+            ends_by_close: matches!(outgoing, Outgoing::UntilClose | Outgoing::Tunnel),
             continue_pending: self.continue_pending,
             content_left,
             discard_max: circumstances.discard_bytes_max,

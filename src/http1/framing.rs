@@ -29,6 +29,9 @@ pub(crate) enum Outgoing {
     Chunked,
     /// Until the connection closes: HTTP/1.0 with an unknown length.
     UntilClose,
+    /// None, and HTTP ends here: 2xx to CONNECT (RFC 9110, section 9.3.6). What the peer sends
+    /// after it is meant for somebody else and must not be read as a request.
+    Tunnel,
 }
 
 /// The lines of a head that decide its framing: how many there are, and the first value.
@@ -100,26 +103,43 @@ fn parse_length(value: &[u8]) -> Result<u64, Reject> {
 /// RFC 9110, section 8.6).
 #[inline(always)]
 pub(crate) fn outgoing(
-    is_head: bool,
+    asked: AskedBy,
     version: Version,
     status: StatusCode,
     length: Option<u64>,
 ) -> Outgoing {
+    if asked == AskedBy::Connect && status.is_success() {
+        return Outgoing::Tunnel;
+    }
     if status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED {
         return Outgoing::None;
     }
-    match (is_head, length, version) {
-        (true, Some(length), _) => Outgoing::Announced(length),
-        (true, None, _) => Outgoing::None,
-        (false, Some(length), _) => Outgoing::Length(length),
-        (false, None, Version::Http11) => Outgoing::Chunked,
-        (false, None, Version::Http10) => Outgoing::UntilClose,
+    match (asked, length, version) {
+        (AskedBy::Head, Some(length), _) => Outgoing::Announced(length),
+        (AskedBy::Head, None, _) => Outgoing::None,
+        (_, Some(length), _) => Outgoing::Length(length),
+        (_, None, Version::Http11) => Outgoing::Chunked,
+        (_, None, Version::Http10) => Outgoing::UntilClose,
     }
 }
 
-/// Whether `method` asks for the head of the answer only.
-pub(crate) fn is_head(method: &Method) -> bool {
-    *method == Method::HEAD
+/// The methods whose answers are framed in their own way, and all others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AskedBy {
+    Head,
+    Connect,
+    Other,
+}
+
+impl AskedBy {
+    #[inline(always)]
+    pub(crate) fn of(method: &Method) -> AskedBy {
+        match *method {
+            Method::HEAD => AskedBy::Head,
+            Method::CONNECT => AskedBy::Connect,
+            _ => AskedBy::Other,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -197,13 +217,17 @@ mod tests {
     fn an_answer_is_delimited_by_what_its_reader_understands() {
         use Version::{Http10, Http11};
         let ok = StatusCode::OK;
-        assert_eq!(outgoing(false, Http11, ok, Some(3)), Outgoing::Length(3));
-        assert_eq!(outgoing(false, Http11, ok, None), Outgoing::Chunked);
-        assert_eq!(outgoing(false, Http10, ok, None), Outgoing::UntilClose);
-        assert_eq!(outgoing(true, Http11, ok, Some(3)), Outgoing::Announced(3));
-        assert_eq!(outgoing(true, Http11, ok, None), Outgoing::None);
+        use AskedBy::{Connect, Head, Other};
+        assert_eq!(outgoing(Other, Http11, ok, Some(3)), Outgoing::Length(3));
+        assert_eq!(outgoing(Other, Http11, ok, None), Outgoing::Chunked);
+        assert_eq!(outgoing(Other, Http10, ok, None), Outgoing::UntilClose);
+        assert_eq!(outgoing(Head, Http11, ok, Some(3)), Outgoing::Announced(3));
+        assert_eq!(outgoing(Head, Http11, ok, None), Outgoing::None);
+        assert_eq!(outgoing(Connect, Http11, ok, Some(3)), Outgoing::Tunnel);
+        let refused = StatusCode::FORBIDDEN;
+        assert_eq!(outgoing(Connect, Http11, refused, Some(3)), Outgoing::Length(3));
         for bodiless in [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED] {
-            assert_eq!(outgoing(false, Http11, bodiless, Some(3)), Outgoing::None);
+            assert_eq!(outgoing(Other, Http11, bodiless, Some(3)), Outgoing::None);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Vectors of the request target and of `Host` (RFC 9112, section 3.2).
 
-use super::vector::{exactly, refused, served, Vector};
+use super::vector::{exactly, refused, served, Vector, NEXT};
 
 pub(crate) fn table() -> Vec<Vector> {
     let mut table = Vec::new();
@@ -164,11 +164,18 @@ fn other_forms(table: &mut Vec<Vector>) {
         ("t55_options_star", "OPTIONS *", "OPTIONS *"),
         ("t55_notify_star", "NOTIFY *", "NOTIFY *"),
         ("t60_m_search_star", "M-SEARCH *", "M-SEARCH *"),
-        ("t55_connect_name_and_port", "CONNECT www.example.com:443", "CONNECT www.example.com:443"),
-        ("t55_connect_address_and_port", "CONNECT 127.0.0.1:6060", "CONNECT 127.0.0.1:6060"),
-        ("v7_connect_ipv6", "CONNECT [::1]:443", "CONNECT [::1]:443"),
     ] {
         table.push(served(name, format!("{line} HTTP/1.1\r\nHost: a\r\n\r\n"), saw));
+    }
+    // A handler that grants a tunnel without making one: what follows is not for us, and must not
+    // be served as a request (RFC 9110, section 9.3.6).
+    for (name, line) in [
+        ("t55_connect_name_and_port", "CONNECT www.example.com:443"),
+        ("t55_connect_address_and_port", "CONNECT 127.0.0.1:6060"),
+        ("v7_connect_ipv6", "CONNECT [::1]:443"),
+    ] {
+        let input = format!("{line} HTTP/1.1\r\nHost: a\r\n\r\n{NEXT}");
+        table.push(exactly(name, input, format!("{line} | 200 close | ended")));
     }
     for (name, target) in [
         // Go allows a path and no port: nobody else does.
