@@ -20,7 +20,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use wheelhouse::files::Files;
-use wheelhouse::{Error, Report, Request, Server};
+use wheelhouse::{Error, Report, Request, Response, Server};
 
 use crate::access_log::AccessLog;
 use crate::options::{Command, Options};
@@ -84,7 +84,7 @@ fn serve(options: Options) -> Result<Report, Failure> {
     let report = server.run(|req: &Request<'_>| {
         let user = auth.as_ref().map(|auth| auth.user_of(req));
         let answer = match user {
-            Some(None) => basic_auth::challenge(),
+            Some(None) => Response::unauthorized("wheelhouse"),
             _ => files.answer(req),
         };
         log.note(req, &answer, user.flatten());

@@ -7,11 +7,12 @@ use crate::body::Out;
 use crate::handler::{Collect, Flow, Gone, Handler, Receive, Transform};
 use crate::http1::{Farewell, Reject, CHUNK_ROOM, LAST_CHUNK};
 use crate::reactor::desk::Desk;
+use crate::reactor::exchange::message;
 use crate::reactor::guard;
 use crate::reactor::kernel::Kernel;
-use crate::reactor::slot::{Flags, Gather, Intake, Source};
+use crate::reactor::slot::{Gather, Intake, Source};
 use crate::reactor::visit::{Stop, Visit, SCRATCH};
-use crate::request::{Message, Request};
+use crate::request::Request;
 use crate::response::Response;
 
 /// What a transform is given at least, so that it can always make progress.
@@ -158,18 +159,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             }
             Intake::Collect(gather) => {
                 let Gather { then, line, head, spans, content, charged, .. } = *gather;
-                let transport =
-                    self.slot.stream.as_ref().expect("a slot that is visited has its stream");
-                let message = Message {
-                    line: &line,
-                    bytes: &head,
-                    spans: &spans,
-                    transport,
-                    value: self.slot.value.as_ref().map(|value| &***value),
-                    id: self.token.connection_id(),
-                    requests_before: self.slot.requests - 1,
-                    has_left: self.slot.flags.has(Flags::READ_CLOSED),
-                };
+                let message = message(self.slot, self.token, &line, &head, &spans);
                 let request = Request::new(&message);
                 let state = self.desk.handler.state();
                 let reply = guard(|| then(state, &request, &content));

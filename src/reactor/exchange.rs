@@ -6,15 +6,16 @@ use std::mem;
 use bytes::Bytes;
 
 use crate::body::Body;
+use crate::fields::FieldSpan;
 use crate::handler::{Action, Gone, Handler, Reply};
 use crate::http1::{Answer, Content, Farewell, Reject, Settled};
 use crate::reactor::desk::Desk;
-use crate::reactor::guard;
 use crate::reactor::hooks::ConnState;
 use crate::reactor::kernel::Kernel;
-use crate::reactor::slot::{Flags, Source};
+use crate::reactor::slot::{Flags, Slot, Source};
 use crate::reactor::visit::{Stop, Visit};
-use crate::request::{Message, Request};
+use crate::reactor::{guard, Token};
+use crate::request::{Message, Request, RequestLine};
 use crate::response::Response;
 
 /// Content up to this size is copied behind its head, so that both leave in one `write`; above
@@ -107,18 +108,9 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         input: &[u8],
         call: impl FnOnce(&mut H, &Request<'_>) -> R,
     ) -> Result<R, ()> {
-        let transport = self.slot.stream.as_ref().expect("a slot that is visited has its stream");
         let Desk { head, handler, .. } = &mut *self.desk;
-        let message = Message {
-            line: &head.line,
-            bytes: &input[..head.len],
-            spans: &head.spans,
-            transport,
-            value: self.slot.value.as_ref().map(|value| &***value),
-            id: self.token.connection_id(),
-            requests_before: self.slot.requests - 1,
-            has_left: self.slot.flags.has(Flags::READ_CLOSED),
-        };
+        let bytes = &input[..head.len];
+        let message = message(self.slot, self.token, &head.line, bytes, &head.spans);
         let request = Request::new(&message);
         guard(|| call(handler, &request))
     }
@@ -175,6 +167,27 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         let circumstances = self.circumstances();
         let Desk { work, out, encoder, .. } = &mut *self.desk;
         work.conn.respond(out, &answer(response, length), encoder, &circumstances);
+    }
+}
+
+/// A head, with what a handler may ask about the connection that it came from.
+#[inline(always)]
+pub(super) fn message<'a, K: Kernel, S>(
+    slot: &'a Slot<K, S>,
+    token: Token,
+    line: &'a RequestLine,
+    bytes: &'a [u8],
+    spans: &'a [FieldSpan],
+) -> Message<'a> {
+    Message {
+        line,
+        bytes,
+        spans,
+        transport: slot.stream.as_ref().expect("a slot that is visited has its stream"),
+        value: slot.value.as_ref().map(|value| &***value),
+        id: token.connection_id(),
+        requests_before: slot.requests - 1,
+        has_left: slot.flags.has(Flags::READ_CLOSED),
     }
 }
 
