@@ -2,7 +2,10 @@
 
 use std::fs::OpenOptions;
 
-use crate::tree::{asker, Tree};
+use wheelhouse::sim::Client;
+use wheelhouse::Handler;
+
+use crate::tree::{asker, Asker, Tree};
 
 fn request(range: &str) -> Vec<u8> {
     let range = match range {
@@ -12,16 +15,22 @@ fn request(range: &str) -> Vec<u8> {
     format!("GET /large.bin HTTP/1.1\r\nHost: here\r\n{range}\r\n").into_bytes()
 }
 
+/// A client that has asked for a file of 1 MiB, and for now takes only the beginning of it.
+fn stalled(tree: &Tree, range: &str) -> (Asker<impl Handler>, Client) {
+    tree.write("large.bin", vec![b'x'; 1 << 20]);
+    let mut asker = asker(tree.files());
+    let client = asker.sim.connect();
+    asker.sim.stall(client, 64 << 10);
+    asker.sim.send(client, &request(range));
+    (asker, client)
+}
+
 #[test]
 fn a_file_that_shrinks_while_it_is_sent_ends_in_a_reset_and_not_in_a_lie() {
     for range in ["", "bytes=10-900000", "bytes=0-500000,600000-900000"] {
         let tree = Tree::new();
-        tree.write("large.bin", vec![b'x'; 1 << 20]);
-        let mut asker = asker(tree.files());
+        let (mut asker, client) = stalled(&tree, range);
         let sim = &mut asker.sim;
-        let client = sim.connect();
-        sim.stall(client, 64 << 10);
-        sim.send(client, &request(range));
         assert!(sim.is_open(client));
         let file = OpenOptions::new().write(true).open(tree.root().join("large.bin")).unwrap();
         file.set_len(300_000).unwrap();
@@ -34,12 +43,8 @@ fn a_file_that_shrinks_while_it_is_sent_ends_in_a_reset_and_not_in_a_lie() {
 #[test]
 fn a_file_that_grows_or_is_replaced_while_it_is_sent_is_sent_as_it_was() {
     let tree = Tree::new();
-    tree.write("large.bin", vec![b'x'; 1 << 20]);
-    let mut asker = asker(tree.files());
+    let (mut asker, client) = stalled(&tree, "");
     let sim = &mut asker.sim;
-    let client = sim.connect();
-    sim.stall(client, 64 << 10);
-    sim.send(client, &request(""));
     let path = tree.root().join("large.bin");
     OpenOptions::new().write(true).open(&path).unwrap().set_len(2 << 20).unwrap();
     std::fs::remove_file(&path).unwrap();
