@@ -120,6 +120,12 @@ fn help_names_every_flag_and_version_the_version() {
             assert!(text(&output.stdout).contains(name), "{name}");
         }
     }
+    let mistaken = command()
+        .arg("--help")
+        .env("WHEELHOUSE_SPA", "1")
+        .env("WHEELHOUSE_DOT_FILES", "x")
+        .output();
+    assert!(mistaken.unwrap().status.success(), "help where the environment has a mistake");
     for flag in ["--version", "-V"] {
         let version = concat!("wheelhouse ", env!("CARGO_PKG_VERSION"), "\n");
         assert_eq!(text(&run(&[flag]).stdout), version);

@@ -122,6 +122,13 @@ fn parse(
         };
         given.push((flag, value));
     }
+    // Before the environment is read: who asks for help may have an error there.
+    if given.iter().any(|(flag, _)| flag.name == "help") {
+        return Ok(Command::Print(help()));
+    }
+    if given.iter().any(|(flag, _)| flag.name == "version") {
+        return Ok(Command::Print(format!("wheelhouse {}\n", env!("CARGO_PKG_VERSION"))));
+    }
     for flag in FLAGS.iter().filter(|flag| flag.has_variable()) {
         if given.iter().any(|(other, _)| other.name == flag.name) {
             continue;
@@ -129,12 +136,6 @@ fn parse(
         let Some(value) = environment(&flag.variable()) else { continue };
         let value = value.into_string().map_err(|_| flag.says("is not UTF-8"))?;
         given.extend(flag.values(&value)?.into_iter().map(|value| (flag, value)));
-    }
-    if given.iter().any(|(flag, _)| flag.name == "help") {
-        return Ok(Command::Print(help()));
-    }
-    if given.iter().any(|(flag, _)| flag.name == "version") {
-        return Ok(Command::Print(format!("wheelhouse {}\n", env!("CARGO_PKG_VERSION"))));
     }
     let dir = dir.or_else(|| environment("WHEELHOUSE_DIR").map(PathBuf::from));
     let options = Options::new(dir, &given)?;
