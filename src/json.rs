@@ -52,9 +52,7 @@ impl Request<'_> {
     /// # Ok::<(), wheelhouse::RouteError>(())
     /// ```
     pub fn json<T: DeserializeOwned>(&self, content: &[u8]) -> Result<T, JsonError> {
-        let named = self.fields().text("content-type").unwrap_or("");
-        let media_type = named.split(';').next().unwrap_or("").trim_matches([' ', '\t']);
-        let media_type = media_type.to_ascii_lowercase();
+        let media_type = self.media_type().unwrap_or("").to_ascii_lowercase();
         if media_type != "application/json" && !media_type.ends_with("+json") {
             // Asking for the type also keeps foreign forms out: they cannot name this one.
             return Err(JsonError::MediaType);

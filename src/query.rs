@@ -137,10 +137,13 @@ impl<'a> Request<'a> {
     /// Whether `Content-Type` names `media_type`, whatever its parameters and the case of its
     /// letters.
     pub fn has_content_type(&self, media_type: &str) -> bool {
-        self.fields().text("content-type").is_some_and(|value| {
-            let named = value.split(';').next().unwrap_or("").trim_matches([' ', '\t']);
-            named.eq_ignore_ascii_case(media_type)
-        })
+        self.media_type().is_some_and(|named| named.eq_ignore_ascii_case(media_type))
+    }
+
+    /// What `Content-Type` names, without its parameters.
+    pub(crate) fn media_type(&self) -> Option<&'a str> {
+        let value = self.fields().text("content-type")?;
+        Some(value.split(';').next().unwrap_or("").trim_matches([' ', '\t']))
     }
 }
 

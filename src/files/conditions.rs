@@ -61,8 +61,7 @@ pub(super) fn range_holds(fields: &Fields<'_>, now: &Validators) -> bool {
     if let Some((tag, rest)) = scan_tag(value) {
         return rest.is_empty() && Comparison::Strong.holds(tag, now.etag.as_bytes());
     }
-    let date =
-        std::str::from_utf8(value).ok().and_then(|text| httpdate::parse_http_date(text).ok());
+    let date = date(fields, "if-range");
     date.is_some() && date == now.last_modified
 }
 

@@ -3,7 +3,7 @@
 //! Pure and checked: positions are 64-bit numbers that saturate while they are read and are then
 //! cut to the length of the file, so no later sum or difference can be more than that.
 
-use crate::fields::{trim_ows, Fields};
+use crate::fields::{list_members, trim_ows, Fields};
 
 /// Ranges of one request; more are answered with the whole file. Download managers ask for one,
 /// PDF readers for a handful.
@@ -50,8 +50,7 @@ fn bytes_unit(value: &[u8]) -> Option<&[u8]> {
 fn parse(set: &[u8], len: u64) -> Wanted {
     let mut parts = Vec::new();
     let (mut count, mut sum) = (0usize, 0u64);
-    let specs = set.split(|&byte| byte == b',').map(trim_ows).filter(|spec| !spec.is_empty());
-    for spec in specs {
+    for spec in list_members(set) {
         count += 1;
         match range(spec, len) {
             Err(Malformed) => return Wanted::Unsatisfiable,

@@ -3,6 +3,8 @@
 //! What every request needs looks at eight bytes at a time. The rest is for the few paths that are
 //! unclean or escaped.
 
+use percent_encoding::percent_encode_byte;
+
 use super::pattern::decode_segment;
 
 /// The length of the segment that begins at `at`, up to the next slash or the end, and whether it
@@ -86,7 +88,7 @@ pub(super) fn canonical_segment(decoded: &[u8], spelt: &mut Vec<u8>) {
     for byte in decoded {
         match byte {
             b'%' | b'/' | 0..=b' ' | 0x7f.. => {
-                spelt.extend_from_slice(format!("%{byte:02X}").as_bytes());
+                spelt.extend_from_slice(percent_encode_byte(*byte).as_bytes());
             }
             _ => spelt.push(*byte),
         }
