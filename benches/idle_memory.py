@@ -5,7 +5,8 @@
     benches/idle_memory.py [CONNECTIONS] [--strace]
 
 Opens CONNECTIONS (default 20,000) to the hello example, one request on each, and prints how much
-the process grew by each, what is left when all have closed, and with --strace every system call
+the process grew by each, what is left when all have closed, and with --strace the system calls
+(the first 20)
 of ten idle seconds. Both ends need a descriptor for each connection; where the hard limit does
 not allow them, fewer are opened and the output says so.
 """

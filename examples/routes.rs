@@ -1,7 +1,7 @@
 //! Routes and state: a small guest book. The loop owns the state, handlers get it as `&mut`.
 //!
 //! ```text
-//! cargo run --example routes -- 127.0.0.1:8080
+//! cargo run --release --example routes -- 127.0.0.1:8080
 //! curl -i http://127.0.0.1:8080/user/ann
 //! curl -i -d 'name=ann&text=hello there' http://127.0.0.1:8080/notes
 //! curl -i http://127.0.0.1:8080/notes

@@ -5,10 +5,10 @@
 //!
 //! | state | owns | wants | deadline | leaves when |
 //! |---|---|---|---|---|
-//! | `Rest::New` | nothing | input | head, from the accept | a byte: Head · end of input: Closed |
-//! | `Rest::Idle` | nothing | input | idle | a byte: Head · end of input: Closed |
-//! | `Head` | how far it was scanned | input | head, in total | complete: Exchange · refused: Linger |
-//! | `Exchange`, inbound | the decoder | input, if the handler or the discard takes it | content, by rate | content complete |
+//! | `Rest::New` | nothing | input | head, from the accept | a byte: Head · end of input, expiry: Closed |
+//! | `Rest::Idle` | nothing | input | idle | a byte: Head · end of input, expiry: Closed |
+//! | `Head` | how far it was scanned | input | head, in total | complete: Exchange · refused, cut short, expired: Linger · the same before its first line: Closed |
+//! | `Exchange`, inbound | the decoder | input, if the handler or the discard takes it | content, by rate | content complete · refused, cut short, expired: Linger while no answer has begun, else Closed |
 //! | `Exchange`, outbound | what is left to send | room | response, by rate (the reactor's) | content sent; then Idle or Linger |
 //! | `Rest::Linger` | a byte count | input, to drop it | linger, quiet and total | end of input, too much of it, or expiry: Closed |
 //! | `Rest::Closed` | nothing | nothing | none | never |
@@ -24,6 +24,9 @@
 //!    │                    └───┼────────────────────────────────────────────┘ │
 //!    └──── end, expiry ───────┴──────► Closed ◄───────── end, expiry ────────┘
 //! ```
+//!
+//! A head that comes whole passes through `Head` without a stop. What ends by the end of input or
+//! by expiry and cannot be told so is a [`Farewell`] to the reactor, which closes or resets.
 //!
 //! The usual exchange, a request without content and a small answer at hand, is made in one step
 //! (`Connection::answer_at_once`): the same decisions, without the state in between.

@@ -10,7 +10,7 @@
 use crate::fields::{is_token_byte, is_value_byte};
 use crate::http1::{HeadLimits, Reject};
 
-/// The longest method that is not refused: twice the longest registered one
+/// The longest method that is not refused: nearly twice the longest registered one
 /// (`UPDATEREDIRECTREF`, 17 bytes).
 pub(crate) const METHOD_BYTES_MAX: usize = 32;
 

@@ -15,8 +15,8 @@ use crate::reactor::kernel::Kernel;
 use crate::request::RequestLine;
 /// What the loop keeps for a connection.
 ///
-/// Invariant: `stream` is there unless `life` is `Closed`. An idle connection is this and a node
-/// of the wheel, nothing else; `tests` below asserts how large that is.
+/// Invariant: `stream` is there until the close; the slot is removed at the end of that
+/// turn. An idle connection is this and a node of the wheel, nothing else; `tests` below asserts how large that is.
 pub(crate) struct Slot<K: Kernel, S> {
     pub(crate) stream: Option<K::Stream>,
     pub(crate) life: Life<S>,
