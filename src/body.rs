@@ -7,8 +7,11 @@ use std::borrow::Cow;
 use std::fmt;
 use std::fs::File;
 use std::io;
+use std::time::Duration;
 
 use bytes::Bytes;
+
+use crate::waker::Waker;
 
 /// The content of an answer.
 pub enum Body {
@@ -141,15 +144,38 @@ impl From<Cow<'static, str>> for Body {
 /// Makes the content of an answer, piece by piece.
 ///
 /// The loop asks only when everything before has left and there is room for more, so a producer
-/// cannot outrun its peer and nobody has to watch a high-water mark.
+/// cannot outrun its peer and nobody has to watch a high-water mark. One that waits for something
+/// (another thread, an event) says so with [`Produced::Wait`] and is asked again when its
+/// [`Waker`] is woken. All of it runs on the loop: it must not block.
 pub trait Produce {
-    /// Puts some bytes into `out`. It runs on the loop: it must not block.
+    /// The answer begins; `waker` has this producer asked again after a [`Produced::Wait`].
+    fn start(&mut self, waker: Waker) {
+        let _ = waker;
+    }
+
+    /// Puts some bytes into `out`.
     ///
     /// # Errors
     ///
     /// An error resets the connection (the peer must not take the part for the whole) and is
     /// logged.
     fn produce(&mut self, out: &mut Out<'_>) -> io::Result<Produced>;
+
+    /// The time of a [`Produced::Wait`] has passed and nobody woke. By default an error: who
+    /// promised to wake has forgotten it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`produce`](Produce::produce).
+    fn expire(&mut self, out: &mut Out<'_>) -> io::Result<Produced> {
+        let _ = out;
+        Err(io::Error::new(io::ErrorKind::TimedOut, "a producer was not woken in time"))
+    }
+
+    /// The peer has ended or broken its side while this producer waited; it is asked once more
+    /// after this. Ending its side is no cancellation (a half-closed peer reads on), so by
+    /// default nothing happens; may be called more than once.
+    fn peer_left(&mut self) {}
 }
 
 /// What a producer says after a piece.
@@ -158,6 +184,10 @@ pub enum Produced {
     /// There is more: ask again when this has left. Saying so without having written a byte is
     /// an error of the program and resets the connection.
     More,
+    /// There is nothing to say now. What was put leaves; ask again when the [`Waker`] is woken
+    /// (sometimes it will be asked without), and call [`Produce::expire`] if nothing was said for
+    /// this long: at most a year. Meanwhile the connection has no other deadline.
+    Wait(Duration),
     /// That was all.
     End,
 }

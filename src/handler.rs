@@ -8,10 +8,14 @@
 
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 use crate::body::Out;
+use crate::later::{Later, Start};
 use crate::request::Request;
 use crate::response::Response;
+use crate::upgrade::{Hijacked, Protocol, Upgrade};
+use crate::waker::Waker;
 
 /// Answers requests.
 ///
@@ -92,6 +96,9 @@ pub(crate) enum Action<S> {
     Collect(Collect<S>),
     Receive(Box<dyn Receive<S>>),
     Transform(Box<(Response, Box<dyn Transform<S>>)>),
+    Later(Box<Start<S>>),
+    Upgrade(Box<(Upgrade, Box<dyn Protocol<S>>)>),
+    Hijack(Box<dyn FnOnce(Hijacked)>),
 }
 
 /// Content is gathered up to `limit`, then `then` answers.
@@ -112,8 +119,9 @@ impl<S: 'static> Reply<S> {
     /// [`Limits::memory_bytes_max`](crate::Limits::memory_bytes_max). If the peer leaves or
     /// breaks the framing, `then` is dropped without being called.
     ///
-    /// The answer that `then` returns can be any but one that wants content again: the content
-    /// has been had. That is a 500 with a log line.
+    /// The answer that `then` returns can be a response, or one that comes
+    /// [later](Reply::later); not one that wants content again or leaves HTTP, which is a 500 with
+    /// a log line.
     pub fn collect<R: Into<Reply<S>>>(
         limit: usize,
         then: impl FnOnce(&mut S, &Request<'_>, &[u8]) -> R + 'static,
@@ -136,6 +144,61 @@ impl<S: 'static> Reply<S> {
     pub fn transform(response: Response, transform: impl Transform<S> + 'static) -> Reply<S> {
         Reply(Action::Transform(Box::new((response, Box::new(transform)))))
     }
+
+    /// Answers later, from another thread or from anywhere else: `start` is called at once, on
+    /// the loop, with the right to answer, and gives it away. See [`Later`].
+    ///
+    /// The content of the request is not read meanwhile: [`collect`](Reply::collect) it first and
+    /// answer that with this if the worker needs it. No answer within
+    /// [`Limits::handler_timeout`](crate::Limits::handler_timeout) is a 504; see
+    /// [`within`](Reply::within) for another time.
+    pub fn later(start: impl FnOnce(Later<S>) + 'static) -> Reply<S> {
+        Reply(Action::Later(Box::new(Start { start: Box::new(start), timeout: None, late: None })))
+    }
+
+    /// Answers 101 and lets `protocol` speak from then on: see [`Upgrade`] for what the request
+    /// must look like, and what happens if it does not.
+    ///
+    /// The state hook is told [`Hijacked`](crate::ConnState::Hijacked), and `Closed` when it ends.
+    pub fn upgrade(upgrade: impl Into<Upgrade>, protocol: impl Protocol<S> + 'static) -> Reply<S> {
+        Reply(Action::Upgrade(Box::new((upgrade.into(), Box::new(protocol)))))
+    }
+
+    /// Hands the connection out, without an answer: `take` gets the stream when all answers before
+    /// have left, with whatever was read of it, content of this request included. It runs on the
+    /// loop.
+    ///
+    /// A [`Protocol`] stays under the limits and in the shutdown of the server; what is handed out
+    /// does not (Go's `Hijacker`).
+    pub fn hijack(take: impl FnOnce(Hijacked) + 'static) -> Reply<S> {
+        Reply(Action::Hijack(Box::new(take)))
+    }
+
+    /// The same reply with another time for an answer that comes [later](Reply::later), at most a
+    /// year, instead of [`Limits::handler_timeout`](crate::Limits::handler_timeout). It counts
+    /// from when the answer is put off, so behind a [`collect`](Reply::collect) from when the
+    /// content was there. Other replies are not changed.
+    pub fn within(self, timeout: Duration) -> Reply<S> {
+        self.map_later(move |start| Start { timeout: Some(timeout), ..start })
+    }
+
+    /// [`within`](Reply::within), and what is answered when the time is over: by default the
+    /// one-line page of a 504.
+    pub fn within_or(self, timeout: Duration, late: Response) -> Reply<S> {
+        self.map_later(move |start| Start { timeout: Some(timeout), late: Some(late), ..start })
+    }
+
+    fn map_later(self, change: impl FnOnce(Start<S>) -> Start<S> + 'static) -> Reply<S> {
+        match self.0 {
+            Action::Later(start) => Reply(Action::Later(Box::new(change(*start)))),
+            Action::Collect(Collect { limit, then }) => {
+                Reply::collect(limit, move |state, req, content| {
+                    then(state, req, content).map_later(change)
+                })
+            }
+            action => Reply(action),
+        }
+    }
 }
 
 impl<S> fmt::Debug for Reply<S> {
@@ -145,6 +208,9 @@ impl<S> fmt::Debug for Reply<S> {
             Action::Collect(collect) => f.debug_tuple("Collect").field(&collect.limit).finish(),
             Action::Receive(_) => f.write_str("Receive"),
             Action::Transform(both) => f.debug_tuple("Transform").field(&both.0).finish(),
+            Action::Later(start) => f.debug_tuple("Later").field(&start.timeout).finish(),
+            Action::Upgrade(both) => f.debug_tuple("Upgrade").field(&both.0).finish(),
+            Action::Hijack(_) => f.write_str("Hijack"),
         }
     }
 }
@@ -152,10 +218,23 @@ impl<S> fmt::Debug for Reply<S> {
 /// Takes the content of one request, piece by piece.
 ///
 /// The pieces lie in the loop's read buffer: what is not copied is gone after the call. How they
-/// are cut says nothing about how they were sent. It runs on the loop: it must not block.
+/// are cut says nothing about how they were sent. It runs on the loop: it must not block. One that
+/// has to wait (for a disk, a slower peer) pauses with [`Flow::Pause`]: then nothing is read, and
+/// the peer's own TCP window holds it back.
 pub trait Receive<S> {
+    /// Reception begins; `waker` goes on with it after a [`Flow::Pause`].
+    fn start(&mut self, state: &mut S, waker: Waker) {
+        let _ = (state, waker);
+    }
+
     /// The next piece, never empty.
     fn piece(&mut self, state: &mut S, piece: &[u8]) -> Flow<S>;
+
+    /// The waker was woken during a pause: whether to go on. May be called without a wake.
+    fn resume(&mut self, state: &mut S) -> Flow<S> {
+        let _ = state;
+        Flow::Continue
+    }
 
     /// The content is complete; this is the answer. A reply that wants content is a 500: there
     /// is no more.
@@ -172,6 +251,9 @@ pub trait Receive<S> {
 pub enum Flow<S = ()> {
     /// Go on.
     Continue,
+    /// The piece was taken; no more until the [`Waker`] is woken. A pause of
+    /// [`Limits::handler_timeout`](crate::Limits::handler_timeout) is a 504.
+    Pause,
     /// Stop and answer now. What is left of the content is read and dropped within
     /// [`Limits::discard_bytes_max`](crate::Limits::discard_bytes_max), else the connection is
     /// closed after the answer.
@@ -236,7 +318,10 @@ pub enum Gone {
     /// The peer sent slower than
     /// [`Limits::content_rate_min`](crate::Limits::content_rate_min).
     TooSlow,
-    /// The server shut down and its deadline passed, or memory ran out.
+    /// The program paused or was silent for longer than
+    /// [`Limits::handler_timeout`](crate::Limits::handler_timeout).
+    Expired,
+    /// The server shut down and its deadline passed, memory ran out, or the program itself failed.
     Stopped,
 }
 

@@ -27,6 +27,9 @@
 //! * [`Server`] opens listeners and runs; [`serve`] is the short form.
 //! * [`Handler`] and [`Reply`]: what a program plugs in, and what it may answer with.
 //! * [`Request`], [`Response`], [`Body`], [`Fields`]: the words.
+//! * [`Later`], [`channel()`] and [`events::Topic`]: answers and content from elsewhere, other threads
+//!   included.
+//! * [`Protocol`]: what is spoken on a connection after an upgrade.
 //! * [`files::Files`]: a directory, with ranges, conditions and a listing.
 //! * [`Router`]: routes over shared state, with the meaning of Go's patterns.
 //! * [`Limits`]: every limit and deadline, all on by default, with the reason for each.
@@ -46,6 +49,11 @@ mod handler;
 mod request;
 mod response;
 mod body;
+mod waker;
+mod later;
+mod channel;
+pub mod events;
+mod upgrade;
 mod fields;
 mod limits;
 pub mod router;
@@ -66,12 +74,14 @@ mod reactor;
 
 pub use auth::{constant_time_eq, BasicAuth};
 pub use body::{Body, FileBody, Out, Produce, ProduceBody, Produced};
+pub use channel::{channel, SendError, Sender};
 pub use cookies::{CookieError, SameSite, SetCookie, COOKIES_MAX, COOKIE_BYTES_MAX};
 pub use error::Error;
 pub use fields::Fields;
 pub use handler::{Flow, Gone, Handler, Receive, Reply, Transform};
 #[cfg(feature = "json")]
 pub use json::JsonError;
+pub use later::{within, Later, Within};
 pub use limits::{Limits, LimitsError};
 pub use origin::{Guarded, OriginError, OriginGuard};
 pub use query::{Pairs, PairsError, PAIRS_MAX};
@@ -82,6 +92,8 @@ pub use response::{FieldError, Response, StatusCode, RESPONSE_FIELD_BYTES_MAX};
 pub use router::{collect, RouteError, Router, Routes};
 pub use server::{serve, Handle, Server};
 pub use sniff::{sniff, SNIFF_BYTES_MAX};
+pub use upgrade::{Hijacked, HijackedStream, Io, Protocol, Upgrade};
+pub use waker::Waker;
 
 /// Runs the program of the README with the tests.
 #[cfg(doctest)]

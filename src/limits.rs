@@ -52,6 +52,12 @@ pub struct Limits {
     /// What `idle_timeout` shrinks to as connections fill from 50 % to 90 % of
     /// `connections_max`. Default 5 s.
     pub idle_timeout_min: Duration,
+    /// How long the program may take for an answer that it gives later ([`Reply::later`]), or
+    /// pause the reception of content; then 504. Default 30 s: half of what proxies and browsers
+    /// wait. A handler that runs on the loop is not covered: it holds everything.
+    ///
+    /// [`Reply::later`]: crate::Reply::later
+    pub handler_timeout: Duration,
     /// Window over which the rate of incoming content is measured. Default 10 s; the first
     /// window of each content is half as long again.
     pub content_window: Duration,
@@ -100,6 +106,7 @@ impl Limits {
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
             idle_timeout_min: Duration::from_secs(5),
+            handler_timeout: Duration::from_secs(30),
             content_window: Duration::from_secs(10),
             content_rate_min: 1 << 10,
             response_window: Duration::from_secs(10),
@@ -159,6 +166,7 @@ impl Limits {
             ("head_timeout", self.head_timeout),
             ("idle_timeout", self.idle_timeout),
             ("idle_timeout_min", self.idle_timeout_min),
+            ("handler_timeout", self.handler_timeout),
             ("content_window", self.content_window),
             ("response_window", self.response_window),
             ("linger_quiet_timeout", self.linger_quiet_timeout),
@@ -226,6 +234,7 @@ impl Limits {
             ("head_timeout", seconds(self.head_timeout), "whole head, never restarted; 408"),
             ("idle_timeout", seconds(self.idle_timeout), "longer than clients keep connections"),
             ("idle_timeout_min", seconds(self.idle_timeout_min), "at 90 % of connections_max"),
+            ("handler_timeout", seconds(self.handler_timeout), "answers given later; 504"),
             ("content_window", seconds(self.content_window), "over which the rate counts"),
             ("content_rate_min", rate(self.content_rate_min), "slower is 408"),
             ("response_window", seconds(self.response_window), "over which the rate counts"),
@@ -279,7 +288,7 @@ impl std::error::Error for LimitsError {}
 pub(crate) const FIELDS_CEILING: usize = 256;
 
 /// Far inside the range of the wheel (4.3 years at 64 ms a tick).
-const TIMEOUT_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
+pub(crate) const TIMEOUT_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
 fn bytes(n: u64) -> String {
     match n {

@@ -169,6 +169,14 @@ impl Response {
         Ok(())
     }
 
+    /// Adds a line of the server's own, which nobody else may set.
+    pub(crate) fn push_line(&mut self, name: &str, value: &str) {
+        let lines = &mut self.extra.get_or_insert_with(Box::default).lines;
+        for part in [name, ": ", value, "\r\n"] {
+            lines.extend_from_slice(part.as_bytes());
+        }
+    }
+
     /// The same answer, after which the connection is closed.
     pub fn and_close(mut self) -> Response {
         self.close = true;

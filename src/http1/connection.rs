@@ -30,6 +30,18 @@ enum State {
     Rest(Rest),
     Head(Scan),
     Exchange(Exchange),
+    Upgraded(Upgraded),
+}
+
+/// HTTP is over: bytes belong to whoever the connection was given to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Upgraded {
+    /// A protocol takes what comes.
+    Spoken,
+    /// The peer has ended its side; the protocol may still speak.
+    Ended,
+    /// Nothing more is read: it is handed out when all output has left.
+    HandedOut,
 }
 
 /// The states that own nothing: all that a connection without work is.
@@ -46,14 +58,18 @@ pub(crate) enum Rest {
     Closed,
 }
 
-/// What a deadline is for; `None` where the answer is being made.
+/// What a deadline is for; `None` where the answer has begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Deadline {
     None,
     Head,
     Idle,
     Content,
+    /// The program works on an answer, or has paused the content.
+    Handler,
     Linger,
+    /// The protocol's own.
+    Upgraded,
 }
 
 /// How a connection ends without an answer.
@@ -87,7 +103,7 @@ impl Connection {
     pub(crate) fn rest(&self) -> Option<Rest> {
         match self.state {
             State::Rest(rest) => Some(rest),
-            State::Head(_) | State::Exchange(_) => None,
+            State::Head(_) | State::Exchange(_) | State::Upgraded(_) => None,
         }
     }
 
@@ -146,7 +162,9 @@ impl Connection {
                 Ok((input.len(), Step::More))
             }
             State::Rest(Rest::Closed) => Ok((input.len(), Step::More)),
-            State::Rest(Rest::New | Rest::Idle) | State::Head(_) => Ok((0, Step::More)),
+            State::Rest(Rest::New | Rest::Idle) | State::Head(_) | State::Upgraded(_) => {
+                Ok((0, Step::More))
+            }
         }
     }
 
@@ -161,6 +179,12 @@ impl Connection {
             State::Rest(_) => Ok(Some(Farewell::Close)),
             State::Head(scan) if !scan.has_begun() => Ok(Some(Farewell::Close)),
             State::Head(_) => Err(Reject::CutShort),
+            State::Upgraded(upgraded) => {
+                if *upgraded == Upgraded::Spoken {
+                    *upgraded = Upgraded::Ended;
+                }
+                Ok(None)
+            }
             State::Exchange(exchange) => match (&exchange.inbound, &exchange.outbound) {
                 (Inbound::Done, _) => Ok(None),
                 (_, Outbound::Awaited) => Err(Reject::CutShort),
@@ -179,7 +203,7 @@ impl Connection {
     pub(crate) fn abandon_content(&mut self) -> bool {
         match &mut self.state {
             State::Exchange(exchange) => exchange.abandon_content(),
-            State::Rest(_) | State::Head(_) => false,
+            State::Rest(_) | State::Head(_) | State::Upgraded(_) => false,
         }
     }
 
@@ -193,7 +217,9 @@ impl Connection {
             State::Rest(_) => Ok(Farewell::Close),
             State::Head(scan) if !scan.has_begun() => Ok(Farewell::Close),
             State::Head(_) => Err(Reject::HeadTimeout),
+            State::Upgraded(_) => Ok(Farewell::Reset),
             State::Exchange(exchange) => match exchange.outbound {
+                Outbound::Awaited if !exchange.wants_input() => Err(Reject::HandlerTimeout),
                 Outbound::Awaited => Err(Reject::ContentTimeout),
                 Outbound::Done => Ok(Farewell::Close),
                 _ => Ok(Farewell::Reset),
@@ -207,7 +233,11 @@ impl Connection {
             State::Rest(Rest::New) | State::Head(_) => Deadline::Head,
             State::Rest(Rest::Idle) => Deadline::Idle,
             State::Exchange(exchange) if exchange.wants_input() => Deadline::Content,
-            State::Exchange(_) => Deadline::None,
+            State::Exchange(exchange) => match exchange.outbound {
+                Outbound::Awaited => Deadline::Handler,
+                _ => Deadline::None,
+            },
+            State::Upgraded(_) => Deadline::Upgraded,
             State::Rest(Rest::Linger(_)) => Deadline::Linger,
             State::Rest(Rest::Closed) => Deadline::None,
         }
@@ -219,6 +249,7 @@ impl Connection {
         match &self.state {
             State::Rest(Rest::New | Rest::Idle | Rest::Linger(_)) | State::Head(_) => true,
             State::Exchange(exchange) => exchange.wants_input(),
+            State::Upgraded(upgraded) => *upgraded == Upgraded::Spoken,
             State::Rest(Rest::Closed) => false,
         }
     }
@@ -230,7 +261,7 @@ impl Connection {
         matches!(self.state, State::Exchange(_))
     }
 
-    /// Whether content is complete, or there was none.
+    /// Whether content is complete, or there was none. A pause does not end before it is over.
     #[inline(always)]
     pub(crate) fn has_all_content(&self) -> bool {
         !matches!(&self.state, State::Exchange(exchange) if !matches!(exchange.inbound, Inbound::Done))
@@ -257,9 +288,65 @@ impl Connection {
         *inbound = Inbound::Done;
     }
 
+    /// The handler takes no content for the time being, or takes it again.
+    pub(crate) fn pause_content(&mut self, is_paused: bool) {
+        self.exchange().is_paused = is_paused;
+    }
+
+    /// Whether content is there, or could be, that the handler does not take at present.
+    pub(crate) fn is_paused(&self) -> bool {
+        matches!(&self.state, State::Exchange(exchange) if exchange.is_paused)
+    }
+
     /// The handler takes no more content: what still comes is discarded.
     pub(crate) fn discard_content(&mut self) {
-        self.exchange().is_wanted = false;
+        let exchange = self.exchange();
+        (exchange.is_wanted, exchange.is_paused) = (false, false);
+    }
+
+    /// Whether the request may be answered by leaving HTTP: its content, if it has any, is there.
+    pub(crate) fn can_upgrade(&self) -> bool {
+        self.can_refuse() && self.has_all_content()
+    }
+
+    /// Writes the answer after which HTTP is over, with neither framing nor a word about reuse: a
+    /// 101, or the 2xx of a CONNECT. Bytes belong to a protocol from here on.
+    pub(crate) fn upgrade(
+        &mut self,
+        out: &mut Vec<u8>,
+        answer: &Answer<'_>,
+        encoder: &mut Encoder,
+    ) {
+        assert!(self.can_upgrade(), "one final response per request");
+        let head = ResponseHead {
+            version: Version::Http11,
+            status: answer.status,
+            content_type: None,
+            lines: answer.lines,
+            outgoing: Outgoing::None,
+            connection: ConnectionField::Unsaid,
+            content: Content::None,
+        };
+        encoder.head(out, &head);
+        self.state = State::Upgraded(Upgraded::Spoken);
+    }
+
+    /// No answer: what follows the head is somebody else's.
+    pub(crate) fn hand_out(&mut self) {
+        assert!(self.can_refuse(), "nothing of an answer has been sent");
+        self.state = State::Upgraded(Upgraded::HandedOut);
+    }
+
+    /// Whether HTTP is over.
+    #[inline(always)]
+    pub(crate) fn is_upgraded(&self) -> bool {
+        matches!(self.state, State::Upgraded(_))
+    }
+
+    /// The protocol has said its last word: our side is ended behind it.
+    pub(crate) fn end_upgraded(&mut self, linger_bytes_max: u32) {
+        assert!(self.is_upgraded());
+        self.state = State::Rest(Rest::Linger(linger_bytes_max));
     }
 
     /// Writes the head of the answer and decides about reuse. The content follows with
@@ -391,7 +478,7 @@ impl Connection {
         match &self.state {
             State::Rest(Rest::New | Rest::Idle) | State::Head(_) => true,
             State::Exchange(exchange) => matches!(exchange.outbound, Outbound::Awaited),
-            State::Rest(Rest::Linger(_) | Rest::Closed) => false,
+            State::Rest(Rest::Linger(_) | Rest::Closed) | State::Upgraded(_) => false,
         }
     }
 
@@ -406,7 +493,7 @@ impl Connection {
         assert!(self.can_refuse(), "one final response per request");
         let by = match &self.state {
             State::Exchange(exchange) => exchange.asked.by,
-            State::Rest(_) | State::Head(_) => AskedBy::Other,
+            State::Rest(_) | State::Head(_) | State::Upgraded(_) => AskedBy::Other,
         };
         let status = reject.status();
         let page = format!("{} {}\n", status.as_u16(), status.canonical_reason().unwrap_or(""));
@@ -443,7 +530,9 @@ impl Connection {
     fn exchange(&mut self) -> &mut Exchange {
         match &mut self.state {
             State::Exchange(exchange) => exchange,
-            State::Rest(_) | State::Head(_) => panic!("there is no request to answer"),
+            State::Rest(_) | State::Head(_) | State::Upgraded(_) => {
+                panic!("there is no request to answer")
+            }
         }
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct Exchange {
     pub(super) asked: Asked,
     /// The handler takes the content; if not, it is discarded.
     pub(super) is_wanted: bool,
+    /// The handler takes no more for the time being.
+    pub(super) is_paused: bool,
     pub(super) then: Then,
     /// How much content may still be discarded.
     pub(super) discard_left: u64,
@@ -105,6 +107,7 @@ impl Exchange {
             outbound: Outbound::Awaited,
             asked: Asked::by(head),
             is_wanted: false,
+            is_paused: false,
             then: Then::Close(CloseReason::Refused),
             discard_left: 0,
         }
@@ -112,7 +115,7 @@ impl Exchange {
 
     pub(super) fn wants_input(&self) -> bool {
         let is_taken = self.is_wanted || !matches!(self.outbound, Outbound::Awaited);
-        is_taken && !matches!(self.inbound, Inbound::Done)
+        is_taken && !self.is_paused && !matches!(self.inbound, Inbound::Done)
     }
 
     #[inline(always)]

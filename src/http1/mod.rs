@@ -10,6 +10,8 @@
 //! | `Head` | how far it was scanned | input | head, in total | complete: Exchange · refused, cut short, expired: Linger · the same before its first line: Closed |
 //! | `Exchange`, inbound | the decoder | input, if the handler or the discard takes it | content, by rate | content complete · refused, cut short, expired: Linger while no answer has begun, else Closed |
 //! | `Exchange`, outbound | what is left to send | room | response, by rate (the reactor's) | content sent; then Idle or Linger |
+//! | `Exchange`, the program works | nothing | nothing | handler | an answer given later, a pause that ends · expired: 504, Linger |
+//! | `Upgraded` | nothing: bytes are a protocol's | input | the protocol's own | the protocol closes: Linger · it is handed out |
 //! | `Rest::Linger` | a byte count | input, to drop it | linger, quiet and total | end of input, too much of it, or expiry: Closed |
 //! | `Rest::Closed` | nothing | nothing | none | never |
 //!
@@ -25,6 +27,7 @@
 //!    └──── end, expiry ───────┴──────► Closed ◄───────── end, expiry ────────┘
 //! ```
 //!
+//! An exchange may also end in `Upgraded`, from where it is `Linger` or the connection is handed out.
 //! A head that comes whole passes through `Head` without a stop. What ends by the end of input or
 //! by expiry and cannot be told so is a [`Farewell`] to the reactor, which closes or resets.
 //!
@@ -33,7 +36,7 @@
 //!
 //! Go's `ConnState` in these words: New is `Rest::New` and a first `Head`; Active begins when a
 //! head is complete or refused and lasts through `Exchange` and `Linger`; Idle is `Rest::Idle`
-//! and a later `Head`; Closed is `Rest::Closed`.
+//! and a later `Head`; Hijacked is `Upgraded`; Closed is `Rest::Closed`.
 //!
 //! # Where the RFC is
 //!

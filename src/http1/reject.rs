@@ -50,6 +50,8 @@ pub(crate) enum Reject {
     ContentTooLarge,
     /// Memory is exhausted: no room for new content.
     Overloaded,
+    /// The program had no answer, or paused the content, for longer than `handler_timeout`.
+    HandlerTimeout,
     /// The handler panicked or answered what cannot be sent.
     Internal,
 }
@@ -75,6 +77,7 @@ impl Reject {
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
             }
             Reject::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Reject::HandlerTimeout => StatusCode::GATEWAY_TIMEOUT,
             Reject::MethodTooLong | Reject::UnknownCoding => StatusCode::NOT_IMPLEMENTED,
             Reject::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
             Reject::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,

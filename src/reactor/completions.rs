@@ -1,27 +1,32 @@
-//! What other threads tell the loop: a mailbox and a bell.
+//! What other threads tell the loop: a mailbox, a bell, and calls to one connection.
 //!
 //! ```text
-//! sender: push under the lock;  if !rung.swap(true)  { wake }
-//! loop:   before every sleep:   rung.swap(false), then take all under the lock
+//! sender: push under the lock;            if !rung.swap(true)  { wake }
+//! loop:   after every poll, if rung:      rung.swap(false), then take all under the lock
 //! ```
 //!
 //! The order on the loop's side is load-bearing. Cleared first, a push that comes after the take
 //! finds `false` and wakes; taken first, a push between the two would find `true`, not wake, and
-//! be forgotten by a loop that sleeps. A burst costs one wake-up.
+//! be forgotten by a loop that sleeps. A burst costs one wake-up, and a loop that was rung does
+//! not sleep.
+//!
+//! A message never carries an answer: what a thread has for a connection lies where both sides
+//! can see it ([`later`](crate::later), [`channel`](crate::channel)), and the message says only
+//! "look". So the mailbox holds at most one message for each waker, however often it is woken.
 
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Ends the sleep of the loop from another thread.
-pub(crate) trait Wake: Send + Sync {
-    fn wake(&self);
-}
+use crate::reactor::Token;
+use crate::waker::Wake;
 
 /// What the loop can be told.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Message {
+    /// Visit this connection: there is news for it.
+    Wake(Called),
     /// Drain, within this time.
     Shutdown(Option<Duration>),
     /// Reset everything and return.
@@ -66,9 +71,49 @@ impl Mailbox {
     }
 }
 
+/// Calls the loop to one connection: what a [`Waker`](crate::Waker) rings. At most one message of
+/// it is under way.
+pub(crate) struct Call {
+    token: Token,
+    is_under_way: Arc<AtomicBool>,
+    mailbox: Arc<Mailbox>,
+}
+
+impl Call {
+    pub(crate) fn new(token: Token, mailbox: Arc<Mailbox>) -> Call {
+        Call { token, is_under_way: Arc::default(), mailbox }
+    }
+}
+
+impl Wake for Call {
+    fn wake(&self) {
+        if !self.is_under_way.swap(true, Ordering::AcqRel) {
+            let called = Called { token: self.token, is_under_way: self.is_under_way.clone() };
+            self.mailbox.send(Message::Wake(called));
+        }
+    }
+}
+
+/// A call that has reached the mailbox.
+#[derive(Debug)]
+pub(crate) struct Called {
+    token: Token,
+    is_under_way: Arc<AtomicBool>,
+}
+
+impl Called {
+    /// The connection to visit. Whoever wakes from here on calls anew; what was stored before is
+    /// seen by the visit that follows.
+    pub(crate) fn answer(self) -> Token {
+        self.is_under_way.swap(false, Ordering::AcqRel);
+        self.token
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::waker::Waker;
     use std::collections::HashSet;
     use std::sync::atomic::AtomicUsize;
 
@@ -89,8 +134,26 @@ mod tests {
         mailbox.send(Message::Shutdown(None));
         mailbox.send(Message::Stop);
         assert_eq!(bell.0.load(Ordering::SeqCst), 1);
-        assert_eq!(mailbox.take(), [Message::Shutdown(None), Message::Stop]);
+        assert!(matches!(mailbox.take()[..], [Message::Shutdown(None), Message::Stop]));
         mailbox.send(Message::Stop);
+        assert_eq!(bell.0.load(Ordering::SeqCst), 2);
+    }
+
+    #[test]
+    fn a_waker_has_one_message_under_way_however_often_it_is_woken() {
+        let bell = Arc::new(Bell::default());
+        let mailbox = Arc::new(Mailbox::new(bell.clone()));
+        let token = Token::new(3, 7);
+        let waker = Waker::new(Call::new(token, mailbox.clone()));
+        for _ in 0..1000 {
+            waker.clone().wake();
+        }
+        let mut messages = mailbox.take();
+        assert_eq!(messages.len(), 1);
+        let Some(Message::Wake(called)) = messages.pop() else { panic!("{messages:?}") };
+        assert_eq!(called.answer(), token);
+        waker.wake();
+        assert_eq!(mailbox.take().len(), 1);
         assert_eq!(bell.0.load(Ordering::SeqCst), 2);
     }
 

@@ -62,8 +62,11 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         Ok(())
     }
 
-    pub(super) fn receive(&mut self, receiver: Box<dyn Receive<H::State>>) -> Result<(), Stop> {
+    pub(super) fn receive(&mut self, mut receiver: Box<dyn Receive<H::State>>) -> Result<(), Stop> {
         self.admit_content()?;
+        let (waker, state) = (self.waker(), self.desk.handler.state());
+        let started = guard(|| receiver.start(state, waker));
+        self.unless_panicked(started)?;
         self.desk.work.intake = Intake::Receive(receiver);
         self.end_if_complete()
     }
@@ -106,18 +109,31 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 Intake::Receive(receiver) => {
                     let state = self.desk.handler.state();
                     let flow = guard(|| receiver.piece(state, piece));
-                    match self.unless_panicked(flow)? {
-                        Flow::Continue => {}
-                        Flow::Answer(reply) => {
-                            self.desk.work.intake = Intake::Nobody;
-                            self.desk.work.conn.discard_content();
-                            return self.answer_after_content(Ok(reply));
-                        }
-                    }
+                    let flow = self.unless_panicked(flow)?;
+                    self.follow(flow)?;
+                }
+                Intake::Later(_) | Intake::Protocol(_) | Intake::Hijack(_) => {
+                    panic!("content is received where it was asked for")
                 }
             }
         }
         self.end_if_complete()
+    }
+
+    /// Goes on as a receiver says.
+    pub(super) fn follow(&mut self, flow: Flow<H::State>) -> Result<(), Stop> {
+        match flow {
+            Flow::Continue => Ok(()),
+            Flow::Pause => {
+                self.desk.work.conn.pause_content(true);
+                Ok(())
+            }
+            Flow::Answer(reply) => {
+                self.desk.work.intake = Intake::Nobody;
+                self.desk.work.conn.discard_content();
+                self.answer_after_content(Ok(reply))
+            }
+        }
     }
 
     /// Adds to the collected content, within its limit and the budget of memory.
@@ -146,11 +162,17 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     }
 
     /// Answers where the content is complete and somebody waited for it.
-    fn end_if_complete(&mut self) -> Result<(), Stop> {
-        if !self.desk.work.conn.has_all_content() {
+    pub(super) fn end_if_complete(&mut self) -> Result<(), Stop> {
+        let conn = &self.desk.work.conn;
+        if !conn.has_all_content() || conn.is_paused() {
             return Ok(());
         }
         match mem::replace(&mut self.desk.work.intake, Intake::Nobody) {
+            // An answer that comes later, given instead of the rest of the content.
+            later @ (Intake::Later(_) | Intake::Protocol(_) | Intake::Hijack(_)) => {
+                self.desk.work.intake = later;
+                Ok(())
+            }
             Intake::Nobody => self.end_transform(),
             Intake::Receive(receiver) => {
                 let state = self.desk.handler.state();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use timers::Wheel;
 
 use crate::handler::Handler;
-use crate::limits::Limits;
+use crate::limits::{Limits, TIMEOUT_MAX};
 use crate::reactor::clock::{self, Millis};
 use crate::reactor::drain::NEW_GRACE;
 use crate::reactor::kernel::Kernel;
@@ -28,6 +28,7 @@ pub(super) struct Timeouts {
     idle: u32,
     content: u32,
     response: u32,
+    handler: u32,
     linger_quiet: u32,
     /// For a linger that begins now, however much comes.
     linger: u32,
@@ -55,6 +56,7 @@ pub(super) struct Spans {
     idle_min: Millis,
     content: Millis,
     response: Millis,
+    handler: Millis,
     linger_quiet: Millis,
     linger: Millis,
 }
@@ -67,6 +69,7 @@ impl Spans {
             idle_min: clock::millis_up(limits.idle_timeout_min),
             content: clock::millis_up(first_window(limits.content_window)),
             response: clock::millis_up(limits.response_window),
+            handler: clock::millis_up(limits.handler_timeout),
             linger_quiet: clock::millis_up(limits.linger_quiet_timeout),
             linger: clock::millis_up(limits.linger_timeout),
         }
@@ -94,6 +97,7 @@ impl Timeouts {
             idle: clock::due_in(now, spans.idle(connections, connections_max)),
             content: clock::due_in(now, spans.content),
             response: clock::due_in(now, spans.response),
+            handler: clock::due_in(now, spans.handler),
             linger_quiet: clock::due_in(now, spans.linger_quiet),
             linger: clock::due_in(now, spans.linger),
         }
@@ -125,12 +129,12 @@ pub(super) fn arm<K: Kernel, S>(
         slot.armed = wanted;
         match (kind, &mut slot.life) {
             (Timer::Linger, _) => slot.linger_ends = timeouts.linger,
-            (Timer::Content | Timer::Response, Life::Busy(work)) => {
+            (Timer::Content | Timer::Response | Timer::Silence, Life::Busy(work)) => {
                 (work.received, work.moved) = (0, 0);
             }
             _ => {}
         }
-    } else if kind != Timer::Linger {
+    } else if !is_moved(kind, &mut slot.life) {
         return;
     }
     let due = match kind {
@@ -146,9 +150,33 @@ pub(super) fn arm<K: Kernel, S>(
         Timer::Idle => timeouts.idle,
         Timer::Content => timeouts.content,
         Timer::Response => timeouts.response,
+        Timer::Handler => own_due(&slot.life, timeouts).unwrap_or(timeouts.handler),
+        Timer::Silence => own_due(&slot.life, timeouts).unwrap_or(timeouts.idle),
         Timer::Linger => earlier(timeouts.linger_quiet, slot.linger_ends),
     };
     wheel.arm(key as u32, due);
+}
+
+/// Whether a deadline that is armed is put off by what has happened in the visit.
+#[inline(always)]
+fn is_moved<S>(kind: Timer, life: &mut Life<S>) -> bool {
+    match (kind, life) {
+        (Timer::Linger, _) => true,
+        // Something was said or heard: the silence begins anew.
+        (Timer::Silence, Life::Busy(work)) => {
+            let moved = work.moved + work.received;
+            (work.moved, work.received) = (0, 0);
+            moved > 0
+        }
+        _ => false,
+    }
+}
+
+/// When a deadline of the work's own is due, if it has one.
+fn own_due<S>(life: &Life<S>, timeouts: &Timeouts) -> Option<u32> {
+    let Life::Busy(work) = life else { return None };
+    let timeout = work.own_timeout()?.min(TIMEOUT_MAX);
+    Some(clock::due(timeouts.basis.now, timeout))
 }
 
 impl<K: Kernel, H: Handler> Reactor<K, H> {
@@ -194,6 +222,8 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             return;
         }
         log::debug!("connection {token}: {:?} deadline passed", slot.armed.kind);
+        // Whatever follows, even of the same kind, is another deadline.
+        slot.armed.kind = Timer::None;
         let verdict = Visit::begin(&mut self.desk, &mut self.kernel, slot, token).expire();
         self.conclude(token, verdict);
     }

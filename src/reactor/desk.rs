@@ -1,11 +1,14 @@
 //! What all visits of a loop share: the handler, the buffers, the ledger, everything that is needed
 //! only once. A visit borrows it; between visits it holds nothing of any connection.
 
+use std::sync::Arc;
+
 use crate::handler::Handler;
 use crate::http1::{CloseReason, Encoder, Head, HeadLimits};
 use crate::limits::Limits;
 use crate::reactor::buffers::{Ledger, Pool, Pressure};
 use crate::reactor::clock::{DateClock, Millis};
+use crate::reactor::completions::Mailbox;
 use crate::reactor::hooks::Hooks;
 use crate::reactor::slot::Work;
 
@@ -21,6 +24,8 @@ pub(super) struct Desk<H: Handler> {
     pub(super) out: Vec<u8>,
     /// The request being answered.
     pub(super) head: Head,
+    /// Where wakers put their calls.
+    pub(super) mailbox: Arc<Mailbox>,
     pub(super) pool: Pool,
     pub(super) ledger: Ledger,
     pub(super) encoder: Encoder,

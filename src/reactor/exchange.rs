@@ -12,7 +12,7 @@ use crate::http1::{Answer, Content, Farewell, Reject, Settled};
 use crate::reactor::desk::Desk;
 use crate::reactor::hooks::ConnState;
 use crate::reactor::kernel::Kernel;
-use crate::reactor::slot::{Flags, Slot, Source};
+use crate::reactor::slot::{Flags, Intake, Slot, Source};
 use crate::reactor::visit::{Stop, Visit};
 use crate::reactor::{guard, Token};
 use crate::request::{Message, Request, RequestLine};
@@ -85,21 +85,31 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             Action::Collect(collect) => self.collect(collect, input, used),
             Action::Receive(receiver) => self.receive(receiver),
             Action::Transform(both) => self.transform(&both.0, both.1),
+            Action::Later(start) => self.later(*start),
+            Action::Upgrade(both) => self.upgrade(&both.0, both.1, input),
+            Action::Hijack(take) => {
+                self.desk.work.conn.hand_out();
+                self.desk.work.intake = Intake::Hijack(take);
+                Ok(())
+            }
         }
     }
 
-    /// A second answer, given when content was had: only a response can follow.
+    /// An answer that was given when the head had gone: only a response can follow, now or later.
     pub(super) fn answer_after_content(
         &mut self,
         reply: Result<Reply<H::State>, ()>,
     ) -> Result<(), Stop> {
-        match self.unless_panicked(reply)?.0 {
-            Action::Respond(mut response) => self.respond(&mut response),
+        let what = match self.unless_panicked(reply)?.0 {
+            Action::Respond(mut response) => return self.respond(&mut response),
+            Action::Later(start) => return self.later(*start),
             Action::Collect(_) | Action::Receive(_) | Action::Transform(_) => {
-                log::error!("a reply asks for content a second time: answer with a Response");
-                self.respond(&mut Response::status_page(http::StatusCode::INTERNAL_SERVER_ERROR))
+                "asks for content where that has been had or given up"
             }
-        }
+            Action::Upgrade(_) | Action::Hijack(_) => "leaves HTTP when the head has gone",
+        };
+        log::error!("a reply {what}: answer with a Response there");
+        self.respond(&mut Response::status_page(http::StatusCode::INTERNAL_SERVER_ERROR))
     }
 
     #[inline(always)]
@@ -136,7 +146,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     }
 
     /// Encodes an answer, with its content if that is small; the rest becomes the source.
-    fn respond(&mut self, response: &mut Response) -> Result<(), Stop> {
+    pub(super) fn respond(&mut self, response: &mut Response) -> Result<(), Stop> {
         self.respond_with_length(response, response.body.len());
         if !self.desk.work.conn.sends_content() {
             return Ok(());
@@ -146,13 +156,31 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             Body::Bytes(bytes) if bytes.len() <= INLINE_MAX => bytes,
             body => {
                 debug_assert!(body.len() != Some(0), "nothing is no source");
-                self.desk.work.source = source(mem::replace(&mut response.body, Body::Empty));
-                return Ok(());
+                let body = mem::replace(&mut response.body, Body::Empty);
+                return self.send_from(body);
             }
         };
         // Its length was announced, so there is nothing to put around it.
         self.desk.out.extend_from_slice(small);
         self.desk.work.conn.transmit_elsewhere(small.len() as u64);
+        Ok(())
+    }
+
+    /// Makes content the source of what is sent.
+    fn send_from(&mut self, body: Body) -> Result<(), Stop> {
+        self.desk.work.source = match body {
+            Body::Empty => Source::Nothing,
+            Body::Static(bytes) => Source::Bytes(Bytes::from_static(bytes)),
+            Body::Bytes(bytes) => Source::Bytes(bytes),
+            Body::File(file) => Source::File(file),
+            Body::Produce(mut produce) => {
+                let waker = self.waker();
+                if guard(|| produce.producer.start(waker)).is_err() {
+                    return Err(self.over(Farewell::Reset, Gone::Stopped));
+                }
+                Source::Produce(produce.producer)
+            }
+        };
         Ok(())
     }
 
@@ -193,7 +221,7 @@ pub(super) fn message<'a, K: Kernel, S>(
 
 /// What the head of the answer shows of a response.
 #[inline(always)]
-fn answer(response: &Response, length: Option<u64>) -> Answer<'_> {
+pub(super) fn answer(response: &Response, length: Option<u64>) -> Answer<'_> {
     Answer {
         status: response.status,
         content_type: response.content_type.as_ref(),
@@ -210,16 +238,11 @@ fn fault(response: &Response) -> Option<String> {
     if response.status.is_informational() {
         return Some(format!("{} is no final status", response.status));
     }
-    let fault = response.extra.as_ref()?.fault.as_ref()?;
-    Some(fault.to_string())
+    fault_of_fields(response)
 }
 
-fn source<S>(body: Body) -> Source<S> {
-    match body {
-        Body::Empty => Source::Nothing,
-        Body::Static(bytes) => Source::Bytes(Bytes::from_static(bytes)),
-        Body::Bytes(bytes) => Source::Bytes(bytes),
-        Body::File(file) => Source::File(file),
-        Body::Produce(produce) => Source::Produce(produce.producer),
-    }
+#[inline(always)]
+pub(super) fn fault_of_fields(response: &Response) -> Option<String> {
+    let fault = response.extra.as_ref()?.fault.as_ref()?;
+    Some(fault.to_string())
 }

@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,9 +15,10 @@ use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Interest, Poll};
 
 use crate::reactor::clock::{Millis, SystemClock};
-use crate::reactor::completions::Wake;
 use crate::reactor::Token;
 use crate::request::Transport;
+use crate::upgrade::HijackedStream;
+use crate::waker::Wake;
 
 /// The calls that the loop makes. All are non-blocking but [`poll`](Kernel::poll); each may fail
 /// at any time, and the errors are those of the system.
@@ -68,6 +69,8 @@ pub(crate) trait Kernel {
         len: usize,
     ) -> io::Result<usize>;
     fn shutdown_write(&mut self, stream: &mut Self::Stream) -> io::Result<()>;
+    /// Forgets a stream, which goes on to live outside the loop.
+    fn release(&mut self, stream: Self::Stream) -> io::Result<HijackedStream>;
     /// Closes by dropping, or with a reset, which frees what the kernel holds at once.
     fn close(&mut self, stream: Self::Stream, with_reset: bool);
 }
@@ -280,6 +283,25 @@ impl Kernel for MioKernel {
             Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
             Stream::Unix(stream) => stream.shutdown(Shutdown::Write),
         }
+    }
+
+    fn release(&mut self, mut stream: Stream) -> io::Result<HijackedStream> {
+        match &mut stream {
+            Stream::Tcp(stream) => self.poll.registry().deregister(stream)?,
+            Stream::Unix(stream) => self.poll.registry().deregister(stream)?,
+        }
+        Ok(match stream {
+            Stream::Tcp(stream) => {
+                let stream = std::net::TcpStream::from(OwnedFd::from(stream));
+                stream.set_nonblocking(false)?;
+                HijackedStream::Tcp(stream)
+            }
+            Stream::Unix(stream) => {
+                let stream = std::os::unix::net::UnixStream::from(OwnedFd::from(stream));
+                stream.set_nonblocking(false)?;
+                HijackedStream::Unix(stream)
+            }
+        })
     }
 
     fn close(&mut self, stream: Stream, with_reset: bool) {

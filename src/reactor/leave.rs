@@ -51,16 +51,23 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             self.drop_work();
             return Verdict::Close(farewell);
         }
-        let is_ready = stop == Stop::Spent
-            || !self.desk.work.has_output()
-                && self.desk.work.conn.wants_input()
-                && self.slot.flags.has(Flags::READABLE);
+        let is_ready =
+            stop == Stop::Spent || !self.desk.work.has_output() && self.has_something_to_do();
+        let is_handed_out = self.is_to_be_handed_out();
         self.park();
-        if is_ready {
+        if is_handed_out {
+            Verdict::HandOut
+        } else if is_ready {
             Verdict::Again
         } else {
             Verdict::Wait
         }
+    }
+
+    /// There may be input that is wanted, or a protocol waits for the room that there is.
+    fn has_something_to_do(&self) -> bool {
+        let may_read = self.desk.work.conn.wants_input() && self.slot.flags.has(Flags::READABLE);
+        may_read || self.protocol_wants_room()
     }
 
     /// All output has left and all input is used: whether the connection ends here.
@@ -120,6 +127,12 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 let state = self.desk.handler.state();
                 let _ = guard(|| receiver.gone(state, why));
             }
+            Intake::Later(waiting) => waiting.ticket.close(),
+            Intake::Protocol(speaking) => {
+                let state = self.desk.handler.state();
+                let _ = guard(|| speaking.protocol.gone(state, why));
+            }
+            Intake::Hijack(_) => {}
         }
         if let Source::Transform(_, Some(block)) =
             mem::replace(&mut self.desk.work.source, Source::Nothing)

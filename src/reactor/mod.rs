@@ -30,6 +30,8 @@ mod visit;
 mod exchange;
 mod content;
 mod transmit;
+mod program;
+mod upgraded;
 mod leave;
 mod deadlines;
 pub(crate) mod drain;
@@ -79,7 +81,6 @@ pub(crate) struct Reactor<K: Kernel, H: Handler> {
     /// Those of the present turn; empty between turns.
     serving: Vec<u32>,
     acceptor: Acceptor<K>,
-    mailbox: Arc<Mailbox>,
     drain: Option<Drain>,
     /// Bytes just read. Requests are parsed in place and borrow from it.
     scratch: Vec<u8>,
@@ -132,6 +133,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
                 work: Work::new(),
                 out: Vec::with_capacity(SCRATCH),
                 head: Head::new(),
+                mailbox,
                 pool: Pool::default(),
                 ledger,
                 encoder: Encoder::new(),
@@ -148,7 +150,6 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             ready: Vec::new(),
             serving: Vec::new(),
             acceptor,
-            mailbox,
             drain: None,
             scratch: vec![0; SCRATCH],
             batch_was_full: false,
@@ -178,7 +179,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         let now = self.desk.now;
         let mut wake: Option<Millis> = self.wheel.next_wake().map(|tick| clock::until(now, tick));
         let mut at_most = |wait: Millis| wake = Some(wake.map_or(wait, |wake| wake.min(wait)));
-        if !self.ready.is_empty() || self.mailbox.is_rung() {
+        if !self.ready.is_empty() || self.desk.mailbox.is_rung() {
             at_most(0);
         }
         if self.wants_connections() {
@@ -208,8 +209,9 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
     }
 
     fn read_mail(&mut self) {
-        for message in self.mailbox.take() {
+        for message in self.desk.mailbox.take() {
             match message {
+                Message::Wake(called) => self.wake(called.answer()),
                 Message::Shutdown(timeout) => self.begin_drain(timeout),
                 Message::Stop => self.stop(),
             }
@@ -221,6 +223,14 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             } else {
                 self.stop();
             }
+        }
+    }
+
+    /// The program has news for a connection, if that is still the same.
+    fn wake(&mut self, token: Token) {
+        if let Some(slot) = tenant(&mut self.slots, token) {
+            slot.flags.set(Flags::WOKEN);
+            enqueue(&mut self.ready, slot, token);
         }
     }
 
@@ -253,6 +263,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         let Some(slot) = tenant(&mut self.slots, token) else { return };
         match verdict {
             Verdict::Close(farewell) => return self.close(token, farewell),
+            Verdict::HandOut => return self.hand_out(token),
             Verdict::Again => enqueue(&mut self.ready, slot, token),
             Verdict::Wait | Verdict::Idle => {}
         }

@@ -3,6 +3,8 @@
 
 use std::any::Any;
 use std::mem;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -10,9 +12,14 @@ use crate::body::{FileBody, Produce};
 use crate::fields::FieldSpan;
 use crate::handler::{Collected, Receive, Transform};
 use crate::http1::{Connection, Deadline, Rest};
+use crate::later::Ticket;
 use crate::reactor::buffers::Block;
 use crate::reactor::kernel::Kernel;
 use crate::request::RequestLine;
+use crate::response::Response;
+use crate::upgrade::{Hijacked, Protocol, Wish};
+use crate::waker::Waker;
+
 /// What the loop keeps for a connection.
 ///
 /// Invariant: `stream` is there until the close; the slot is removed at the end of that
@@ -45,7 +52,7 @@ impl<K: Kernel, S> Slot<K, S> {
         let Life::Busy(work) = &self.life else { return 0 };
         let gathered = match &work.intake {
             Intake::Collect(gather) => gather.charged,
-            Intake::Nobody | Intake::Receive(_) => 0,
+            _ => 0,
         };
         let transformed = match &work.source {
             Source::Transform(_, block) => block.as_ref(),
@@ -73,12 +80,36 @@ pub(crate) struct Work<S> {
     pub(crate) moved: u64,
 }
 
-/// Who takes the content of the request.
+/// Who takes what comes in: the content of the request, or what follows it.
 pub(crate) enum Intake<S> {
     /// Nobody: it is discarded, or there is none.
     Nobody,
     Collect(Box<Gather<S>>),
     Receive(Box<dyn Receive<S>>),
+    /// Nobody before the answer is there.
+    Later(Box<Waiting<S>>),
+    Protocol(Box<Speaking<S>>),
+    /// Whoever the connection is handed out to.
+    Hijack(Box<dyn FnOnce(Hijacked)>),
+}
+
+/// An answer that comes from elsewhere.
+pub(crate) struct Waiting<S> {
+    pub(crate) ticket: Arc<Ticket<S>>,
+    /// Instead of the limit's.
+    pub(crate) timeout: Option<Duration>,
+    /// What is answered when it has passed; a 504 otherwise.
+    pub(crate) late: Option<Response>,
+}
+
+/// A protocol, and what it is to be told.
+pub(crate) struct Speaking<S> {
+    pub(crate) protocol: Box<dyn Protocol<S>>,
+    pub(crate) waker: Waker,
+    pub(crate) wish: Wish,
+    /// How long nothing may move, as it said last.
+    pub(crate) timeout: Duration,
+    pub(crate) knows_of_shutdown: bool,
 }
 
 /// Content being collected, with the head that its request will be shown with.
@@ -99,6 +130,8 @@ pub(crate) enum Source<S> {
     Bytes(Bytes),
     File(FileBody),
     Produce(Box<dyn Produce>),
+    /// A producer with nothing to say, and how long that may last.
+    Waiting(Box<dyn Produce>, Duration),
     Transform(Box<dyn Transform<S>>, Option<Block>),
 }
 
@@ -120,6 +153,10 @@ pub(crate) enum Timer {
     Idle,
     Content,
     Response,
+    /// The program's answer, or the end of its pause.
+    Handler,
+    /// The next word of a producer or a protocol: it says itself how long.
+    Silence,
     Linger,
 }
 
@@ -148,7 +185,10 @@ impl<S> Work<S> {
     /// Whether bytes wait for the socket to take them.
     #[inline(always)]
     pub(crate) fn has_output(&self) -> bool {
-        let waits = !matches!(self.source, Source::Nothing | Source::Transform(_, None));
+        let waits = !matches!(
+            self.source,
+            Source::Nothing | Source::Transform(_, None) | Source::Waiting(..)
+        );
         waits || self.backlog.is_some()
     }
 
@@ -162,12 +202,27 @@ impl<S> Work<S> {
         if self.has_output() {
             return Timer::Response;
         }
+        if matches!(self.source, Source::Waiting(..)) {
+            return Timer::Silence;
+        }
         match self.conn.deadline() {
             Deadline::None => Timer::None,
             Deadline::Head => Timer::Head,
             Deadline::Idle => Timer::Idle,
             Deadline::Content => Timer::Content,
+            Deadline::Handler => Timer::Handler,
             Deadline::Linger => Timer::Linger,
+            Deadline::Upgraded => Timer::Silence,
+        }
+    }
+
+    /// The time-out that belongs to this work alone, if its deadline is such a one.
+    pub(crate) fn own_timeout(&self) -> Option<Duration> {
+        match (&self.source, &self.intake) {
+            (Source::Waiting(_, timeout), _) => Some(*timeout),
+            (_, Intake::Later(waiting)) => waiting.timeout,
+            (_, Intake::Protocol(speaking)) => Some(speaking.timeout),
+            _ => None,
         }
     }
 }
@@ -197,6 +252,8 @@ impl Flags {
     pub(crate) const TOLD_ACTIVE: Flags = Flags(1 << 5);
     /// The answer is complete and all input was used: no linger is needed.
     pub(crate) const CLEAN: Flags = Flags(1 << 6);
+    /// A waker called: the program has news.
+    pub(crate) const WOKEN: Flags = Flags(1 << 7);
 
     pub(crate) fn has(self, flag: Flags) -> bool {
         self.0 & flag.0 != 0

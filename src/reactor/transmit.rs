@@ -8,7 +8,7 @@ use std::mem;
 
 use bytes::Buf;
 
-use crate::body::{Out, Produced};
+use crate::body::{Out, Produce, Produced};
 use crate::handler::{Gone, Handler};
 use crate::http1::Farewell;
 use crate::reactor::desk::Desk;
@@ -67,7 +67,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 Err(stop) => return Some(stop),
             }
             let result = match &mut self.desk.work.source {
-                Source::Nothing | Source::Transform(_, None) => return None,
+                Source::Nothing | Source::Transform(_, None) | Source::Waiting(..) => return None,
                 Source::Transform(_, Some(_)) => self.transform_held(),
                 Source::Bytes(bytes) if !bytes.is_empty() => return Some(Stop::Spent),
                 // Flushing has sent all of it.
@@ -212,25 +212,35 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
 
     /// Asks the producer for a piece and frames it.
     fn produce(&mut self) -> Result<(), Stop> {
-        let Source::Produce(producer) = &mut self.desk.work.source else { return Ok(()) };
+        self.produce_by(|producer, out| producer.produce(out))
+    }
+
+    /// The same, by whichever way the producer is asked.
+    pub(super) fn produce_by(
+        &mut self,
+        ask: impl FnOnce(&mut dyn Produce, &mut Out<'_>) -> io::Result<Produced>,
+    ) -> Result<(), Stop> {
+        let source = mem::replace(&mut self.desk.work.source, Source::Nothing);
+        let Source::Produce(mut producer) = source else { return Ok(()) };
         let out = &mut self.desk.out;
-        let room = self.desk.work.conn.content_room(SCRATCH);
+        let room = self.desk.work.conn.content_room(SCRATCH.saturating_sub(out.len()));
         let start = out.len();
-        let produced = guard(|| producer.produce(&mut Out::new(out, room)));
+        let produced = guard(|| ask(&mut *producer, &mut Out::new(out, room)));
         let put = out.len() - start;
         self.desk.work.conn.transmit(out, start);
         match produced {
             Ok(Ok(Produced::More)) if put == 0 => Err(self.broken("a producer made no progress")),
             // All that was announced has been sent.
-            Ok(Ok(_)) if !self.desk.work.conn.sends_content() => {
-                self.desk.work.source = Source::Nothing;
+            Ok(Ok(_)) if !self.desk.work.conn.sends_content() => Ok(()),
+            Ok(Ok(Produced::More)) => {
+                self.desk.work.source = Source::Produce(producer);
                 Ok(())
             }
-            Ok(Ok(Produced::More)) => Ok(()),
-            Ok(Ok(Produced::End)) => {
-                self.desk.work.source = Source::Nothing;
-                self.end_content()
+            Ok(Ok(Produced::Wait(timeout))) => {
+                self.desk.work.source = Source::Waiting(producer, timeout);
+                Ok(())
             }
+            Ok(Ok(Produced::End)) => self.end_content(),
             Ok(Err(error)) => Err(self.broken(&error.to_string())),
             Err(()) => Err(self.over(Farewell::Reset, Gone::Stopped)),
         }

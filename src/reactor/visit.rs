@@ -14,7 +14,7 @@ use crate::reactor::buffers::Block;
 use crate::reactor::desk::Desk;
 use crate::reactor::hooks::ConnState;
 use crate::reactor::kernel::{Kernel, SHORT_READ_DRAINS};
-use crate::reactor::slot::{Flags, Life, Slot};
+use crate::reactor::slot::{Flags, Intake, Life, Slot, Source};
 use crate::reactor::Token;
 
 /// Requests served in one visit: a full pipeline of the usual clients twice over.
@@ -37,6 +37,8 @@ pub(super) enum Verdict {
     Again,
     /// It is over; whether with a reset.
     Close(Farewell),
+    /// It is over for the server: the program takes it.
+    HandOut,
 }
 
 /// Why serving stopped.
@@ -94,12 +96,22 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
 
     /// A visit because the deadline has passed.
     pub(super) fn expire(mut self) -> Verdict {
-        let stop = match self.desk.work.conn.expire() {
-            _ if self.desk.work.has_output() => self.over(Farewell::Reset, Gone::TooSlow),
-            Ok(farewell) => self.over(farewell, Gone::TooSlow),
-            Err(reject) => self.refuse(reject, Gone::TooSlow),
-        };
+        let stop = self.expire_state();
         self.leave(stop)
+    }
+
+    fn expire_state(&mut self) -> Stop {
+        let work = &self.desk.work;
+        match (&work.source, &work.intake) {
+            _ if work.has_output() => self.over(Farewell::Reset, Gone::TooSlow),
+            (Source::Waiting(..), _) => self.break_silence(),
+            (_, Intake::Later(_)) => self.answer_late(),
+            (_, Intake::Protocol(_)) => self.expire_protocol(),
+            _ => match (self.why_expired(), self.desk.work.conn.expire()) {
+                (why, Ok(farewell)) => self.over(farewell, why),
+                (why, Err(reject)) => self.refuse(reject, why),
+            },
+        }
     }
 
     /// A visit to end the connection, whatever it is doing.
@@ -109,7 +121,11 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
     }
 
     fn serve_input(&mut self, scratch: &mut [u8]) -> Stop {
+        self.ask_again();
         if let Some(stop) = self.transmit() {
+            return stop;
+        }
+        if let Err(stop) = self.hear_program() {
             return stop;
         }
         let mut held = self.desk.work.input.take();
@@ -149,7 +165,7 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
 
     /// One read, into the shared scratch or behind the bytes held, and what it brings.
     fn read_input(&mut self, held: Option<Block>, scratch: &mut [u8]) -> Stop {
-        let most = if self.desk.work.conn.is_in_exchange() { SCRATCH } else { HEAD_READ };
+        let most = if self.desk.work.conn.awaits_head() { HEAD_READ } else { SCRATCH };
         let Some(mut block) = held else { return self.read_scratch(&mut scratch[..most]) };
         let wanted = block.wants();
         if wanted > 0 && !self.desk.pool.can_lend(wanted, &self.desk.ledger) {
@@ -229,6 +245,10 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
 
     fn end_of_input(&mut self) -> Stop {
         self.slot.flags.set(Flags::READ_CLOSED);
+        if self.desk.work.conn.is_upgraded() {
+            let _ = self.desk.work.conn.end_of_input();
+            return self.end_protocol_input();
+        }
         match self.desk.work.conn.end_of_input() {
             Ok(None) => Stop::More,
             Ok(Some(farewell)) => self.over(farewell, Gone::PeerLeft),
@@ -254,6 +274,11 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
                         }
                     }
                     Err(reject) => Err(self.refuse(reject, Gone::Malformed)),
+                }
+            } else if self.desk.work.conn.is_upgraded() {
+                match self.hand_to_protocol(rest) {
+                    Ok(0) => return (used, Stop::More),
+                    taken => taken.map(|taken| used += taken),
                 }
             } else {
                 match self.desk.work.conn.receive(rest) {

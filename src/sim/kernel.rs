@@ -13,11 +13,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::reactor::clock::{self, Millis};
-use crate::reactor::completions::Wake;
 use crate::reactor::kernel::{Event, Kernel, EVENTS_MAX};
 use crate::reactor::Token;
 use crate::request::Transport;
 use crate::sim::Client;
+use crate::upgrade::HijackedStream;
+use crate::waker::Wake;
 
 /// A kernel made up: sockets are byte queues, readiness has edges as epoll has them, time moves
 /// only as far as the test lets it.
@@ -339,6 +340,12 @@ impl Kernel for SimKernel {
     fn shutdown_write(&mut self, stream: &mut SimStream) -> io::Result<()> {
         self.wires[stream.0].server_ended = true;
         Ok(())
+    }
+
+    /// There is no stream outside of the simulation: for the client it is closed.
+    fn release(&mut self, stream: SimStream) -> io::Result<HijackedStream> {
+        self.wires[stream.0].closed = Some(Closed::Ordinarily);
+        Ok(HijackedStream::Simulated)
     }
 
     fn close(&mut self, stream: SimStream, with_reset: bool) {

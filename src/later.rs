@@ -1,0 +1,402 @@
+//! [`Later`]: an answer that comes from somewhere else, usually another thread.
+//!
+//! The handler gives the request away and the loop goes on. What comes back is a function that
+//! the loop runs with the state, so nothing of the state is ever shared.
+//!
+//! ```text
+//!   loop                                      worker
+//!   ────                                      ──────
+//!   Reply::later(start) ── Later ───────────►  works
+//!   waits, handler_timeout armed               later.answer(|state| ..)
+//!   woken: takes the function, runs it  ◄────  stores it, wakes
+//! ```
+//!
+//! Whichever comes first wins, the answer or the deadline; the other finds the ticket used.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::handler::{Handler, Reply};
+use crate::request::Request;
+use crate::response::Response;
+use crate::waker::Waker;
+
+/// The right to answer one request, from any thread.
+///
+/// Made by [`Reply::later`]. Dropping it without an answer is a 500 with a log line, so a worker
+/// that panics does not leave its client waiting.
+///
+/// ```
+/// use std::thread;
+/// use wheelhouse::{Reply, Request, Response};
+///
+/// fn slow(req: &Request<'_>) -> Reply {
+///     let path = req.path().to_owned();
+///     Reply::later(|later| {
+///         thread::spawn(move || {
+///             // Here it may block as long as it likes, within `Limits::handler_timeout`.
+///             later.answer(move |_state| Response::text(format!("counted {path}\n")));
+///         });
+///     })
+/// }
+/// # let mut sim = wheelhouse::sim::Sim::new(slow);
+/// # let c = sim.connect_and_send(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n");
+/// # for _ in 0..5000 {
+/// #     if !sim.received(c).is_empty() { break }
+/// #     thread::sleep(std::time::Duration::from_millis(1));
+/// #     sim.advance(std::time::Duration::ZERO);
+/// # }
+/// # assert!(sim.received(c).ends_with(b"counted /a\n"));
+/// ```
+pub struct Later<S = ()> {
+    ticket: Arc<Ticket<S>>,
+    waker: Waker,
+}
+
+impl<S: 'static> Later<S> {
+    /// Answers with what `give` returns. It is run on the loop, where the state is: let it only
+    /// put together what has been worked out before. If nobody waits any more
+    /// ([`is_over`](Later::is_over)) it is dropped without being run.
+    pub fn answer<R: Into<Reply<S>>>(self, give: impl FnOnce(&mut S) -> R + Send + 'static) {
+        // `drop` wakes the loop.
+        self.ticket.put(Place::Given(Box::new(move |state: &mut S| give(state).into())));
+    }
+
+    /// Whether the peer has ended or broken its side of the connection. Ending it is no
+    /// cancellation, a half-closed peer still reads; but for work that is dear it is a good
+    /// reason to stop.
+    pub fn peer_has_left(&self) -> bool {
+        self.ticket.peer_has_left.load(Ordering::Acquire)
+    }
+
+    /// Whether an answer would come too late: the deadline has passed, the connection is gone, or
+    /// the server has stopped.
+    pub fn is_over(&self) -> bool {
+        matches!(*self.ticket.lock(), Place::Over)
+    }
+}
+
+impl<S> Drop for Later<S> {
+    fn drop(&mut self) {
+        self.ticket.put(Place::Forgotten);
+        self.waker.wake();
+    }
+}
+
+impl<S> fmt::Debug for Later<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Later").finish_non_exhaustive()
+    }
+}
+
+/// What both sides see of one answer.
+pub(crate) struct Ticket<S> {
+    place: Mutex<Place<S>>,
+    peer_has_left: AtomicBool,
+}
+
+type Give<S> = Box<dyn FnOnce(&mut S) -> Reply<S> + Send>;
+
+/// Where the answer is. Only `Empty` can be changed into something else by a worker, and only the
+/// loop changes anything into `Over`.
+pub(crate) enum Place<S> {
+    Empty,
+    Given(Give<S>),
+    /// The `Later` was dropped.
+    Forgotten,
+    /// Nobody waits any more.
+    Over,
+}
+
+impl<S> Ticket<S> {
+    pub(crate) fn new() -> Arc<Ticket<S>> {
+        Arc::new(Ticket { place: Mutex::new(Place::Empty), peer_has_left: AtomicBool::new(false) })
+    }
+
+    pub(crate) fn later(self: &Arc<Self>, waker: Waker) -> Later<S> {
+        Later { ticket: Arc::clone(self), waker }
+    }
+
+    fn put(&self, given: Place<S>) {
+        let mut place = self.lock();
+        if matches!(*place, Place::Empty) {
+            *place = given;
+        }
+    }
+
+    /// The answer, if it is there. It can be had once.
+    pub(crate) fn take(&self) -> Place<S> {
+        let mut place = self.lock();
+        match *place {
+            Place::Empty => Place::Empty,
+            _ => std::mem::replace(&mut *place, Place::Over),
+        }
+    }
+
+    /// Nobody waits any more.
+    pub(crate) fn close(&self) {
+        // What was given is dropped outside the lock.
+        let _given = std::mem::replace(&mut *self.lock(), Place::Over);
+    }
+
+    pub(crate) fn note_peer_left(&self) {
+        self.peer_has_left.store(true, Ordering::Release);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Place<S>> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a handler asks for with [`Reply::later`].
+pub(crate) struct Start<S> {
+    pub(crate) start: Box<dyn FnOnce(Later<S>)>,
+    /// Instead of `Limits::handler_timeout`.
+    pub(crate) timeout: Option<Duration>,
+    /// Instead of the one-line page of a 504.
+    pub(crate) late: Option<Response>,
+}
+
+/// Puts a deadline on what `handler` answers later (Go's `TimeoutHandler`).
+///
+/// The clock starts when the answer is put off with [`Reply::later`]; when it has run down the
+/// peer gets `late`, and the worker finds its [`Later`] over. A handler that answers at once is
+/// not touched, nor is anything buffered: an answer that has begun is under the response rate of
+/// the [`Limits`](crate::Limits). What never returns cannot be cut off: it holds the loop.
+///
+/// ```
+/// use std::time::Duration;
+/// use wheelhouse::{sim::Sim, within, Reply, Request, Response, StatusCode};
+///
+/// // A worker that is never heard of again.
+/// let slow = |_: &Request<'_>| Reply::<()>::later(std::mem::forget);
+/// let late = || Response::error(StatusCode::SERVICE_UNAVAILABLE, "try again later");
+/// let mut sim = Sim::new(within(Duration::from_secs(2), late, slow));
+/// let client = sim.connect_and_send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+/// sim.advance(Duration::from_secs(3));
+/// assert!(sim.received(client).starts_with(b"HTTP/1.1 503 "));
+/// ```
+pub fn within<H: Handler, F: FnMut() -> Response>(
+    timeout: Duration,
+    late: F,
+    handler: H,
+) -> Within<H, F> {
+    Within { timeout, late, handler }
+}
+
+/// See [`within`].
+#[derive(Debug)]
+pub struct Within<H, F> {
+    timeout: Duration,
+    late: F,
+    handler: H,
+}
+
+impl<H: Handler, F: FnMut() -> Response> Handler for Within<H, F> {
+    type State = H::State;
+
+    fn state(&mut self) -> &mut H::State {
+        self.handler.state()
+    }
+
+    fn handle(&mut self, req: &Request<'_>) -> Reply<H::State> {
+        self.handler.handle(req).within_or(self.timeout, (self.late)())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::waker::Wake;
+    use std::collections::HashSet;
+    use std::sync::atomic::AtomicUsize;
+
+    struct Bell(Arc<AtomicUsize>);
+
+    impl Wake for Bell {
+        fn wake(&self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn pair() -> (Arc<Ticket<()>>, Later, Arc<AtomicUsize>) {
+        let (ticket, rung) = (Ticket::new(), Arc::default());
+        let later = ticket.later(Waker::new(Bell(Arc::clone(&rung))));
+        (ticket, later, rung)
+    }
+
+    #[test]
+    fn an_answer_is_stored_before_the_loop_is_woken_and_taken_once() {
+        let (ticket, later, rung) = pair();
+        assert!(matches!(ticket.take(), Place::Empty));
+        later.answer(|()| "done");
+        assert_eq!(rung.load(Ordering::SeqCst), 1);
+        assert!(matches!(ticket.take(), Place::Given(_)));
+        assert!(matches!(ticket.take(), Place::Over));
+    }
+
+    #[test]
+    fn a_later_that_is_dropped_says_so() {
+        let (ticket, later, rung) = pair();
+        drop(later);
+        assert_eq!(rung.load(Ordering::SeqCst), 1);
+        assert!(matches!(ticket.take(), Place::Forgotten));
+    }
+
+    #[test]
+    fn who_comes_too_late_is_told_and_not_run() {
+        let (ticket, later, _) = pair();
+        assert!(!later.is_over());
+        ticket.close();
+        assert!(later.is_over());
+        later.answer(|()| -> &'static str { panic!("nobody waits for this") });
+        assert!(matches!(ticket.take(), Place::Over));
+    }
+
+    /// One answer as a model, each step atomic: a worker that answers or gives up, the loop with
+    /// its mailbox, and the deadline.
+    #[derive(Clone, PartialEq, Eq, Hash, Debug)]
+    struct Model {
+        place: char,
+        worker: u8,
+        answers: bool,
+        under_way: bool,
+        queued: bool,
+        rung: bool,
+        awake: bool,
+        /// Asleep, cleared the bell, took the mail, answered the call.
+        consumer: u8,
+        mail: bool,
+        deadline: Deadline,
+        final_answers: u8,
+    }
+
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+    enum Deadline {
+        None,
+        Armed,
+        Passed,
+    }
+
+    fn successors(m: &Model) -> Vec<Model> {
+        let mut next = Vec::new();
+        // Worker: put; call (once under way); push; ring.
+        let mut w = m.clone();
+        match m.worker {
+            0 => {
+                if w.place == 'e' {
+                    w.place = if w.answers { 'g' } else { 'f' };
+                }
+                w.worker = 1;
+                next.push(w);
+            }
+            1 => {
+                w.worker = if std::mem::replace(&mut w.under_way, true) { 4 } else { 2 };
+                next.push(w);
+            }
+            2 => {
+                w.queued = true;
+                w.worker = 3;
+                next.push(w);
+            }
+            3 => {
+                if !std::mem::replace(&mut w.rung, true) {
+                    w.awake = true;
+                }
+                w.worker = 4;
+                next.push(w);
+            }
+            _ => {}
+        }
+        // Loop.
+        let mut c = m.clone();
+        match m.consumer {
+            0 if m.awake => {
+                c.awake = false;
+                c.consumer = 1;
+                next.push(c);
+            }
+            0 if m.deadline == Deadline::Armed => {
+                // The poll ends by itself: the deadline is judged in that turn, behind the mail.
+                c.deadline = Deadline::Passed;
+                c.consumer = 1;
+                next.push(c);
+            }
+            0 => {}
+            1 => {
+                c.rung = false;
+                c.consumer = 2;
+                next.push(c);
+            }
+            2 => {
+                c.mail = std::mem::take(&mut c.queued);
+                c.consumer = 3;
+                next.push(c);
+            }
+            3 => {
+                if std::mem::take(&mut c.mail) {
+                    c.under_way = false;
+                    if c.place == 'g' || c.place == 'f' {
+                        c.place = 'o';
+                        c.final_answers += 1;
+                    }
+                }
+                c.consumer = 4;
+                next.push(c);
+            }
+            _ => {
+                if c.deadline == Deadline::Passed && c.place != 'o' {
+                    c.place = 'o';
+                    c.final_answers += 1;
+                }
+                c.consumer = 0;
+                next.push(c);
+            }
+        }
+        next
+    }
+
+    /// Every interleaving of worker, mailbox and deadline ends with exactly one final answer.
+    #[test]
+    fn however_worker_and_deadline_race_there_is_one_answer() {
+        let start = |answers, deadline| Model {
+            place: 'e',
+            worker: 0,
+            answers,
+            under_way: false,
+            queued: false,
+            rung: false,
+            awake: false,
+            consumer: 0,
+            mail: false,
+            deadline,
+            final_answers: 0,
+        };
+        let cases = [(true, Deadline::None), (false, Deadline::None)]
+            .into_iter()
+            .chain([(true, Deadline::Armed), (false, Deadline::Armed)]);
+        let mut states = 0;
+        for (answers, deadline) in cases {
+            let mut seen = HashSet::new();
+            let mut todo = vec![start(answers, deadline)];
+            let mut ends = 0;
+            while let Some(state) = todo.pop() {
+                if !seen.insert(state.clone()) {
+                    continue;
+                }
+                assert!(state.final_answers <= 1, "{state:?}");
+                let next = successors(&state);
+                if next.is_empty() {
+                    assert_eq!(state.final_answers, 1, "{state:?}");
+                    ends += 1;
+                }
+                todo.extend(next);
+            }
+            assert!(ends >= 1);
+            states += seen.len();
+        }
+        assert!(states > 100, "{states} states");
+    }
+}

@@ -1,0 +1,197 @@
+//! Connections that have left HTTP: a protocol is called with what comes and puts what goes, in
+//! the same visits, buffers and deadlines as before; or the stream is handed out.
+
+use std::io;
+use std::mem;
+
+use crate::handler::{Gone, Handler};
+use crate::http1::{Farewell, Rest};
+use crate::reactor::exchange::{answer, fault_of_fields};
+use crate::reactor::guard;
+use crate::reactor::hooks::ConnState;
+use crate::reactor::kernel::Kernel;
+use crate::reactor::slot::{Intake, Life, Speaking, Work};
+use crate::reactor::tenants::tenant;
+use crate::reactor::visit::{Stop, Visit, SCRATCH};
+use crate::reactor::{Reactor, Token};
+use crate::response::{Response, StatusCode};
+use crate::upgrade::{Hijacked, Io, Protocol, Upgrade, Wish};
+
+/// What a protocol may leave unused. More, and it will never use any of it.
+const HELD_MAX: usize = SCRATCH;
+
+impl<K: Kernel, H: Handler> Visit<'_, K, H> {
+    /// Switches to a protocol, if the request asks for that.
+    pub(super) fn upgrade(
+        &mut self,
+        upgrade: &Upgrade,
+        protocol: Box<dyn Protocol<H::State>>,
+        input: &[u8],
+    ) -> Result<(), Stop> {
+        let refusal = self.with_request(input, |_, request| upgrade.refusal(request));
+        if let Some(mut refusal) = self.unless_panicked(refusal)? {
+            return self.respond(&mut refusal);
+        }
+        if !self.desk.work.conn.can_upgrade() {
+            let what = "an upgrade with content is not understood here";
+            return self.respond(&mut Response::error(StatusCode::BAD_REQUEST, what).and_close());
+        }
+        if let Some(fault) = fault_of_fields(&upgrade.response) {
+            log::error!("an upgrade replaced by 500: {fault}");
+            return self.respond(&mut Response::status_page(StatusCode::INTERNAL_SERVER_ERROR));
+        }
+        let waker = self.waker();
+        let work = &mut self.desk.work;
+        work.conn.upgrade(
+            &mut self.desk.out,
+            &answer(&upgrade.response, None),
+            &mut self.desk.encoder,
+        );
+        work.intake = Intake::Protocol(Box::new(Speaking {
+            timeout: self.desk.limits.idle_timeout,
+            protocol,
+            waker,
+            wish: Wish::default(),
+            knows_of_shutdown: false,
+        }));
+        self.tell(ConnState::Hijacked);
+        self.speak(|protocol, state, io| protocol.begin(state, io))?;
+        self.hear_protocol(false)
+    }
+
+    /// Calls the protocol, and does what it wishes.
+    fn speak<T>(
+        &mut self,
+        call: impl FnOnce(&mut dyn Protocol<H::State>, &mut H::State, &mut Io<'_>) -> io::Result<T>,
+    ) -> Result<T, Stop> {
+        let work = &mut self.desk.work;
+        let Intake::Protocol(speaking) = &mut work.intake else {
+            panic!("a protocol is called while it speaks");
+        };
+        let Speaking { protocol, waker, wish, timeout, .. } = &mut **speaking;
+        *wish = Wish::default();
+        let out = &mut self.desk.out;
+        let room = SCRATCH.saturating_sub(out.len());
+        let state = self.desk.handler.state();
+        let result = guard(|| {
+            let result = call(&mut **protocol, state, &mut Io::new(out, room, waker, wish));
+            *timeout = protocol.timeout();
+            result
+        });
+        let closes = wish.close;
+        // Its silence begins anew with every word.
+        work.moved += 1;
+        match result {
+            Ok(Ok(value)) => {
+                if closes {
+                    work.intake = Intake::Nobody;
+                    work.conn.end_upgraded(self.desk.limits.linger_bytes_max);
+                }
+                Ok(value)
+            }
+            Ok(Err(error)) => {
+                log::error!("connection {}: its protocol failed: {error}", self.token);
+                Err(self.over(Farewell::Reset, Gone::Stopped))
+            }
+            Err(()) => Err(self.over(Farewell::Reset, Gone::Stopped)),
+        }
+    }
+
+    /// Gives the protocol what has come; says how much of it was used.
+    pub(super) fn hand_to_protocol(&mut self, input: &[u8]) -> Result<usize, Stop> {
+        let Intake::Protocol(_) = &self.desk.work.intake else { return Ok(0) };
+        if input.is_empty() {
+            return Ok(0);
+        }
+        let used = self.speak(|protocol, state, io| protocol.receive(state, input, io))?;
+        if used > input.len() {
+            log::error!("connection {}: its protocol used more than it was given", self.token);
+            return Err(self.over(Farewell::Reset, Gone::Stopped));
+        }
+        if used == 0 && input.len() >= HELD_MAX && !self.protocol_wants_room() {
+            log::debug!("connection {}: its protocol uses nothing of 64 KiB", self.token);
+            return Err(self.over(Farewell::Reset, Gone::Malformed));
+        }
+        Ok(used)
+    }
+
+    /// Tells the protocol that it was woken, has room again, or should come to an end.
+    pub(super) fn hear_protocol(&mut self, is_woken: bool) -> Result<(), Stop> {
+        if is_woken || self.protocol_wants_room() {
+            self.speak(|protocol, state, io| protocol.wake(state, io))?;
+        }
+        match &mut self.desk.work.intake {
+            Intake::Protocol(speaking) if self.desk.is_draining => {
+                if !mem::replace(&mut speaking.knows_of_shutdown, true) {
+                    self.speak(|protocol, state, io| protocol.shutdown(state, io))?;
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the protocol has more to put as soon as there is room.
+    pub(super) fn protocol_wants_room(&self) -> bool {
+        matches!(&self.desk.work.intake, Intake::Protocol(speaking) if speaking.wish.room)
+    }
+
+    pub(super) fn end_protocol_input(&mut self) -> Stop {
+        match &self.desk.work.intake {
+            Intake::Protocol(_) => {
+                self.done(|protocol, state, io| protocol.end_of_input(state, io))
+            }
+            _ => Stop::More,
+        }
+    }
+
+    pub(super) fn expire_protocol(&mut self) -> Stop {
+        self.done(|protocol, state, io| protocol.expire(state, io))
+    }
+
+    fn done(
+        &mut self,
+        call: impl FnOnce(&mut dyn Protocol<H::State>, &mut H::State, &mut Io<'_>) -> io::Result<()>,
+    ) -> Stop {
+        match self.speak(call) {
+            Ok(()) => Stop::More,
+            Err(stop) => stop,
+        }
+    }
+
+    /// Whether the connection waits only for being handed out.
+    pub(super) fn is_to_be_handed_out(&self) -> bool {
+        matches!(self.desk.work.intake, Intake::Hijack(_)) && !self.desk.work.has_output()
+    }
+}
+
+impl<K: Kernel, H: Handler> Reactor<K, H> {
+    /// Lets a connection go to whoever asked for it. Its slot is freed with the turn.
+    pub(super) fn hand_out(&mut self, token: Token) {
+        let Some(slot) = tenant(&mut self.slots, token) else { return };
+        let Some(stream) = slot.stream.take() else { return };
+        slot.value = None;
+        self.wheel.disarm(token.key() as u32);
+        self.closed.push(token.key());
+        let Life::Busy(mut work) = mem::replace(&mut slot.life, Life::Rest(Rest::Closed)) else {
+            return;
+        };
+        self.desk.ledger.release(mem::size_of::<Work<H::State>>());
+        let mut read = Vec::new();
+        if let Some(block) = work.input.take() {
+            read.extend_from_slice(block.bytes());
+            self.desk.pool.take_back(block, &mut self.desk.ledger);
+        }
+        let Intake::Hijack(take) = work.intake else { return };
+        match self.kernel.release(stream) {
+            Ok(stream) => {
+                self.desk.hooks.tell(token.connection_id(), ConnState::Hijacked);
+                let _ = guard(|| take(Hijacked { read, stream }));
+            }
+            Err(error) => {
+                log::error!("connection {token}: cannot be handed out: {error}");
+                self.desk.hooks.tell(token.connection_id(), ConnState::Closed);
+            }
+        }
+    }
+}
