@@ -153,7 +153,12 @@ impl<S: 'static> Reply<S> {
     /// [`Limits::handler_timeout`](crate::Limits::handler_timeout) is a 504; see
     /// [`within`](Reply::within) for another time.
     pub fn later(start: impl FnOnce(Later<S>) + 'static) -> Reply<S> {
-        Reply(Action::Later(Box::new(Start { start: Box::new(start), timeout: None, late: None })))
+        Reply(Action::Later(Box::new(Start {
+            start: Box::new(start),
+            timeout: None,
+            late: None,
+            finish: None,
+        })))
     }
 
     /// Answers 101 and lets `protocol` speak from then on: see [`Upgrade`] for what the request

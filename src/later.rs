@@ -157,7 +157,11 @@ pub(crate) struct Start<S> {
     pub(crate) timeout: Option<Duration>,
     /// Instead of the one-line page of a 504.
     pub(crate) late: Option<Response>,
+    /// What the answer goes through, whichever it is.
+    pub(crate) finish: Option<Finish<S>>,
 }
+
+pub(crate) type Finish<S> = Box<dyn FnOnce(&mut S, Reply<S>) -> Reply<S>>;
 
 /// Puts a deadline on what `handler` answers later (Go's `TimeoutHandler`).
 ///

@@ -54,6 +54,7 @@ mod later;
 mod channel;
 pub mod events;
 mod upgrade;
+mod around;
 mod fields;
 mod limits;
 pub mod router;
@@ -72,6 +73,7 @@ mod error;
 mod http1;
 mod reactor;
 
+pub use around::{around, Around, Enter};
 pub use auth::{constant_time_eq, BasicAuth};
 pub use body::{Body, FileBody, Out, Produce, ProduceBody, Produced};
 pub use channel::{channel, SendError, Sender};

@@ -24,7 +24,7 @@ enum Layer {
 fn layer(file: &str) -> Option<Layer> {
     const FRONT: &[&str] = &[
         "lib", "server", "sim", "router", "files", "query", "cookies", "auth", "redirect", "sniff",
-        "convert", "json", "form", "origin",
+        "convert", "json", "form", "origin", "around",
     ];
     const WORDS: &[&str] = &[
         "request", "response", "body", "fields", "handler", "limits", "error", "later", "upgrade",

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
-use crate::handler::{Gone, Handler};
-use crate::later::{Place, Start, Ticket};
+use crate::handler::{Gone, Handler, Reply};
+use crate::later::{Finish, Place, Start, Ticket};
 use crate::reactor::completions::Call;
 use crate::reactor::guard;
 use crate::reactor::kernel::Kernel;
@@ -57,10 +57,10 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
 
     /// Gives the right to answer away.
     pub(super) fn later(&mut self, start: Start<H::State>) -> Result<(), Stop> {
-        let Start { start, timeout, late } = start;
+        let Start { start, timeout, late, finish } = start;
         let ticket = Ticket::new();
         let later = ticket.later(self.waker());
-        self.desk.work.intake = Intake::Later(Box::new(Waiting { ticket, timeout, late }));
+        self.desk.work.intake = Intake::Later(Box::new(Waiting { ticket, timeout, late, finish }));
         self.note_peer_left();
         // An answer that is given right here wakes the loop like any other.
         let started = guard(|| start(later));
@@ -78,19 +78,35 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// Answers, if the worker has.
     fn hear_worker(&mut self) -> Result<(), Stop> {
         self.note_peer_left();
-        let Intake::Later(waiting) = &self.desk.work.intake else { return Ok(()) };
+        let Intake::Later(waiting) = &mut self.desk.work.intake else { return Ok(()) };
         let place = waiting.ticket.take();
         if matches!(place, Place::Empty) {
             return Ok(());
         }
+        let finish = waiting.finish.take();
         self.desk.work.intake = Intake::Nobody;
-        let reply = match place {
-            Place::Given(give) => guard(|| give(self.desk.handler.state())),
-            Place::Empty | Place::Forgotten | Place::Over => {
-                log::error!("connection {}: a Later was dropped unanswered", self.token);
-                Ok(Response::status_page(StatusCode::INTERNAL_SERVER_ERROR).into())
+        if !matches!(place, Place::Given(_)) {
+            log::error!("connection {}: a Later was dropped unanswered", self.token);
+        }
+        self.answer_finished(finish, move |state| match place {
+            Place::Given(give) => give(state),
+            _ => Response::status_page(StatusCode::INTERNAL_SERVER_ERROR).into(),
+        })
+    }
+
+    fn answer_finished(
+        &mut self,
+        finish: Option<Finish<H::State>>,
+        give: impl FnOnce(&mut H::State) -> Reply<H::State>,
+    ) -> Result<(), Stop> {
+        let state = self.desk.handler.state();
+        let reply = guard(|| {
+            let reply = give(state);
+            match finish {
+                Some(finish) => finish(state, reply),
+                None => reply,
             }
-        };
+        });
         self.answer_after_content(reply)
     }
 
@@ -104,7 +120,8 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             log::debug!("connection {}: no answer within its time", self.token);
             waiting.ticket.close();
             let page = || Response::status_page(StatusCode::GATEWAY_TIMEOUT);
-            if let Err(stop) = self.respond(&mut waiting.late.unwrap_or_else(page)) {
+            let late = waiting.late.unwrap_or_else(page);
+            if let Err(stop) = self.answer_finished(waiting.finish, |_| late.into()) {
                 return stop;
             }
         } else {

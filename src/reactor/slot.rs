@@ -12,7 +12,7 @@ use crate::body::{FileBody, Produce};
 use crate::fields::FieldSpan;
 use crate::handler::{Collected, Receive, Transform};
 use crate::http1::{Connection, Deadline, Rest};
-use crate::later::Ticket;
+use crate::later::{Finish, Ticket};
 use crate::reactor::buffers::Block;
 use crate::reactor::kernel::Kernel;
 use crate::request::RequestLine;
@@ -100,6 +100,8 @@ pub(crate) struct Waiting<S> {
     pub(crate) timeout: Option<Duration>,
     /// What is answered when it has passed; a 504 otherwise.
     pub(crate) late: Option<Response>,
+    /// What the answer goes through.
+    pub(crate) finish: Option<Finish<S>>,
 }
 
 /// A protocol, and what it is to be told.
