@@ -10,6 +10,8 @@ use std::io;
 
 use bytes::Bytes;
 
+use crate::trailers::Trailers;
+
 /// The content of an answer.
 pub enum Body {
     /// No content: `Content-Length: 0` where a length may stand.
@@ -150,6 +152,12 @@ pub trait Produce {
     /// An error resets the connection (the peer must not take the part for the whole) and is
     /// logged.
     fn produce(&mut self, out: &mut Out<'_>) -> io::Result<Produced>;
+
+    /// The content is complete: fields to be sent behind it, where it goes out in chunks. Asked
+    /// once, after [`Produced::End`] or the last byte of a promised length.
+    fn put_trailers(&mut self, trailers: &mut Trailers) {
+        let _ = trailers;
+    }
 }
 
 /// What a producer says after a piece.

@@ -10,8 +10,10 @@ use std::fmt;
 use std::io;
 
 use crate::body::Out;
+use crate::fields::Fields;
 use crate::request::Request;
 use crate::response::Response;
+use crate::trailers::Trailers;
 
 /// Answers requests.
 ///
@@ -157,6 +159,14 @@ pub trait Receive<S> {
     /// The next piece, never empty.
     fn piece(&mut self, state: &mut S, piece: &[u8]) -> Flow<S>;
 
+    /// The content is complete and came in chunks, with these fields behind it (RFC 9110, section
+    /// 6.5). Called once, right before [`end`](Receive::end), if there are any. They are the
+    /// peer's word like those of the head, but not part of it; names that may not stand here
+    /// (framing, routing, authentication, `Content-Type`, ...) are left out.
+    fn trailers(&mut self, state: &mut S, trailers: Fields<'_>) {
+        let _ = (state, trailers);
+    }
+
     /// The content is complete; this is the answer. A reply that wants content is a 500: there
     /// is no more.
     fn end(self: Box<Self>, state: &mut S) -> Reply<S>;
@@ -207,6 +217,12 @@ pub trait Transform<S> {
     /// An error resets the connection, since the answer has begun, and is logged.
     fn piece(&mut self, state: &mut S, piece: &[u8], out: &mut Out<'_>) -> io::Result<usize>;
 
+    /// The fields behind the request's content, as for [`Receive::trailers`]: called once, right
+    /// before [`end`](Transform::end), if there are any.
+    fn trailers(&mut self, state: &mut S, trailers: Fields<'_>) {
+        let _ = (state, trailers);
+    }
+
     /// The content is complete: what is still to be sent goes into `out`, which has room for at
     /// least 4 KiB.
     ///
@@ -216,6 +232,12 @@ pub trait Transform<S> {
     fn end(&mut self, state: &mut S, out: &mut Out<'_>) -> io::Result<()> {
         let _ = (state, out);
         Ok(())
+    }
+
+    /// Fields to be sent behind the answer's content, where it goes out in chunks. Asked once,
+    /// after [`end`](Transform::end).
+    fn put_trailers(&mut self, state: &mut S, trailers: &mut Trailers) {
+        let _ = (state, trailers);
     }
 
     /// The length of the answer's content, if it is known: it is then sent with

@@ -47,6 +47,7 @@ mod request;
 mod response;
 mod body;
 mod fields;
+mod trailers;
 mod limits;
 pub mod router;
 pub mod files;
@@ -82,6 +83,7 @@ pub use response::{FieldError, Response, StatusCode, RESPONSE_FIELD_BYTES_MAX};
 pub use router::{collect, RouteError, Router, Routes};
 pub use server::{serve, Handle, Server};
 pub use sniff::{sniff, SNIFF_BYTES_MAX};
+pub use trailers::{Trailers, TRAILER_BYTES_MAX};
 
 /// Runs the program of the README with the tests.
 #[cfg(doctest)]

@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+use http::StatusCode;
+
 use crate::http1::chunked;
 use crate::http1::encode::{self, ConnectionField, Content, Encoder, ResponseHead};
 use crate::http1::exchange::{Answer, Asked, Circumstances, Exchange, Inbound, Outbound, Step};
@@ -352,13 +354,27 @@ impl Connection {
         }
     }
 
-    /// The content of the answer is complete; `false` if less was sent than announced.
+    /// Whether an answer with this status and content of unknown length goes out in chunks, so
+    /// that trailer fields can follow it.
+    pub(crate) fn would_send_chunks(&mut self, status: StatusCode) -> bool {
+        let asked = &self.exchange().asked;
+        framing::outgoing(asked.by, asked.version, status, None) == Outgoing::Chunked
+    }
+
+    /// Whether content goes out in chunks.
+    pub(crate) fn sends_chunks(&self) -> bool {
+        matches!(&self.state, State::Exchange(exchange)
+            if matches!(exchange.outbound, Outbound::Chunked))
+    }
+
+    /// The content of the answer is complete; `false` if less was sent than announced. The lines
+    /// of the trailer section are written behind chunks, and nowhere else.
     #[must_use]
-    pub(crate) fn end_content(&mut self, out: &mut Vec<u8>) -> bool {
+    pub(crate) fn end_content(&mut self, out: &mut Vec<u8>, trailer_lines: &[u8]) -> bool {
         let outbound = &mut self.exchange().outbound;
         match outbound {
             Outbound::Length(_) => return false,
-            Outbound::Chunked => out.extend_from_slice(chunked::LAST_CHUNK),
+            Outbound::Chunked => chunked::end_body(out, trailer_lines),
             Outbound::Awaited | Outbound::UntilClose | Outbound::Done => {}
         }
         *outbound = Outbound::Done;

@@ -17,6 +17,7 @@ use crate::reactor::visit::{Stop, Visit};
 use crate::reactor::{guard, Token};
 use crate::request::{Message, Request, RequestLine};
 use crate::response::Response;
+use crate::trailers::Trailers;
 
 /// Content up to this size is copied behind its head, so that both leave in one `write`; above
 /// it, copying costs more than the second part of a `writev`.
@@ -60,7 +61,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             }
             _ => return None,
         };
-        if self.desk.head.line.content_length != Some(0) || fault(response).is_some() {
+        if self.desk.head.line.content_length != Some(0) || needs_care(response) {
             return None;
         }
         let circumstances = self.circumstances();
@@ -95,7 +96,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     ) -> Result<(), Stop> {
         match self.unless_panicked(reply)?.0 {
             Action::Respond(mut response) => self.respond(&mut response),
-            Action::Collect(_) | Action::Receive(_) | Action::Transform(_) => {
+            _ => {
                 log::error!("a reply asks for content a second time: answer with a Response");
                 self.respond(&mut Response::status_page(http::StatusCode::INTERNAL_SERVER_ERROR))
             }
@@ -122,8 +123,16 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
 
     /// Ends the content of the answer; short of what was announced, the peer must not take it
     /// for the whole.
-    pub(super) fn end_content(&mut self) -> Result<(), Stop> {
-        if self.desk.work.conn.end_content(&mut self.desk.out) {
+    pub(super) fn end_content(&mut self, trailers: &Trailers) -> Result<(), Stop> {
+        let Desk { work, out, .. } = &mut *self.desk;
+        match (trailers.fault(), work.conn.sends_chunks()) {
+            (Some(fault), true) => return Err(self.broken(&format!("in a trailer: {fault}"))),
+            (None, true) => {}
+            (None, false) if trailers.is_empty() => {}
+            // What is announced by its length is complete without them.
+            _ => log::debug!("connection {}: no chunks, trailers left out", self.token),
+        }
+        if work.conn.end_content(out, trailers.lines()) {
             return Ok(());
         }
         Err(self.broken("less content than its announced length"))
@@ -166,7 +175,17 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         }
         let circumstances = self.circumstances();
         let Desk { work, out, encoder, .. } = &mut *self.desk;
-        work.conn.respond(out, &answer(response, length), encoder, &circumstances);
+        let mut answer = answer(response, length);
+        let lines;
+        if let Some(names) = response.announced_trailers() {
+            if length.is_none() && work.conn.would_send_chunks(response.status) {
+                lines = [answer.lines, b"Trailer: ", names, b"\r\n"].concat();
+                answer.lines = &lines;
+            } else {
+                log::debug!("connection {}: no chunks, hence no trailers", self.token);
+            }
+        }
+        work.conn.respond(out, &answer, encoder, &circumstances);
     }
 }
 
@@ -183,6 +202,7 @@ pub(super) fn message<'a, K: Kernel, S>(
         line,
         bytes,
         spans,
+        trailers: None,
         transport: slot.stream.as_ref().expect("a slot that is visited has its stream"),
         value: slot.value.as_ref().map(|value| &***value),
         id: token.connection_id(),
@@ -202,6 +222,12 @@ fn answer(response: &Response, length: Option<u64>) -> Answer<'_> {
         close: response.close,
         content: Content::None,
     }
+}
+
+/// Whether there is something about the head that is looked at later.
+#[inline(always)]
+fn needs_care(response: &Response) -> bool {
+    fault(response).is_some() || response.announced_trailers().is_some()
 }
 
 /// Why a response cannot be sent.
