@@ -11,6 +11,7 @@ use std::io;
 
 use crate::body::Out;
 use crate::fields::Fields;
+use crate::interim::Informational;
 use crate::request::Request;
 use crate::response::Response;
 use crate::trailers::Trailers;
@@ -94,7 +95,12 @@ pub(crate) enum Action<S> {
     Collect(Collect<S>),
     Receive(Box<dyn Receive<S>>),
     Transform(Box<(Response, Box<dyn Transform<S>>)>),
+    /// Something is told first, and then the rest is done.
+    Inform(Box<(Informational, Reply<S>)>),
 }
+
+/// How many informational answers may come before a final one.
+pub(crate) const INFORMATIONAL_MAX: usize = 16;
 
 /// Content is gathered up to `limit`, then `then` answers.
 pub(crate) struct Collect<S> {
@@ -138,6 +144,29 @@ impl<S: 'static> Reply<S> {
     pub fn transform(response: Response, transform: impl Transform<S> + 'static) -> Reply<S> {
         Reply(Action::Transform(Box::new((response, Box::new(transform)))))
     }
+
+    /// Tells the peer something before the final answer, and then does what `then` says.
+    ///
+    /// Informational answers leave with the next write: ahead of the final one and in the same
+    /// write if that is ready, at once if it waits for content. HTTP/1.0 gets none (RFC 9110,
+    /// section 15.2). Several can be told one after another, up to 16; what is above that, or has
+    /// a field that cannot be sent, is left out and logged as an error: a hint is no reason to
+    /// withhold the answer.
+    ///
+    /// ```
+    /// use wheelhouse::{Informational, Reply, Request, Response};
+    ///
+    /// let page = |_: &Request<'_>| -> Reply {
+    ///     let hints = Informational::early_hints().with("Link", "</a.css>; rel=preload; as=style");
+    ///     Reply::inform(hints, Response::html("<link rel=stylesheet href=/a.css>"))
+    /// };
+    /// # let mut sim = wheelhouse::sim::Sim::new(page);
+    /// # let c = sim.connect_and_send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    /// # assert!(sim.received(c).starts_with(b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>"));
+    /// ```
+    pub fn inform(informational: Informational, then: impl Into<Reply<S>>) -> Reply<S> {
+        Reply(Action::Inform(Box::new((informational, then.into()))))
+    }
 }
 
 impl<S> fmt::Debug for Reply<S> {
@@ -147,6 +176,7 @@ impl<S> fmt::Debug for Reply<S> {
             Action::Collect(collect) => f.debug_tuple("Collect").field(&collect.limit).finish(),
             Action::Receive(_) => f.write_str("Receive"),
             Action::Transform(both) => f.debug_tuple("Transform").field(&both.0).finish(),
+            Action::Inform(both) => f.debug_tuple("Inform").field(&both.0).field(&both.1).finish(),
         }
     }
 }

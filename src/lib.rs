@@ -48,6 +48,7 @@ mod response;
 mod body;
 mod fields;
 mod trailers;
+mod interim;
 mod limits;
 pub mod router;
 pub mod files;
@@ -71,6 +72,7 @@ pub use cookies::{CookieError, SameSite, SetCookie, COOKIES_MAX, COOKIE_BYTES_MA
 pub use error::Error;
 pub use fields::Fields;
 pub use handler::{Flow, Gone, Handler, Receive, Reply, Transform};
+pub use interim::Informational;
 #[cfg(feature = "json")]
 pub use json::JsonError;
 pub use limits::{Limits, LimitsError};

@@ -16,6 +16,7 @@ use crate::http1::head::Head;
 use crate::http1::persistence::Then;
 use crate::http1::scan::Scan;
 use crate::http1::{HeadLimits, Reject};
+use crate::interim::Informational;
 use crate::request::Version;
 
 /// One connection, as the protocol sees it.
@@ -244,6 +245,16 @@ impl Connection {
         exchange.is_wanted = true;
         if std::mem::take(&mut exchange.asked.continue_pending) {
             out.extend_from_slice(encode::CONTINUE);
+        }
+    }
+
+    /// Writes an informational answer, which comes before the final one and never goes to
+    /// HTTP/1.0 (RFC 9110, section 15.2).
+    pub(crate) fn inform(&mut self, out: &mut Vec<u8>, informational: &Informational) {
+        let exchange = self.exchange();
+        assert!(matches!(exchange.outbound, Outbound::Awaited), "the final answer has begun");
+        if exchange.asked.version == Version::Http11 {
+            informational.encode(out);
         }
     }
 

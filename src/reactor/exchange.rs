@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::body::Body;
 use crate::fields::FieldSpan;
-use crate::handler::{Action, Gone, Handler, Reply};
+use crate::handler::{Action, Gone, Handler, Reply, INFORMATIONAL_MAX};
 use crate::http1::{Answer, Content, Farewell, Reject, Settled};
 use crate::reactor::desk::Desk;
 use crate::reactor::hooks::ConnState;
@@ -81,12 +81,30 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         input: &[u8],
         used: &mut usize,
     ) -> Result<(), Stop> {
-        match self.unless_panicked(reply)?.0 {
+        match self.told(reply)? {
             Action::Respond(mut response) => self.respond(&mut response),
             Action::Collect(collect) => self.collect(collect, input, used),
             Action::Receive(receiver) => self.receive(receiver),
             Action::Transform(both) => self.transform(&both.0, both.1),
+            Action::Inform(_) => unreachable!("all of them have been told"),
         }
+    }
+
+    /// Tells what comes before the final answer; what is left to do then.
+    fn told(&mut self, reply: Result<Reply<H::State>, ()>) -> Result<Action<H::State>, Stop> {
+        let mut action = self.unless_panicked(reply)?.0;
+        let mut told = 0;
+        while let Action::Inform(both) = action {
+            let (informational, then) = *both;
+            action = then.0;
+            told += 1;
+            if told <= INFORMATIONAL_MAX {
+                self.desk.work.conn.inform(&mut self.desk.out, &informational);
+            } else {
+                log::error!("more than {INFORMATIONAL_MAX} informational answers: left out");
+            }
+        }
+        Ok(action)
     }
 
     /// A second answer, given when content was had: only a response can follow.
@@ -94,7 +112,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         &mut self,
         reply: Result<Reply<H::State>, ()>,
     ) -> Result<(), Stop> {
-        match self.unless_panicked(reply)?.0 {
+        match self.told(reply)? {
             Action::Respond(mut response) => self.respond(&mut response),
             _ => {
                 log::error!("a reply asks for content a second time: answer with a Response");
