@@ -230,14 +230,16 @@ struct FromReader<R>(R);
 
 impl<R: io::Read> Produce for FromReader<R> {
     fn produce(&mut self, out: &mut Out<'_>) -> io::Result<Produced> {
-        loop {
+        // Up to the end if there is room, so that the end leaves together with what is before it.
+        while out.room() > 0 {
             match out.fill(|room| self.0.read(room)) {
                 Ok(0) => return Ok(Produced::End),
-                Ok(_) => return Ok(Produced::More),
+                Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
+        Ok(Produced::More)
     }
 }
 
