@@ -157,10 +157,12 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     }
 
     /// Content in chunks has ended with these trailer lines: who took it sees them where they lie.
+    #[inline(never)]
     pub(super) fn take_trailers(&mut self, section: &[u8]) -> Result<(), Stop> {
         self.end(TrailerSection::new(section).fields())
     }
 
+    #[inline(never)]
     fn end(&mut self, trailers: Fields<'_>) -> Result<(), Stop> {
         match mem::replace(&mut self.desk.work.intake, Intake::Nobody) {
             Intake::Nobody => self.end_transform(trailers),

@@ -245,7 +245,8 @@ fn answer(response: &Response, length: Option<u64>) -> Answer<'_> {
 /// Whether there is something about the head that is looked at later.
 #[inline(always)]
 fn needs_care(response: &Response) -> bool {
-    fault(response).is_some() || response.announced_trailers().is_some()
+    response.status.is_informational()
+        || matches!(&response.extra, Some(extra) if extra.fault.is_some() || !extra.trailer.is_empty())
 }
 
 /// Why a response cannot be sent.
