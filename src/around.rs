@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use crate::fields::Fields;
 use crate::handler::{Action, Collect, Flow, Gone, Handler, Receive, Reply};
 use crate::later::Start;
 use crate::request::Request;
@@ -136,6 +137,10 @@ fn finish<S: 'static>(
                 ..*start
             }))
         }
+        Action::Inform(mut both) => {
+            both.1 = finish(both.1, state, leave);
+            Action::Inform(both)
+        }
         Action::Hijack(take) => Action::Hijack(take),
     })
 }
@@ -172,6 +177,10 @@ impl<S: 'static, L: FnOnce(&mut S, &mut Response) + 'static> Receive<S> for Fini
     fn resume(&mut self, state: &mut S) -> Flow<S> {
         let flow = self.receiver.resume(state);
         self.follow(state, flow)
+    }
+
+    fn trailers(&mut self, state: &mut S, trailers: Fields<'_>) {
+        self.receiver.trailers(state, trailers);
     }
 
     fn end(self: Box<Self>, state: &mut S) -> Reply<S> {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::trailers::Trailers;
 use crate::waker::Waker;
 
 /// The content of an answer.
@@ -176,6 +177,11 @@ pub trait Produce {
     /// after this. Ending its side is no cancellation (a half-closed peer reads on), so by
     /// default nothing happens; may be called more than once.
     fn peer_left(&mut self) {}
+    /// The content is complete: fields to be sent behind it, where it goes out in chunks. Asked
+    /// once, after [`Produced::End`] or the last byte of a promised length.
+    fn put_trailers(&mut self, trailers: &mut Trailers) {
+        let _ = trailers;
+    }
 }
 
 /// What a producer says after a piece.
@@ -252,14 +258,16 @@ struct FromReader<R>(R);
 
 impl<R: io::Read> Produce for FromReader<R> {
     fn produce(&mut self, out: &mut Out<'_>) -> io::Result<Produced> {
-        loop {
+        // Up to the end if there is room, so that the end leaves together with what is before it.
+        while out.room() > 0 {
             match out.fill(|room| self.0.read(room)) {
                 Ok(0) => return Ok(Produced::End),
-                Ok(_) => return Ok(Produced::More),
+                Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
+        Ok(Produced::More)
     }
 }
 

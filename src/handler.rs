@@ -11,9 +11,12 @@ use std::io;
 use std::time::Duration;
 
 use crate::body::Out;
+use crate::fields::Fields;
+use crate::interim::Informational;
 use crate::later::{Later, Start};
 use crate::request::Request;
 use crate::response::Response;
+use crate::trailers::Trailers;
 use crate::upgrade::{Hijacked, Protocol, Upgrade};
 use crate::waker::Waker;
 
@@ -99,7 +102,12 @@ pub(crate) enum Action<S> {
     Later(Box<Start<S>>),
     Upgrade(Box<(Upgrade, Box<dyn Protocol<S>>)>),
     Hijack(Box<dyn FnOnce(Hijacked)>),
+    /// Something is told first, and then the rest is done.
+    Inform(Box<(Informational, Reply<S>)>),
 }
+
+/// How many informational answers may come before a final one.
+pub(crate) const INFORMATIONAL_MAX: usize = 16;
 
 /// Content is gathered up to `limit`, then `then` answers.
 pub(crate) struct Collect<S> {
@@ -201,8 +209,32 @@ impl<S: 'static> Reply<S> {
                     then(state, req, content).map_later(change)
                 })
             }
+            Action::Inform(both) => Reply::inform(both.0, both.1.map_later(change)),
             action => Reply(action),
         }
+    }
+
+    /// Tells the peer something before the final answer, and then does what `then` says.
+    ///
+    /// Informational answers leave with the next write: ahead of the final one and in the same
+    /// write if that is ready, at once if it waits for content. HTTP/1.0 gets none (RFC 9110,
+    /// section 15.2). Several can be told one after another, up to 16; what is above that, or has
+    /// a field that cannot be sent, is left out and logged as an error: a hint is no reason to
+    /// withhold the answer.
+    ///
+    /// ```
+    /// use wheelhouse::{Informational, Reply, Request, Response};
+    ///
+    /// let page = |_: &Request<'_>| -> Reply {
+    ///     let hints = Informational::early_hints().with("Link", "</a.css>; rel=preload; as=style");
+    ///     Reply::inform(hints, Response::html("<link rel=stylesheet href=/a.css>"))
+    /// };
+    /// # let mut sim = wheelhouse::sim::Sim::new(page);
+    /// # let c = sim.connect_and_send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    /// # assert!(sim.received(c).starts_with(b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>"));
+    /// ```
+    pub fn inform(informational: Informational, then: impl Into<Reply<S>>) -> Reply<S> {
+        Reply(Action::Inform(Box::new((informational, then.into()))))
     }
 }
 
@@ -216,6 +248,7 @@ impl<S> fmt::Debug for Reply<S> {
             Action::Later(start) => f.debug_tuple("Later").field(&start.timeout).finish(),
             Action::Upgrade(both) => f.debug_tuple("Upgrade").field(&both.0).finish(),
             Action::Hijack(_) => f.write_str("Hijack"),
+            Action::Inform(both) => f.debug_tuple("Inform").field(&both.0).field(&both.1).finish(),
         }
     }
 }
@@ -239,6 +272,14 @@ pub trait Receive<S> {
     fn resume(&mut self, state: &mut S) -> Flow<S> {
         let _ = state;
         Flow::Continue
+    }
+
+    /// The content is complete and came in chunks, with these fields behind it (RFC 9110, section
+    /// 6.5). Called once, right before [`end`](Receive::end), if there are any. They are the
+    /// peer's word like those of the head, but not part of it; names that may not stand here
+    /// (framing, routing, authentication, `Content-Type`, ...) are left out.
+    fn trailers(&mut self, state: &mut S, trailers: Fields<'_>) {
+        let _ = (state, trailers);
     }
 
     /// The content is complete; this is the answer. A reply that wants content is a 500: there
@@ -294,6 +335,12 @@ pub trait Transform<S> {
     /// An error resets the connection, since the answer has begun, and is logged.
     fn piece(&mut self, state: &mut S, piece: &[u8], out: &mut Out<'_>) -> io::Result<usize>;
 
+    /// The fields behind the request's content, as for [`Receive::trailers`]: called once, right
+    /// before [`end`](Transform::end), if there are any.
+    fn trailers(&mut self, state: &mut S, trailers: Fields<'_>) {
+        let _ = (state, trailers);
+    }
+
     /// The content is complete: what is still to be sent goes into `out`, which has room for at
     /// least 4 KiB.
     ///
@@ -303,6 +350,12 @@ pub trait Transform<S> {
     fn end(&mut self, state: &mut S, out: &mut Out<'_>) -> io::Result<()> {
         let _ = (state, out);
         Ok(())
+    }
+
+    /// Fields to be sent behind the answer's content, where it goes out in chunks. Asked once,
+    /// after [`end`](Transform::end).
+    fn put_trailers(&mut self, state: &mut S, trailers: &mut Trailers) {
+        let _ = (state, trailers);
     }
 
     /// The length of the answer's content, if it is known: it is then sent with

@@ -18,7 +18,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::handler::{Handler, Reply};
+use crate::handler::{Handler, Reply, INFORMATIONAL_MAX};
+use crate::interim::Informational;
 use crate::request::Request;
 use crate::response::Response;
 use crate::waker::Waker;
@@ -64,6 +65,21 @@ impl<S: 'static> Later<S> {
         self.ticket.put(Place::Given(Box::new(move |state: &mut S| give(state).into())));
     }
 
+    /// Tells the peer something before the answer, such as that it is being worked on
+    /// ([`Informational::processing`]). As with [`Reply::inform`], HTTP/1.0 gets none, and what is
+    /// above 16 is left out.
+    pub fn inform(&self, informational: Informational) {
+        let mut told = self.ticket.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.count == INFORMATIONAL_MAX {
+            log::error!("more than {INFORMATIONAL_MAX} informational answers: left out");
+            return;
+        }
+        told.count += 1;
+        told.waiting.push(informational);
+        drop(told);
+        self.waker.wake();
+    }
+
     /// Whether the peer has ended or broken its side of the connection. Ending it is no
     /// cancellation, a half-closed peer still reads; but for work that is dear it is a good
     /// reason to stop.
@@ -94,7 +110,16 @@ impl<S> fmt::Debug for Later<S> {
 /// What both sides see of one answer.
 pub(crate) struct Ticket<S> {
     place: Mutex<Place<S>>,
+    told: Mutex<Told>,
     peer_has_left: AtomicBool,
+}
+
+/// What is told before the answer.
+#[derive(Default)]
+struct Told {
+    waiting: Vec<Informational>,
+    /// How many there were in all.
+    count: usize,
 }
 
 type Give<S> = Box<dyn FnOnce(&mut S) -> Reply<S> + Send>;
@@ -112,7 +137,11 @@ pub(crate) enum Place<S> {
 
 impl<S> Ticket<S> {
     pub(crate) fn new() -> Arc<Ticket<S>> {
-        Arc::new(Ticket { place: Mutex::new(Place::Empty), peer_has_left: AtomicBool::new(false) })
+        Arc::new(Ticket {
+            place: Mutex::new(Place::Empty),
+            told: Mutex::default(),
+            peer_has_left: AtomicBool::new(false),
+        })
     }
 
     pub(crate) fn later(self: &Arc<Self>, waker: Waker) -> Later<S> {
@@ -133,6 +162,12 @@ impl<S> Ticket<S> {
             Place::Empty => Place::Empty,
             _ => std::mem::replace(&mut *place, Place::Over),
         }
+    }
+
+    /// What is to be told now.
+    pub(crate) fn take_told(&self) -> Vec<Informational> {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut told.waiting)
     }
 
     /// Nobody waits any more.

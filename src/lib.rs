@@ -56,6 +56,8 @@ pub mod events;
 mod upgrade;
 mod around;
 mod fields;
+mod trailers;
+mod interim;
 mod limits;
 pub mod router;
 pub mod files;
@@ -81,6 +83,7 @@ pub use cookies::{CookieError, SameSite, SetCookie, COOKIES_MAX, COOKIE_BYTES_MA
 pub use error::Error;
 pub use fields::Fields;
 pub use handler::{Flow, Gone, Handler, Receive, Reply, Transform};
+pub use interim::Informational;
 #[cfg(feature = "json")]
 pub use json::JsonError;
 pub use later::{within, Later, Within};
@@ -94,6 +97,7 @@ pub use response::{FieldError, Response, StatusCode, RESPONSE_FIELD_BYTES_MAX};
 pub use router::{collect, RouteError, Router, Routes};
 pub use server::{serve, Handle, Server};
 pub use sniff::{sniff, SNIFF_BYTES_MAX};
+pub use trailers::{Trailers, TRAILER_BYTES_MAX};
 pub use upgrade::{Hijacked, HijackedStream, Io, Protocol, Upgrade};
 pub use waker::Waker;
 

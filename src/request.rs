@@ -166,6 +166,31 @@ impl<'a> Request<'a> {
         self.fields().get(name)
     }
 
+    /// The trailer fields that stood behind the content (RFC 9110, section 6.5), where the content
+    /// has been had: in the callback of [`Reply::collect`](crate::Reply::collect). Empty before
+    /// that, and for content that did not come in chunks.
+    ///
+    /// They are not merged into [`fields`](Request::fields), and names that may not stand behind
+    /// content (framing, routing, authentication, `Content-Type`, ...) are left out, whether
+    /// `Trailer` announced them or not.
+    ///
+    /// ```
+    /// # use wheelhouse::{sim::Sim, Reply, Request};
+    /// # let mut sim = Sim::new(|_: &Request<'_>| {
+    /// Reply::collect(4096, |(), req, content| {
+    ///     let digest = req.trailers().text("digest").unwrap_or("none");
+    ///     format!("{} bytes, digest {digest}", content.len())
+    /// })
+    /// # });
+    /// # let c = sim.connect();
+    /// # sim.send(c, b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    /// # sim.send(c, b"2\r\nhi\r\n0\r\nDigest: x\r\nHost: b\r\n\r\n");
+    /// # assert!(sim.received(c).ends_with(b"2 bytes, digest x"));
+    /// ```
+    pub fn trailers(&self) -> Fields<'a> {
+        self.message.trailers.copied().unwrap_or(Fields::new(&[], &[]))
+    }
+
     /// How long the content is, if the head says so: `Some(0)` without content, `None` if it
     /// comes in chunks.
     pub fn content_length(&self) -> Option<u64> {
@@ -301,6 +326,8 @@ pub(crate) struct Message<'a> {
     pub(crate) line: &'a RequestLine,
     pub(crate) bytes: &'a [u8],
     pub(crate) spans: &'a [FieldSpan],
+    /// What stood behind the content, where that has come already.
+    pub(crate) trailers: Option<&'a Fields<'a>>,
     pub(crate) transport: &'a dyn Transport,
     pub(crate) value: Option<&'a dyn Any>,
     pub(crate) id: u64,

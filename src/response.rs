@@ -12,6 +12,7 @@ pub use http::StatusCode;
 
 use crate::body::Body;
 use crate::fields::{is_token_byte, is_value_byte, trim_ows};
+use crate::trailers::{check_trailer_name, TRAILER_BYTES_MAX};
 
 /// The most bytes of field lines that one response may carry: what clients and proxies in the
 /// field accept (curl 300 KiB, nginx as a client 4 to 64 KiB).
@@ -42,6 +43,8 @@ pub struct Response {
 pub(crate) struct Extra {
     /// Ready for the wire, each `Name: value\r\n`, each checked when it was set.
     pub(crate) lines: Vec<u8>,
+    /// The names of trailer fields to come, as the value of `Trailer`.
+    pub(crate) trailer: Vec<u8>,
     /// The first field that could not be set; turns the answer into a 500 with a log line.
     pub(crate) fault: Option<FieldError>,
 }
@@ -159,14 +162,33 @@ impl Response {
         check_name(name)?;
         check_value(name, value)?;
         let lines = &mut self.extra.get_or_insert_with(Box::default).lines;
-        if lines.len() + name.len() + value.len() + 4 > RESPONSE_FIELD_BYTES_MAX {
-            return Err(FieldError::TooLarge { name: name.to_owned() });
+        append_line(lines, name, value, RESPONSE_FIELD_BYTES_MAX)
+    }
+
+    /// The same answer, which announces that a trailer field called `name` will follow its
+    /// content (the `Trailer` field): a producer gives it in
+    /// [`Produce::put_trailers`](crate::Produce::put_trailers), a transform in
+    /// [`Transform::put_trailers`](crate::Transform::put_trailers).
+    ///
+    /// Said only where it can be true: in chunks, see [`Trailers`](crate::Trailers). A name that
+    /// cannot be sent turns the answer into a 500, as with [`with`](Response::with).
+    pub fn with_trailer(mut self, name: &str) -> Response {
+        let checked = check_trailer_name(name);
+        let trailer = &mut self.extra.get_or_insert_with(Box::default).trailer;
+        let is_too_long = trailer.len() + name.len() + 2 > TRAILER_BYTES_MAX;
+        match checked {
+            Err(error) => self.keep_fault(error),
+            Ok(()) if is_too_long => {
+                self.keep_fault(FieldError::TooLarge { name: name.to_owned() });
+            }
+            Ok(()) => {
+                if !trailer.is_empty() {
+                    trailer.extend_from_slice(b", ");
+                }
+                trailer.extend_from_slice(name.as_bytes());
+            }
         }
-        lines.extend_from_slice(name.as_bytes());
-        lines.extend_from_slice(b": ");
-        lines.extend_from_slice(value);
-        lines.extend_from_slice(b"\r\n");
-        Ok(())
+        self
     }
 
     /// Adds a line of the server's own, which nobody else may set.
@@ -205,6 +227,11 @@ impl Response {
         self.extra.as_ref().map_or(&[], |extra| &extra.lines)
     }
 
+    /// The names of trailer fields to come, if any.
+    pub(crate) fn announced_trailers(&self) -> Option<&[u8]> {
+        Some(&*self.extra.as_ref()?.trailer).filter(|names| !names.is_empty())
+    }
+
     #[cfg(test)]
     pub(crate) fn has_fault(&self) -> bool {
         self.extra.as_ref().is_some_and(|extra| extra.fault.is_some())
@@ -235,7 +262,14 @@ pub enum FieldError {
         /// The name as given.
         name: String,
     },
-    /// More than [`RESPONSE_FIELD_BYTES_MAX`] bytes of field lines.
+    /// The field may not stand in a trailer section: what frames, routes, authenticates or
+    /// describes content must be known before the content. Set it on the [`Response`].
+    NoTrailer {
+        /// The name as given.
+        name: String,
+    },
+    /// More than [`RESPONSE_FIELD_BYTES_MAX`] bytes of field lines, or
+    /// [`TRAILER_BYTES_MAX`](crate::TRAILER_BYTES_MAX) of trailer fields.
     TooLarge {
         /// The field that did not fit.
         name: String,
@@ -256,9 +290,14 @@ impl fmt::Display for FieldError {
                 "field {name:?} is set by the server: choose a Body for the length and \
                  `and_close` for closing"
             ),
+            FieldError::NoTrailer { name } => write!(
+                f,
+                "field {name:?} may not stand in a trailer section: set it on the Response"
+            ),
             FieldError::TooLarge { name } => write!(
                 f,
-                "field {name:?} does not fit into {RESPONSE_FIELD_BYTES_MAX} bytes of fields"
+                "field {name:?} does not fit into {RESPONSE_FIELD_BYTES_MAX} bytes of fields, or \
+                 {TRAILER_BYTES_MAX} of trailer fields"
             ),
         }
     }
@@ -278,7 +317,24 @@ const RESERVED: [&str; 8] = [
     "upgrade",
 ];
 
-fn check_name(name: &str) -> Result<(), FieldError> {
+/// Adds a checked line, if no more than `max` bytes of lines come of it.
+pub(crate) fn append_line(
+    lines: &mut Vec<u8>,
+    name: &str,
+    value: &[u8],
+    max: usize,
+) -> Result<(), FieldError> {
+    if lines.len() + name.len() + value.len() + 4 > max {
+        return Err(FieldError::TooLarge { name: name.to_owned() });
+    }
+    lines.extend_from_slice(name.as_bytes());
+    lines.extend_from_slice(b": ");
+    lines.extend_from_slice(value);
+    lines.extend_from_slice(b"\r\n");
+    Ok(())
+}
+
+pub(crate) fn check_name(name: &str) -> Result<(), FieldError> {
     if name.is_empty() || !name.bytes().all(is_token_byte) {
         return Err(FieldError::Name { name: name.to_owned() });
     }
@@ -288,7 +344,7 @@ fn check_name(name: &str) -> Result<(), FieldError> {
     Ok(())
 }
 
-fn check_value(name: &str, value: &[u8]) -> Result<(), FieldError> {
+pub(crate) fn check_value(name: &str, value: &[u8]) -> Result<(), FieldError> {
     if value.iter().all(|&byte| is_value_byte(byte)) {
         return Ok(());
     }

@@ -8,10 +8,26 @@ use std::time::Duration;
 
 use support::*;
 use wheelhouse::sim::Sim;
-use wheelhouse::{Body, Reply, Request, Response, StatusCode};
+use wheelhouse::{Body, Out, Produce, Produced, Reply, Request, Response, StatusCode, Transform};
 
 fn has_field(bytes: &[u8], name: &str) -> bool {
     String::from_utf8_lossy(bytes).to_lowercase().contains(&format!("\r\n{name}:"))
+}
+
+/// t19: a reader that stops where the value ends finds the end of the content behind it already.
+#[test]
+fn the_last_chunk_leaves_in_the_same_write_as_the_data_before_it() {
+    let value = br#"{"a": 1}"#;
+    let mut sim =
+        Sim::new(|_: &Request<'_>| Response::ok("application/json", Body::reader(&value[..])));
+    let client = sim.connect();
+    for requests in 1..=3 {
+        sim.send(client, GET);
+        let answer = sim.take_received(client);
+        assert_eq!(content(&answer), b"8\r\n{\"a\": 1}\r\n0\r\n\r\n");
+        // The head, asked for what follows when it has left; then all of that.
+        assert_eq!(sim.writes(), 2 * requests);
+    }
 }
 
 /// t21: a crowd of requests without content, each answered whole and once.
@@ -91,6 +107,87 @@ fn a_status_alone_has_the_length_zero_unless_it_never_has_content() {
             assert_eq!(has_field(&answer, "content-length"), has_length, "{status} {version}");
             assert!(!has_field(&answer, "transfer-encoding") && answer.ends_with(b"\r\n\r\n"));
             assert!(sim.is_open(client));
+        }
+    }
+}
+
+/// t115: the answer has begun, and its content waits for the end of a long upload.
+#[test]
+fn an_answer_under_way_may_wait_for_the_end_of_the_content() {
+    struct Hi(usize);
+    impl Transform<()> for Hi {
+        fn piece(&mut self, (): &mut (), piece: &[u8], _: &mut Out<'_>) -> io::Result<usize> {
+            self.0 += piece.len();
+            Ok(piece.len())
+        }
+        fn end(&mut self, (): &mut (), out: &mut Out<'_>) -> io::Result<()> {
+            assert_eq!(self.0, 3 << 20);
+            out.put(b"hi");
+            Ok(())
+        }
+    }
+    let mut sim = Sim::new(|_: &Request<'_>| Reply::transform(Response::text(""), Hi(0)));
+    let client = sim.connect_and_send(&post("/", 3 << 20, &[b'x'; 1 << 20]));
+    assert_eq!(
+        (statuses(sim.received(client)), content(sim.received(client))),
+        (vec![200], &[][..])
+    );
+    sim.send(client, &[b'x'; 2 << 20]);
+    assert_eq!(dechunk(content(sim.received(client))), b"hi");
+    sim.send(client, &post("/", 3 << 20, &[b'x'; 3 << 20]));
+    assert!(sim.received(client).ends_with(b"2\r\nhi\r\n0\r\n\r\n"));
+}
+
+/// t116: what a producer puts when it is asked once is one chunk, in however many pieces.
+#[test]
+fn what_is_put_together_is_one_chunk() {
+    struct Letters(bool);
+    impl Produce for Letters {
+        fn produce(&mut self, out: &mut Out<'_>) -> io::Result<Produced> {
+            if !std::mem::replace(&mut self.0, true) {
+                out.put(b"first");
+                return Ok(Produced::More);
+            }
+            for letter in [b"x", b"y", b"z"] {
+                out.put(letter);
+            }
+            Ok(Produced::End)
+        }
+    }
+    let mut sim =
+        Sim::new(|_: &Request<'_>| Response::ok("text/plain", Body::produce(Letters(false))));
+    let client = sim.connect_and_send(GET);
+    let expected = b"5\r\nfirst\r\n3\r\nxyz\r\n0\r\n\r\n";
+    assert_eq!(content(sim.received(client)), expected);
+}
+
+/// t123: a type that is set and empty is sent so, with content and without.
+#[test]
+fn an_empty_type_stays_empty() {
+    for body in ["<html>", ""] {
+        let mut sim = Sim::new(move |_: &Request<'_>| Response::ok("", body));
+        let client = sim.connect_and_send(GET);
+        let answer = String::from_utf8_lossy(sim.received(client)).into_owned();
+        assert!(answer.contains("\r\nContent-Type: \r\n"), "{answer}");
+        assert_eq!(answer.matches("ontent-").count(), 2, "its length and nothing made up");
+    }
+}
+
+/// w29: content that nobody invited ends the connection wherever it is cut, even if all of it has
+/// come: what lies behind such a head may be content, or the next request of a peer that did not
+/// wait for an answer to its expectation.
+#[test]
+fn content_that_came_uninvited_closes_wherever_it_is_cut() {
+    let head = b"POST /noread HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\
+        Content-Length: 28\r\n\r\n";
+    for behind in [&b"0123456789012345678901234567"[..], &GET.repeat(2)] {
+        let request = [head, behind].concat();
+        for cut in 1..request.len() {
+            let mut sim = Sim::new(site);
+            let client = sim.connect_and_send(&request[..cut]);
+            sim.send(client, &request[cut..]);
+            assert_eq!(statuses(sim.received(client)), [200], "cut at {cut}");
+            assert!(sim.has_ended(client) && sim.report().requests == 1, "cut at {cut}");
         }
     }
 }

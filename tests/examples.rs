@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// All of `examples/`: one that is not started here fails the test below.
-const STARTED: [&str; 5] = ["download", "hello", "probe", "routes", "upload"];
+const STARTED: [&str; 6] = ["download", "hello", "probe", "routes", "trailers", "upload"];
 
 #[test]
 fn every_example_is_started_by_a_test() {
@@ -98,6 +98,23 @@ fn routes_is_signed_by_a_form_and_read_again() {
     assert_eq!(wrong.field("Allow"), Some("GET, HEAD, POST"));
     let closed = routes.ask("GET /api/count HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     assert_eq!(closed.status, "HTTP/1.1 401 Unauthorized");
+}
+
+#[test]
+fn trailers_checks_the_sum_of_an_upload_and_signs_its_answer() {
+    let trailers = Example::start("trailers", &[]);
+    let answer = trailers.ask(
+        "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n\
+         5\r\nhello\r\n0\r\nX-Sum: 532\r\n\r\n",
+    );
+    assert_eq!(answer.status, "HTTP/1.1 103 Early Hints");
+    assert!(answer.field("Link").is_some());
+    let page = Answer::parse(&answer.content);
+    assert_eq!((page.status.as_str(), page.field("Trailer")), ("HTTP/1.1 200 OK", Some("X-Sum")));
+    let text = "the sum is 532, you said 532\n";
+    let sum: u32 = text.bytes().map(u32::from).sum();
+    let content = format!("1d\r\n{text}\r\n0\r\nX-Sum: {sum}\r\n\r\n");
+    assert_eq!(String::from_utf8_lossy(&page.content), content);
 }
 
 /// An example that runs until this is dropped.

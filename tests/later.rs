@@ -9,8 +9,8 @@ use std::time::Duration;
 use support::{GET, GET_CLOSE, MS, SECOND};
 use wheelhouse::sim::{Sim, SimBuilder};
 use wheelhouse::{
-    within, Flow, Gone, Handler, Later, Limits, Receive, Reply, Request, Response, StatusCode,
-    Waker,
+    within, Flow, Gone, Handler, Informational, Later, Limits, Receive, Reply, Request, Response,
+    StatusCode, Waker,
 };
 
 const POST: &[u8] = b"POST /collect HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello";
@@ -99,6 +99,27 @@ fn an_answer_may_be_given_at_once_or_put_off_again() {
     laters.recv().unwrap().answer(|()| "second");
     turn(&mut sim);
     assert!(ends_with(&mut sim, client, "\r\n\r\nsecond"));
+}
+
+/// t128: from another thread too.
+#[test]
+fn a_worker_may_tell_the_peer_that_it_works() {
+    let (site, laters) = desk();
+    let mut sim = Sim::new(site);
+    let client = sim.connect_and_send(GET);
+    let later = laters.recv().unwrap();
+    for _ in 0..20 {
+        later.inform(Informational::processing());
+        turn(&mut sim);
+    }
+    assert_eq!(sim.take_received(client), b"HTTP/1.1 102 Processing\r\n\r\n".repeat(16));
+    later.answer(|()| "done");
+    turn(&mut sim);
+    assert!(sim.received(client).starts_with(b"HTTP/1.1 200 OK\r\n"));
+    let old = sim.connect_and_send(b"GET / HTTP/1.0\r\n\r\n");
+    laters.recv().unwrap().inform(Informational::processing());
+    turn(&mut sim);
+    assert!(sim.received(old).starts_with(b"HTTP/1.0 500 "), "nothing before the final answer");
 }
 
 /// n18, t23, t36, w6: the peer is told, and so is the worker.

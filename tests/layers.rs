@@ -28,7 +28,7 @@ fn layer(file: &str) -> Option<Layer> {
     ];
     const WORDS: &[&str] = &[
         "request", "response", "body", "fields", "handler", "limits", "error", "later", "upgrade",
-        "waker", "channel", "events",
+        "waker", "channel", "events", "trailers", "interim",
     ];
     if file.starts_with("timers/src/") {
         return Some(Layer::Timers);

@@ -12,8 +12,9 @@
 
 use std::ops::Range;
 
-use crate::fields::{is_token_byte, is_value_byte};
+use crate::fields::{is_token_byte, is_value_byte, trim_ows, FieldSpan, Fields};
 use crate::http1::Reject;
+use crate::trailers::{may_stand_in_trailer, TRAILER_BYTES_MAX};
 
 /// The longest chunk-size line with its extensions. Real ones have 3 to 6 bytes.
 const LINE_BYTES_MAX: u16 = 256;
@@ -22,13 +23,16 @@ const LINE_BYTES_MAX: u16 = 256;
 const OVERHEAD_BYTES_MAX: u32 = 16 << 10;
 /// What one chunk may cost without being counted as overhead.
 const OVERHEAD_FREE: u64 = 16;
-/// The longest trailer section.
-const TRAILER_BYTES_MAX: u16 = 4 << 10;
+/// The most lines of a trailer section; those in use have one to three.
+const TRAILER_LINES_MAX: u8 = 64;
 
 /// Decodes a chunked body, in pieces of any size.
 ///
+/// A trailer section is not taken before it is complete: until then its bytes stay in the input,
+/// as those of a head do, and are looked at once.
+///
 /// Invariant: `left` is the rest of the current chunk, and not 0 in `Data`; `line` counts the
-/// bytes of the current size line, or of the trailer section.
+/// bytes of the current size line, or those of the trailer section that were looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Decoder {
     left: u64,
@@ -56,10 +60,11 @@ enum Place {
     Data,
     DataCr,
     DataLf,
-    TrailerStart,
-    TrailerName,
-    TrailerValue,
-    TrailerLf,
+    /// The first byte of a trailer line, after so many lines.
+    TrailerStart(u8),
+    TrailerName(u8),
+    TrailerValue(u8),
+    TrailerLf(u8),
     EndLf,
     Done,
 }
@@ -69,10 +74,11 @@ enum Place {
 pub(crate) enum Decoded {
     /// A piece of content, at this place in the input.
     Piece(Range<usize>),
-    /// All of the input is used and more is needed.
+    /// More is needed. What was not used is the beginning of a trailer section and must come
+    /// again, with more behind it.
     More,
-    /// The body is complete; the trailer section was read and dropped.
-    End,
+    /// The body is complete; its trailer section is at this place in the input.
+    End(Range<usize>),
 }
 
 impl Decoder {
@@ -82,13 +88,16 @@ impl Decoder {
 
     /// Takes bytes from the start of `input`; says how many and what was found.
     pub(crate) fn decode(&mut self, input: &[u8]) -> Result<(usize, Decoded), Reject> {
-        let mut at = 0;
+        let mut section = self.is_in_trailers().then_some(0);
+        // What has come again was looked at before.
+        let mut at = section.map_or(0, |_| usize::from(self.line));
         loop {
             if self.place == Place::Done {
-                return Ok((at, Decoded::End));
+                let start = section.unwrap_or(at);
+                return Ok((at, Decoded::End(start..at.saturating_sub(2).max(start))));
             }
-            if at == input.len() {
-                return Ok((at, Decoded::More));
+            if at >= input.len() {
+                return Ok((section.unwrap_or(at), Decoded::More));
             }
             if self.place == Place::Data {
                 let len = self.left.min((input.len() - at) as u64);
@@ -101,7 +110,22 @@ impl Decoder {
             }
             self.place = self.step(input[at])?;
             at += 1;
+            if self.line == 0 && self.place == Place::TrailerStart(0) {
+                section = Some(at);
+            }
         }
+    }
+
+    /// Whether the bytes that were not used come again.
+    fn is_in_trailers(&self) -> bool {
+        matches!(
+            self.place,
+            Place::TrailerStart(_)
+                | Place::TrailerName(_)
+                | Place::TrailerValue(_)
+                | Place::TrailerLf(_)
+                | Place::EndLf
+        )
     }
 
     /// A lower bound of the content still to come: what is left of the current chunk.
@@ -131,26 +155,28 @@ impl Decoder {
             (Place::SizeLf, b'\n') => self.end_of_size_line(),
             (Place::DataCr, b'\r') => Ok(Place::DataLf),
             (Place::DataLf, b'\n') => Ok(self.next_line(Place::Size(0))),
-            (Place::TrailerStart, b'\r') => Ok(Place::EndLf),
-            (Place::TrailerStart | Place::TrailerName, _) if is_token_byte(byte) => {
-                Ok(Place::TrailerName)
+            (Place::TrailerStart(_), b'\r') => Ok(Place::EndLf),
+            (Place::TrailerStart(lines), _) if lines < TRAILER_LINES_MAX && is_token_byte(byte) => {
+                Ok(Place::TrailerName(lines + 1))
             }
-            (Place::TrailerName, b':') => Ok(Place::TrailerValue),
-            (Place::TrailerValue, b'\r') => Ok(Place::TrailerLf),
-            (Place::TrailerValue, _) if is_value_byte(byte) => Ok(Place::TrailerValue),
-            (Place::TrailerLf, b'\n') => Ok(Place::TrailerStart),
+            (Place::TrailerName(lines), _) if is_token_byte(byte) => Ok(Place::TrailerName(lines)),
+            (Place::TrailerName(lines), b':') => Ok(Place::TrailerValue(lines)),
+            (Place::TrailerValue(lines), b'\r') => Ok(Place::TrailerLf(lines)),
+            (Place::TrailerValue(lines), _) if is_value_byte(byte) => {
+                Ok(Place::TrailerValue(lines))
+            }
+            (Place::TrailerLf(lines), b'\n') => Ok(Place::TrailerStart(lines)),
             (Place::EndLf, b'\n') => Ok(Place::Done),
             _ => Err(Reject::Chunk),
         }
     }
 
-    /// Bounds the line that `byte` belongs to; the CRLF after data is no line.
+    /// Bounds the line that `byte` belongs to; the CRLF after data is no line, and the very last byte
+    /// is too late.
     fn count_line(&mut self, byte: u8) -> Result<(), Reject> {
         let max = match self.place {
-            Place::DataCr | Place::DataLf => return Ok(()),
-            Place::TrailerStart | Place::TrailerName | Place::TrailerValue | Place::TrailerLf => {
-                TRAILER_BYTES_MAX
-            }
+            Place::DataCr | Place::DataLf | Place::EndLf => return Ok(()),
+            _ if self.is_in_trailers() => TRAILER_BYTES_MAX as u16,
             // Its end may come after the longest line.
             _ if byte == b'\r' || byte == b'\n' => return Ok(()),
             _ => LINE_BYTES_MAX,
@@ -183,7 +209,7 @@ impl Decoder {
             return Err(Reject::Chunk);
         }
         if self.left == 0 {
-            return Ok(self.next_line(Place::TrailerStart));
+            return Ok(self.next_line(Place::TrailerStart(0)));
         }
         Ok(self.next_line(Place::Data))
     }
@@ -221,19 +247,78 @@ pub(crate) fn close_chunk(out: &mut Vec<u8>, start: usize) {
 /// The last chunk and an empty trailer section.
 pub(crate) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
+/// Ends the body: the last chunk, and behind it the trailer section of these lines, each ended by
+/// CRLF.
+pub(crate) fn end_body(out: &mut Vec<u8>, trailer_lines: &[u8]) {
+    let (last_chunk, end) = LAST_CHUNK.split_at(3);
+    out.extend_from_slice(last_chunk);
+    out.extend_from_slice(trailer_lines);
+    out.extend_from_slice(end);
+}
+
+/// A decoded trailer section where it lies in the input, without the fields that may not stand in
+/// one: what would frame, route or authorize had its place in the head, where everybody on the way
+/// has seen it (RFC 9110, section 6.5.1).
+pub(crate) struct TrailerSection<'a> {
+    bytes: &'a [u8],
+    spans: Vec<FieldSpan>,
+}
+
+impl<'a> TrailerSection<'a> {
+    /// `bytes` were found by [`Decoder`]; without any nothing is allocated.
+    pub(crate) fn new(bytes: &'a [u8]) -> TrailerSection<'a> {
+        let mut spans = Vec::new();
+        let mut start = 0;
+        while let Some(len) = bytes[start..].iter().position(|&byte| byte == b'\r') {
+            let line = &bytes[start..start + len];
+            let colon = line.iter().position(|&byte| byte == b':').unwrap_or(len);
+            let value = line.get(colon + 1..).unwrap_or_default();
+            let blanks = value.iter().take_while(|&&byte| matches!(byte, b' ' | b'\t')).count();
+            let value = &value[blanks..];
+            if may_stand_in_trailer(&line[..colon]) {
+                spans.push(FieldSpan {
+                    name: start as u32,
+                    name_len: colon as u32,
+                    value: (start + len - value.len()) as u32,
+                    value_len: trim_ows(value).len() as u32,
+                });
+            }
+            start += len + 2;
+        }
+        TrailerSection { bytes, spans }
+    }
+
+    pub(crate) fn fields(&self) -> Fields<'_> {
+        Fields::new(self.bytes, &self.spans)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// Decodes `input` in segments of `step` bytes; the content and the bytes left over.
     fn decode(input: &[u8], step: usize) -> Result<(Vec<u8>, usize, bool), Reject> {
+        let mut trailers = Vec::new();
+        decode_all(input, step, &mut trailers)
+    }
+
+    /// The same, with the trailer section.
+    fn decode_all(
+        input: &[u8],
+        step: usize,
+        trailers: &mut Vec<u8>,
+    ) -> Result<(Vec<u8>, usize, bool), Reject> {
         let (mut decoder, mut content, mut used) = (Decoder::new(), Vec::new(), 0);
         let mut end = 0;
         loop {
             let (n, decoded) = decoder.decode(&input[used..end])?;
             match decoded {
                 Decoded::Piece(range) => content.extend_from_slice(&input[used..][range]),
-                Decoded::End => return Ok((content, used + n, true)),
+                Decoded::End(range) => {
+                    trailers.extend_from_slice(&input[used..][range]);
+                    return Ok((content, used + n, true));
+                }
                 Decoded::More if end == input.len() => return Ok((content, used + n, false)),
                 Decoded::More => end = input.len().min(end + step),
             }
@@ -274,6 +359,39 @@ mod tests {
     fn what_follows_the_body_is_left_alone() {
         let (_, used, done) = decode(b"0\r\n\r\nGET /", 7).unwrap();
         assert_eq!((used, done), (5, true));
+    }
+
+    /// t81.
+    #[test]
+    fn a_trailer_section_is_shown_whole_however_it_is_cut() {
+        for section in ["", "A: b\r\n", "A:\r\nB:  c d \r\nA: é\r\n"] {
+            let body = format!("3\r\nabc\r\n0\r\n{section}\r\n");
+            let input = format!("{body}GET /");
+            for step in 1..=input.len() {
+                let mut trailers = Vec::new();
+                let decoded = decode_all(input.as_bytes(), step, &mut trailers);
+                assert_eq!(decoded, Ok((b"abc".to_vec(), body.len(), true)), "{section:?} {step}");
+                assert_eq!(trailers, section.as_bytes(), "{section:?} in steps of {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_fields_of_a_section_are_those_that_may_stand_there() {
+        let section = b"A:\r\nhost: evil\r\nB: \t c: d \r\nContent-Length: 9\r\na:x\r\n";
+        let section = TrailerSection::new(section);
+        let shown: Vec<_> = section.fields().iter().collect();
+        assert_eq!(shown, [("A", &b""[..]), ("B", b"c: d"), ("a", b"x")]);
+        assert!(TrailerSection::new(b"").fields().is_empty());
+    }
+
+    #[test]
+    fn a_trailer_section_has_at_most_64_lines() {
+        let body = |lines: usize| format!("0\r\n{}\r\n", "A: b\r\n".repeat(lines));
+        for step in [1, 7, 1000] {
+            assert!(decode(body(64).as_bytes(), step).unwrap().2);
+            assert_eq!(decode(body(65).as_bytes(), step), Err(Reject::Chunk));
+        }
     }
 
     #[test]
@@ -351,8 +469,12 @@ mod tests {
             close_chunk(&mut out, 4);
             assert!(out.len() <= 4 + len + CHUNK_ROOM);
             assert!(out[4..].starts_with(format!("{len:x}\r\n").as_bytes()));
-            out.extend_from_slice(LAST_CHUNK);
-            assert_eq!(decode(&out[4..], 777).unwrap(), (content, out.len() - 4, true));
+            let trailer_lines: &[u8] = if len % 2 == 0 { b"" } else { b"A: b\r\nC: d\r\n" };
+            end_body(&mut out, trailer_lines);
+            let mut trailers = Vec::new();
+            let decoded = decode_all(&out[4..], 777, &mut trailers).unwrap();
+            assert_eq!(decoded, (content, out.len() - 4, true));
+            assert_eq!(trailers, trailer_lines);
         }
         let mut empty = b"head".to_vec();
         close_chunk(&mut empty, 4);

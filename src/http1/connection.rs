@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+use http::StatusCode;
+
 use crate::http1::chunked;
 use crate::http1::encode::{self, ConnectionField, Content, Encoder, ResponseHead};
 use crate::http1::exchange::{Answer, Asked, Circumstances, Exchange, Inbound, Outbound, Step};
@@ -14,6 +16,7 @@ use crate::http1::head::Head;
 use crate::http1::persistence::Then;
 use crate::http1::scan::Scan;
 use crate::http1::{HeadLimits, Reject};
+use crate::interim::Informational;
 use crate::request::Version;
 
 /// One connection, as the protocol sees it.
@@ -276,6 +279,16 @@ impl Connection {
         }
     }
 
+    /// Writes an informational answer, which comes before the final one and never goes to
+    /// HTTP/1.0 (RFC 9110, section 15.2).
+    pub(crate) fn inform(&mut self, out: &mut Vec<u8>, informational: &Informational) {
+        let exchange = self.exchange();
+        assert!(matches!(exchange.outbound, Outbound::Awaited), "the final answer has begun");
+        if exchange.asked.version == Version::Http11 {
+            informational.encode(out);
+        }
+    }
+
     /// The handler was given all of the content, of this length, by another way than
     /// [`receive`](Connection::receive): where it lay in the input.
     pub(crate) fn skip_content(&mut self, length: u64) {
@@ -439,13 +452,27 @@ impl Connection {
         }
     }
 
-    /// The content of the answer is complete; `false` if less was sent than announced.
+    /// Whether an answer with this status and content of unknown length goes out in chunks, so
+    /// that trailer fields can follow it.
+    pub(crate) fn would_send_chunks(&mut self, status: StatusCode) -> bool {
+        let asked = &self.exchange().asked;
+        framing::outgoing(asked.by, asked.version, status, None) == Outgoing::Chunked
+    }
+
+    /// Whether content goes out in chunks.
+    pub(crate) fn sends_chunks(&self) -> bool {
+        matches!(&self.state, State::Exchange(exchange)
+            if matches!(exchange.outbound, Outbound::Chunked))
+    }
+
+    /// The content of the answer is complete; `false` if less was sent than announced. The lines
+    /// of the trailer section are written behind chunks, and nowhere else.
     #[must_use]
-    pub(crate) fn end_content(&mut self, out: &mut Vec<u8>) -> bool {
+    pub(crate) fn end_content(&mut self, out: &mut Vec<u8>, trailer_lines: &[u8]) -> bool {
         let outbound = &mut self.exchange().outbound;
         match outbound {
             Outbound::Length(_) => return false,
-            Outbound::Chunked => out.extend_from_slice(chunked::LAST_CHUNK),
+            Outbound::Chunked => chunked::end_body(out, trailer_lines),
             Outbound::Awaited | Outbound::UntilClose | Outbound::Done => {}
         }
         *outbound = Outbound::Done;

@@ -37,7 +37,7 @@ pub(super) struct Exchange {
 /// What the request says about its answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked {
-    version: Version,
+    pub(super) version: Version,
     pub(super) by: AskedBy,
     peer_keeps: bool,
     /// `100 Continue` is expected and was not sent.
@@ -68,7 +68,9 @@ pub(crate) enum Step {
     /// A piece of content, at this place in the input that was given; empty where only framing
     /// was taken. Ask [`Connection::has_all_content`](super::Connection::has_all_content) after it.
     Content(Range<usize>),
-    /// All of the input is used and more is needed.
+    /// Content in chunks is complete, and this is its trailer section.
+    End(Range<usize>),
+    /// More is needed. What was not used must come again, with more behind it.
     More,
     /// Nothing is taken from the input now: the answer comes first.
     Busy,
@@ -153,13 +155,13 @@ impl Exchange {
                 (len, Decoded::Piece(0..len))
             }
             Inbound::Chunked(decoder) => decoder.decode(input)?,
-            Inbound::Done => (0, Decoded::End),
+            Inbound::Done => (0, Decoded::End(0..0)),
         };
         let step = match decoded {
             Decoded::More => Step::More,
-            Decoded::End => {
+            Decoded::End(section) => {
                 self.inbound = Inbound::Done;
-                Step::Content(0..0)
+                Step::End(section)
             }
             Decoded::Piece(piece) if self.is_wanted => Step::Content(piece),
             Decoded::Piece(piece) => {

@@ -62,7 +62,7 @@ mod persistence;
 mod encode;
 mod reject;
 
-pub(crate) use chunked::{CHUNK_ROOM, LAST_CHUNK};
+pub(crate) use chunked::{TrailerSection, CHUNK_ROOM, LAST_CHUNK};
 pub(crate) use connection::{Connection, Deadline, Farewell, Rest, Settled};
 pub(crate) use encode::{Content, DateLine, Encoder};
 pub(crate) use exchange::{Answer, Circumstances, Step};

@@ -1,19 +1,22 @@
 //! The content of a request inside a visit: who asked for it gets it, collected, piece by piece,
 //! or through a transform whose output leaves as room is needed.
 
+use std::io;
 use std::mem;
 
 use crate::body::Out;
+use crate::fields::Fields;
 use crate::handler::{Collect, Flow, Gone, Handler, Receive, Transform};
-use crate::http1::{Farewell, Reject, CHUNK_ROOM, LAST_CHUNK};
+use crate::http1::{Farewell, Reject, TrailerSection, CHUNK_ROOM, LAST_CHUNK};
 use crate::reactor::desk::Desk;
 use crate::reactor::exchange::message;
 use crate::reactor::guard;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::slot::{Gather, Intake, Source};
 use crate::reactor::visit::{Stop, Visit, SCRATCH};
-use crate::request::Request;
+use crate::request::{Message, Request};
 use crate::response::Response;
+use crate::trailers::Trailers;
 
 /// What a transform is given at least, so that it can always make progress.
 const TRANSFORM_ROOM_MIN: usize = (4 << 10) + CHUNK_ROOM + LAST_CHUNK.len();
@@ -167,14 +170,30 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         if !conn.has_all_content() || conn.is_paused() {
             return Ok(());
         }
+        self.end(Fields::new(&[], &[]))
+    }
+
+    /// Content in chunks has ended with these trailer lines: who took it sees them where they lie.
+    #[inline(never)]
+    pub(super) fn take_trailers(&mut self, section: &[u8]) -> Result<(), Stop> {
+        self.end(TrailerSection::new(section).fields())
+    }
+
+    #[inline(never)]
+    fn end(&mut self, trailers: Fields<'_>) -> Result<(), Stop> {
         match mem::replace(&mut self.desk.work.intake, Intake::Nobody) {
             // An answer that comes later, given instead of the rest of the content.
             later @ (Intake::Later(_) | Intake::Protocol(_) | Intake::Hijack(_)) => {
                 self.desk.work.intake = later;
                 Ok(())
             }
-            Intake::Nobody => self.end_transform(),
-            Intake::Receive(receiver) => {
+            Intake::Nobody => self.end_transform(trailers),
+            Intake::Receive(mut receiver) => {
+                let state = self.desk.handler.state();
+                if !trailers.is_empty() {
+                    let shown = guard(|| receiver.trailers(state, trailers));
+                    self.unless_panicked(shown)?;
+                }
                 let state = self.desk.handler.state();
                 let reply = guard(|| receiver.end(state));
                 self.answer_after_content(reply)
@@ -182,6 +201,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             Intake::Collect(gather) => {
                 let Gather { then, line, head, spans, content, charged, .. } = *gather;
                 let message = message(self.slot, self.token, &line, &head, &spans);
+                let message = Message { trailers: Some(&trailers), ..message };
                 let request = Request::new(&message);
                 let state = self.desk.handler.state();
                 let reply = guard(|| then(state, &request, &content));
@@ -242,15 +262,23 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         self.end_if_complete()
     }
 
-    fn end_transform(&mut self) -> Result<(), Stop> {
+    fn end_transform(&mut self, shown: Fields<'_>) -> Result<(), Stop> {
         let Source::Transform(transform, None) = &mut self.desk.work.source else { return Ok(()) };
         let out = &mut self.desk.out;
+        let mut trailers = Trailers::default();
         if self.desk.work.conn.sends_content() {
             let free = SCRATCH.saturating_sub(out.len()).max(TRANSFORM_ROOM_MIN);
             let room = self.desk.work.conn.content_room(free);
             let start = out.len();
             let state = self.desk.handler.state();
-            let ended = guard(|| transform.end(state, &mut Out::new(out, room)));
+            let ended = guard(|| {
+                if !shown.is_empty() {
+                    transform.trailers(state, shown);
+                }
+                transform.end(state, &mut Out::new(out, room))?;
+                transform.put_trailers(state, &mut trailers);
+                Ok::<_, io::Error>(())
+            });
             self.desk.work.conn.transmit(out, start);
             match ended {
                 Ok(Ok(())) => {}
@@ -259,6 +287,6 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             }
         }
         self.desk.work.source = Source::Nothing;
-        self.end_content()
+        self.end_content(&trailers)
     }
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::body::Body;
 use crate::fields::FieldSpan;
-use crate::handler::{Action, Gone, Handler, Reply};
+use crate::handler::{Action, Gone, Handler, Reply, INFORMATIONAL_MAX};
 use crate::http1::{Answer, Content, Farewell, Reject, Settled};
 use crate::reactor::desk::Desk;
 use crate::reactor::hooks::ConnState;
@@ -17,6 +17,7 @@ use crate::reactor::visit::{Stop, Visit};
 use crate::reactor::{guard, Token};
 use crate::request::{Message, Request, RequestLine};
 use crate::response::Response;
+use crate::trailers::Trailers;
 
 /// Content up to this size is copied behind its head, so that both leave in one `write`; above
 /// it, copying costs more than the second part of a `writev`.
@@ -60,7 +61,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             }
             _ => return None,
         };
-        if self.desk.head.line.content_length != Some(0) || fault(response).is_some() {
+        if self.desk.head.line.content_length != Some(0) || needs_care(response) {
             return None;
         }
         let circumstances = self.circumstances();
@@ -80,7 +81,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         input: &[u8],
         used: &mut usize,
     ) -> Result<(), Stop> {
-        match self.unless_panicked(reply)?.0 {
+        match self.told(reply)? {
             Action::Respond(mut response) => self.respond(&mut response),
             Action::Collect(collect) => self.collect(collect, input, used),
             Action::Receive(receiver) => self.receive(receiver),
@@ -92,7 +93,25 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 self.desk.work.intake = Intake::Hijack(take);
                 Ok(())
             }
+            Action::Inform(_) => unreachable!("all of them have been told"),
         }
+    }
+
+    /// Tells what comes before the final answer; what is left to do then.
+    fn told(&mut self, reply: Result<Reply<H::State>, ()>) -> Result<Action<H::State>, Stop> {
+        let mut action = self.unless_panicked(reply)?.0;
+        let mut told = 0;
+        while let Action::Inform(both) = action {
+            let (informational, then) = *both;
+            action = then.0;
+            told += 1;
+            if told <= INFORMATIONAL_MAX {
+                self.desk.work.conn.inform(&mut self.desk.out, &informational);
+            } else {
+                log::error!("more than {INFORMATIONAL_MAX} informational answers: left out");
+            }
+        }
+        Ok(action)
     }
 
     /// An answer that was given when the head had gone: only a response can follow, now or later.
@@ -100,9 +119,10 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         &mut self,
         reply: Result<Reply<H::State>, ()>,
     ) -> Result<(), Stop> {
-        let what = match self.unless_panicked(reply)?.0 {
+        let what = match self.told(reply)? {
             Action::Respond(mut response) => return self.respond(&mut response),
             Action::Later(start) => return self.later(*start),
+            Action::Inform(_) => unreachable!("all of them have been told"),
             Action::Collect(_) | Action::Receive(_) | Action::Transform(_) => {
                 "asks for content where that has been had or given up"
             }
@@ -132,8 +152,16 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
 
     /// Ends the content of the answer; short of what was announced, the peer must not take it
     /// for the whole.
-    pub(super) fn end_content(&mut self) -> Result<(), Stop> {
-        if self.desk.work.conn.end_content(&mut self.desk.out) {
+    pub(super) fn end_content(&mut self, trailers: &Trailers) -> Result<(), Stop> {
+        let Desk { work, out, .. } = &mut *self.desk;
+        match (trailers.fault(), work.conn.sends_chunks()) {
+            (Some(fault), true) => return Err(self.broken(&format!("in a trailer: {fault}"))),
+            (None, true) => {}
+            (None, false) if trailers.is_empty() => {}
+            // What is announced by its length is complete without them.
+            _ => log::debug!("connection {}: no chunks, trailers left out", self.token),
+        }
+        if work.conn.end_content(out, trailers.lines()) {
             return Ok(());
         }
         Err(self.broken("less content than its announced length"))
@@ -194,7 +222,17 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         }
         let circumstances = self.circumstances();
         let Desk { work, out, encoder, .. } = &mut *self.desk;
-        work.conn.respond(out, &answer(response, length), encoder, &circumstances);
+        let mut answer = answer(response, length);
+        let lines;
+        if let Some(names) = response.announced_trailers() {
+            if length.is_none() && work.conn.would_send_chunks(response.status) {
+                lines = [answer.lines, b"Trailer: ", names, b"\r\n"].concat();
+                answer.lines = &lines;
+            } else {
+                log::debug!("connection {}: no chunks, hence no trailers", self.token);
+            }
+        }
+        work.conn.respond(out, &answer, encoder, &circumstances);
     }
 }
 
@@ -211,6 +249,7 @@ pub(super) fn message<'a, K: Kernel, S>(
         line,
         bytes,
         spans,
+        trailers: None,
         transport: slot.stream.as_ref().expect("a slot that is visited has its stream"),
         value: slot.value.as_ref().map(|value| &***value),
         id: token.connection_id(),
@@ -230,6 +269,13 @@ pub(super) fn answer(response: &Response, length: Option<u64>) -> Answer<'_> {
         close: response.close,
         content: Content::None,
     }
+}
+
+/// Whether there is something about the head that is looked at later.
+#[inline(always)]
+fn needs_care(response: &Response) -> bool {
+    response.status.is_informational()
+        || matches!(&response.extra, Some(extra) if extra.fault.is_some() || !extra.trailer.is_empty())
 }
 
 /// Why a response cannot be sent.

@@ -16,6 +16,7 @@ use crate::reactor::guard;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::slot::{Flags, Source};
 use crate::reactor::visit::{Stop, Visit, SCRATCH, WRITTEN_MAX};
+use crate::trailers::Trailers;
 /// What is encoded before it must leave: room for one more answer stays.
 const OUT_HIGH: usize = 48 << 10;
 
@@ -230,17 +231,23 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         self.desk.work.conn.transmit(out, start);
         match produced {
             Ok(Ok(Produced::More)) if put == 0 => Err(self.broken("a producer made no progress")),
-            // All that was announced has been sent.
-            Ok(Ok(_)) if !self.desk.work.conn.sends_content() => Ok(()),
-            Ok(Ok(Produced::More)) => {
+            Ok(Ok(Produced::More)) if self.desk.work.conn.sends_content() => {
                 self.desk.work.source = Source::Produce(producer);
                 Ok(())
             }
-            Ok(Ok(Produced::Wait(timeout))) => {
+            Ok(Ok(Produced::Wait(timeout))) if self.desk.work.conn.sends_content() => {
                 self.desk.work.source = Source::Waiting(producer, timeout);
                 Ok(())
             }
-            Ok(Ok(Produced::End)) => self.end_content(),
+            // That was all, or all that was announced.
+            Ok(Ok(_)) => {
+                let mut trailers = Trailers::default();
+                let asked = guard(|| producer.put_trailers(&mut trailers));
+                match asked {
+                    Ok(()) => self.end_content(&trailers),
+                    Err(()) => Err(self.over(Farewell::Reset, Gone::Stopped)),
+                }
+            }
             Ok(Err(error)) => Err(self.broken(&error.to_string())),
             Err(()) => Err(self.over(Farewell::Reset, Gone::Stopped)),
         }

@@ -286,6 +286,10 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
                         used += len;
                         self.take_in(&rest[piece])
                     }
+                    Ok((len, Step::End(section))) => {
+                        used += len;
+                        self.take_trailers(&rest[section])
+                    }
                     Ok((len, Step::More)) => return (used + len, Stop::More),
                     Ok((_, Step::Busy)) => return (used, Stop::More),
                     Err(reject) if self.desk.work.conn.abandon_content() => {

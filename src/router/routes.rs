@@ -127,6 +127,7 @@ impl<'a> Request<'a> {
 pub(super) fn remember_route<S: 'static>(reply: Reply<S>, req: &Request<'_>) -> Reply<S> {
     match reply.0 {
         Action::Collect(collect) => remember_route_later(collect, req),
+        Action::Inform(both) => Reply::inform(both.0, remember_route(both.1, req)),
         action => Reply(action),
     }
 }

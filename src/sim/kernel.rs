@@ -29,6 +29,7 @@ pub(crate) struct SimKernel {
     /// The last poll found nothing and would sleep beyond the horizon.
     pub(super) is_asleep: bool,
     pub(super) polls: u64,
+    pub(super) writes: u64,
     wires: Vec<Wire>,
     /// Connected and not yet accepted.
     queue: VecDeque<usize>,
@@ -76,6 +77,7 @@ impl SimKernel {
             horizon: Duration::ZERO,
             is_asleep: false,
             polls: 0,
+            writes: 0,
             wires: Vec::new(),
             queue: VecDeque::new(),
             listener_edge: false,
@@ -304,6 +306,7 @@ impl Kernel for SimKernel {
     }
 
     fn write(&mut self, stream: &mut SimStream, first: &[u8], second: &[u8]) -> io::Result<usize> {
+        self.writes += 1;
         let wire = &mut self.wires[stream.0];
         if wire.client_reset {
             return Err(io::ErrorKind::BrokenPipe.into());

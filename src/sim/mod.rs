@@ -212,6 +212,11 @@ impl<H: Handler> Sim<H> {
         self.kernel().polls
     }
 
+    /// How often the server has written to any socket: what is ready together leaves together.
+    pub fn writes(&mut self) -> u64 {
+        self.kernel().writes
+    }
+
     /// Virtual time since the start.
     pub fn now(&mut self) -> Duration {
         self.kernel().now
