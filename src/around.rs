@@ -141,6 +141,10 @@ fn finish<S: 'static>(
             both.1 = finish(both.1, state, leave);
             Action::Inform(both)
         }
+        Action::ContentWithin(mut both) => {
+            both.1 = finish(both.1, state, leave);
+            Action::ContentWithin(both)
+        }
         Action::Hijack(take) => Action::Hijack(take),
     })
 }

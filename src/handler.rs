@@ -14,6 +14,7 @@ use crate::body::Out;
 use crate::fields::Fields;
 use crate::interim::Informational;
 use crate::later::{Later, Start};
+use crate::limits::TIMEOUT_MAX;
 use crate::request::Request;
 use crate::response::Response;
 use crate::trailers::Trailers;
@@ -104,6 +105,8 @@ pub(crate) enum Action<S> {
     Hijack(Box<dyn FnOnce(Hijacked)>),
     /// Something is told first, and then the rest is done.
     Inform(Box<(Informational, Reply<S>)>),
+    /// The content that the rest asks for must be whole within this time.
+    ContentWithin(Box<(Duration, Reply<S>)>),
 }
 
 /// How many informational answers may come before a final one.
@@ -201,6 +204,13 @@ impl<S: 'static> Reply<S> {
         self.map_later(move |start| Start { timeout: Some(timeout), late: Some(late), ..start })
     }
 
+    /// The same reply with a time in which the content that it asks for must be whole, at most a
+    /// year; then 408. The rate of [`Limits::content_rate_min`](crate::Limits::content_rate_min)
+    /// counts beside it. By default there is none: a long upload is not a slow one.
+    pub fn content_within(self, timeout: Duration) -> Reply<S> {
+        Reply(Action::ContentWithin(Box::new((timeout.min(TIMEOUT_MAX), self))))
+    }
+
     fn map_later(self, change: impl FnOnce(Start<S>) -> Start<S> + 'static) -> Reply<S> {
         match self.0 {
             Action::Later(start) => Reply(Action::Later(Box::new(change(*start)))),
@@ -210,6 +220,7 @@ impl<S: 'static> Reply<S> {
                 })
             }
             Action::Inform(both) => Reply::inform(both.0, both.1.map_later(change)),
+            Action::ContentWithin(both) => both.1.map_later(change).content_within(both.0),
             action => Reply(action),
         }
     }
@@ -248,6 +259,7 @@ impl<S> fmt::Debug for Reply<S> {
             Action::Later(start) => f.debug_tuple("Later").field(&start.timeout).finish(),
             Action::Upgrade(both) => f.debug_tuple("Upgrade").field(&both.0).finish(),
             Action::Hijack(_) => f.write_str("Hijack"),
+            Action::ContentWithin(both) => f.debug_tuple("ContentWithin").field(both).finish(),
             Action::Inform(both) => f.debug_tuple("Inform").field(&both.0).field(&both.1).finish(),
         }
     }

@@ -7,11 +7,13 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 pub use http::StatusCode;
 
 use crate::body::Body;
 use crate::fields::{is_token_byte, is_value_byte, trim_ows};
+use crate::limits::TIMEOUT_MAX;
 use crate::trailers::{check_trailer_name, TRAILER_BYTES_MAX};
 
 /// The most bytes of field lines that one response may carry: what clients and proxies in the
@@ -47,6 +49,8 @@ pub(crate) struct Extra {
     pub(crate) trailer: Vec<u8>,
     /// The first field that could not be set; turns the answer into a 500 with a log line.
     pub(crate) fault: Option<FieldError>,
+    /// The time in which all of the answer must have left.
+    pub(crate) cut_after: Option<Duration>,
 }
 
 impl Response {
@@ -197,6 +201,21 @@ impl Response {
         for part in [name, ": ", value, "\r\n"] {
             lines.extend_from_slice(part.as_bytes());
         }
+    }
+
+    /// The same answer with a time in which all of it must have left, at most a year; then the
+    /// connection is reset, whatever is still to be sent. The rate of
+    /// [`Limits::response_rate_min`](crate::Limits::response_rate_min) counts beside it. By default
+    /// there is none: a long download is not a slow one.
+    pub fn and_cut_after(mut self, timeout: Duration) -> Response {
+        let timeout = timeout.min(TIMEOUT_MAX);
+        self.extra.get_or_insert_with(Box::default).cut_after = Some(timeout);
+        self
+    }
+
+    #[inline(always)]
+    pub(crate) fn cut_after(&self) -> Option<Duration> {
+        self.extra.as_ref()?.cut_after
     }
 
     /// The same answer, after which the connection is closed.

@@ -148,10 +148,12 @@ pub(super) fn arm<K: Kernel, S>(
             wheel.due(key as u32).map_or(grace, |due| earlier(due, grace))
         }
         Timer::Idle => timeouts.idle,
-        Timer::Content => timeouts.content,
-        Timer::Response => timeouts.response,
+        Timer::Content => at_most(timeouts.content, &slot.life),
+        Timer::Response => at_most(timeouts.response, &slot.life),
         Timer::Handler => own_due(&slot.life, timeouts).unwrap_or(timeouts.handler),
-        Timer::Silence => own_due(&slot.life, timeouts).unwrap_or(timeouts.idle),
+        Timer::Silence => {
+            at_most(own_due(&slot.life, timeouts).unwrap_or(timeouts.idle), &slot.life)
+        }
         Timer::Linger => earlier(timeouts.linger_quiet, slot.linger_ends),
     };
     wheel.arm(key as u32, due);
@@ -169,6 +171,14 @@ fn is_moved<S>(kind: Timer, life: &mut Life<S>) -> bool {
             moved > 0
         }
         _ => false,
+    }
+}
+
+/// `due`, or the end that the program has set if that comes first.
+fn at_most<S>(due: u32, life: &Life<S>) -> u32 {
+    match life {
+        Life::Busy(work) => work.ends.map_or(due, |ends| earlier(due, ends)),
+        Life::Rest(_) => due,
     }
 }
 
@@ -217,8 +227,8 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             }
         }
         let Some(slot) = tenant(&mut self.slots, token) else { return };
-        if let Some(window) = kept_pace(slot, &self.desk.limits) {
-            self.wheel.arm(key as u32, clock::due(now, window));
+        if let Some(window) = kept_pace(slot, clock::tick(now), &self.desk.limits) {
+            self.wheel.arm(key as u32, at_most(clock::due(now, window), &slot.life));
             return;
         }
         log::debug!("connection {token}: {:?} deadline passed", slot.armed.kind);
@@ -254,8 +264,11 @@ fn timer<K: Kernel, S>(slot: &Slot<K, S>, timeouts: &Timeouts) -> Timer {
 }
 
 /// If the deadline is the end of a rate window in which enough bytes moved: the next window.
-fn kept_pace<K: Kernel, S>(slot: &mut Slot<K, S>, limits: &Limits) -> Option<Duration> {
+fn kept_pace<K: Kernel, S>(slot: &mut Slot<K, S>, now: u32, limits: &Limits) -> Option<Duration> {
     let Life::Busy(work) = &mut slot.life else { return None };
+    if work.has_ended(now) {
+        return None;
+    }
     let (window, rate, moved) = match slot.armed.kind {
         Timer::Content => (limits.content_window, limits.content_rate_min, work.received),
         Timer::Response => (limits.response_window, limits.response_rate_min, work.moved),

@@ -9,6 +9,7 @@ use crate::body::Body;
 use crate::fields::FieldSpan;
 use crate::handler::{Action, Gone, Handler, Reply, INFORMATIONAL_MAX};
 use crate::http1::{Answer, Content, Farewell, Reject, Settled};
+use crate::reactor::clock;
 use crate::reactor::desk::Desk;
 use crate::reactor::hooks::ConnState;
 use crate::reactor::kernel::Kernel;
@@ -64,6 +65,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         if self.desk.head.line.content_length != Some(0) || needs_care(response) {
             return None;
         }
+        self.desk.work.ends = None;
         let circumstances = self.circumstances();
         let answer = Answer { content, ..answer(response, Some(length as u64)) };
         let is_all_used = input.len() == self.desk.head.len;
@@ -93,7 +95,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 self.desk.work.intake = Intake::Hijack(take);
                 Ok(())
             }
-            Action::Inform(_) => unreachable!("all of them have been told"),
+            Action::Inform(_) | Action::ContentWithin(_) => unreachable!("`told` has seen to it"),
         }
     }
 
@@ -101,8 +103,16 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     fn told(&mut self, reply: Result<Reply<H::State>, ()>) -> Result<Action<H::State>, Stop> {
         let mut action = self.unless_panicked(reply)?.0;
         let mut told = 0;
-        while let Action::Inform(both) = action {
-            let (informational, then) = *both;
+        loop {
+            let (informational, then) = match action {
+                Action::Inform(both) => *both,
+                Action::ContentWithin(both) => {
+                    self.desk.work.ends = Some(clock::due(self.desk.now, both.0));
+                    action = both.1 .0;
+                    continue;
+                }
+                action => return Ok(action),
+            };
             action = then.0;
             told += 1;
             if told <= INFORMATIONAL_MAX {
@@ -111,7 +121,6 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 log::error!("more than {INFORMATIONAL_MAX} informational answers: left out");
             }
         }
-        Ok(action)
     }
 
     /// An answer that was given when the head had gone: only a response can follow, now or later.
@@ -122,7 +131,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         let what = match self.told(reply)? {
             Action::Respond(mut response) => return self.respond(&mut response),
             Action::Later(start) => return self.later(*start),
-            Action::Inform(_) => unreachable!("all of them have been told"),
+            Action::Inform(_) | Action::ContentWithin(_) => unreachable!("`told` has seen to it"),
             Action::Collect(_) | Action::Receive(_) | Action::Transform(_) => {
                 "asks for content where that has been had or given up"
             }
@@ -221,7 +230,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             return;
         }
         let circumstances = self.circumstances();
-        let Desk { work, out, encoder, .. } = &mut *self.desk;
+        let Desk { work, out, encoder, now, .. } = &mut *self.desk;
         let mut answer = answer(response, length);
         let lines;
         if let Some(names) = response.announced_trailers() {
@@ -233,6 +242,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             }
         }
         work.conn.respond(out, &answer, encoder, &circumstances);
+        work.ends = response.cut_after().map(|timeout| clock::due(*now, timeout));
     }
 }
 
@@ -275,7 +285,8 @@ pub(super) fn answer(response: &Response, length: Option<u64>) -> Answer<'_> {
 #[inline(always)]
 fn needs_care(response: &Response) -> bool {
     response.status.is_informational()
-        || matches!(&response.extra, Some(extra) if extra.fault.is_some() || !extra.trailer.is_empty())
+        || matches!(&response.extra, Some(extra)
+            if extra.fault.is_some() || !extra.trailer.is_empty() || extra.cut_after.is_some())
 }
 
 /// Why a response cannot be sent.

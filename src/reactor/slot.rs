@@ -78,6 +78,8 @@ pub(crate) struct Work<S> {
     /// Bytes read and bytes written since the armed rate window began.
     pub(crate) received: u64,
     pub(crate) moved: u64,
+    /// The tick by which content or answer must be whole, if the program has said so.
+    pub(crate) ends: Option<u32>,
 }
 
 /// Who takes what comes in: the content of the request, or what follows it.
@@ -172,7 +174,13 @@ impl<S> Work<S> {
             source: Source::Nothing,
             received: 0,
             moved: 0,
+            ends: None,
         }
+    }
+
+    /// Whether the time for content or answer is over.
+    pub(crate) fn has_ended(&self, now: u32) -> bool {
+        self.ends.is_some_and(|ends| ends.wrapping_sub(now) as i32 <= 0)
     }
 
     /// Whether nothing is held that needs a box.

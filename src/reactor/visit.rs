@@ -11,6 +11,7 @@ use std::mem;
 use crate::handler::{Gone, Handler};
 use crate::http1::{Circumstances, Connection, Farewell, Reject, Rest, Settled, Step};
 use crate::reactor::buffers::Block;
+use crate::reactor::clock;
 use crate::reactor::desk::Desk;
 use crate::reactor::hooks::ConnState;
 use crate::reactor::kernel::{Kernel, SHORT_READ_DRAINS};
@@ -104,7 +105,9 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
         let work = &self.desk.work;
         match (&work.source, &work.intake) {
             _ if work.has_output() => self.over(Farewell::Reset, Gone::TooSlow),
-            (Source::Waiting(..), _) => self.break_silence(),
+            (Source::Waiting(..), _) if !work.has_ended(clock::tick(self.desk.now)) => {
+                self.break_silence()
+            }
             (_, Intake::Later(_)) => self.answer_late(),
             (_, Intake::Protocol(_)) => self.expire_protocol(),
             _ => match (self.why_expired(), self.desk.work.conn.expire()) {

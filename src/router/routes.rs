@@ -128,6 +128,7 @@ pub(super) fn remember_route<S: 'static>(reply: Reply<S>, req: &Request<'_>) -> 
     match reply.0 {
         Action::Collect(collect) => remember_route_later(collect, req),
         Action::Inform(both) => Reply::inform(both.0, remember_route(both.1, req)),
+        Action::ContentWithin(both) => remember_route(both.1, req).content_within(both.0),
         action => Reply(action),
     }
 }

@@ -1,0 +1,119 @@
+//! Deadlines that a handler sets for one request: for its content, and for its answer. Those of
+//! the whole server are in `deadlines.rs`.
+
+mod support;
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use support::*;
+use wheelhouse::events::Topic;
+use wheelhouse::sim::Sim;
+use wheelhouse::{Body, Flow, Gone, Receive, Reply, Request, Response};
+
+/// Notes why content ended.
+struct Noted(Rc<Cell<Option<Gone>>>);
+
+impl<S: 'static> Receive<S> for Noted {
+    fn piece(&mut self, _: &mut S, _: &[u8]) -> Flow<S> {
+        Flow::Continue
+    }
+
+    fn end(self: Box<Self>, _: &mut S) -> Reply<S> {
+        "whole".into()
+    }
+
+    fn gone(self: Box<Self>, _: &mut S, why: Gone) {
+        self.0.set(Some(why));
+    }
+}
+
+const POST: &[u8] = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n";
+
+/// t46, t47: the receiver is told, and the peer gets its answer.
+#[test]
+fn content_that_is_not_whole_in_the_time_of_its_handler_is_408_however_fast_it_comes() {
+    let why = Rc::new(Cell::new(None));
+    let noted = Rc::clone(&why);
+    let mut sim = Sim::new(move |_: &Request<'_>| -> Reply {
+        Reply::<()>::receive(Noted(Rc::clone(&noted))).content_within(3 * SECOND)
+    });
+    let client = sim.connect_and_send(POST);
+    happens_after(&mut sim, 3 * SECOND, |sim| !sim.received(client).is_empty());
+    assert!(sim.received(client).starts_with(b"HTTP/1.1 408 "));
+    assert_eq!(why.take(), Some(Gone::TooSlow));
+    let client = sim.connect_and_send(POST);
+    for _ in 0..3 {
+        assert_eq!(sim.received(client), b"");
+        sim.send(client, &[b'x'; 20_000]);
+        sim.advance(SECOND);
+    }
+    sim.advance(LATE);
+    assert!(sim.received(client).starts_with(b"HTTP/1.1 408 "));
+}
+
+/// w33: the time ends with the content, and cancels nothing behind it.
+#[test]
+fn the_time_for_content_is_over_when_it_is_whole() {
+    let mut sim = Sim::new(|req: &Request<'_>| -> Reply {
+        let reply = match req.path() {
+            "/later" => Reply::collect(10, |(), _, _| Reply::<()>::later(std::mem::forget)),
+            _ => Reply::<()>::collect(10, |(), _, _| Response::ok("x/y", &BIG[..])),
+        };
+        reply.content_within(SECOND)
+    });
+    for path in ["/", "/later"] {
+        for cut in [0, 3] {
+            let head = format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n");
+            let bytes = [head.as_bytes(), b"hello"].concat();
+            let client = sim.connect();
+            sim.stall(client, 100_000);
+            sim.send(client, &bytes[..bytes.len() - cut]);
+            sim.send(client, &bytes[bytes.len() - cut..]);
+            for _ in 0..5 {
+                sim.read(client, 50_000);
+                sim.advance(SECOND);
+            }
+            assert!(sim.is_open(client), "{path} {cut}");
+            sim.advance(40 * SECOND);
+            assert_eq!(sim.was_reset(client), path == "/", "then the usual deadlines count");
+        }
+    }
+}
+
+/// t38, t44, t45: the answer is cut off, which only a reset can tell.
+#[test]
+fn an_answer_that_has_not_left_in_the_time_of_its_handler_is_reset_however_fast_it_is_read() {
+    let mut sim = Sim::new(|req: &Request<'_>| {
+        let body = match req.path() {
+            "/produced" => Body::produce(Lines(u32::MAX)),
+            _ => Body::from(&BIG[..]),
+        };
+        Response::ok("text/plain", body).and_cut_after(4 * SECOND)
+    });
+    for path in ["/", "/produced"] {
+        let client = sim.connect();
+        sim.stall(client, 64 << 10);
+        sim.send(client, format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
+        happens_after(&mut sim, 4 * SECOND, |sim| {
+            sim.read(client, 60_000);
+            sim.was_reset(client)
+        });
+    }
+    // One that leaves at once has no end any more.
+    let mut sim = Sim::new(|_: &Request<'_>| Response::text("x").and_cut_after(SECOND));
+    let client = sim.connect_and_send(GET);
+    sim.advance(5 * SECOND);
+    assert!(sim.is_open(client));
+    sim.send(client, GET);
+    assert_eq!(statuses(sim.received(client)), [200, 200]);
+}
+
+#[test]
+fn a_stream_that_waits_is_cut_off_too() {
+    let topic = Topic::new(1);
+    let mut sim =
+        Sim::new(move |req: &Request<'_>| topic.subscribe(req).and_cut_after(60 * SECOND));
+    let client = sim.connect_and_send(GET);
+    happens_after(&mut sim, 60 * SECOND, |sim| sim.was_reset(client));
+}
