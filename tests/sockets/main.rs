@@ -5,6 +5,7 @@
 
 mod content;
 mod deadlines;
+mod elsewhere;
 mod endings;
 mod listeners;
 mod shutdown;
