@@ -279,7 +279,7 @@ impl std::error::Error for LimitsError {}
 pub(crate) const FIELDS_CEILING: usize = 256;
 
 /// Far inside the range of the wheel (4.3 years at 64 ms a tick).
-const TIMEOUT_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
+pub(crate) const TIMEOUT_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
 fn bytes(n: u64) -> String {
     match n {

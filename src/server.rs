@@ -238,7 +238,8 @@ pub struct Handle {
 impl Handle {
     /// Shuts down gracefully: listeners close, idle connections end at once, what was received is
     /// answered with `Connection: close`. What is not done after `timeout`
-    /// ([`Limits::shutdown_timeout`] if `None`) is reset. Then [`Server::run`] returns.
+    /// ([`Limits::shutdown_timeout`] if `None`, at most a year) is reset. Then [`Server::run`]
+    /// returns.
     pub fn shutdown(&self, timeout: Option<Duration>) {
         self.mailbox.send(Message::Shutdown(timeout));
     }

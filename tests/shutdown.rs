@@ -192,6 +192,18 @@ fn the_deadline_resets_who_is_still_at_work_and_counts_them() {
 }
 
 #[test]
+fn a_shutdown_without_end_is_one_of_a_year() {
+    let mut sim = Sim::new(site);
+    let client = sim.connect_and_send(b"GET");
+    sim.shutdown(Some(Duration::MAX));
+    assert!(sim.is_running() && sim.is_open(client));
+    sim.send(client, &GET[3..]);
+    assert_eq!(statuses(sim.received(client)), [200]);
+    sim.end(client);
+    assert!(!sim.is_running());
+}
+
+#[test]
 fn a_second_shutdown_changes_nothing() {
     let mut sim = Sim::new(site);
     let client = sim.connect_and_send(b"GET");

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::handler::Handler;
 use crate::http1::Farewell;
+use crate::limits::TIMEOUT_MAX;
 use crate::reactor::buffers::Pressure;
 use crate::reactor::clock::{self, Millis};
 use crate::reactor::kernel::Kernel;
@@ -59,7 +60,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         if self.drain.is_some() {
             return;
         }
-        let timeout = timeout.unwrap_or(self.desk.limits.shutdown_timeout);
+        let timeout = timeout.unwrap_or(self.desk.limits.shutdown_timeout).min(TIMEOUT_MAX);
         // Who connected before the end is served, however many they are.
         self.desk.is_draining = true;
         self.desk.closes = self.desk.reason_to_close();
