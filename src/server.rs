@@ -58,6 +58,7 @@ pub struct Server {
     limits: Limits,
     hooks: Hooks,
     mailbox: Arc<Mailbox>,
+    keeps_connections: bool,
 }
 
 impl Server {
@@ -87,6 +88,7 @@ impl Server {
             limits: Limits::default(),
             hooks: Hooks::default(),
             mailbox,
+            keeps_connections: true,
         })
     }
 
@@ -162,6 +164,14 @@ impl Server {
         self
     }
 
+    /// Whether connections are kept after their answers, as they are by default (Go's
+    /// `SetKeepAlivesEnabled`). Without, every answer says `Connection: close`.
+    /// [`Handle::set_keep_alive`] changes it while the server runs.
+    pub fn keep_alive(mut self, keeps: bool) -> Server {
+        self.keeps_connections = keeps;
+        self
+    }
+
     /// SIGINT and SIGTERM shut down gracefully; a second one stops at once.
     ///
     /// # Errors
@@ -173,9 +183,9 @@ impl Server {
         Ok(self)
     }
 
-    /// A handle with which other threads end the server.
+    /// A handle with which other threads, and handlers too, end the server.
     pub fn handle(&self) -> Handle {
-        Handle { mailbox: self.mailbox.clone() }
+        Handle::new(self.mailbox.clone())
     }
 
     /// [`run`](Server::run) with a closure, whose parameter then needs no type.
@@ -214,6 +224,7 @@ impl Server {
             connections_max,
         )
         .map_err(Error::Loop)?;
+        reactor.set_keep_alive(self.keeps_connections);
         while reactor.turn().map_err(Error::Loop)? {}
         Ok(reactor.report())
     }
@@ -228,7 +239,7 @@ impl fmt::Debug for Server {
     }
 }
 
-/// Ends a server from another thread. Cloning it is cheap; it may outlive the server, and then
+/// Ends or changes a server from another thread. Cloning it is cheap; it may outlive the server, and then
 /// does nothing.
 #[derive(Clone)]
 pub struct Handle {
@@ -236,12 +247,23 @@ pub struct Handle {
 }
 
 impl Handle {
+    pub(crate) fn new(mailbox: Arc<Mailbox>) -> Handle {
+        Handle { mailbox }
+    }
+
     /// Shuts down gracefully: listeners close, idle connections end at once, what was received is
     /// answered with `Connection: close`. What is not done after `timeout`
     /// ([`Limits::shutdown_timeout`] if `None`, at most a year) is reset. Then [`Server::run`]
     /// returns.
     pub fn shutdown(&self, timeout: Option<Duration>) {
         self.mailbox.send(Message::Shutdown(timeout));
+    }
+
+    /// Keeps connections after their answers from now on, or keeps none: then idle ones are closed
+    /// at once and the others after their present answer, which says `Connection: close`. For a
+    /// server that is to lose its clients to others without going down itself.
+    pub fn set_keep_alive(&self, keeps: bool) {
+        self.mailbox.send(Message::KeepAlive(keeps));
     }
 
     /// Resets every connection and lets [`Server::run`] return.

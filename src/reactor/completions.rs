@@ -24,6 +24,8 @@ pub(crate) trait Wake: Send + Sync {
 pub(crate) enum Message {
     /// Drain, within this time.
     Shutdown(Option<Duration>),
+    /// Keep connections from now on, or close each after its answer.
+    KeepAlive(bool),
     /// Reset everything and return.
     Stop,
 }

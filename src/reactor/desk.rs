@@ -27,6 +27,8 @@ pub(super) struct Desk<H: Handler> {
     pub(super) date: DateClock,
     pub(super) now: Millis,
     pub(super) is_draining: bool,
+    /// Why no connection is kept until further notice, if so.
+    pub(super) keeps_none: Option<CloseReason>,
     /// Why no connection is kept in this turn, if so.
     pub(super) closes: Option<CloseReason>,
     pub(super) counters: Counters,
@@ -35,8 +37,8 @@ pub(super) struct Desk<H: Handler> {
 impl<H: Handler> Desk<H> {
     /// Why connections are not kept at present.
     pub(super) fn reason_to_close(&self) -> Option<CloseReason> {
-        if self.is_draining {
-            return Some(CloseReason::ShuttingDown);
+        if self.keeps_none.is_some() {
+            return self.keeps_none;
         }
         (self.ledger.pressure() >= Pressure::High).then_some(CloseReason::MemoryShort)
     }

@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use crate::handler::Handler;
-use crate::http1::Farewell;
+use crate::http1::{CloseReason, Farewell};
 use crate::limits::TIMEOUT_MAX;
 use crate::reactor::buffers::Pressure;
 use crate::reactor::clock::{self, Millis};
 use crate::reactor::kernel::Kernel;
-use crate::reactor::slot::Flags;
+use crate::reactor::slot::{Flags, Life};
 use crate::reactor::visit::Visit;
 use crate::reactor::{enqueue, Reactor, Token};
 
@@ -63,7 +63,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         let timeout = timeout.unwrap_or(self.desk.limits.shutdown_timeout).min(TIMEOUT_MAX);
         // Who connected before the end is served, however many they are.
         self.desk.is_draining = true;
-        self.desk.closes = self.desk.reason_to_close();
+        self.keep_none(CloseReason::ShuttingDown);
         self.renew_timeouts();
         self.acceptor.note_all_ready();
         loop {
@@ -79,13 +79,36 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             open_at_start: self.slots.len() - self.closed.len(),
             killed: 0,
         });
+        self.look_once_more(|_| true);
+    }
+
+    /// Connections are kept from now on, or none is: idle ones end at once, the others after
+    /// their answer.
+    pub(crate) fn set_keep_alive(&mut self, keeps: bool) {
+        if self.desk.is_draining {
+            return;
+        }
+        if keeps {
+            self.desk.keeps_none = None;
+            self.desk.closes = self.desk.reason_to_close();
+            return;
+        }
+        self.keep_none(CloseReason::KeepAliveOff);
+        self.look_once_more(Life::is_idle);
+    }
+
+    fn keep_none(&mut self, reason: CloseReason) {
+        self.desk.keeps_none = Some(reason);
+        self.desk.closes = self.desk.reason_to_close();
+    }
+
+    /// One more read before an end: a request that is already in the socket counts as begun.
+    fn look_once_more(&mut self, at: impl Fn(&Life<H::State>) -> bool) {
         for (key, slot) in &mut self.slots {
-            if slot.stream.is_none() {
-                continue;
+            if slot.stream.is_some() && at(&slot.life) {
+                slot.flags.set(Flags::READABLE);
+                enqueue(&mut self.ready, slot, Token::new(key, slot.generation));
             }
-            // One more read: a request that is already in the socket counts as begun.
-            slot.flags.set(Flags::READABLE);
-            enqueue(&mut self.ready, slot, Token::new(key, slot.generation));
         }
     }
 

@@ -138,6 +138,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
                 date: DateClock::default(),
                 now,
                 is_draining: false,
+                keeps_none: None,
                 closes: None,
                 counters: Counters::default(),
             },
@@ -211,6 +212,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         for message in self.mailbox.take() {
             match message {
                 Message::Shutdown(timeout) => self.begin_drain(timeout),
+                Message::KeepAlive(keeps) => self.set_keep_alive(keeps),
                 Message::Stop => self.stop(),
             }
         }

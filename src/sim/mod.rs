@@ -35,6 +35,7 @@ use crate::reactor::drain::Report;
 use crate::reactor::hooks::{Accepted, Admission, ConnState, Hooks};
 use crate::reactor::kernel::Kernel;
 use crate::reactor::Reactor;
+use crate::server::Handle;
 use crate::sim::kernel::{Closed, SimKernel};
 
 /// A server in a simulated world.
@@ -186,6 +187,13 @@ impl<H: Handler> Sim<H> {
         self.run();
     }
 
+    /// Keeps connections or keeps none, as
+    /// [`Handle::set_keep_alive`](crate::Handle::set_keep_alive).
+    pub fn set_keep_alive(&mut self, keeps: bool) {
+        self.mailbox.send(Message::KeepAlive(keeps));
+        self.run();
+    }
+
     /// Stops at once, as [`Handle::stop`](crate::Handle::stop).
     pub fn stop(&mut self) {
         self.mailbox.send(Message::Stop);
@@ -242,10 +250,19 @@ impl<H: Handler> fmt::Debug for Sim<H> {
 }
 
 /// A simulated server being set up.
-#[derive(Default)]
 pub struct SimBuilder {
     limits: Limits,
     hooks: Hooks,
+    mailbox: Arc<Mailbox>,
+    kernel: SimKernel,
+}
+
+impl Default for SimBuilder {
+    fn default() -> SimBuilder {
+        let kernel = SimKernel::new();
+        let mailbox = Arc::new(Mailbox::new(kernel.waker()));
+        SimBuilder { limits: Limits::default(), hooks: Hooks::default(), mailbox, kernel }
+    }
 }
 
 impl SimBuilder {
@@ -280,10 +297,15 @@ impl SimBuilder {
         self
     }
 
+    /// As [`Server::handle`](crate::Server::handle), for handlers that end their own server. What
+    /// it is told takes effect when the simulation goes on.
+    pub fn handle(&self) -> Handle {
+        Handle::new(self.mailbox.clone())
+    }
+
     /// The server, which has begun to listen.
     pub fn build<H: Handler>(self, handler: H) -> Sim<H> {
-        let kernel = SimKernel::new();
-        let mailbox = Arc::new(Mailbox::new(kernel.waker()));
+        let SimBuilder { kernel, mailbox, .. } = self;
         let connections_max = match self.limits.connections_max {
             0 => 1 << 20,
             max => max,
