@@ -164,6 +164,21 @@ impl Server {
         self
     }
 
+    /// Adds a hook for the beginning of a graceful shutdown (Go's `RegisterOnShutdown`): to tell
+    /// those who hold an answer open, to take the server out of a registry. Hooks run once each, in
+    /// their order, on the loop, before the listeners close: they must not block. A panic in one is
+    /// logged and does not keep the others from running. [`Handle::stop`] calls none.
+    ///
+    /// ```no_run
+    /// # use wheelhouse::Server;
+    /// # let server = Server::new();
+    /// server.on_shutdown(|| eprintln!("finishing what was begun"));
+    /// ```
+    pub fn on_shutdown(mut self, hook: impl FnOnce() + 'static) -> Server {
+        self.hooks.on_shutdown.push(Box::new(hook));
+        self
+    }
+
     /// Whether connections are kept after their answers, as they are by default (Go's
     /// `SetKeepAlivesEnabled`). Without, every answer says `Connection: close`.
     /// [`Handle::set_keep_alive`] changes it while the server runs.
@@ -251,7 +266,7 @@ impl Handle {
         Handle { mailbox }
     }
 
-    /// Shuts down gracefully: listeners close, idle connections end at once, what was received is
+    /// Shuts down gracefully, from another thread or from a handler: listeners close, idle connections end at once, what was received is
     /// answered with `Connection: close`. What is not done after `timeout`
     /// ([`Limits::shutdown_timeout`] if `None`, at most a year) is reset. Then [`Server::run`]
     /// returns.

@@ -54,9 +54,17 @@ const SAMPLE: usize = 32;
 const LOOKED_AT: usize = 1024;
 
 impl<K: Kernel, H: Handler> Reactor<K, H> {
+    /// The graceful end: the hooks are told, then it begins.
+    pub(super) fn shut_down(&mut self, timeout: Option<Duration>) {
+        if self.drain.is_none() {
+            self.desk.hooks.tell_shutdown();
+            self.begin_drain(timeout);
+        }
+    }
+
     /// Closes the listeners and lets every connection finish what it began: whatever has been
     /// received is answered, with `Connection: close`; idle connections end at once.
-    pub(super) fn begin_drain(&mut self, timeout: Option<Duration>) {
+    fn begin_drain(&mut self, timeout: Option<Duration>) {
         if self.drain.is_some() {
             return;
         }

@@ -1,7 +1,9 @@
-//! Hooks: a program's eyes on its connections (Go's `ConnContext` and `ConnState`).
+//! Hooks: a program's eyes on its connections (Go's `ConnContext` and `ConnState`) and on the end
+//! (Go's `RegisterOnShutdown`).
 
 use std::any::Any;
 use std::fmt;
+use std::mem;
 use std::net::SocketAddr;
 
 use crate::reactor::guard;
@@ -90,6 +92,7 @@ impl fmt::Debug for Accepted<'_> {
 }
 
 type ConnectHook = Box<dyn FnMut(&Accepted<'_>) -> Admission>;
+type ShutdownHook = Box<dyn FnOnce()>;
 type StateHook = Box<dyn FnMut(u64, ConnState)>;
 
 /// The hooks that a program has set.
@@ -97,6 +100,7 @@ type StateHook = Box<dyn FnMut(u64, ConnState)>;
 pub(crate) struct Hooks {
     pub(crate) on_connect: Option<ConnectHook>,
     pub(crate) on_state: Option<StateHook>,
+    pub(crate) on_shutdown: Vec<ShutdownHook>,
 }
 
 impl Hooks {
@@ -107,6 +111,13 @@ impl Hooks {
         match &mut self.on_connect {
             Some(hook) => guard(|| hook(accepted).0).unwrap_or(Err(Refused)),
             None => Ok(None),
+        }
+    }
+
+    /// Each once, in the order in which they were set.
+    pub(crate) fn tell_shutdown(&mut self) {
+        for hook in mem::take(&mut self.on_shutdown) {
+            let _ = guard(hook);
         }
     }
 

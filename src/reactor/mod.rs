@@ -211,7 +211,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
     fn read_mail(&mut self) {
         for message in self.mailbox.take() {
             match message {
-                Message::Shutdown(timeout) => self.begin_drain(timeout),
+                Message::Shutdown(timeout) => self.shut_down(timeout),
                 Message::KeepAlive(keeps) => self.set_keep_alive(keeps),
                 Message::Stop => self.stop(),
             }
@@ -219,7 +219,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         for _ in 0..self.kernel.signals() {
             if self.drain.is_none() {
                 log::info!("signal: finishing what was begun, a second signal stops at once");
-                self.begin_drain(None);
+                self.shut_down(None);
             } else {
                 self.stop();
             }

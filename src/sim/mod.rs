@@ -297,6 +297,12 @@ impl SimBuilder {
         self
     }
 
+    /// As [`Server::on_shutdown`](crate::Server::on_shutdown).
+    pub fn on_shutdown(mut self, hook: impl FnOnce() + 'static) -> SimBuilder {
+        self.hooks.on_shutdown.push(Box::new(hook));
+        self
+    }
+
     /// As [`Server::handle`](crate::Server::handle), for handlers that end their own server. What
     /// it is told takes effect when the simulation goes on.
     pub fn handle(&self) -> Handle {
