@@ -36,12 +36,14 @@
 //! # Features
 //!
 //! * `cli` (default): the `wheelhouse` binary. Libraries say `default-features = false`.
+//! * `inherit` (part of `cli`): `Server::listen_inherited`, sockets by socket activation.
 //! * `signals` (part of `cli`): `Server::on_signals`.
 //! * `json`: `Response::json_of` and `Request::json`, with serde_json.
 
 #![forbid(unsafe_code)]
 
 mod server;
+mod listen;
 mod handler;
 mod request;
 mod response;

@@ -1,17 +1,10 @@
-//! Starting and stopping: listeners, hooks, limits, and a handle for other threads.
+//! Starting and stopping: hooks, limits, and a handle for other threads. Listeners are in
+//! `listen.rs`.
 
 use std::fmt;
-use std::fs;
-use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
-use std::os::unix::fs::FileTypeExt;
-use std::os::unix::net as unix;
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-
-use mio::net::{TcpListener, UnixListener};
-use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
 use crate::error::Error;
 use crate::handler::{Handler, Reply};
@@ -53,8 +46,9 @@ pub fn serve<R: Into<Reply>>(
 /// ```
 pub struct Server {
     kernel: MioKernel,
-    listeners: Vec<Listener>,
-    addresses: Vec<SocketAddr>,
+    /// With their names.
+    pub(crate) listeners: Vec<(Box<str>, Listener)>,
+    pub(crate) addresses: Vec<SocketAddr>,
     limits: Limits,
     hooks: Hooks,
     mailbox: Arc<Mailbox>,
@@ -101,42 +95,6 @@ impl Server {
         limits.check()?;
         self.limits = limits;
         Ok(self)
-    }
-
-    /// Listens on one more address: `HOST:PORT` (port 0 lets the system choose), or `unix:PATH`.
-    ///
-    /// TCP listeners get the backlog of the system, `SO_REUSEADDR`, `TCP_NODELAY` and keep-alive
-    /// (15 s, as Go). A stale socket file, to which nobody answers, is replaced; the file is
-    /// removed when the server ends.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Address`] if the address cannot be understood or resolved, [`Error::Listen`] with
-    /// the system's word if it cannot be had.
-    pub fn listen(mut self, address: &str) -> Result<Server, Error> {
-        let failed = |source| Error::Listen { address: address.to_owned(), source };
-        if let Some(path) = address.strip_prefix("unix:") {
-            let listener = listen_unix(Path::new(path)).map_err(failed)?;
-            self.listeners.push(listener);
-            return Ok(self);
-        }
-        let addresses: Vec<SocketAddr> = address
-            .to_socket_addrs()
-            .map_err(|_| Error::Address { address: address.to_owned() })?
-            .collect();
-        let Some(&first) = addresses.first() else {
-            return Err(Error::Address { address: address.to_owned() });
-        };
-        let listener = listen_tcp(first).map_err(failed)?;
-        self.addresses.push(listener.local_addr().map_err(failed)?);
-        self.listeners.push(Listener::Tcp(listener));
-        Ok(self)
-    }
-
-    /// The addresses of the TCP listeners, in the order of the calls of `listen`, with the ports
-    /// that the system chose.
-    pub fn local_addrs(&self) -> &[SocketAddr] {
-        &self.addresses
     }
 
     /// Sets the hook for new connections: it may refuse one, or attach a value for its handlers
@@ -301,44 +259,4 @@ fn connections_by_descriptors() -> usize {
     let descriptors = usize::try_from(descriptors).unwrap_or(1 << 20).min(1 << 20);
     let reserve = (descriptors / 8).clamp(8, 64);
     descriptors.saturating_sub(reserve).max(1)
-}
-
-fn listen_tcp(address: SocketAddr) -> io::Result<TcpListener> {
-    /// The system takes the smaller one of this and its own limit (`somaxconn`).
-    const BACKLOG: i32 = 65_535;
-    const KEEP_ALIVE: Duration = Duration::from_secs(15);
-    /// Bytes that the kernel takes beyond what is on its way: bounds what a slow reader pins.
-    const NOT_SENT_LOWAT: u32 = 64 << 10;
-
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    // Accepted sockets inherit these on Linux; where they cannot be had, we do without.
-    let _ = socket.set_tcp_nodelay(true);
-    let keep_alive = TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE);
-    let _ = socket.set_tcp_keepalive(&keep_alive);
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    let _ = socket.set_tcp_notsent_lowat(NOT_SENT_LOWAT);
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(TcpListener::from_std(socket.into()))
-}
-
-fn listen_unix(path: &Path) -> io::Result<Listener> {
-    let bind = || UnixListener::bind(path);
-    let listener = match bind() {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_stale(path) => {
-            fs::remove_file(path)?;
-            bind()?
-        }
-        result => result?,
-    };
-    Ok(Listener::Unix(listener, PathBuf::from(path)))
-}
-
-/// Whether `path` is a socket that nobody listens to: what a killed process leaves behind.
-fn is_stale(path: &Path) -> bool {
-    let is_socket = fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
-    let refused = io::ErrorKind::ConnectionRefused;
-    is_socket && unix::UnixStream::connect(path).is_err_and(|error| error.kind() == refused)
 }

@@ -23,8 +23,8 @@ enum Layer {
 /// In which layer a file is; files that are planned may be named before they exist.
 fn layer(file: &str) -> Option<Layer> {
     const FRONT: &[&str] = &[
-        "lib", "server", "sim", "router", "files", "query", "cookies", "auth", "redirect", "sniff",
-        "convert", "json", "form", "origin",
+        "lib", "server", "listen", "cores", "sim", "router", "files", "query", "cookies", "auth",
+        "redirect", "sniff", "convert", "json", "form", "origin",
     ];
     const WORDS: &[&str] = &[
         "request", "response", "body", "fields", "handler", "limits", "error", "later", "upgrade",

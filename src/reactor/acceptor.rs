@@ -120,26 +120,27 @@ impl<K: Kernel> Acceptor<K> {
         }
     }
 
-    /// Accepts at most `room` connections and gives each to `admit`. Whether it ended because the
+    /// Accepts at most `room` connections and gives each to `admit`, with the number of its
+    /// listener. Whether it ended because the
     /// system is out of descriptors: then the pause has begun, and freeing one ends it.
     pub(crate) fn accept(
         &mut self,
         kernel: &mut K,
         now: Millis,
         room: usize,
-        mut admit: impl FnMut(&mut K, K::Stream),
+        mut admit: impl FnMut(&mut K, K::Stream, u8),
     ) -> bool {
         if self.back_off.as_ref().is_some_and(|back_off| now < back_off.ends) {
             return false;
         }
         let mut budget = ACCEPT_MAX.min(room);
-        for watched in &mut self.listeners {
+        for (n, watched) in self.listeners.iter_mut().enumerate() {
             while watched.is_ready && budget > 0 {
                 budget -= 1;
                 match outcome(kernel.accept(&watched.listener)) {
                     Outcome::Stream(stream) => {
                         self.back_off = None;
-                        admit(kernel, stream);
+                        admit(kernel, stream, n as u8);
                     }
                     Outcome::Empty => watched.is_ready = false,
                     Outcome::Next(error) => log::debug!("accept: {error}; next"),

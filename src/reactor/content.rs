@@ -159,9 +159,10 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             }
             Intake::Collect(gather) => {
                 let Gather { then, line, head, spans, content, charged, .. } = *gather;
-                let message = message(self.slot, self.token, &line, &head, &spans);
+                let Desk { handler, listeners, .. } = &mut *self.desk;
+                let message = message(self.slot, self.token, listeners, &line, &head, &spans);
                 let request = Request::new(&message);
-                let state = self.desk.handler.state();
+                let state = handler.state();
                 let reply = guard(|| then(state, &request, &content));
                 self.desk.ledger.release(charged);
                 self.answer_after_content(reply)

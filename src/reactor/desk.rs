@@ -8,11 +8,14 @@ use crate::reactor::buffers::{Ledger, Pool, Pressure};
 use crate::reactor::clock::{DateClock, Millis};
 use crate::reactor::hooks::Hooks;
 use crate::reactor::slot::Work;
+use crate::request::ListenerNames;
 
 /// What all visits share: the handler, and everything that one loop needs only once.
 pub(super) struct Desk<H: Handler> {
     pub(super) handler: H,
     pub(super) hooks: Hooks,
+    /// What the listeners are called.
+    pub(super) listeners: ListenerNames,
     pub(super) limits: Limits,
     pub(super) head_limits: HeadLimits,
     /// The work of the connection that is visited: empty between visits.

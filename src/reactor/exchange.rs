@@ -15,7 +15,7 @@ use crate::reactor::kernel::Kernel;
 use crate::reactor::slot::{Flags, Slot, Source};
 use crate::reactor::visit::{Stop, Visit};
 use crate::reactor::{guard, Token};
-use crate::request::{Message, Request, RequestLine};
+use crate::request::{ListenerNames, Message, Request, RequestLine};
 use crate::response::Response;
 
 /// Content up to this size is copied behind its head, so that both leave in one `write`; above
@@ -108,9 +108,9 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         input: &[u8],
         call: impl FnOnce(&mut H, &Request<'_>) -> R,
     ) -> Result<R, ()> {
-        let Desk { head, handler, .. } = &mut *self.desk;
+        let Desk { head, handler, listeners, .. } = &mut *self.desk;
         let bytes = &input[..head.len];
-        let message = message(self.slot, self.token, &head.line, bytes, &head.spans);
+        let message = message(self.slot, self.token, listeners, &head.line, bytes, &head.spans);
         let request = Request::new(&message);
         guard(|| call(handler, &request))
     }
@@ -175,6 +175,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
 pub(super) fn message<'a, K: Kernel, S>(
     slot: &'a Slot<K, S>,
     token: Token,
+    listeners: &'a ListenerNames,
     line: &'a RequestLine,
     bytes: &'a [u8],
     spans: &'a [FieldSpan],
@@ -184,9 +185,11 @@ pub(super) fn message<'a, K: Kernel, S>(
         bytes,
         spans,
         transport: slot.stream.as_ref().expect("a slot that is visited has its stream"),
-        value: slot.value.as_ref().map(|value| &***value),
+        value: slot.value.as_deref(),
         id: token.connection_id(),
-        requests_before: slot.requests - 1,
+        requests: slot.requests,
+        listener: slot.listener,
+        listeners,
         has_left: slot.flags.has(Flags::READ_CLOSED),
     }
 }

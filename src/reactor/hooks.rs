@@ -66,6 +66,7 @@ impl fmt::Debug for Admission {
 pub struct Accepted<'a> {
     pub(crate) transport: &'a dyn Transport,
     pub(crate) id: u64,
+    pub(crate) listener: &'a str,
 }
 
 impl Accepted<'_> {
@@ -77,6 +78,11 @@ impl Accepted<'_> {
     /// The local address that it connected to; `None` for a Unix socket.
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.transport.local_addr()
+    }
+
+    /// The name of the listener, as [`Request::listener`](crate::Request::listener).
+    pub fn listener(&self) -> &str {
+        self.listener
     }
 
     /// The number that [`Request::connection_id`](crate::Request::connection_id) gives for it.

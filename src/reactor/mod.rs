@@ -62,6 +62,7 @@ use crate::reactor::kernel::{Event, Kernel};
 use crate::reactor::slot::{Flags, Life, Slot, Timer, Work};
 use crate::reactor::tenants::tenant;
 use crate::reactor::visit::{Verdict, Visit, SCRATCH};
+use crate::request::ListenerNames;
 
 pub(crate) use crate::reactor::token::Token;
 
@@ -97,6 +98,8 @@ pub(crate) struct Reactor<K: Kernel, H: Handler> {
 
 /// Slots of the wheel: with ticks of 64 ms a turn of it is 131 s, longer than every default.
 const WHEEL_SLOTS: usize = 2048;
+/// Listeners of one loop, whose numbers fit the byte that a slot has for them.
+pub(crate) const LISTENERS_MAX: usize = Token::LISTENERS_MAX;
 /// Deadlines that expire in one turn.
 const EXPIRE_MAX: usize = 4096;
 
@@ -104,12 +107,13 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
     pub(crate) fn new(
         mut kernel: K,
         mailbox: Arc<Mailbox>,
-        listeners: Vec<K::Listener>,
+        listeners: Vec<(Box<str>, K::Listener)>,
         handler: H,
         hooks: Hooks,
         limits: Limits,
         connections_max: usize,
     ) -> io::Result<Self> {
+        let (names, listeners): (Vec<_>, Vec<_>) = listeners.into_iter().unzip();
         let acceptor = Acceptor::new(&mut kernel, listeners)?;
         let now = kernel.now();
         let mut ledger = Ledger::new(limits.memory_bytes_max);
@@ -123,6 +127,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             desk: Desk {
                 handler,
                 hooks,
+                listeners: ListenerNames(names),
                 head_limits: HeadLimits {
                     head_bytes_max: limits.head_bytes_max,
                     target_bytes_max: limits.target_bytes_max,

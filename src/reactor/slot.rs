@@ -31,6 +31,8 @@ pub(crate) struct Slot<K: Kernel, S> {
     pub(crate) linger_ends: u32,
     pub(crate) armed: Armed,
     pub(crate) flags: Flags,
+    /// The number of the listener that it came from.
+    pub(crate) listener: u8,
 }
 
 /// The protocol's state, small or with work attached.

@@ -57,14 +57,18 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         let now = self.desk.now;
         let due = self.timeouts.head;
         let Reactor { acceptor, kernel, slots, desk, ready, next_generation, wheel, .. } = self;
-        let ran_out = acceptor.accept(kernel, now, room, |kernel, mut stream| {
+        let ran_out = acceptor.accept(kernel, now, room, |kernel, mut stream, listener| {
             *next_generation = next_generation.wrapping_add(1);
             let entry = slots.vacant_entry();
             let token = Token::new(entry.key(), *next_generation);
             if entry.key() >= Token::KEYS_MAX {
                 return kernel.close(stream, true);
             }
-            let accepted = Accepted { transport: &stream, id: token.connection_id() };
+            let accepted = Accepted {
+                transport: &stream,
+                id: token.connection_id(),
+                listener: desk.listeners.name(listener),
+            };
             let Ok(value) = desk.hooks.admit(&accepted) else {
                 return kernel.close(stream, true);
             };
@@ -83,6 +87,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
                 linger_ends: 0,
                 armed: Armed { kind: Timer::Head, message: 0 },
                 flags: Flags::default(),
+                listener,
             });
             if desk.is_draining {
                 // It connected before the listeners closed: what it has sent is looked at now.

@@ -34,7 +34,7 @@ use crate::reactor::completions::{Mailbox, Message};
 use crate::reactor::drain::Report;
 use crate::reactor::hooks::{Accepted, Admission, ConnState, Hooks};
 use crate::reactor::kernel::Kernel;
-use crate::reactor::Reactor;
+use crate::reactor::{Reactor, LISTENERS_MAX};
 use crate::server::Handle;
 use crate::sim::kernel::{Closed, SimKernel};
 
@@ -42,6 +42,7 @@ use crate::sim::kernel::{Closed, SimKernel};
 pub struct Sim<H: Handler> {
     reactor: Reactor<SimKernel, H>,
     mailbox: Arc<Mailbox>,
+    listeners: Vec<Box<str>>,
     is_running: bool,
     is_paused: bool,
 }
@@ -65,16 +66,31 @@ impl<H: Handler> Sim<H> {
         Ok(SimBuilder::new().limits(limits)?.build(handler))
     }
 
-    /// Connects a client and lets the server notice it.
+    /// Connects a client and lets the server notice it; to the first listener, if there are
+    /// several.
     pub fn connect(&mut self) -> Client {
-        let client = self.kernel().connect();
+        self.connect_to_number(0)
+    }
+
+    /// Connects a client to the listener of this name.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such listener: name it with [`SimBuilder::listen_as`].
+    pub fn connect_to(&mut self, listener: &str) -> Client {
+        let n = self.listeners.iter().position(|name| **name == *listener);
+        self.connect_to_number(n.expect("a listener of this name"))
+    }
+
+    fn connect_to_number(&mut self, n: usize) -> Client {
+        let client = self.kernel().connect(n);
         self.run();
         client
     }
 
     /// Connects a client that has already sent `bytes`, and lets the server notice both.
     pub fn connect_and_send(&mut self, bytes: &[u8]) -> Client {
-        let client = self.kernel().connect();
+        let client = self.kernel().connect(0);
         self.kernel().send(client, bytes);
         self.run();
         client
@@ -253,6 +269,7 @@ impl<H: Handler> fmt::Debug for Sim<H> {
 pub struct SimBuilder {
     limits: Limits,
     hooks: Hooks,
+    listeners: Vec<Box<str>>,
     mailbox: Arc<Mailbox>,
     kernel: SimKernel,
 }
@@ -261,7 +278,13 @@ impl Default for SimBuilder {
     fn default() -> SimBuilder {
         let kernel = SimKernel::new();
         let mailbox = Arc::new(Mailbox::new(kernel.waker()));
-        SimBuilder { limits: Limits::default(), hooks: Hooks::default(), mailbox, kernel }
+        SimBuilder {
+            limits: Limits::default(),
+            hooks: Hooks::default(),
+            listeners: Vec::new(),
+            mailbox,
+            kernel,
+        }
     }
 }
 
@@ -280,6 +303,18 @@ impl SimBuilder {
         limits.check()?;
         self.limits = limits;
         Ok(self)
+    }
+
+    /// One more listener, as [`Server::listen_as`](crate::Server::listen_as) with an address that
+    /// nobody asks for. Without this there is one, called `192.0.2.80:80`.
+    ///
+    /// # Panics
+    ///
+    /// If there are 250 already.
+    pub fn listen_as(mut self, name: &str) -> SimBuilder {
+        assert!(self.listeners.len() < LISTENERS_MAX, "at most {LISTENERS_MAX} listeners");
+        self.listeners.push(name.into());
+        self
     }
 
     /// As [`Server::on_connect`](crate::Server::on_connect).
@@ -311,7 +346,11 @@ impl SimBuilder {
 
     /// The server, which has begun to listen.
     pub fn build<H: Handler>(self, handler: H) -> Sim<H> {
-        let SimBuilder { kernel, mailbox, .. } = self;
+        let SimBuilder { mut kernel, mailbox, mut listeners, .. } = self;
+        if listeners.is_empty() {
+            listeners.push("192.0.2.80:80".into());
+        }
+        kernel.listen(listeners.len());
         let connections_max = match self.limits.connections_max {
             0 => 1 << 20,
             max => max,
@@ -319,14 +358,14 @@ impl SimBuilder {
         let reactor = Reactor::new(
             kernel,
             mailbox.clone(),
-            vec![()],
+            listeners.iter().cloned().zip(0..).collect(),
             handler,
             self.hooks,
             self.limits,
             connections_max,
         );
         let reactor = reactor.expect("the simulated kernel refuses nothing at the start");
-        let mut sim = Sim { reactor, mailbox, is_running: true, is_paused: false };
+        let mut sim = Sim { reactor, mailbox, listeners, is_running: true, is_paused: false };
         sim.run();
         sim
     }
