@@ -12,6 +12,7 @@ use std::io;
 use crate::body::Out;
 use crate::request::Request;
 use crate::response::Response;
+use crate::schedule::Timers;
 
 /// Answers requests.
 ///
@@ -53,6 +54,12 @@ pub trait Handler {
 
     /// The state for such a callback.
     fn state(&mut self) -> &mut Self::State;
+
+    /// What is to be called at times of its own, with the state. Asked once, before the server
+    /// begins to run. None by default.
+    fn timers(&mut self) -> Timers<Self::State> {
+        Timers::new()
+    }
 
     /// Answers one request, whose head has arrived and whose content has not been asked for.
     ///

@@ -50,6 +50,7 @@ mod response;
 mod body;
 mod fields;
 mod limits;
+mod schedule;
 pub mod router;
 pub mod files;
 mod redirect;
@@ -82,6 +83,7 @@ pub use reactor::hooks::{Accepted, Admission, ConnState};
 pub use request::{Method, Request, Version};
 pub use response::{FieldError, Response, StatusCode, RESPONSE_FIELD_BYTES_MAX};
 pub use router::{collect, RouteError, Router, Routes};
+pub use schedule::{Timers, TIMER_MIN};
 pub use server::{serve, Handle, Server};
 pub use sniff::{sniff, SNIFF_BYTES_MAX};
 

@@ -137,6 +137,27 @@ impl Server {
         self
     }
 
+    /// Calls `function` on the loop again and again, as told at [`Timers`](crate::Timers), which are
+    /// for functions that want the state.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use wheelhouse::Server;
+    /// # let server = Server::new();
+    /// server.every(Duration::from_secs(60), || eprintln!("still here"));
+    /// ```
+    pub fn every(mut self, period: Duration, mut function: impl FnMut() + 'static) -> Server {
+        self.hooks.timers = self.hooks.timers.every(period, move |()| function());
+        self
+    }
+
+    /// Calls `function` on the loop once, `delay` after the server has begun to run; as told at
+    /// [`Timers`](crate::Timers).
+    pub fn after(mut self, delay: Duration, function: impl FnOnce() + 'static) -> Server {
+        self.hooks.timers = self.hooks.timers.after(delay, move |()| function());
+        self
+    }
+
     /// Whether connections are kept after their answers, as they are by default (Go's
     /// `SetKeepAlivesEnabled`). Without, every answer says `Connection: close`.
     /// [`Handle::set_keep_alive`] changes it while the server runs.

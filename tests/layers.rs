@@ -27,8 +27,8 @@ fn layer(file: &str) -> Option<Layer> {
         "redirect", "sniff", "convert", "json", "form", "origin",
     ];
     const WORDS: &[&str] = &[
-        "request", "response", "body", "fields", "handler", "limits", "error", "later", "upgrade",
-        "events",
+        "request", "response", "body", "fields", "handler", "limits", "error", "schedule", "later",
+        "upgrade", "events",
     ];
     if file.starts_with("timers/src/") {
         return Some(Layer::Timers);

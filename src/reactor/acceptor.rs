@@ -23,6 +23,7 @@ pub(crate) struct Acceptor<K: Kernel> {
     /// How long the next pause is, and when the present one ends.
     back_off: Option<BackOff>,
     quiet: Quiet,
+    errors: u64,
 }
 
 /// Keeps the log readable while descriptors are short: a line a second, with what it stands for.
@@ -77,7 +78,7 @@ impl<K: Kernel> Acceptor<K> {
             kernel.watch_listener(&mut listener, Token::listener(n))?;
             watched.push(Watched { listener, is_ready: true });
         }
-        Ok(Acceptor { listeners: watched, back_off: None, quiet: Quiet::default() })
+        Ok(Acceptor { listeners: watched, back_off: None, quiet: Quiet::default(), errors: 0 })
     }
 
     /// Notes an event, if its token is that of a listener.
@@ -93,6 +94,11 @@ impl<K: Kernel> Acceptor<K> {
         for watched in &mut self.listeners {
             watched.is_ready = true;
         }
+    }
+
+    /// How often `accept` has failed.
+    pub(crate) fn errors(&self) -> u64 {
+        self.errors
     }
 
     /// Whether somebody may be waiting.
@@ -143,7 +149,10 @@ impl<K: Kernel> Acceptor<K> {
                         admit(kernel, stream, n as u8);
                     }
                     Outcome::Empty => watched.is_ready = false,
-                    Outcome::Next(error) => log::debug!("accept: {error}; next"),
+                    Outcome::Next(error) => {
+                        self.errors += 1;
+                        log::debug!("accept: {error}; next");
+                    }
                     Outcome::Exhausted(error) => {
                         self.pause(now, &error);
                         return true;
@@ -173,6 +182,7 @@ impl<K: Kernel> Acceptor<K> {
     }
 
     fn pause(&mut self, now: Millis, error: &io::Error) {
+        self.errors += 1;
         let pause = match &self.back_off {
             Some(back_off) => (back_off.pause * 2).min(BACK_OFF_MAX),
             None => BACK_OFF_MIN,

@@ -5,7 +5,7 @@ use std::mem;
 
 use crate::body::Out;
 use crate::handler::{Collect, Flow, Gone, Handler, Receive, Transform};
-use crate::http1::{Farewell, Reject, CHUNK_ROOM, LAST_CHUNK};
+use crate::http1::{Reject, CHUNK_ROOM, LAST_CHUNK};
 use crate::reactor::desk::Desk;
 use crate::reactor::exchange::message;
 use crate::reactor::guard;
@@ -205,7 +205,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 Ok(Ok(taken)) if taken <= rest.len() && taken + put > 0 => rest = &rest[taken..],
                 Ok(Ok(_)) => return Err(self.broken("a transform made no progress")),
                 Ok(Err(error)) => return Err(self.broken(&error.to_string())),
-                Err(()) => return Err(self.over(Farewell::Reset, Gone::Stopped)),
+                Err(()) => return Err(self.panicked()),
             }
         }
         Ok(())
@@ -234,7 +234,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             match ended {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => return Err(self.broken(&error.to_string())),
-                Err(()) => return Err(self.over(Farewell::Reset, Gone::Stopped)),
+                Err(()) => return Err(self.panicked()),
             }
         }
         self.desk.work.source = Source::Nothing;

@@ -193,6 +193,10 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             self.wheel.arm(key as u32, clock::due(now, window));
             return;
         }
+        let has_begun = matches!(slot.life, Life::Busy(_));
+        if has_begun && matches!(slot.armed.kind, Timer::Head | Timer::Content | Timer::Response) {
+            self.desk.counters.too_slow += 1;
+        }
         log::debug!("connection {token}: {:?} deadline passed", slot.armed.kind);
         let verdict = Visit::begin(&mut self.desk, &mut self.kernel, slot, token).expire();
         self.conclude(token, verdict);

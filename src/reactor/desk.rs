@@ -53,4 +53,7 @@ pub(super) struct Counters {
     pub(super) accepted: u64,
     pub(super) requests: u64,
     pub(super) refused: u64,
+    pub(super) panics: u64,
+    pub(super) cut_off: u64,
+    pub(super) too_slow: u64,
 }

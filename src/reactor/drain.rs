@@ -37,6 +37,18 @@ pub struct Report {
     pub requests: u64,
     /// Requests refused by the server itself, from 400 to 505.
     pub refused: u64,
+    /// Deadlines that passed in the middle of something: a head, content, an answer. Those that
+    /// could be told so are among the refused too (408), the others were reset.
+    pub too_slow: u64,
+    /// Answers that the program began and could not finish, because of an error, a panic or less
+    /// content than announced. Their connections were reset.
+    pub cut_off: u64,
+    /// Panics of handlers and of what else the program gave the server to call: receivers,
+    /// producers, hooks, timers.
+    pub panics: u64,
+    /// Failures of the system to give a connection that was there: most often it was out of
+    /// descriptors, or the peer had already gone. Each was retried.
+    pub accept_errors: u64,
     /// Connections open when the shutdown began that ended by themselves within its deadline.
     pub drained: usize,
     /// Connections that were still at work at its deadline and were reset.
@@ -156,6 +168,10 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             accepted: counters.accepted,
             requests: counters.requests,
             refused: counters.refused,
+            too_slow: counters.too_slow,
+            cut_off: counters.cut_off,
+            panics: counters.panics + self.desk.hooks.panics,
+            accept_errors: self.acceptor.errors(),
             drained: open.saturating_sub(killed),
             killed,
         }

@@ -117,7 +117,10 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
 
     #[inline(always)]
     pub(super) fn unless_panicked<T>(&mut self, result: Result<T, ()>) -> Result<T, Stop> {
-        result.map_err(|()| self.refuse(Reject::Internal, Gone::Stopped))
+        result.map_err(|()| {
+            self.desk.counters.panics += 1;
+            self.refuse(Reject::Internal, Gone::Stopped)
+        })
     }
 
     /// Ends the content of the answer; short of what was announced, the peer must not take it
@@ -132,6 +135,14 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// The program broke a promise in the middle of an answer: a reset tells the peer.
     pub(super) fn broken(&mut self, what: &str) -> Stop {
         log::error!("connection {}: answer cut off: {what}", self.token);
+        self.desk.counters.cut_off += 1;
+        self.over(Farewell::Reset, Gone::Stopped)
+    }
+
+    /// The program panicked in the middle of an answer.
+    pub(super) fn panicked(&mut self) -> Stop {
+        self.desk.counters.panics += 1;
+        self.desk.counters.cut_off += 1;
         self.over(Farewell::Reset, Gone::Stopped)
     }
 

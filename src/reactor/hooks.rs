@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 
 use crate::reactor::guard;
 use crate::request::Transport;
+use crate::schedule::Timers;
 
 /// The state of a connection, as the state hook is told it. The sequences are those of Go's
 /// `net/http`: `New` first, `Closed` or `Hijacked` last, `Active` when a head is complete or was
@@ -107,6 +108,10 @@ pub(crate) struct Hooks {
     pub(crate) on_connect: Option<ConnectHook>,
     pub(crate) on_state: Option<StateHook>,
     pub(crate) on_shutdown: Vec<ShutdownHook>,
+    /// What is called at times of its own, without the state.
+    pub(crate) timers: Timers,
+    /// How many calls of hooks have panicked.
+    pub(crate) panics: u64,
 }
 
 impl Hooks {
@@ -115,7 +120,10 @@ impl Hooks {
         accepted: &Accepted<'_>,
     ) -> Result<Option<Box<dyn Any>>, Refused> {
         match &mut self.on_connect {
-            Some(hook) => guard(|| hook(accepted).0).unwrap_or(Err(Refused)),
+            Some(hook) => guard(|| hook(accepted).0).unwrap_or_else(|()| {
+                self.panics += 1;
+                Err(Refused)
+            }),
             None => Ok(None),
         }
     }
@@ -123,14 +131,14 @@ impl Hooks {
     /// Each once, in the order in which they were set.
     pub(crate) fn tell_shutdown(&mut self) {
         for hook in mem::take(&mut self.on_shutdown) {
-            let _ = guard(hook);
+            self.panics += u64::from(guard(hook).is_err());
         }
     }
 
     pub(crate) fn tell(&mut self, id: u64, state: ConnState) {
         if let Some(hook) = &mut self.on_state {
             // A hook that panics has been told all the same.
-            let _ = guard(|| hook(id, state));
+            self.panics += u64::from(guard(|| hook(id, state)).is_err());
         }
     }
 }

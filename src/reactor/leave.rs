@@ -119,7 +119,8 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             Intake::Collect(gather) => self.desk.ledger.release(gather.charged),
             Intake::Receive(receiver) => {
                 let state = self.desk.handler.state();
-                let _ = guard(|| receiver.gone(state, why));
+                let result = guard(|| receiver.gone(state, why));
+                self.desk.counters.panics += u64::from(result.is_err());
             }
         }
         if let Source::Transform(_, Some(block)) =

@@ -11,8 +11,9 @@
 //! 3. the ready queue is served, each connection within the budget of one [`visit`];
 //! 4. deadlines expire: after the input of the same poll, so that a slow handler does not cost
 //!    the clients that were on time;
-//! 5. new connections are accepted: work in hand goes first;
-//! 6. slots that were closed are free again.
+//! 5. timers of the program that are due are called;
+//! 6. new connections are accepted: work in hand goes first;
+//! 7. slots that were closed are free again.
 //!
 //! # Tokens, and when a slot may be reused
 //!
@@ -32,6 +33,7 @@ mod content;
 mod transmit;
 mod leave;
 mod deadlines;
+mod agenda;
 pub(crate) mod drain;
 pub(crate) mod buffers;
 pub(crate) mod completions;
@@ -51,6 +53,7 @@ use crate::handler::Handler;
 use crate::http1::{Encoder, Head, HeadLimits};
 use crate::limits::Limits;
 use crate::reactor::acceptor::Acceptor;
+use crate::reactor::agenda::Agenda;
 use crate::reactor::buffers::{Ledger, Pool};
 use crate::reactor::clock::{DateClock, Millis};
 use crate::reactor::completions::{Mailbox, Message};
@@ -81,6 +84,8 @@ pub(crate) struct Reactor<K: Kernel, H: Handler> {
     serving: Vec<u32>,
     acceptor: Acceptor<K>,
     mailbox: Arc<Mailbox>,
+    /// The timers of the program, if there are any.
+    agenda: Option<Box<Agenda<H::State>>>,
     drain: Option<Drain>,
     /// Bytes just read. Requests are parsed in place and borrow from it.
     scratch: Vec<u8>,
@@ -108,14 +113,16 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         mut kernel: K,
         mailbox: Arc<Mailbox>,
         listeners: Vec<(Box<str>, K::Listener)>,
-        handler: H,
-        hooks: Hooks,
+        mut handler: H,
+        mut hooks: Hooks,
         limits: Limits,
         connections_max: usize,
     ) -> io::Result<Self> {
         let (names, listeners): (Vec<_>, Vec<_>) = listeners.into_iter().unzip();
         let acceptor = Acceptor::new(&mut kernel, listeners)?;
         let now = kernel.now();
+        let timers = handler.timers().and(mem::take(&mut hooks.timers));
+        let agenda = Agenda::new(timers, now);
         let mut ledger = Ledger::new(limits.memory_bytes_max);
         // Both scratch buffers, the wheel's ring: what the loop has before anybody connects.
         let wheel = Wheel::new(WHEEL_SLOTS, clock::tick(now));
@@ -155,6 +162,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             serving: Vec::new(),
             acceptor,
             mailbox,
+            agenda,
             drain: None,
             scratch: vec![0; SCRATCH],
             batch_was_full: false,
@@ -174,6 +182,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         self.read_mail();
         self.serve_ready();
         self.expire_deadlines();
+        self.run_agenda();
         self.accept();
         self.recycle();
         Ok(!self.is_over())
@@ -189,6 +198,9 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         }
         if self.wants_connections() {
             at_most(self.acceptor.resumes_at().map_or(0, |at| at.saturating_sub(now)));
+        }
+        if let Some(tick) = self.agenda.as_ref().and_then(|agenda| agenda.next_wake()) {
+            at_most(clock::until(now, tick));
         }
         if let Some(drain) = &self.drain {
             at_most(drain.ends().saturating_sub(now));
@@ -266,6 +278,14 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         rearm(&mut self.wheel, slot, token.key(), &self.timeouts);
     }
 
+    /// Calls the timers of the program that are due.
+    fn run_agenda(&mut self) {
+        if let Some(agenda) = &mut self.agenda {
+            let panics = agenda.run(self.desk.now, self.desk.handler.state());
+            self.desk.counters.panics += panics;
+        }
+    }
+
     /// Asserts what must hold between two turns.
     pub(crate) fn check(&self) {
         assert!(self.closed.is_empty() && self.desk.out.is_empty());
@@ -314,7 +334,8 @@ fn note_event<K: Kernel, S>(slots: &mut Slab<Slot<K, S>>, ready: &mut Vec<u32>, 
 /// loop; its message has been printed by the panic hook.
 #[inline(always)]
 fn guard<T>(call: impl FnOnce() -> T) -> Result<T, ()> {
-    panic::catch_unwind(AssertUnwindSafe(call)).map_err(|_| log::error!("a handler panicked"))
+    panic::catch_unwind(AssertUnwindSafe(call))
+        .map_err(|_| log::error!("a function of the program panicked"))
 }
 
 /// Puts a slot into the ready queue, once.

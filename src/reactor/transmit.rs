@@ -232,7 +232,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 self.end_content()
             }
             Ok(Err(error)) => Err(self.broken(&error.to_string())),
-            Err(()) => Err(self.over(Farewell::Reset, Gone::Stopped)),
+            Err(()) => Err(self.panicked()),
         }
     }
 

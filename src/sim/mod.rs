@@ -143,7 +143,7 @@ impl<H: Handler> Sim<H> {
     }
 
     /// The server does nothing until [`resume`](Sim::resume): what clients do meanwhile reaches
-    /// it at one instant, in one batch of events.
+    /// it at one instant, in one batch of events, and time that passes is a stall.
     pub fn pause(&mut self) {
         self.is_paused = true;
     }
@@ -156,7 +156,12 @@ impl<H: Handler> Sim<H> {
 
     /// Lets time pass; whatever is due in it happens at its time.
     pub fn advance(&mut self, time: Duration) {
-        self.kernel().horizon += time;
+        let is_paused = self.is_paused;
+        let kernel = self.kernel();
+        kernel.horizon += time;
+        if is_paused {
+            kernel.now = kernel.horizon;
+        }
         self.run();
         self.reactor.check_wheel();
     }
@@ -335,6 +340,18 @@ impl SimBuilder {
     /// As [`Server::on_shutdown`](crate::Server::on_shutdown).
     pub fn on_shutdown(mut self, hook: impl FnOnce() + 'static) -> SimBuilder {
         self.hooks.on_shutdown.push(Box::new(hook));
+        self
+    }
+
+    /// As [`Server::every`](crate::Server::every).
+    pub fn every(mut self, period: Duration, mut function: impl FnMut() + 'static) -> SimBuilder {
+        self.hooks.timers = self.hooks.timers.every(period, move |()| function());
+        self
+    }
+
+    /// As [`Server::after`](crate::Server::after).
+    pub fn after(mut self, delay: Duration, function: impl FnOnce() + 'static) -> SimBuilder {
+        self.hooks.timers = self.hooks.timers.after(delay, move |()| function());
         self
     }
 
