@@ -25,6 +25,7 @@
 //! # What to read
 //!
 //! * [`Server`] opens listeners and runs; [`serve`] is the short form.
+//! * [`Cores`] runs one server for each core.
 //! * [`Handler`] and [`Reply`]: what a program plugs in, and what it may answer with.
 //! * [`Request`], [`Response`], [`Body`], [`Fields`]: the words.
 //! * [`files::Files`]: a directory, with ranges, conditions and a listing.
@@ -44,6 +45,7 @@
 
 mod server;
 mod listen;
+mod cores;
 mod handler;
 mod request;
 mod response;
@@ -70,6 +72,7 @@ mod reactor;
 pub use auth::{constant_time_eq, BasicAuth};
 pub use body::{Body, FileBody, Out, Produce, ProduceBody, Produced};
 pub use cookies::{CookieError, SameSite, SetCookie, COOKIES_MAX, COOKIE_BYTES_MAX};
+pub use cores::{Cores, CoresHandle};
 pub use error::Error;
 pub use fields::Fields;
 pub use handler::{Flow, Gone, Handler, Receive, Reply, Transform};

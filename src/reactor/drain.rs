@@ -8,6 +8,7 @@ use crate::http1::{CloseReason, Farewell};
 use crate::limits::TIMEOUT_MAX;
 use crate::reactor::buffers::Pressure;
 use crate::reactor::clock::{self, Millis};
+use crate::reactor::group::Ending;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::slot::{Flags, Life};
 use crate::reactor::visit::Visit;
@@ -28,7 +29,7 @@ impl Drain {
 }
 
 /// What a server did in its life, and how its connections ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
     /// Connections accepted.
@@ -69,9 +70,16 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
     /// The graceful end: the hooks are told, then it begins.
     pub(super) fn shut_down(&mut self, timeout: Option<Duration>) {
         if self.drain.is_none() {
+            self.desk.hooks.tell_group(Ending::Shutdown(timeout));
             self.desk.hooks.tell_shutdown();
             self.begin_drain(timeout);
         }
+    }
+
+    /// The hard end that somebody asked for.
+    pub(super) fn stop_now(&mut self) {
+        self.desk.hooks.tell_group(Ending::Stop);
+        self.stop();
     }
 
     /// Closes the listeners and lets every connection finish what it began: whatever has been
@@ -99,6 +107,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             open_at_start: self.slots.len() - self.closed.len(),
             killed: 0,
         });
+        self.set_alarm();
         self.look_once_more(|_| true);
     }
 
@@ -133,7 +142,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
     }
 
     /// Resets every connection.
-    pub(super) fn stop(&mut self) {
+    fn stop(&mut self) {
         self.begin_drain(None);
         let open: Vec<Token> = self
             .slots

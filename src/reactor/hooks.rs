@@ -5,7 +5,9 @@ use std::any::Any;
 use std::fmt;
 use std::mem;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use crate::reactor::group::{Ending, Group};
 use crate::reactor::guard;
 use crate::request::Transport;
 use crate::schedule::Timers;
@@ -110,6 +112,8 @@ pub(crate) struct Hooks {
     pub(crate) on_shutdown: Vec<ShutdownHook>,
     /// What is called at times of its own, without the state.
     pub(crate) timers: Timers,
+    /// The loops that end with this one.
+    pub(crate) group: Option<Arc<Group>>,
     /// How many calls of hooks have panicked.
     pub(crate) panics: u64,
 }
@@ -125,6 +129,12 @@ impl Hooks {
                 Err(Refused)
             }),
             None => Ok(None),
+        }
+    }
+
+    pub(crate) fn tell_group(&self, ending: Ending) {
+        if let Some(group) = &self.group {
+            group.end(ending);
         }
     }
 

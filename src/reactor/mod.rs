@@ -35,6 +35,7 @@ mod leave;
 mod deadlines;
 mod agenda;
 pub(crate) mod drain;
+pub(crate) mod group;
 pub(crate) mod buffers;
 pub(crate) mod completions;
 pub(crate) mod clock;
@@ -86,6 +87,9 @@ pub(crate) struct Reactor<K: Kernel, H: Handler> {
     mailbox: Arc<Mailbox>,
     /// The timers of the program, if there are any.
     agenda: Option<Box<Agenda<H::State>>>,
+    /// When the agenda or the end of a drain wants a turn; `MAX` is never. What is rare costs a turn
+    /// one comparison.
+    alarm: Millis,
     drain: Option<Drain>,
     /// Bytes just read. Requests are parsed in place and borrow from it.
     scratch: Vec<u8>,
@@ -163,6 +167,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             acceptor,
             mailbox,
             agenda,
+            alarm: 0,
             drain: None,
             scratch: vec![0; SCRATCH],
             batch_was_full: false,
@@ -182,7 +187,9 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         self.read_mail();
         self.serve_ready();
         self.expire_deadlines();
-        self.run_agenda();
+        if self.desk.now >= self.alarm {
+            self.run_agenda();
+        }
         self.accept();
         self.recycle();
         Ok(!self.is_over())
@@ -199,11 +206,8 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         if self.wants_connections() {
             at_most(self.acceptor.resumes_at().map_or(0, |at| at.saturating_sub(now)));
         }
-        if let Some(tick) = self.agenda.as_ref().and_then(|agenda| agenda.next_wake()) {
-            at_most(clock::until(now, tick));
-        }
-        if let Some(drain) = &self.drain {
-            at_most(drain.ends().saturating_sub(now));
+        if self.alarm != Millis::MAX {
+            at_most(self.alarm.saturating_sub(now));
         }
         wake.map(Duration::from_millis)
     }
@@ -230,7 +234,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             match message {
                 Message::Shutdown(timeout) => self.shut_down(timeout),
                 Message::KeepAlive(keeps) => self.set_keep_alive(keeps),
-                Message::Stop => self.stop(),
+                Message::Stop => self.stop_now(),
             }
         }
         for _ in 0..self.kernel.signals() {
@@ -238,7 +242,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
                 log::info!("signal: finishing what was begun, a second signal stops at once");
                 self.shut_down(None);
             } else {
-                self.stop();
+                self.stop_now();
             }
         }
     }
@@ -279,11 +283,22 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
     }
 
     /// Calls the timers of the program that are due.
+    #[cold]
     fn run_agenda(&mut self) {
         if let Some(agenda) = &mut self.agenda {
             let panics = agenda.run(self.desk.now, self.desk.handler.state());
             self.desk.counters.panics += panics;
         }
+        self.set_alarm();
+    }
+
+    /// Brings `alarm` up to date with what it stands for.
+    fn set_alarm(&mut self) {
+        let now = self.desk.now;
+        let wake = self.agenda.as_ref().and_then(|agenda| agenda.next_wake());
+        let wake = wake.map_or(Millis::MAX, |tick| now + clock::until(now, tick));
+        let end = self.drain.as_ref().map_or(Millis::MAX, Drain::ends);
+        self.alarm = wake.min(end);
     }
 
     /// Asserts what must hold between two turns.
