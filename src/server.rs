@@ -110,6 +110,34 @@ impl Server {
     ///     _ => Admission::refuse(),
     /// });
     /// ```
+    ///
+    /// With [`on_state`](Server::on_state) it caps the connections of each peer. Behind a proxy
+    /// all of them have one address, and so have many peers behind one router: choose a cap that
+    /// they can live with.
+    ///
+    /// ```no_run
+    /// # use std::{cell::RefCell, collections::HashMap, net::IpAddr, rc::Rc};
+    /// # use wheelhouse::{Admission, ConnState, Server};
+    /// # let server = Server::new();
+    /// const CONNECTIONS_MAX: usize = 16; // of one peer
+    /// let peers: Rc<RefCell<HashMap<u64, IpAddr>>> = Rc::default();
+    /// let open = peers.clone();
+    /// server
+    ///     .on_connect(move |accepted| {
+    ///         let Some(peer) = accepted.peer_addr() else { return Admission::accept() };
+    ///         let mut open = open.borrow_mut();
+    ///         if open.values().filter(|&&ip| ip == peer.ip()).count() >= CONNECTIONS_MAX {
+    ///             return Admission::refuse();
+    ///         }
+    ///         open.insert(accepted.id(), peer.ip());
+    ///         Admission::accept()
+    ///     })
+    ///     .on_state(move |id, state| {
+    ///         if matches!(state, ConnState::Closed | ConnState::Hijacked) {
+    ///             peers.borrow_mut().remove(&id);
+    ///         }
+    ///     });
+    /// ```
     pub fn on_connect(mut self, hook: impl FnMut(&Accepted<'_>) -> Admission + 'static) -> Server {
         self.hooks.on_connect = Some(Box::new(hook));
         self

@@ -45,6 +45,7 @@ struct Queue {
 
 /// Both directions of one connection.
 pub(super) struct Wire {
+    peer: SocketAddr,
     pub(super) to_server: VecDeque<u8>,
     client_ended: bool,
     client_reset: bool,
@@ -98,9 +99,11 @@ impl SimKernel {
         self.queues.resize_with(count, Queue::default);
     }
 
-    pub(super) fn connect(&mut self, listener: usize) -> Client {
+    pub(super) fn connect(&mut self, listener: usize, peer: Option<SocketAddr>) -> Client {
         let id = self.wires.len();
-        self.wires.push(Wire::new());
+        // An address that is kept for documentation, one port per client.
+        let usual = || (Ipv4Addr::new(192, 0, 2, 1), 1024 + (id % 60_000) as u16).into();
+        self.wires.push(Wire::new(peer.unwrap_or_else(usual)));
         if self.is_listening {
             self.queues[listener].waiting.push_back(id);
             self.queues[listener].edge = true;
@@ -149,8 +152,9 @@ impl SimKernel {
 }
 
 impl Wire {
-    fn new() -> Wire {
+    fn new(peer: SocketAddr) -> Wire {
         Wire {
+            peer,
             to_server: VecDeque::new(),
             client_ended: false,
             client_reset: false,
@@ -268,7 +272,7 @@ impl Kernel for SimKernel {
             return Err(io::Error::from_raw_os_error(error));
         }
         match self.queues[*n].waiting.pop_front() {
-            Some(id) => Ok(SimStream(id)),
+            Some(id) => Ok(SimStream(id, Box::new(self.wires[id].peer))),
             None => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
@@ -366,13 +370,13 @@ impl Kernel for SimKernel {
     }
 }
 
-/// An accepted connection of a [`SimKernel`].
-pub(crate) struct SimStream(usize);
+/// An accepted connection of a [`SimKernel`]: its number, and the address of its peer in a box, so
+/// that simulated slots are hardly larger than real ones.
+pub(crate) struct SimStream(usize, Box<SocketAddr>);
 
 impl Transport for SimStream {
-    /// An address that is kept for documentation, one port per client.
     fn peer_addr(&self) -> Option<SocketAddr> {
-        Some((Ipv4Addr::new(192, 0, 2, 1), 1024 + (self.0 % 60_000) as u16).into())
+        Some(*self.1)
     }
 
     fn local_addr(&self) -> Option<SocketAddr> {

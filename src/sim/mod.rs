@@ -25,6 +25,7 @@
 mod kernel;
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,7 +70,7 @@ impl<H: Handler> Sim<H> {
     /// Connects a client and lets the server notice it; to the first listener, if there are
     /// several.
     pub fn connect(&mut self) -> Client {
-        self.connect_to_number(0)
+        self.connect_to_number(0, None)
     }
 
     /// Connects a client to the listener of this name.
@@ -79,18 +80,24 @@ impl<H: Handler> Sim<H> {
     /// If there is no such listener: name it with [`SimBuilder::listen_as`].
     pub fn connect_to(&mut self, listener: &str) -> Client {
         let n = self.listeners.iter().position(|name| **name == *listener);
-        self.connect_to_number(n.expect("a listener of this name"))
+        self.connect_to_number(n.expect("a listener of this name"), None)
     }
 
-    fn connect_to_number(&mut self, n: usize) -> Client {
-        let client = self.kernel().connect(n);
+    /// Connects a client whose address is `peer`, for rules that look at it. Others come from
+    /// `192.0.2.1`, each from a port of its own.
+    pub fn connect_from(&mut self, peer: SocketAddr) -> Client {
+        self.connect_to_number(0, Some(peer))
+    }
+
+    fn connect_to_number(&mut self, n: usize, peer: Option<SocketAddr>) -> Client {
+        let client = self.kernel().connect(n, peer);
         self.run();
         client
     }
 
     /// Connects a client that has already sent `bytes`, and lets the server notice both.
     pub fn connect_and_send(&mut self, bytes: &[u8]) -> Client {
-        let client = self.kernel().connect(0);
+        let client = self.kernel().connect(0, None);
         self.kernel().send(client, bytes);
         self.run();
         client
