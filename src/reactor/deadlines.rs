@@ -124,7 +124,7 @@ pub(super) fn arm<K: Kernel, S>(
     if slot.armed != wanted {
         slot.armed = wanted;
         match (kind, &mut slot.life) {
-            (Timer::Linger, _) => slot.linger_ends = timeouts.linger,
+            (Timer::Linger, _) => slot.ends = timeouts.linger,
             (Timer::Content | Timer::Response, Life::Busy(work)) => {
                 (work.received, work.moved) = (0, 0);
             }
@@ -146,7 +146,7 @@ pub(super) fn arm<K: Kernel, S>(
         Timer::Idle => timeouts.idle,
         Timer::Content => timeouts.content,
         Timer::Response => timeouts.response,
-        Timer::Linger => earlier(timeouts.linger_quiet, slot.linger_ends),
+        Timer::Linger => earlier(timeouts.linger_quiet, slot.ends),
     };
     wheel.arm(key as u32, due);
 }

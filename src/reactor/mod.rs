@@ -33,6 +33,7 @@ mod content;
 mod transmit;
 mod leave;
 mod deadlines;
+mod age;
 mod agenda;
 pub(crate) mod drain;
 pub(crate) mod group;
@@ -54,6 +55,7 @@ use crate::handler::Handler;
 use crate::http1::{Encoder, Head, HeadLimits};
 use crate::limits::Limits;
 use crate::reactor::acceptor::Acceptor;
+use crate::reactor::age::Ages;
 use crate::reactor::agenda::Agenda;
 use crate::reactor::buffers::{Ledger, Pool};
 use crate::reactor::clock::{DateClock, Millis};
@@ -66,7 +68,7 @@ use crate::reactor::kernel::{Event, Kernel};
 use crate::reactor::slot::{Flags, Life, Slot, Timer, Work};
 use crate::reactor::tenants::tenant;
 use crate::reactor::visit::{Verdict, Visit, SCRATCH};
-use crate::request::ListenerNames;
+use crate::request::{ListenerNames, REQUESTS_CEILING};
 
 pub(crate) use crate::reactor::token::Token;
 
@@ -87,7 +89,9 @@ pub(crate) struct Reactor<K: Kernel, H: Handler> {
     mailbox: Arc<Mailbox>,
     /// The timers of the program, if there are any.
     agenda: Option<Box<Agenda<H::State>>>,
-    /// When the agenda or the end of a drain wants a turn; `MAX` is never. What is rare costs a turn
+    /// When connections are looked at for their age, if that is limited.
+    ages: Option<Ages>,
+    /// When the agenda, the ages or the end of a drain want a turn; `MAX` is never. What is rare costs a turn
     /// one comparison.
     alarm: Millis,
     drain: Option<Drain>,
@@ -119,7 +123,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         listeners: Vec<(Box<str>, K::Listener)>,
         mut handler: H,
         mut hooks: Hooks,
-        limits: Limits,
+        mut limits: Limits,
         connections_max: usize,
     ) -> io::Result<Self> {
         let (names, listeners): (Vec<_>, Vec<_>) = listeners.into_iter().unzip();
@@ -132,6 +136,8 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         let wheel = Wheel::new(WHEEL_SLOTS, clock::tick(now));
         let fixed = 2 * SCRATCH + wheel.memory();
         ledger.charge(fixed);
+        let ages = limits.connection_age_max.map(Ages::new);
+        limits.requests_max = limits.requests_max.min(REQUESTS_CEILING);
         let spans = Spans::of(&limits);
         let timeouts = Timeouts::at(Basis::at_start(now), &spans, connections_max);
         Ok(Reactor {
@@ -167,6 +173,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             acceptor,
             mailbox,
             agenda,
+            ages,
             alarm: 0,
             drain: None,
             scratch: vec![0; SCRATCH],
@@ -188,7 +195,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         self.serve_ready();
         self.expire_deadlines();
         if self.desk.now >= self.alarm {
-            self.run_agenda();
+            self.ring();
         }
         self.accept();
         self.recycle();
@@ -282,13 +289,14 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         rearm(&mut self.wheel, slot, token.key(), &self.timeouts);
     }
 
-    /// Calls the timers of the program that are due.
+    /// Calls the timers of the program that are due, and ends connections that are too old.
     #[cold]
-    fn run_agenda(&mut self) {
+    fn ring(&mut self) {
         if let Some(agenda) = &mut self.agenda {
             let panics = agenda.run(self.desk.now, self.desk.handler.state());
             self.desk.counters.panics += panics;
         }
+        self.look_at_ages();
         self.set_alarm();
     }
 
@@ -298,7 +306,8 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         let wake = self.agenda.as_ref().and_then(|agenda| agenda.next_wake());
         let wake = wake.map_or(Millis::MAX, |tick| now + clock::until(now, tick));
         let end = self.drain.as_ref().map_or(Millis::MAX, Drain::ends);
-        self.alarm = wake.min(end);
+        let age = self.ages.as_ref().map_or(Millis::MAX, Ages::next);
+        self.alarm = wake.min(end).min(age);
     }
 
     /// Asserts what must hold between two turns.
