@@ -47,7 +47,8 @@ use crate::server::Server;
 ///   [`listen_on_unix`](Server::listen_on_unix), as also works for TCP.
 /// * The end: whatever ends one core ends all of them in the same way, whether a signal, the
 ///   [`Handle`](crate::Handle) of a core in a handler, or these methods. All drain within the same
-///   time-out. [`on_signals`](Server::on_signals) may be set by one core or by all; one hears.
+///   time-out. Set [`on_signals`](Server::on_signals) on every core: each hears signals only as
+///   long as it runs, and the first to be done should not be the only one to hear the second.
 /// * [`Limits`](crate::Limits) are of each core: divide what the machine has by the number of
 ///   cores. That the limit of descriptors is one for the process must be seen to as well:
 ///   set `connections_max`.
@@ -66,9 +67,6 @@ impl Drop for Watch<'_> {
         }
     }
 }
-
-/// What a core that is ready to run waits for: whether it is to listen to signals.
-type Go = mpsc::Sender<bool>;
 
 impl Cores {
     /// Runs `factory` on `count` new threads, with the number of each from 0, and then all that it
@@ -98,7 +96,7 @@ impl Cores {
         let mut waiting = Vec::new();
         for core in 0..count {
             match cores.start_one(core, factory.clone()) {
-                Ok(ready) => waiting.push(ready),
+                Ok(go) => waiting.push(go),
                 Err(error) => {
                     // Without their word the others go home.
                     drop(waiting);
@@ -106,17 +104,15 @@ impl Cores {
                 }
             }
         }
-        let mut has_ear = false;
-        for (go, hears_signals) in waiting {
-            let _ = go.send(hears_signals && !has_ear);
-            has_ear |= hears_signals;
+        for go in waiting {
+            let _ = go.send(());
         }
         Ok(cores)
     }
 
-    /// Starts one thread and waits until its server is made: how it is told to run, and whether it
-    /// wants to hear signals. The error of a factory comes out of its thread.
-    fn start_one<H, F>(&mut self, core: usize, factory: Arc<F>) -> Result<(Go, bool), Error>
+    /// Starts one thread and waits until its server is made: how it is told to run. The error of a
+    /// factory comes out of its thread.
+    fn start_one<H, F>(&mut self, core: usize, factory: Arc<F>) -> Result<mpsc::Sender<()>, Error>
     where
         H: Handler,
         F: Fn(usize) -> Result<(Server, H), Error> + Send + Sync + 'static,
@@ -131,11 +127,9 @@ impl Cores {
                 return Err(Error::NoListener);
             }
             server.join(&group);
-            let _ = say_ready.send(server.hears_signals());
-            match wait_for_go.recv() {
-                Ok(true) => {}
-                Ok(false) => server.leave_signals(),
-                Err(_) => return Ok(Report::default()),
+            let _ = say_ready.send(());
+            if wait_for_go.recv().is_err() {
+                return Ok(Report::default());
             }
             let result = server.run(handler);
             if result.is_err() {
@@ -146,7 +140,7 @@ impl Cores {
         let thread = thread::Builder::new().name(format!("core {core}")).spawn(body);
         self.threads.push(thread.map_err(Error::Loop)?);
         match is_ready.recv() {
-            Ok(hears_signals) => Ok((go, hears_signals)),
+            Ok(()) => Ok(go),
             // It has ended: `join` tells why.
             Err(_) => Err(Error::NoListener),
         }

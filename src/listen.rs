@@ -65,8 +65,8 @@ impl Server {
 
     /// As [`listen`](Server::listen) on a TCP address that other servers share (`SO_REUSEPORT`):
     /// each gets its part of the connections, which the kernel deals out. One for each of
-    /// [`Cores`](crate::Cores), or the next version of a program beside the last. On Linux all of
-    /// them must be of the same user; macOS gives every connection to the last one.
+    /// [`Cores`](crate::Cores), or the next version of a program beside the last. All of them
+    /// must be of the same user. Linux deals out evenly; elsewhere one may get all.
     ///
     /// # Errors
     ///

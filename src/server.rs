@@ -11,7 +11,7 @@ use crate::handler::{Handler, Reply};
 use crate::limits::Limits;
 use crate::reactor::completions::{Mailbox, Message};
 use crate::reactor::drain::Report;
-use crate::reactor::group::Group;
+use crate::reactor::group::{Group, Member};
 use crate::reactor::hooks::{Accepted, Admission, ConnState, Hooks};
 use crate::reactor::kernel::{Listener, MioKernel};
 use crate::reactor::Reactor;
@@ -214,17 +214,7 @@ impl Server {
     /// Ends with the others of `group`, and they with it.
     pub(crate) fn join(&mut self, group: &Arc<Group>) {
         group.join(self.mailbox.clone());
-        self.hooks.group = Some(group.clone());
-    }
-
-    /// Whether signals are to end it.
-    pub(crate) fn hears_signals(&self) -> bool {
-        self.kernel.hears_signals()
-    }
-
-    /// Leaves them to another server of its group.
-    pub(crate) fn leave_signals(&mut self) {
-        self.kernel.leave_signals();
+        self.hooks.group = Some(Member::of(group.clone()));
     }
 
     /// [`run`](Server::run) with a closure, whose parameter then needs no type.

@@ -367,6 +367,27 @@ fn several_cores_finish_what_was_begun_after_one_signal() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_second_signal_stops_all_cores_at_once() {
+    let dir = Dir::new();
+    let running = Running::in_dir(&dir.0, &["--cores", "2", "--shutdown-timeout", "1000000"]);
+    let begun: Vec<TcpStream> = (0..8)
+        .map(|_| {
+            let mut stream = TcpStream::connect(&running.address).unwrap();
+            stream.write_all(b"GET /file.txt HTTP/1.1\r\nHo").unwrap();
+            stream
+        })
+        .collect();
+    running.signal(Signal::TERM);
+    while TcpStream::connect(&running.address).is_ok() {}
+    let (success, says, _) = running.end();
+    // Those that asked whether it still listens may be among them.
+    let cut = says.trim_end().rsplit(", ").next().and_then(|end| end.strip_suffix(" cut"));
+    assert!(success && cut.and_then(|cut| cut.parse().ok()).unwrap_or(0) >= 8, "{says}");
+    drop(begun);
+}
+
 #[test]
 fn cores_that_can_share_nothing_and_sockets_that_nobody_left_are_said_with_exit_code_2() {
     for (arguments, expected) in [

@@ -5,9 +5,8 @@ use std::any::Any;
 use std::fmt;
 use std::mem;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
-use crate::reactor::group::{Ending, Group};
+use crate::reactor::group::{Ending, Member};
 use crate::reactor::guard;
 use crate::request::Transport;
 use crate::schedule::Timers;
@@ -113,7 +112,7 @@ pub(crate) struct Hooks {
     /// What is called at times of its own, without the state.
     pub(crate) timers: Timers,
     /// The loops that end with this one.
-    pub(crate) group: Option<Arc<Group>>,
+    pub(crate) group: Option<Member>,
     /// How many calls of hooks have panicked.
     pub(crate) panics: u64,
 }
@@ -133,9 +132,14 @@ impl Hooks {
     }
 
     pub(crate) fn tell_group(&self, ending: Ending) {
-        if let Some(group) = &self.group {
-            group.end(ending);
+        if let Some(member) = &self.group {
+            member.tell(ending);
         }
+    }
+
+    /// Whether a signal that has come asks for the graceful end, and not for the hard one.
+    pub(crate) fn is_first_signal(&mut self, is_draining: bool) -> bool {
+        self.group.as_mut().map_or(!is_draining, Member::hears_first_signal)
     }
 
     /// Each once, in the order in which they were set.

@@ -145,24 +145,6 @@ impl MioKernel {
     }
 }
 
-/// For several loops in one process, of which one hears signals.
-impl MioKernel {
-    pub(crate) fn hears_signals(&self) -> bool {
-        #[cfg(feature = "signals")]
-        return self.signals.is_some();
-        #[cfg(not(feature = "signals"))]
-        false
-    }
-
-    pub(crate) fn leave_signals(&mut self) {
-        #[cfg(feature = "signals")]
-        if let Some(mut signals) = self.signals.take() {
-            // Closing it would do the same.
-            let _ = self.poll.registry().deregister(&mut signals);
-        }
-    }
-}
-
 impl Kernel for MioKernel {
     type Stream = Stream;
     type Listener = Listener;

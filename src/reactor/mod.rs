@@ -245,7 +245,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             }
         }
         for _ in 0..self.kernel.signals() {
-            if self.drain.is_none() {
+            if self.desk.hooks.is_first_signal(self.drain.is_some()) {
                 log::info!("signal: finishing what was begun, a second signal stops at once");
                 self.shut_down(None);
             } else {
