@@ -11,6 +11,7 @@ use crate::handler::{Action, Collect, Flow, Gone, Handler, Receive, Reply};
 use crate::later::Start;
 use crate::request::Request;
 use crate::response::Response;
+use crate::schedule::Timers;
 use crate::waker::Waker;
 
 /// What [`around`] does with a request.
@@ -76,6 +77,10 @@ where
 
     fn state(&mut self) -> &mut H::State {
         self.handler.state()
+    }
+
+    fn timers(&mut self) -> Timers<H::State> {
+        self.handler.timers()
     }
 
     fn handle(&mut self, req: &Request<'_>) -> Reply<H::State> {

@@ -352,7 +352,7 @@ mod tests {
         }
     }
 
-    /// Go: t243 (limits, look-up), over the wire.
+    /// Go: t243 (limits, look-up), over the wire. w52.
     #[test]
     fn cookies_are_found_over_all_lines_and_too_many_are_none() {
         use crate::limits::Limits;

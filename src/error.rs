@@ -24,6 +24,14 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// More listeners than one loop can have: use several [`Cores`](crate::Cores), or a wildcard
+    /// address in place of many.
+    TooManyListeners {
+        /// The most there can be.
+        max: usize,
+    },
+    /// No socket was handed over by the parent process (`LISTEN_FDS`).
+    NothingInherited,
     /// A limit is out of bounds.
     Limits(LimitsError),
     /// There is nothing to listen on: call `listen` before `run`.
@@ -39,6 +47,12 @@ impl fmt::Display for Error {
                 write!(f, "cannot understand the address {address:?}: write HOST:PORT or unix:PATH")
             }
             Error::Listen { address, source } => write!(f, "cannot listen on {address}: {source}"),
+            Error::TooManyListeners { max } => {
+                write!(f, "more than {max} listeners: one loop cannot have so many")
+            }
+            Error::NothingInherited => f.write_str(
+                "no socket was inherited: start it by socket activation, which sets LISTEN_FDS",
+            ),
             Error::Limits(error) => error.fmt(f),
             Error::NoListener => f.write_str("nothing to listen on: call `listen` before `run`"),
             Error::Loop(source) => write!(f, "the event loop failed: {source}"),
@@ -51,7 +65,10 @@ impl std::error::Error for Error {
         match self {
             Error::Listen { source, .. } | Error::Loop(source) => Some(source),
             Error::Limits(error) => Some(error),
-            Error::Address { .. } | Error::NoListener => None,
+            Error::Address { .. }
+            | Error::TooManyListeners { .. }
+            | Error::NothingInherited
+            | Error::NoListener => None,
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::later::{Later, Start};
 use crate::limits::TIMEOUT_MAX;
 use crate::request::Request;
 use crate::response::Response;
+use crate::schedule::Timers;
 use crate::trailers::Trailers;
 use crate::upgrade::{Hijacked, Protocol, Upgrade};
 use crate::waker::Waker;
@@ -61,6 +62,12 @@ pub trait Handler {
 
     /// The state for such a callback.
     fn state(&mut self) -> &mut Self::State;
+
+    /// What is to be called at times of its own, with the state. Asked once, before the server
+    /// begins to run. None by default.
+    fn timers(&mut self) -> Timers<Self::State> {
+        Timers::new()
+    }
 
     /// Answers one request, whose head has arrived and whose content has not been asked for.
     ///

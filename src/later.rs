@@ -22,6 +22,7 @@ use crate::handler::{Handler, Reply, INFORMATIONAL_MAX};
 use crate::interim::Informational;
 use crate::request::Request;
 use crate::response::Response;
+use crate::schedule::Timers;
 use crate::waker::Waker;
 
 /// The right to answer one request, from any thread.
@@ -238,6 +239,10 @@ impl<H: Handler, F: FnMut() -> Response> Handler for Within<H, F> {
 
     fn state(&mut self) -> &mut H::State {
         self.handler.state()
+    }
+
+    fn timers(&mut self) -> Timers<H::State> {
+        self.handler.timers()
     }
 
     fn handle(&mut self, req: &Request<'_>) -> Reply<H::State> {

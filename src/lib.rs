@@ -25,6 +25,7 @@
 //! # What to read
 //!
 //! * [`Server`] opens listeners and runs; [`serve`] is the short form.
+//! * [`Cores`] runs one server for each core.
 //! * [`Handler`] and [`Reply`]: what a program plugs in, and what it may answer with.
 //! * [`Request`], [`Response`], [`Body`], [`Fields`]: the words.
 //! * [`Later`], [`channel()`] and [`events::Topic`]: answers and content from elsewhere, other threads
@@ -39,12 +40,15 @@
 //! # Features
 //!
 //! * `cli` (default): the `wheelhouse` binary. Libraries say `default-features = false`.
+//! * `inherit` (part of `cli`): `Server::listen_inherited`, sockets by socket activation.
 //! * `signals` (part of `cli`): `Server::on_signals`.
 //! * `json`: `Response::json_of` and `Request::json`, with serde_json.
 
 #![forbid(unsafe_code)]
 
 mod server;
+mod listen;
+mod cores;
 mod handler;
 mod request;
 mod response;
@@ -59,6 +63,7 @@ mod fields;
 mod trailers;
 mod interim;
 mod limits;
+mod schedule;
 pub mod router;
 pub mod files;
 mod redirect;
@@ -80,6 +85,7 @@ pub use auth::{constant_time_eq, BasicAuth};
 pub use body::{Body, FileBody, Out, Produce, ProduceBody, Produced};
 pub use channel::{channel, SendError, Sender};
 pub use cookies::{CookieError, SameSite, SetCookie, COOKIES_MAX, COOKIE_BYTES_MAX};
+pub use cores::{Cores, CoresHandle};
 pub use error::Error;
 pub use fields::Fields;
 pub use handler::{Flow, Gone, Handler, Receive, Reply, Transform};
@@ -95,6 +101,7 @@ pub use reactor::hooks::{Accepted, Admission, ConnState};
 pub use request::{Method, Request, Version};
 pub use response::{FieldError, Response, StatusCode, RESPONSE_FIELD_BYTES_MAX};
 pub use router::{collect, RouteError, Router, Routes};
+pub use schedule::{Timers, TIMER_MIN};
 pub use server::{serve, Handle, Server};
 pub use sniff::{sniff, SNIFF_BYTES_MAX};
 pub use trailers::{Trailers, TRAILER_BYTES_MAX};

@@ -28,9 +28,14 @@ pub struct Limits {
     /// connections are closed, at 95 % no connection is accepted, at 100 % new content is
     /// answered with 503.
     pub memory_bytes_max: usize,
-    /// Requests on one connection, after which it is closed. Default `u32::MAX`, no limit: an
-    /// idle connection costs less than opening another.
+    /// Requests on one connection, after which it is closed. Default `u32::MAX`, no limit (but
+    /// 2^31): an idle connection costs less than opening another.
     pub requests_max: u32,
+    /// How old a connection may be. Default `None`, no limit: idle ones end by their own limits, and
+    /// busy ones are worth keeping. With a limit, clients come back by way of whatever deals
+    /// connections out. It is looked at sixteen times in that time: one that is idle then is
+    /// closed, any other after its next answer, which says `Connection: close`.
+    pub connection_age_max: Option<Duration>,
 
     /// Bytes of a request head, from its first byte to the blank line; more is 431. Default
     /// 16 KiB: twice what browsers and proxies produce at their worst. At most 65,535.
@@ -100,6 +105,7 @@ impl Limits {
             connections_max: 0,
             memory_bytes_max: 64 << 20,
             requests_max: u32::MAX,
+            connection_age_max: None,
             head_bytes_max: 16 << 10,
             target_bytes_max: 8 << 10,
             fields_max: 100,
@@ -172,6 +178,7 @@ impl Limits {
             ("linger_quiet_timeout", self.linger_quiet_timeout),
             ("linger_timeout", self.linger_timeout),
             ("shutdown_timeout", self.shutdown_timeout),
+            ("connection_age_max", self.connection_age_max.unwrap_or(TIMEOUT_MAX)),
         ];
         for (name, timeout) in timeouts {
             if timeout.is_zero() || timeout > TIMEOUT_MAX {
@@ -212,6 +219,7 @@ impl Limits {
             u32::MAX => "none".to_owned(),
             n => n.to_string(),
         };
+        let age = self.connection_age_max.map_or_else(|| "none".to_owned(), seconds);
         vec![
             ("connections_max", connections, "then the kernel's queue holds the rest"),
             (
@@ -220,6 +228,7 @@ impl Limits {
                 "80 % idle closed, 95 % no accept, 100 % 503",
             ),
             ("requests_max", requests, "on one connection"),
+            ("connection_age_max", age, "then closed when idle, or after an answer"),
             (
                 "head_bytes_max",
                 bytes(self.head_bytes_max as u64),

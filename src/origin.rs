@@ -13,6 +13,7 @@ use crate::handler::{Handler, Reply};
 use crate::request::Request;
 use crate::response::Response;
 use crate::router::{RouteError, Routes};
+use crate::schedule::Timers;
 
 /// Lets through what the own pages, or no browser at all, have sent.
 ///
@@ -164,6 +165,10 @@ impl<H: Handler> Handler for Guarded<H> {
 
     fn state(&mut self) -> &mut H::State {
         self.inner.state()
+    }
+
+    fn timers(&mut self) -> Timers<Self::State> {
+        self.inner.timers()
     }
 
     fn handle(&mut self, req: &Request<'_>) -> Reply<H::State> {

@@ -263,6 +263,7 @@ mod tests {
         }
     }
 
+    /// w52.
     #[test]
     fn pairs_beyond_the_cap_are_left_out_and_told() {
         let raw = "a=1&".repeat(PAIRS_MAX);

@@ -209,6 +209,13 @@ impl<'a> Request<'a> {
         self.message.transport.local_addr()
     }
 
+    /// The name of the listener that the connection came from
+    /// ([`Server::listen_as`](crate::Server::listen_as)); the address as it was given, if it has no
+    /// other.
+    pub fn listener(&self) -> &'a str {
+        self.message.listeners.name(self.message.listener)
+    }
+
     /// Whether the peer has ended or broken its side of the connection already. Ending it is no
     /// cancellation: the answer is still sent (a half-closed peer reads on).
     pub fn peer_has_left(&self) -> bool {
@@ -222,7 +229,8 @@ impl<'a> Request<'a> {
 
     /// How many requests came before this one on the same connection.
     pub fn requests_before(&self) -> u32 {
-        self.message.requests_before
+        // Without the mark of a connection that is too old.
+        self.message.requests.wrapping_sub(1) & (REQUESTS_CEILING - 1)
     }
 
     /// The value that the connection hook attached
@@ -320,6 +328,10 @@ pub(crate) struct RouteNames {
     pub(crate) wildcards: Box<[Box<str>]>,
 }
 
+/// More requests than one connection can have. A count is marked with this bit to make the next
+/// request the last.
+pub(crate) const REQUESTS_CEILING: u32 = 1 << 31;
+
 /// A head, and the other end of the connection as far as a handler may ask about it. It lies
 /// outside [`Request`] because a router copies that.
 pub(crate) struct Message<'a> {
@@ -329,10 +341,25 @@ pub(crate) struct Message<'a> {
     /// What stood behind the content, where that has come already.
     pub(crate) trailers: Option<&'a Fields<'a>>,
     pub(crate) transport: &'a dyn Transport,
-    pub(crate) value: Option<&'a dyn Any>,
+    /// As the slot has it: looked into only when somebody asks.
+    #[allow(clippy::borrowed_box)]
+    pub(crate) value: Option<&'a Box<dyn Any>>,
     pub(crate) id: u64,
-    pub(crate) requests_before: u32,
+    /// Begun on the connection so far, this one too.
+    pub(crate) requests: u32,
+    pub(crate) listener: u8,
+    pub(crate) listeners: &'a ListenerNames,
     pub(crate) has_left: bool,
+}
+
+/// What the listeners of a server are called, by their numbers.
+#[derive(Debug)]
+pub(crate) struct ListenerNames(pub(crate) Vec<Box<str>>);
+
+impl ListenerNames {
+    pub(crate) fn name(&self, n: u8) -> &str {
+        self.0.get(usize::from(n)).map_or("", |name| &**name)
+    }
 }
 
 /// Addresses of a stream, asked only on demand.

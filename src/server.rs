@@ -1,23 +1,17 @@
-//! Starting and stopping: listeners, hooks, limits, and a handle for other threads.
+//! Starting and stopping: hooks, limits, and a handle for other threads. Listeners are in
+//! `listen.rs`.
 
 use std::fmt;
-use std::fs;
-use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
-use std::os::unix::fs::FileTypeExt;
-use std::os::unix::net as unix;
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-
-use mio::net::{TcpListener, UnixListener};
-use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
 use crate::error::Error;
 use crate::handler::{Handler, Reply};
 use crate::limits::Limits;
 use crate::reactor::completions::{Mailbox, Message};
 use crate::reactor::drain::Report;
+use crate::reactor::group::{Group, Member};
 use crate::reactor::hooks::{Accepted, Admission, ConnState, Hooks};
 use crate::reactor::kernel::{Listener, MioKernel};
 use crate::reactor::Reactor;
@@ -53,11 +47,13 @@ pub fn serve<R: Into<Reply>>(
 /// ```
 pub struct Server {
     kernel: MioKernel,
-    listeners: Vec<Listener>,
-    addresses: Vec<SocketAddr>,
+    /// With their names.
+    pub(crate) listeners: Vec<(Box<str>, Listener)>,
+    pub(crate) addresses: Vec<SocketAddr>,
     limits: Limits,
     hooks: Hooks,
     mailbox: Arc<Mailbox>,
+    keeps_connections: bool,
 }
 
 impl Server {
@@ -87,6 +83,7 @@ impl Server {
             limits: Limits::default(),
             hooks: Hooks::default(),
             mailbox,
+            keeps_connections: true,
         })
     }
 
@@ -101,42 +98,6 @@ impl Server {
         Ok(self)
     }
 
-    /// Listens on one more address: `HOST:PORT` (port 0 lets the system choose), or `unix:PATH`.
-    ///
-    /// TCP listeners get the backlog of the system, `SO_REUSEADDR`, `TCP_NODELAY` and keep-alive
-    /// (15 s, as Go). A stale socket file, to which nobody answers, is replaced; the file is
-    /// removed when the server ends.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Address`] if the address cannot be understood or resolved, [`Error::Listen`] with
-    /// the system's word if it cannot be had.
-    pub fn listen(mut self, address: &str) -> Result<Server, Error> {
-        let failed = |source| Error::Listen { address: address.to_owned(), source };
-        if let Some(path) = address.strip_prefix("unix:") {
-            let listener = listen_unix(Path::new(path)).map_err(failed)?;
-            self.listeners.push(listener);
-            return Ok(self);
-        }
-        let addresses: Vec<SocketAddr> = address
-            .to_socket_addrs()
-            .map_err(|_| Error::Address { address: address.to_owned() })?
-            .collect();
-        let Some(&first) = addresses.first() else {
-            return Err(Error::Address { address: address.to_owned() });
-        };
-        let listener = listen_tcp(first).map_err(failed)?;
-        self.addresses.push(listener.local_addr().map_err(failed)?);
-        self.listeners.push(Listener::Tcp(listener));
-        Ok(self)
-    }
-
-    /// The addresses of the TCP listeners, in the order of the calls of `listen`, with the ports
-    /// that the system chose.
-    pub fn local_addrs(&self) -> &[SocketAddr] {
-        &self.addresses
-    }
-
     /// Sets the hook for new connections: it may refuse one, or attach a value for its handlers
     /// (Go's `ConnContext`). It runs on the loop, where the connection is accepted: it must not
     /// block.
@@ -148,6 +109,34 @@ impl Server {
     ///     Some(addr) if addr.ip().is_loopback() => Admission::accept_with(addr),
     ///     _ => Admission::refuse(),
     /// });
+    /// ```
+    ///
+    /// With [`on_state`](Server::on_state) it caps the connections of each peer. Behind a proxy
+    /// all of them have one address, and so have many peers behind one router: choose a cap that
+    /// they can live with.
+    ///
+    /// ```no_run
+    /// # use std::{cell::RefCell, collections::HashMap, net::IpAddr, rc::Rc};
+    /// # use wheelhouse::{Admission, ConnState, Server};
+    /// # let server = Server::new();
+    /// const CONNECTIONS_MAX: usize = 16; // of one peer
+    /// let peers: Rc<RefCell<HashMap<u64, IpAddr>>> = Rc::default();
+    /// let open = peers.clone();
+    /// server
+    ///     .on_connect(move |accepted| {
+    ///         let Some(peer) = accepted.peer_addr() else { return Admission::accept() };
+    ///         let mut open = open.borrow_mut();
+    ///         if open.values().filter(|&&ip| ip == peer.ip()).count() >= CONNECTIONS_MAX {
+    ///             return Admission::refuse();
+    ///         }
+    ///         open.insert(accepted.id(), peer.ip());
+    ///         Admission::accept()
+    ///     })
+    ///     .on_state(move |id, state| {
+    ///         if matches!(state, ConnState::Closed | ConnState::Hijacked) {
+    ///             peers.borrow_mut().remove(&id);
+    ///         }
+    ///     });
     /// ```
     pub fn on_connect(mut self, hook: impl FnMut(&Accepted<'_>) -> Admission + 'static) -> Server {
         self.hooks.on_connect = Some(Box::new(hook));
@@ -162,6 +151,50 @@ impl Server {
         self
     }
 
+    /// Adds a hook for the beginning of a graceful shutdown (Go's `RegisterOnShutdown`): to tell
+    /// those who hold an answer open, to take the server out of a registry. Hooks run once each, in
+    /// their order, on the loop, before the listeners close: they must not block. A panic in one is
+    /// logged and does not keep the others from running. [`Handle::stop`] calls none.
+    ///
+    /// ```no_run
+    /// # use wheelhouse::Server;
+    /// # let server = Server::new();
+    /// server.on_shutdown(|| eprintln!("finishing what was begun"));
+    /// ```
+    pub fn on_shutdown(mut self, hook: impl FnOnce() + 'static) -> Server {
+        self.hooks.on_shutdown.push(Box::new(hook));
+        self
+    }
+
+    /// Calls `function` on the loop again and again, as told at [`Timers`](crate::Timers), which are
+    /// for functions that want the state.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use wheelhouse::Server;
+    /// # let server = Server::new();
+    /// server.every(Duration::from_secs(60), || eprintln!("still here"));
+    /// ```
+    pub fn every(mut self, period: Duration, mut function: impl FnMut() + 'static) -> Server {
+        self.hooks.timers = self.hooks.timers.every(period, move |()| function());
+        self
+    }
+
+    /// Calls `function` on the loop once, `delay` after the server has begun to run; as told at
+    /// [`Timers`](crate::Timers).
+    pub fn after(mut self, delay: Duration, function: impl FnOnce() + 'static) -> Server {
+        self.hooks.timers = self.hooks.timers.after(delay, move |()| function());
+        self
+    }
+
+    /// Whether connections are kept after their answers, as they are by default (Go's
+    /// `SetKeepAlivesEnabled`). Without, every answer says `Connection: close`.
+    /// [`Handle::set_keep_alive`] changes it while the server runs.
+    pub fn keep_alive(mut self, keeps: bool) -> Server {
+        self.keeps_connections = keeps;
+        self
+    }
+
     /// SIGINT and SIGTERM shut down gracefully; a second one stops at once.
     ///
     /// # Errors
@@ -173,9 +206,15 @@ impl Server {
         Ok(self)
     }
 
-    /// A handle with which other threads end the server.
+    /// A handle with which other threads, and handlers too, end the server.
     pub fn handle(&self) -> Handle {
-        Handle { mailbox: self.mailbox.clone() }
+        Handle::new(self.mailbox.clone())
+    }
+
+    /// Ends with the others of `group`, and they with it.
+    pub(crate) fn join(&mut self, group: &Arc<Group>) {
+        group.join(self.mailbox.clone());
+        self.hooks.group = Some(Member::of(group.clone()));
     }
 
     /// [`run`](Server::run) with a closure, whose parameter then needs no type.
@@ -214,6 +253,7 @@ impl Server {
             connections_max,
         )
         .map_err(Error::Loop)?;
+        reactor.set_keep_alive(self.keeps_connections);
         while reactor.turn().map_err(Error::Loop)? {}
         Ok(reactor.report())
     }
@@ -228,7 +268,7 @@ impl fmt::Debug for Server {
     }
 }
 
-/// Ends a server from another thread. Cloning it is cheap; it may outlive the server, and then
+/// Ends or changes a server from another thread. Cloning it is cheap; it may outlive the server, and then
 /// does nothing.
 #[derive(Clone)]
 pub struct Handle {
@@ -236,11 +276,23 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Shuts down gracefully: listeners close, idle connections end at once, what was received is
+    pub(crate) fn new(mailbox: Arc<Mailbox>) -> Handle {
+        Handle { mailbox }
+    }
+
+    /// Shuts down gracefully, from another thread or from a handler: listeners close, idle connections end at once, what was received is
     /// answered with `Connection: close`. What is not done after `timeout`
-    /// ([`Limits::shutdown_timeout`] if `None`) is reset. Then [`Server::run`] returns.
+    /// ([`Limits::shutdown_timeout`] if `None`, at most a year) is reset. Then [`Server::run`]
+    /// returns.
     pub fn shutdown(&self, timeout: Option<Duration>) {
         self.mailbox.send(Message::Shutdown(timeout));
+    }
+
+    /// Keeps connections after their answers from now on, or keeps none: then idle ones are closed
+    /// at once and the others after their present answer, which says `Connection: close`. For a
+    /// server that is to lose its clients to others without going down itself.
+    pub fn set_keep_alive(&self, keeps: bool) {
+        self.mailbox.send(Message::KeepAlive(keeps));
     }
 
     /// Resets every connection and lets [`Server::run`] return.
@@ -263,44 +315,4 @@ fn connections_by_descriptors() -> usize {
     let descriptors = usize::try_from(descriptors).unwrap_or(1 << 20).min(1 << 20);
     let reserve = (descriptors / 8).clamp(8, 64);
     descriptors.saturating_sub(reserve).max(1)
-}
-
-fn listen_tcp(address: SocketAddr) -> io::Result<TcpListener> {
-    /// The system takes the smaller one of this and its own limit (`somaxconn`).
-    const BACKLOG: i32 = 65_535;
-    const KEEP_ALIVE: Duration = Duration::from_secs(15);
-    /// Bytes that the kernel takes beyond what is on its way: bounds what a slow reader pins.
-    const NOT_SENT_LOWAT: u32 = 64 << 10;
-
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    // Accepted sockets inherit these on Linux; where they cannot be had, we do without.
-    let _ = socket.set_tcp_nodelay(true);
-    let keep_alive = TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE);
-    let _ = socket.set_tcp_keepalive(&keep_alive);
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    let _ = socket.set_tcp_notsent_lowat(NOT_SENT_LOWAT);
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(TcpListener::from_std(socket.into()))
-}
-
-fn listen_unix(path: &Path) -> io::Result<Listener> {
-    let bind = || UnixListener::bind(path);
-    let listener = match bind() {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_stale(path) => {
-            fs::remove_file(path)?;
-            bind()?
-        }
-        result => result?,
-    };
-    Ok(Listener::Unix(listener, PathBuf::from(path)))
-}
-
-/// Whether `path` is a socket that nobody listens to: what a killed process leaves behind.
-fn is_stale(path: &Path) -> bool {
-    let is_socket = fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
-    let refused = io::ErrorKind::ConnectionRefused;
-    is_socket && unix::UnixStream::connect(path).is_err_and(|error| error.kind() == refused)
 }

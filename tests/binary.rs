@@ -325,3 +325,92 @@ fn with_few_descriptors_everybody_waits_for_a_turn_and_nobody_is_refused() {
     }
     assert!(running.get("/file.txt", "").ends_with("content"));
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn several_cores_share_a_port_and_a_signal_ends_them_all() {
+    let dir = Dir::new();
+    let socket = dir.0.join("one.sock");
+    let unix = format!("unix:{}", socket.display());
+    let running = Running::in_dir(&dir.0, &["--cores", "3", "--listen", &unix]);
+    for _ in 0..20 {
+        assert!(running.get("/file.txt", "").ends_with("\r\n\r\ncontent"));
+    }
+    let mut stream = UnixStream::connect(&socket).unwrap();
+    stream.write_all(b"GET /file.txt HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.ends_with("content"), "one of them has the Unix socket");
+    let (success, says, _) = running.end();
+    assert!(success && says.contains("21 connections, 21 requests"), "{says}");
+    assert!(!socket.exists());
+}
+
+/// A second signal is no second for a core that heard of the first from another.
+#[cfg(target_os = "linux")]
+#[test]
+fn several_cores_finish_what_was_begun_after_one_signal() {
+    let dir = Dir::new();
+    let running = Running::in_dir(&dir.0, &["--cores", "2"]);
+    let mut begun: Vec<TcpStream> =
+        (0..8).map(|_| TcpStream::connect(&running.address).unwrap()).collect();
+    for stream in &mut begun {
+        stream.write_all(b"GET /file.txt HTTP/1.1\r\nHo").unwrap();
+    }
+    running.signal(Signal::TERM);
+    while TcpStream::connect(&running.address).is_ok() {}
+    for mut stream in begun {
+        stream.write_all(b"st: a\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.ends_with("content"), "{answer}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_second_signal_stops_all_cores_at_once() {
+    let dir = Dir::new();
+    let running = Running::in_dir(&dir.0, &["--cores", "2", "--shutdown-timeout", "1000000"]);
+    let begun: Vec<TcpStream> = (0..8)
+        .map(|_| {
+            let mut stream = TcpStream::connect(&running.address).unwrap();
+            stream.write_all(b"GET /file.txt HTTP/1.1\r\nHo").unwrap();
+            stream
+        })
+        .collect();
+    running.signal(Signal::TERM);
+    while TcpStream::connect(&running.address).is_ok() {}
+    let (success, says, _) = running.end();
+    // Those that asked whether it still listens may be among them.
+    let cut = says.trim_end().rsplit(", ").next().and_then(|end| end.strip_suffix(" cut"));
+    assert!(success && cut.and_then(|cut| cut.parse().ok()).unwrap_or(0) >= 8, "{says}");
+    drop(begun);
+}
+
+#[test]
+fn cores_that_can_share_nothing_and_sockets_that_nobody_left_are_said_with_exit_code_2() {
+    for (arguments, expected) in [
+        (&["--cores", "2", "--listen", "unix:/nowhere/a.sock"][..], "--cores"),
+        (&["--cores", "two"], "--cores"),
+        (&["--listen", "inherit"], "LISTEN_FDS"),
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(text(&output.stderr).contains(expected), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn an_inherited_socket_is_served() {
+    let dir = Dir::new();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let mut command = command();
+    command.arg(&dir.0).args(["--listen", "inherit"]);
+    command.env("LISTEN_FDS", "1").env("LISTEN_FDS_FIRST_FD", "0");
+    let running = Running::start(command.stdin(std::os::fd::OwnedFd::from(listener)));
+    assert_eq!(running.address, address);
+    assert!(running.get("/file.txt", "").ends_with("content"));
+    assert!(running.end().0);
+}

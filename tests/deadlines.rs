@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use support::*;
 use wheelhouse::sim::{Client, Sim};
-use wheelhouse::{Handler, Limits};
+use wheelhouse::{Handler, Limits, Reply, Request};
 
 fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
@@ -350,4 +350,57 @@ fn bytes_that_came_while_the_last_answer_left_make_the_connection_linger() {
     assert!(sim.is_open(client), "it lingers");
     sim.advance(SECOND + LATE);
     assert!(!sim.is_open(client) && !sim.was_reset(client));
+}
+
+fn aged(seconds: u64) -> Limits {
+    Limits { connection_age_max: Some(Duration::from_secs(seconds)), ..Limits::sidecar() }
+}
+
+/// w9: looked at sixteen times in its life, so it is at most a sixteenth older.
+#[test]
+fn a_connection_that_is_too_old_is_closed_when_it_is_idle() {
+    let mut sim = Sim::with_limits(site, aged(64)).unwrap();
+    let client = sim.connect_and_send(GET);
+    sim.take_received(client);
+    sim.advance(Duration::from_secs(64));
+    assert!(sim.is_open(client));
+    let younger = sim.connect_and_send(GET);
+    sim.advance(Duration::from_secs(4) + LATE);
+    assert!(closed_silently(&mut sim, client) && !sim.was_reset(client));
+    assert!(sim.is_open(younger));
+}
+
+/// w9.
+#[test]
+fn a_connection_that_is_too_old_and_at_work_is_closed_after_its_next_answer() {
+    let count = |req: &Request<'_>| match req.method().as_str() {
+        "POST" => Reply::collect(9, |(), req, _| req.requests_before().to_string()),
+        _ => req.requests_before().to_string().into(),
+    };
+    let mut sim = Sim::with_limits(count, aged(8)).unwrap();
+    let client = sim.connect_and_send(GET);
+    sim.take_received(client);
+    sim.send(client, &post("/", 2, b"h"));
+    sim.advance(Duration::from_secs(9));
+    assert!(sim.is_open(client));
+    sim.send(client, b"i");
+    let says_close = |answer: &[u8]| String::from_utf8_lossy(answer).contains("Connection: close");
+    let answer = sim.take_received(client);
+    assert!(says_close(&answer));
+    assert_eq!(content(&answer), b"1", "its requests are counted as before");
+    let young = sim.connect();
+    sim.advance(SECOND);
+    sim.send(young, GET);
+    assert!(!says_close(sim.received(young)));
+}
+
+#[test]
+fn nobody_is_looked_at_where_nobody_is() {
+    let mut sim = Sim::with_limits(site, aged(64)).unwrap();
+    let client = sim.connect_and_send(GET);
+    sim.end(client);
+    sim.advance(HOUR);
+    let polls = sim.polls();
+    sim.advance(24 * HOUR);
+    assert_eq!(sim.polls(), polls + 1, "the one that sleeps");
 }

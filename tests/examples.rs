@@ -1,16 +1,29 @@
 //! Every example does what its first lines say: started as a process, on a real socket, asked
 //! once.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// All of `examples/`: one that is not started here fails the test below.
-const STARTED: [&str; 6] = ["download", "hello", "probe", "routes", "trailers", "upload"];
+const STARTED: [&str; 10] = [
+    "cores",
+    "download",
+    "hello",
+    "listeners",
+    "probe",
+    "routes",
+    "shutdown",
+    "timers",
+    "trailers",
+    "upload",
+];
 
 #[test]
 fn every_example_is_started_by_a_test() {
@@ -115,6 +128,57 @@ fn trailers_checks_the_sum_of_an_upload_and_signs_its_answer() {
     let sum: u32 = text.bytes().map(u32::from).sum();
     let content = format!("1d\r\n{text}\r\n0\r\nX-Sum: {sum}\r\n\r\n");
     assert_eq!(String::from_utf8_lossy(&page.content), content);
+}
+
+#[test]
+fn listeners_serves_its_keepers_on_other_listeners() {
+    let scratch = Scratch::new("listeners");
+    let socket = scratch.0.join("admin.sock");
+    let listeners = Example::start("listeners", &[&format!("unix:{}", socket.display())]);
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_eq!(listeners.ask(&get("/")).content, b"welcome\n");
+    assert_eq!(listeners.ask(&get("/stats")).status, "HTTP/1.1 404 Not Found");
+    let mut admin = UnixStream::connect(&socket).unwrap();
+    admin.write_all(get("/stats").as_bytes()).unwrap();
+    let mut bytes = Vec::new();
+    admin.read_to_end(&mut bytes).unwrap();
+    assert_eq!(Answer::parse(&bytes).content, b"2 public requests\n");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn cores_counts_by_core() {
+    let cores = Example::start("cores", &["2"]);
+    let mut answers = BTreeSet::new();
+    for _ in 0..20 {
+        let answer = cores.ask("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        answers.insert(String::from_utf8(answer.content).unwrap());
+    }
+    assert_eq!(answers.len(), 20, "no core counts for another: {answers:?}");
+}
+
+#[test]
+fn timers_forgets_what_it_was_given() {
+    let timers = Example::start("timers", &["0.7"]);
+    let put = "PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi";
+    assert_eq!(timers.ask(put).content, b"kept\n");
+    let give_up = Instant::now() + Duration::from_secs(30);
+    let get = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    while timers.ask(get).content != b"0 kept, 1 forgotten\n" {
+        assert!(Instant::now() < give_up, "it remembers");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn shutdown_keeps_nobody_and_ends_when_it_is_asked_to() {
+    let mut shutdown = Example::start("shutdown", &[]);
+    let ask = |line: &str| shutdown.ask(&format!("{line} HTTP/1.1\r\nHost: a\r\n\r\n"));
+    let lame = shutdown.ask("POST /lame HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_eq!(lame.content, b"keeping nobody\n");
+    assert_eq!(ask("GET /").field("Connection"), Some("close"));
+    assert_eq!(ask("POST /quit").content, b"good-bye\n");
+    assert!(shutdown.process.wait().unwrap().success());
 }
 
 /// An example that runs until this is dropped.

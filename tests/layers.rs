@@ -23,12 +23,12 @@ enum Layer {
 /// In which layer a file is; files that are planned may be named before they exist.
 fn layer(file: &str) -> Option<Layer> {
     const FRONT: &[&str] = &[
-        "lib", "server", "sim", "router", "files", "query", "cookies", "auth", "redirect", "sniff",
-        "convert", "json", "form", "origin", "around",
+        "lib", "server", "listen", "cores", "sim", "router", "files", "query", "cookies", "auth",
+        "redirect", "sniff", "convert", "json", "form", "origin", "around",
     ];
     const WORDS: &[&str] = &[
-        "request", "response", "body", "fields", "handler", "limits", "error", "later", "upgrade",
-        "waker", "channel", "events", "trailers", "interim",
+        "request", "response", "body", "fields", "handler", "limits", "error", "schedule", "later",
+        "upgrade", "waker", "channel", "events", "trailers", "interim",
     ];
     if file.starts_with("timers/src/") {
         return Some(Layer::Timers);

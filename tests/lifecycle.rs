@@ -569,3 +569,34 @@ fn a_granted_connect_has_no_framing_and_what_follows_is_no_request() {
     }
     assert!(sim.has_ended(client));
 }
+
+#[test]
+fn a_handler_and_the_connection_hook_are_told_the_listener() {
+    let mut sim = SimBuilder::new()
+        .listen_as("public")
+        .listen_as("admin")
+        .listen_as("closed")
+        .on_connect(|accepted| match accepted.listener() {
+            "closed" => Admission::refuse(),
+            _ => Admission::accept(),
+        })
+        .build(|req: &Request<'_>| match req.method().as_str() {
+            "POST" => Reply::collect(9, |(), req, _| req.listener().to_owned()),
+            _ => Response::text(req.listener().to_owned()).into(),
+        });
+    for name in ["admin", "public", "admin"] {
+        let client = sim.connect_to(name);
+        sim.send(client, GET);
+        assert_eq!(content(&sim.take_received(client)), name.as_bytes());
+        sim.send(client, &post("/", 2, b"h"));
+        sim.send(client, b"i");
+        assert_eq!(content(sim.received(client)), name.as_bytes());
+    }
+    let refused = sim.connect_to("closed");
+    assert!(sim.was_reset(refused));
+    let first = sim.connect_and_send(GET);
+    assert_eq!(content(sim.received(first)), b"public");
+    sim.shutdown(None);
+    let late = sim.connect_to("admin");
+    assert!(sim.was_reset(late), "all of them are closed");
+}

@@ -4,12 +4,14 @@
 mod support;
 
 use std::cell::RefCell;
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use support::*;
-use wheelhouse::sim::{Client, Sim};
-use wheelhouse::{Handler, Limits, Reply, Request};
+use wheelhouse::sim::{Client, Sim, SimBuilder};
+use wheelhouse::{Admission, ConnState, Handler, Limits, Reply, Request};
 
 const EMFILE: i32 = 24;
 const ENFILE: i32 = 23;
@@ -167,7 +169,7 @@ fn collected_content_beyond_the_budget_is_503_and_gives_its_memory_back() {
     assert_eq!(sim.memory(), base);
 }
 
-/// Heads that never become complete are held in blocks: blocks count.
+/// w53: heads that never become complete are held in blocks, and blocks count.
 #[test]
 fn many_half_heads_hold_no_more_than_the_budget() {
     let (mut sim, base) = scarce(1 << 20);
@@ -388,4 +390,45 @@ fn a_connection_kept_busy_wakes_nobody_for_deadlines_that_were_postponed() {
     // A send and its sleep, an advance, and now and then a deadline looked at and put off.
     assert!(sim.polls() - polls < 3200, "{}", sim.polls() - polls);
     assert!(sim.is_open(client));
+}
+
+/// Caps the connections of each peer, as the documentation of `Server::on_connect` shows it.
+fn at_most_of_one_peer(max: usize) -> Sim<Site> {
+    let peers: Rc<RefCell<HashMap<u64, IpAddr>>> = Rc::default();
+    let open = peers.clone();
+    SimBuilder::new()
+        .on_connect(move |accepted| {
+            let Some(peer) = accepted.peer_addr() else { return Admission::accept() };
+            let mut open = open.borrow_mut();
+            if open.values().filter(|&&ip| ip == peer.ip()).count() >= max {
+                return Admission::refuse();
+            }
+            open.insert(accepted.id(), peer.ip());
+            Admission::accept()
+        })
+        .on_state(move |id, state| {
+            if state == ConnState::Closed {
+                peers.borrow_mut().remove(&id);
+            }
+        })
+        .build(site as Site)
+}
+
+#[test]
+fn two_hooks_cap_the_connections_of_each_peer() {
+    let mut sim = at_most_of_one_peer(2);
+    let from = |ip: &str, port: u16| (ip.parse::<IpAddr>().unwrap(), port).into();
+    let first = sim.connect_from(from("192.0.2.7", 1));
+    let second = sim.connect_from(from("192.0.2.7", 2));
+    let third = sim.connect_from(from("192.0.2.7", 3));
+    assert!(sim.is_open(first) && sim.is_open(second));
+    assert!(sim.was_reset(third) && sim.take_received(third).is_empty());
+    let other = sim.connect_from(from("2001:db8::7", 1));
+    sim.send(other, GET);
+    assert!(is_answered(&mut sim, other), "another peer has its own");
+    sim.end(first);
+    let fourth = sim.connect_from(from("192.0.2.7", 4));
+    sim.send(fourth, GET);
+    assert!(is_answered(&mut sim, fourth), "one that closed makes room");
+    assert_eq!(sim.report().accepted, 4);
 }

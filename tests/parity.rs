@@ -4,7 +4,7 @@
 //!
 //! `PARITY_WRITE=1 cargo test --test parity` writes the page anew.
 //!
-//! An id (`t13`, `n7`) counts where it stands in the doc lines of a `#[test]`, or at the front of
+//! An id (`t13`, `n7`, `w52`) counts where it stands in the doc lines of a `#[test]`, or at the front of
 //! the name of a vector of `tests/conformance` (`t62_fugazi`).
 
 mod parity {

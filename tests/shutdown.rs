@@ -3,11 +3,13 @@
 
 mod support;
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use support::*;
 use wheelhouse::sim::{Client, Sim, SimBuilder};
-use wheelhouse::{ConnState, Handler, Limits};
+use wheelhouse::{ConnState, Handler, Limits, Request};
 
 const GET_BIG: &[u8] = b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -192,6 +194,18 @@ fn the_deadline_resets_who_is_still_at_work_and_counts_them() {
 }
 
 #[test]
+fn a_shutdown_without_end_is_one_of_a_year() {
+    let mut sim = Sim::new(site);
+    let client = sim.connect_and_send(b"GET");
+    sim.shutdown(Some(Duration::MAX));
+    assert!(sim.is_running() && sim.is_open(client));
+    sim.send(client, &GET[3..]);
+    assert_eq!(statuses(sim.received(client)), [200]);
+    sim.end(client);
+    assert!(!sim.is_running());
+}
+
+#[test]
 fn a_second_shutdown_changes_nothing() {
     let mut sim = Sim::new(site);
     let client = sim.connect_and_send(b"GET");
@@ -278,4 +292,60 @@ fn every_connection_is_told_closed_by_a_shutdown() {
         assert!(!sim.is_running());
         assert_eq!(open.get(), 0);
     }
+}
+
+/// A builder whose hooks write into a log.
+fn told(names: &[&'static str], log: &Rc<RefCell<Vec<&'static str>>>) -> SimBuilder {
+    names.iter().fold(SimBuilder::new(), |builder, &name| {
+        let log = log.clone();
+        builder.on_shutdown(move || {
+            log.borrow_mut().push(name);
+            assert_ne!(name, "panics", "a hook of a test panics");
+        })
+    })
+}
+
+/// t172: one that panics does not keep the next from running.
+#[test]
+fn the_shutdown_hooks_run_once_each_in_their_order_when_it_begins() {
+    let log = Rc::default();
+    let mut sim = told(&["first", "panics", "last"], &log).build(site);
+    let client = sim.connect_and_send(b"GET");
+    assert!(log.borrow().is_empty());
+    sim.shutdown(None);
+    assert_eq!(*log.borrow(), ["first", "panics", "last"]);
+    assert!(sim.is_running() && sim.is_open(client));
+    sim.shutdown(None);
+    sim.stop();
+    assert_eq!(log.borrow().len(), 3);
+}
+
+#[test]
+fn a_stop_calls_no_shutdown_hook() {
+    let log = Rc::default();
+    let mut sim = told(&["never"], &log).build(site);
+    sim.connect();
+    sim.stop();
+    assert!(!sim.is_running() && log.borrow().is_empty());
+}
+
+/// t172.
+#[test]
+fn a_handler_may_shut_its_own_server_down_and_its_answer_arrives() {
+    let log = Rc::default();
+    let builder = told(&["told"], &log);
+    let handle = builder.handle();
+    let mut sim = builder.build(move |_: &Request<'_>| {
+        handle.shutdown(None);
+        "going down"
+    });
+    let (idle, client) = (sim.connect(), sim.connect_and_send(GET));
+    assert_eq!(content(sim.received(client)), b"going down");
+    assert_eq!(*log.borrow(), ["told"]);
+    let late = sim.connect();
+    assert!(sim.was_reset(late), "connecting is refused");
+    sim.end(client);
+    sim.end(idle);
+    assert!(!sim.is_running() && !sim.was_reset(client));
+    assert_eq!((sim.report().requests, sim.report().killed), (1, 0));
 }

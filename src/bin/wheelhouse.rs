@@ -16,11 +16,12 @@ mod basic_auth;
 mod options;
 
 use std::io::Write;
-use std::path::Path;
+use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
 
 use wheelhouse::files::Files;
-use wheelhouse::{Error, Report, Request, Response, Server};
+use wheelhouse::{Cores, Error, Report, Request, Response, Server};
 
 use crate::access_log::AccessLog;
 use crate::options::{Command, Options};
@@ -60,37 +61,119 @@ enum Failure {
     System(Error),
 }
 
+impl Failure {
+    /// As the error of a core: an argument that was right before has been overtaken by events.
+    fn into_error(self) -> Error {
+        match self {
+            Failure::Arguments(message) => Error::Loop(std::io::Error::other(message)),
+            Failure::System(error) => error,
+        }
+    }
+}
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
         match error {
-            Error::Address { .. } | Error::Limits(_) => Failure::Arguments(error.to_string()),
+            Error::Address { .. } | Error::NothingInherited | Error::Limits(_) => {
+                Failure::Arguments(error.to_string())
+            }
             error => Failure::System(error),
         }
     }
 }
 
-fn serve(options: Options) -> Result<Report, Failure> {
+fn serve(mut options: Options) -> Result<Report, Failure> {
     let files = files(&options)?;
-    let Options { dir, listen, mut limits, auth, log, .. } = options;
+    let count = match options.cores {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        count => count,
+    };
+    if count > 1 && !options.listen.iter().any(|address| can_be_shared(address)) {
+        return Err(Failure::Arguments("--cores: they can share only a HOST:PORT".to_owned()));
+    }
+    let limits = &mut options.limits;
     if limits.connections_max == 0 {
-        limits.connections_max = connections_with_a_file_each(listen.len());
+        limits.connections_max = connections_with_a_file_each(options.listen.len() * count);
     }
-    let mut server = Server::new().limits(limits)?.on_signals()?;
-    for address in &listen {
-        server = server.listen(address)?;
+    limits.connections_max = (limits.connections_max / count).max(1);
+    limits.memory_bytes_max /= count;
+    limits.check().map_err(Error::Limits)?;
+    if count == 1 {
+        let server = server(&options, &OnceLock::new(), false)?;
+        return Ok(server.run(handler(Arc::new(options), files))?);
     }
-    announce(&dir, &listen, &server);
-    let mut log = AccessLog::new(log);
-    let report = server.run(|req: &Request<'_>| {
-        let user = auth.as_ref().map(|auth| auth.user_of(req));
+    // The files were made once to learn of errors; each core has its own.
+    drop(files);
+    let (options, chosen) = (Arc::new(options), OnceLock::new());
+    let cores = Cores::start(count, move |_| {
+        let server = server(&options, &chosen, true)?;
+        let files = self::files(&options).map_err(Failure::into_error)?;
+        Ok((server, handler(options.clone(), files)))
+    })?;
+    Ok(cores.join()?.iter().fold(Report::default(), sum))
+}
+
+/// A server that listens. The first of several says on which addresses in `chosen`, with the ports
+/// that the system chose; the others have those that can be shared.
+fn server(
+    options: &Options,
+    chosen: &OnceLock<Vec<Option<SocketAddr>>>,
+    is_shared: bool,
+) -> Result<Server, Error> {
+    let mut server = Server::new().limits(options.limits.clone())?.on_signals()?;
+    if let Some(chosen) = chosen.get() {
+        for address in chosen.iter().flatten() {
+            server = server.listen_shared(&address.to_string())?;
+        }
+        return Ok(server);
+    }
+    let (mut addresses, mut lines) = (Vec::new(), Vec::new());
+    for address in &options.listen {
+        let before = server.local_addrs().len();
+        server = match address.as_str() {
+            "inherit" => server.listen_inherited()?,
+            address if is_shared && can_be_shared(address) => server.listen_shared(address)?,
+            address => server.listen(address)?,
+        };
+        let opened = &server.local_addrs()[before..];
+        lines.extend(opened.iter().map(|local| format!("http://{local}/")));
+        if opened.is_empty() {
+            lines.push(address.clone());
+        }
+        addresses.push(opened.first().copied().filter(|_| can_be_shared(address)));
+    }
+    let dir = options.dir.canonicalize().unwrap_or_else(|_| options.dir.clone());
+    for line in lines {
+        eprintln!("wheelhouse: serving {} on {line}", dir.display());
+    }
+    let _ = chosen.set(addresses);
+    Ok(server)
+}
+
+fn can_be_shared(address: &str) -> bool {
+    address != "inherit" && !address.starts_with("unix:")
+}
+
+fn handler(options: Arc<Options>, files: Files) -> impl FnMut(&Request<'_>) -> Response {
+    let mut log = AccessLog::new(options.log);
+    move |req: &Request<'_>| {
+        let user = options.auth.as_ref().map(|auth| auth.user_of(req));
         let answer = match user {
             Some(None) => Response::unauthorized("wheelhouse"),
             _ => files.answer(req),
         };
         log.note(req, &answer, user.flatten());
         answer
-    })?;
-    Ok(report)
+    }
+}
+
+fn sum(mut total: Report, of_one: &Report) -> Report {
+    total.accepted += of_one.accepted;
+    total.requests += of_one.requests;
+    total.refused += of_one.refused;
+    total.drained += of_one.drained;
+    total.killed += of_one.killed;
+    total
 }
 
 fn files(options: &Options) -> Result<Files, Failure> {
@@ -120,21 +203,6 @@ fn files(options: &Options) -> Result<Files, Failure> {
         files = files.content_type(extension, kind).map_err(|error| refused("--type", &error))?;
     }
     Ok(files)
-}
-
-/// Says what is served and where: the addresses as the system gave them, port 0 resolved.
-fn announce(dir: &Path, listen: &[String], server: &Server) {
-    let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
-    let mut tcp = server.local_addrs().iter();
-    for address in listen {
-        match address.starts_with("unix:") {
-            true => eprintln!("wheelhouse: serving {} on {address}", dir.display()),
-            false => {
-                let address = tcp.next().map_or_else(|| address.clone(), ToString::to_string);
-                eprintln!("wheelhouse: serving {} on http://{address}/", dir.display());
-            }
-        }
-    }
 }
 
 fn in_words(report: &Report) -> String {

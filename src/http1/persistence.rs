@@ -23,6 +23,8 @@ pub(crate) enum CloseReason {
     HandlerAsked,
     /// The server is shutting down.
     ShuttingDown,
+    /// The program has switched keep-alive off.
+    KeepAliveOff,
     /// Memory is short: idle connections are a luxury.
     MemoryShort,
     /// `requests_max` is reached.
@@ -100,6 +102,7 @@ mod tests {
             (Facts { peer_keeps: false, ..REUSABLE }, PeerAsked),
             (Facts { handler_closes: true, ..REUSABLE }, HandlerAsked),
             (Facts { server_closes: Some(ShuttingDown), ..REUSABLE }, ShuttingDown),
+            (Facts { server_closes: Some(KeepAliveOff), ..REUSABLE }, KeepAliveOff),
             (Facts { requests_left: false, ..REUSABLE }, RequestLimit),
             (Facts { ends_by_close: true, ..REUSABLE }, EndsByClose),
             (Facts { continue_pending: true, ..REUSABLE }, ContinueNotSent),

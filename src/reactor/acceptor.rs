@@ -23,6 +23,7 @@ pub(crate) struct Acceptor<K: Kernel> {
     /// How long the next pause is, and when the present one ends.
     back_off: Option<BackOff>,
     quiet: Quiet,
+    errors: u64,
 }
 
 /// Keeps the log readable while descriptors are short: a line a second, with what it stands for.
@@ -77,7 +78,7 @@ impl<K: Kernel> Acceptor<K> {
             kernel.watch_listener(&mut listener, Token::listener(n))?;
             watched.push(Watched { listener, is_ready: true });
         }
-        Ok(Acceptor { listeners: watched, back_off: None, quiet: Quiet::default() })
+        Ok(Acceptor { listeners: watched, back_off: None, quiet: Quiet::default(), errors: 0 })
     }
 
     /// Notes an event, if its token is that of a listener.
@@ -93,6 +94,11 @@ impl<K: Kernel> Acceptor<K> {
         for watched in &mut self.listeners {
             watched.is_ready = true;
         }
+    }
+
+    /// How often `accept` has failed.
+    pub(crate) fn errors(&self) -> u64 {
+        self.errors
     }
 
     /// Whether somebody may be waiting.
@@ -120,29 +126,33 @@ impl<K: Kernel> Acceptor<K> {
         }
     }
 
-    /// Accepts at most `room` connections and gives each to `admit`. Whether it ended because the
+    /// Accepts at most `room` connections and gives each to `admit`, with the number of its
+    /// listener. Whether it ended because the
     /// system is out of descriptors: then the pause has begun, and freeing one ends it.
     pub(crate) fn accept(
         &mut self,
         kernel: &mut K,
         now: Millis,
         room: usize,
-        mut admit: impl FnMut(&mut K, K::Stream),
+        mut admit: impl FnMut(&mut K, K::Stream, u8),
     ) -> bool {
         if self.back_off.as_ref().is_some_and(|back_off| now < back_off.ends) {
             return false;
         }
         let mut budget = ACCEPT_MAX.min(room);
-        for watched in &mut self.listeners {
+        for (n, watched) in self.listeners.iter_mut().enumerate() {
             while watched.is_ready && budget > 0 {
                 budget -= 1;
                 match outcome(kernel.accept(&watched.listener)) {
                     Outcome::Stream(stream) => {
                         self.back_off = None;
-                        admit(kernel, stream);
+                        admit(kernel, stream, n as u8);
                     }
                     Outcome::Empty => watched.is_ready = false,
-                    Outcome::Next(error) => log::debug!("accept: {error}; next"),
+                    Outcome::Next(error) => {
+                        self.errors += 1;
+                        log::debug!("accept: {error}; next");
+                    }
                     Outcome::Exhausted(error) => {
                         self.pause(now, &error);
                         return true;
@@ -172,6 +182,7 @@ impl<K: Kernel> Acceptor<K> {
     }
 
     fn pause(&mut self, now: Millis, error: &io::Error) {
+        self.errors += 1;
         let pause = match &self.back_off {
             Some(back_off) => (back_off.pause * 2).min(BACK_OFF_MAX),
             None => BACK_OFF_MIN,

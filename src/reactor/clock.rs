@@ -43,6 +43,11 @@ pub(crate) fn tick(now: Millis) -> u32 {
     (now >> TICK_LOG2) as u32
 }
 
+/// The first tick that does not begin before `at`.
+pub(crate) fn tick_from(at: Millis) -> u32 {
+    tick(at + ((1 << TICK_LOG2) - 1))
+}
+
 /// `duration` in milliseconds; what is left of one counts as one.
 pub(crate) fn millis_up(duration: Duration) -> Millis {
     millis(duration + Duration::from_nanos(999_999))

@@ -29,6 +29,8 @@ pub(crate) enum Message {
     Wake(Called),
     /// Drain, within this time.
     Shutdown(Option<Duration>),
+    /// Keep connections from now on, or close each after its answer.
+    KeepAlive(bool),
     /// Reset everything and return.
     Stop,
 }

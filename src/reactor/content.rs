@@ -7,7 +7,7 @@ use std::mem;
 use crate::body::Out;
 use crate::fields::Fields;
 use crate::handler::{Collect, Flow, Gone, Handler, Receive, Transform};
-use crate::http1::{Farewell, Reject, TrailerSection, CHUNK_ROOM, LAST_CHUNK};
+use crate::http1::{Reject, TrailerSection, CHUNK_ROOM, LAST_CHUNK};
 use crate::reactor::desk::Desk;
 use crate::reactor::exchange::message;
 use crate::reactor::guard;
@@ -200,10 +200,11 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             }
             Intake::Collect(gather) => {
                 let Gather { then, line, head, spans, content, charged, .. } = *gather;
-                let message = message(self.slot, self.token, &line, &head, &spans);
+                let Desk { handler, listeners, .. } = &mut *self.desk;
+                let message = message(self.slot, self.token, listeners, &line, &head, &spans);
                 let message = Message { trailers: Some(&trailers), ..message };
                 let request = Request::new(&message);
-                let state = self.desk.handler.state();
+                let state = handler.state();
                 let reply = guard(|| then(state, &request, &content));
                 self.desk.ledger.release(charged);
                 self.answer_after_content(reply)
@@ -246,7 +247,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 Ok(Ok(taken)) if taken <= rest.len() && taken + put > 0 => rest = &rest[taken..],
                 Ok(Ok(_)) => return Err(self.broken("a transform made no progress")),
                 Ok(Err(error)) => return Err(self.broken(&error.to_string())),
-                Err(()) => return Err(self.over(Farewell::Reset, Gone::Stopped)),
+                Err(()) => return Err(self.panicked()),
             }
         }
         Ok(())
@@ -283,7 +284,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             match ended {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => return Err(self.broken(&error.to_string())),
-                Err(()) => return Err(self.over(Farewell::Reset, Gone::Stopped)),
+                Err(()) => return Err(self.panicked()),
             }
         }
         self.desk.work.source = Source::Nothing;

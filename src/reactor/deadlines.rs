@@ -128,7 +128,7 @@ pub(super) fn arm<K: Kernel, S>(
     if slot.armed != wanted {
         slot.armed = wanted;
         match (kind, &mut slot.life) {
-            (Timer::Linger, _) => slot.linger_ends = timeouts.linger,
+            (Timer::Linger, _) => slot.ends = timeouts.linger,
             (Timer::Content | Timer::Response | Timer::Silence, Life::Busy(work)) => {
                 (work.received, work.moved) = (0, 0);
             }
@@ -154,7 +154,7 @@ pub(super) fn arm<K: Kernel, S>(
         Timer::Silence => {
             at_most(own_due(&slot.life, timeouts).unwrap_or(timeouts.idle), &slot.life)
         }
-        Timer::Linger => earlier(timeouts.linger_quiet, slot.linger_ends),
+        Timer::Linger => earlier(timeouts.linger_quiet, slot.ends),
     };
     wheel.arm(key as u32, due);
 }
@@ -230,6 +230,10 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         if let Some(window) = kept_pace(slot, clock::tick(now), &self.desk.limits) {
             self.wheel.arm(key as u32, at_most(clock::due(now, window), &slot.life));
             return;
+        }
+        let has_begun = matches!(slot.life, Life::Busy(_));
+        if has_begun && matches!(slot.armed.kind, Timer::Head | Timer::Content | Timer::Response) {
+            self.desk.counters.too_slow += 1;
         }
         log::debug!("connection {token}: {:?} deadline passed", slot.armed.kind);
         // Whatever follows, even of the same kind, is another deadline.

@@ -11,11 +11,14 @@ use crate::reactor::clock::{DateClock, Millis};
 use crate::reactor::completions::Mailbox;
 use crate::reactor::hooks::Hooks;
 use crate::reactor::slot::Work;
+use crate::request::ListenerNames;
 
 /// What all visits share: the handler, and everything that one loop needs only once.
 pub(super) struct Desk<H: Handler> {
     pub(super) handler: H,
     pub(super) hooks: Hooks,
+    /// What the listeners are called.
+    pub(super) listeners: ListenerNames,
     pub(super) limits: Limits,
     pub(super) head_limits: HeadLimits,
     /// The work of the connection that is visited: empty between visits.
@@ -32,6 +35,8 @@ pub(super) struct Desk<H: Handler> {
     pub(super) date: DateClock,
     pub(super) now: Millis,
     pub(super) is_draining: bool,
+    /// Why no connection is kept until further notice, if so.
+    pub(super) keeps_none: Option<CloseReason>,
     /// Why no connection is kept in this turn, if so.
     pub(super) closes: Option<CloseReason>,
     pub(super) counters: Counters,
@@ -40,8 +45,8 @@ pub(super) struct Desk<H: Handler> {
 impl<H: Handler> Desk<H> {
     /// Why connections are not kept at present.
     pub(super) fn reason_to_close(&self) -> Option<CloseReason> {
-        if self.is_draining {
-            return Some(CloseReason::ShuttingDown);
+        if self.keeps_none.is_some() {
+            return self.keeps_none;
         }
         (self.ledger.pressure() >= Pressure::High).then_some(CloseReason::MemoryShort)
     }
@@ -53,4 +58,7 @@ pub(super) struct Counters {
     pub(super) accepted: u64,
     pub(super) requests: u64,
     pub(super) refused: u64,
+    pub(super) panics: u64,
+    pub(super) cut_off: u64,
+    pub(super) too_slow: u64,
 }

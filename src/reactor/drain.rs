@@ -4,11 +4,13 @@
 use std::time::Duration;
 
 use crate::handler::Handler;
-use crate::http1::Farewell;
+use crate::http1::{CloseReason, Farewell};
+use crate::limits::TIMEOUT_MAX;
 use crate::reactor::buffers::Pressure;
 use crate::reactor::clock::{self, Millis};
+use crate::reactor::group::Ending;
 use crate::reactor::kernel::Kernel;
-use crate::reactor::slot::Flags;
+use crate::reactor::slot::{Flags, Life};
 use crate::reactor::visit::Visit;
 use crate::reactor::{enqueue, Reactor, Token};
 
@@ -27,7 +29,7 @@ impl Drain {
 }
 
 /// What a server did in its life, and how its connections ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
     /// Connections accepted.
@@ -36,6 +38,18 @@ pub struct Report {
     pub requests: u64,
     /// Requests refused by the server itself, from 400 to 505.
     pub refused: u64,
+    /// Deadlines that passed in the middle of something: a head, content, an answer. Those that
+    /// could be told so are among the refused too (408), the others were reset.
+    pub too_slow: u64,
+    /// Answers that the program began and could not finish, because of an error, a panic or less
+    /// content than announced. Their connections were reset.
+    pub cut_off: u64,
+    /// Panics of handlers and of what else the program gave the server to call: receivers,
+    /// producers, hooks, timers.
+    pub panics: u64,
+    /// Failures of the system to give a connection that was there: most often it was out of
+    /// descriptors, or the peer had already gone. Each was retried.
+    pub accept_errors: u64,
     /// Connections open when the shutdown began that ended by themselves within its deadline.
     pub drained: usize,
     /// Connections that were still at work at its deadline and were reset.
@@ -53,16 +67,31 @@ const SAMPLE: usize = 32;
 const LOOKED_AT: usize = 1024;
 
 impl<K: Kernel, H: Handler> Reactor<K, H> {
+    /// The graceful end: the hooks are told, then it begins.
+    pub(super) fn shut_down(&mut self, timeout: Option<Duration>) {
+        if self.drain.is_none() {
+            self.desk.hooks.tell_group(Ending::Shutdown(timeout));
+            self.desk.hooks.tell_shutdown();
+            self.begin_drain(timeout);
+        }
+    }
+
+    /// The hard end that somebody asked for.
+    pub(super) fn stop_now(&mut self) {
+        self.desk.hooks.tell_group(Ending::Stop);
+        self.stop();
+    }
+
     /// Closes the listeners and lets every connection finish what it began: whatever has been
     /// received is answered, with `Connection: close`; idle connections end at once.
-    pub(super) fn begin_drain(&mut self, timeout: Option<Duration>) {
+    fn begin_drain(&mut self, timeout: Option<Duration>) {
         if self.drain.is_some() {
             return;
         }
-        let timeout = timeout.unwrap_or(self.desk.limits.shutdown_timeout);
+        let timeout = timeout.unwrap_or(self.desk.limits.shutdown_timeout).min(TIMEOUT_MAX);
         // Who connected before the end is served, however many they are.
         self.desk.is_draining = true;
-        self.desk.closes = self.desk.reason_to_close();
+        self.keep_none(CloseReason::ShuttingDown);
         self.renew_timeouts();
         self.acceptor.note_all_ready();
         loop {
@@ -78,18 +107,42 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             open_at_start: self.slots.len() - self.closed.len(),
             killed: 0,
         });
+        self.set_alarm();
+        self.look_once_more(|_| true);
+    }
+
+    /// Connections are kept from now on, or none is: idle ones end at once, the others after
+    /// their answer.
+    pub(crate) fn set_keep_alive(&mut self, keeps: bool) {
+        if self.desk.is_draining {
+            return;
+        }
+        if keeps {
+            self.desk.keeps_none = None;
+            self.desk.closes = self.desk.reason_to_close();
+            return;
+        }
+        self.keep_none(CloseReason::KeepAliveOff);
+        self.look_once_more(Life::is_idle);
+    }
+
+    fn keep_none(&mut self, reason: CloseReason) {
+        self.desk.keeps_none = Some(reason);
+        self.desk.closes = self.desk.reason_to_close();
+    }
+
+    /// One more read before an end: a request that is already in the socket counts as begun.
+    fn look_once_more(&mut self, at: impl Fn(&Life<H::State>) -> bool) {
         for (key, slot) in &mut self.slots {
-            if slot.stream.is_none() {
-                continue;
+            if slot.stream.is_some() && at(&slot.life) {
+                slot.flags.set(Flags::READABLE);
+                enqueue(&mut self.ready, slot, Token::new(key, slot.generation));
             }
-            // One more read: a request that is already in the socket counts as begun.
-            slot.flags.set(Flags::READABLE);
-            enqueue(&mut self.ready, slot, Token::new(key, slot.generation));
         }
     }
 
     /// Resets every connection.
-    pub(super) fn stop(&mut self) {
+    fn stop(&mut self) {
         self.begin_drain(None);
         let open: Vec<Token> = self
             .slots
@@ -124,6 +177,10 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             accepted: counters.accepted,
             requests: counters.requests,
             refused: counters.refused,
+            too_slow: counters.too_slow,
+            cut_off: counters.cut_off,
+            panics: counters.panics + self.desk.hooks.panics,
+            accept_errors: self.acceptor.errors(),
             drained: open.saturating_sub(killed),
             killed,
         }

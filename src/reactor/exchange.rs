@@ -16,7 +16,7 @@ use crate::reactor::kernel::Kernel;
 use crate::reactor::slot::{Flags, Intake, Slot, Source};
 use crate::reactor::visit::{Stop, Visit};
 use crate::reactor::{guard, Token};
-use crate::request::{Message, Request, RequestLine};
+use crate::request::{ListenerNames, Message, Request, RequestLine};
 use crate::response::Response;
 use crate::trailers::Trailers;
 
@@ -147,16 +147,19 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         input: &[u8],
         call: impl FnOnce(&mut H, &Request<'_>) -> R,
     ) -> Result<R, ()> {
-        let Desk { head, handler, .. } = &mut *self.desk;
+        let Desk { head, handler, listeners, .. } = &mut *self.desk;
         let bytes = &input[..head.len];
-        let message = message(self.slot, self.token, &head.line, bytes, &head.spans);
+        let message = message(self.slot, self.token, listeners, &head.line, bytes, &head.spans);
         let request = Request::new(&message);
         guard(|| call(handler, &request))
     }
 
     #[inline(always)]
     pub(super) fn unless_panicked<T>(&mut self, result: Result<T, ()>) -> Result<T, Stop> {
-        result.map_err(|()| self.refuse(Reject::Internal, Gone::Stopped))
+        result.map_err(|()| {
+            self.desk.counters.panics += 1;
+            self.refuse(Reject::Internal, Gone::Stopped)
+        })
     }
 
     /// Ends the content of the answer; short of what was announced, the peer must not take it
@@ -179,6 +182,14 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// The program broke a promise in the middle of an answer: a reset tells the peer.
     pub(super) fn broken(&mut self, what: &str) -> Stop {
         log::error!("connection {}: answer cut off: {what}", self.token);
+        self.desk.counters.cut_off += 1;
+        self.over(Farewell::Reset, Gone::Stopped)
+    }
+
+    /// The program panicked in the middle of an answer.
+    pub(super) fn panicked(&mut self) -> Stop {
+        self.desk.counters.panics += 1;
+        self.desk.counters.cut_off += 1;
         self.over(Farewell::Reset, Gone::Stopped)
     }
 
@@ -251,6 +262,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
 pub(super) fn message<'a, K: Kernel, S>(
     slot: &'a Slot<K, S>,
     token: Token,
+    listeners: &'a ListenerNames,
     line: &'a RequestLine,
     bytes: &'a [u8],
     spans: &'a [FieldSpan],
@@ -261,9 +273,11 @@ pub(super) fn message<'a, K: Kernel, S>(
         spans,
         trailers: None,
         transport: slot.stream.as_ref().expect("a slot that is visited has its stream"),
-        value: slot.value.as_ref().map(|value| &***value),
+        value: slot.value.as_deref(),
         id: token.connection_id(),
-        requests_before: slot.requests - 1,
+        requests: slot.requests,
+        listener: slot.listener,
+        listeners,
         has_left: slot.flags.has(Flags::READ_CLOSED),
     }
 }

@@ -1,14 +1,18 @@
-//! Hooks: a program's eyes on its connections (Go's `ConnContext` and `ConnState`).
+//! Hooks: a program's eyes on its connections (Go's `ConnContext` and `ConnState`) and on the end
+//! (Go's `RegisterOnShutdown`).
 
 use std::any::Any;
 use std::fmt;
+use std::mem;
 use std::net::SocketAddr;
 
+use crate::reactor::group::{Ending, Member};
 use crate::reactor::guard;
 use crate::request::Transport;
+use crate::schedule::Timers;
 
 /// The state of a connection, as the state hook is told it. The sequences are those of Go's
-/// `net/http`: `New` first, `Closed` or `Hijacked` last, `Active` when a head is complete or was
+/// `net/http`: `New` first, `Closed` last (`Hijacked` if it was handed out), `Active` when a head is complete or was
 /// refused, `Idle` when an answer is complete and the connection is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -19,7 +23,8 @@ pub enum ConnState {
     Active,
     /// Kept, between two requests. Leads to `Active` or `Closed`.
     Idle,
-    /// Handed out: the server is done with it. Final.
+    /// No longer HTTP. Final for a stream that is [handed out](crate::Reply::hijack); an
+    /// [upgraded](crate::Reply::upgrade) connection stays in the server and leads to `Closed`.
     Hijacked,
     /// Over. Final.
     Closed,
@@ -64,6 +69,7 @@ impl fmt::Debug for Admission {
 pub struct Accepted<'a> {
     pub(crate) transport: &'a dyn Transport,
     pub(crate) id: u64,
+    pub(crate) listener: &'a str,
 }
 
 impl Accepted<'_> {
@@ -75,6 +81,11 @@ impl Accepted<'_> {
     /// The local address that it connected to; `None` for a Unix socket.
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.transport.local_addr()
+    }
+
+    /// The name of the listener, as [`Request::listener`](crate::Request::listener).
+    pub fn listener(&self) -> &str {
+        self.listener
     }
 
     /// The number that [`Request::connection_id`](crate::Request::connection_id) gives for it.
@@ -90,6 +101,7 @@ impl fmt::Debug for Accepted<'_> {
 }
 
 type ConnectHook = Box<dyn FnMut(&Accepted<'_>) -> Admission>;
+type ShutdownHook = Box<dyn FnOnce()>;
 type StateHook = Box<dyn FnMut(u64, ConnState)>;
 
 /// The hooks that a program has set.
@@ -97,6 +109,13 @@ type StateHook = Box<dyn FnMut(u64, ConnState)>;
 pub(crate) struct Hooks {
     pub(crate) on_connect: Option<ConnectHook>,
     pub(crate) on_state: Option<StateHook>,
+    pub(crate) on_shutdown: Vec<ShutdownHook>,
+    /// What is called at times of its own, without the state.
+    pub(crate) timers: Timers,
+    /// The loops that end with this one.
+    pub(crate) group: Option<Member>,
+    /// How many calls of hooks have panicked.
+    pub(crate) panics: u64,
 }
 
 impl Hooks {
@@ -105,15 +124,36 @@ impl Hooks {
         accepted: &Accepted<'_>,
     ) -> Result<Option<Box<dyn Any>>, Refused> {
         match &mut self.on_connect {
-            Some(hook) => guard(|| hook(accepted).0).unwrap_or(Err(Refused)),
+            Some(hook) => guard(|| hook(accepted).0).unwrap_or_else(|()| {
+                self.panics += 1;
+                Err(Refused)
+            }),
             None => Ok(None),
+        }
+    }
+
+    pub(crate) fn tell_group(&self, ending: Ending) {
+        if let Some(member) = &self.group {
+            member.tell(ending);
+        }
+    }
+
+    /// Whether a signal that has come asks for the graceful end, and not for the hard one.
+    pub(crate) fn is_first_signal(&mut self, is_draining: bool) -> bool {
+        self.group.as_mut().map_or(!is_draining, Member::hears_first_signal)
+    }
+
+    /// Each once, in the order in which they were set.
+    pub(crate) fn tell_shutdown(&mut self) {
+        for hook in mem::take(&mut self.on_shutdown) {
+            self.panics += u64::from(guard(hook).is_err());
         }
     }
 
     pub(crate) fn tell(&mut self, id: u64, state: ConnState) {
         if let Some(hook) = &mut self.on_state {
             // A hook that panics has been told all the same.
-            let _ = guard(|| hook(id, state));
+            self.panics += u64::from(guard(|| hook(id, state)).is_err());
         }
     }
 }

@@ -347,13 +347,13 @@ impl Transport for Stream {
 #[derive(Debug)]
 pub(crate) enum Listener {
     Tcp(TcpListener),
-    /// With its path, which is removed when the listener closes.
-    Unix(UnixListener, PathBuf),
+    /// With its path, if that is removed when the listener closes.
+    Unix(UnixListener, Option<PathBuf>),
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Listener::Unix(_, path) = self {
+        if let Listener::Unix(_, Some(path)) = self {
             let _ = std::fs::remove_file(path);
         }
     }

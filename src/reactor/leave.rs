@@ -15,8 +15,9 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// shut down behind its last answer, and the slot gets its state back.
     #[inline(always)]
     pub(super) fn leave(&mut self, stop: Stop) -> Verdict {
-        let rests =
-            stop == Stop::Idle && !self.slot.flags.has(Flags::READABLE) && !self.desk.is_draining;
+        let rests = stop == Stop::Idle
+            && !self.slot.flags.has(Flags::READABLE)
+            && self.desk.keeps_none.is_none();
         if let (true, Life::Rest(life)) = (rests, &mut self.slot.life) {
             debug_assert!(self.desk.work.rest() == Some(Rest::Idle));
             // Nearly always: it waits for the next request as soon as its answer has left.
@@ -75,8 +76,8 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         let is_drained = !self.slot.flags.has(Flags::READABLE) && self.desk.work.input.is_none();
         match self.desk.work.conn.rest()? {
             Rest::Closed => Some(Farewell::Close),
-            // While draining, a resting connection has been read once more: nothing was there.
-            Rest::Idle if self.desk.is_draining && is_drained => Some(Farewell::Close),
+            // A resting connection has been read once more: nothing was there.
+            Rest::Idle if self.desk.keeps_none.is_some() && is_drained => Some(Farewell::Close),
             // Nothing is on its way that a reset could cross: no need to wait for the peer.
             Rest::Linger(_) if self.slot.flags.has(Flags::CLEAN) && is_drained => {
                 Some(Farewell::Close)
@@ -125,7 +126,8 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             Intake::Collect(gather) => self.desk.ledger.release(gather.charged),
             Intake::Receive(receiver) => {
                 let state = self.desk.handler.state();
-                let _ = guard(|| receiver.gone(state, why));
+                let result = guard(|| receiver.gone(state, why));
+                self.desk.counters.panics += u64::from(result.is_err());
             }
             Intake::Later(waiting) => waiting.ticket.close(),
             Intake::Protocol(speaking) => {

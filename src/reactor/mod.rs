@@ -11,8 +11,9 @@
 //! 3. the ready queue is served, each connection within the budget of one [`visit`];
 //! 4. deadlines expire: after the input of the same poll, so that a slow handler does not cost
 //!    the clients that were on time;
-//! 5. new connections are accepted: work in hand goes first;
-//! 6. slots that were closed are free again.
+//! 5. timers of the program that are due are called;
+//! 6. new connections are accepted: work in hand goes first;
+//! 7. slots that were closed are free again.
 //!
 //! # Tokens, and when a slot may be reused
 //!
@@ -34,7 +35,10 @@ mod program;
 mod upgraded;
 mod leave;
 mod deadlines;
+mod age;
+mod agenda;
 pub(crate) mod drain;
+pub(crate) mod group;
 pub(crate) mod buffers;
 pub(crate) mod completions;
 pub(crate) mod clock;
@@ -53,6 +57,8 @@ use crate::handler::Handler;
 use crate::http1::{Encoder, Head, HeadLimits};
 use crate::limits::Limits;
 use crate::reactor::acceptor::Acceptor;
+use crate::reactor::age::Ages;
+use crate::reactor::agenda::Agenda;
 use crate::reactor::buffers::{Ledger, Pool};
 use crate::reactor::clock::{DateClock, Millis};
 use crate::reactor::completions::{Mailbox, Message};
@@ -64,6 +70,7 @@ use crate::reactor::kernel::{Event, Kernel};
 use crate::reactor::slot::{Flags, Life, Slot, Timer, Work};
 use crate::reactor::tenants::tenant;
 use crate::reactor::visit::{Verdict, Visit, SCRATCH};
+use crate::request::{ListenerNames, REQUESTS_CEILING};
 
 pub(crate) use crate::reactor::token::Token;
 
@@ -81,6 +88,13 @@ pub(crate) struct Reactor<K: Kernel, H: Handler> {
     /// Those of the present turn; empty between turns.
     serving: Vec<u32>,
     acceptor: Acceptor<K>,
+    /// The timers of the program, if there are any.
+    agenda: Option<Box<Agenda<H::State>>>,
+    /// When connections are looked at for their age, if that is limited.
+    ages: Option<Ages>,
+    /// When the agenda, the ages or the end of a drain want a turn; `MAX` is never. What is rare
+    /// costs a turn one comparison.
+    alarm: Millis,
     drain: Option<Drain>,
     /// Bytes just read. Requests are parsed in place and borrow from it.
     scratch: Vec<u8>,
@@ -98,6 +112,8 @@ pub(crate) struct Reactor<K: Kernel, H: Handler> {
 
 /// Slots of the wheel: with ticks of 64 ms a turn of it is 131 s, longer than every default.
 const WHEEL_SLOTS: usize = 2048;
+/// Listeners of one loop, whose numbers fit the byte that a slot has for them.
+pub(crate) const LISTENERS_MAX: usize = Token::LISTENERS_MAX;
 /// Deadlines that expire in one turn.
 const EXPIRE_MAX: usize = 4096;
 
@@ -105,25 +121,31 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
     pub(crate) fn new(
         mut kernel: K,
         mailbox: Arc<Mailbox>,
-        listeners: Vec<K::Listener>,
-        handler: H,
-        hooks: Hooks,
-        limits: Limits,
+        listeners: Vec<(Box<str>, K::Listener)>,
+        mut handler: H,
+        mut hooks: Hooks,
+        mut limits: Limits,
         connections_max: usize,
     ) -> io::Result<Self> {
+        let (names, listeners): (Vec<_>, Vec<_>) = listeners.into_iter().unzip();
         let acceptor = Acceptor::new(&mut kernel, listeners)?;
         let now = kernel.now();
+        let timers = handler.timers().and(mem::take(&mut hooks.timers));
+        let agenda = Agenda::new(timers, now);
         let mut ledger = Ledger::new(limits.memory_bytes_max);
         // Both scratch buffers, the wheel's ring: what the loop has before anybody connects.
         let wheel = Wheel::new(WHEEL_SLOTS, clock::tick(now));
         let fixed = 2 * SCRATCH + wheel.memory();
         ledger.charge(fixed);
+        let ages = limits.connection_age_max.map(Ages::new);
+        limits.requests_max = limits.requests_max.min(REQUESTS_CEILING);
         let spans = Spans::of(&limits);
         let timeouts = Timeouts::at(Basis::at_start(now), &spans, connections_max);
         Ok(Reactor {
             desk: Desk {
                 handler,
                 hooks,
+                listeners: ListenerNames(names),
                 head_limits: HeadLimits {
                     head_bytes_max: limits.head_bytes_max,
                     target_bytes_max: limits.target_bytes_max,
@@ -140,6 +162,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
                 date: DateClock::default(),
                 now,
                 is_draining: false,
+                keeps_none: None,
                 closes: None,
                 counters: Counters::default(),
             },
@@ -150,6 +173,9 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             ready: Vec::new(),
             serving: Vec::new(),
             acceptor,
+            agenda,
+            ages,
+            alarm: 0,
             drain: None,
             scratch: vec![0; SCRATCH],
             batch_was_full: false,
@@ -169,6 +195,9 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         self.read_mail();
         self.serve_ready();
         self.expire_deadlines();
+        if self.desk.now >= self.alarm {
+            self.ring();
+        }
         self.accept();
         self.recycle();
         Ok(!self.is_over())
@@ -185,8 +214,8 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         if self.wants_connections() {
             at_most(self.acceptor.resumes_at().map_or(0, |at| at.saturating_sub(now)));
         }
-        if let Some(drain) = &self.drain {
-            at_most(drain.ends().saturating_sub(now));
+        if self.alarm != Millis::MAX {
+            at_most(self.alarm.saturating_sub(now));
         }
         wake.map(Duration::from_millis)
     }
@@ -212,16 +241,17 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         for message in self.desk.mailbox.take() {
             match message {
                 Message::Wake(called) => self.wake(called.answer()),
-                Message::Shutdown(timeout) => self.begin_drain(timeout),
-                Message::Stop => self.stop(),
+                Message::Shutdown(timeout) => self.shut_down(timeout),
+                Message::KeepAlive(keeps) => self.set_keep_alive(keeps),
+                Message::Stop => self.stop_now(),
             }
         }
         for _ in 0..self.kernel.signals() {
-            if self.drain.is_none() {
+            if self.desk.hooks.is_first_signal(self.drain.is_some()) {
                 log::info!("signal: finishing what was begun, a second signal stops at once");
-                self.begin_drain(None);
+                self.shut_down(None);
             } else {
-                self.stop();
+                self.stop_now();
             }
         }
     }
@@ -268,6 +298,27 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             Verdict::Wait | Verdict::Idle => {}
         }
         rearm(&mut self.wheel, slot, token.key(), &self.timeouts);
+    }
+
+    /// Calls the timers of the program that are due, and ends connections that are too old.
+    #[cold]
+    fn ring(&mut self) {
+        if let Some(agenda) = &mut self.agenda {
+            let panics = agenda.run(self.desk.now, self.desk.handler.state());
+            self.desk.counters.panics += panics;
+        }
+        self.look_at_ages();
+        self.set_alarm();
+    }
+
+    /// Brings `alarm` up to date with what it stands for.
+    fn set_alarm(&mut self) {
+        let now = self.desk.now;
+        let wake = self.agenda.as_ref().and_then(|agenda| agenda.next_wake());
+        let wake = wake.map_or(Millis::MAX, |tick| now + clock::until(now, tick));
+        let end = self.drain.as_ref().map_or(Millis::MAX, Drain::ends);
+        let age = self.ages.as_ref().map_or(Millis::MAX, Ages::next);
+        self.alarm = wake.min(end).min(age);
     }
 
     /// Asserts what must hold between two turns.
@@ -318,7 +369,8 @@ fn note_event<K: Kernel, S>(slots: &mut Slab<Slot<K, S>>, ready: &mut Vec<u32>, 
 /// loop; its message has been printed by the panic hook.
 #[inline(always)]
 fn guard<T>(call: impl FnOnce() -> T) -> Result<T, ()> {
-    panic::catch_unwind(AssertUnwindSafe(call)).map_err(|_| log::error!("a handler panicked"))
+    panic::catch_unwind(AssertUnwindSafe(call))
+        .map_err(|_| log::error!("a function of the program panicked"))
 }
 
 /// Puts a slot into the ready queue, once.

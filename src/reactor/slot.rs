@@ -32,12 +32,16 @@ pub(crate) struct Slot<K: Kernel, S> {
     pub(crate) value: Option<Box<Box<dyn Any>>>,
     /// Which tenant of the slot this is: half of the token.
     pub(crate) generation: u32,
-    /// Requests begun so far.
+    /// Requests begun so far; from [`REQUESTS_CEILING`](crate::request::REQUESTS_CEILING) on, the
+    /// next one is the last.
     pub(crate) requests: u32,
-    /// The tick at which lingering ends, however much still comes.
-    pub(crate) linger_ends: u32,
+    /// The tick at which the connection is too old; while it lingers, that at which lingering ends
+    /// however much still comes.
+    pub(crate) ends: u32,
     pub(crate) armed: Armed,
     pub(crate) flags: Flags,
+    /// The number of the listener that it came from.
+    pub(crate) listener: u8,
 }
 
 /// The protocol's state, small or with work attached.

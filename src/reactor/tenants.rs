@@ -56,15 +56,20 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         let room = self.connections_max - self.slots.len();
         let now = self.desk.now;
         let due = self.timeouts.head;
+        let age_ends = self.ages.as_ref().map_or(0, |ages| ages.due(now));
         let Reactor { acceptor, kernel, slots, desk, ready, next_generation, wheel, .. } = self;
-        let ran_out = acceptor.accept(kernel, now, room, |kernel, mut stream| {
+        let ran_out = acceptor.accept(kernel, now, room, |kernel, mut stream, listener| {
             *next_generation = next_generation.wrapping_add(1);
             let entry = slots.vacant_entry();
             let token = Token::new(entry.key(), *next_generation);
             if entry.key() >= Token::KEYS_MAX {
                 return kernel.close(stream, true);
             }
-            let accepted = Accepted { transport: &stream, id: token.connection_id() };
+            let accepted = Accepted {
+                transport: &stream,
+                id: token.connection_id(),
+                listener: desk.listeners.name(listener),
+            };
             let Ok(value) = desk.hooks.admit(&accepted) else {
                 return kernel.close(stream, true);
             };
@@ -80,9 +85,10 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
                 value: value.map(Box::new),
                 generation: *next_generation,
                 requests: 0,
-                linger_ends: 0,
+                ends: age_ends,
                 armed: Armed { kind: Timer::Head, message: 0 },
                 flags: Flags::default(),
+                listener,
             });
             if desk.is_draining {
                 // It connected before the listeners closed: what it has sent is looked at now.
@@ -96,6 +102,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             wheel.arm(key as u32, due);
         });
         self.charge_slots();
+        self.begin_ageing();
         if ran_out {
             self.free_descriptor();
         }

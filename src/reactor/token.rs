@@ -20,14 +20,14 @@ impl Token {
     #[cfg(feature = "signals")]
     pub(crate) const SIGNALS: Token = Token(Self::KEY_MASK - 1);
     /// Listeners have the keys from `KEYS_MAX` on.
-    const LISTENERS_MAX: usize = 250;
+    pub(crate) const LISTENERS_MAX: usize = 250;
 
     pub(crate) fn new(key: usize, generation: u32) -> Token {
         Token((generation as usize) << Self::KEY_BITS | (key & Self::KEY_MASK))
     }
 
     pub(crate) fn listener(n: usize) -> Token {
-        assert!(n < Self::LISTENERS_MAX, "at most {} listeners", Self::LISTENERS_MAX);
+        debug_assert!(n < Self::LISTENERS_MAX, "refused when it was to be opened");
         Token(Self::KEYS_MAX + n)
     }
 

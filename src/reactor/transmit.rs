@@ -245,11 +245,11 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 let asked = guard(|| producer.put_trailers(&mut trailers));
                 match asked {
                     Ok(()) => self.end_content(&trailers),
-                    Err(()) => Err(self.over(Farewell::Reset, Gone::Stopped)),
+                    Err(()) => Err(self.panicked()),
                 }
             }
             Ok(Err(error)) => Err(self.broken(&error.to_string())),
-            Err(()) => Err(self.over(Farewell::Reset, Gone::Stopped)),
+            Err(()) => Err(self.panicked()),
         }
     }
 

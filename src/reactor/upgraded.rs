@@ -10,7 +10,7 @@ use crate::reactor::exchange::{answer, fault_of_fields};
 use crate::reactor::guard;
 use crate::reactor::hooks::ConnState;
 use crate::reactor::kernel::Kernel;
-use crate::reactor::slot::{Intake, Life, Speaking, Work};
+use crate::reactor::slot::{Flags, Intake, Life, Speaking, Work};
 use crate::reactor::tenants::tenant;
 use crate::reactor::visit::{Stop, Visit, SCRATCH};
 use crate::reactor::{Reactor, Token};
@@ -93,7 +93,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 log::error!("connection {}: its protocol failed: {error}", self.token);
                 Err(self.over(Farewell::Reset, Gone::Stopped))
             }
-            Err(()) => Err(self.over(Farewell::Reset, Gone::Stopped)),
+            Err(()) => Err(self.panicked()),
         }
     }
 
@@ -171,6 +171,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         let Some(slot) = tenant(&mut self.slots, token) else { return };
         let Some(stream) = slot.stream.take() else { return };
         slot.value = None;
+        slot.flags.clear(Flags::QUEUED);
         self.wheel.disarm(token.key() as u32);
         self.closed.push(token.key());
         let Life::Busy(mut work) = mem::replace(&mut slot.life, Life::Rest(Rest::Closed)) else {

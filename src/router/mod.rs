@@ -62,11 +62,13 @@ mod tree;
 
 use std::fmt;
 use std::rc::Rc;
+use std::time::Duration;
 
 use http::Method;
 
 use crate::handler::Reply;
 use crate::request::Request;
+use crate::schedule::Timers;
 
 pub use error::RouteError;
 use pattern::Pattern;
@@ -89,13 +91,20 @@ pub struct Router<S> {
     table: Table<S>,
     /// What [`nest`](Router::nest) puts before the paths: empty, or `/..` without a final slash.
     prefix: String,
+    timers: Timers<S>,
     error: Option<RouteError>,
 }
 
 impl<S: 'static> Router<S> {
     /// No routes yet: everything is 404.
     pub fn new(state: S) -> Router<S> {
-        Router { state, table: Table::new(), prefix: String::new(), error: None }
+        Router {
+            state,
+            table: Table::new(),
+            prefix: String::new(),
+            timers: Timers::new(),
+            error: None,
+        }
     }
 
     /// A route for `GET` and `HEAD`. The pattern is `[host]/path`, as in all methods named after
@@ -252,6 +261,34 @@ impl<S: 'static> Router<S> {
         router
     }
 
+    /// Calls `function` with the state again and again while the server runs, as told at
+    /// [`Timers`]: to forget what is stale, to write down what is new.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use wheelhouse::{sim::Sim, Router};
+    /// let routes = Router::new(0)
+    ///     .every(Duration::from_secs(1), |seconds| *seconds += 1)
+    ///     .get("/", |seconds, _| format!("up {seconds} s\n"))
+    ///     .build()?;
+    /// # let mut sim = Sim::new(routes);
+    /// # sim.advance(Duration::from_millis(3500));
+    /// # let c = sim.connect_and_send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    /// # assert!(sim.received(c).ends_with(b"up 3 s\n"));
+    /// # Ok::<(), wheelhouse::RouteError>(())
+    /// ```
+    pub fn every(mut self, period: Duration, function: impl FnMut(&mut S) + 'static) -> Router<S> {
+        self.timers = self.timers.every(period, function);
+        self
+    }
+
+    /// Calls `function` with the state once, `delay` after the server has begun to run; as told at
+    /// [`Timers`].
+    pub fn after(mut self, delay: Duration, function: impl FnOnce(&mut S) + 'static) -> Router<S> {
+        self.timers = self.timers.after(delay, function);
+        self
+    }
+
     /// What answers where no route does, instead of the one-line 404. It is not asked where only
     /// the method is wrong.
     pub fn not_found<R: Into<Reply<S>>>(
@@ -270,7 +307,7 @@ impl<S: 'static> Router<S> {
     pub fn build(self) -> Result<Routes<S>, RouteError> {
         match self.error {
             Some(error) => Err(error),
-            None => Ok(Routes { state: self.state, table: self.table }),
+            None => Ok(Routes { state: self.state, table: self.table, timers: self.timers }),
         }
     }
 

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::mem;
 use std::rc::Rc;
 
 use http::{Method, StatusCode};
@@ -18,11 +19,13 @@ use crate::handler::{Action, Collect, Handler, Reply};
 use crate::redirect::redirect_to;
 use crate::request::{Request, RouteMatch, Span, TargetForm};
 use crate::response::Response;
+use crate::schedule::Timers;
 
 /// Routes, ready to be served: what [`Router::build`](super::Router::build) gives.
 pub struct Routes<S> {
     pub(super) state: S,
     pub(super) table: Table<S>,
+    pub(super) timers: Timers<S>,
 }
 
 impl<S: 'static> Handler for Routes<S> {
@@ -30,6 +33,10 @@ impl<S: 'static> Handler for Routes<S> {
 
     fn state(&mut self) -> &mut S {
         &mut self.state
+    }
+
+    fn timers(&mut self) -> Timers<S> {
+        mem::take(&mut self.timers)
     }
 
     fn handle(&mut self, req: &Request<'_>) -> Reply<S> {
@@ -92,7 +99,7 @@ impl<S: 'static> Routes<S> {
 /// As a set of patterns, with nothing behind them.
 impl Routes<()> {
     pub(crate) fn none() -> Routes<()> {
-        Routes { state: (), table: Table::new() }
+        Routes { state: (), table: Table::new(), timers: Timers::new() }
     }
 
     pub(crate) fn add_pattern(&mut self, pattern: &str) -> Result<(), RouteError> {

@@ -31,16 +31,23 @@ pub(crate) struct SimKernel {
     pub(super) polls: u64,
     pub(super) writes: u64,
     wires: Vec<Wire>,
-    /// Connected and not yet accepted.
-    queue: VecDeque<usize>,
-    listener_edge: bool,
+    /// One for each listener.
+    queues: Vec<Queue>,
     is_listening: bool,
     pub(super) accept_errors: VecDeque<i32>,
     bell: Arc<Bell>,
 }
 
+/// Those who have connected to one listener and are not yet accepted.
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<usize>,
+    edge: bool,
+}
+
 /// Both directions of one connection.
 pub(super) struct Wire {
+    peer: SocketAddr,
     pub(super) to_server: VecDeque<u8>,
     client_ended: bool,
     client_reset: bool,
@@ -79,8 +86,7 @@ impl SimKernel {
             polls: 0,
             writes: 0,
             wires: Vec::new(),
-            queue: VecDeque::new(),
-            listener_edge: false,
+            queues: Vec::new(),
             is_listening: true,
             accept_errors: VecDeque::new(),
             bell: Arc::default(),
@@ -91,12 +97,19 @@ impl SimKernel {
         &mut self.wires[client.0]
     }
 
-    pub(super) fn connect(&mut self) -> Client {
+    /// Opens listeners.
+    pub(super) fn listen(&mut self, count: usize) {
+        self.queues.resize_with(count, Queue::default);
+    }
+
+    pub(super) fn connect(&mut self, listener: usize, peer: Option<SocketAddr>) -> Client {
         let id = self.wires.len();
-        self.wires.push(Wire::new());
+        // An address that is kept for documentation, one port per client.
+        let usual = || (Ipv4Addr::new(192, 0, 2, 1), 1024 + (id % 60_000) as u16).into();
+        self.wires.push(Wire::new(peer.unwrap_or_else(usual)));
         if self.is_listening {
-            self.queue.push_back(id);
-            self.listener_edge = true;
+            self.queues[listener].waiting.push_back(id);
+            self.queues[listener].edge = true;
         } else {
             self.wires[id].closed = Some(Closed::Reset);
         }
@@ -135,13 +148,16 @@ impl SimKernel {
     }
 
     pub(super) fn has_news(&self) -> bool {
-        self.listener_edge || self.bell.is_rung() || self.wires.iter().any(Wire::has_news)
+        self.bell.is_rung()
+            || self.queues.iter().any(|queue| queue.edge)
+            || self.wires.iter().any(Wire::has_news)
     }
 }
 
 impl Wire {
-    fn new() -> Wire {
+    fn new(peer: SocketAddr) -> Wire {
         Wire {
+            peer,
             to_server: VecDeque::new(),
             client_ended: false,
             client_reset: false,
@@ -202,7 +218,8 @@ impl Wire {
 
 impl Kernel for SimKernel {
     type Stream = SimStream;
-    type Listener = ();
+    /// Its number.
+    type Listener = usize;
 
     fn now(&self) -> Millis {
         clock::millis(self.now)
@@ -215,9 +232,12 @@ impl Kernel for SimKernel {
     fn poll(&mut self, timeout: Option<Duration>, mut note: impl FnMut(Event)) -> io::Result<bool> {
         self.polls += 1;
         let mut count = 0;
-        if std::mem::take(&mut self.listener_edge) {
+        for (n, queue) in self.queues.iter_mut().enumerate() {
+            if !std::mem::take(&mut queue.edge) {
+                continue;
+            }
             count += 1;
-            let token = Token::listener(0);
+            let token = Token::listener(n);
             note(Event { token, readable: true, writable: false, read_closed: false });
         }
         for event in self.wires.iter_mut().filter_map(Wire::event).take(EVENTS_MAX - count) {
@@ -240,27 +260,28 @@ impl Kernel for SimKernel {
         0
     }
 
-    fn watch_listener(&mut self, _: &mut (), _: Token) -> io::Result<()> {
+    fn watch_listener(&mut self, _: &mut usize, _: Token) -> io::Result<()> {
         Ok(())
     }
 
-    fn rewatch_listener(&mut self, _: &mut (), _: Token) -> io::Result<()> {
-        self.listener_edge = !self.queue.is_empty();
+    fn rewatch_listener(&mut self, n: &mut usize, _: Token) -> io::Result<()> {
+        let queue = &mut self.queues[*n];
+        queue.edge = !queue.waiting.is_empty();
         Ok(())
     }
 
-    fn accept(&mut self, _: &()) -> io::Result<SimStream> {
+    fn accept(&mut self, n: &usize) -> io::Result<SimStream> {
         if let Some(error) = self.accept_errors.pop_front() {
             return Err(io::Error::from_raw_os_error(error));
         }
-        match self.queue.pop_front() {
-            Some(id) => Ok(SimStream(id)),
+        match self.queues[*n].waiting.pop_front() {
+            Some(id) => Ok(SimStream(id, Box::new(self.wires[id].peer))),
             None => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
 
-    fn shed(&mut self, _: &()) -> bool {
-        match self.queue.pop_front() {
+    fn shed(&mut self, n: &usize) -> bool {
+        match self.queues[*n].waiting.pop_front() {
             Some(id) => {
                 self.wires[id].closed = Some(Closed::Ordinarily);
                 true
@@ -269,9 +290,9 @@ impl Kernel for SimKernel {
         }
     }
 
-    fn unlisten(&mut self, (): ()) {
+    fn unlisten(&mut self, n: usize) {
         self.is_listening = false;
-        for id in self.queue.drain(..) {
+        for id in self.queues[n].waiting.drain(..) {
             self.wires[id].closed = Some(Closed::Reset);
         }
     }
@@ -359,13 +380,13 @@ impl Kernel for SimKernel {
     }
 }
 
-/// An accepted connection of a [`SimKernel`].
-pub(crate) struct SimStream(usize);
+/// An accepted connection of a [`SimKernel`]: its number, and the address of its peer in a box, so
+/// that simulated slots are hardly larger than real ones.
+pub(crate) struct SimStream(usize, Box<SocketAddr>);
 
 impl Transport for SimStream {
-    /// An address that is kept for documentation, one port per client.
     fn peer_addr(&self) -> Option<SocketAddr> {
-        Some((Ipv4Addr::new(192, 0, 2, 1), 1024 + (self.0 % 60_000) as u16).into())
+        Some(*self.1)
     }
 
     fn local_addr(&self) -> Option<SocketAddr> {

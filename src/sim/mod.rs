@@ -25,6 +25,7 @@
 mod kernel;
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,13 +35,15 @@ use crate::reactor::completions::{Mailbox, Message};
 use crate::reactor::drain::Report;
 use crate::reactor::hooks::{Accepted, Admission, ConnState, Hooks};
 use crate::reactor::kernel::Kernel;
-use crate::reactor::Reactor;
+use crate::reactor::{Reactor, LISTENERS_MAX};
+use crate::server::Handle;
 use crate::sim::kernel::{Closed, SimKernel};
 
 /// A server in a simulated world.
 pub struct Sim<H: Handler> {
     reactor: Reactor<SimKernel, H>,
     mailbox: Arc<Mailbox>,
+    listeners: Vec<Box<str>>,
     is_running: bool,
     is_paused: bool,
 }
@@ -64,16 +67,37 @@ impl<H: Handler> Sim<H> {
         Ok(SimBuilder::new().limits(limits)?.build(handler))
     }
 
-    /// Connects a client and lets the server notice it.
+    /// Connects a client and lets the server notice it; to the first listener, if there are
+    /// several.
     pub fn connect(&mut self) -> Client {
-        let client = self.kernel().connect();
+        self.connect_to_number(0, None)
+    }
+
+    /// Connects a client to the listener of this name.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such listener: name it with [`SimBuilder::listen_as`].
+    pub fn connect_to(&mut self, listener: &str) -> Client {
+        let n = self.listeners.iter().position(|name| **name == *listener);
+        self.connect_to_number(n.expect("a listener of this name"), None)
+    }
+
+    /// Connects a client whose address is `peer`, for rules that look at it. Others come from
+    /// `192.0.2.1`, each from a port of its own.
+    pub fn connect_from(&mut self, peer: SocketAddr) -> Client {
+        self.connect_to_number(0, Some(peer))
+    }
+
+    fn connect_to_number(&mut self, n: usize, peer: Option<SocketAddr>) -> Client {
+        let client = self.kernel().connect(n, peer);
         self.run();
         client
     }
 
     /// Connects a client that has already sent `bytes`, and lets the server notice both.
     pub fn connect_and_send(&mut self, bytes: &[u8]) -> Client {
-        let client = self.kernel().connect();
+        let client = self.kernel().connect(0, None);
         self.kernel().send(client, bytes);
         self.run();
         client
@@ -126,7 +150,7 @@ impl<H: Handler> Sim<H> {
     }
 
     /// The server does nothing until [`resume`](Sim::resume): what clients do meanwhile reaches
-    /// it at one instant, in one batch of events.
+    /// it at one instant, in one batch of events, and time that passes is a stall.
     pub fn pause(&mut self) {
         self.is_paused = true;
     }
@@ -139,7 +163,12 @@ impl<H: Handler> Sim<H> {
 
     /// Lets time pass; whatever is due in it happens at its time.
     pub fn advance(&mut self, time: Duration) {
-        self.kernel().horizon += time;
+        let is_paused = self.is_paused;
+        let kernel = self.kernel();
+        kernel.horizon += time;
+        if is_paused {
+            kernel.now = kernel.horizon;
+        }
         self.run();
         self.reactor.check_wheel();
     }
@@ -183,6 +212,13 @@ impl<H: Handler> Sim<H> {
     /// Shuts down gracefully, as [`Handle::shutdown`](crate::Handle::shutdown).
     pub fn shutdown(&mut self, timeout: Option<Duration>) {
         self.mailbox.send(Message::Shutdown(timeout));
+        self.run();
+    }
+
+    /// Keeps connections or keeps none, as
+    /// [`Handle::set_keep_alive`](crate::Handle::set_keep_alive).
+    pub fn set_keep_alive(&mut self, keeps: bool) {
+        self.mailbox.send(Message::KeepAlive(keeps));
         self.run();
     }
 
@@ -247,10 +283,26 @@ impl<H: Handler> fmt::Debug for Sim<H> {
 }
 
 /// A simulated server being set up.
-#[derive(Default)]
 pub struct SimBuilder {
     limits: Limits,
     hooks: Hooks,
+    listeners: Vec<Box<str>>,
+    mailbox: Arc<Mailbox>,
+    kernel: SimKernel,
+}
+
+impl Default for SimBuilder {
+    fn default() -> SimBuilder {
+        let kernel = SimKernel::new();
+        let mailbox = Arc::new(Mailbox::new(kernel.waker()));
+        SimBuilder {
+            limits: Limits::default(),
+            hooks: Hooks::default(),
+            listeners: Vec::new(),
+            mailbox,
+            kernel,
+        }
+    }
 }
 
 impl SimBuilder {
@@ -270,6 +322,18 @@ impl SimBuilder {
         Ok(self)
     }
 
+    /// One more listener, as [`Server::listen_as`](crate::Server::listen_as) with an address that
+    /// nobody asks for. Without this there is one, called `192.0.2.80:80`.
+    ///
+    /// # Panics
+    ///
+    /// If there are 250 already.
+    pub fn listen_as(mut self, name: &str) -> SimBuilder {
+        assert!(self.listeners.len() < LISTENERS_MAX, "at most {LISTENERS_MAX} listeners");
+        self.listeners.push(name.into());
+        self
+    }
+
     /// As [`Server::on_connect`](crate::Server::on_connect).
     pub fn on_connect(
         mut self,
@@ -285,10 +349,37 @@ impl SimBuilder {
         self
     }
 
+    /// As [`Server::on_shutdown`](crate::Server::on_shutdown).
+    pub fn on_shutdown(mut self, hook: impl FnOnce() + 'static) -> SimBuilder {
+        self.hooks.on_shutdown.push(Box::new(hook));
+        self
+    }
+
+    /// As [`Server::every`](crate::Server::every).
+    pub fn every(mut self, period: Duration, mut function: impl FnMut() + 'static) -> SimBuilder {
+        self.hooks.timers = self.hooks.timers.every(period, move |()| function());
+        self
+    }
+
+    /// As [`Server::after`](crate::Server::after).
+    pub fn after(mut self, delay: Duration, function: impl FnOnce() + 'static) -> SimBuilder {
+        self.hooks.timers = self.hooks.timers.after(delay, move |()| function());
+        self
+    }
+
+    /// As [`Server::handle`](crate::Server::handle), for handlers that end their own server. What
+    /// it is told takes effect when the simulation goes on.
+    pub fn handle(&self) -> Handle {
+        Handle::new(self.mailbox.clone())
+    }
+
     /// The server, which has begun to listen.
     pub fn build<H: Handler>(self, handler: H) -> Sim<H> {
-        let kernel = SimKernel::new();
-        let mailbox = Arc::new(Mailbox::new(kernel.waker()));
+        let SimBuilder { mut kernel, mailbox, mut listeners, .. } = self;
+        if listeners.is_empty() {
+            listeners.push("192.0.2.80:80".into());
+        }
+        kernel.listen(listeners.len());
         let connections_max = match self.limits.connections_max {
             0 => 1 << 20,
             max => max,
@@ -296,14 +387,14 @@ impl SimBuilder {
         let reactor = Reactor::new(
             kernel,
             mailbox.clone(),
-            vec![()],
+            listeners.iter().cloned().zip(0..).collect(),
             handler,
             self.hooks,
             self.limits,
             connections_max,
         );
         let reactor = reactor.expect("the simulated kernel refuses nothing at the start");
-        let mut sim = Sim { reactor, mailbox, is_running: true, is_paused: false };
+        let mut sim = Sim { reactor, mailbox, listeners, is_running: true, is_paused: false };
         sim.run();
         sim
     }

@@ -92,11 +92,11 @@ impl Carriers {
     }
 }
 
-/// The words of `text` that are a `t` or `n` and a number.
+/// The words of `text` that are a `t`, `n` or `w` and a number.
 fn ids_in(text: &str) -> BTreeSet<String> {
     let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
     let is_id = |word: &&str| {
-        let digits = word.strip_prefix(['t', 'n']).unwrap_or("");
+        let digits = word.strip_prefix(['t', 'n', 'w']).unwrap_or("");
         matches!(digits.len(), 1..=3)
             && !digits.starts_with('0')
             && digits.bytes().all(|byte| byte.is_ascii_digit())

@@ -26,7 +26,7 @@ fn answers_from_many_threads_find_their_connections() {
             client.send(format!("GET /{n}/{round} HTTP/1.1\r\nHost: here\r\n\r\n"));
         }
         for (n, client) in clients.iter_mut().enumerate() {
-            client.answer().assert(200, &format!("/{n}/{round}"));
+            client.answer().assert(200, format!("/{n}/{round}"));
         }
     }
 }

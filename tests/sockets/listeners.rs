@@ -1,11 +1,15 @@
 //! Where a server can be reached: TCP and Unix sockets, several at once, and socket files.
 
 use std::fs;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
+#[cfg(feature = "inherit")]
+use std::process::Command;
+use std::sync::mpsc;
+use std::thread;
 
-use wheelhouse::{Error, Limits, Request, Response, Server};
+use wheelhouse::{Error, Handle, Limits, Report, Request, Response, Server};
 
 use crate::support::{Client, Running, PATIENCE};
 
@@ -122,4 +126,97 @@ fn an_address_in_use_or_not_understood_is_an_error_that_names_it() {
 #[test]
 fn without_a_listener_there_is_nothing_to_run() {
     assert!(matches!(Server::new().run(who), Err(Error::NoListener)));
+}
+
+/// A server on what `open` opens, whose handler tells the name of the listener.
+fn named(open: impl FnOnce(Server) -> Server + Send + 'static) -> (SocketAddr, Handle, Thread) {
+    let (started, wait_for_start) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        let server = open(Server::new());
+        started.send((server.local_addrs()[0], server.handle())).unwrap();
+        server.serve(|req| Response::text(req.listener().to_owned())).unwrap()
+    });
+    let (address, handle) = wait_for_start.recv_timeout(PATIENCE).expect("the server starts");
+    (address, handle, thread)
+}
+
+type Thread = thread::JoinHandle<Report>;
+
+#[test]
+fn sockets_opened_elsewhere_are_served_and_their_files_stay() {
+    let file = SocketFile::new("elsewhere");
+    let unix = UnixListener::bind(&file.0).unwrap();
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let kept = tcp.try_clone().unwrap();
+    let (address, handle, thread) =
+        named(|server| server.listen_on(tcp).unwrap().listen_on_unix(unix).unwrap());
+    assert_eq!(address, kept.local_addr().unwrap());
+    Client::over(TcpStream::connect(address).unwrap()).get("/").assert(200, address.to_string());
+    file.connect().get("/").assert(200, file.address());
+    handle.shutdown(None);
+    assert_eq!(thread.join().unwrap().requests, 2);
+    assert!(file.0.exists(), "who made the file removes it");
+    assert!(TcpStream::connect(address).is_ok(), "the other owner still listens");
+}
+
+#[test]
+fn a_listener_has_its_name_or_its_address() {
+    let file = SocketFile::new("named");
+    let unix = file.address();
+    let (address, handle, thread) = named(move |server| {
+        server.listen("127.0.0.1:0").unwrap().listen_as("admin", &unix).unwrap()
+    });
+    let mut client = Client::over(TcpStream::connect(address).unwrap());
+    client.get("/").assert(200, "127.0.0.1:0");
+    file.connect().get("/").assert(200, "admin");
+    handle.shutdown(None);
+    assert_eq!(thread.join().unwrap().requests, 2);
+    assert!(!file.0.exists());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_shared_address_can_be_had_twice_and_another_not() {
+    let first = Server::new().listen_shared("127.0.0.1:0").unwrap();
+    let address = first.local_addrs()[0].to_string();
+    let second = Server::new().listen_shared(&address).unwrap();
+    assert_eq!(first.local_addrs(), second.local_addrs());
+    assert!(matches!(Server::new().listen(&address), Err(Error::Listen { .. })));
+}
+
+#[test]
+fn one_listener_too_many_is_an_error_and_no_panic() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let full = (0..250)
+        .fold(Server::new(), |server, _| server.listen_on(listener.try_clone().unwrap()).unwrap());
+    let refused = full.listen_on(listener).unwrap_err();
+    assert!(matches!(refused, Error::TooManyListeners { max: 250 }), "{refused}");
+}
+
+/// The test starts itself with a socket of its own as the inherited one.
+#[cfg(feature = "inherit")]
+#[test]
+fn inherited_sockets_are_served_under_the_names_that_they_were_given() {
+    if std::env::var_os("LISTEN_FDS").is_some() {
+        let (address, handle, thread) = named(|server| server.listen_inherited().unwrap());
+        Client::over(TcpStream::connect(address).unwrap()).get("/").assert(200, "front");
+        handle.shutdown(None);
+        assert_eq!(thread.join().unwrap().requests, 1);
+        let again = Server::new().listen_inherited().unwrap_err();
+        assert!(matches!(again, Error::NothingInherited), "{again}");
+        return;
+    }
+    let none = Server::new().listen_inherited().unwrap_err();
+    assert!(matches!(none, Error::NothingInherited), "{none}");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let inherits = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "--test-threads=1"])
+        .arg("listeners::inherited_sockets_are_served_under_the_names_that_they_were_given")
+        .env("LISTEN_FDS", "1")
+        .env("LISTEN_FDS_FIRST_FD", "0")
+        .env("LISTEN_FDNAMES", "front")
+        .stdin(std::os::fd::OwnedFd::from(listener))
+        .output()
+        .unwrap();
+    assert!(inherits.status.success(), "{}", String::from_utf8_lossy(&inherits.stdout));
 }

@@ -27,6 +27,8 @@ pub(crate) enum Command {
 pub(crate) struct Options {
     pub(crate) dir: PathBuf,
     pub(crate) listen: Vec<String>,
+    /// How many loops; 0: one for each core.
+    pub(crate) cores: usize,
     pub(crate) limits: Limits,
     /// Empty: the default.
     pub(crate) index: Vec<PathBuf>,
@@ -50,7 +52,8 @@ struct Flag {
 }
 
 const FLAGS: &[Flag] = &[
-    flag("listen", "ADDR", "HOST:PORT or unix:PATH; may be repeated [127.0.0.1:8080]"),
+    flag("listen", "ADDR", "HOST:PORT, unix:PATH or inherit; may be repeated [127.0.0.1:8080]"),
+    flag("cores", "N", "loops, each with its part of the limits; 0: one for each core [1]"),
     flag("index", "NAME", "index file of a directory; may be repeated [index.html]"),
     flag("no-listing", "", "a directory without index is 404"),
     flag("spa", "FILE", "answer with FILE where nothing is (single-page application)"),
@@ -179,6 +182,7 @@ impl Options {
         let mut options = Options {
             dir: dir.unwrap_or_else(|| PathBuf::from(".")),
             listen: Vec::new(),
+            cores: 1,
             limits: match last("limits") {
                 Some(name) => Limits::preset(name).ok_or_else(|| {
                     format!("--limits {name:?}: there are open-internet, small and sidecar")
@@ -212,6 +216,7 @@ impl Options {
     fn apply(&mut self, name: &str, value: &str) -> Result<(), &'static str> {
         match name {
             "listen" => self.listen.push(value.to_owned()),
+            "cores" => self.cores = value.parse().map_err(|_| "not a number")?,
             "index" => self.index.push(value.into()),
             "no-listing" => self.lists = false,
             "spa" => self.spa = Some(value.into()),
@@ -270,7 +275,7 @@ fn bytes(text: &str) -> Option<usize> {
 
 fn help() -> String {
     let mut text = format!(
-        "wheelhouse {}: serves a directory over HTTP/1.1 from one thread\n\n\
+        "wheelhouse {}: serves a directory over HTTP/1.1 from one thread, or several\n\n\
          usage: wheelhouse [DIR] [FLAGS]\n\n  {:<30} the directory [the present one]\n",
         env!("CARGO_PKG_VERSION"),
         "DIR"

@@ -1,0 +1,43 @@
+//! Timers on the loop: what is put here is forgotten after ten seconds, by a timer that has the
+//! state as handlers have it, without a lock or a second thread.
+//!
+//! ```text
+//! cargo run --release --example timers -- 127.0.0.1:8080 10
+//! curl -i -T Cargo.toml http://127.0.0.1:8080/
+//! curl -i http://127.0.0.1:8080/                          # how many there are
+//! sleep 11; curl -i http://127.0.0.1:8080/
+//! ```
+
+use std::time::{Duration, Instant};
+
+use wheelhouse::{Router, Server};
+
+#[derive(Default)]
+struct Notes {
+    kept: Vec<(Instant, Vec<u8>)>,
+    forgotten: usize,
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let address = arguments.next().unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+    let seconds = arguments.next().and_then(|text| text.parse().ok()).unwrap_or(10.0);
+    let lifetime = Duration::from_secs_f64(seconds);
+    let routes = Router::new(Notes::default())
+        .every(lifetime / 10, move |notes| {
+            let before = notes.kept.len();
+            notes.kept.retain(|(since, _)| since.elapsed() < lifetime);
+            notes.forgotten += before - notes.kept.len();
+        })
+        .get("/{$}", |notes, _| {
+            format!("{} kept, {} forgotten\n", notes.kept.len(), notes.forgotten)
+        })
+        .collect("PUT /", 4096, |notes, _, content| {
+            notes.kept.push((Instant::now(), content.to_vec()));
+            "kept\n"
+        })
+        .build()?;
+    let server = Server::new().listen(&address)?;
+    server.after(lifetime * 6, || eprintln!("still here")).run(routes)?;
+    Ok(())
+}

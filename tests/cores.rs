@@ -1,0 +1,148 @@
+//! One server for each core: made by a factory in its own thread, ended together.
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use wheelhouse::{Cores, Error, Request, Response, Server};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn ask(address: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.split_once("\r\n\r\n").expect("a whole head").1.to_owned()
+}
+
+/// Cores that share a port which the first one had chosen. `/end` is answered by a handler that
+/// shuts its own server down.
+fn start(count: usize) -> (Cores, SocketAddr) {
+    let address = Arc::new(OnceLock::new());
+    let found = address.clone();
+    let cores = Cores::start(count, move |core| {
+        let server = match found.get() {
+            None => Server::new().listen_shared("127.0.0.1:0")?,
+            Some(address) => Server::new().listen_shared(&SocketAddr::to_string(address))?,
+        };
+        found.get_or_init(|| server.local_addrs()[0]);
+        let handle = server.handle();
+        // Neither `Send` nor `Sync`: it is of this core alone.
+        let served = Rc::new(Cell::new(0));
+        let handler = move |req: &Request<'_>| {
+            served.set(served.get() + 1);
+            if req.path() == "/end" {
+                handle.shutdown(None);
+            }
+            Response::text(format!("{core} {}", served.get()))
+        };
+        Ok((server, handler))
+    });
+    (cores.unwrap(), *address.get().unwrap())
+}
+
+fn is_refused(address: SocketAddr) -> bool {
+    TcpStream::connect(address).is_err()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_kernel_deals_connections_out_to_all_cores_and_each_counts_its_own() {
+    let (cores, address) = start(3);
+    let mut met = BTreeSet::new();
+    let mut asked = 0;
+    while met.len() < 3 {
+        let answer = ask(address, "/");
+        met.insert(answer.split(' ').next().unwrap().to_owned());
+        asked += 1;
+        assert!(asked < 10_000, "only {met:?} were met");
+    }
+    cores.shutdown(None);
+    let reports = cores.join().unwrap();
+    assert_eq!(reports.len(), 3);
+    assert!(reports.iter().all(|report| report.requests > 0));
+    assert_eq!(reports.iter().map(|report| report.requests).sum::<u64>(), asked);
+    assert!(is_refused(address));
+}
+
+#[test]
+fn a_handler_that_shuts_its_core_down_ends_all() {
+    let (cores, address) = start(3);
+    ask(address, "/end");
+    assert_eq!(cores.join().unwrap().len(), 3);
+    assert!(is_refused(address));
+}
+
+#[test]
+fn a_stop_ends_all_whatever_they_do() {
+    let (cores, address) = start(2);
+    let handle = cores.handle();
+    let mut half: Vec<TcpStream> = (0..8).map(|_| TcpStream::connect(address).unwrap()).collect();
+    half.iter_mut().for_each(|stream| stream.write_all(b"GET / HT").unwrap());
+    handle.shutdown(Some(Duration::MAX));
+    handle.stop();
+    cores.join().unwrap();
+    handle.stop();
+    assert!(is_refused(address));
+}
+
+#[test]
+fn a_factory_that_fails_ends_the_others_before_they_have_begun() {
+    let kept = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = kept.local_addr().unwrap();
+    let made = Arc::new(AtomicUsize::new(0));
+    let count = made.clone();
+    let failed = Cores::start(4, move |core| {
+        count.fetch_add(1, Ordering::SeqCst);
+        let server = match core {
+            2 => Server::new().listen(&address.to_string())?,
+            _ => Server::new().listen("127.0.0.1:0")?,
+        };
+        Ok((server, |_: &Request<'_>| "never"))
+    });
+    match failed {
+        Err(Error::Listen { address: named, .. }) => assert_eq!(named, address.to_string()),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(made.load(Ordering::SeqCst), 3, "the fourth is not tried");
+}
+
+#[test]
+fn a_server_without_a_listener_is_an_error() {
+    let failed = Cores::start(2, |_| Ok((Server::new(), |_: &Request<'_>| "never")));
+    assert!(matches!(failed, Err(Error::NoListener)), "{failed:?}");
+}
+
+#[test]
+#[should_panic(expected = "a factory of a test panics")]
+fn a_factory_that_panics_panics_here() {
+    let _ = Cores::start(2, |core| {
+        assert_ne!(core, 1, "a factory of a test panics");
+        Ok((Server::new().listen("127.0.0.1:0")?, |_: &Request<'_>| "never"))
+    });
+}
+
+#[test]
+fn cores_may_share_a_socket_that_was_opened_once() {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    let cores = Cores::start(2, move |core| {
+        let own = socket.try_clone().map_err(Error::Loop)?;
+        Ok((Server::new().listen_on(own)?, move |_: &Request<'_>| format!("{core}")))
+    });
+    let cores = cores.unwrap();
+    for _ in 0..20 {
+        assert!(["0", "1"].contains(&ask(address, "/").as_str()));
+    }
+    cores.shutdown(None);
+    let requests: u64 = cores.join().unwrap().iter().map(|report| report.requests).sum();
+    assert_eq!(requests, 20);
+    assert!(is_refused(address), "all clones are closed");
+}
