@@ -278,29 +278,8 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
                     }
                     Err(reject) => Err(self.refuse(reject, Gone::Malformed)),
                 }
-            } else if self.desk.work.conn.is_upgraded() {
-                match self.hand_to_protocol(rest) {
-                    Ok(0) => return (used, Stop::More),
-                    taken => taken.map(|taken| used += taken),
-                }
             } else {
-                match self.desk.work.conn.receive(rest) {
-                    Ok((len, Step::Content(piece))) => {
-                        used += len;
-                        self.take_in(&rest[piece])
-                    }
-                    Ok((len, Step::End(section))) => {
-                        used += len;
-                        self.take_trailers(&rest[section])
-                    }
-                    Ok((len, Step::More)) => return (used + len, Stop::More),
-                    Ok((_, Step::Busy)) => return (used, Stop::More),
-                    Err(reject) if self.desk.work.conn.abandon_content() => {
-                        log::debug!("connection {}: unasked content: {reject:?}", self.token);
-                        Ok(())
-                    }
-                    Err(reject) => Err(self.refuse(reject, Gone::Malformed)),
-                }
+                self.pump_content(rest, &mut used)
             };
             if let Err(stop) = served {
                 // What follows a refusal or the end is not looked at.
@@ -315,6 +294,36 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
                 return (used, Stop::Spent);
             }
             self.settle(used == input.len());
+        }
+    }
+
+    /// Serves what is no head: content, what lingers, what a protocol takes.
+    #[inline(never)]
+    fn pump_content(&mut self, rest: &[u8], used: &mut usize) -> Result<(), Stop> {
+        if self.desk.work.conn.is_upgraded() {
+            let taken = self.hand_to_protocol(rest)?;
+            *used += taken;
+            return if taken == 0 { Err(Stop::More) } else { Ok(()) };
+        }
+        match self.desk.work.conn.receive(rest) {
+            Ok((len, Step::Content(piece))) => {
+                *used += len;
+                self.take_in(&rest[piece])
+            }
+            Ok((len, Step::End(section))) => {
+                *used += len;
+                self.take_trailers(&rest[section])
+            }
+            Ok((len, Step::More)) => {
+                *used += len;
+                Err(Stop::More)
+            }
+            Ok((_, Step::Busy)) => Err(Stop::More),
+            Err(reject) if self.desk.work.conn.abandon_content() => {
+                log::debug!("connection {}: unasked content: {reject:?}", self.token);
+                Ok(())
+            }
+            Err(reject) => Err(self.refuse(reject, Gone::Malformed)),
         }
     }
 
