@@ -57,7 +57,7 @@ fn what_is_equal_different_or_mended_is_shown_by_a_test() {
         .filter(|verdict| match verdict.kind {
             Kind::Equal | Kind::Different => !carriers.by_id.contains_key(&verdict.id),
             Kind::Mended => !verdict.named.iter().all(|test| carriers.tests.contains(test)),
-            Kind::NotApplicable | Kind::Open => false,
+            Kind::NotApplicable => false,
         })
         .map(|verdict| format!("{} {:?}", verdict.id, verdict.named))
         .collect();

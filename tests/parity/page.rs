@@ -24,7 +24,7 @@ pub(crate) fn render(verdicts: &[Verdict], carriers: &Carriers) -> String {
         if verdict.heading != heading {
             heading = &verdict.heading;
             page += &format!("\n## {heading}\n\n| row | verdict | our tests | what Go shows | ");
-            page += "what is different, or missing |\n|---|---|---|---|---|\n";
+            page += "what is different, and why |\n|---|---|---|---|---|\n";
         }
         let Verdict { id, subject, kind, words, .. } = verdict;
         let tests = tests_of(verdict, carriers);
@@ -70,12 +70,11 @@ while it is stale, or claims what no test shows.
 * **different**: it has another outcome on purpose; the last column says which, and why.
 * **not applicable**: there is no such scenario here.
 * **mended**: a weakness of Go's server that ours does not have.
-* **open**: not built, or not shown by a test yet. Tests that show a part are named.
 
 Rows `t1` to `t247` are Go's tests, grouped by scenario. Rows `n1` to `n18` are cases that Go has
 no test for and that a probe of its server showed. Rows `w1` to `w54` are known weaknesses.
 `tests/conformance` holds vectors: bytes in, and what must become of them.
 
-| | rows | equal | different | not applicable | mended | open |
-|---|---|---|---|---|---|---|
+| | rows | equal | different | not applicable | mended |
+|---|---|---|---|---|---|
 ";

@@ -35,13 +35,11 @@ pub(crate) enum Kind {
     NotApplicable,
     /// A weakness of Go's server that is none of ours.
     Mended,
-    /// Not built, or not shown by a test yet.
-    Open,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Kind; 5] =
-        [Kind::Equal, Kind::Different, Kind::NotApplicable, Kind::Mended, Kind::Open];
+    pub(crate) const ALL: [Kind; 4] =
+        [Kind::Equal, Kind::Different, Kind::NotApplicable, Kind::Mended];
 
     pub(crate) fn needs_words(self) -> bool {
         !matches!(self, Kind::Equal | Kind::Mended)
@@ -55,7 +53,6 @@ impl fmt::Display for Kind {
             Kind::Different => "different",
             Kind::NotApplicable => "not applicable",
             Kind::Mended => "mended",
-            Kind::Open => "open",
         })
     }
 }
