@@ -87,10 +87,16 @@ impl Response {
 
     /// The plain page for a status: its number and standard phrase as one line of text.
     pub fn status_page(status: StatusCode) -> Response {
-        let phrase = status.canonical_reason().unwrap_or("status");
-        let mut response = Response::text(format!("{} {phrase}\n", status.as_u16()));
-        response.status = status;
-        response
+        let page = match status {
+            // What scanners ask for all day costs no allocation.
+            StatusCode::NOT_FOUND => Cow::Borrowed("404 Not Found\n"),
+            StatusCode::METHOD_NOT_ALLOWED => Cow::Borrowed("405 Method Not Allowed\n"),
+            _ => {
+                let phrase = status.canonical_reason().unwrap_or("status");
+                Cow::Owned(format!("{} {phrase}\n", status.as_u16()))
+            }
+        };
+        Response::text(page).with_status(status)
     }
 
     /// A plain page that says `text`, for a status that went wrong: text and nothing else, told to
@@ -162,6 +168,7 @@ impl Response {
         if lines.len() + name.len() + value.len() + 4 > RESPONSE_FIELD_BYTES_MAX {
             return Err(FieldError::TooLarge { name: name.to_owned() });
         }
+        lines.reserve(name.len() + value.len() + 4);
         lines.extend_from_slice(name.as_bytes());
         lines.extend_from_slice(b": ");
         lines.extend_from_slice(value);
