@@ -56,14 +56,10 @@ impl<'a> Request<'a> {
         self.path
     }
 
-    /// The path, without asking whether it is text.
+    /// The head, in which all spans lie.
     #[inline(always)]
-    pub(crate) fn path_bytes(&self) -> &'a [u8] {
-        // The usual form first, so that nothing else is asked about it.
-        if self.target_form() != TargetForm::Origin && self.is_absolute_without_path() {
-            return b"/";
-        }
-        self.path.of(self.message.bytes)
+    pub(crate) fn head_bytes(&self) -> &'a [u8] {
+        self.message.bytes
     }
 
     fn is_absolute_without_path(&self) -> bool {
@@ -148,6 +144,14 @@ impl<'a> Request<'a> {
         match self.message.line.authority {
             Some(authority) => Some(self.ascii(authority)),
             None => self.fields().text("host"),
+        }
+    }
+
+    /// The same, without asking whether it is text.
+    pub(crate) fn host_bytes(&self) -> Option<&'a [u8]> {
+        match self.message.line.authority {
+            Some(authority) => Some(authority.of(self.message.bytes)),
+            None => self.field("host"),
         }
     }
 
