@@ -47,6 +47,7 @@ mod request;
 mod response;
 mod body;
 mod fields;
+mod escape;
 mod limits;
 pub mod router;
 pub mod files;

@@ -16,6 +16,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::escape::has_broken_escape;
 use crate::request::Request;
 
 /// The most pairs that are looked at: the rest is left out, and [`Pairs::check`] tells. Names are
@@ -151,10 +152,7 @@ fn fault_of(part: &[u8]) -> Option<PairsError> {
     if part.contains(&b';') {
         return Some(PairsError::Semicolon);
     }
-    let is_hex = |at: usize| part.get(at).is_some_and(u8::is_ascii_hexdigit);
-    let mut percents = part.iter().enumerate().filter(|(_, &byte)| byte == b'%');
-    let is_bad = percents.any(|(at, _)| !is_hex(at + 1) || !is_hex(at + 2));
-    is_bad.then_some(PairsError::Escape)
+    has_broken_escape(part).then_some(PairsError::Escape)
 }
 
 fn decode(part: &[u8]) -> Option<(Cow<'_, str>, Cow<'_, str>)> {

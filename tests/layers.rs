@@ -27,8 +27,8 @@ fn layer(file: &str) -> Option<Layer> {
         "convert", "json", "form", "origin",
     ];
     const WORDS: &[&str] = &[
-        "request", "response", "body", "fields", "handler", "limits", "error", "later", "upgrade",
-        "events",
+        "request", "response", "body", "fields", "escape", "handler", "limits", "error", "later",
+        "upgrade", "events",
     ];
     if file.starts_with("timers/src/") {
         return Some(Layer::Timers);
