@@ -20,11 +20,8 @@ impl<'a> Request<'a> {
     /// value are removed. What is no cookie is left out; more than [`COOKIES_MAX`] are none.
     pub fn cookies(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
         let fields = self.fields();
-        let separators: usize = fields.all("cookie").map(count_pairs).sum();
-        let is_within = separators <= COOKIES_MAX;
-        let lines =
-            fields.iter().filter(move |(name, _)| is_within && name.eq_ignore_ascii_case("cookie"));
-        lines.flat_map(|(_, line)| parse_line(line))
+        let count: usize = fields.all("cookie").map(count_pairs).sum();
+        fields.all("cookie").filter(move |_| count <= COOKIES_MAX).flat_map(parse_line)
     }
 
     /// The value of the first cookie called `name`.
