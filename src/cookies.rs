@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::fields::is_token_byte;
+use crate::fields::is_token;
 use crate::request::Request;
 use crate::response::{FieldError, Response};
 
@@ -50,16 +50,12 @@ fn parse_line(line: &[u8]) -> impl Iterator<Item = (&str, &str)> {
         let (name, value) = part.split_once('=').unwrap_or((part, ""));
         let name = name.trim_matches([' ', '\t']);
         let value = unquote(value);
-        (is_name(name) && value.bytes().all(is_value_byte)).then_some((name, value))
+        (is_token(name.as_bytes()) && value.bytes().all(is_value_byte)).then_some((name, value))
     })
 }
 
 fn unquote(value: &str) -> &str {
     value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value)
-}
-
-fn is_name(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(is_token_byte)
 }
 
 /// Space and comma are not allowed by the RFC and common all the same.
@@ -238,7 +234,7 @@ impl SetCookie {
     }
 
     fn check(&self) -> Result<(), CookieError> {
-        if !is_name(&self.name) {
+        if !is_token(self.name.as_bytes()) {
             return Err(CookieError::Name);
         }
         if !self.value.bytes().all(is_value_byte) {

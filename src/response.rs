@@ -11,7 +11,7 @@ use std::fmt;
 pub use http::StatusCode;
 
 use crate::body::Body;
-use crate::fields::{is_token_byte, is_value_byte, trim_ows};
+use crate::fields::{is_token, is_value_byte, trim_ows};
 
 /// The most bytes of field lines that one response may carry: what clients and proxies in the
 /// field accept (curl 300 KiB, nginx as a client 4 to 64 KiB).
@@ -278,7 +278,7 @@ const RESERVED: [&str; 8] = [
 ];
 
 fn check_name(name: &str) -> Result<(), FieldError> {
-    if name.is_empty() || !name.bytes().all(is_token_byte) {
+    if !is_token(name.as_bytes()) {
         return Err(FieldError::Name { name: name.to_owned() });
     }
     if RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(name)) {

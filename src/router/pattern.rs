@@ -16,7 +16,7 @@ use percent_encoding::{percent_decode, percent_encode, AsciiSet, CONTROLS};
 
 use super::error::RouteError;
 use crate::escape::has_broken_escape;
-use crate::fields::is_token_byte;
+use crate::fields::is_token;
 use crate::request::PARAMS_MAX;
 
 /// What is encoded in the segment of a path that is made up.
@@ -272,8 +272,7 @@ pub(super) fn decode_segment(segment: &[u8]) -> Cow<'_, [u8]> {
 }
 
 fn parse_method(text: &str) -> Option<Method> {
-    let is_token = !text.is_empty() && text.bytes().all(is_token_byte);
-    is_token.then(|| Method::from_bytes(text.as_bytes()).ok())?
+    is_token(text.as_bytes()).then(|| Method::from_bytes(text.as_bytes()).ok())?
 }
 
 fn is_identifier(name: &str) -> bool {
