@@ -62,7 +62,8 @@ impl<'a> Request<'a> {
         self.message.bytes
     }
 
-    fn is_absolute_without_path(&self) -> bool {
+    /// Such a target means `/`, but there is no byte of it to cut.
+    pub(crate) fn is_absolute_without_path(&self) -> bool {
         self.message.line.path.len == 0 && self.message.line.form == TargetForm::Absolute
     }
 
@@ -98,7 +99,8 @@ impl<'a> Request<'a> {
 
     /// The same request with `prefix` cut from the front of its path; `None` if the path does not
     /// begin with exactly these bytes, which is then a 404 (an encoded spelling of the prefix
-    /// does not count). Nothing is copied and the original stays as it is.
+    /// does not count). Nothing can be cut from an absolute target without a path, though it
+    /// counts as `/`. Nothing is copied and the original stays as it is.
     ///
     /// ```
     /// # use wheelhouse::{sim::Sim, Request, Response};

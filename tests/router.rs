@@ -436,6 +436,9 @@ fn a_prefix_is_stripped_only_where_it_is_spelt_out() {
     for (target, expected) in [
         ("/foo/bar/qux?q", "/qux of /foo/bar/qux Some(\"q\")"),
         ("/foo/bar", " of /foo/bar None"),
+        ("http://h/foo/bar/qux", "/qux of /foo/bar/qux None"),
+        ("http://h/foo/bar", " of /foo/bar None"),
+        ("http://h", "404"),
         ("/bar", "404"),
         ("/foo%2fbar/qux", "404"),
         ("/foo/ba%72/qux", "404"),
@@ -523,9 +526,15 @@ fn routes_behind_a_stripped_prefix_redirect_what_is_left_of_a_name() {
         Some(req) => inner().handle(&req),
         None => Response::not_found().into(),
     });
-    for (target, expected) in
-        [("/in/a", "/a"), ("/in/b/c", "/"), ("/in", "307 /in/"), ("/in?q", "307 /in/?q")]
-    {
+    for (target, expected) in [
+        ("/in/a", "/a"),
+        ("/in/b/c", "/"),
+        ("/in", "307 /in/"),
+        ("/in?q", "307 /in/?q"),
+        ("/inn", "307 /in/n"),
+        ("http://h/in", "307 /in/"),
+        ("http://h/in/a", "/a"),
+    ] {
         let request = format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n");
         let client = sim.connect_and_send(request.as_bytes());
         assert_eq!(brief(sim.received(client)), expected, "{target}");

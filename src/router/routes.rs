@@ -123,10 +123,10 @@ impl Routes<()> {
 /// The path to be walked; `None` for the `*` that is none.
 fn path_of<'a>(form: TargetForm, req: &Request<'a>) -> Option<Path<'a>> {
     match form {
-        TargetForm::Origin => Some(path_in_head(req)),
-        TargetForm::Absolute if req.path_span().len > 0 => Some(path_in_head(req)),
-        TargetForm::Absolute | TargetForm::Authority => Some(Path::whole(b"/")),
         TargetForm::Asterisk => None,
+        TargetForm::Authority => Some(Path::whole(b"/")),
+        TargetForm::Absolute if req.is_absolute_without_path() => Some(Path::whole(b"/")),
+        TargetForm::Origin | TargetForm::Absolute => Some(path_in_head(req)),
     }
 }
 
