@@ -7,11 +7,13 @@
 //!
 //! # No multipart
 //!
-//! Forms with files (`multipart/form-data`) are not taken apart here. The kept parser (multer) is
-//! async and pulls from a stream, while content is pushed to a
-//! [`Receive`](crate::Receive) here; multipart has been abandoned since 2021; others have few
-//! users. A browser that uploads with `fetch(url, {method: "PUT", body: file})` needs none of it:
-//! the content is the file, and arrives piece by piece.
+//! Forms with files (`multipart/form-data`) are not taken apart here, for want of a kept parser
+//! that can be fed: content is pushed to a [`Receive`](crate::Receive) as it comes. multer, which
+//! is kept, and multipart-rs are async and pull from a stream; multipart, which blocks, is archived
+//! and has an advisory that says so; multiparty stopped at its first version; form-net can be fed,
+//! but is young and needs a newer Rust than we do. A browser that uploads with
+//! `fetch(url, {method: "PUT", body: file})` needs none of it: the content is the file, and arrives
+//! piece by piece.
 
 use std::borrow::Cow;
 use std::fmt;
