@@ -1,9 +1,10 @@
 //! What finding a route costs, in instructions, which do not depend on the machine's mood: the
 //! same requests with 100 routes and with none, counted at two lengths, so that what happens once
 //! drops out. Needs valgrind. Last seen (x86-64, rustc's default target): literal 319 more than
-//! without a router, param 392, rest 408, deep 513, host 579, miss 668, method 2,953. Of each, 123 are
-//! not the search: put `boxed` for `without`, where the compiler cannot see the answer ahead of
-//! time either. A few of the rest come and go with what the compiler inlines.
+//! without a router, param 391, rest 402, deep 511, host 576, miss 662, method 2,941. Of each, 123
+//! are not the search: put `boxed` for `without`, where the compiler cannot see the answer ahead of
+//! time either. What the compiler inlines makes a few of the others come and go. (`method` is a
+//! 405, whose head is made anew for each.)
 //!
 //! ```text
 //! bin=$(cargo bench --no-run --bench routing_cost 2>&1 | sed -n "s/.*Executable.*(\(.*\))/\1/p")

@@ -91,10 +91,10 @@ impl<'t> Path<'t> {
             suspects |= suspects_of(load(&nine[..8]), load(&nine[1..]));
             rest = &rest[8..];
         }
-        let (left, end) = (rest.len() - 1, self.bytes.len());
-        if left > 0 {
-            let found = suspects_of(self.word(end - left - 1), self.word(end - left));
-            suspects |= found & !(u64::MAX << (8 * left));
+        if let [before, left @ ..] = rest {
+            let word = self.word(self.bytes.len() - left.len());
+            let found = suspects_of(word << 8 | u64::from(*before), word);
+            suspects |= found & !(u64::MAX << (8 * left.len()));
         }
         // A name that begins with a dot is suspect and innocent.
         suspects & HIGHEST == 0 || is_plain_in_the_end(self.bytes, at)
