@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::fields::is_token_byte;
+use crate::fields::is_token;
 use crate::request::Request;
 use crate::response::{FieldError, Response};
 
@@ -20,11 +20,8 @@ impl<'a> Request<'a> {
     /// value are removed. What is no cookie is left out; more than [`COOKIES_MAX`] are none.
     pub fn cookies(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
         let fields = self.fields();
-        let separators: usize = fields.all("cookie").map(count_pairs).sum();
-        let is_within = separators <= COOKIES_MAX;
-        let lines =
-            fields.iter().filter(move |(name, _)| is_within && name.eq_ignore_ascii_case("cookie"));
-        lines.flat_map(|(_, line)| parse_line(line))
+        let count: usize = fields.all("cookie").map(count_pairs).sum();
+        fields.all("cookie").filter(move |_| count <= COOKIES_MAX).flat_map(parse_line)
     }
 
     /// The value of the first cookie called `name`.
@@ -53,16 +50,12 @@ fn parse_line(line: &[u8]) -> impl Iterator<Item = (&str, &str)> {
         let (name, value) = part.split_once('=').unwrap_or((part, ""));
         let name = name.trim_matches([' ', '\t']);
         let value = unquote(value);
-        (is_name(name) && value.bytes().all(is_value_byte)).then_some((name, value))
+        (is_token(name.as_bytes()) && value.bytes().all(is_value_byte)).then_some((name, value))
     })
 }
 
 fn unquote(value: &str) -> &str {
     value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value)
-}
-
-fn is_name(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(is_token_byte)
 }
 
 /// Space and comma are not allowed by the RFC and common all the same.
@@ -241,7 +234,7 @@ impl SetCookie {
     }
 
     fn check(&self) -> Result<(), CookieError> {
-        if !is_name(&self.name) {
+        if !is_token(self.name.as_bytes()) {
             return Err(CookieError::Name);
         }
         if !self.value.bytes().all(is_value_byte) {

@@ -62,6 +62,7 @@ mod around;
 mod fields;
 mod trailers;
 mod interim;
+mod escape;
 mod limits;
 mod schedule;
 pub mod router;

@@ -10,6 +10,7 @@ use http::{Method, StatusCode};
 
 use crate::fields::Fields;
 use crate::handler::{Handler, Reply};
+use crate::redirect::is_scheme;
 use crate::request::Request;
 use crate::response::Response;
 use crate::router::{RouteError, Routes};
@@ -68,9 +69,7 @@ impl OriginGuard {
     /// Anything more or less than that, which no browser would ever send.
     pub fn trust(mut self, origin: &str) -> Result<OriginGuard, OriginError> {
         let (scheme, host) = origin.split_once("://").ok_or(OriginError::Scheme)?;
-        let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-            && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
-        if !is_scheme {
+        if !is_scheme(scheme) {
             return Err(OriginError::Scheme);
         }
         let is_host_byte = |b: u8| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b);

@@ -7,15 +7,18 @@
 //!
 //! # No multipart
 //!
-//! Forms with files (`multipart/form-data`) are not taken apart here. The kept parser (multer) is
-//! async and pulls from a stream, while content is pushed to a
-//! [`Receive`](crate::Receive) here; multipart has been abandoned since 2021; others have few
-//! users. A browser that uploads with `fetch(url, {method: "PUT", body: file})` needs none of it:
-//! the content is the file, and arrives piece by piece.
+//! Forms with files (`multipart/form-data`) are not taken apart here, for want of a kept parser
+//! that can be fed: content is pushed to a [`Receive`](crate::Receive) as it comes. multer, which
+//! is kept, and multipart-rs are async and pull from a stream; multipart, which blocks, is archived
+//! and has an advisory that says so; multiparty stopped at its first version; form-net can be fed,
+//! but is young and needs a newer Rust than we do. A browser that uploads with
+//! `fetch(url, {method: "PUT", body: file})` needs none of it: the content is the file, and arrives
+//! piece by piece.
 
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::escape::has_broken_escape;
 use crate::request::Request;
 
 /// The most pairs that are looked at: the rest is left out, and [`Pairs::check`] tells. Names are
@@ -151,10 +154,7 @@ fn fault_of(part: &[u8]) -> Option<PairsError> {
     if part.contains(&b';') {
         return Some(PairsError::Semicolon);
     }
-    let is_hex = |at: usize| part.get(at).is_some_and(u8::is_ascii_hexdigit);
-    let mut percents = part.iter().enumerate().filter(|(_, &byte)| byte == b'%');
-    let is_bad = percents.any(|(at, _)| !is_hex(at + 1) || !is_hex(at + 2));
-    is_bad.then_some(PairsError::Escape)
+    has_broken_escape(part).then_some(PairsError::Escape)
 }
 
 fn decode(part: &[u8]) -> Option<(Cow<'_, str>, Cow<'_, str>)> {

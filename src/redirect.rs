@@ -86,11 +86,15 @@ fn resolve<'t>(base: &str, target: &'t str) -> Cow<'t, str> {
     Cow::Owned(clean(&format!("{folder}{path}")) + rest)
 }
 
-/// Whether `target` begins with a scheme (RFC 3986, section 3.1), so that it is absolute.
+/// Whether `target` begins with a scheme, so that it is absolute.
 fn has_scheme(target: &str) -> bool {
-    let Some((scheme, _)) = target.split_once(':') else { return false };
-    scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+    target.split_once(':').is_some_and(|(scheme, _)| is_scheme(scheme))
+}
+
+/// Whether `text` may be a scheme (RFC 3986, section 3.1).
+pub(crate) fn is_scheme(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
 #[cfg(test)]

@@ -56,17 +56,14 @@ impl<'a> Request<'a> {
         self.path
     }
 
-    /// The path, without asking whether it is text.
+    /// The head, in which all spans lie.
     #[inline(always)]
-    pub(crate) fn path_bytes(&self) -> &'a [u8] {
-        // The usual form first, so that nothing else is asked about it.
-        if self.target_form() != TargetForm::Origin && self.is_absolute_without_path() {
-            return b"/";
-        }
-        self.path.of(self.message.bytes)
+    pub(crate) fn head_bytes(&self) -> &'a [u8] {
+        self.message.bytes
     }
 
-    fn is_absolute_without_path(&self) -> bool {
+    /// Such a target means `/`, but there is no byte of it to cut.
+    pub(crate) fn is_absolute_without_path(&self) -> bool {
         self.message.line.path.len == 0 && self.message.line.form == TargetForm::Absolute
     }
 
@@ -102,7 +99,8 @@ impl<'a> Request<'a> {
 
     /// The same request with `prefix` cut from the front of its path; `None` if the path does not
     /// begin with exactly these bytes, which is then a 404 (an encoded spelling of the prefix
-    /// does not count). Nothing is copied and the original stays as it is.
+    /// does not count). Nothing can be cut from an absolute target without a path, though it
+    /// counts as `/`. Nothing is copied and the original stays as it is.
     ///
     /// ```
     /// # use wheelhouse::{sim::Sim, Request, Response};
@@ -148,6 +146,14 @@ impl<'a> Request<'a> {
         match self.message.line.authority {
             Some(authority) => Some(self.ascii(authority)),
             None => self.fields().text("host"),
+        }
+    }
+
+    /// The same, without asking whether it is text.
+    pub(crate) fn host_bytes(&self) -> Option<&'a [u8]> {
+        match self.message.line.authority {
+            Some(authority) => Some(authority.of(self.message.bytes)),
+            None => self.field("host"),
         }
     }
 

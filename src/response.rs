@@ -12,7 +12,7 @@ use std::time::Duration;
 pub use http::StatusCode;
 
 use crate::body::Body;
-use crate::fields::{is_token_byte, is_value_byte, trim_ows};
+use crate::fields::{is_token, is_value_byte, trim_ows};
 use crate::limits::TIMEOUT_MAX;
 use crate::trailers::{check_trailer_name, TRAILER_BYTES_MAX};
 
@@ -94,10 +94,16 @@ impl Response {
 
     /// The plain page for a status: its number and standard phrase as one line of text.
     pub fn status_page(status: StatusCode) -> Response {
-        let phrase = status.canonical_reason().unwrap_or("status");
-        let mut response = Response::text(format!("{} {phrase}\n", status.as_u16()));
-        response.status = status;
-        response
+        let page = match status {
+            // What scanners ask for all day costs no allocation.
+            StatusCode::NOT_FOUND => Cow::Borrowed("404 Not Found\n"),
+            StatusCode::METHOD_NOT_ALLOWED => Cow::Borrowed("405 Method Not Allowed\n"),
+            _ => {
+                let phrase = status.canonical_reason().unwrap_or("status");
+                Cow::Owned(format!("{} {phrase}\n", status.as_u16()))
+            }
+        };
+        Response::text(page).with_status(status)
     }
 
     /// A plain page that says `text`, for a status that went wrong: text and nothing else, told to
@@ -346,6 +352,7 @@ pub(crate) fn append_line(
     if lines.len() + name.len() + value.len() + 4 > max {
         return Err(FieldError::TooLarge { name: name.to_owned() });
     }
+    lines.reserve(name.len() + value.len() + 4);
     lines.extend_from_slice(name.as_bytes());
     lines.extend_from_slice(b": ");
     lines.extend_from_slice(value);
@@ -354,7 +361,7 @@ pub(crate) fn append_line(
 }
 
 pub(crate) fn check_name(name: &str) -> Result<(), FieldError> {
-    if name.is_empty() || !name.bytes().all(is_token_byte) {
+    if !is_token(name.as_bytes()) {
         return Err(FieldError::Name { name: name.to_owned() });
     }
     if RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(name)) {

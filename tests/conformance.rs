@@ -21,6 +21,7 @@ mod conformance {
     pub(crate) mod limits;
     pub(crate) mod pipelining;
     pub(crate) mod properties;
+    #[path = "../support/random.rs"]
     pub(crate) mod random;
     pub(crate) mod request_line;
     pub(crate) mod run;

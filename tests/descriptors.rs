@@ -6,17 +6,20 @@
 //! built beside this test. A limit cannot be put on a part of this process.
 #![cfg(target_os = "linux")]
 
-use std::env;
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use wheelhouse::{sim::Sim, Request};
+
+#[path = "support/built.rs"]
+mod built;
+
+use built::built;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const CLIENTS: usize = 200;
@@ -70,15 +73,6 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Where cargo has put an example: beside the directory of this test.
-fn built(example: &str) -> PathBuf {
-    let test = env::current_exe().unwrap();
-    let profile = test.parent().and_then(|deps| deps.parent()).unwrap();
-    let path = profile.join("examples").join(example);
-    assert!(path.exists(), "no {}: cargo build --examples", path.display());
-    path
 }
 
 /// Asks and waits for the answer; `false` if the connection was dropped instead.

@@ -11,6 +11,11 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+#[path = "support/built.rs"]
+mod built;
+
+use built::built;
+
 /// All of `examples/`: one that is not started here fails the test below.
 const STARTED: [&str; 10] = [
     "cores",
@@ -195,7 +200,7 @@ impl Example {
             let free = TcpListener::bind("127.0.0.1:0").unwrap();
             let address = free.local_addr().unwrap().to_string();
             drop(free);
-            let process = Command::new(executable(name))
+            let process = Command::new(built(name))
                 .arg(&address)
                 .args(arguments)
                 .stdin(Stdio::null())
@@ -263,15 +268,6 @@ impl Answer {
     fn field(&self, name: &str) -> Option<&str> {
         self.lines.iter().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
-}
-
-/// Where cargo has put an example: beside the directory of this very test.
-fn executable(name: &str) -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let profile = test.ancestors().nth(2).unwrap();
-    let path = profile.join("examples").join(name);
-    assert!(path.exists(), "{name} is not built: run `cargo test` or `cargo build --examples`");
-    path
 }
 
 /// A directory that is removed at the end.

@@ -27,8 +27,8 @@ fn layer(file: &str) -> Option<Layer> {
         "redirect", "sniff", "convert", "json", "form", "origin", "around",
     ];
     const WORDS: &[&str] = &[
-        "request", "response", "body", "fields", "handler", "limits", "error", "schedule", "later",
-        "upgrade", "waker", "channel", "events", "trailers", "interim",
+        "request", "response", "body", "fields", "escape", "handler", "limits", "error",
+        "schedule", "later", "upgrade", "waker", "channel", "events", "trailers", "interim",
     ];
     if file.starts_with("timers/src/") {
         return Some(Layer::Timers);

@@ -2,7 +2,7 @@
 //! escapes, parameters. Ids are those of the catalogue of Go's tests.
 
 use wheelhouse::sim::Sim;
-use wheelhouse::{collect, Reply, Request, Response, RouteError, Router, Routes};
+use wheelhouse::{collect, Handler, Reply, Request, Response, RouteError, Router, Routes};
 
 /// One route per pattern, each answering with its pattern.
 fn routes(patterns: &[&str]) -> Routes<()> {
@@ -436,6 +436,9 @@ fn a_prefix_is_stripped_only_where_it_is_spelt_out() {
     for (target, expected) in [
         ("/foo/bar/qux?q", "/qux of /foo/bar/qux Some(\"q\")"),
         ("/foo/bar", " of /foo/bar None"),
+        ("http://h/foo/bar/qux", "/qux of /foo/bar/qux None"),
+        ("http://h/foo/bar", " of /foo/bar None"),
+        ("http://h", "404"),
         ("/bar", "404"),
         ("/foo%2fbar/qux", "404"),
         ("/foo/ba%72/qux", "404"),
@@ -467,4 +470,73 @@ fn nested_routes_belong_to_the_same_table() {
         ("GET", "h/users/7", "root"),
     ];
     ask(routes, &requests);
+}
+
+/// A name is walked in pieces, and where names part they share a slot with others.
+#[test]
+fn names_of_any_length_and_first_letter_are_told_apart() {
+    let long = "/a-name-that-is-longer-than-any-word-of-the-machine";
+    let with_end = format!("{long}/{{id}}/end");
+    let patterns = ["/a", "/A", "/!", "/1", "/Q", "/q", long, &with_end, "/%3F/{id}"];
+    let id = "0123456789abcdef0123456789";
+    let requests = [
+        ("GET", "h/a".to_owned(), "/a"),
+        ("GET", "h/A".to_owned(), "/A"),
+        ("GET", "h/!".to_owned(), "/!"),
+        ("GET", "h/1".to_owned(), "/1"),
+        ("GET", "h/Q".to_owned(), "/Q"),
+        ("GET", "h/q?/%/../x".to_owned(), "/q"),
+        ("GET", "h/B".to_owned(), "404"),
+        ("GET", format!("h{long}"), long),
+        ("GET", format!("h{long}er"), "404"),
+        ("GET", format!("h{}", &long[..40]), "404"),
+        ("GET", format!("h{long}/{id}/end"), &with_end),
+        ("GET", format!("h{long}/7/end?a=%20"), &with_end),
+        ("GET", format!("h{long}/{id}%2F/end"), &with_end),
+        ("GET", format!("h{long}/{id}/"), "404"),
+        ("GET", "h/%3f/7?x=%20".to_owned(), "/%3F/{id}"),
+        ("GET", "h/%3f/?7".to_owned(), "404"),
+        ("GET", "h/?/7".to_owned(), "404"),
+    ];
+    let requests: Vec<(&str, &str, &str)> =
+        requests.iter().map(|(method, target, answer)| (*method, &**target, *answer)).collect();
+    ask(routes(&patterns), &requests);
+}
+
+/// Go: t183: the address is asked for as it is before it is asked for with a slash more, of the
+/// host and of anywhere alike, however it is spelt.
+#[test]
+fn what_is_anywhere_comes_before_a_redirect_within_the_host() {
+    let patterns = ["one.example/a/", "/a", "/b/", "ONE.example/b/c"];
+    let requests = [
+        ("GET", "one.example/a", "/a"),
+        ("GET", "one.example/%61", "/a"),
+        ("GET", "One.Example:80/a/", "one.example/a/"),
+        ("GET", "one.example/b", "307 /b/"),
+        ("GET", "ONE.EXAMPLE/b/c", "ONE.example/b/c"),
+    ];
+    ask(routes(&patterns), &requests);
+}
+
+/// Go: t235.
+#[test]
+fn routes_behind_a_stripped_prefix_redirect_what_is_left_of_a_name() {
+    let inner = || routes(&["/", "/a"]);
+    let mut sim = Sim::new(move |req: &Request<'_>| match req.strip_prefix("/in") {
+        Some(req) => inner().handle(&req),
+        None => Response::not_found().into(),
+    });
+    for (target, expected) in [
+        ("/in/a", "/a"),
+        ("/in/b/c", "/"),
+        ("/in", "307 /in/"),
+        ("/in?q", "307 /in/?q"),
+        ("/inn", "307 /in/n"),
+        ("http://h/in", "307 /in/"),
+        ("http://h/in/a", "/a"),
+    ] {
+        let request = format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n");
+        let client = sim.connect_and_send(request.as_bytes());
+        assert_eq!(brief(sim.received(client)), expected, "{target}");
+    }
 }

@@ -30,17 +30,16 @@ impl Files {
         if names.is_hidden() && !self.serves_dot_files {
             return self.fallback(req, &names);
         }
+        let path = names.to_path();
         // The index first: a directory that may be passed through but not read still has one.
         if names.is_directory {
-            if let Some(answer) = self.index_of(req, &names)? {
+            if let Some(answer) = self.index_of(req, &path)? {
                 return Ok(answer);
             }
         }
-        match self.root.find(&names.to_path()) {
+        match self.root.find(&path) {
             Ok(Found::File(_)) if names.is_directory => Ok(redirect(req, Slash::Cut)),
-            Ok(Found::File(opened)) => {
-                self.send(req, &names.to_path(), opened, self.cache_control.as_deref())
-            }
+            Ok(Found::File(opened)) => self.send(req, &path, opened, self.cache_control.as_deref()),
             Ok(Found::Directory(_)) if !names.is_directory => Ok(redirect(req, Slash::Add)),
             Ok(Found::Directory(dir)) if self.lists => {
                 listing::answer(self, &dir, req, &names).map_err(status_of)
@@ -54,10 +53,10 @@ impl Files {
     fn index_of(
         &self,
         req: &Request<'_>,
-        names: &Names<'_>,
+        directory: &Path,
     ) -> Result<Option<Response>, StatusCode> {
         for index in &self.index {
-            let path = names.to_path().join(index);
+            let path = directory.join(index);
             match self.root.file(&path) {
                 Ok(opened) => {
                     return self.send(req, &path, opened, self.cache_control.as_deref()).map(Some)

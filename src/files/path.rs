@@ -11,6 +11,8 @@ use std::path::Path;
 
 use percent_encoding::percent_decode_str;
 
+use crate::escape::has_broken_escape;
+
 /// The names that a path goes through, decoded.
 ///
 /// Invariant: no segment is empty, `.` or `..`; none has a NUL, a slash or a backslash. The path
@@ -84,20 +86,6 @@ impl<'a> Names<'a> {
 
 fn is_dots(segment: &[u8]) -> bool {
     matches!(segment, b"." | b"..")
-}
-
-/// A `%` without two hexadecimal digits behind it.
-fn has_broken_escape(raw: &[u8]) -> bool {
-    let mut rest = raw;
-    while let Some(at) = rest.iter().position(|&byte| byte == b'%') {
-        match &rest[at + 1..] {
-            [high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
-                rest = &rest[at + 3..];
-            }
-            _ => return true,
-        }
-    }
-    false
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use http::{Method, StatusCode};
 
-use crate::fields::{is_token_byte, trim_ows};
+use crate::fields::{is_token, trim_ows};
 use crate::http1::Reject;
 use crate::request::Version;
 
@@ -72,7 +72,7 @@ fn chunked_only(value: &[u8]) -> Result<Framing, Reject> {
     let value = trim_ows(value);
     if value.eq_ignore_ascii_case(b"chunked") {
         Ok(Framing::Chunked)
-    } else if !value.is_empty() && value.iter().all(|&byte| is_token_byte(byte)) {
+    } else if is_token(value) {
         Err(Reject::UnknownCoding)
     } else {
         Err(Reject::TransferEncoding)

@@ -6,6 +6,7 @@
 
 use std::net::Ipv6Addr;
 
+use crate::escape::begins_with_escape;
 use crate::http1::Reject;
 use crate::request::{Method, TargetForm};
 
@@ -67,14 +68,10 @@ fn path_end(bytes: &[u8], mut at: usize) -> usize {
     loop {
         match bytes.get(at) {
             Some(&byte) if is_in(PATH, byte) => at += 1,
-            Some(b'%') if is_escape(&bytes[at..]) => at += 3,
+            Some(b'%') if begins_with_escape(&bytes[at..]) => at += 3,
             _ => return at,
         }
     }
-}
-
-fn is_escape(bytes: &[u8]) -> bool {
-    matches!(bytes, [b'%', high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit())
 }
 
 /// Where a query ends, with its `?` at `at`.

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mio::event::Source;
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Interest, Poll};
 
@@ -197,19 +198,11 @@ impl Kernel for MioKernel {
     }
 
     fn watch_listener(&mut self, listener: &mut Listener, token: Token) -> io::Result<()> {
-        let (registry, token) = (self.poll.registry(), token.into());
-        match listener {
-            Listener::Tcp(listener) => registry.register(listener, token, Interest::READABLE),
-            Listener::Unix(listener, _) => registry.register(listener, token, Interest::READABLE),
-        }
+        self.poll.registry().register(listener.source(), token.into(), Interest::READABLE)
     }
 
     fn rewatch_listener(&mut self, listener: &mut Listener, token: Token) -> io::Result<()> {
-        let (registry, token) = (self.poll.registry(), token.into());
-        match listener {
-            Listener::Tcp(listener) => registry.reregister(listener, token, Interest::READABLE),
-            Listener::Unix(listener, _) => registry.reregister(listener, token, Interest::READABLE),
-        }
+        self.poll.registry().reregister(listener.source(), token.into(), Interest::READABLE)
     }
 
     fn accept(&mut self, listener: &Listener) -> io::Result<Stream> {
@@ -234,20 +227,12 @@ impl Kernel for MioKernel {
     }
 
     fn watch(&mut self, stream: &mut Stream, token: Token) -> io::Result<()> {
-        let (registry, token) = (self.poll.registry(), token.into());
-        match stream {
-            Stream::Tcp(stream) => registry.register(stream, token, Interest::READABLE),
-            Stream::Unix(stream) => registry.register(stream, token, Interest::READABLE),
-        }
+        self.poll.registry().register(stream.source(), token.into(), Interest::READABLE)
     }
 
     fn watch_writing(&mut self, stream: &mut Stream, token: Token) -> io::Result<()> {
         const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
-        let (registry, token) = (self.poll.registry(), token.into());
-        match stream {
-            Stream::Tcp(stream) => registry.reregister(stream, token, BOTH),
-            Stream::Unix(stream) => registry.reregister(stream, token, BOTH),
-        }
+        self.poll.registry().reregister(stream.source(), token.into(), BOTH)
     }
 
     fn read(&mut self, stream: &mut Stream, room: &mut [u8]) -> io::Result<usize> {
@@ -327,6 +312,15 @@ pub(crate) enum Stream {
     Unix(UnixStream),
 }
 
+impl Stream {
+    fn source(&mut self) -> &mut dyn Source {
+        match self {
+            Stream::Tcp(stream) => stream,
+            Stream::Unix(stream) => stream,
+        }
+    }
+}
+
 impl Transport for Stream {
     fn peer_addr(&self) -> Option<SocketAddr> {
         match self {
@@ -349,6 +343,15 @@ pub(crate) enum Listener {
     Tcp(TcpListener),
     /// With its path, if that is removed when the listener closes.
     Unix(UnixListener, Option<PathBuf>),
+}
+
+impl Listener {
+    fn source(&mut self) -> &mut dyn Source {
+        match self {
+            Listener::Tcp(listener) => listener,
+            Listener::Unix(listener, _) => listener,
+        }
+    }
 }
 
 impl Drop for Listener {

@@ -52,6 +52,7 @@
 //! tree over segments is our own (`tree.rs`).
 
 mod error;
+mod leaf;
 pub(crate) mod path;
 mod pattern;
 mod routes;

@@ -6,58 +6,122 @@
 use percent_encoding::percent_encode_byte;
 
 use super::pattern::decode_segment;
+use crate::request::Span;
 
-/// The length of the segment that begins at `at`, up to the next slash or the end, and whether it
-/// has an escape.
-#[inline(always)]
-pub(super) fn segment_at(path: &[u8], at: usize) -> (usize, bool) {
-    let rest = &path[at..];
-    let mut words = rest.chunks_exact(8);
-    let (mut len, mut escapes) = (0, 0);
-    for word in &mut words {
-        let (slashes, found) = slashes_and_escapes(load(word));
-        escapes |= found;
-        if slashes != 0 {
-            return (len + slashes.trailing_zeros() as usize / 8, escapes != 0);
+/// A path where it lies, in a head nearly always. Positions are its own, from 0 on.
+#[derive(Clone, Copy)]
+pub(super) struct Path<'t> {
+    pub(super) bytes: &'t [u8],
+    /// The path and what is behind it, which never counts but may be loaded with it: nothing is
+    /// faster than to load sixteen bytes.
+    text: &'t [u8],
+    /// Where it begins in the head.
+    base: usize,
+}
+
+impl<'t> Path<'t> {
+    /// The path of `len` bytes that begins at `base` of `head`.
+    #[inline(always)]
+    pub(super) fn within(head: &'t [u8], base: usize, len: usize) -> Path<'t> {
+        let text = &head[base..];
+        Path { bytes: &text[..len], text, base }
+    }
+
+    /// All of `text`, which is in no head.
+    pub(super) fn whole(text: &'t [u8]) -> Path<'t> {
+        Path { bytes: text, text, base: 0 }
+    }
+
+    /// Where a part of it lies in the head.
+    #[inline(always)]
+    pub(super) fn span(&self, start: usize, end: usize) -> Span {
+        Span::new(self.base + start, end - start)
+    }
+
+    /// The sixteen bytes from `at` on, the first lowest; of those behind the end nothing is known
+    /// but that the first is a space, `?` or zero.
+    #[inline(always)]
+    pub(super) fn words(&self, at: usize) -> [u64; 2] {
+        let rest = &self.text[at..];
+        if rest.len() >= 16 {
+            [load(&rest[..8]), load(&rest[8..16])]
+        } else {
+            [load_end(rest), load_end(rest.get(8..).unwrap_or_default())]
         }
-        len += 8;
     }
-    let (slashes, found) = slashes_and_escapes(load_end(path, words.remainder().len()));
-    // Without a slash this is beyond the end.
-    len += slashes.trailing_zeros() as usize / 8;
-    (len.min(rest.len()), escapes | found != 0)
-}
 
-/// The slashes, and the escapes before the first of them.
-#[inline(always)]
-fn slashes_and_escapes(word: u64) -> (u64, u64) {
-    let slashes = marks(word, b'/');
-    (slashes, marks(word, b'%') & slashes.wrapping_sub(1))
-}
-
-/// Whether what begins at `at`, behind a slash, has clean segments and no escape.
-#[inline(always)]
-pub(super) fn is_plain_after_slash(path: &[u8], at: usize) -> bool {
-    let mut words = path[at..].chunks_exact(8);
-    let (mut suspects, mut is_behind_slash) = (0, 1 << 7);
-    let mut look = |word: u64| {
-        // A dot differs from a slash in its lowest bit alone.
-        let either = marks(word | u64::from_ne_bytes([1; 8]), b'/');
-        let slashes = either & word << 7;
-        suspects |= marks(word, b'%') | either & (slashes << 8 | is_behind_slash);
-        is_behind_slash = slashes >> 56;
-    };
-    for word in &mut words {
-        look(load(word));
+    /// Eight of them.
+    #[inline(always)]
+    fn word(&self, at: usize) -> u64 {
+        let rest = &self.text[at..];
+        if rest.len() >= 8 {
+            load(&rest[..8])
+        } else {
+            load_end(rest)
+        }
     }
-    look(load_end(path, words.remainder().len()));
-    // A name that begins with a dot is suspect and innocent.
-    suspects == 0 || is_plain_in_the_end(path, at)
+
+    /// Whether this is no segment that a clean path has, unless as its last.
+    #[inline(always)]
+    pub(super) fn is_empty_or_dots(&self, at: usize, end: usize) -> bool {
+        end - at <= 2 && matches!(&self.bytes[at..end], b"" | b"." | b"..")
+    }
+
+    /// Where the segment ends that begins at `at`, at a slash or with the path, if it is short and
+    /// has no escape; else it is for [`segment_end`] to say.
+    #[inline(always)]
+    pub(super) fn short_segment_end(&self, at: usize) -> Option<usize> {
+        let word = self.word(at);
+        let slashes = marks(word, b'/');
+        // Of both kinds of marks the lowest is right, and no more is asked.
+        let escapes = marks(word, b'%') & slashes.wrapping_sub(1);
+        // Without a slash this is eight bytes on.
+        let end = at + slashes.trailing_zeros() as usize / 8;
+        let is_short = slashes != 0 || end >= self.bytes.len();
+        (escapes == 0 && is_short).then(|| end.min(self.bytes.len()))
+    }
+
+    /// Whether what begins at `at`, behind a slash, has clean segments and no escape.
+    #[inline(always)]
+    pub(super) fn is_plain_after_slash(&self, at: usize) -> bool {
+        // Each word beside the one that begins a byte before it, which has the slashes.
+        let mut rest = &self.bytes[at - 1..];
+        let mut suspects = 0;
+        while let Some(nine) = rest.get(..9) {
+            suspects |= suspects_of(load(&nine[..8]), load(&nine[1..]));
+            rest = &rest[8..];
+        }
+        if let [before, left @ ..] = rest {
+            let word = self.word(self.bytes.len() - left.len());
+            let found = suspects_of(word << 8 | u64::from(*before), word);
+            suspects |= found & !(u64::MAX << (8 * left.len()));
+        }
+        // A name that begins with a dot is suspect and innocent.
+        suspects & HIGHEST == 0 || is_plain_in_the_end(self.bytes, at)
+    }
 }
 
+#[cold]
 #[inline(never)]
 fn is_plain_in_the_end(path: &[u8], at: usize) -> bool {
     !path[at..].contains(&b'%') && is_clean(&path[at - 1..])
+}
+
+/// Where the segment of `path` ends that begins at `start`, and whether it has an escape.
+#[inline(never)]
+pub(super) fn segment_end(path: &[u8], start: usize) -> (usize, bool) {
+    let mut words = path[start..].chunks_exact(8);
+    let mut end = start;
+    for word in &mut words {
+        let slashes = marks(load(word), b'/');
+        end += slashes.trailing_zeros() as usize / 8;
+        if slashes != 0 {
+            return (end, path[start..end].contains(&b'%'));
+        }
+    }
+    let rest = words.remainder();
+    end += rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len());
+    (end, path[start..end].contains(&b'%'))
 }
 
 /// Whether `path` begins with a slash and has neither empty nor dot segments. A final slash is
@@ -87,7 +151,7 @@ pub(super) fn canonical(path: &[u8]) -> Vec<u8> {
 pub(super) fn canonical_segment(decoded: &[u8], spelt: &mut Vec<u8>) {
     for byte in decoded {
         match byte {
-            b'%' | b'/' | 0..=b' ' | 0x7f.. => {
+            b'%' | b'/' | b'?' | 0..=b' ' | 0x7f.. => {
                 spelt.extend_from_slice(percent_encode_byte(*byte).as_bytes());
             }
             _ => spelt.push(*byte),
@@ -126,34 +190,38 @@ pub(crate) fn clean(path: &str) -> String {
     clean
 }
 
-/// The high bit of each byte of `word` that is `byte`, and no other.
-#[inline]
+/// The lowest bit of each byte, and the highest.
+const LOWEST: u64 = u64::from_ne_bytes([1; 8]);
+const HIGHEST: u64 = LOWEST << 7;
+
+/// In the high bits, the bytes of `word` that are the `%` of an escape, or a dot or slash behind a
+/// slash. There may be some that are not, for which it is quicker.
+#[inline(always)]
+fn suspects_of(before: u64, word: u64) -> u64 {
+    let zeros = |differs: u64| differs.wrapping_sub(LOWEST);
+    let all = |byte: u8| u64::from_ne_bytes([byte; 8]);
+    // A dot differs from a slash in its lowest bit alone.
+    zeros(word ^ all(b'%')) | zeros(before ^ all(b'/')) & zeros((word | LOWEST) ^ all(b'/'))
+}
+
+/// The high bit of each byte of `word` that is `byte`. Above the lowest of them there may be some
+/// that are not.
+#[inline(always)]
 fn marks(word: u64, byte: u8) -> u64 {
-    const LOW: u64 = u64::from_ne_bytes([0x7f; 8]);
     let differs = word ^ u64::from_ne_bytes([byte; 8]);
-    !(((differs & LOW) + LOW) | differs | LOW)
+    differs.wrapping_sub(LOWEST) & !differs & HIGHEST
+}
+
+#[cold]
+#[inline(never)]
+fn load_end(rest: &[u8]) -> u64 {
+    rest.iter().take(8).rev().fold(0, |word, &byte| word << 8 | u64::from(byte))
 }
 
 /// Eight bytes as a word, the first lowest.
 #[inline(always)]
 fn load(word: &[u8]) -> u64 {
     u64::from_le_bytes(word.try_into().unwrap_or([0; 8]))
-}
-
-/// The last `len` bytes of `path`, at most seven, as a word: the first lowest, zeros behind the
-/// last.
-#[inline(always)]
-fn load_end(path: &[u8], len: usize) -> u64 {
-    match path.len().checked_sub(8) {
-        // Those before them are shifted out, in two steps since there may be eight.
-        Some(start) => load(&path[start..]) >> 8 >> (56 - 8 * len as u32),
-        None => load_short(&path[path.len() - len..]),
-    }
-}
-
-#[inline(never)]
-fn load_short(bytes: &[u8]) -> u64 {
-    bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte))
 }
 
 #[cfg(test)]
@@ -203,12 +271,20 @@ mod tests {
         for path in &paths[1..] {
             let bytes = path.as_bytes();
             let is_plain = is_clean(bytes) && !path.contains('%');
-            assert_eq!(is_plain_after_slash(bytes, 1), is_plain, "{path}");
-            let mut at = 1;
-            for expected in path[1..].split('/') {
-                let seen = segment_at(bytes, at);
-                assert_eq!(seen, (expected.len(), expected.contains('%')), "{path}");
-                at += expected.len() + 1;
+            // Alone, and with what would change the answer behind it.
+            let longer = format!("GET {path}?/%/./../%");
+            for seen in [Path::whole(bytes), Path::within(longer.as_bytes(), 4, path.len())] {
+                assert_eq!(seen.is_plain_after_slash(1), is_plain, "{path}");
+                let mut at = 1;
+                for expected in path[1..].split('/') {
+                    let (end, has_escape) = segment_end(bytes, at);
+                    let is_short = expected.len() < 8 && !expected.contains('%');
+                    let short_end = seen.short_segment_end(at);
+                    assert!(short_end == Some(end) || !is_short && short_end.is_none(), "{path}");
+                    assert_eq!(end - at, expected.len(), "{path}");
+                    assert_eq!(has_escape, expected.contains('%'), "{path}");
+                    at = end + 1;
+                }
             }
         }
     }

@@ -15,7 +15,8 @@ use http::Method;
 use percent_encoding::{percent_decode, percent_encode, AsciiSet, CONTROLS};
 
 use super::error::RouteError;
-use crate::fields::is_token_byte;
+use crate::escape::has_broken_escape;
+use crate::fields::is_token;
 use crate::request::PARAMS_MAX;
 
 /// What is encoded in the segment of a path that is made up.
@@ -264,17 +265,14 @@ fn relate_paths(one: &Pattern, other: &Pattern) -> Relation {
 
 /// The bytes that a segment stands for; itself, if it has an escape that is none.
 pub(super) fn decode_segment(segment: &[u8]) -> Cow<'_, [u8]> {
-    let is_hex = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_hexdigit);
-    let mut percents = segment.iter().enumerate().filter(|(_, &byte)| byte == b'%');
-    if percents.any(|(at, _)| !is_hex(segment.get(at + 1)) || !is_hex(segment.get(at + 2))) {
+    if has_broken_escape(segment) {
         return Cow::Borrowed(segment);
     }
     percent_decode(segment).into()
 }
 
 fn parse_method(text: &str) -> Option<Method> {
-    let is_token = !text.is_empty() && text.bytes().all(is_token_byte);
-    is_token.then(|| Method::from_bytes(text.as_bytes()).ok())?
+    is_token(text.as_bytes()).then(|| Method::from_bytes(text.as_bytes()).ok())?
 }
 
 fn is_identifier(name: &str) -> bool {

@@ -11,7 +11,7 @@ use percent_encoding::percent_decode_str;
 
 use super::error::RouteError;
 use super::into_reply;
-use super::path::{canonical, clean, is_clean};
+use super::path::Path;
 use super::pattern::Pattern;
 use super::table::{Found, Route, Table};
 use super::tree::Walk;
@@ -39,53 +39,63 @@ impl<S: 'static> Handler for Routes<S> {
         mem::take(&mut self.timers)
     }
 
+    #[inline(never)]
     fn handle(&mut self, req: &Request<'_>) -> Reply<S> {
-        let path = match req.target_form() {
-            TargetForm::Origin | TargetForm::Absolute => req.path_bytes(),
-            TargetForm::Authority => b"/",
-            TargetForm::Asterisk => return about_the_server(req).into(),
-        };
-        // What nearly all requests need. Only a path that is clean and means itself is found so.
-        let base = usize::from(req.path_span().start);
-        let mut walk = Walk::raw(base);
-        match self.table.find(req, path, &mut walk) {
-            Some(route) if walk.is_final => self.call(route, req, &walk),
-            _ => self.handle_with_care(req, path, base),
+        match req.target_form() {
+            TargetForm::Origin => self.answer(req, path_in_head(req)),
+            // All in one, so that of the usual form nothing else is asked.
+            form => self.answer_other_form(form, req),
         }
     }
 }
 
 impl<S: 'static> Routes<S> {
-    /// A path that is escaped, unclean, not there, or matched by a subtree where it may have to be
-    /// redirected into another.
-    fn handle_with_care(&mut self, req: &Request<'_>, path: &[u8], base: usize) -> Reply<S> {
-        let cleaned = if is_clean(path) { None } else { Some(clean(req.path())) };
-        let clean_path = cleaned.as_deref().map_or(path, str::as_bytes);
-        let spelt = canonical(clean_path);
-        match (self.table.look_up(req, &spelt), cleaned) {
-            (Found::Route(route, mut walk), None) => {
-                walk.translate(base, path, &spelt);
-                self.call(route, req, &walk)
-            }
-            (Found::WithSlash, cleaned) => {
-                let target = cleaned.unwrap_or_else(|| req.path().to_owned());
-                redirect(req, &(target + "/")).into()
-            }
-            (Found::OtherMethods(allow), _) => Response::method_not_allowed(&allow).into(),
-            (Found::Route(..) | Found::Nothing, Some(cleaned)) => redirect(req, &cleaned).into(),
-            (Found::Nothing, None) => self.not_found(req),
+    #[cold]
+    #[inline(never)]
+    fn answer_other_form(&mut self, form: TargetForm, req: &Request<'_>) -> Reply<S> {
+        match path_of(form, req) {
+            Some(path) => self.answer(req, path),
+            None => about_the_server(req).into(),
+        }
+    }
+
+    #[inline(always)]
+    fn answer(&mut self, req: &Request<'_>, path: Path<'_>) -> Reply<S> {
+        // What nearly all requests need. Only a path that is clean and means itself is found so.
+        let mut walk = Walk::raw();
+        let route = self.table.find(req, path, &mut walk);
+        match route {
+            Some(route) if walk.is_final => self.call(route, req, &walk),
+            _ => self.answer_with_care(req, path, route, walk),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn answer_with_care(
+        &mut self,
+        req: &Request<'_>,
+        path: Path<'_>,
+        route: Option<usize>,
+        walk: Walk,
+    ) -> Reply<S> {
+        match self.table.find_with_care(req, path, route, walk) {
+            Found::Route(route, walk) => self.call(route, req, &walk),
+            Found::Elsewhere(path) => redirect(req, &path).into(),
+            Found::OtherMethods(allow) => Response::method_not_allowed(&allow).into(),
+            Found::Nothing => self.not_found(req),
         }
     }
 
     #[inline(always)]
     fn call(&mut self, index: usize, req: &Request<'_>, walk: &Walk) -> Reply<S> {
         let Route { names, function, strips, .. } = &mut self.table.routes[index];
-        let path = match (*strips, walk.rest) {
-            (true, Some(rest)) => cut(req.path_span(), rest.saturating_sub(1)),
+        let seen = match (*strips, walk.rest) {
+            (true, Some(rest)) => cut(req.path_span(), rest - 1),
             _ => req.path_span(),
         };
         let found = RouteMatch { names, spans: &walk.spans };
-        function(&mut self.state, &req.with_route(&found, path))
+        function(&mut self.state, &req.with_route(&found, seen))
     }
 
     fn not_found(&mut self, req: &Request<'_>) -> Reply<S> {
@@ -109,13 +119,28 @@ impl Routes<()> {
     /// Whether a pattern matches the request as it is. One that would only be redirected to where
     /// a pattern matches does not count.
     pub(crate) fn contain(&self, req: &Request<'_>) -> bool {
-        let path = match req.target_form() {
-            TargetForm::Asterisk => return false,
-            TargetForm::Authority => b"/",
-            TargetForm::Origin | TargetForm::Absolute => req.path_bytes(),
-        };
-        is_clean(path) && matches!(self.table.look_up(req, &canonical(path)), Found::Route(..))
+        let Some(path) = path_of(req.target_form(), req) else { return false };
+        let mut walk = Walk::raw();
+        let route = self.table.find(req, path, &mut walk);
+        route.is_some() && walk.is_final
+            || matches!(self.table.find_with_care(req, path, route, walk), Found::Route(..))
     }
+}
+
+/// The path to be walked; `None` for the `*` that is none.
+fn path_of<'a>(form: TargetForm, req: &Request<'a>) -> Option<Path<'a>> {
+    match form {
+        TargetForm::Asterisk => None,
+        TargetForm::Authority => Some(Path::whole(b"/")),
+        TargetForm::Absolute if req.is_absolute_without_path() => Some(Path::whole(b"/")),
+        TargetForm::Origin | TargetForm::Absolute => Some(path_in_head(req)),
+    }
+}
+
+#[inline(always)]
+fn path_in_head<'a>(req: &Request<'a>) -> Path<'a> {
+    let span = req.path_span();
+    Path::within(req.head_bytes(), usize::from(span.start), usize::from(span.len))
 }
 
 impl<'a> Request<'a> {

@@ -1,22 +1,22 @@
 //! All routes of a program, host by host: adding one, and finding the one for a request.
 
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use http::Method;
 
 use super::error::RouteError;
-use super::path::{raw_start, segment_at};
+use super::leaf::Methods;
+use super::path::{canonical, clean, is_clean, raw_start, segment_end, Path};
 use super::pattern::Pattern;
-use super::tree::{Leaf, Tree, Walk};
+use super::tree::{Tree, Walk};
 use super::Function;
-use crate::request::{Request, RouteNames, Span};
+use crate::request::{Request, RouteNames};
 
 /// All routes. Invariant: no two of them conflict.
 pub(super) struct Table<S> {
     pub(super) routes: Vec<Route<S>>,
     pub(super) anywhere: Tree,
-    /// Host in lower case, and what is asked there before `anywhere`.
+    /// Host in lower case, in order, and what is asked there before `anywhere`.
     pub(super) hosts: Vec<(Box<str>, Tree)>,
     pub(super) not_found: Option<Function<S>>,
 }
@@ -61,25 +61,39 @@ impl<S> Table<S> {
         if host.is_empty() {
             return &mut self.anywhere;
         }
-        let index = self.hosts.iter().position(|(known, _)| **known == *host);
-        let index = index.unwrap_or_else(|| {
-            self.hosts.push((host.into(), Tree::default()));
-            self.hosts.len() - 1
+        let index = self.find_host(host.as_bytes()).unwrap_or_else(|index| {
+            self.hosts.insert(index, (host.into(), Tree::default()));
+            index
         });
         &mut self.hosts[index].1
     }
 
-    /// What is to be asked for `req` before `anywhere`.
-    fn tree_of_host(&self, req: &Request<'_>) -> Option<&Tree> {
-        let host = req.host()?;
-        let host = if *req.method() == Method::CONNECT { host } else { without_port(host) };
-        let known = self.hosts.iter().find(|(known, _)| known.eq_ignore_ascii_case(host));
-        known.map(|(_, tree)| tree)
+    /// Where `host` is, or belongs.
+    fn find_host(&self, host: &[u8]) -> Result<usize, usize> {
+        self.hosts.binary_search_by(|(known, _)| known.as_bytes().cmp(host))
     }
 
-    #[inline]
-    pub(super) fn find(&self, req: &Request<'_>, path: &[u8], walk: &mut Walk) -> Option<usize> {
+    /// What is to be asked for `req` before `anywhere`.
+    fn tree_of_host(&self, req: &Request<'_>) -> Option<&Tree> {
         // Most programs name no host: then the field is not even looked for.
+        if self.hosts.is_empty() {
+            return None;
+        }
+        let host = req.host_bytes()?;
+        let host = if *req.method() == Method::CONNECT { host } else { without_port(host) };
+        // Nearly all write it in lower case, so no copy is made before that is known to be wrong.
+        let index = self.find_host(host).or_else(|_| self.find_host(&host.to_ascii_lowercase()));
+        index.ok().map(|index| &self.hosts[index].1)
+    }
+
+    /// The route that is best for a path as it came, or for one in canonical spelling; `walk` says
+    /// which, and is told what its wildcards matched.
+    #[inline(always)]
+    pub(super) fn find(&self, req: &Request<'_>, path: Path<'_>, walk: &mut Walk) -> Option<usize> {
+        // Nothing else can be walked.
+        if path.bytes.first() != Some(&b'/') {
+            return None;
+        }
         if !self.hosts.is_empty() {
             let found = self.find_of_host(req, path, walk);
             if found.is_some() || walk.has_refused {
@@ -90,82 +104,115 @@ impl<S> Table<S> {
     }
 
     #[inline(never)]
-    fn find_of_host(&self, req: &Request<'_>, path: &[u8], walk: &mut Walk) -> Option<usize> {
+    fn find_of_host(&self, req: &Request<'_>, path: Path<'_>, walk: &mut Walk) -> Option<usize> {
         self.tree_of_host(req)?.find(req.method(), path, walk)
     }
 
-    /// What there is for `path`, which is clean and canonical.
-    pub(super) fn look_up(&self, req: &Request<'_>, path: &[u8]) -> Found {
-        let trees = || self.tree_of_host(req).into_iter().chain([&self.anywhere]);
-        let with_slash = match path {
-            [.., b'/'] => None,
-            path => Some([path, b"/"].concat()),
+    /// What there is for a path where [`find`](Table::find) has found `route` or nothing, but
+    /// nothing final: it may be escaped, unclean, not there, or better with a slash at its end.
+    #[inline(never)]
+    pub(super) fn find_with_care(
+        &self,
+        req: &Request<'_>,
+        path: Path<'_>,
+        route: Option<usize>,
+        walk: Walk,
+    ) -> Found {
+        if path.bytes.first() == Some(&b'/') && path.is_plain_after_slash(1) {
+            return match (self.look_beside(req, path, route), route) {
+                (Beside::WithSlash, _) => Found::Elsewhere(with_slash(req.path())),
+                (Beside::OtherMethods(allow), _) => Found::OtherMethods(allow),
+                (Beside::Nothing, Some(route)) => Found::Route(route, walk),
+                (Beside::Nothing, None) => Found::Nothing,
+            };
+        }
+        let raw = path.bytes;
+        let cleaned = if is_clean(raw) { None } else { Some(clean(req.path())) };
+        let spelt = canonical(cleaned.as_deref().map_or(raw, str::as_bytes));
+        let mut walk = Walk::canonical();
+        let spelt_path = Path::whole(&spelt);
+        let route = self.find(req, spelt_path, &mut walk);
+        let beside = match route {
+            Some(_) if walk.is_final => Beside::Nothing,
+            _ => self.look_beside(req, spelt_path, route),
         };
-        for tree in trees() {
-            let mut walk = Walk::canonical();
-            let found = tree.find(req.method(), path, &mut walk);
-            if let (Some(route), true) = (found, walk.is_final) {
-                return Found::Route(route, walk);
+        match (beside, route, cleaned) {
+            (Beside::WithSlash, _, None) => Found::Elsewhere(with_slash(req.path())),
+            (Beside::WithSlash, _, Some(cleaned)) => Found::Elsewhere(with_slash(&cleaned)),
+            (Beside::OtherMethods(allow), ..) => Found::OtherMethods(allow),
+            (Beside::Nothing, _, Some(cleaned)) => Found::Elsewhere(cleaned),
+            (Beside::Nothing, Some(route), None) => {
+                walk.translate(path, &spelt);
+                Found::Route(route, walk)
             }
-            let exact = with_slash
-                .as_ref()
-                .and_then(|path| tree.find(req.method(), path, &mut Walk::exact()));
-            match (exact, found) {
-                (Some(_), _) => return Found::WithSlash,
-                (None, Some(route)) => return Found::Route(route, walk),
-                (None, None) => {}
-            }
+            (Beside::Nothing, None, None) => Found::Nothing,
         }
-        let mut methods = BTreeSet::new();
-        let mut see = |leaf: &Leaf| {
-            for method in leaf.methods() {
-                methods.insert(method.to_string());
-                if *method == Method::GET {
-                    methods.insert(Method::HEAD.to_string());
-                }
-            }
-        };
-        for tree in trees() {
-            tree.see_all(path, &mut Walk::canonical(), &mut see);
-            if let Some(path) = &with_slash {
-                tree.see_all(path, &mut Walk::exact(), &mut see);
-            }
+    }
+
+    /// What there is beside `route`, which is the best for `path`, if there is any.
+    fn look_beside(&self, req: &Request<'_>, path: Path<'_>, route: Option<usize>) -> Beside {
+        // Where the host has an answer, what is anywhere does not count.
+        let is_of_host = route.is_some_and(|route| !self.routes[route].pattern.host.is_empty());
+        let anywhere = (!is_of_host).then_some(&self.anywhere);
+        let (mut is_better, mut methods) = (false, Methods::default());
+        for tree in self.tree_of_host(req).into_iter().chain(anywhere) {
+            tree.see_all(path, &mut |leaf, is_with_slash| {
+                is_better |= is_with_slash && leaf.route(req.method()).is_some();
+                methods.add(leaf);
+            });
         }
-        if methods.is_empty() {
-            return Found::Nothing;
+        if is_better {
+            return Beside::WithSlash;
         }
-        Found::OtherMethods(methods.into_iter().collect::<Vec<_>>().join(", "))
+        if route.is_some() || methods.is_empty() {
+            return Beside::Nothing;
+        }
+        Beside::OtherMethods(methods.list())
     }
 }
 
 /// What there is for a path.
 pub(super) enum Found {
-    /// The index of a route, and what its wildcards matched of the canonical path.
+    /// The index of a route, and what its wildcards matched.
     Route(usize, Walk),
-    /// Nothing as exact as there is for the path with a slash more at its end.
-    WithSlash,
+    /// Another path is meant: the clean one, or with a slash more at its end.
+    Elsewhere(String),
     /// Routes for other methods: the value of `Allow`.
     OtherMethods(String),
     Nothing,
 }
 
+/// What there is for a path beside the best route for it.
+enum Beside {
+    /// A better one, for the path with a slash more at its end.
+    WithSlash,
+    /// None at all, but some for other methods: the value of `Allow`.
+    OtherMethods(String),
+    Nothing,
+}
+
 impl Walk {
-    /// From positions in a canonical path to those in the path as it came, at `base` of the head.
-    pub(super) fn translate(&mut self, base: usize, raw: &[u8], spelt: &[u8]) {
+    /// From positions in the canonical spelling of `path` to those of its own.
+    fn translate(&mut self, path: Path<'_>, spelt: &[u8]) {
+        let start = |at: usize| raw_start(path.bytes, spelt, at);
         for span in &mut self.spans[..self.len] {
-            let start = usize::from(span.start);
-            let at = raw_start(raw, spelt, start);
-            let is_rest = self.rest == Some(start);
-            let len = if is_rest { raw.len() - at } else { segment_at(raw, at).0 };
-            *span = Span::new(base + at, len);
+            let at = start(usize::from(span.start));
+            let is_rest = self.rest == Some(usize::from(span.start));
+            let end = if is_rest { path.bytes.len() } else { segment_end(path.bytes, at).0 };
+            *span = path.span(at, end);
         }
-        self.rest = self.rest.map(|rest| raw_start(raw, spelt, rest));
+        self.rest = self.rest.map(start);
     }
 }
+
+fn with_slash(path: &str) -> String {
+    [path, "/"].concat()
+}
+
 /// A host without its port; an IPv6 address keeps its brackets.
-fn without_port(host: &str) -> &str {
-    match host.rfind(':') {
-        Some(colon) if !host[colon..].contains(']') => &host[..colon],
+fn without_port(host: &[u8]) -> &[u8] {
+    match host.iter().rposition(|byte| !byte.is_ascii_digit()) {
+        Some(colon) if host[colon] == b':' => &host[..colon],
         _ => host,
     }
 }

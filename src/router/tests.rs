@@ -1,6 +1,8 @@
 //! Patterns and the tree against tables, and the tree against a slow matcher that only knows the
 //! definition. What goes over the wire is in `tests/router.rs`.
 
+use super::leaf::Methods;
+use super::path::Path;
 use super::pattern::{decode_segment, End, Relation, Segment};
 use super::table::Route;
 use super::tree::Walk;
@@ -316,7 +318,7 @@ impl Numbers {
     }
 
     fn pattern(&mut self) -> String {
-        let mut text = self.pick(&["GET ", "POST ", "HEAD ", "", ""]).to_owned();
+        let mut text = self.pick(&["GET ", "POST ", "HEAD ", "BREW ", "", ""]).to_owned();
         for index in 0..self.below(4) {
             text += self.pick(&["/a", "/b", "/ab", "/a"]);
             if self.below(3) == 0 {
@@ -369,8 +371,9 @@ fn the_tree_finds_the_most_specific_of_all_patterns_that_match() {
                     })
                 });
                 assert_eq!(best.is_some(), !candidates.is_empty(), "no best of several");
-                let mut walk = Walk::raw(0);
-                let route = table.anywhere.find(&method, path.as_bytes(), &mut walk);
+                let mut walk = Walk::raw();
+                let path_bytes = Path::whole(path.as_bytes());
+                let route = table.anywhere.find(&method, path_bytes, &mut walk);
                 let route = route.map(|index| &table.routes[index].pattern.text);
                 assert_eq!(route, best.map(|best| &best.pattern.text), "{method} {path}");
                 if best.is_some() {
@@ -382,4 +385,49 @@ fn the_tree_finds_the_most_specific_of_all_patterns_that_match() {
         }
     }
     assert!(found > 10_000 && missed > 10_000, "{found} {missed}");
+}
+
+/// Of a path that nothing answers: Go: t199, t201.
+#[test]
+fn the_tree_shows_all_that_match_with_and_without_a_slash_more() {
+    let mut numbers = Numbers(11);
+    let (mut beside, mut with_slash) = (0, 0);
+    for _ in 0..400 {
+        let mut table: Table<()> = Table::new();
+        for _ in 0..12 {
+            let _ = table.insert(pattern(&numbers.pattern()), into_reply(|_, _| ""), false);
+        }
+        for _ in 0..60 {
+            let path = numbers.path();
+            let longer = format!("{path}/");
+            let leaves_nothing = |pattern: &Pattern| {
+                let count = longer.split('/').count() - 2;
+                pattern.segments.len() == count && matches(pattern, &longer)
+            };
+            let mut wanted = (Vec::new(), Vec::new());
+            for Route { pattern, .. } in &table.routes {
+                let mut names: Vec<&str> = pattern.method.iter().map(Method::as_str).collect();
+                names.extend(names.contains(&"GET").then_some("HEAD"));
+                if matches(pattern, &path) {
+                    wanted.0.extend(names);
+                } else if leaves_nothing(pattern) {
+                    wanted.1.extend(names);
+                }
+            }
+            let mut seen = (Methods::default(), Methods::default());
+            table.anywhere.see_all(Path::whole(path.as_bytes()), &mut |leaf, is_with_slash| {
+                let seen = if is_with_slash { &mut seen.1 } else { &mut seen.0 };
+                seen.add(leaf);
+            });
+            for names in [&mut wanted.0, &mut wanted.1] {
+                names.sort_unstable();
+                names.dedup();
+            }
+            assert_eq!(seen.0.list(), wanted.0.join(", "), "{path}");
+            assert_eq!(seen.1.list(), wanted.1.join(", "), "{path} with a slash more");
+            beside += wanted.0.len();
+            with_slash += wanted.1.len();
+        }
+    }
+    assert!(beside > 10_000 && with_slash > 1_000, "{beside} {with_slash}");
 }

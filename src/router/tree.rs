@@ -17,7 +17,8 @@ use std::mem;
 
 use http::Method;
 
-use super::path::{canonical_segment, is_plain_after_slash, segment_at};
+use super::leaf::Leaf;
+use super::path::{canonical_segment, segment_end, Path};
 use super::pattern::{End, Pattern, Segment};
 use crate::request::{Span, PARAMS_MAX};
 
@@ -33,7 +34,10 @@ struct Node {
     /// The bytes that lead here from the node above: the first, and the others.
     first: u8,
     prefix: Prefix,
-    children: Children,
+    /// Told apart by the low bits of their first bytes; none if there is no child at all.
+    children: Option<Box<Children>>,
+    /// Another child of the node above, of those with the same low bits.
+    next: Option<Box<Node>>,
     /// Behind a whole segment; only where a segment begins. It has no prefix.
     single: Option<Box<Node>>,
     /// The path ends here.
@@ -42,212 +46,118 @@ struct Node {
     rest: Leaf,
 }
 
-/// Bytes that a path must go on with. A short one is compared as one number, which costs a
-/// quarter of a call.
+/// So many that lower case letters never share one.
+const SLOTS: usize = 32;
+type Children = [Option<Box<Node>>; SLOTS];
+
+fn slot(first: u8) -> usize {
+    usize::from(first) % SLOTS
+}
+
+/// At most sixteen bytes, compared as two numbers, which costs a quarter of a call. What is longer
+/// has several nodes.
 ///
-/// Invariant: where `mask` has ones, `word` has the bytes, the first in its lowest bits.
+/// Invariant: `words` has the bytes, the first in its lowest bits, where `mask` has ones. None of
+/// them is a space, a `?` or zero: one of these is behind the end of every path.
 #[derive(Debug, Default)]
 struct Prefix {
-    bytes: Box<[u8]>,
-    word: u128,
-    mask: u128,
+    len: usize,
+    words: [u64; 2],
+    mask: [u64; 2],
 }
 
 impl Prefix {
+    /// The first bytes of `bytes`, as many as there is room for.
     fn new(bytes: &[u8]) -> Prefix {
-        let (mut word, mut mask) = ([0; 16], [0; 16]);
-        for ((word, mask), byte) in word.iter_mut().zip(&mut mask).zip(bytes) {
-            (*word, *mask) = (*byte, 0xff);
-        }
-        Prefix {
-            bytes: bytes.into(),
-            word: u128::from_le_bytes(word),
-            mask: u128::from_le_bytes(mask),
+        let len = bytes.len().min(16);
+        let mask = Path::whole(&[0xff; 16][..len]).words(0);
+        Prefix { len, words: Path::whole(&bytes[..len]).words(0), mask }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        self.words.iter().flat_map(|word| word.to_le_bytes()).take(self.len).collect()
+    }
+
+    /// Whether these bytes are `text` and a slash.
+    fn is_with_slash(&self, text: &[u8]) -> bool {
+        let mut bytes = [b'/'; 16];
+        self.len == text.len() + 1 && {
+            bytes[..text.len()].copy_from_slice(text);
+            self.begins(Path::whole(&bytes).words(0))
         }
     }
 
+    /// Whether `text` begins with these bytes.
     #[inline(always)]
-    fn begins(&self, text: &[u8]) -> bool {
-        match text.get(..16).and_then(|text| <[u8; 16]>::try_from(text).ok()) {
-            Some(text) if self.bytes.len() <= 16 => {
-                (u128::from_le_bytes(text) ^ self.word) & self.mask == 0
-            }
-            _ => match *self.bytes {
-                [only] => text.first() == Some(&only),
-                ref bytes => text.starts_with(bytes),
-            },
-        }
-    }
-}
-
-/// The literal children of a node, found by the first byte that leads to each without a search.
-///
-/// Invariant: there are none, or a power of two of slots, so many that the low bits of a first
-/// byte name the slot of its child and no two children share one.
-#[derive(Debug, Default)]
-struct Children(Vec<Option<Box<Node>>>);
-
-impl Children {
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    #[inline(always)]
-    fn slot(&self, first: u8) -> usize {
-        // Without slots this is beyond the end.
-        usize::from(first) & self.0.len().wrapping_sub(1)
-    }
-
-    #[inline(always)]
-    fn get(&self, first: u8) -> Option<&Node> {
-        let child = self.0.get(self.slot(first))?.as_ref()?;
-        (child.first == first).then_some(&**child)
-    }
-
-    /// The child for `first`, made by `make` if it is not there.
-    fn get_or_insert(&mut self, first: u8, make: impl FnOnce() -> Node) -> &mut Node {
-        if self.get(first).is_none() {
-            let is_free =
-                |children: &Children| matches!(children.0.get(children.slot(first)), Some(None));
-            while !is_free(self) {
-                self.spread();
-            }
-            let slot = self.slot(first);
-            self.0[slot] = Some(Box::new(Node { first, ..make() }));
-        }
-        let slot = self.slot(first);
-        self.0[slot].as_mut().expect("a slot that was just filled")
-    }
-
-    /// Twice the slots; 256 are always enough.
-    fn spread(&mut self) {
-        debug_assert!(self.0.len() < 256);
-        let len = (self.0.len() * 2).max(1);
-        let known = mem::take(&mut self.0);
-        self.0.resize_with(len, || None);
-        for child in known.into_iter().flatten() {
-            let slot = self.slot(child.first);
-            self.0[slot] = Some(child);
-        }
-    }
-}
-
-/// The routes of one path pattern, by method.
-#[derive(Debug, Default)]
-pub(super) struct Leaf {
-    /// What nearly all requests ask for.
-    get: Option<usize>,
-    /// For every method that has no route of its own here.
-    any: Option<usize>,
-    others: Vec<(Method, usize)>,
-}
-
-impl Leaf {
-    fn is_empty(&self) -> bool {
-        self.get.or(self.any).is_none() && self.others.is_empty()
-    }
-
-    /// The pattern must not be here yet.
-    fn insert(&mut self, method: Option<&Method>, route: usize) {
-        let known = match method {
-            None => self.any.replace(route),
-            Some(&Method::GET) => self.get.replace(route),
-            Some(method) => {
-                let known = self.other(method);
-                self.others.push((method.clone(), route));
-                known
-            }
-        };
-        debug_assert!(known.is_none(), "patterns that are equal conflict");
-    }
-
-    /// The route for `method`: its own, else `GET` for `HEAD`, else the one for any method.
-    #[inline(always)]
-    fn route(&self, method: &Method) -> Option<usize> {
-        let own = match *method {
-            Method::GET => self.get,
-            Method::HEAD => self.other(method).or(self.get),
-            _ => self.other(method),
-        };
-        own.or(self.any)
-    }
-
-    fn other(&self, method: &Method) -> Option<usize> {
-        self.others.iter().find(|(known, _)| known == method).map(|(_, route)| *route)
-    }
-
-    pub(super) fn methods(&self) -> impl Iterator<Item = &Method> {
-        let get = self.get.map(|_| &Method::GET);
-        get.into_iter().chain(self.others.iter().map(|(method, _)| method))
+    fn begins(&self, text: [u64; 2]) -> bool {
+        let differs = [text[0] ^ self.words[0], text[1] ^ self.words[1]];
+        differs[0] & self.mask[0] | differs[1] & self.mask[1] == 0
     }
 }
 
 /// What is known of a walk.
 #[derive(Clone, Debug)]
 pub(super) struct Walk {
-    /// Where the path begins in the head.
-    base: usize,
     /// Escapes are canonical: wildcards need not refuse them.
     is_canonical: bool,
-    /// Only matches that leave nothing over for a subtree.
-    is_exact_only: bool,
     /// A wildcard has refused an escape or an unclean segment.
     pub(super) has_refused: bool,
+    /// Nothing can match the path with a slash more at its end better than this match does.
+    pub(super) is_final: bool,
     /// What the wildcards matched, as positions in the head.
     pub(super) spans: [Span; PARAMS_MAX],
     pub(super) len: usize,
     /// Where in the path the subtree began that is the match.
     pub(super) rest: Option<usize>,
-    /// Nothing can match the path with a slash more at its end better than this match does.
-    pub(super) is_final: bool,
 }
 
 impl Walk {
-    /// A walk over a path as it came, which begins at `base` of the head.
-    #[inline]
-    pub(super) fn raw(base: usize) -> Walk {
+    /// A walk over a path as it came.
+    #[inline(always)]
+    pub(super) fn raw() -> Walk {
         Walk {
-            base,
             is_canonical: false,
-            is_exact_only: false,
             has_refused: false,
+            is_final: true,
             spans: [Span { start: 0, len: 0 }; PARAMS_MAX],
             len: 0,
             rest: None,
-            is_final: true,
         }
     }
 
     /// A walk over a clean path in canonical spelling.
     pub(super) fn canonical() -> Walk {
-        Walk { is_canonical: true, ..Walk::raw(0) }
+        Walk { is_canonical: true, ..Walk::raw() }
     }
 
-    /// The same, for matches that leave nothing over.
-    pub(super) fn exact() -> Walk {
-        Walk { is_exact_only: true, ..Walk::canonical() }
-    }
-
-    /// The length of the segment that begins at `at`, if a wildcard matches it; it is noted then.
+    /// Where the segment ends that begins at `at`, if a wildcard matches it; it is noted then.
     #[inline(always)]
-    fn single(&mut self, path: &[u8], at: usize) -> Option<usize> {
-        let (len, has_escape) = segment_at(path, at);
-        if has_escape && !self.is_canonical {
-            self.has_refused = true;
+    fn single(&mut self, path: Path<'_>, at: usize) -> Option<usize> {
+        let end = match path.short_segment_end(at) {
+            Some(end) => end,
+            None => self.other_segment_end(path.bytes, at)?,
+        };
+        if path.is_empty_or_dots(at, end) {
             return None;
         }
-        if len <= 2 && matches!(&path[at..at + len], b"" | b"." | b"..") {
-            return None;
-        }
-        self.push(at, len);
-        Some(len)
+        self.push(path.span(at, end));
+        Some(end)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn other_segment_end(&mut self, path: &[u8], at: usize) -> Option<usize> {
+        let (end, has_escape) = segment_end(path, at);
+        let is_refused = has_escape && !self.is_canonical;
+        self.has_refused |= is_refused;
+        (!is_refused).then_some(end)
     }
 
     #[inline(always)]
-    fn push(&mut self, start: usize, len: usize) {
+    fn push(&mut self, found: Span) {
         // One more than there is room for can only be a subtree without a name.
         if let Some(span) = self.spans.get_mut(self.len) {
-            *span = Span::new(self.base + start, len);
+            *span = found;
             self.len += 1;
         }
     }
@@ -284,61 +194,53 @@ impl Tree {
 
     /// The most specific route for `method`; `walk` then has what its wildcards matched.
     #[inline(always)]
-    pub(super) fn find(&self, method: &Method, path: &[u8], walk: &mut Walk) -> Option<usize> {
+    pub(super) fn find(&self, method: &Method, path: Path<'_>, walk: &mut Walk) -> Option<usize> {
         let route = self.find_straight(method, path, walk);
         route.or_else(|| self.find_with_returns(method, path, walk))
     }
 
     /// Follows the first way alone. What it finds is what the walk that can go back finds first.
     #[inline(always)]
-    fn find_straight(&self, method: &Method, path: &[u8], walk: &mut Walk) -> Option<usize> {
+    fn find_straight(&self, method: &Method, path: Path<'_>, walk: &mut Walk) -> Option<usize> {
         let mut node = &self.root;
         let mut at = 1;
-        while let Some(first) = path.get(at) {
-            if let Some(child) = node.children.get(*first) {
-                if child.prefix.bytes.is_empty() {
-                    (node, at) = (child, at + 1);
-                    continue;
-                }
-                if child.prefix.begins(&path[at + 1..]) {
-                    (node, at) = (child, at + 1 + child.prefix.bytes.len());
-                    continue;
-                }
+        while let Some(first) = path.bytes.get(at) {
+            if let Some((child, end)) = node.follow(*first, path, at) {
+                (node, at) = (child, end);
+                continue;
             }
             let Some(child) = &node.single else { break };
-            (node, at) = (child, at + walk.single(path, at)?);
+            (node, at) = (child, walk.single(path, at)?);
         }
-        if at >= path.len() {
+        if at == path.bytes.len() {
             if let Some(route) = node.end.route(method) {
                 return Some(route);
             }
         }
         let mut route = None;
-        node.see_rest(at, path, walk, &mut |leaf| {
+        node.see_rest(path, at, walk, &mut |leaf| {
             route = leaf.route(method);
             route.is_some()
         });
         route
     }
 
+    #[cold]
     #[inline(never)]
-    fn find_with_returns(&self, method: &Method, path: &[u8], walk: &mut Walk) -> Option<usize> {
+    fn find_with_returns(&self, method: &Method, path: Path<'_>, walk: &mut Walk) -> Option<usize> {
         let mut route = None;
         walk.len = 0;
-        self.root.visit(path.get(1..)?, path, walk, &mut |leaf| {
+        self.root.visit(path, 1, walk, &mut |leaf| {
             route = leaf.route(method);
             route.is_some()
         });
         route
     }
 
-    /// Shows every leaf that matches `path` to `see`, best first.
-    pub(super) fn see_all(&self, path: &[u8], walk: &mut Walk, see: &mut impl FnMut(&Leaf)) {
-        let Some(rest) = path.get(1..) else { return };
-        self.root.visit(rest, path, walk, &mut |leaf| {
-            see(leaf);
-            false
-        });
+    /// Shows every leaf to `see` that matches `path`, which is clean and canonical, or matches it
+    /// with a slash more at its end and leaves nothing over: this is said with it.
+    pub(super) fn see_all<'t>(&'t self, path: Path<'_>, see: &mut impl FnMut(&'t Leaf, bool)) {
+        self.root.see_all(path, 1, see);
     }
 }
 
@@ -346,71 +248,108 @@ impl Node {
     /// The node that `bytes` lead to from here, made if it is not there.
     fn descend(&mut self, bytes: &[u8]) -> &mut Node {
         let [first, rest @ ..] = bytes else { return self };
-        let make = || Node { prefix: Prefix::new(rest), ..Node::default() };
-        let child = self.children.get_or_insert(*first, make);
-        let alike = child.prefix.bytes.iter().zip(rest).take_while(|(one, other)| one == other);
-        let common = alike.count();
-        child.split(common);
-        child.descend(&rest[common..])
+        let child = self.link(*first).get_or_insert_with(|| {
+            Box::new(Node { first: *first, prefix: Prefix::new(rest), ..Node::default() })
+        });
+        let alike = child.prefix.bytes().iter().zip(rest).take_while(|(a, b)| a == b).count();
+        child.split(alike);
+        child.descend(&rest[alike..])
+    }
+
+    /// Where the child that begins with `first` is, or belongs.
+    fn link(&mut self, first: u8) -> &mut Option<Box<Node>> {
+        let mut link = &mut self.children.get_or_insert_with(Box::default)[slot(first)];
+        while link.as_ref().is_some_and(|node| node.first != first) {
+            link = &mut link.as_mut().expect("a node that was just looked at").next;
+        }
+        link
     }
 
     /// Makes two nodes of this one, if its prefix is longer than `len`.
     fn split(&mut self, len: usize) {
-        let prefix = mem::take(&mut self.prefix);
-        let (above, behind) = prefix.bytes.split_at(len);
-        if let [first, below @ ..] = behind {
-            let above = Node { first: self.first, ..Node::default() };
-            let below = Node { prefix: Prefix::new(below), ..mem::replace(self, above) };
-            self.children.get_or_insert(*first, || below);
+        let bytes = self.prefix.bytes();
+        let (above, [first, below @ ..]) = bytes.split_at(len) else { return };
+        let above = Node {
+            first: self.first,
+            prefix: Prefix::new(above),
+            next: self.next.take(),
+            ..Node::default()
+        };
+        let below = Node { first: *first, prefix: Prefix::new(below), ..mem::replace(self, above) };
+        *self.link(*first) = Some(Box::new(below));
+    }
+
+    /// The child that begins with `first`.
+    #[inline(always)]
+    fn child(&self, first: u8) -> Option<&Node> {
+        let child = self.children.as_ref()?[slot(first)].as_deref()?;
+        if child.first == first {
+            return Some(child);
         }
-        self.prefix = Prefix::new(above);
+        child.beside(first)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn beside(&self, first: u8) -> Option<&Node> {
+        let mut child = self.next.as_deref()?;
+        while child.first != first {
+            child = child.next.as_deref()?;
+        }
+        Some(child)
+    }
+
+    /// The child that the path leads to at `at`, where it has not ended, and where it then goes on.
+    #[inline(always)]
+    fn follow(&self, first: u8, path: Path<'_>, at: usize) -> Option<(&Node, usize)> {
+        let child = self.child(first)?;
+        let (len, behind) = (child.prefix.len, at + 1);
+        // Behind a place where names part there is often one byte alone.
+        let is_it = len == 0 || child.prefix.begins(path.words(behind));
+        is_it.then_some((child, behind + len))
     }
 
     /// Shows the leaves that match to `see`, best first, until it says that this is the one.
-    /// Everything of `path` but `rest` has led here.
+    /// Everything of `path` before `at` has led here.
     fn visit(
         &self,
-        rest: &[u8],
-        path: &[u8],
+        path: Path<'_>,
+        at: usize,
         walk: &mut Walk,
         see: &mut impl FnMut(&Leaf) -> bool,
     ) -> bool {
-        let at = path.len() - rest.len();
-        let Some((first, behind)) = rest.split_first() else {
-            return see(&self.end) || self.see_rest(at, path, walk, see);
+        let Some(first) = path.bytes.get(at) else {
+            return see(&self.end) || self.see_rest(path, at, walk, see);
         };
-        if let Some(child) = self.children.get(*first) {
-            if let Some(behind) = behind.strip_prefix(&*child.prefix.bytes) {
-                if child.visit(behind, path, walk, see) {
-                    return true;
-                }
+        if let Some((child, end)) = self.follow(*first, path, at) {
+            if child.visit(path, end, walk, see) {
+                return true;
             }
         }
         if let Some(child) = &self.single {
             let before = walk.len;
-            if let Some(len) = walk.single(path, at) {
-                if child.visit(&rest[len..], path, walk, see) {
+            if let Some(end) = walk.single(path, at) {
+                if child.visit(path, end, walk, see) {
                     return true;
                 }
                 walk.len = before;
             }
         }
-        self.see_rest(at, path, walk, see)
+        self.see_rest(path, at, walk, see)
     }
 
     #[inline(always)]
     fn see_rest(
         &self,
+        path: Path<'_>,
         at: usize,
-        path: &[u8],
         walk: &mut Walk,
         see: &mut impl FnMut(&Leaf) -> bool,
     ) -> bool {
-        let is_exact = at == path.len();
-        if self.rest.is_empty() || walk.is_exact_only && !is_exact {
+        if self.rest.is_empty() {
             return false;
         }
-        if !walk.is_canonical && !is_plain_after_slash(path, at) {
+        if !walk.is_canonical && !path.is_plain_after_slash(at) {
             walk.has_refused = true;
             return false;
         }
@@ -418,10 +357,48 @@ impl Node {
             return false;
         }
         // Whatever is more specific than a pattern of literals alone lies below its node.
-        let is_lowest = self.children.is_empty() && self.single.is_none() && walk.len == 0;
-        walk.is_final = is_exact || is_lowest;
-        walk.push(at, path.len() - at);
+        let is_lowest = self.children.is_none() && self.single.is_none() && walk.len == 0;
+        walk.is_final = at == path.bytes.len() || is_lowest;
+        walk.push(path.span(at, path.bytes.len()));
         walk.rest = Some(at);
         true
+    }
+
+    fn see_all<'t>(&'t self, path: Path<'_>, at: usize, see: &mut impl FnMut(&'t Leaf, bool)) {
+        see(&self.rest, false);
+        let Some(first) = path.bytes.get(at) else {
+            see(&self.end, false);
+            if let Some(child) = self.child_with_slash(b"") {
+                child.see_with_slash(see);
+            }
+            return;
+        };
+        if let Some((child, end)) = self.follow(*first, path, at) {
+            child.see_all(path, end, see);
+        } else if let Some(child) = self.child_with_slash(&path.bytes[at..]) {
+            child.see_with_slash(see);
+        }
+        if let Some(child) = &self.single {
+            let end = path.short_segment_end(at);
+            let end = end.unwrap_or_else(|| segment_end(path.bytes, at).0);
+            if !path.is_empty_or_dots(at, end) {
+                child.see_all(path, end, see);
+            }
+        }
+    }
+
+    /// The child that `bytes` lead to with a slash more, which are the end of the path.
+    fn child_with_slash(&self, bytes: &[u8]) -> Option<&Node> {
+        let [first, rest @ ..] = bytes else {
+            return self.child(b'/').filter(|child| child.prefix.len == 0);
+        };
+        let child = self.child(*first)?;
+        child.prefix.is_with_slash(rest).then_some(child)
+    }
+
+    /// Both that may be behind a final slash.
+    fn see_with_slash<'t>(&'t self, see: &mut impl FnMut(&'t Leaf, bool)) {
+        see(&self.end, true);
+        see(&self.rest, true);
     }
 }

@@ -2,6 +2,7 @@
 
 use wheelhouse::Handler;
 
+use crate::random::Random;
 use crate::tree::{asker, Asker, Tree, SECRET};
 
 /// What paths are put together from.
@@ -56,19 +57,6 @@ const PIECES: &[&str] = &[
     "%ff",
 ];
 
-/// SplitMix64: small, and the same everywhere.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % n as u64) as usize
-    }
-}
-
 /// `WHEELHOUSE_SEED` and `WHEELHOUSE_ROUNDS` search elsewhere and for longer.
 #[test]
 fn no_path_brings_out_the_secret() {
@@ -76,7 +64,7 @@ fn no_path_brings_out_the_secret() {
         std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
     };
     let (seed, rounds) = (number("WHEELHOUSE_SEED", 1), number("WHEELHOUSE_ROUNDS", 6_000u64));
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let tree = Tree::new();
     let mut asker = asker_of(&tree);
     let mut statuses = std::collections::BTreeMap::new();

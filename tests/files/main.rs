@@ -6,6 +6,8 @@ mod conditions;
 mod fuzz;
 mod listing;
 mod paths;
+#[path = "../support/random.rs"]
+mod random;
 mod ranges;
 mod representation;
 mod sending;
