@@ -112,3 +112,8 @@ pub use waker::Waker;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// Compiles the programs of the page for those who know Go, with the tests.
+#[cfg(all(doctest, feature = "signals"))]
+#[doc = include_str!("../docs/coming-from-go.md")]
+struct ComingFromGo;
