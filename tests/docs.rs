@@ -15,7 +15,7 @@ use wheelhouse::{
     Flow, Handler, Io, Limits, Protocol, Receive, Reply, Request, Response, Router, Routes,
 };
 
-const PAGES: [&str; 2] = ["coming-from-go.md", "support.md"];
+const PAGES: [&str; 3] = ["coming-from-go.md", "support.md", "sizing.md"];
 
 #[test]
 fn every_refusal_on_the_page_is_made_by_the_bytes_beside_it() {
@@ -24,7 +24,9 @@ fn every_refusal_on_the_page_is_made_by_the_bytes_beside_it() {
     let rows = rows(&page("support.md"), "| refusal |");
     assert!(rows.len() > 30, "{} rows", rows.len());
     for row in &rows {
-        let [refusal, bytes, then, status, _] = row.as_slice() else { panic!("five cells: {row:?}") };
+        let [refusal, bytes, then, status, _] = row.as_slice() else {
+            panic!("five cells: {row:?}")
+        };
         REFUSED.with(|refused| refused.borrow_mut().clear());
         assert_eq!(exchange(bytes, then).status, *status, "{bytes}");
         let refused = REFUSED.with(|refused| refused.borrow().join(" "));
@@ -72,7 +74,8 @@ fn every_row_of_the_parity_page_is_under_the_heading_that_is_linked() {
     for link in page("coming-from-go.md").split('[').skip(1) {
         let Some((id, heading)) = link.split_once("](go-parity.md#") else { continue };
         let heading = heading.split(')').next().unwrap();
-        let section = parity.split("\n## ").find(|section| slug(&format!("## {section}")) == heading);
+        let section =
+            parity.split("\n## ").find(|section| slug(&format!("## {section}")) == heading);
         let row = format!("\n| {id} | ");
         assert!(section.is_some_and(|section| section.contains(&row)), "{id} under {heading}");
         links += 1;
