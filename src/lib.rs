@@ -35,7 +35,9 @@
 //! * [`Router`]: routes over shared state, with the meaning of Go's patterns.
 //! * [`Limits`]: every limit and deadline, all on by default, with the reason for each.
 //! * [`sim::Sim`]: the whole server on a simulated kernel and clock, for tests without sockets.
-//! * `ARCHITECTURE.md` in the repository follows one request from stop to stop.
+//! * `docs` in the repository: `coming-from-go.md` has a program in Go beside each of ours,
+//!   `support.md` what is refused and with which status, `sizing.md` what a connection costs.
+//! * `ARCHITECTURE.md` follows one request from stop to stop.
 //!
 //! # Features
 //!
@@ -113,3 +115,8 @@ pub use waker::Waker;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// Compiles the programs of the page for those who know Go, with the tests.
+#[cfg(all(doctest, feature = "signals"))]
+#[doc = include_str!("../docs/coming-from-go.md")]
+struct ComingFromGo;
