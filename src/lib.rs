@@ -30,6 +30,7 @@
 //! * [`Later`], [`channel()`] and [`events::Topic`]: answers and content from elsewhere, other threads
 //!   included.
 //! * [`Protocol`]: what is spoken on a connection after an upgrade.
+//! * `websocket` (a feature): messages on a `Protocol` that browsers speak.
 //! * [`files::Files`]: a directory, with ranges, conditions and a listing.
 //! * [`Router`]: routes over shared state, with the meaning of Go's patterns.
 //! * [`Limits`]: every limit and deadline, all on by default, with the reason for each.
@@ -41,6 +42,7 @@
 //! * `cli` (default): the `wheelhouse` binary. Libraries say `default-features = false`.
 //! * `signals` (part of `cli`): `Server::on_signals`.
 //! * `json`: `Response::json_of` and `Request::json`, with serde_json.
+//! * `websocket`: the module `websocket`, with tungstenite.
 
 #![forbid(unsafe_code)]
 
@@ -67,6 +69,8 @@ mod sniff;
 mod convert;
 #[cfg(feature = "json")]
 mod json;
+#[cfg(feature = "websocket")]
+pub mod websocket;
 pub mod sim;
 mod error;
 mod http1;
