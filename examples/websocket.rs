@@ -40,12 +40,12 @@ impl Guest {
 }
 
 impl<S> Handler<S> for Guest {
-    fn open(&mut self, _: &mut S, socket: &mut Socket<'_, '_>) {
+    fn open(&mut self, _: &mut S, socket: &mut Socket<'_>) {
         self.room.join(socket);
         self.say("has come");
     }
 
-    fn message(&mut self, _: &mut S, message: Message<'_>, socket: &mut Socket<'_, '_>) {
+    fn message(&mut self, _: &mut S, message: Message<'_>, socket: &mut Socket<'_>) {
         match message {
             Message::Text(text) => self.say(&format!("says: {text}")),
             Message::Binary(_) => socket.close(1003, "text only"),

@@ -78,7 +78,7 @@ struct Echo {
 }
 
 impl Echo {
-    fn flood(&mut self, socket: &mut Socket<'_, '_>) {
+    fn flood(&mut self, socket: &mut Socket<'_>) {
         while self.flood > 0 && socket.queued() == 0 {
             assert!(socket.send(&[b'.'; 10_000][..]));
             self.flood -= 1;
@@ -87,14 +87,14 @@ impl Echo {
 }
 
 impl Handler<()> for Echo {
-    fn open(&mut self, (): &mut (), socket: &mut Socket<'_, '_>) {
+    fn open(&mut self, (): &mut (), socket: &mut Socket<'_>) {
         self.sender = Some(socket.sender());
         if let Some(protocol) = socket.protocol() {
             self.log.borrow_mut().push(format!("open {protocol}"));
         }
     }
 
-    fn message(&mut self, (): &mut (), message: Message<'_>, socket: &mut Socket<'_, '_>) {
+    fn message(&mut self, (): &mut (), message: Message<'_>, socket: &mut Socket<'_>) {
         match message {
             Message::Text("bye") => {
                 socket.close(4000, "told to");
@@ -115,7 +115,7 @@ impl Handler<()> for Echo {
         }
     }
 
-    fn wake(&mut self, (): &mut (), socket: &mut Socket<'_, '_>) {
+    fn wake(&mut self, (): &mut (), socket: &mut Socket<'_>) {
         self.flood(socket);
     }
 
@@ -231,6 +231,16 @@ fn the_best_subprotocol_that_both_speak_is_chosen() {
     assert_eq!(told(&log), ["open v1"]);
 }
 
+/// Numbers below what is asked for, random enough to cut and to damage with.
+fn numbers(seed: u64) -> impl FnMut(usize) -> usize {
+    let mut state = seed;
+    move |below| {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    }
+}
+
 /// A conversation with everything in it that is allowed.
 fn conversation() -> (Vec<u8>, Vec<(u8, Vec<u8>)>) {
     let long: Vec<u8> = (0..40_000u32).map(|n| n as u8).collect();
@@ -267,13 +277,7 @@ fn conversation() -> (Vec<u8>, Vec<(u8, Vec<u8>)>) {
 #[test]
 fn a_conversation_is_answered_alike_however_it_is_cut() {
     let (sent, answers) = conversation();
-    // A generator of numbers that is good enough to cut with.
-    let mut random = 1u64;
-    let mut next = |below: usize| {
-        random =
-            random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (random >> 33) as usize % below + 1
-    };
+    let mut next = numbers(1);
     for round in 0..8 {
         let (log, mut sim, client) = echo();
         let mut rest = &sent[..];
@@ -281,7 +285,7 @@ fn a_conversation_is_answered_alike_however_it_is_cut() {
             let len = match round {
                 0 => rest.len(),
                 1 => 1,
-                _ => next(1 << (2 * round)),
+                _ => next(1 << (2 * round)) + 1,
             };
             let (now, later) = rest.split_at(len.min(rest.len()));
             sim.send(client, now);
@@ -397,7 +401,6 @@ fn silence_is_pinged_and_an_answer_keeps_the_socket() {
     assert_eq!(told(&log), ["closed 1006 \"silent\" false"]);
 }
 
-/// w43.
 #[test]
 fn a_drain_says_going_away_and_waits_for_the_answer() {
     let (log, mut sim, client) = echo();
@@ -427,7 +430,6 @@ fn an_end_without_a_close_frame_is_told_as_such() {
     assert_eq!(told(&log), ["closed 1006 \"the peer left\" false"]);
 }
 
-/// t169.
 #[test]
 fn a_panic_costs_one_socket() {
     let (log, mut sim, client) = echo();
@@ -479,12 +481,12 @@ fn what_a_sender_sends_keeps_its_place_in_the_order() {
 struct Member(Topic);
 
 impl Handler<()> for Member {
-    fn open(&mut self, (): &mut (), socket: &mut Socket<'_, '_>) {
+    fn open(&mut self, (): &mut (), socket: &mut Socket<'_>) {
         self.0.join(socket);
         self.0.publish("one more");
     }
 
-    fn message(&mut self, (): &mut (), message: Message<'_>, _: &mut Socket<'_, '_>) {
+    fn message(&mut self, (): &mut (), message: Message<'_>, _: &mut Socket<'_>) {
         self.0.publish(message);
     }
 
@@ -541,6 +543,41 @@ fn a_member_that_does_not_read_is_cut_and_holds_nobody_up() {
     sim.advance(21 * SECOND);
     assert!(sim.was_reset(slow) && sim.is_open(quick));
     assert_eq!(frames(&sim.take_received(quick)), [(TEXT, b"one less: 1006".to_vec())]);
+}
+
+/// Whatever comes, the server answers with whole frames, and with a close frame if it ends.
+#[test]
+fn damaged_conversations_end_in_good_order() {
+    let (sent, _) = conversation();
+    let sent = &sent[..200];
+    let mut next = numbers(7);
+    let (mut open_still, mut closed) = (0, 0);
+    for _ in 0..500 {
+        let (_, mut sim, client) = echo();
+        let mut damaged = sent.to_vec();
+        for _ in 0..=next(4) {
+            let at = next(damaged.len());
+            match next(3) {
+                0 => damaged[at] = next(256) as u8,
+                1 => drop(damaged.remove(at)),
+                _ => damaged.insert(at, next(256) as u8),
+            }
+        }
+        let (first, rest) = damaged.split_at(next(damaged.len()));
+        sim.send(client, first);
+        sim.send(client, rest);
+        let has_ended = sim.has_ended(client);
+        let frames = frames(&sim.take_received(client));
+        let closes = frames.iter().filter(|(first, _)| *first == CLOSE).count();
+        assert_eq!((closes == 1, closes <= 1), (has_ended, true));
+        assert!(!sim.was_reset(client));
+        if has_ended {
+            closed += 1
+        } else {
+            open_still += 1
+        }
+    }
+    assert!(open_still > 50 && closed > 50, "{open_still} {closed}");
 }
 
 #[test]

@@ -52,16 +52,16 @@ pub use topic::Topic;
 /// All of it runs on the loop: it must not block.
 pub trait Handler<S> {
     /// The handshake is done. The place to greet, to join a [`Topic`], to take a [`Sender`].
-    fn open(&mut self, state: &mut S, socket: &mut Socket<'_, '_>) {
+    fn open(&mut self, state: &mut S, socket: &mut Socket<'_>) {
         let _ = (state, socket);
     }
 
     /// A whole message has come. Not called any more once the socket is closing.
-    fn message(&mut self, state: &mut S, message: Message<'_>, socket: &mut Socket<'_, '_>);
+    fn message(&mut self, state: &mut S, message: Message<'_>, socket: &mut Socket<'_>);
 
     /// Somebody woke the socket, or what was queued has left ([`Socket::queued`] is 0 again): go
     /// on with what waited for that. May be called without a reason.
-    fn wake(&mut self, state: &mut S, socket: &mut Socket<'_, '_>) {
+    fn wake(&mut self, state: &mut S, socket: &mut Socket<'_>) {
         let _ = (state, socket);
     }
 
@@ -75,7 +75,7 @@ pub trait Handler<S> {
 /// A [`Handler`] of nothing but a function for messages.
 pub fn on_message<S, F>(message: F) -> OnMessage<F>
 where
-    F: FnMut(&mut S, Message<'_>, &mut Socket<'_, '_>),
+    F: FnMut(&mut S, Message<'_>, &mut Socket<'_>),
 {
     OnMessage(message)
 }
@@ -86,9 +86,9 @@ pub struct OnMessage<F>(F);
 
 impl<S, F> Handler<S> for OnMessage<F>
 where
-    F: FnMut(&mut S, Message<'_>, &mut Socket<'_, '_>),
+    F: FnMut(&mut S, Message<'_>, &mut Socket<'_>),
 {
-    fn message(&mut self, state: &mut S, message: Message<'_>, socket: &mut Socket<'_, '_>) {
+    fn message(&mut self, state: &mut S, message: Message<'_>, socket: &mut Socket<'_>) {
         (self.0)(state, message, socket);
     }
 }

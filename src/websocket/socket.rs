@@ -8,18 +8,18 @@ use crate::websocket::queue::{Line, Sender};
 use crate::websocket::Message;
 
 /// The socket, for one call of its [`Handler`](super::Handler).
-pub struct Socket<'a, 'io> {
+pub struct Socket<'a> {
     pub(super) line: &'a Arc<Line>,
-    pub(super) io: &'a mut Io<'io>,
+    pub(super) io: Io<'a>,
     pub(super) protocol: Option<&'a str>,
 }
 
-impl Socket<'_, '_> {
+impl Socket<'_> {
     /// Sends a message. Whether it was taken: not if the socket is closing, nor if the queue is
     /// full, which cuts it. Who has much to say looks at [`queued`](Socket::queued) and goes on in
     /// [`Handler::wake`](super::Handler::wake).
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> bool {
-        self.line.send(message.into(), self.io)
+        self.line.send(message.into(), &mut self.io)
     }
 
     /// How many bytes wait for the peer beyond the 64 KiB that the loop holds for it: 0 for who
@@ -53,7 +53,7 @@ impl Socket<'_, '_> {
     }
 }
 
-impl std::fmt::Debug for Socket<'_, '_> {
+impl std::fmt::Debug for Socket<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Socket").field("protocol", &self.protocol).finish_non_exhaustive()
     }

@@ -79,12 +79,16 @@ impl<H> Speaker<H> {
         &mut self,
         state: &mut S,
         io: &mut Io<'_>,
-        call: impl FnOnce(&mut H, &mut S, &mut Socket<'_, '_>),
+        call: impl FnOnce(&mut H, &mut S, &mut Socket<'_>),
     ) where
         H: Handler<S>,
     {
         let protocol = self.protocol.as_deref();
-        call(&mut self.handler, state, &mut Socket { line: &self.line, io, protocol });
+        call(
+            &mut self.handler,
+            state,
+            &mut Socket { line: &self.line, io: io.reborrow(), protocol },
+        );
         self.follow(state, io);
     }
 

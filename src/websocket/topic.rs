@@ -19,11 +19,11 @@ use crate::websocket::{Message, Sender, Socket};
 /// struct Member(Topic);
 ///
 /// impl<S> Handler<S> for Member {
-///     fn open(&mut self, _: &mut S, socket: &mut Socket<'_, '_>) {
+///     fn open(&mut self, _: &mut S, socket: &mut Socket<'_>) {
 ///         self.0.join(socket);
 ///     }
 ///
-///     fn message(&mut self, _: &mut S, message: Message<'_>, _: &mut Socket<'_, '_>) {
+///     fn message(&mut self, _: &mut S, message: Message<'_>, _: &mut Socket<'_>) {
 ///         self.0.publish(message); // To all, this one too.
 ///     }
 /// }
@@ -44,7 +44,7 @@ impl Topic {
     }
 
     /// Adds a socket, until it ends.
-    pub fn join(&self, socket: &Socket<'_, '_>) {
+    pub fn join(&self, socket: &Socket<'_>) {
         let mut members = self.lock();
         if members.len() == members.capacity() {
             // Before it grows, those who have gone make room.
