@@ -6,10 +6,9 @@
 //! curl -T bigfile http://127.0.0.1:8080/
 //! ```
 
-use std::io::{self, Write};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{mpsc, Arc};
-use std::{fs::File, thread};
+use std::{fs::File, io, io::Write, thread};
 
 use wheelhouse::{Error, Flow, Later, Receive, Reply, Waker};
 
@@ -21,40 +20,34 @@ fn main() -> Result<(), Error> {
     let address = arguments.next().unwrap_or_else(|| "127.0.0.1:8080".to_owned());
     let path = arguments.next().unwrap_or_else(|| "spooled".to_owned());
     wheelhouse::serve(&address, move |_| {
-        Reply::receive(Spool { path: path.clone(), disk: None, behind: Arc::default() })
+        let (disk, jobs) = mpsc::channel();
+        Reply::receive(Spool { path: path.clone(), disk, jobs: Some(jobs), behind: Arc::default() })
     })?;
     Ok(())
 }
 
+/// A piece to write, or none and who waits for the end.
+type Job = (Vec<u8>, Option<Later>);
+
 struct Spool {
     path: String,
-    disk: Option<mpsc::Sender<Job>>,
+    disk: mpsc::Sender<Job>,
+    /// The thread's end, until there is a thread.
+    jobs: Option<mpsc::Receiver<Job>>,
     behind: Arc<AtomicUsize>,
-}
-
-enum Job {
-    Write(Vec<u8>),
-    Answer(Later),
-}
-
-impl Spool {
-    fn give(&self, job: Job) {
-        // If the thread has ended, `Later` is dropped with the job: that is a 500.
-        let _ = self.disk.as_ref().map(|disk| disk.send(job));
-    }
 }
 
 impl Receive<()> for Spool {
     fn start(&mut self, (): &mut (), waker: Waker) {
-        let (disk, jobs) = mpsc::channel();
-        self.disk = Some(disk);
         let (path, behind) = (self.path.clone(), self.behind.clone());
-        thread::spawn(move || write(&path, jobs, &behind, &waker));
+        let jobs = self.jobs.take();
+        thread::spawn(move || write(&path, jobs?, &behind, &waker).ok());
     }
 
     fn piece(&mut self, (): &mut (), piece: &[u8]) -> Flow {
         self.behind.fetch_add(piece.len(), SeqCst);
-        self.give(Job::Write(piece.to_vec()));
+        // Where the thread has failed, the end says so.
+        let _ = self.disk.send((piece.to_vec(), None));
         self.resume(&mut ())
     }
 
@@ -68,7 +61,8 @@ impl Receive<()> for Spool {
     }
 
     fn end(self: Box<Self>, (): &mut ()) -> Reply {
-        Reply::later(move |later| self.give(Job::Answer(later)))
+        // A `Later` that nobody takes is a 500.
+        Reply::later(move |later| drop(self.disk.send((Vec::new(), Some(later)))))
     }
 }
 
@@ -79,15 +73,13 @@ fn write(
     waker: &Waker,
 ) -> io::Result<()> {
     let (mut file, mut len) = (File::create(path)?, 0);
-    for job in jobs {
-        match job {
-            Job::Write(piece) => {
-                file.write_all(&piece)?;
-                len += piece.len();
-                behind.fetch_sub(piece.len(), SeqCst);
-                waker.wake();
-            }
-            Job::Answer(later) => later.answer(move |()| format!("{len} bytes on disk\n")),
+    for (piece, later) in jobs {
+        file.write_all(&piece)?;
+        len += piece.len();
+        behind.fetch_sub(piece.len(), SeqCst);
+        waker.wake();
+        if let Some(later) = later {
+            later.answer(move |()| format!("{len} bytes on disk\n"));
         }
     }
     Ok(())
