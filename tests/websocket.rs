@@ -572,9 +572,9 @@ fn damaged_conversations_end_in_good_order() {
         assert_eq!((closes == 1, closes <= 1), (has_ended, true));
         assert!(!sim.was_reset(client));
         if has_ended {
-            closed += 1
+            closed += 1;
         } else {
-            open_still += 1
+            open_still += 1;
         }
     }
     assert!(open_still > 50 && closed > 50, "{open_still} {closed}");

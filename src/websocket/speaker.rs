@@ -22,7 +22,7 @@ use tungstenite::Error;
 
 use crate::handler::Gone;
 use crate::upgrade::{Io, Protocol};
-use crate::websocket::accept::Bounds;
+use crate::websocket::handshake::Bounds;
 use crate::websocket::pieces::{code, ping_frame, Cutter, Piece, Wire, READ};
 use crate::websocket::queue::{Fate, Line};
 use crate::websocket::{Closed, Handler, Message, Socket};
