@@ -11,7 +11,7 @@ use wheelhouse::sim::{Client, Sim};
 use wheelhouse::websocket::{
     accept, on_message, Closed, Handler, Message, Options, Sender, Socket, Topic,
 };
-use wheelhouse::{Reply, Request};
+use wheelhouse::{Reply, Request, Router};
 
 const SHAKE: &[u8] = b"GET /chat HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\n\
 Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
@@ -595,6 +595,33 @@ fn a_function_for_messages_is_a_handler() {
     let client = open(&mut sim);
     sim.send(client, &frame(TEXT, b"hi"));
     assert_eq!(frames(&sim.take_received(client)), [(TEXT, b"hi".to_vec())]);
+}
+
+#[test]
+fn sockets_of_a_router_share_its_state() {
+    #[derive(Default)]
+    struct Hub {
+        messages: u32,
+    }
+    let options = Options::new();
+    let routes = Router::new(Hub::default())
+        .get("/chat", move |_, req| {
+            let count = |hub: &mut Hub, _: Message<'_>, socket: &mut Socket<'_>| {
+                hub.messages += 1;
+                socket.send(&*format!("{} so far", hub.messages));
+            };
+            accept(req, &options, on_message(count))
+        })
+        .get("/count", |hub, _| format!("{}", hub.messages))
+        .build()
+        .unwrap();
+    let mut sim = Sim::new(routes);
+    let (one, other) = (open(&mut sim), open(&mut sim));
+    sim.send(one, &frame(TEXT, b"a"));
+    sim.send(other, &frame(BINARY, b"b"));
+    assert_eq!(frames(&sim.take_received(other)), [(TEXT, b"2 so far".to_vec())]);
+    let client = sim.connect_and_send(b"GET /count HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(sim.received(client).ends_with(b"\r\n\r\n2"));
 }
 
 #[test]
