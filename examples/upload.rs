@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! cargo run --release --example upload -- 127.0.0.1:8080 /tmp/inbox
-//! curl -T bigfile http://127.0.0.1:8080/
+//! curl -T bigfile http://127.0.0.1:8080/          # or open / in a browser
 //! ```
 //!
 //! Without a directory the bytes are only counted. A real program would check who sends, bound
-//! the length, and write where a slow disk does not hold up the loop.
+//! the length, and write where a slow disk does not hold up the loop: see `spool`.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -23,8 +23,10 @@ fn main() -> Result<(), Error> {
 }
 
 fn upload(req: &Request<'_>, inbox: Option<&PathBuf>) -> Reply {
-    if !matches!(req.method(), &Method::PUT | &Method::POST) {
-        return Response::method_not_allowed("PUT, POST").into();
+    match *req.method() {
+        Method::PUT | Method::POST => {}
+        Method::GET | Method::HEAD => return Response::html(include_str!("upload.html")).into(),
+        _ => return Response::method_not_allowed("GET, HEAD, PUT, POST").into(),
     }
     // Named by us and not by the peer, so no name can lead out of the directory.
     let name = format!("{}-{}", req.connection_id(), req.requests_before());

@@ -31,6 +31,7 @@
 //! * [`Later`], [`channel()`] and [`events::Topic`]: answers and content from elsewhere, other threads
 //!   included.
 //! * [`Protocol`]: what is spoken on a connection after an upgrade.
+//! * `websocket` (a feature): messages on a `Protocol` that browsers speak.
 //! * [`files::Files`]: a directory, with ranges, conditions and a listing.
 //! * [`Router`]: routes over shared state, with the meaning of Go's patterns.
 //! * [`Limits`]: every limit and deadline, all on by default, with the reason for each.
@@ -45,6 +46,7 @@
 //! * `inherit` (part of `cli`): `Server::listen_inherited`, sockets by socket activation.
 //! * `signals` (part of `cli`): `Server::on_signals`.
 //! * `json`: `Response::json_of` and `Request::json`, with serde_json.
+//! * `websocket`: the module `websocket`, with tungstenite.
 
 #![forbid(unsafe_code)]
 
@@ -78,6 +80,8 @@ mod sniff;
 mod convert;
 #[cfg(feature = "json")]
 mod json;
+#[cfg(feature = "websocket")]
+pub mod websocket;
 pub mod sim;
 mod error;
 mod http1;

@@ -101,9 +101,13 @@ impl OriginGuard {
     /// Whether `req` may pass.
     pub fn lets_pass(&self, req: &Request<'_>) -> bool {
         matches!(*req.method(), Method::GET | Method::HEAD | Method::OPTIONS)
-            || is_our_own(req)
-            || self.is_trusted(&req.fields())
+            || self.is_own_or_trusted(req)
             || self.exempt.contain(req)
+    }
+
+    /// The same for what is dangerous whatever the method.
+    pub(crate) fn is_own_or_trusted(&self, req: &Request<'_>) -> bool {
+        is_our_own(req) || self.is_trusted(&req.fields())
     }
 
     /// A handler that gets only what may pass.

@@ -156,6 +156,12 @@ impl<'a> Io<'a> {
         Io { out, end, waker, wish }
     }
 
+    /// The same for a shorter while.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn reborrow(&mut self) -> Io<'_> {
+        Io { out: self.out, end: self.end, waker: self.waker, wish: self.wish }
+    }
+
     /// How many bytes can be put now: up to 64 KiB, none while earlier ones wait.
     pub fn room(&self) -> usize {
         self.end.saturating_sub(self.out.len())

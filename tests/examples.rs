@@ -17,17 +17,24 @@ mod built;
 use built::built;
 
 /// All of `examples/`: one that is not started here fails the test below.
-const STARTED: [&str; 10] = [
+const STARTED: [&str; 17] = [
+    "channel",
     "cores",
     "download",
+    "events",
     "hello",
+    "hijack",
+    "later",
+    "line",
     "listeners",
     "probe",
     "routes",
     "shutdown",
+    "spool",
     "timers",
     "trailers",
     "upload",
+    "websocket",
 ];
 
 #[test]
@@ -35,7 +42,9 @@ fn every_example_is_started_by_a_test() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let mut examples: Vec<String> = fs::read_dir(root)
         .unwrap()
-        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
         .collect();
     examples.sort();
     assert_eq!(examples, STARTED, "give the new one a test here and a name in STARTED");
@@ -83,6 +92,98 @@ fn upload_counts_and_keeps_what_comes_in_chunks() {
         fs::read_dir(&inbox.0).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(kept.len(), 1);
     assert_eq!(fs::read(&kept[0]).unwrap(), b"hello again");
+}
+
+#[test]
+fn spool_answers_when_all_is_on_disk() {
+    let inbox = Scratch::new("spool");
+    let path = inbox.0.join("spooled");
+    let spool = Example::start("spool", &[path.to_str().unwrap()]);
+    // Several times what may be on its way to the disk.
+    let content = vec![b'x'; 5 << 20];
+    let head = format!(
+        "PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        content.len()
+    );
+    let answer = Answer::parse(&spool.exchange(&[head.as_bytes(), &content].concat()));
+    assert_eq!(answer.content, b"5242880 bytes on disk\n");
+    assert!(fs::read(&path).unwrap() == content);
+}
+
+#[test]
+fn events_are_followed_and_taken_up_again() {
+    let events = Example::start("events", &[]);
+    let page = events.ask("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert!(page.content.ends_with(b"</html>\n"));
+    let text =
+        events.read_until("GET /events HTTP/1.1\r\nHost: a\r\nLast-Event-ID: 0\r\n\r\n", "id: 2\n");
+    assert!(text.contains("Content-Type: text/event-stream\r\n"), "{text}");
+    assert!(text.contains("\nid: 1\nevent: tick\ndata: 1"), "{text}");
+    let text =
+        events.read_until("GET /events HTTP/1.1\r\nHost: a\r\nLast-Event-ID: 1\r\n\r\n", "id: 3\n");
+    assert!(text.contains("id: 2\n") && !text.contains("id: 1\n"), "{text}");
+}
+
+#[test]
+fn line_answers_lines_after_an_upgrade() {
+    let line = Example::start("line", &[]);
+    let answer = line.ask(
+        "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: line\r\n\r\n\
+         hello\ncount\nbye\n",
+    );
+    assert_eq!(answer.status, "HTTP/1.1 101 Switching Protocols");
+    let expected = b"hello, say count or bye\nyou said hello\n1 lines\nbye\n";
+    assert_eq!(answer.content, expected);
+    let refused = line.ask("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_eq!(refused.status, "HTTP/1.1 426 Upgrade Required");
+}
+
+#[test]
+fn later_counts_on_another_thread_and_gives_up_in_time() {
+    let later = Example::start("later", &[]);
+    let answer = later.ask("GET /primes?100 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_eq!(answer.content, b"25 primes up to 100\n");
+    let endless = "GET /primes?999999999999 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    assert_eq!(later.ask(endless).status, "HTTP/1.1 503 Service Unavailable");
+    let again = later.ask("GET /primes?10 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_eq!(again.content, b"4 primes up to 10\n", "the worker has given up, too");
+}
+
+#[test]
+fn channel_sends_what_a_thread_makes() {
+    let channel = Example::start("channel", &[]);
+    let answer = channel.ask("GET /countdown?2 HTTP/1.0\r\n\r\n");
+    assert_eq!(answer.content, b"2\n1\nlift-off\n");
+    let flood = channel.read_until("GET /flood HTTP/1.0\r\n\r\n", &".".repeat(200_000));
+    assert!(flood.starts_with("HTTP/1.0 200 OK\r\n"));
+}
+
+#[test]
+fn hijack_hands_the_stream_to_a_thread() {
+    let hijack = Example::start("hijack", &[]);
+    let text =
+        hijack.read_until("GET /raw HTTP/1.1\r\nHost: a\r\n\r\nand more\n", "said and more\n");
+    assert_eq!(text, "this is no HTTP any more\nyou said and more\n");
+}
+
+#[cfg(feature = "websocket")]
+#[test]
+fn websocket_tells_all_what_one_says() {
+    let websocket = Example::start("websocket", &[]);
+    let page = websocket.ask("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert!(page.content.ends_with(b"</html>\n"));
+    let text = websocket.read_until(
+        "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        "guest 1 has come",
+    );
+    assert!(text.starts_with("HTTP/1.1 101 "), "{text}");
+    let foreign = websocket.ask(
+        "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: close, upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+         Origin: http://evil.example\r\n\r\n",
+    );
+    assert_eq!(foreign.status, "HTTP/1.1 403 Forbidden");
 }
 
 #[test]
@@ -231,12 +332,33 @@ impl Example {
 
     /// Sends a request that asks to close, and reads until the end.
     fn ask(&self, request: &str) -> Answer {
+        Answer::parse(&self.exchange(request.as_bytes()))
+    }
+
+    fn exchange(&self, request: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.send(request).read_to_end(&mut bytes).unwrap();
+        bytes
+    }
+
+    /// Sends a request and reads until `end` has come; then the client goes away.
+    fn read_until(&self, request: &str, end: &str) -> String {
+        let mut stream = self.send(request.as_bytes());
+        let mut bytes = Vec::new();
+        let mut buffer = [0; 4096];
+        while !String::from_utf8_lossy(&bytes).contains(end) {
+            let len = stream.read(&mut buffer).unwrap();
+            assert!(len > 0, "it ended early: {}", String::from_utf8_lossy(&bytes));
+            bytes.extend_from_slice(&buffer[..len]);
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    fn send(&self, request: &[u8]) -> TcpStream {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).unwrap();
-        Answer::parse(&bytes)
+        stream.write_all(request).unwrap();
+        stream
     }
 }
 

@@ -35,7 +35,7 @@ fn layer(file: &str) -> Option<Layer> {
     }
     let room = file.strip_prefix("src/")?.strip_suffix(".rs")?;
     match room.split_once('/') {
-        Some(("bin" | "router" | "files" | "sim", _)) => Some(Layer::Front),
+        Some(("bin" | "router" | "files" | "sim" | "websocket", _)) => Some(Layer::Front),
         Some(("reactor", _)) => Some(Layer::Reactor),
         Some(("http1", _)) => Some(Layer::Protocol),
         None if FRONT.contains(&room) => Some(Layer::Front),

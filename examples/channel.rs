@@ -1,0 +1,56 @@
+//! Content that another thread makes, as fast as the peer takes it.
+//!
+//! ```text
+//! cargo run --release --example channel -- 127.0.0.1:8080
+//! curl -N http://127.0.0.1:8080/countdown?5           # a line each half second
+//! curl -s http://127.0.0.1:8080/flood | head -c 1G | wc -c
+//! ```
+//!
+//! A thread for each answer, as here, is the simplest and bounded by nothing but the connections.
+
+use std::thread;
+use std::time::Duration;
+
+use wheelhouse::{channel, Error, Request, Response, SendError, Sender};
+
+fn main() -> Result<(), Error> {
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+    wheelhouse::serve(&address, site)?;
+    Ok(())
+}
+
+fn site(req: &Request<'_>) -> Response {
+    let from = req.query().and_then(|text| text.parse().ok()).unwrap_or(3);
+    match req.path() {
+        "/countdown" => produced(move |sender| countdown(from, sender)),
+        "/flood" => produced(|sender| flood(&sender)),
+        _ => Response::not_found(),
+    }
+}
+
+fn produced(make: impl FnOnce(Sender) -> Result<(), SendError> + Send + 'static) -> Response {
+    let (sender, body) = channel(64 << 10);
+    thread::spawn(move || {
+        if let Err(SendError::Gone(_)) = make(sender) {
+            eprintln!("the peer has gone, the thread ends");
+        }
+    });
+    Response::ok("text/plain", body)
+}
+
+fn countdown(from: u32, sender: Sender) -> Result<(), SendError> {
+    for n in (1..=from).rev() {
+        sender.send(format!("{n}\n"))?;
+        thread::sleep(Duration::from_millis(500));
+    }
+    sender.send("lift-off\n")?;
+    sender.finish();
+    Ok(())
+}
+
+fn flood(sender: &Sender) -> Result<(), SendError> {
+    loop {
+        // Waits whenever the channel is full.
+        sender.send(vec![b'.'; 16 << 10])?;
+    }
+}

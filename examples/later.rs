@@ -1,0 +1,51 @@
+//! Answers from another thread: the loop goes on while a worker works.
+//!
+//! ```text
+//! cargo run --release --example later -- 127.0.0.1:8080
+//! curl http://127.0.0.1:8080/primes?1000000        # however long it takes, others are served
+//! curl -i http://127.0.0.1:8080/primes?99999999    # 503 after two seconds
+//! ```
+//!
+//! One worker, so one after the other. A real program would have a few of them.
+
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use wheelhouse::{within, Later, Reply, Request, Response, Server, StatusCode};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+    let (jobs, work) = mpsc::sync_channel::<(u64, Later)>(100);
+    thread::spawn(move || {
+        for (last, later) in work {
+            if let Some(primes) = count_primes(last, &later) {
+                later.answer(move |()| format!("{primes} primes up to {last}\n"));
+            }
+        }
+    });
+    let handler = move |req: &Request<'_>| -> Reply {
+        let Some(last) = req.query().and_then(|text| text.parse().ok()) else {
+            return Response::error(StatusCode::BAD_REQUEST, "up to which number?").into();
+        };
+        let jobs = jobs.clone();
+        // With more than a hundred waiting, the `Later` is dropped: that is a 500.
+        Reply::later(move |later| drop(jobs.try_send((last, later))))
+    };
+    let late = || Response::error(StatusCode::SERVICE_UNAVAILABLE, "too many numbers");
+    Server::new().listen(&address)?.run(within(Duration::from_secs(2), late, handler))?;
+    Ok(())
+}
+
+/// `None` once nobody waits for it any more.
+fn count_primes(last: u64, later: &Later) -> Option<u64> {
+    let mut primes = 0;
+    for n in 2..=last {
+        if n % 1024 == 0 && (later.is_over() || later.peer_has_left()) {
+            return None;
+        }
+        let is_prime = (2..).take_while(|d| d * d <= n).all(|d| n % d != 0);
+        primes += u64::from(is_prime);
+    }
+    Some(primes)
+}

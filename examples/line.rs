@@ -1,0 +1,59 @@
+//! A protocol of your own behind an `Upgrade`: lines, answered in the loop. It stays under the
+//! limits, on the wheel and in the shutdown of the server.
+//!
+//! ```text
+//! cargo run --release --example line -- 127.0.0.1:8080
+//! (printf 'GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: line\r\n\r\n'; cat) |
+//!     nc 127.0.0.1 8080       # then type lines: count, bye, anything
+//! ```
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use wheelhouse::{Error, Io, Protocol, Reply};
+
+const LINE_MAX: usize = 1024;
+
+fn main() -> Result<(), Error> {
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+    wheelhouse::serve(&address, |_| Reply::upgrade("line", Lines { count: 0 }))?;
+    Ok(())
+}
+
+struct Lines {
+    count: u32,
+}
+
+impl<S> Protocol<S> for Lines {
+    fn begin(&mut self, _: &mut S, io: &mut Io<'_>) -> io::Result<()> {
+        io.write_all(b"hello, say count or bye\n")
+    }
+
+    fn receive(&mut self, _: &mut S, input: &[u8], io: &mut Io<'_>) -> io::Result<usize> {
+        let mut used = 0;
+        while let Some(len) = input[used..].iter().position(|&byte| byte == b'\n') {
+            let line = String::from_utf8_lossy(&input[used..used + len]);
+            let answer = match line.trim_end() {
+                "bye" => "bye\n".to_owned(),
+                "count" => format!("{} lines\n", self.count),
+                line => format!("you said {line}\n"),
+            };
+            if !io.put_all(answer.as_bytes()) {
+                return Ok(used); // There is no room now: the line comes again.
+            }
+            if answer == "bye\n" {
+                io.close();
+            }
+            (self.count, used) = (self.count + 1, used + len + 1);
+        }
+        if input.len() - used > LINE_MAX {
+            io.put_all(b"too long\n");
+            io.close();
+        }
+        Ok(used)
+    }
+
+    fn timeout(&self) -> Duration {
+        Duration::from_secs(300)
+    }
+}

@@ -1,0 +1,86 @@
+//! An upload that a thread writes to disk. While the disk is behind, the receiver pauses and the
+//! peer's own TCP window holds it back: neither the loop nor memory waits for the disk.
+//!
+//! ```text
+//! cargo run --release --example spool -- 127.0.0.1:8080 /tmp/spooled
+//! curl -T bigfile http://127.0.0.1:8080/
+//! ```
+
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{mpsc, Arc};
+use std::{fs::File, io, io::Write, thread};
+
+use wheelhouse::{Error, Flow, Later, Receive, Reply, Waker};
+
+/// How many bytes may be on their way to the disk.
+const BEHIND_MAX: usize = 1 << 20;
+
+fn main() -> Result<(), Error> {
+    let mut arguments = std::env::args().skip(1);
+    let address = arguments.next().unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+    let path = arguments.next().unwrap_or_else(|| "spooled".to_owned());
+    wheelhouse::serve(&address, move |_| {
+        let (disk, jobs) = mpsc::channel();
+        Reply::receive(Spool { path: path.clone(), disk, jobs: Some(jobs), behind: Arc::default() })
+    })?;
+    Ok(())
+}
+
+/// A piece to write, or none and who waits for the end.
+type Job = (Vec<u8>, Option<Later>);
+
+struct Spool {
+    path: String,
+    disk: mpsc::Sender<Job>,
+    /// The thread's end, until there is a thread.
+    jobs: Option<mpsc::Receiver<Job>>,
+    behind: Arc<AtomicUsize>,
+}
+
+impl Receive<()> for Spool {
+    fn start(&mut self, (): &mut (), waker: Waker) {
+        let (path, behind) = (self.path.clone(), self.behind.clone());
+        let jobs = self.jobs.take();
+        thread::spawn(move || write(&path, jobs?, &behind, &waker).ok());
+    }
+
+    fn piece(&mut self, (): &mut (), piece: &[u8]) -> Flow {
+        self.behind.fetch_add(piece.len(), SeqCst);
+        // Where the thread has failed, the end says so.
+        let _ = self.disk.send((piece.to_vec(), None));
+        self.resume(&mut ())
+    }
+
+    fn resume(&mut self, (): &mut ()) -> Flow {
+        let is_behind = self.behind.load(SeqCst) > BEHIND_MAX;
+        if is_behind {
+            Flow::Pause
+        } else {
+            Flow::Continue
+        }
+    }
+
+    fn end(self: Box<Self>, (): &mut ()) -> Reply {
+        // A `Later` that nobody takes is a 500.
+        Reply::later(move |later| drop(self.disk.send((Vec::new(), Some(later)))))
+    }
+}
+
+fn write(
+    path: &str,
+    jobs: mpsc::Receiver<Job>,
+    behind: &AtomicUsize,
+    waker: &Waker,
+) -> io::Result<()> {
+    let (mut file, mut len) = (File::create(path)?, 0);
+    for (piece, later) in jobs {
+        file.write_all(&piece)?;
+        len += piece.len();
+        behind.fetch_sub(piece.len(), SeqCst);
+        waker.wake();
+        if let Some(later) = later {
+            later.answer(move |()| format!("{len} bytes on disk\n"));
+        }
+    }
+    Ok(())
+}

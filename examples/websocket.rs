@@ -1,0 +1,58 @@
+//! A chat over WebSockets: what one page says reaches all of them, without a thread.
+//!
+//! ```text
+//! cargo run --release --features websocket --example websocket -- 127.0.0.1:8080
+//! ```
+//!
+//! Then open <http://127.0.0.1:8080/> in two tabs. A page of another site cannot join: its origin
+//! is refused. A real program would also ask who somebody is before it lets him in.
+
+use wheelhouse::websocket::{accept, Closed, Handler, Message, Options, Socket, Topic};
+use wheelhouse::{Error, Reply, Request, Response};
+
+fn main() -> Result<(), Error> {
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+    let (room, options) = (Topic::new(), Options::new().message_bytes_max(2000));
+    let mut guests = 0;
+    wheelhouse::serve(&address, move |req: &Request<'_>| -> Reply {
+        match req.path() {
+            "/" => Response::html(include_str!("websocket.html")).into(),
+            "/chat" => {
+                guests += 1;
+                let name = format!("guest {guests}");
+                accept(req, &options, Guest { name, room: room.clone() })
+            }
+            _ => Response::not_found().into(),
+        }
+    })?;
+    Ok(())
+}
+
+struct Guest {
+    name: String,
+    room: Topic,
+}
+
+impl Guest {
+    fn say(&self, what: &str) {
+        self.room.publish(&*format!("{} {what}", self.name));
+    }
+}
+
+impl<S> Handler<S> for Guest {
+    fn open(&mut self, _: &mut S, socket: &mut Socket<'_>) {
+        self.room.join(socket);
+        self.say("has come");
+    }
+
+    fn message(&mut self, _: &mut S, message: Message<'_>, socket: &mut Socket<'_>) {
+        match message {
+            Message::Text(text) => self.say(&format!("says: {text}")),
+            Message::Binary(_) => socket.close(1003, "text only"),
+        }
+    }
+
+    fn close(&mut self, _: &mut S, _: Closed) {
+        self.say("has left");
+    }
+}

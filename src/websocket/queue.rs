@@ -1,0 +1,165 @@
+//! What waits to be sent on one socket: bounded, and open to other threads.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::{Buf, Bytes};
+
+use crate::upgrade::Io;
+use crate::waker::Waker;
+use crate::websocket::pieces::message_frame;
+use crate::websocket::Message;
+
+/// Sends on one socket from anywhere: other sockets, other threads, a [`Topic`](super::Topic).
+///
+/// Clones send on the same socket. What is sent is put into the socket's queue and leaves with the
+/// next turn of the loop, behind what was sent before.
+#[derive(Clone)]
+pub struct Sender(pub(super) Arc<Line>);
+
+impl Sender {
+    /// Sends a message. Whether it was taken: not if the socket is closing or gone, nor if its
+    /// queue is full, which cuts it.
+    pub fn send<'a>(&self, message: impl Into<Message<'a>>) -> bool {
+        self.send_frame(message_frame(message.into()))
+    }
+
+    /// Closes the socket behind what was sent before, as
+    /// [`Socket::close`](super::Socket::close).
+    pub fn close(&self, code: u16, reason: &str) {
+        let mut queue = self.0.lock();
+        queue.ask_to_close(code, reason);
+        queue.wake();
+    }
+
+    /// Whether the socket still takes messages.
+    pub fn is_open(&self) -> bool {
+        matches!(self.0.lock().fate, Fate::Open)
+    }
+
+    pub(super) fn send_frame(&self, frame: Bytes) -> bool {
+        let mut queue = self.0.lock();
+        let is_taken = queue.push(frame, self.0.bytes_max);
+        queue.wake();
+        is_taken
+    }
+}
+
+impl fmt::Debug for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").field("is_open", &self.is_open()).finish()
+    }
+}
+
+/// One socket as its senders see it.
+pub(super) struct Line {
+    queue: Mutex<Queue>,
+    bytes_max: usize,
+}
+
+#[derive(Default)]
+pub(super) struct Queue {
+    frames: VecDeque<Bytes>,
+    bytes: usize,
+    pub(super) fate: Fate,
+    /// `None` until the socket is open.
+    waker: Option<Waker>,
+}
+
+/// What is to become of a socket.
+#[derive(Default)]
+pub(super) enum Fate {
+    #[default]
+    Open,
+    /// It was asked to close, with this code and reason.
+    Close(u16, String),
+    /// Its queue ran over.
+    Cut,
+    /// Nothing is taken any more.
+    Over,
+}
+
+impl Line {
+    pub(super) fn new(bytes_max: usize) -> Arc<Line> {
+        Arc::new(Line { queue: Mutex::default(), bytes_max })
+    }
+
+    pub(super) fn open(&self, waker: Waker) {
+        self.lock().waker = Some(waker);
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends from within the loop: at once if nothing waits and there is room.
+    pub(super) fn send(&self, message: Message<'_>, io: &mut Io<'_>) -> bool {
+        let mut queue = self.lock();
+        let frame = message_frame(message);
+        let is_at_once =
+            matches!(queue.fate, Fate::Open) && queue.frames.is_empty() && frame.len() <= io.room();
+        if is_at_once {
+            return io.put_all(&frame);
+        }
+        queue.push(frame, self.bytes_max)
+    }
+}
+
+impl Queue {
+    /// How many bytes wait.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn push(&mut self, frame: Bytes, bytes_max: usize) -> bool {
+        if !matches!(self.fate, Fate::Open) {
+            return false;
+        }
+        if self.bytes > 0 && self.bytes + frame.len() > bytes_max {
+            self.end(Fate::Cut);
+            return false;
+        }
+        self.push_control(frame);
+        true
+    }
+
+    /// Adds what is not bounded because there is at most one of it.
+    pub(super) fn push_control(&mut self, frame: Bytes) {
+        self.bytes += frame.len();
+        self.frames.push_back(frame);
+    }
+
+    pub(super) fn ask_to_close(&mut self, code: u16, reason: &str) {
+        if matches!(self.fate, Fate::Open) {
+            self.fate = Fate::Close(code, reason.to_owned());
+        }
+    }
+
+    /// Drops what waits.
+    pub(super) fn end(&mut self, fate: Fate) {
+        self.frames = VecDeque::new();
+        self.bytes = 0;
+        self.fate = fate;
+    }
+
+    /// Puts what waits, as far as there is room; whether all of it.
+    pub(super) fn flush(&mut self, io: &mut Io<'_>) -> bool {
+        while let Some(frame) = self.frames.front_mut() {
+            let put = io.put(frame);
+            frame.advance(put);
+            self.bytes -= put;
+            if !frame.is_empty() {
+                return false;
+            }
+            self.frames.pop_front();
+        }
+        true
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = &self.waker {
+            waker.wake();
+        }
+    }
+}

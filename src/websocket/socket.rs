@@ -1,0 +1,60 @@
+//! One socket as its handler sees it.
+
+use std::sync::Arc;
+
+use crate::upgrade::Io;
+use crate::waker::Waker;
+use crate::websocket::queue::{Line, Sender};
+use crate::websocket::Message;
+
+/// The socket, for one call of its [`Handler`](super::Handler).
+pub struct Socket<'a> {
+    pub(super) line: &'a Arc<Line>,
+    pub(super) io: Io<'a>,
+    pub(super) protocol: Option<&'a str>,
+}
+
+impl Socket<'_> {
+    /// Sends a message. Whether it was taken: not if the socket is closing, nor if the queue is
+    /// full, which cuts it. Who has much to say looks at [`queued`](Socket::queued) and goes on in
+    /// [`Handler::wake`](super::Handler::wake).
+    pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> bool {
+        self.line.send(message.into(), &mut self.io)
+    }
+
+    /// How many bytes wait for the peer beyond the 64 KiB that the loop holds for it: 0 for who
+    /// reads what it is sent. As long as it is not 0, no message is read from the peer either.
+    pub fn queued(&self) -> usize {
+        self.line.lock().bytes()
+    }
+
+    /// Closes the socket behind what was sent before, with a code (1000 for a purpose fulfilled,
+    /// 3000 to 4999 for your own) and a reason of at most 123 bytes. A code that must not be sent
+    /// (RFC 6455, section 7.4) becomes 1011, with a log line.
+    ///
+    /// The peer has [`Options::answer_timeout`](super::Options::answer_timeout) to say good-bye.
+    pub fn close(&mut self, code: u16, reason: &str) {
+        self.line.lock().ask_to_close(code, reason);
+    }
+
+    /// A sender for other sockets, other threads, topics.
+    pub fn sender(&self) -> Sender {
+        Sender(Arc::clone(self.line))
+    }
+
+    /// Has [`Handler::wake`](super::Handler::wake) called, from anywhere.
+    pub fn waker(&self) -> Waker {
+        self.io.waker()
+    }
+
+    /// The subprotocol that was chosen.
+    pub fn protocol(&self) -> Option<&str> {
+        self.protocol
+    }
+}
+
+impl std::fmt::Debug for Socket<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Socket").field("protocol", &self.protocol).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,360 @@
+//! The protocol that an open socket speaks: pieces of input through tungstenite's state machine,
+//! messages to the handler, and every way in which a socket ends.
+//!
+//! ```text
+//!   Open ──── we close ────► Closing ── answer, or none in time ──┐
+//!    │                                                            ▼
+//!    ├── peer closes, broken frames (a close frame is due) ──► Ending ── all has left ──► closed
+//!    └── silent, cut, end of input (none is) ──────────────────────────────────────────►
+//! ```
+//!
+//! The handler is told of the end with the step out of Open or Closing.
+
+use std::io;
+use std::mem;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tungstenite::protocol::frame::coding::CloseCode;
+use tungstenite::protocol::frame::CloseFrame;
+use tungstenite::protocol::{Message as Whole, Role, WebSocketConfig, WebSocketContext};
+use tungstenite::Error;
+
+use crate::handler::Gone;
+use crate::upgrade::{Io, Protocol};
+use crate::websocket::handshake::Bounds;
+use crate::websocket::pieces::{code, ping_frame, Cutter, Piece, Wire, READ};
+use crate::websocket::queue::{Fate, Line};
+use crate::websocket::{Closed, Handler, Message, Socket};
+
+/// How often input may come while we wait for the answer to our close frame: more than a long
+/// message under way needs, and an end to a peer that goes on.
+const READS_WHILE_CLOSING: u32 = 256;
+/// The longest reason of a close frame.
+const REASON_MAX: usize = 123;
+
+pub(super) struct Speaker<H> {
+    handler: H,
+    context: WebSocketContext,
+    cutter: Cutter,
+    line: Arc<Line>,
+    protocol: Option<String>,
+    bounds: Bounds,
+    phase: Phase,
+}
+
+enum Phase {
+    Open {
+        awaits_pong: bool,
+    },
+    /// Our close frame, and what it said, is on its way; the peer's is awaited.
+    Closing {
+        closed: Closed,
+        reads_left: u32,
+    },
+    /// What is queued still has to leave.
+    Ending,
+}
+
+impl<H> Speaker<H> {
+    pub(super) fn new(handler: H, bounds: Bounds, protocol: Option<String>) -> Speaker<H> {
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ)
+            .write_buffer_size(0)
+            .max_message_size(Some(bounds.message_bytes_max))
+            .max_frame_size(Some(READ));
+        Speaker {
+            handler,
+            context: WebSocketContext::new(Role::Server, Some(config)),
+            cutter: Cutter::new(bounds.message_bytes_max),
+            line: Line::new(bounds.queue_bytes_max),
+            protocol,
+            bounds,
+            phase: Phase::Open { awaits_pong: false },
+        }
+    }
+
+    /// Calls the handler, then does what it or a sender has asked for.
+    fn call<S>(
+        &mut self,
+        state: &mut S,
+        io: &mut Io<'_>,
+        call: impl FnOnce(&mut H, &mut S, &mut Socket<'_>),
+    ) where
+        H: Handler<S>,
+    {
+        let protocol = self.protocol.as_deref();
+        call(
+            &mut self.handler,
+            state,
+            &mut Socket { line: &self.line, io: io.reborrow(), protocol },
+        );
+        self.follow(state, io);
+    }
+
+    /// Does what was asked of the socket from wherever, and puts what waits. Whether all of that
+    /// has gone into `io`.
+    fn follow<S>(&mut self, state: &mut S, io: &mut Io<'_>) -> bool
+    where
+        H: Handler<S>,
+    {
+        let mut queue = self.line.lock();
+        match &mut queue.fate {
+            Fate::Cut => {
+                drop(queue);
+                self.end(state, abnormal("too slow"));
+            }
+            Fate::Close(code, reason) => {
+                let (code, reason) = (*code, mem::take(reason));
+                drop(queue);
+                if let Phase::Open { .. } = self.phase {
+                    self.say_close(code, &reason);
+                    let closed = Closed { code, reason, is_clean: false };
+                    self.phase = Phase::Closing { closed, reads_left: READS_WHILE_CLOSING };
+                }
+            }
+            Fate::Open | Fate::Over => drop(queue),
+        }
+        let has_left = self.line.lock().flush(io);
+        if has_left && matches!(self.phase, Phase::Ending) {
+            io.close();
+        }
+        has_left
+    }
+
+    /// The conversation is over; what is queued may still leave.
+    fn end<S>(&mut self, state: &mut S, closed: Closed)
+    where
+        H: Handler<S>,
+    {
+        if matches!(mem::replace(&mut self.phase, Phase::Ending), Phase::Ending) {
+            return;
+        }
+        self.line.lock().fate = Fate::Over;
+        self.handler.close(state, closed);
+    }
+
+    /// Ends it because the peer has broken the rules, and says which.
+    fn fail<S>(&mut self, state: &mut S, code: u16)
+    where
+        H: Handler<S>,
+    {
+        let reason = match code {
+            code::NO_TEXT => "not UTF-8",
+            code::TOO_BIG => "too big",
+            _ => "not a WebSocket frame",
+        };
+        self.say_close(code, reason);
+        self.end(state, Closed { code, reason: reason.to_owned(), is_clean: false });
+    }
+
+    /// Queues a close frame, unless one has been sent.
+    fn say_close(&mut self, code: u16, reason: &str) {
+        let mut close_code = CloseCode::from(code);
+        if !close_code.is_allowed() {
+            log::error!("a socket was closed with the code {code}, which must not be sent");
+            close_code = CloseCode::from(code::FAILED);
+        }
+        let mut len = reason.len().min(REASON_MAX);
+        while !reason.is_char_boundary(len) {
+            len -= 1;
+        }
+        let frame = CloseFrame { code: close_code, reason: reason[..len].into() };
+        let mut wire = Wire { piece: None, answers: Vec::new() };
+        // All that can go wrong is that the socket is closed already.
+        let _ = self.context.close(&mut wire, Some(frame));
+        self.queue_answers(&mut wire);
+    }
+
+    fn queue_answers(&self, wire: &mut Wire<'_>) {
+        if !wire.answers.is_empty() {
+            let answers = mem::take(&mut wire.answers);
+            self.line.lock().push_control(answers.into());
+        }
+    }
+
+    /// Puts one piece through the state machine.
+    fn hear<S>(&mut self, piece: Piece<'_>, state: &mut S, io: &mut Io<'_>)
+    where
+        H: Handler<S>,
+    {
+        let mut wire = Wire { piece: Some(piece), answers: Vec::new() };
+        let mut farewell = None;
+        loop {
+            let heard = self.context.read(&mut wire);
+            self.queue_answers(&mut wire);
+            match heard {
+                Ok(Whole::Text(text)) => self.deliver(Message::Text(&text), state, io),
+                Ok(Whole::Binary(bytes)) => self.deliver(Message::Binary(&bytes), state, io),
+                Ok(Whole::Close(frame)) => farewell = Some(frame),
+                Ok(Whole::Ping(_) | Whole::Pong(_) | Whole::Frame(_)) => {}
+                Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(Error::ConnectionClosed) => {
+                    return self.end_cleanly(farewell.flatten(), state);
+                }
+                Err(Error::Utf8(_)) => return self.fail(state, code::NO_TEXT),
+                Err(Error::Capacity(_)) => return self.fail(state, code::TOO_BIG),
+                Err(_) => return self.fail(state, code::PROTOCOL),
+            }
+        }
+    }
+
+    fn deliver<S>(&mut self, message: Message<'_>, state: &mut S, io: &mut Io<'_>)
+    where
+        H: Handler<S>,
+    {
+        if let Phase::Open { .. } = self.phase {
+            self.call(state, io, |handler, state, socket| handler.message(state, message, socket));
+        }
+    }
+
+    /// Both close frames are there, or the second is queued.
+    fn end_cleanly<S>(&mut self, frame: Option<CloseFrame>, state: &mut S)
+    where
+        H: Handler<S>,
+    {
+        let mut closed = match (&mut self.phase, frame) {
+            (Phase::Closing { closed, .. }, _) => closed.clone(),
+            (_, Some(frame)) => abnormal(frame.reason.as_str()).with_code(u16::from(frame.code)),
+            (_, None) => abnormal("").with_code(code::NONE),
+        };
+        closed.is_clean = true;
+        self.end(state, closed);
+    }
+
+    /// Notes that the peer is there; `false` if it has gone on for too long.
+    fn note_heard(&mut self) -> bool {
+        match &mut self.phase {
+            Phase::Open { awaits_pong } => *awaits_pong = false,
+            Phase::Closing { reads_left, .. } => {
+                *reads_left = reads_left.saturating_sub(1);
+                return *reads_left > 0;
+            }
+            Phase::Ending => {}
+        }
+        true
+    }
+
+    /// Ends it without another word.
+    fn drop_line<S>(&mut self, why: &str, state: &mut S, io: &mut Io<'_>)
+    where
+        H: Handler<S>,
+    {
+        let closed = match &self.phase {
+            Phase::Closing { closed, .. } => closed.clone(),
+            _ => abnormal(why),
+        };
+        self.line.lock().end(Fate::Over);
+        self.end(state, closed);
+        io.close();
+    }
+}
+
+fn abnormal(reason: &str) -> Closed {
+    Closed { code: code::ABNORMAL, reason: reason.to_owned(), is_clean: false }
+}
+
+impl Closed {
+    fn with_code(self, code: u16) -> Closed {
+        Closed { code, ..self }
+    }
+}
+
+impl<S, H: Handler<S>> Protocol<S> for Speaker<H> {
+    fn begin(&mut self, state: &mut S, io: &mut Io<'_>) -> io::Result<()> {
+        self.line.open(io.waker());
+        self.call(state, io, |handler, state, socket| handler.open(state, socket));
+        Ok(())
+    }
+
+    fn receive(&mut self, state: &mut S, input: &[u8], io: &mut Io<'_>) -> io::Result<usize> {
+        if !self.note_heard() {
+            self.drop_line("", state, io);
+            return Ok(input.len());
+        }
+        let mut used = 0;
+        // While the peer does not take what it is sent, no more is asked of it.
+        while self.follow(state, io) {
+            if let Phase::Ending = self.phase {
+                return Ok(input.len());
+            }
+            match self.cutter.next(&input[used..]) {
+                Ok(Some(piece)) => {
+                    used += piece.used;
+                    self.hear(piece, state, io);
+                }
+                Ok(None) => return Ok(used),
+                Err(code) => self.fail(state, code),
+            }
+        }
+        Ok(used)
+    }
+
+    fn wake(&mut self, state: &mut S, io: &mut Io<'_>) -> io::Result<()> {
+        if self.follow(state, io) && matches!(self.phase, Phase::Open { .. }) {
+            self.call(state, io, |handler, state, socket| handler.wake(state, socket));
+        }
+        Ok(())
+    }
+
+    fn expire(&mut self, state: &mut S, io: &mut Io<'_>) -> io::Result<()> {
+        if let Phase::Open { awaits_pong: awaits_pong @ false } = &mut self.phase {
+            *awaits_pong = true;
+            self.line.lock().push_control(ping_frame());
+            self.follow(state, io);
+        } else {
+            self.drop_line("silent", state, io);
+        }
+        Ok(())
+    }
+
+    fn end_of_input(&mut self, state: &mut S, io: &mut Io<'_>) -> io::Result<()> {
+        if !matches!(self.phase, Phase::Ending) {
+            self.drop_line("ended without a close frame", state, io);
+        }
+        Ok(())
+    }
+
+    fn shutdown(&mut self, state: &mut S, io: &mut Io<'_>) -> io::Result<()> {
+        self.line.lock().ask_to_close(code::AWAY, "the server shuts down");
+        self.follow(state, io);
+        Ok(())
+    }
+
+    fn timeout(&self) -> Duration {
+        match self.phase {
+            Phase::Open { awaits_pong: false } => self.bounds.ping_after,
+            _ => self.bounds.answer_timeout,
+        }
+    }
+
+    fn gone(mut self: Box<Self>, state: &mut S, why: Gone) {
+        let closed = match &self.phase {
+            Phase::Closing { closed, .. } => closed.clone(),
+            _ => abnormal(match why {
+                Gone::PeerLeft => "the peer left",
+                Gone::TooSlow => "too slow",
+                _ => "the server stopped",
+            }),
+        };
+        self.end(state, closed);
+    }
+}
+
+impl<H> Drop for Speaker<H> {
+    fn drop(&mut self) {
+        self.line.lock().end(Fate::Over);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_at_rest_takes_no_more_than_its_documentation_says() {
+        let fixed = mem::size_of::<Speaker<()>>() + mem::size_of::<Line>();
+        assert!(fixed <= 640, "{fixed}");
+        assert!(fixed + READ <= 2048);
+    }
+}
