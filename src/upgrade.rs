@@ -121,6 +121,15 @@ pub trait Protocol<S> {
         Duration::from_secs(60)
     }
 
+    /// How many bytes it holds for its peer: messages being put together, queues. Asked after
+    /// every call and counted against
+    /// [`Limits::memory_bytes_max`](crate::Limits::memory_bytes_max); a connection whose protocol
+    /// grows beyond what is left of that is reset. Default 0: what it holds is small, or bounded
+    /// by the program.
+    fn memory(&self) -> usize {
+        0
+    }
+
     /// The connection has ended and the protocol did not close it itself: clean up here or in
     /// `Drop`.
     fn gone(self: Box<Self>, state: &mut S, why: Gone) {

@@ -17,7 +17,8 @@ mod built;
 use built::built;
 
 /// All of `examples/`: one that is not started here fails the test below.
-const STARTED: [&str; 17] = [
+const STARTED: [&str; 19] = [
+    "around",
     "channel",
     "cores",
     "download",
@@ -30,6 +31,7 @@ const STARTED: [&str; 17] = [
     "probe",
     "routes",
     "shutdown",
+    "simulated",
     "spool",
     "timers",
     "trailers",
@@ -108,6 +110,31 @@ fn spool_answers_when_all_is_on_disk() {
     let answer = Answer::parse(&spool.exchange(&[head.as_bytes(), &content].concat()));
     assert_eq!(answer.content, b"5242880 bytes on disk\n");
     assert!(fs::read(&path).unwrap() == content);
+}
+
+#[test]
+fn around_counts_the_requests_of_a_connection_and_answers_a_preflight() {
+    let around = Example::start("around", &[]);
+    let get = "GET / HTTP/1.1\r\nHost: a\r\nOrigin: https://example.org\r\n";
+    let both = format!("{get}\r\n{get}Connection: close\r\n\r\n");
+    let bytes = around.exchange(both.as_bytes());
+    let text = String::from_utf8_lossy(&bytes);
+    assert!(text.contains("request 1 of this connection"), "{text}");
+    assert!(text.ends_with("request 2 of this connection\n"), "{text}");
+    assert_eq!(text.matches("Access-Control-Allow-Origin: https://example.org\r\n").count(), 2);
+    let options = "OPTIONS / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\
+                   Origin: https://example.org\r\n\r\n";
+    let preflight = around.ask(options);
+    assert_eq!(preflight.status, "HTTP/1.1 204 No Content");
+    assert_eq!(preflight.field("Access-Control-Allow-Methods"), Some("GET, HEAD"));
+}
+
+#[test]
+fn simulated_prints_what_both_clients_saw() {
+    let output = Command::new(built("simulated")).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with("the attacker: [\"HTTP/1.1 408 Request Timeout\"], open: false\n"));
+    assert_eq!(text.matches("HTTP/1.1 200 OK").count(), 3, "{text}");
 }
 
 #[test]

@@ -10,8 +10,8 @@ use std::time::Duration;
 use support::{GET, MS, SECOND};
 use wheelhouse::sim::{Sim, SimBuilder};
 use wheelhouse::{
-    ConnState, Gone, Hijacked, HijackedStream, Io, Protocol, Reply, Request, Response, Upgrade,
-    Waker,
+    ConnState, Gone, Hijacked, HijackedStream, Io, Limits, Protocol, Reply, Request, Response,
+    Upgrade, Waker,
 };
 
 const SWITCH: &[u8] =
@@ -409,4 +409,41 @@ fn without_keep_alive_an_upgrade_still_works() {
     sim.advance(SECOND);
     assert_eq!(sim.take_received(client), b"on!\n");
     assert!(sim.is_open(client));
+}
+
+/// Keeps all that it is sent.
+struct Hoard(Vec<u8>);
+
+impl Protocol<()> for Hoard {
+    fn receive(&mut self, (): &mut (), input: &[u8], io: &mut Io<'_>) -> io::Result<usize> {
+        self.0.extend_from_slice(input);
+        if input.ends_with(b"\n") {
+            self.0 = Vec::new();
+            io.put(b"dropped\n");
+        }
+        Ok(input.len())
+    }
+
+    fn memory(&self) -> usize {
+        self.0.capacity()
+    }
+}
+
+#[test]
+fn what_a_protocol_holds_counts_against_the_budget() {
+    let limits = Limits { memory_bytes_max: 1 << 20, ..Limits::default() };
+    let hoard = |_: &Request<'_>| Reply::<()>::upgrade("line", Hoard(Vec::new()));
+    let mut sim = Sim::with_limits(hoard, limits).unwrap();
+    let (good, bad) = (sim.connect_and_send(SWITCH), sim.connect_and_send(SWITCH));
+    let base = sim.memory();
+    sim.send(good, &[b'x'; 100_000]);
+    assert!(sim.memory() >= base + 100_000);
+    sim.send(good, b"\n");
+    assert_eq!(sim.memory(), base);
+    for _ in 0..40 {
+        sim.send(bad, &[b'x'; 50_000]);
+        assert!(sim.memory() <= 1 << 20);
+    }
+    assert!(sim.was_reset(bad) && sim.is_open(good));
+    assert!(sim.memory() <= base);
 }

@@ -11,7 +11,7 @@ use wheelhouse::sim::{Client, Sim};
 use wheelhouse::websocket::{
     accept, on_message, Closed, Handler, Message, Options, Sender, Socket, Topic,
 };
-use wheelhouse::{Reply, Request, Router};
+use wheelhouse::{Limits, Reply, Request, Router};
 
 const SHAKE: &[u8] = b"GET /chat HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\n\
 Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
@@ -631,5 +631,22 @@ fn what_a_frame_announces_takes_no_memory_until_it_comes() {
     sim.send(client, &frame(BINARY, &[0; 60_000])[..8]);
     assert!(sim.memory() <= memory + (2 << 10), "{}", sim.memory() - memory);
     sim.send(client, &[b'x'; 30_000]);
-    assert!(sim.memory() <= memory + (2 << 10), "{}", sim.memory() - memory);
+    assert!(sim.memory() <= memory + 60_000 + (2 << 10), "{}", sim.memory() - memory);
+}
+
+/// Whoever sends halves of long messages holds no more than the budget of the server.
+#[test]
+fn messages_that_are_being_put_together_count_against_the_budget() {
+    let limits = Limits { memory_bytes_max: 4 << 20, ..Limits::default() };
+    let log = Log::default();
+    let mut sim = Sim::with_limits(site(&log, Options::new()), limits).unwrap();
+    let clients: Vec<Client> = (0..100).map(|_| sim.connect_and_send(SHAKE)).collect();
+    for &client in &clients {
+        // The first half of a message: all but a few bytes of what it may have.
+        sim.send(client, &frame(BINARY & 0x7f, &[b'x'; 60_000]));
+        assert!(sim.memory() <= 4 << 20, "{}", sim.memory());
+    }
+    let open = clients.iter().filter(|&&client| sim.is_open(client)).count();
+    assert!((20..=35).contains(&open), "{open} of 120 kB each");
+    assert!(sim.memory() > 3 << 20, "what is held is counted");
 }

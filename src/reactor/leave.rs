@@ -131,6 +131,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             }
             Intake::Later(waiting) => waiting.ticket.close(),
             Intake::Protocol(speaking) => {
+                self.desk.ledger.release(speaking.charged);
                 let state = self.desk.handler.state();
                 let _ = guard(|| speaking.protocol.gone(state, why));
             }

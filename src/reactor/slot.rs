@@ -56,6 +56,7 @@ impl<K: Kernel, S> Slot<K, S> {
         let Life::Busy(work) = &self.life else { return 0 };
         let gathered = match &work.intake {
             Intake::Collect(gather) => gather.charged,
+            Intake::Protocol(speaking) => speaking.charged,
             _ => 0,
         };
         let transformed = match &work.source {
@@ -117,6 +118,8 @@ pub(crate) struct Speaking<S> {
     pub(crate) wish: Wish,
     /// How long nothing may move, as it said last.
     pub(crate) timeout: Duration,
+    /// What the ledger was charged for what it holds.
+    pub(crate) charged: usize,
     pub(crate) knows_of_shutdown: bool,
 }
 

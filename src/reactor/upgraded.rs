@@ -52,6 +52,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             protocol,
             waker,
             wish: Wish::default(),
+            charged: 0,
             knows_of_shutdown: false,
         }));
         self.tell(ConnState::Hijacked);
@@ -68,7 +69,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         let Intake::Protocol(speaking) = &mut work.intake else {
             panic!("a protocol is called while it speaks");
         };
-        let Speaking { protocol, waker, wish, timeout, .. } = &mut **speaking;
+        let Speaking { protocol, waker, wish, timeout, charged, .. } = &mut **speaking;
         *wish = Wish::default();
         let out = &mut self.desk.out;
         let room = SCRATCH.saturating_sub(out.len());
@@ -76,20 +77,33 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         let result = guard(|| {
             let result = call(&mut **protocol, state, &mut Io::new(out, room, waker, wish));
             *timeout = protocol.timeout();
-            result
+            (result, protocol.memory())
         });
+        let ledger = &mut self.desk.ledger;
+        let held = result.as_ref().map_or(0, |(_, held)| *held);
+        let is_too_much = held > *charged && !ledger.has_room(held - *charged);
+        if !is_too_much {
+            ledger.release(*charged);
+            ledger.charge(held);
+            *charged = held;
+        }
         let closes = wish.close;
         // Its silence begins anew with every word.
         work.moved += 1;
         match result {
-            Ok(Ok(value)) => {
+            Ok((Ok(_), _)) if is_too_much => {
+                log::debug!("connection {}: no memory for what its protocol holds", self.token);
+                Err(self.over(Farewell::Reset, Gone::Stopped))
+            }
+            Ok((Ok(value), _)) => {
                 if closes {
+                    ledger.release(*charged);
                     work.intake = Intake::Nobody;
                     work.conn.end_upgraded(self.desk.limits.linger_bytes_max);
                 }
                 Ok(value)
             }
-            Ok(Err(error)) => {
+            Ok((Err(error), _)) => {
                 log::error!("connection {}: its protocol failed: {error}", self.token);
                 Err(self.over(Farewell::Reset, Gone::Stopped))
             }

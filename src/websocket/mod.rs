@@ -31,10 +31,10 @@
 //! * twice [`Options::message_bytes_max`] for a message that is being put together: 128 KiB;
 //! * [`Options::queue_bytes_max`] for what it has not taken yet: 256 KiB. One that is published to
 //!   many lies in memory once;
-//! * what the loop itself holds for it, input and output of 64 KiB each, counted against
-//!   [`Limits::memory_bytes_max`](crate::Limits::memory_bytes_max). The others are not.
+//! * what the loop itself holds for it, input and output of 64 KiB each.
 //!
-//! What a peer announces allocates nothing: memory grows with what has arrived.
+//! All of it counts against [`Limits::memory_bytes_max`](crate::Limits::memory_bytes_max), and a
+//! socket that would exceed that is reset. What a peer announces allocates nothing: memory grows with what has arrived.
 
 mod handshake;
 mod pieces;

@@ -52,6 +52,8 @@ pub(super) struct Piece<'a> {
     header: Cursor<([u8; HEADER], usize)>,
     payload: &'a [u8],
     pub(super) used: usize,
+    /// How many bytes it adds to a message.
+    pub(super) adds: usize,
 }
 
 impl Cutter {
@@ -123,7 +125,11 @@ impl<'a> Piece<'a> {
         // It has room for every header.
         let _ = header.format(payload.len() as u64, &mut rest);
         let len = HEADER - rest.len();
-        Piece { header: Cursor::new((bytes, len)), payload, used }
+        let adds = match header.opcode {
+            OpCode::Data(_) => payload.len(),
+            OpCode::Control(_) => 0,
+        };
+        Piece { header: Cursor::new((bytes, len)), payload, used, adds }
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> usize {

@@ -40,6 +40,8 @@ pub(super) struct Speaker<H> {
     line: Arc<Line>,
     protocol: Option<String>,
     bounds: Bounds,
+    /// How much has come of the message that is being put together.
+    begun: usize,
     phase: Phase,
 }
 
@@ -70,6 +72,7 @@ impl<H> Speaker<H> {
             line: Line::new(bounds.queue_bytes_max),
             protocol,
             bounds,
+            begun: 0,
             phase: Phase::Open { awaits_pong: false },
         }
     }
@@ -178,6 +181,7 @@ impl<H> Speaker<H> {
     where
         H: Handler<S>,
     {
+        self.begun += piece.adds;
         let mut wire = Wire { piece: Some(piece), answers: Vec::new() };
         let mut farewell = None;
         loop {
@@ -203,6 +207,7 @@ impl<H> Speaker<H> {
     where
         H: Handler<S>,
     {
+        self.begun = 0;
         if let Phase::Open { .. } = self.phase {
             self.call(state, io, |handler, state, socket| handler.message(state, message, socket));
         }
@@ -326,6 +331,15 @@ impl<S, H: Handler<S>> Protocol<S> for Speaker<H> {
             Phase::Open { awaits_pong: false } => self.bounds.ping_after,
             _ => self.bounds.answer_timeout,
         }
+    }
+
+    fn memory(&self) -> usize {
+        // Gathering bytes takes up to twice their room.
+        mem::size_of::<Self>()
+            + mem::size_of::<Line>()
+            + READ
+            + 2 * self.begun
+            + self.line.lock().bytes()
     }
 
     fn gone(mut self: Box<Self>, state: &mut S, why: Gone) {
