@@ -294,7 +294,7 @@ pub enum FieldError {
         name: String,
     },
     /// More than [`RESPONSE_FIELD_BYTES_MAX`] bytes of field lines, or
-    /// [`TRAILER_BYTES_MAX`](crate::TRAILER_BYTES_MAX) of trailer fields.
+    /// [`TRAILER_BYTES_MAX`] of trailer fields.
     TooLarge {
         /// The field that did not fit.
         name: String,
