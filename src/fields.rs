@@ -51,6 +51,17 @@ impl<'a> Fields<'a> {
         self.all(name).next()
     }
 
+    /// The value of `Host`: looked up for each request where routes name hosts.
+    #[inline(always)]
+    pub(crate) fn host(&self) -> Option<&'a [u8]> {
+        // In a token the bit that tells cases apart makes no other byte one of a-z.
+        let is_host = |span: &&FieldSpan| {
+            matches!(span.name_bytes(self.bytes), &[a, b, c, d]
+                if u32::from_le_bytes([a, b, c, d]) | 0x2020_2020 == u32::from_le_bytes(*b"host"))
+        };
+        self.spans.iter().find(is_host).map(|span| span.value(self.bytes))
+    }
+
     /// The value of the first line called `name` as text; `None` too if it is not UTF-8.
     pub fn text(&self, name: &str) -> Option<&'a str> {
         str::from_utf8(self.get(name)?).ok()

@@ -153,7 +153,7 @@ impl<'a> Request<'a> {
     pub(crate) fn host_bytes(&self) -> Option<&'a [u8]> {
         match self.message.line.authority {
             Some(authority) => Some(authority.of(self.message.bytes)),
-            None => self.field("host"),
+            None => self.fields().host(),
         }
     }
 
@@ -207,42 +207,42 @@ impl<'a> Request<'a> {
     /// socket. Asked of the system at each call and never stored: an idle connection has no room
     /// for it.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
-        self.message.transport.peer_addr()
+        self.message.peer.transport().peer_addr()
     }
 
     /// The local address that the peer connected to; `None` for a Unix socket.
     pub fn local_addr(&self) -> Option<SocketAddr> {
-        self.message.transport.local_addr()
+        self.message.peer.transport().local_addr()
     }
 
     /// The name of the listener that the connection came from
     /// ([`Server::listen_as`](crate::Server::listen_as)); the address as it was given, if it has no
     /// other.
     pub fn listener(&self) -> &'a str {
-        self.message.listeners.name(self.message.listener)
+        self.message.peer.listener()
     }
 
     /// Whether the peer has ended or broken its side of the connection already. Ending it is no
     /// cancellation: the answer is still sent (a half-closed peer reads on).
     pub fn peer_has_left(&self) -> bool {
-        self.message.has_left
+        self.message.peer.has_left()
     }
 
     /// Which connection this is: a number that is not used again for four billion connections.
     pub fn connection_id(&self) -> u64 {
-        self.message.id
+        self.message.peer.id()
     }
 
     /// How many requests came before this one on the same connection.
     pub fn requests_before(&self) -> u32 {
         // Without the mark of a connection that is too old.
-        self.message.requests.wrapping_sub(1) & (REQUESTS_CEILING - 1)
+        self.message.peer.requests().wrapping_sub(1) & (REQUESTS_CEILING - 1)
     }
 
     /// The value that the connection hook attached
     /// ([`Server::on_connect`](crate::Server::on_connect)), if it is a `T`.
     pub fn connection_value<T: 'static>(&self) -> Option<&'a T> {
-        self.message.value?.downcast_ref()
+        self.message.peer.value()?.downcast_ref()
     }
 
     fn ascii(&self, span: Span) -> &'a str {
@@ -346,16 +346,20 @@ pub(crate) struct Message<'a> {
     pub(crate) spans: &'a [FieldSpan],
     /// What stood behind the content, where that has come already.
     pub(crate) trailers: Option<&'a Fields<'a>>,
-    pub(crate) transport: &'a dyn Transport,
-    /// As the slot has it: looked into only when somebody asks.
-    #[allow(clippy::borrowed_box)]
-    pub(crate) value: Option<&'a Box<dyn Any>>,
-    pub(crate) id: u64,
-    /// Begun on the connection so far, this one too.
-    pub(crate) requests: u32,
-    pub(crate) listener: u8,
-    pub(crate) listeners: &'a ListenerNames,
-    pub(crate) has_left: bool,
+    pub(crate) peer: &'a dyn Peer,
+}
+
+/// What a handler may ask about the connection. Nothing is looked up before it does.
+pub(crate) trait Peer {
+    fn transport(&self) -> &dyn Transport;
+    /// What the connection hook attached.
+    fn value(&self) -> Option<&dyn Any>;
+    fn id(&self) -> u64;
+    /// Requests begun on the connection so far, this one too.
+    fn requests(&self) -> u32;
+    fn listener(&self) -> &str;
+    /// Whether its side has ended.
+    fn has_left(&self) -> bool;
 }
 
 /// What the listeners of a server are called, by their numbers.

@@ -9,7 +9,7 @@ use crate::fields::Fields;
 use crate::handler::{Collect, Flow, Gone, Handler, Receive, Transform};
 use crate::http1::{Reject, TrailerSection, CHUNK_ROOM, LAST_CHUNK};
 use crate::reactor::desk::Desk;
-use crate::reactor::exchange::message;
+use crate::reactor::exchange::Guest;
 use crate::reactor::guard;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::slot::{Gather, Intake, Source};
@@ -201,8 +201,9 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             Intake::Collect(gather) => {
                 let Gather { then, line, head, spans, content, charged, .. } = *gather;
                 let Desk { handler, listeners, .. } = &mut *self.desk;
-                let message = message(self.slot, self.token, listeners, &line, &head, &spans);
-                let message = Message { trailers: Some(&trailers), ..message };
+                let peer = &Guest { slot: self.slot, token: self.token, listeners };
+                let trailers = Some(&trailers);
+                let message = Message { line: &line, bytes: &head, spans: &spans, trailers, peer };
                 let request = Request::new(&message);
                 let state = handler.state();
                 let reply = guard(|| then(state, &request, &content));

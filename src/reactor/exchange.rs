@@ -1,12 +1,12 @@
 //! One exchange inside a visit: the handler is asked, what it answered is done, content goes to
 //! whoever takes it.
 
+use std::any::Any;
 use std::mem;
 
 use bytes::Bytes;
 
 use crate::body::Body;
-use crate::fields::FieldSpan;
 use crate::handler::{Action, Gone, Handler, Reply, INFORMATIONAL_MAX};
 use crate::http1::{Answer, Content, Farewell, Reject, Settled};
 use crate::reactor::clock;
@@ -16,7 +16,7 @@ use crate::reactor::kernel::Kernel;
 use crate::reactor::slot::{Flags, Intake, Slot, Source};
 use crate::reactor::visit::{Stop, Visit};
 use crate::reactor::{guard, Token};
-use crate::request::{ListenerNames, Message, Request, RequestLine};
+use crate::request::{ListenerNames, Message, Peer, Request, Transport};
 use crate::response::Response;
 use crate::trailers::Trailers;
 
@@ -149,7 +149,9 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     ) -> Result<R, ()> {
         let Desk { head, handler, listeners, .. } = &mut *self.desk;
         let bytes = &input[..head.len];
-        let message = message(self.slot, self.token, listeners, &head.line, bytes, &head.spans);
+        let peer = &Guest { slot: self.slot, token: self.token, listeners };
+        let (line, spans) = (&head.line, &head.spans);
+        let message = Message { line, bytes, spans, trailers: None, peer };
         let request = Request::new(&message);
         guard(|| call(handler, &request))
     }
@@ -257,28 +259,36 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     }
 }
 
-/// A head, with what a handler may ask about the connection that it came from.
-#[inline(always)]
-pub(super) fn message<'a, K: Kernel, S>(
-    slot: &'a Slot<K, S>,
-    token: Token,
-    listeners: &'a ListenerNames,
-    line: &'a RequestLine,
-    bytes: &'a [u8],
-    spans: &'a [FieldSpan],
-) -> Message<'a> {
-    Message {
-        line,
-        bytes,
-        spans,
-        trailers: None,
-        transport: slot.stream.as_ref().expect("a slot that is visited has its stream"),
-        value: slot.value.as_deref(),
-        id: token.connection_id(),
-        requests: slot.requests,
-        listener: slot.listener,
-        listeners,
-        has_left: slot.flags.has(Flags::READ_CLOSED),
+/// A connection as its handler may ask about it.
+pub(super) struct Guest<'a, K: Kernel, S> {
+    pub(super) slot: &'a Slot<K, S>,
+    pub(super) token: Token,
+    pub(super) listeners: &'a ListenerNames,
+}
+
+impl<K: Kernel, S> Peer for Guest<'_, K, S> {
+    fn transport(&self) -> &dyn Transport {
+        self.slot.stream.as_ref().expect("a slot that is visited has its stream")
+    }
+
+    fn value(&self) -> Option<&dyn Any> {
+        self.slot.value.as_ref().map(|value| &***value)
+    }
+
+    fn id(&self) -> u64 {
+        self.token.connection_id()
+    }
+
+    fn requests(&self) -> u32 {
+        self.slot.requests
+    }
+
+    fn listener(&self) -> &str {
+        self.listeners.name(self.slot.listener)
+    }
+
+    fn has_left(&self) -> bool {
+        self.slot.flags.has(Flags::READ_CLOSED)
     }
 }
 

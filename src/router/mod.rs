@@ -73,7 +73,6 @@ use crate::schedule::Timers;
 
 pub use error::RouteError;
 use pattern::Pattern;
-use routes::remember_route;
 pub use routes::Routes;
 use table::Table;
 
@@ -373,14 +372,11 @@ pub fn collect<S: 'static, R: Into<Reply<S>>>(
     }
 }
 
-/// The function as the table keeps it. That content is wanted is looked at here, where the compiler
-/// nearly always knows that it is not.
+/// The function as the table keeps it.
 fn into_reply<S: 'static, R: Into<Reply<S>>>(
     mut function: impl FnMut(&mut S, &Request<'_>) -> R + 'static,
 ) -> Function<S> {
-    Box::new(move |state: &mut S, req: &Request<'_>| {
-        remember_route(function(state, req).into(), req)
-    })
+    Box::new(move |state: &mut S, req: &Request<'_>| function(state, req).into())
 }
 
 impl<S> fmt::Debug for Router<S> {

@@ -95,7 +95,13 @@ impl<S: 'static> Routes<S> {
             _ => req.path_span(),
         };
         let found = RouteMatch { names, spans: &walk.spans };
-        function(&mut self.state, &req.with_route(&found, seen))
+        let req = req.with_route(&found, seen);
+        let reply = function(&mut self.state, &req);
+        match reply.0 {
+            // Nearly always: it is not even moved.
+            Action::Respond(_) => reply,
+            _ => remember_route(reply, &req),
+        }
     }
 
     fn not_found(&mut self, req: &Request<'_>) -> Reply<S> {
@@ -155,8 +161,8 @@ impl<'a> Request<'a> {
 }
 
 /// The request that comes back with the content has forgotten its route: it is reminded.
-#[inline(always)]
-pub(super) fn remember_route<S: 'static>(reply: Reply<S>, req: &Request<'_>) -> Reply<S> {
+#[inline(never)]
+fn remember_route<S: 'static>(reply: Reply<S>, req: &Request<'_>) -> Reply<S> {
     match reply.0 {
         Action::Collect(collect) => remember_route_later(collect, req),
         Action::Inform(both) => Reply::inform(both.0, remember_route(both.1, req)),

@@ -74,13 +74,23 @@ impl<S> Table<S> {
     }
 
     /// What is to be asked for `req` before `anywhere`.
+    #[inline(always)]
     fn tree_of_host(&self, req: &Request<'_>) -> Option<&Tree> {
         // Most programs name no host: then the field is not even looked for.
         if self.hosts.is_empty() {
             return None;
         }
         let host = req.host_bytes()?;
-        let host = if *req.method() == Method::CONNECT { host } else { without_port(host) };
+        match &self.hosts[..] {
+            // Most that name any name one, and nearly all peers spell it alike.
+            [(only, tree)] if only.as_bytes() == host => Some(tree),
+            _ => self.tree_of_host_spelt(host, req.method()),
+        }
+    }
+
+    #[inline(never)]
+    fn tree_of_host_spelt(&self, host: &[u8], method: &Method) -> Option<&Tree> {
+        let host = if *method == Method::CONNECT { host } else { without_port(host) };
         // Nearly all write it in lower case, so no copy is made before that is known to be wrong.
         let index = self.find_host(host).or_else(|_| self.find_host(&host.to_ascii_lowercase()));
         index.ok().map(|index| &self.hosts[index].1)

@@ -356,10 +356,11 @@ impl Node {
         if !see(&self.rest) {
             return false;
         }
+        let end = path.bytes.len();
         // Whatever is more specific than a pattern of literals alone lies below its node.
-        let is_lowest = self.children.is_none() && self.single.is_none() && walk.len == 0;
-        walk.is_final = at == path.bytes.len() || is_lowest;
-        walk.push(path.span(at, path.bytes.len()));
+        walk.is_final =
+            at == end || walk.len == 0 && self.children.is_none() && self.single.is_none();
+        walk.push(path.span(at, end));
         walk.rest = Some(at);
         true
     }
