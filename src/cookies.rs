@@ -8,20 +8,18 @@ use crate::fields::is_token;
 use crate::request::Request;
 use crate::response::{FieldError, Response};
 
-/// More cookies than this in one request count as none (Go's bound, after an advisory): browsers
-/// keep at most a few hundred for one site.
-pub const COOKIES_MAX: usize = 3_000;
-
 /// The most bytes of one cookie's name, value and attributes that browsers take.
 pub const COOKIE_BYTES_MAX: usize = 4_096;
 
 impl<'a> Request<'a> {
     /// The cookies as name and value, in order, over all `Cookie` lines; double quotes around a
-    /// value are removed. What is no cookie is left out; more than [`COOKIES_MAX`] are none.
+    /// value are removed. What is no cookie is left out; more than
+    /// [`Limits::cookies_max`](crate::Limits::cookies_max) are none.
     pub fn cookies(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
         let fields = self.fields();
         let count: usize = fields.all("cookie").map(count_pairs).sum();
-        fields.all("cookie").filter(move |_| count <= COOKIES_MAX).flat_map(parse_line)
+        let is_within = count <= self.limits().cookies_max;
+        fields.all("cookie").filter(move |_| is_within).flat_map(parse_line)
     }
 
     /// The value of the first cookie called `name`.
@@ -365,8 +363,8 @@ mod tests {
         let two = "Cookie: a=1\r\ncookie: b=2; b=3\r\n".to_owned();
         assert_eq!(ask(two), "3 Some(\"2\") None");
         let line = |count: usize| format!("Cookie: b=2{}\r\n", ";a=1".repeat(count - 1));
-        assert_eq!(ask(line(COOKIES_MAX)), "3000 Some(\"2\") None");
-        assert_eq!(ask(line(COOKIES_MAX) + "Cookie: c\r\n"), "0 None None");
+        assert_eq!(ask(line(Limits::default().cookies_max)), "3000 Some(\"2\") None");
+        assert_eq!(ask(line(Limits::default().cookies_max) + "Cookie: c\r\n"), "0 None None");
     }
 
     /// Go: t244.

@@ -76,6 +76,17 @@ pub struct Limits {
     /// 1 KiB/s.
     pub response_rate_min: u32,
 
+    /// Pairs of a query or form that are looked at; the rest is left out, and
+    /// [`Pairs::check`](crate::Pairs::check) tells. Default 1,000: they are looked up by scanning,
+    /// and pages have at most a few dozen fields.
+    pub pairs_max: usize,
+    /// Cookies of one request; more count as none. Default 3,000 (Go's bound, after an advisory):
+    /// browsers keep at most a few hundred for one site.
+    pub cookies_max: usize,
+    /// Ranges of one request for a file; more are ignored and the file is sent whole (RFC 9110,
+    /// section 14.2). Default 16: download managers ask for one at a time. At most 1,000.
+    pub ranges_max: usize,
+
     /// Content that no handler asked for and that is read and dropped to keep the connection;
     /// more closes it. Default 64 KiB: about what is in flight anyway.
     pub discard_bytes_max: u64,
@@ -117,6 +128,9 @@ impl Limits {
             content_rate_min: 1 << 10,
             response_window: Duration::from_secs(10),
             response_rate_min: 1 << 10,
+            pairs_max: 1_000,
+            cookies_max: 3_000,
+            ranges_max: 16,
             discard_bytes_max: 64 << 10,
             linger_quiet_timeout: Duration::from_secs(1),
             linger_timeout: Duration::from_secs(5),
@@ -196,6 +210,9 @@ impl Limits {
             ),
             ("fields_max", self.fields_max, 1, FIELDS_CEILING, "1 to 256"),
             ("memory_bytes_max", self.memory_bytes_max, 256 << 10, usize::MAX, "256 KiB or more"),
+            ("pairs_max", self.pairs_max, 1, usize::MAX, "1 or more"),
+            ("cookies_max", self.cookies_max, 1, usize::MAX, "1 or more"),
+            ("ranges_max", self.ranges_max, 1, 1_000, "1 to 1,000"),
             ("requests_max", self.requests_max as usize, 1, usize::MAX, "1 or more"),
         ];
         for (name, value, min, max, want) in bounds {
@@ -248,6 +265,9 @@ impl Limits {
             ("content_rate_min", rate(self.content_rate_min), "slower is 408"),
             ("response_window", seconds(self.response_window), "over which the rate counts"),
             ("response_rate_min", rate(self.response_rate_min), "slower is reset"),
+            ("pairs_max", self.pairs_max.to_string(), "of a query or form; the rest is left out"),
+            ("cookies_max", self.cookies_max.to_string(), "of a request; more are none"),
+            ("ranges_max", self.ranges_max.to_string(), "of a file; more get the whole"),
             (
                 "discard_bytes_max",
                 bytes(self.discard_bytes_max),

@@ -19,11 +19,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::escape::has_broken_escape;
+use crate::limits::Limits;
 use crate::request::Request;
-
-/// The most pairs that are looked at: the rest is left out, and [`Pairs::check`] tells. Names are
-/// looked up by scanning, which this bounds; pages have at most a few dozen fields.
-pub const PAIRS_MAX: usize = 1_000;
 
 /// The pairs of a query or of a form's content, decoded when they are asked for.
 ///
@@ -36,16 +33,22 @@ pub const PAIRS_MAX: usize = 1_000;
 /// assert_eq!(pairs.get("none"), None);
 /// assert!(pairs.check().is_ok());
 /// ```
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Pairs<'a> {
     raw: &'a [u8],
     separates_at_semicolon: bool,
+    max: usize,
 }
 
 impl<'a> Pairs<'a> {
-    /// The pairs in `raw`, which is still encoded.
+    /// The pairs in `raw`, which is still encoded; at most as many as
+    /// [`Limits::pairs_max`](crate::Limits::pairs_max) is by default.
     pub fn new(raw: &'a (impl AsRef<[u8]> + ?Sized)) -> Pairs<'a> {
-        Pairs { raw: raw.as_ref(), separates_at_semicolon: false }
+        Pairs::within(raw.as_ref(), &Limits::open_internet())
+    }
+
+    fn within(raw: &'a [u8], limits: &Limits) -> Pairs<'a> {
+        Pairs { raw, separates_at_semicolon: false, max: limits.pairs_max }
     }
 
     /// The same pairs, with `;` separating as `&` does. For links from the time when it was
@@ -75,7 +78,7 @@ impl<'a> Pairs<'a> {
 
     /// All pairs in order, without the bad ones. Bytes that are no UTF-8 become U+FFFD.
     pub fn iter(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> {
-        self.parts().take(PAIRS_MAX).filter(|part| fault_of(part).is_none()).filter_map(decode)
+        self.parts().take(self.max).filter(|part| fault_of(part).is_none()).filter_map(decode)
     }
 
     /// Whether every part was good.
@@ -84,10 +87,10 @@ impl<'a> Pairs<'a> {
     ///
     /// The first fault; [`iter`](Pairs::iter) gives the good pairs all the same.
     pub fn check(&self) -> Result<(), PairsError> {
-        if let Some(fault) = self.parts().take(PAIRS_MAX).find_map(fault_of) {
+        if let Some(fault) = self.parts().take(self.max).find_map(fault_of) {
             return Err(fault);
         }
-        match self.parts().nth(PAIRS_MAX) {
+        match self.parts().nth(self.max) {
             Some(_) => Err(PairsError::TooMany),
             None => Ok(()),
         }
@@ -113,7 +116,7 @@ impl<'a> Request<'a> {
     /// # assert!(sim.received(c).ends_with(b"\r\n\r\n8"));
     /// ```
     pub fn query_pairs(&self) -> Pairs<'a> {
-        Pairs::new(self.query().unwrap_or(""))
+        Pairs::within(self.query().unwrap_or("").as_bytes(), self.limits())
     }
 
     /// The pairs of `content`, if its type says that it is a form; `None` for any other type, or
@@ -134,7 +137,8 @@ impl<'a> Request<'a> {
     /// # Ok::<(), wheelhouse::RouteError>(())
     /// ```
     pub fn form_pairs<'c>(&self, content: &'c [u8]) -> Option<Pairs<'c>> {
-        self.has_content_type("application/x-www-form-urlencoded").then(|| Pairs::new(content))
+        self.has_content_type("application/x-www-form-urlencoded")
+            .then(|| Pairs::within(content, self.limits()))
     }
 
     /// Whether `Content-Type` names `media_type`, whatever its parameters and the case of its
@@ -169,7 +173,7 @@ pub enum PairsError {
     Semicolon,
     /// A percent sign without two hexadecimal digits behind it.
     Escape,
-    /// More than [`PAIRS_MAX`] pairs.
+    /// More pairs than [`Limits::pairs_max`](crate::Limits::pairs_max).
     TooMany,
 }
 
@@ -178,7 +182,7 @@ impl fmt::Display for PairsError {
         match self {
             PairsError::Semicolon => f.write_str("a semicolon in a query or form: encode it"),
             PairsError::Escape => f.write_str("a bad percent-escape in a query or form"),
-            PairsError::TooMany => write!(f, "more than {PAIRS_MAX} pairs in a query or form"),
+            PairsError::TooMany => f.write_str("more pairs in a query or form than `pairs_max`"),
         }
     }
 }
@@ -266,10 +270,11 @@ mod tests {
     /// w52.
     #[test]
     fn pairs_beyond_the_cap_are_left_out_and_told() {
-        let raw = "a=1&".repeat(PAIRS_MAX);
+        let max = Limits::default().pairs_max;
+        let raw = "a=1&".repeat(max);
         assert_eq!(Pairs::new(&raw).check(), Ok(()));
         let raw = raw + "b=2";
         assert_eq!(Pairs::new(&raw).check(), Err(PairsError::TooMany));
-        assert_eq!((Pairs::new(&raw).iter().count(), Pairs::new(&raw).get("b")), (PAIRS_MAX, None));
+        assert_eq!((Pairs::new(&raw).iter().count(), Pairs::new(&raw).get("b")), (max, None));
     }
 }

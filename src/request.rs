@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::str;
 
 use crate::fields::{FieldSpan, Fields};
+use crate::limits::Limits;
 
 pub use http::Method;
 
@@ -222,6 +223,11 @@ impl<'a> Request<'a> {
         self.message.peer.listener()
     }
 
+    /// The limits of the server: those of its helpers too.
+    pub fn limits(&self) -> &'a Limits {
+        self.message.peer.limits()
+    }
+
     /// Whether the peer has ended or broken its side of the connection already. Ending it is no
     /// cancellation: the answer is still sent (a half-closed peer reads on).
     pub fn peer_has_left(&self) -> bool {
@@ -358,6 +364,7 @@ pub(crate) trait Peer {
     /// Requests begun on the connection so far, this one too.
     fn requests(&self) -> u32;
     fn listener(&self) -> &str;
+    fn limits(&self) -> &Limits;
     /// Whether its side has ended.
     fn has_left(&self) -> bool;
 }

@@ -39,7 +39,7 @@ fn a_bogus_line_makes_the_connection_active_before_it_closes() {
     let (mut sim, told) = told();
     let client = sim.connect();
     sim.send(client, b"b");
-    assert_eq!(*told.borrow(), [New], "not at the first byte");
+    assert_eq!(*told.borrow(), [New, Active], "at the first byte");
     sim.send_and_end(client, b"ogus\r\n\r\n");
     assert_eq!(*told.borrow(), [New, Active, Closed]);
 }

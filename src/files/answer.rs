@@ -119,7 +119,7 @@ impl Files {
         // Only GET has ranges (RFC 9110, section 14.2).
         let wanted = match *req.method() {
             Method::GET if conditions::range_holds(&req.fields(), &validators) => {
-                ranges::wanted(&req.fields(), meta.len)
+                ranges::wanted(&req.fields(), meta.len, req.limits().ranges_max)
             }
             _ => Wanted::Whole,
         };

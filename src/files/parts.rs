@@ -25,7 +25,7 @@ pub(super) fn multipart(file: File, ranges: &[Range], len: u64, kind: &str) -> (
         pieces.push_back(Piece::File(*range));
     }
     pieces.push_back(Piece::Text(format!("\r\n--{boundary}--\r\n").into_bytes()));
-    // At most the file and `RANGES_MAX` short heads: far below 2^64.
+    // At most the file and `ranges_max` short heads: far below 2^64.
     let total = pieces.iter().map(Piece::len).sum();
     let body = Body::produce_exactly(total, Parts { file, pieces });
     (format!("multipart/byteranges; boundary={boundary}"), body)

@@ -5,10 +5,6 @@
 
 use crate::fields::{list_members, trim_ows, Fields};
 
-/// Ranges of one request; more are answered with the whole file. Download managers ask for one,
-/// PDF readers for a handful.
-pub(super) const RANGES_MAX: usize = 16;
-
 /// Bytes of a file. Invariant: `len > 0`, and `start + len` is at most the length of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Range {
@@ -29,14 +25,14 @@ pub(super) enum Wanted {
 
 /// Reads the `Range` field for a file of `len` bytes.
 ///
-/// A unit other than bytes, more than one field line, more than [`RANGES_MAX`] ranges, and
+/// A unit other than bytes, more than one field line, more ranges than `ranges_max`, and
 /// ranges that come to more than the file are ignored, as section 14.2 allows; an empty file is
 /// always sent whole. What is malformed is refused, so that a client learns of its mistake.
-pub(super) fn wanted(fields: &Fields<'_>, len: u64) -> Wanted {
+pub(super) fn wanted(fields: &Fields<'_>, len: u64, ranges_max: usize) -> Wanted {
     let mut lines = fields.all("range");
     let (Some(value), None) = (lines.next(), lines.next()) else { return Wanted::Whole };
     match bytes_unit(value) {
-        Some(set) if len > 0 => parse(set, len),
+        Some(set) if len > 0 => parse(set, len, ranges_max),
         _ => Wanted::Whole,
     }
 }
@@ -47,14 +43,14 @@ fn bytes_unit(value: &[u8]) -> Option<&[u8]> {
     value[..at].eq_ignore_ascii_case(b"bytes").then(|| &value[at + 1..])
 }
 
-fn parse(set: &[u8], len: u64) -> Wanted {
+fn parse(set: &[u8], len: u64, ranges_max: usize) -> Wanted {
     let mut parts = Vec::new();
     let (mut count, mut sum) = (0usize, 0u64);
     for spec in list_members(set) {
         count += 1;
         match range(spec, len) {
             Err(Malformed) => return Wanted::Unsatisfiable,
-            Ok(_) if count > RANGES_MAX => return Wanted::Whole,
+            Ok(_) if count > ranges_max => return Wanted::Whole,
             Ok(None) => {}
             Ok(Some(range)) => match sum.checked_add(range.len) {
                 Some(total) => {

@@ -142,6 +142,11 @@ impl Connection {
         Ok(is_complete)
     }
 
+    /// Whether part of a head has come: more than the empty line that may be before it.
+    pub(crate) fn has_begun_head(&self) -> bool {
+        matches!(&self.state, State::Head(scan) if scan.has_begun())
+    }
+
     /// Begins the exchange of a request whose head has been received.
     pub(crate) fn begin(&mut self, head: &Head) {
         self.state = State::Exchange(Exchange::begin(head));

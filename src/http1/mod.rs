@@ -34,9 +34,9 @@
 //! The usual exchange, a request without content and a small answer at hand, is made in one step
 //! (`Connection::answer_at_once`): the same decisions, without the state in between.
 //!
-//! Go's `ConnState` in these words: New is `Rest::New` and a first `Head`; Active begins when a
-//! head is complete or refused and lasts through `Exchange` and `Linger`; Idle is `Rest::Idle`
-//! and a later `Head`; Hijacked is `Upgraded`; Closed is `Rest::Closed`.
+//! Go's `ConnState` in these words: New is `Rest::New`; Active begins with the first byte of a
+//! head (in Go with the last one, so that who is slow with it looks idle) and lasts through
+//! `Exchange` and `Linger`; Idle is `Rest::Idle`; Hijacked is `Upgraded`; Closed is `Rest::Closed`.
 //!
 //! # Where the RFC is
 //!

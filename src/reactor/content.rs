@@ -200,8 +200,8 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             }
             Intake::Collect(gather) => {
                 let Gather { then, line, head, spans, content, charged, .. } = *gather;
-                let Desk { handler, listeners, .. } = &mut *self.desk;
-                let peer = &Guest { slot: self.slot, token: self.token, listeners };
+                let Desk { handler, listeners, limits, .. } = &mut *self.desk;
+                let peer = &Guest { slot: self.slot, token: self.token, listeners, limits };
                 let trailers = Some(&trailers);
                 let message = Message { line: &line, bytes: &head, spans: &spans, trailers, peer };
                 let request = Request::new(&message);

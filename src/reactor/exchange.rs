@@ -9,6 +9,7 @@ use bytes::Bytes;
 use crate::body::Body;
 use crate::handler::{Action, Gone, Handler, Reply, INFORMATIONAL_MAX};
 use crate::http1::{Answer, Content, Farewell, Reject, Settled};
+use crate::limits::Limits;
 use crate::reactor::clock;
 use crate::reactor::desk::Desk;
 use crate::reactor::hooks::ConnState;
@@ -147,9 +148,9 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         input: &[u8],
         call: impl FnOnce(&mut H, &Request<'_>) -> R,
     ) -> Result<R, ()> {
-        let Desk { head, handler, listeners, .. } = &mut *self.desk;
+        let Desk { head, handler, listeners, limits, .. } = &mut *self.desk;
         let bytes = &input[..head.len];
-        let peer = &Guest { slot: self.slot, token: self.token, listeners };
+        let peer = &Guest { slot: self.slot, token: self.token, listeners, limits };
         let (line, spans) = (&head.line, &head.spans);
         let message = Message { line, bytes, spans, trailers: None, peer };
         let request = Request::new(&message);
@@ -264,6 +265,7 @@ pub(super) struct Guest<'a, K: Kernel, S> {
     pub(super) slot: &'a Slot<K, S>,
     pub(super) token: Token,
     pub(super) listeners: &'a ListenerNames,
+    pub(super) limits: &'a Limits,
 }
 
 impl<K: Kernel, S> Peer for Guest<'_, K, S> {
@@ -285,6 +287,10 @@ impl<K: Kernel, S> Peer for Guest<'_, K, S> {
 
     fn listener(&self) -> &str {
         self.listeners.name(self.slot.listener)
+    }
+
+    fn limits(&self) -> &Limits {
+        self.limits
     }
 
     fn has_left(&self) -> bool {

@@ -267,7 +267,10 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
             let served = if self.desk.work.conn.awaits_head() {
                 let Desk { work, head, head_limits, .. } = &mut *self.desk;
                 match work.conn.receive_head(rest, head_limits, head) {
-                    Ok(false) => return (used, Stop::More),
+                    Ok(false) => {
+                        self.note_begun_head();
+                        return (used, Stop::More);
+                    }
                     Ok(true) => {
                         used += head.len;
                         self.requests += 1;
@@ -294,6 +297,15 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
                 return (used, Stop::Spent);
             }
             self.settle(used == input.len());
+        }
+    }
+
+    /// Who has sent part of a head is not idle, and a hook that limits peers should know.
+    #[cold]
+    #[inline(never)]
+    fn note_begun_head(&mut self) {
+        if self.desk.work.conn.has_begun_head() {
+            self.tell(ConnState::Active);
         }
     }
 
