@@ -9,8 +9,8 @@ use std::time::Duration;
 use support::{GET, GET_CLOSE, MS, SECOND};
 use wheelhouse::sim::{Sim, SimBuilder};
 use wheelhouse::{
-    within, Flow, Gone, Handler, Informational, Later, Limits, Receive, Reply, Request, Response,
-    StatusCode, Waker,
+    within, Body, Flow, Gone, Handler, Informational, Later, Limits, Receive, Reply, Request,
+    Response, StatusCode, Waker,
 };
 
 const POST: &[u8] = b"POST /collect HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello";
@@ -404,4 +404,24 @@ fn a_stale_waker_disturbs_nobody() {
     turn(&mut sim);
     assert_eq!(seen.lock().unwrap().resumed, resumed);
     assert_eq!(sim.received(second), b"");
+}
+
+/// What follows the head is sent when the visit that made it is nearly over.
+#[test]
+fn behind_an_answer_with_much_content_the_connection_is_kept_or_closed_like_any() {
+    for is_closed in [false, true] {
+        let (site, laters) = desk();
+        let mut sim = Sim::new(site);
+        let client = sim.connect_and_send(if is_closed { GET_CLOSE } else { GET });
+        laters.recv().unwrap().answer(move |()| match is_closed {
+            true => Response::ok("x/y", Body::produce(support::Lines(100_000))),
+            false => Response::ok("x/y", vec![b'.'; 10_000]),
+        });
+        turn(&mut sim);
+        assert_eq!(sim.has_ended(client), is_closed);
+        sim.advance(59 * SECOND);
+        assert_eq!(sim.is_open(client), !is_closed);
+        sim.advance(2 * SECOND);
+        assert!(!sim.is_open(client), "the usual deadlines are there");
+    }
 }
