@@ -47,6 +47,8 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             &answer(&upgrade.response, None),
             &mut self.desk.encoder,
         );
+        // There is no content, and what follows has its own time.
+        work.ends = None;
         work.intake = Intake::Protocol(Box::new(Speaking {
             timeout: self.desk.limits.idle_timeout,
             protocol,
