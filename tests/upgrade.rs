@@ -447,3 +447,30 @@ fn what_a_protocol_holds_counts_against_the_budget() {
     assert!(sim.was_reset(bad) && sim.is_open(good));
     assert!(sim.memory() <= base);
 }
+
+/// Answers a line with more than that.
+struct Longer(Rc<RefCell<usize>>);
+
+impl Protocol<()> for Longer {
+    fn receive(&mut self, (): &mut (), input: &[u8], io: &mut Io<'_>) -> io::Result<usize> {
+        *self.0.borrow_mut() += 1;
+        assert!(*self.0.borrow() < 10, "it is asked for ever");
+        let is_put = input.ends_with(b"\n") && io.put_all(&[input, b"and more\n"].concat());
+        Ok(if is_put { input.len() } else { 0 })
+    }
+}
+
+#[test]
+fn what_never_fits_is_not_tried_for_ever() {
+    let asked = Rc::new(RefCell::new(0));
+    let longer = Rc::clone(&asked);
+    let mut sim =
+        Sim::new(move |_: &Request<'_>| Reply::<()>::upgrade("line", Longer(Rc::clone(&longer))));
+    let client = sim.connect_and_send(SWITCH);
+    let line = [vec![b'x'; (64 << 10) - 2], vec![b'\n']].concat();
+    sim.send(client, &line[..30_000]);
+    sim.send(client, &line[30_000..]);
+    assert!(*asked.borrow() < 5 && sim.is_open(client));
+    sim.advance(62 * SECOND);
+    assert!(!sim.is_open(client), "the silence counts, and a linger behind it");
+}
