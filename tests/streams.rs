@@ -116,6 +116,17 @@ fn a_producer_that_ends_when_its_time_is_over_lets_the_connection_go() {
     assert!(!sim.is_open(kept) && !sim.is_open(closed));
 }
 
+#[test]
+fn a_peer_that_drips_content_does_not_prolong_the_silence_of_a_producer() {
+    let mut sim = Sim::new(|_: &Request<'_>| Response::ok("x/y", Body::produce(Last)));
+    let client = sim.connect_and_send(&support::post("/", 1000, b""));
+    for _ in 0..3 {
+        sim.advance(SECOND);
+        sim.send(client, b"x");
+    }
+    assert!(text(&mut sim, client).ends_with("4\r\nlast\r\n0\r\n\r\n"));
+}
+
 /// A site whose content comes through channels that the test holds.
 fn channels() -> (impl Handler<State = ()>, mpsc::Receiver<Sender>) {
     let (give, take) = mpsc::channel();
