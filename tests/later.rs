@@ -425,3 +425,33 @@ fn behind_an_answer_with_much_content_the_connection_is_kept_or_closed_like_any(
         assert!(!sim.is_open(client), "the usual deadlines are there");
     }
 }
+
+#[test]
+fn each_pause_has_its_own_time() {
+    let (site, seen) = halting();
+    let mut sim = Sim::new(site);
+    let client = sim.connect_and_send(&support::post("/", 400_000, &[b'x'; 400_000]));
+    for _ in 0..7 {
+        sim.advance(20 * SECOND);
+        wake(&seen);
+    }
+    turn(&mut sim);
+    assert!(ends_with(&mut sim, client, "400000 bytes\n"), "{}", seen.lock().unwrap().bytes);
+}
+
+#[test]
+fn an_answer_that_is_put_off_again_has_its_own_time() {
+    let (site, laters) = desk();
+    let mut sim = Sim::new(site);
+    let client = sim.connect_and_send(GET);
+    sim.advance(25 * SECOND);
+    let (sender, again) = mpsc::channel();
+    laters.recv().unwrap().answer(move |()| {
+        Reply::<()>::later(move |later| sender.send(later).unwrap()).within(100 * SECOND)
+    });
+    sim.advance(99 * SECOND);
+    assert_eq!(sim.received(client), b"");
+    again.recv().unwrap().answer(|()| "at last");
+    turn(&mut sim);
+    assert!(ends_with(&mut sim, client, "at last"));
+}
