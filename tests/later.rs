@@ -455,3 +455,31 @@ fn an_answer_that_is_put_off_again_has_its_own_time() {
     turn(&mut sim);
     assert!(ends_with(&mut sim, client, "at last"));
 }
+
+/// Another connection brings the answer in the turn in which the deadline passes.
+#[test]
+fn put_off_again_at_the_very_deadline_it_is_not_late() {
+    let desk = Arc::new(Mutex::new(Vec::new()));
+    let (sender, again) = mpsc::channel();
+    let mut sim = Sim::new(move |req: &Request<'_>| -> Reply {
+        if req.path() != "/answer" {
+            let desk = Arc::clone(&desk);
+            return Reply::later(move |later: Later| desk.lock().unwrap().push(later));
+        }
+        let later = desk.lock().unwrap().pop().unwrap();
+        let sender = sender.clone();
+        later.answer(move |()| Reply::<()>::later(move |later| sender.send(later).unwrap()));
+        "answered".into()
+    });
+    let client = sim.connect_and_send(GET);
+    let other = sim.connect();
+    sim.pause();
+    sim.send(other, b"GET /answer HTTP/1.1\r\nHost: a\r\n\r\n");
+    sim.advance(31 * SECOND);
+    sim.resume();
+    assert!(ends_with(&mut sim, other, "answered"));
+    assert_eq!(sim.received(client), b"");
+    again.recv().unwrap().answer(|()| "at last");
+    turn(&mut sim);
+    assert!(ends_with(&mut sim, client, "at last"));
+}

@@ -117,11 +117,18 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
 
     /// The time of the worker is over. Nothing is wrong with the connection: it is kept.
     pub(super) fn answer_late(&mut self) -> Stop {
+        let Intake::Later(waiting) = &self.desk.work.intake else { return Stop::More };
+        let ticket = Arc::clone(&waiting.ticket);
         if let Err(stop) = self.hear_worker() {
             return stop;
         }
         let intake = mem::replace(&mut self.desk.work.intake, Intake::Nobody);
         if let Intake::Later(waiting) = intake {
+            if !Arc::ptr_eq(&ticket, &waiting.ticket) {
+                // In the last moment it was put off again, with a time of its own.
+                self.desk.work.intake = Intake::Later(waiting);
+                return Stop::More;
+            }
             log::debug!("connection {}: no answer within its time", self.token);
             waiting.ticket.close();
             let page = || Response::status_page(StatusCode::GATEWAY_TIMEOUT);
