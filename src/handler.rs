@@ -213,7 +213,9 @@ impl<S: 'static> Reply<S> {
 
     /// The same reply with a time in which the content that it asks for must be whole, at most a
     /// year; then 408. The rate of [`Limits::content_rate_min`](crate::Limits::content_rate_min)
-    /// counts beside it. By default there is none: a long upload is not a slow one.
+    /// counts beside it. By default there is none: a long upload is not a slow one. The answer
+    /// of a [transform](Reply::transform) begins before its content is whole: give that a time
+    /// with [`Response::and_cut_after`].
     pub fn content_within(self, timeout: Duration) -> Reply<S> {
         Reply(Action::ContentWithin(Box::new((timeout.min(TIMEOUT_MAX), self))))
     }

@@ -13,6 +13,9 @@ use crate::request::{Method, Request, Version};
 use crate::response::{FieldError, Response, StatusCode};
 use crate::waker::Waker;
 
+/// The most room that there is: all of the buffer that visits share.
+pub(crate) const ROOM_MAX: usize = 64 << 10;
+
 /// What is spoken on a connection after an upgrade (RFC 9110, section 7.8).
 ///
 /// All of it runs on the loop: it must not block. Bytes go out through [`Io`], which has a room:
@@ -185,11 +188,13 @@ impl<'a> Io<'a> {
         taken
     }
 
-    /// Puts all of `bytes` or, if they do not fit, none; whether it did. More than 64 KiB never
-    /// fit.
+    /// Puts all of `bytes` or, if they do not fit, none; whether it did. If not, then
+    /// [`Protocol::wake`] comes when there is room; but more than 64 KiB never fit, and nothing
+    /// comes.
     pub fn put_all(&mut self, bytes: &[u8]) -> bool {
         if bytes.len() > self.room() {
-            self.wish.room = true;
+            // For what never fits it would be woken for ever.
+            self.wish.room |= bytes.len() <= ROOM_MAX;
             return false;
         }
         self.put(bytes);

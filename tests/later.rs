@@ -9,8 +9,8 @@ use std::time::Duration;
 use support::{GET, GET_CLOSE, MS, SECOND};
 use wheelhouse::sim::{Sim, SimBuilder};
 use wheelhouse::{
-    within, Flow, Gone, Handler, Informational, Later, Limits, Receive, Reply, Request, Response,
-    StatusCode, Waker,
+    within, Body, Flow, Gone, Handler, Informational, Later, Limits, Receive, Reply, Request,
+    Response, StatusCode, Waker,
 };
 
 const POST: &[u8] = b"POST /collect HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello";
@@ -404,4 +404,82 @@ fn a_stale_waker_disturbs_nobody() {
     turn(&mut sim);
     assert_eq!(seen.lock().unwrap().resumed, resumed);
     assert_eq!(sim.received(second), b"");
+}
+
+/// What follows the head is sent when the visit that made it is nearly over.
+#[test]
+fn behind_an_answer_with_much_content_the_connection_is_kept_or_closed_like_any() {
+    for is_closed in [false, true] {
+        let (site, laters) = desk();
+        let mut sim = Sim::new(site);
+        let client = sim.connect_and_send(if is_closed { GET_CLOSE } else { GET });
+        laters.recv().unwrap().answer(move |()| match is_closed {
+            true => Response::ok("x/y", Body::produce(support::Lines(100_000))),
+            false => Response::ok("x/y", vec![b'.'; 10_000]),
+        });
+        turn(&mut sim);
+        assert_eq!(sim.has_ended(client), is_closed);
+        sim.advance(59 * SECOND);
+        assert_eq!(sim.is_open(client), !is_closed);
+        sim.advance(2 * SECOND);
+        assert!(!sim.is_open(client), "the usual deadlines are there");
+    }
+}
+
+#[test]
+fn each_pause_has_its_own_time() {
+    let (site, seen) = halting();
+    let mut sim = Sim::new(site);
+    let client = sim.connect_and_send(&support::post("/", 400_000, &[b'x'; 400_000]));
+    for _ in 0..7 {
+        sim.advance(20 * SECOND);
+        wake(&seen);
+    }
+    turn(&mut sim);
+    assert!(ends_with(&mut sim, client, "400000 bytes\n"), "{}", seen.lock().unwrap().bytes);
+}
+
+#[test]
+fn an_answer_that_is_put_off_again_has_its_own_time() {
+    let (site, laters) = desk();
+    let mut sim = Sim::new(site);
+    let client = sim.connect_and_send(GET);
+    sim.advance(25 * SECOND);
+    let (sender, again) = mpsc::channel();
+    laters.recv().unwrap().answer(move |()| {
+        Reply::<()>::later(move |later| sender.send(later).unwrap()).within(100 * SECOND)
+    });
+    sim.advance(99 * SECOND);
+    assert_eq!(sim.received(client), b"");
+    again.recv().unwrap().answer(|()| "at last");
+    turn(&mut sim);
+    assert!(ends_with(&mut sim, client, "at last"));
+}
+
+/// Another connection brings the answer in the turn in which the deadline passes.
+#[test]
+fn put_off_again_at_the_very_deadline_it_is_not_late() {
+    let desk = Arc::new(Mutex::new(Vec::new()));
+    let (sender, again) = mpsc::channel();
+    let mut sim = Sim::new(move |req: &Request<'_>| -> Reply {
+        if req.path() != "/answer" {
+            let desk = Arc::clone(&desk);
+            return Reply::later(move |later: Later| desk.lock().unwrap().push(later));
+        }
+        let later = desk.lock().unwrap().pop().unwrap();
+        let sender = sender.clone();
+        later.answer(move |()| Reply::<()>::later(move |later| sender.send(later).unwrap()));
+        "answered".into()
+    });
+    let client = sim.connect_and_send(GET);
+    let other = sim.connect();
+    sim.pause();
+    sim.send(other, b"GET /answer HTTP/1.1\r\nHost: a\r\n\r\n");
+    sim.advance(31 * SECOND);
+    sim.resume();
+    assert!(ends_with(&mut sim, other, "answered"));
+    assert_eq!(sim.received(client), b"");
+    again.recv().unwrap().answer(|()| "at last");
+    turn(&mut sim);
+    assert!(ends_with(&mut sim, client, "at last"));
 }

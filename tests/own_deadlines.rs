@@ -4,12 +4,13 @@
 mod support;
 
 use std::cell::Cell;
+use std::io;
 use std::rc::Rc;
 
 use support::*;
 use wheelhouse::events::Topic;
 use wheelhouse::sim::Sim;
-use wheelhouse::{Body, Flow, Gone, Receive, Reply, Request, Response};
+use wheelhouse::{Body, Flow, Gone, Io, Protocol, Receive, Reply, Request, Response};
 
 /// Notes why content ended.
 struct Noted(Rc<Cell<Option<Gone>>>);
@@ -116,4 +117,51 @@ fn a_stream_that_waits_is_cut_off_too() {
         Sim::new(move |req: &Request<'_>| topic.subscribe(req).and_cut_after(60 * SECOND));
     let client = sim.connect_and_send(GET);
     happens_after(&mut sim, 60 * SECOND, |sim| sim.was_reset(client));
+}
+
+#[test]
+fn the_time_of_one_answer_is_not_that_of_the_next_request() {
+    let mut sim = Sim::new(|req: &Request<'_>| match req.path() {
+        "/cut" => Response::text("cut").and_cut_after(SECOND).into(),
+        _ => Reply::<()>::receive(Count(0)),
+    });
+    let first = sim.connect_and_send(b"GET /cut HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(sim.received(first).ends_with(b"cut"));
+    let second = sim.connect_and_send(POST);
+    for _ in 0..5 {
+        sim.advance(SECOND);
+        sim.send(second, &[b'x'; 20_000]);
+    }
+    assert!(sim.received(second).ends_with(b"100000\n"));
+}
+
+/// Counts its silences.
+struct Quiet(Rc<Cell<u32>>);
+
+impl Protocol<()> for Quiet {
+    fn receive(&mut self, (): &mut (), input: &[u8], _: &mut Io<'_>) -> io::Result<usize> {
+        Ok(input.len())
+    }
+
+    fn expire(&mut self, (): &mut (), _: &mut Io<'_>) -> io::Result<()> {
+        self.0.set(self.0.get() + 1);
+        Ok(())
+    }
+}
+
+/// It may be set for all replies alike.
+#[test]
+fn the_time_for_content_is_none_of_an_upgraded_connection() {
+    let silences = Rc::new(Cell::new(0));
+    let quiet = Rc::clone(&silences);
+    let mut sim = Sim::new(move |_: &Request<'_>| {
+        Reply::upgrade("quiet", Quiet(Rc::clone(&quiet))).content_within(SECOND)
+    });
+    sim.connect_and_send(
+        b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: quiet\r\n\r\n",
+    );
+    sim.advance(59 * SECOND);
+    assert_eq!(silences.get(), 0);
+    sim.advance(2 * SECOND);
+    assert_eq!(silences.get(), 1);
 }

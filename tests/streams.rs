@@ -89,6 +89,44 @@ fn while_a_producer_waits_no_system_call_is_made() {
     assert!(sim.is_open(client));
 }
 
+/// Has its last word when its time is over.
+struct Last;
+
+impl Produce for Last {
+    fn produce(&mut self, _: &mut Out<'_>) -> io::Result<Produced> {
+        Ok(Produced::Wait(2 * SECOND))
+    }
+
+    fn expire(&mut self, out: &mut Out<'_>) -> io::Result<Produced> {
+        out.put(b"last");
+        Ok(Produced::End)
+    }
+}
+
+#[test]
+fn a_producer_that_ends_when_its_time_is_over_lets_the_connection_go() {
+    let mut sim = Sim::new(|_: &Request<'_>| Response::ok("x/y", Body::produce(Last)));
+    let kept = sim.connect_and_send(GET);
+    let closed = sim.connect_and_send(b"GET / HTTP/1.0\r\n\r\n");
+    sim.advance(3 * SECOND);
+    assert!(text(&mut sim, kept).ends_with("4\r\nlast\r\n0\r\n\r\n"));
+    assert!(text(&mut sim, closed).ends_with("\r\n\r\nlast"));
+    assert!(sim.is_open(kept) && sim.has_ended(closed));
+    sim.advance(61 * SECOND);
+    assert!(!sim.is_open(kept) && !sim.is_open(closed));
+}
+
+#[test]
+fn a_peer_that_drips_content_does_not_prolong_the_silence_of_a_producer() {
+    let mut sim = Sim::new(|_: &Request<'_>| Response::ok("x/y", Body::produce(Last)));
+    let client = sim.connect_and_send(&support::post("/", 1000, b""));
+    for _ in 0..3 {
+        sim.advance(SECOND);
+        sim.send(client, b"x");
+    }
+    assert!(text(&mut sim, client).ends_with("4\r\nlast\r\n0\r\n\r\n"));
+}
+
 /// A site whose content comes through channels that the test holds.
 fn channels() -> (impl Handler<State = ()>, mpsc::Receiver<Sender>) {
     let (give, take) = mpsc::channel();

@@ -447,3 +447,64 @@ fn what_a_protocol_holds_counts_against_the_budget() {
     assert!(sim.was_reset(bad) && sim.is_open(good));
     assert!(sim.memory() <= base);
 }
+
+/// Answers a line with more than that.
+struct Longer(Rc<RefCell<usize>>);
+
+impl Protocol<()> for Longer {
+    fn receive(&mut self, (): &mut (), input: &[u8], io: &mut Io<'_>) -> io::Result<usize> {
+        *self.0.borrow_mut() += 1;
+        assert!(*self.0.borrow() < 10, "it is asked for ever");
+        let is_put = input.ends_with(b"\n") && io.put_all(&[input, b"and more\n"].concat());
+        Ok(if is_put { input.len() } else { 0 })
+    }
+}
+
+#[test]
+fn what_never_fits_is_not_tried_for_ever() {
+    let asked = Rc::new(RefCell::new(0));
+    let longer = Rc::clone(&asked);
+    let mut sim =
+        Sim::new(move |_: &Request<'_>| Reply::<()>::upgrade("line", Longer(Rc::clone(&longer))));
+    let client = sim.connect_and_send(SWITCH);
+    let line = [vec![b'x'; (64 << 10) - 2], vec![b'\n']].concat();
+    sim.send(client, &line[..30_000]);
+    sim.send(client, &line[30_000..]);
+    assert!(*asked.borrow() < 5 && sim.is_open(client));
+    sim.advance(62 * SECOND);
+    assert!(!sim.is_open(client), "the silence counts, and a linger behind it");
+}
+
+/// Takes whole lines, and holds as much as the test says.
+struct Hog(Rc<RefCell<usize>>);
+
+impl Protocol<()> for Hog {
+    fn receive(&mut self, (): &mut (), input: &[u8], _: &mut Io<'_>) -> io::Result<usize> {
+        Ok(if input.ends_with(b"\n") { input.len() } else { 0 })
+    }
+
+    fn memory(&self) -> usize {
+        *self.0.borrow()
+    }
+}
+
+/// t13.
+#[test]
+fn behind_hijacked_the_state_hook_is_told_closed_and_nothing_else_where_memory_is_short() {
+    let (states, held) = (Rc::new(RefCell::new(Vec::new())), Rc::new(RefCell::new(0)));
+    let (hook, hog) = (Rc::clone(&states), Rc::clone(&held));
+    let limits = Limits { memory_bytes_max: 2 << 20, ..Limits::default() };
+    let mut sim = SimBuilder::new()
+        .limits(limits)
+        .unwrap()
+        .on_state(move |_, state| hook.borrow_mut().push(state))
+        .build(move |_: &Request<'_>| Reply::<()>::upgrade("line", Hog(Rc::clone(&hog))));
+    let client = sim.connect_and_send(SWITCH);
+    *held.borrow_mut() = (2 << 20) - sim.memory() - 100;
+    sim.send(client, b"a line\n");
+    assert!(sim.is_open(client));
+    sim.send(client, b"half");
+    assert!(sim.was_reset(client));
+    use ConnState::{Active, Closed, Hijacked, New};
+    assert_eq!(*states.borrow(), [New, Active, Hijacked, Closed]);
+}

@@ -484,6 +484,13 @@ impl Connection {
         true
     }
 
+    /// Whether the exchange is over and [`settle`](Connection::settle) would move on.
+    pub(crate) fn is_complete(&self) -> bool {
+        matches!(&self.state, State::Exchange(exchange)
+            if matches!(exchange.outbound, Outbound::Done)
+                && (exchange.then != Then::Reuse || matches!(exchange.inbound, Inbound::Done)))
+    }
+
     /// Moves on where the exchange is over: to Idle, or to Linger if the connection is not reused.
     pub(crate) fn settle(&mut self, linger_bytes_max: u32) -> Settled {
         let State::Exchange(exchange) = &self.state else { return Settled::Not };

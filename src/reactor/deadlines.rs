@@ -13,7 +13,7 @@ use crate::limits::{Limits, TIMEOUT_MAX};
 use crate::reactor::clock::{self, Millis};
 use crate::reactor::drain::NEW_GRACE;
 use crate::reactor::kernel::Kernel;
-use crate::reactor::slot::{Armed, Flags, Life, Slot, Timer};
+use crate::reactor::slot::{Armed, Flags, Life, Slot, Source, Timer};
 use crate::reactor::visit::Visit;
 use crate::reactor::{tenant, Reactor, Token, EXPIRE_MAX};
 
@@ -166,7 +166,12 @@ fn is_moved<S>(kind: Timer, life: &mut Life<S>) -> bool {
         (Timer::Linger, _) => true,
         // Something was said or heard: the silence begins anew.
         (Timer::Silence, Life::Busy(work)) => {
-            let moved = work.moved + work.received;
+            // To a producer nothing is said: content that nobody asked for is no sign of it.
+            let heard = match work.source {
+                Source::Waiting(..) => 0,
+                _ => work.received,
+            };
+            let moved = work.moved + heard;
             (work.moved, work.received) = (0, 0);
             moved > 0
         }

@@ -46,6 +46,8 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             }
         }
         self.desk.work.conn.begin(&self.desk.head);
+        // That of the exchange before, perhaps of another connection.
+        self.desk.work.ends = None;
         self.act(reply, input, used).map(|()| false)
     }
 

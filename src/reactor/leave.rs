@@ -65,10 +65,12 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         }
     }
 
-    /// There may be input that is wanted, or a protocol waits for the room that there is.
+    /// There may be input that is wanted, or a protocol waits for the room that there is, or the
+    /// last of an answer has left only now: the next visit moves on from there.
     fn has_something_to_do(&self) -> bool {
-        let may_read = self.desk.work.conn.wants_input() && self.slot.flags.has(Flags::READABLE);
-        may_read || self.protocol_wants_room()
+        let conn = &self.desk.work.conn;
+        let may_read = conn.wants_input() && self.slot.flags.has(Flags::READABLE);
+        may_read || self.protocol_wants_room() || conn.is_complete()
     }
 
     /// All output has left and all input is used: whether the connection ends here.

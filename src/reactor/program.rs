@@ -11,7 +11,7 @@ use crate::later::{Finish, Place, Start, Ticket};
 use crate::reactor::completions::Call;
 use crate::reactor::guard;
 use crate::reactor::kernel::Kernel;
-use crate::reactor::slot::{Flags, Intake, Source, Waiting};
+use crate::reactor::slot::{Flags, Intake, Source, Timer, Waiting};
 use crate::reactor::visit::{Stop, Visit};
 use crate::response::Response;
 use crate::waker::Waker;
@@ -61,6 +61,8 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         let ticket = Ticket::new();
         let later = ticket.later(self.waker());
         self.desk.work.intake = Intake::Later(Box::new(Waiting { ticket, timeout, late, finish }));
+        // Behind a pause or another `Later` the deadline is of the same kind, and yet another.
+        self.slot.armed.kind = Timer::None;
         self.note_peer_left();
         // An answer that is given right here wakes the loop like any other.
         let started = guard(|| start(later));
@@ -115,11 +117,18 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
 
     /// The time of the worker is over. Nothing is wrong with the connection: it is kept.
     pub(super) fn answer_late(&mut self) -> Stop {
+        let Intake::Later(waiting) = &self.desk.work.intake else { return Stop::More };
+        let ticket = Arc::clone(&waiting.ticket);
         if let Err(stop) = self.hear_worker() {
             return stop;
         }
         let intake = mem::replace(&mut self.desk.work.intake, Intake::Nobody);
         if let Intake::Later(waiting) = intake {
+            if !Arc::ptr_eq(&ticket, &waiting.ticket) {
+                // In the last moment it was put off again, with a time of its own.
+                self.desk.work.intake = Intake::Later(waiting);
+                return Stop::More;
+            }
             log::debug!("connection {}: no answer within its time", self.token);
             waiting.ticket.close();
             let page = || Response::status_page(StatusCode::GATEWAY_TIMEOUT);
@@ -141,6 +150,8 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         let flow = guard(|| receiver.resume(state));
         let flow = self.unless_panicked(flow)?;
         self.desk.work.conn.pause_content(false);
+        // If it pauses again, that is another pause.
+        self.slot.armed.kind = Timer::None;
         self.follow(flow)?;
         self.end_if_complete()
     }

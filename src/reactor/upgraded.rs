@@ -15,7 +15,7 @@ use crate::reactor::tenants::tenant;
 use crate::reactor::visit::{Stop, Visit, SCRATCH};
 use crate::reactor::{Reactor, Token};
 use crate::response::{Response, StatusCode};
-use crate::upgrade::{Hijacked, Io, Protocol, Upgrade, Wish};
+use crate::upgrade::{Hijacked, Io, Protocol, Upgrade, Wish, ROOM_MAX};
 
 /// What a protocol may leave unused. More, and it will never use any of it.
 const HELD_MAX: usize = SCRATCH;
@@ -47,6 +47,8 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             &answer(&upgrade.response, None),
             &mut self.desk.encoder,
         );
+        // There is no content, and what follows has its own time.
+        work.ends = None;
         work.intake = Intake::Protocol(Box::new(Speaking {
             timeout: self.desk.limits.idle_timeout,
             protocol,
@@ -72,7 +74,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         let Speaking { protocol, waker, wish, timeout, charged, .. } = &mut **speaking;
         *wish = Wish::default();
         let out = &mut self.desk.out;
-        let room = SCRATCH.saturating_sub(out.len());
+        let room = ROOM_MAX.saturating_sub(out.len());
         let state = self.desk.handler.state();
         let result = guard(|| {
             let result = call(&mut **protocol, state, &mut Io::new(out, room, waker, wish));

@@ -361,10 +361,10 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
     pub(super) fn refuse(&mut self, reject: Reject, why: Gone) -> Stop {
         log::debug!("connection {}: refused: {reject:?}", self.token);
         self.desk.counters.refused += 1;
-        self.tell(ConnState::Active);
         if !self.desk.work.conn.can_refuse() {
             return self.over(Farewell::Reset, why);
         }
+        self.tell(ConnState::Active);
         self.drop_exchange(why);
         let Desk { out, encoder, limits, work, .. } = &mut *self.desk;
         work.conn.refuse(out, reject, encoder, limits.linger_bytes_max);
