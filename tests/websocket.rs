@@ -314,6 +314,8 @@ fn broken_rules_are_answered_with_their_code_and_the_end() {
         ("a continuation of nothing", frame(0x80, b"hi"), 1002),
         ("a message within another", [frame(0x01, b"a"), frame(TEXT, b"b")].concat(), 1002),
         ("a close frame of one byte", frame(CLOSE, b"x"), 1002),
+        ("a length in more bytes than it needs", b"\x81\xfe\0\x02\0\0\0\0hi".to_vec(), 1002),
+        ("the same with eight", b"\x82\xff\0\0\0\0\0\0\xff\xff\0\0\0\0".to_vec(), 1002),
         ("a code that must not be sent", frame(CLOSE, &close_payload(1005, "")), 1002),
         ("a code that nobody knows", frame(CLOSE, &close_payload(999, "")), 1002),
         ("a reason that is no text", frame(CLOSE, b"\x03\xe8\xff"), 1007),
