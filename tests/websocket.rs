@@ -380,9 +380,20 @@ fn who_does_not_answer_a_close_frame_is_closed_without() {
 
 #[test]
 fn a_code_that_must_not_be_sent_is_not() {
-    let (_, mut sim, client) = echo();
+    let (log, mut sim, client) = echo();
     sim.send(client, &frame(TEXT, b"bad code"));
     assert_eq!(frames(&sim.take_received(client)), [(CLOSE, close_payload(1011, ""))]);
+    sim.send(client, &frame(CLOSE, &close_payload(1011, "")));
+    assert_eq!(told(&log), ["closed 1011 \"\" true"]);
+}
+
+/// The first close frame is what counts, also if nonsense comes behind it.
+#[test]
+fn a_handler_that_has_closed_is_told_its_own_code_whatever_comes() {
+    let (log, mut sim, client) = echo();
+    sim.send(client, &[frame(TEXT, b"bye"), frame(0xc1, b"hi")].concat());
+    assert_eq!(frames(&sim.take_received(client)), [(CLOSE, close_payload(4000, "told to"))]);
+    assert_eq!(told(&log), ["closed 4000 \"told to\" false"]);
 }
 
 #[test]
@@ -545,6 +556,26 @@ fn a_member_that_does_not_read_is_cut_and_holds_nobody_up() {
     sim.advance(21 * SECOND);
     assert!(sim.was_reset(slow) && sim.is_open(quick));
     assert_eq!(frames(&sim.take_received(quick)), [(TEXT, b"one less: 1006".to_vec())]);
+}
+
+/// A frame of three bytes takes far more than that while it waits.
+#[test]
+fn short_messages_that_wait_take_no_more_than_long_ones() {
+    let (topic, options) = (Topic::new(), Options::new());
+    let room = topic.clone();
+    let mut sim =
+        Sim::new(move |req: &Request<'_>| -> Reply { accept(req, &options, Member(room.clone())) });
+    let slow = sim.connect_and_send(SHAKE);
+    sim.stall(slow, 1000);
+    topic.publish(&[0; 60_000][..]);
+    sim.advance(MS);
+    let mut waiting = 0;
+    while topic.publish(".") == 1 {
+        waiting += 1;
+    }
+    // In words of the handle of each, which is what they share the bytes by.
+    assert!(waiting * std::mem::size_of::<bytes::Bytes>() <= 256 << 10, "{waiting}");
+    assert!(waiting > 1000, "{waiting}");
 }
 
 /// Whatever comes, the server answers with whole frames, and with a close frame if it ends.
