@@ -558,7 +558,7 @@ fn a_member_that_does_not_read_is_cut_and_holds_nobody_up() {
     assert_eq!(frames(&sim.take_received(quick)), [(TEXT, b"one less: 1006".to_vec())]);
 }
 
-/// A frame of three bytes takes far more than that while it waits.
+/// A frame of three bytes takes far more than three while it waits.
 #[test]
 fn short_messages_that_wait_take_no_more_than_long_ones() {
     let (topic, options) = (Topic::new(), Options::new());
@@ -573,9 +573,7 @@ fn short_messages_that_wait_take_no_more_than_long_ones() {
     while topic.publish(".") == 1 {
         waiting += 1;
     }
-    // In words of the handle of each, which is what they share the bytes by.
-    assert!(waiting * std::mem::size_of::<bytes::Bytes>() <= 256 << 10, "{waiting}");
-    assert!(waiting > 1000, "{waiting}");
+    assert!((1000..3000).contains(&waiting), "{waiting} of at least 100 B each");
 }
 
 /// Whatever comes, the server answers with whole frames, and with a close frame if it ends.

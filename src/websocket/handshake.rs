@@ -61,8 +61,9 @@ impl Options {
         self
     }
 
-    /// How much may wait for a peer that does not take it; one more message, and the socket is cut.
-    /// A longer message goes if nothing else waits. Default 256 KiB.
+    /// How much may wait for a peer that does not take it, 128 B for each message besides its
+    /// bytes; one more, and the socket is cut. A longer message goes if nothing else waits. Default
+    /// 256 KiB.
     pub fn queue_bytes_max(mut self, bytes: usize) -> Options {
         self.bounds.queue_bytes_max = bytes;
         self

@@ -346,7 +346,7 @@ impl<S, H: Handler<S>> Protocol<S> for Speaker<H> {
             + mem::size_of::<Line>()
             + READ
             + 2 * self.begun
-            + self.line.lock().bytes()
+            + self.line.lock().held()
     }
 
     fn gone(mut self: Box<Self>, state: &mut S, why: Gone) {
