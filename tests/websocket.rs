@@ -576,6 +576,27 @@ fn short_messages_that_wait_take_no_more_than_long_ones() {
     assert!((1000..3000).contains(&waiting), "{waiting} of at least 100 B each");
 }
 
+/// Also while nothing leaves, so that nothing is asked of the socket.
+#[test]
+fn what_waits_for_many_who_do_not_read_counts_against_the_budget() {
+    let limits = Limits { memory_bytes_max: 4 << 20, ..Limits::default() };
+    let (topic, options) = (Topic::new(), Options::new());
+    let room = topic.clone();
+    let site = move |req: &Request<'_>| -> Reply { accept(req, &options, Member(room.clone())) };
+    let mut sim = Sim::with_limits(site, limits).unwrap();
+    let slow: Vec<Client> = (0..50).map(|_| sim.connect_and_send(SHAKE)).collect();
+    for &client in &slow {
+        sim.stall(client, 1000);
+    }
+    for n in 0..25 {
+        topic.publish(&[n; 10_000][..]);
+        sim.advance(MS);
+        assert!(sim.memory() <= 4 << 20, "{}", sim.memory());
+    }
+    let open = slow.iter().filter(|&&client| sim.is_open(client)).count();
+    assert!((10..=20).contains(&open), "{open} of 250 kB each");
+}
+
 /// Whatever comes, the server answers with whole frames, and with a close frame if it ends.
 #[test]
 fn damaged_conversations_end_in_good_order() {
