@@ -6,13 +6,13 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{self as unix, UnixListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 use crate::error::Error;
-use crate::reactor::kernel::Listener;
+use crate::reactor::kernel::{Listener, SocketFile};
 use crate::reactor::LISTENERS_MAX;
 use crate::server::Server;
 
@@ -21,7 +21,7 @@ impl Server {
     ///
     /// TCP listeners get the backlog of the system, `SO_REUSEADDR`, `TCP_NODELAY` and keep-alive
     /// (15 s, as Go). A stale socket file, to which nobody answers, is replaced; the file is
-    /// removed when the server ends.
+    /// removed when the server ends, unless another has taken its place.
     ///
     /// # Errors
     ///
@@ -226,7 +226,7 @@ fn listen_unix(path: &Path) -> io::Result<Listener> {
         }
         result => result?,
     };
-    Ok(Listener::Unix(listener, Some(PathBuf::from(path))))
+    Ok(Listener::Unix(listener, Some(SocketFile::at(path))))
 }
 
 /// Whether `path` is a socket that nobody listens to: what a killed process leaves behind.

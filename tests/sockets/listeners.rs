@@ -220,3 +220,13 @@ fn inherited_sockets_are_served_under_the_names_that_they_were_given() {
         .unwrap();
     assert!(inherits.status.success(), "{}", String::from_utf8_lossy(&inherits.stdout));
 }
+
+#[test]
+fn a_socket_file_that_another_has_put_in_its_place_is_not_removed() {
+    let file = SocketFile::new("taken-over");
+    let server = Running::on(&["127.0.0.1:0", &file.address()], Limits::default(), who);
+    fs::remove_file(&file.0).unwrap();
+    let _next = UnixListener::bind(&file.0).unwrap();
+    server.finish();
+    assert!(UnixStream::connect(&file.0).is_ok(), "who came after can still be reached");
+}
