@@ -233,5 +233,6 @@ fn listen_unix(path: &Path) -> io::Result<Listener> {
 fn is_stale(path: &Path) -> bool {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
     let refused = io::ErrorKind::ConnectionRefused;
-    is_socket && unix::UnixStream::connect(path).is_err_and(|error| error.kind() == refused)
+    // Without waiting: the queue of one that is busy may be full.
+    is_socket && mio::net::UnixStream::connect(path).is_err_and(|error| error.kind() == refused)
 }

@@ -230,3 +230,19 @@ fn a_socket_file_that_another_has_put_in_its_place_is_not_removed() {
     server.finish();
     assert!(UnixStream::connect(&file.0).is_ok(), "who came after can still be reached");
 }
+
+/// Its owner is busy or stopped: connecting to it would wait for ever.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_socket_whose_queue_is_full_is_in_use() {
+    let file = SocketFile::new("full");
+    let owner = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+    let address = socket2::SockAddr::unix(&file.0).unwrap();
+    owner.bind(&address).unwrap();
+    owner.listen(0).unwrap();
+    let _waiting = UnixStream::connect(&file.0).unwrap();
+    let (done, is_done) = mpsc::channel();
+    let asked = file.address();
+    thread::spawn(move || done.send(Server::new().listen(&asked).is_err()));
+    assert_eq!(is_done.recv_timeout(std::time::Duration::from_secs(5)), Ok(true));
+}
