@@ -82,7 +82,8 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`Error::Listen`] if the system refuses, [`Error::TooManyListeners`] beyond 250.
+    /// [`Error::Listen`] if the system refuses or the socket does not listen,
+    /// [`Error::TooManyListeners`] beyond 250.
     pub fn listen_on(mut self, listener: TcpListener) -> Result<Server, Error> {
         let address = listener.local_addr().map_or_else(|_| "TCP".to_owned(), |a| a.to_string());
         self.adopt_tcp(&address, listener)?;
@@ -111,7 +112,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`Error::NothingInherited`] if there is none, [`Error::Listen`] if one is no stream socket,
+    /// [`Error::NothingInherited`] if there is none, [`Error::Listen`] if one is no stream socket that listens,
     /// [`Error::TooManyListeners`] beyond 250.
     #[cfg(feature = "inherit")]
     pub fn listen_inherited(mut self) -> Result<Server, Error> {
@@ -147,12 +148,14 @@ impl Server {
     }
 
     fn adopt_tcp(&mut self, name: &str, listener: TcpListener) -> Result<(), Error> {
+        check_listens(&SockRef::from(&listener)).map_err(failed(name))?;
         listener.set_nonblocking(true).map_err(failed(name))?;
         set_options(&SockRef::from(&listener));
         self.add_tcp(name, name, mio::net::TcpListener::from_std(listener))
     }
 
     fn adopt_unix(&mut self, name: &str, listener: UnixListener) -> Result<(), Error> {
+        check_listens(&SockRef::from(&listener)).map_err(failed(name))?;
         listener.set_nonblocking(true).map_err(failed(name))?;
         self.add(name, Listener::Unix(mio::net::UnixListener::from_std(listener), None))
     }
@@ -201,6 +204,17 @@ fn listen_tcp(address: SocketAddr, is_shared: bool) -> io::Result<mio::net::TcpL
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(mio::net::TcpListener::from_std(socket.into()))
+}
+
+/// A connection may be handed over in place of a listener; to accept from it would fail for ever.
+fn check_listens(socket: &SockRef<'_>) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if !socket.is_listener()? {
+        let what = "it does not listen; if systemd hands it over, set Accept=no";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    }
+    let _ = socket;
+    Ok(())
 }
 
 /// Accepted sockets inherit these on Linux; where they cannot be had, we do without.

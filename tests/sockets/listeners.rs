@@ -246,3 +246,16 @@ fn a_socket_whose_queue_is_full_is_in_use() {
     thread::spawn(move || done.send(Server::new().listen(&asked).is_err()));
     assert_eq!(is_done.recv_timeout(std::time::Duration::from_secs(5)), Ok(true));
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_connection_in_place_of_a_listener_is_refused() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let connection = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let wrong = TcpListener::from(std::os::fd::OwnedFd::from(connection));
+    let refused = Server::new().listen_on(wrong).unwrap_err();
+    assert!(refused.to_string().contains("Accept=no"), "{refused}");
+    let (one, _other) = UnixStream::pair().unwrap();
+    let wrong = UnixListener::from(std::os::fd::OwnedFd::from(one));
+    assert!(Server::new().listen_on_unix(wrong).is_err());
+}
