@@ -54,6 +54,9 @@ impl Server {
     /// As [`listen`](Server::listen).
     pub fn listen_as(mut self, name: &str, address: &str) -> Result<Server, Error> {
         if let Some(path) = address.strip_prefix("unix:") {
+            if path.is_empty() {
+                return Err(Error::Address { address: address.to_owned() });
+            }
             let listener = listen_unix(Path::new(path)).map_err(failed(address))?;
             self.add(name, listener)?;
             return Ok(self);
@@ -72,6 +75,10 @@ impl Server {
     ///
     /// As [`listen`](Server::listen).
     pub fn listen_shared(mut self, address: &str) -> Result<Server, Error> {
+        if address.starts_with("unix:") {
+            let what = "a Unix socket cannot be shared so: see `listen_on_unix`";
+            return Err(failed(address)(io::Error::new(io::ErrorKind::Unsupported, what)));
+        }
         let listener = listen_tcp(resolve(address)?, true).map_err(failed(address))?;
         self.add_tcp(address, address, listener)?;
         Ok(self)

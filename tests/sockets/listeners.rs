@@ -259,3 +259,13 @@ fn a_connection_in_place_of_a_listener_is_refused() {
     let wrong = UnixListener::from(std::os::fd::OwnedFd::from(one));
     assert!(Server::new().listen_on_unix(wrong).is_err());
 }
+
+#[test]
+fn an_address_that_cannot_be_had_is_refused_with_what_to_write_instead() {
+    for address in ["unix:", "no-such-host.invalid:80", "1.2.3.4", ""] {
+        let refused = Server::new().listen(address).unwrap_err();
+        assert!(matches!(refused, Error::Address { .. }), "{address}: {refused}");
+    }
+    let refused = Server::new().listen_shared("unix:/tmp/never.sock").unwrap_err();
+    assert!(refused.to_string().contains("listen_on_unix"), "{refused}");
+}
