@@ -119,8 +119,8 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`Error::NothingInherited`] if there is none, [`Error::Listen`] if one is no stream socket that listens,
-    /// [`Error::TooManyListeners`] beyond 250.
+    /// [`Error::NothingInherited`] if there is none, [`Error::Listen`] if one does not listen for
+    /// streams, [`Error::TooManyListeners`] beyond 250.
     #[cfg(feature = "inherit")]
     pub fn listen_inherited(mut self) -> Result<Server, Error> {
         let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
