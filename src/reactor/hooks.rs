@@ -12,8 +12,8 @@ use crate::request::Transport;
 use crate::schedule::Timers;
 
 /// The state of a connection, as the state hook is told it. The sequences are those of Go's
-/// `net/http`: `New` first, `Closed` last (`Hijacked` if it was handed out), `Active` when a head is complete or was
-/// refused, `Idle` when an answer is complete and the connection is kept.
+/// `net/http`: `New` first, `Closed` last (`Hijacked` if it was handed out), `Active` when a head is
+/// complete or was refused, `Idle` when an answer is complete and the connection is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ConnState {
