@@ -30,7 +30,8 @@ pub enum Enter<S, L> {
 /// It sees every request that reaches the handler, and every response of it: at once, behind
 /// collected or received content, from another thread, too late. What the server refuses by itself
 /// (a malformed head, a time-out) reaches neither. A stream that is
-/// [handed out](Reply::hijack) has no response.
+/// [handed out](Reply::hijack) has no response, and an [upgrade](Reply::upgrade) is seen as the 101
+/// that the handler wanted, also where the request then turns out not to ask for it.
 ///
 /// ```
 /// use wheelhouse::{around, Enter, Request, Response, StatusCode};

@@ -12,7 +12,7 @@ use crate::limits::LimitsError;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// An address could not be understood.
+    /// An address could not be understood, or its host not be found.
     Address {
         /// As given.
         address: String,
@@ -44,14 +44,16 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Address { address } => {
-                write!(f, "cannot understand the address {address:?}: write HOST:PORT or unix:PATH")
+                let form = "write HOST:PORT, with a host that can be found, or unix:PATH";
+                write!(f, "cannot understand the address {address:?}: {form}")
             }
             Error::Listen { address, source } => write!(f, "cannot listen on {address}: {source}"),
             Error::TooManyListeners { max } => {
                 write!(f, "more than {max} listeners: one loop cannot have so many")
             }
             Error::NothingInherited => f.write_str(
-                "no socket was inherited: start it by socket activation, which sets LISTEN_FDS",
+                "no socket was inherited: start it by socket activation, which sets LISTEN_FDS, \
+                 and LISTEN_PID to the number of this process",
             ),
             Error::Limits(error) => error.fmt(f),
             Error::NoListener => f.write_str("nothing to listen on: call `listen` before `run`"),

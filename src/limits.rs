@@ -34,7 +34,8 @@ pub struct Limits {
     /// How old a connection may be. Default `None`, no limit: idle ones end by their own limits, and
     /// busy ones are worth keeping. With a limit, clients come back by way of whatever deals
     /// connections out. It is looked at sixteen times in that time: one that is idle then is
-    /// closed, any other after its next answer, which says `Connection: close`.
+    /// closed, any other after its next answer, which says `Connection: close`. One that has left
+    /// HTTP stays.
     pub connection_age_max: Option<Duration>,
 
     /// Bytes of a request head, from its first byte to the blank line; more is 431. Default

@@ -6,13 +6,13 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{self as unix, UnixListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 use crate::error::Error;
-use crate::reactor::kernel::Listener;
+use crate::reactor::kernel::{Listener, SocketFile};
 use crate::reactor::LISTENERS_MAX;
 use crate::server::Server;
 
@@ -21,7 +21,7 @@ impl Server {
     ///
     /// TCP listeners get the backlog of the system, `SO_REUSEADDR`, `TCP_NODELAY` and keep-alive
     /// (15 s, as Go). A stale socket file, to which nobody answers, is replaced; the file is
-    /// removed when the server ends.
+    /// removed when the server ends, unless another has taken its place.
     ///
     /// # Errors
     ///
@@ -54,6 +54,9 @@ impl Server {
     /// As [`listen`](Server::listen).
     pub fn listen_as(mut self, name: &str, address: &str) -> Result<Server, Error> {
         if let Some(path) = address.strip_prefix("unix:") {
+            if path.is_empty() {
+                return Err(Error::Address { address: address.to_owned() });
+            }
             let listener = listen_unix(Path::new(path)).map_err(failed(address))?;
             self.add(name, listener)?;
             return Ok(self);
@@ -72,6 +75,10 @@ impl Server {
     ///
     /// As [`listen`](Server::listen).
     pub fn listen_shared(mut self, address: &str) -> Result<Server, Error> {
+        if address.starts_with("unix:") {
+            let what = "a Unix socket cannot be shared so: see `listen_on_unix`";
+            return Err(failed(address)(io::Error::new(io::ErrorKind::Unsupported, what)));
+        }
         let listener = listen_tcp(resolve(address)?, true).map_err(failed(address))?;
         self.add_tcp(address, address, listener)?;
         Ok(self)
@@ -82,7 +89,8 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`Error::Listen`] if the system refuses, [`Error::TooManyListeners`] beyond 250.
+    /// [`Error::Listen`] if the system refuses or the socket does not listen,
+    /// [`Error::TooManyListeners`] beyond 250.
     pub fn listen_on(mut self, listener: TcpListener) -> Result<Server, Error> {
         let address = listener.local_addr().map_or_else(|_| "TCP".to_owned(), |a| a.to_string());
         self.adopt_tcp(&address, listener)?;
@@ -111,8 +119,8 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`Error::NothingInherited`] if there is none, [`Error::Listen`] if one is no stream socket,
-    /// [`Error::TooManyListeners`] beyond 250.
+    /// [`Error::NothingInherited`] if there is none, [`Error::Listen`] if one does not listen for
+    /// streams, [`Error::TooManyListeners`] beyond 250.
     #[cfg(feature = "inherit")]
     pub fn listen_inherited(mut self) -> Result<Server, Error> {
         let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
@@ -147,12 +155,14 @@ impl Server {
     }
 
     fn adopt_tcp(&mut self, name: &str, listener: TcpListener) -> Result<(), Error> {
+        check_listens(&SockRef::from(&listener)).map_err(failed(name))?;
         listener.set_nonblocking(true).map_err(failed(name))?;
         set_options(&SockRef::from(&listener));
         self.add_tcp(name, name, mio::net::TcpListener::from_std(listener))
     }
 
     fn adopt_unix(&mut self, name: &str, listener: UnixListener) -> Result<(), Error> {
+        check_listens(&SockRef::from(&listener)).map_err(failed(name))?;
         listener.set_nonblocking(true).map_err(failed(name))?;
         self.add(name, Listener::Unix(mio::net::UnixListener::from_std(listener), None))
     }
@@ -203,6 +213,17 @@ fn listen_tcp(address: SocketAddr, is_shared: bool) -> io::Result<mio::net::TcpL
     Ok(mio::net::TcpListener::from_std(socket.into()))
 }
 
+/// A connection may be handed over in place of a listener; to accept from it would fail for ever.
+fn check_listens(socket: &SockRef<'_>) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if !socket.is_listener()? {
+        let what = "it does not listen; if systemd hands it over, set Accept=no";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    }
+    let _ = socket;
+    Ok(())
+}
+
 /// Accepted sockets inherit these on Linux; where they cannot be had, we do without.
 fn set_options(socket: &SockRef<'_>) {
     const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -226,12 +247,13 @@ fn listen_unix(path: &Path) -> io::Result<Listener> {
         }
         result => result?,
     };
-    Ok(Listener::Unix(listener, Some(PathBuf::from(path))))
+    Ok(Listener::Unix(listener, Some(SocketFile::at(path))))
 }
 
 /// Whether `path` is a socket that nobody listens to: what a killed process leaves behind.
 fn is_stale(path: &Path) -> bool {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
     let refused = io::ErrorKind::ConnectionRefused;
-    is_socket && unix::UnixStream::connect(path).is_err_and(|error| error.kind() == refused)
+    // Without waiting: the queue of one that is busy may be full.
+    is_socket && mio::net::UnixStream::connect(path).is_err_and(|error| error.kind() == refused)
 }

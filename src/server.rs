@@ -268,8 +268,8 @@ impl fmt::Debug for Server {
     }
 }
 
-/// Ends or changes a server from another thread. Cloning it is cheap; it may outlive the server, and then
-/// does nothing.
+/// Ends or changes a server from another thread. Cloning it is cheap; it may outlive the server,
+/// and then does nothing.
 #[derive(Clone)]
 pub struct Handle {
     mailbox: Arc<Mailbox>,
@@ -280,8 +280,8 @@ impl Handle {
         Handle { mailbox }
     }
 
-    /// Shuts down gracefully, from another thread or from a handler: listeners close, idle connections end at once, what was received is
-    /// answered with `Connection: close`. What is not done after `timeout`
+    /// Shuts down gracefully, from another thread or from a handler: listeners close, idle
+    /// connections end at once, what was received is answered with `Connection: close`. What is not done after `timeout`
     /// ([`Limits::shutdown_timeout`] if `None`, at most a year) is reset. Then [`Server::run`]
     /// returns.
     pub fn shutdown(&self, timeout: Option<Duration>) {

@@ -125,7 +125,7 @@ pub trait Protocol<S> {
     }
 
     /// How many bytes it holds for its peer: messages being put together, queues. Asked after
-    /// every call and counted against
+    /// every call, and when it is woken while its output does not leave; counted against
     /// [`Limits::memory_bytes_max`](crate::Limits::memory_bytes_max); a connection whose protocol
     /// grows beyond what is left of that is reset. Default 0: what it holds is small, or bounded
     /// by the program.

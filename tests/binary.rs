@@ -393,6 +393,7 @@ fn cores_that_can_share_nothing_and_sockets_that_nobody_left_are_said_with_exit_
     for (arguments, expected) in [
         (&["--cores", "2", "--listen", "unix:/nowhere/a.sock"][..], "--cores"),
         (&["--cores", "two"], "--cores"),
+        (&["--cores", "400"], "each of 400 cores has its part: limit memory_bytes_max"),
         (&["--listen", "inherit"], "LISTEN_FDS"),
     ] {
         let output = run(arguments);

@@ -20,7 +20,7 @@ enum Layer {
     Timers,
 }
 
-/// In which layer a file is; files that are planned may be named before they exist.
+/// In which layer a file is.
 fn layer(file: &str) -> Option<Layer> {
     const FRONT: &[&str] = &[
         "lib", "server", "listen", "cores", "sim", "router", "files", "query", "cookies", "auth",

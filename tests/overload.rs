@@ -432,3 +432,30 @@ fn two_hooks_cap_the_connections_of_each_peer() {
     assert!(is_answered(&mut sim, fourth), "one that closed makes room");
     assert_eq!(sim.report().accepted, 4);
 }
+
+/// A crowd at one listener keeps nobody out of another: those who look after a server must get in
+/// when it is busiest.
+#[test]
+fn listeners_take_turns() {
+    for limits in [Limits::default(), at_most(2)] {
+        let order = Rc::new(RefCell::new(Vec::new()));
+        let note = order.clone();
+        let builder = SimBuilder::new().listen_as("public").listen_as("admin");
+        let builder = builder.limits(limits).unwrap().on_connect(move |accepted| {
+            note.borrow_mut().push(accepted.listener().to_owned());
+            Admission::accept()
+        });
+        let mut sim = builder.build(site);
+        sim.pause();
+        for _ in 0..1000 {
+            sim.connect_to("public");
+        }
+        let client = sim.connect_to("admin");
+        sim.send(client, GET);
+        sim.resume();
+        sim.advance(60 * SECOND);
+        let place = order.borrow().iter().position(|name| name == "admin");
+        assert!(place.is_some_and(|place| place <= 128), "{place:?}");
+        assert!(is_answered(&mut sim, client));
+    }
+}

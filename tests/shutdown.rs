@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use support::*;
 use wheelhouse::sim::{Client, Sim, SimBuilder};
-use wheelhouse::{ConnState, Handler, Limits, Request};
+use wheelhouse::{Admission, ConnState, Handler, Limits, Request};
 
 const GET_BIG: &[u8] = b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -348,4 +348,23 @@ fn a_handler_may_shut_its_own_server_down_and_its_answer_arrives() {
     sim.end(idle);
     assert!(!sim.is_running() && !sim.was_reset(client));
     assert_eq!((sim.report().requests, sim.report().killed), (1, 0));
+}
+
+/// Those whom the connection hook refuses do not cost the others behind them their answer.
+#[test]
+fn who_connected_before_the_end_is_served_however_many_are_refused_before_him() {
+    let builder = SimBuilder::new().on_connect(|accepted| match accepted.peer_addr() {
+        Some(peer) if peer.ip().is_loopback() => Admission::accept(),
+        _ => Admission::refuse(),
+    });
+    let mut sim = builder.build(site);
+    sim.pause();
+    for _ in 0..200 {
+        sim.connect();
+    }
+    let client = sim.connect_from(([127, 0, 0, 1], 4711).into());
+    sim.send(client, GET);
+    sim.shutdown(None);
+    sim.resume();
+    assert_eq!(statuses(sim.received(client)), [200]);
 }

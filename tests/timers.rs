@@ -84,6 +84,16 @@ fn after_calls_once() {
 }
 
 #[test]
+fn a_timer_that_is_far_off_wakes_nobody_before() {
+    let calls = Calls::default();
+    let mut sim = SimBuilder::new().every(HOUR, count(&calls)).build(site);
+    let polls = sim.polls();
+    sim.advance(24 * HOUR + LATE);
+    assert_eq!(*calls.borrow(), 24);
+    assert!(sim.polls() <= polls + 26, "{}", sim.polls() - polls);
+}
+
+#[test]
 fn nothing_is_shorter_than_a_tick_or_longer_than_a_year() {
     let calls = Calls::default();
     let mut sim = SimBuilder::new().every(Duration::ZERO, count(&calls)).build(site);

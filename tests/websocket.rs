@@ -314,6 +314,8 @@ fn broken_rules_are_answered_with_their_code_and_the_end() {
         ("a continuation of nothing", frame(0x80, b"hi"), 1002),
         ("a message within another", [frame(0x01, b"a"), frame(TEXT, b"b")].concat(), 1002),
         ("a close frame of one byte", frame(CLOSE, b"x"), 1002),
+        ("a length in more bytes than it needs", b"\x81\xfe\0\x02\0\0\0\0hi".to_vec(), 1002),
+        ("the same with eight", b"\x82\xff\0\0\0\0\0\0\xff\xff\0\0\0\0".to_vec(), 1002),
         ("a code that must not be sent", frame(CLOSE, &close_payload(1005, "")), 1002),
         ("a code that nobody knows", frame(CLOSE, &close_payload(999, "")), 1002),
         ("a reason that is no text", frame(CLOSE, b"\x03\xe8\xff"), 1007),
@@ -378,9 +380,20 @@ fn who_does_not_answer_a_close_frame_is_closed_without() {
 
 #[test]
 fn a_code_that_must_not_be_sent_is_not() {
-    let (_, mut sim, client) = echo();
+    let (log, mut sim, client) = echo();
     sim.send(client, &frame(TEXT, b"bad code"));
     assert_eq!(frames(&sim.take_received(client)), [(CLOSE, close_payload(1011, ""))]);
+    sim.send(client, &frame(CLOSE, &close_payload(1011, "")));
+    assert_eq!(told(&log), ["closed 1011 \"\" true"]);
+}
+
+/// The first close frame is what counts, also if nonsense comes behind it.
+#[test]
+fn a_handler_that_has_closed_is_told_its_own_code_whatever_comes() {
+    let (log, mut sim, client) = echo();
+    sim.send(client, &[frame(TEXT, b"bye"), frame(0xc1, b"hi")].concat());
+    assert_eq!(frames(&sim.take_received(client)), [(CLOSE, close_payload(4000, "told to"))]);
+    assert_eq!(told(&log), ["closed 4000 \"told to\" false"]);
 }
 
 #[test]
@@ -543,6 +556,45 @@ fn a_member_that_does_not_read_is_cut_and_holds_nobody_up() {
     sim.advance(21 * SECOND);
     assert!(sim.was_reset(slow) && sim.is_open(quick));
     assert_eq!(frames(&sim.take_received(quick)), [(TEXT, b"one less: 1006".to_vec())]);
+}
+
+/// A frame of three bytes takes far more than three while it waits.
+#[test]
+fn short_messages_that_wait_take_no_more_than_long_ones() {
+    let (topic, options) = (Topic::new(), Options::new());
+    let room = topic.clone();
+    let mut sim =
+        Sim::new(move |req: &Request<'_>| -> Reply { accept(req, &options, Member(room.clone())) });
+    let slow = sim.connect_and_send(SHAKE);
+    sim.stall(slow, 1000);
+    topic.publish(&[0; 60_000][..]);
+    sim.advance(MS);
+    let mut waiting = 0;
+    while topic.publish(".") == 1 {
+        waiting += 1;
+    }
+    assert!((1000..3000).contains(&waiting), "{waiting} of at least 100 B each");
+}
+
+/// Also while nothing leaves, so that nothing is asked of the socket.
+#[test]
+fn what_waits_for_many_who_do_not_read_counts_against_the_budget() {
+    let limits = Limits { memory_bytes_max: 4 << 20, ..Limits::default() };
+    let (topic, options) = (Topic::new(), Options::new());
+    let room = topic.clone();
+    let site = move |req: &Request<'_>| -> Reply { accept(req, &options, Member(room.clone())) };
+    let mut sim = Sim::with_limits(site, limits).unwrap();
+    let slow: Vec<Client> = (0..50).map(|_| sim.connect_and_send(SHAKE)).collect();
+    for &client in &slow {
+        sim.stall(client, 1000);
+    }
+    for n in 0..25 {
+        topic.publish(&[n; 10_000][..]);
+        sim.advance(MS);
+        assert!(sim.memory() <= 4 << 20, "{}", sim.memory());
+    }
+    let open = slow.iter().filter(|&&client| sim.is_open(client)).count();
+    assert!((10..=20).contains(&open), "{open} of 250 kB each");
 }
 
 /// Whatever comes, the server answers with whole frames, and with a close frame if it ends.

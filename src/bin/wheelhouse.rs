@@ -89,7 +89,8 @@ fn serve(mut options: Options) -> Result<Report, Failure> {
         count => count,
     };
     if count > 1 && !options.listen.iter().any(|address| can_be_shared(address)) {
-        return Err(Failure::Arguments("--cores: they can share only a HOST:PORT".to_owned()));
+        let what = format!("--cores: {count} of them need a --listen HOST:PORT, to share that");
+        return Err(Failure::Arguments(what));
     }
     let limits = &mut options.limits;
     if limits.connections_max == 0 {
@@ -97,7 +98,10 @@ fn serve(mut options: Options) -> Result<Report, Failure> {
     }
     limits.connections_max = (limits.connections_max / count).max(1);
     limits.memory_bytes_max /= count;
-    limits.check().map_err(Error::Limits)?;
+    limits.check().map_err(|error| match count {
+        1 => Failure::from(Error::Limits(error)),
+        _ => Failure::Arguments(format!("each of {count} cores has its part: {error}")),
+    })?;
     if count == 1 {
         let server = server(&options, &OnceLock::new(), false)?;
         return Ok(server.run(handler(Arc::new(options), files))?);

@@ -20,6 +20,9 @@ const BACK_OFF_MAX: Duration = Duration::from_secs(1);
 /// The listeners of one loop.
 pub(crate) struct Acceptor<K: Kernel> {
     listeners: Vec<Watched<K::Listener>>,
+    /// The one that is asked first: each in its turn, so that a crowd at one keeps nobody out of
+    /// another.
+    first: usize,
     /// How long the next pause is, and when the present one ends.
     back_off: Option<BackOff>,
     quiet: Quiet,
@@ -78,7 +81,8 @@ impl<K: Kernel> Acceptor<K> {
             kernel.watch_listener(&mut listener, Token::listener(n))?;
             watched.push(Watched { listener, is_ready: true });
         }
-        Ok(Acceptor { listeners: watched, back_off: None, quiet: Quiet::default(), errors: 0 })
+        let (back_off, quiet) = (None, Quiet::default());
+        Ok(Acceptor { listeners: watched, first: 0, back_off, quiet, errors: 0 })
     }
 
     /// Notes an event, if its token is that of a listener.
@@ -127,8 +131,8 @@ impl<K: Kernel> Acceptor<K> {
     }
 
     /// Accepts at most `room` connections and gives each to `admit`, with the number of its
-    /// listener. Whether it ended because the
-    /// system is out of descriptors: then the pause has begun, and freeing one ends it.
+    /// listener. Whether it ended because the system is out of descriptors: then the pause has
+    /// begun, and freeing one ends it.
     pub(crate) fn accept(
         &mut self,
         kernel: &mut K,
@@ -140,7 +144,10 @@ impl<K: Kernel> Acceptor<K> {
             return false;
         }
         let mut budget = ACCEPT_MAX.min(room);
-        for (n, watched) in self.listeners.iter_mut().enumerate() {
+        let count = self.listeners.len();
+        for step in 0..count {
+            let n = (self.first + step) % count;
+            let watched = &mut self.listeners[n];
             while watched.is_ready && budget > 0 {
                 budget -= 1;
                 match outcome(kernel.accept(&watched.listener)) {
@@ -164,6 +171,7 @@ impl<K: Kernel> Acceptor<K> {
                 }
             }
         }
+        self.first = (self.first + 1) % count.max(1);
         if room <= ACCEPT_MAX && budget == 0 {
             self.ask_who_waits(kernel);
         }

@@ -63,6 +63,10 @@ pub(super) const NEW_GRACE: Duration = Duration::from_secs(1);
 /// them all sorted would cost every request something.
 const SAMPLE: usize = 32;
 
+/// How often a drain accepts, 64 at a time: more than a queue holds, and an end to those who come
+/// and are refused faster than that.
+const ROUNDS_MAX: usize = 1024;
+
 /// Slots looked at in one turn to find them: a full house of busy connections costs no more.
 const LOOKED_AT: usize = 1024;
 
@@ -94,10 +98,11 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         self.keep_none(CloseReason::ShuttingDown);
         self.renew_timeouts();
         self.acceptor.note_all_ready();
-        loop {
-            let before = self.desk.counters.accepted;
+        for _ in 0..ROUNDS_MAX {
+            // Those whom the hook refuses and those who have gone stood before others, too.
+            let before = (self.next_generation, self.acceptor.errors());
             self.accept();
-            if self.desk.counters.accepted == before {
+            if (self.next_generation, self.acceptor.errors()) == before {
                 break;
             }
         }

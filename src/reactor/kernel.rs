@@ -7,7 +7,8 @@ use std::fs::File;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -341,8 +342,27 @@ impl Transport for Stream {
 #[derive(Debug)]
 pub(crate) enum Listener {
     Tcp(TcpListener),
-    /// With its path, if that is removed when the listener closes.
-    Unix(UnixListener, Option<PathBuf>),
+    /// With its file, if that is removed when the listener closes.
+    Unix(UnixListener, Option<SocketFile>),
+}
+
+/// The file of a Unix socket that we have made.
+#[derive(Debug)]
+pub(crate) struct SocketFile {
+    path: PathBuf,
+    /// Device and inode: a file of another server may come to stand in its place.
+    id: Option<(u64, u64)>,
+}
+
+impl SocketFile {
+    pub(crate) fn at(path: &Path) -> SocketFile {
+        SocketFile { path: path.to_owned(), id: file_id(path) }
+    }
+}
+
+fn file_id(path: &Path) -> Option<(u64, u64)> {
+    let file = std::fs::symlink_metadata(path).ok()?;
+    Some((file.dev(), file.ino()))
 }
 
 impl Listener {
@@ -356,8 +376,11 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Listener::Unix(_, Some(path)) = self {
-            let _ = std::fs::remove_file(path);
+        // Its inode is not given to another file before the socket is closed.
+        if let Listener::Unix(_, Some(SocketFile { path, id: id @ Some(_) })) = self {
+            if file_id(path) == *id {
+                let _ = std::fs::remove_file(path);
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ use std::mem;
 
 use crate::handler::{Gone, Handler};
 use crate::http1::{Farewell, Rest};
+use crate::reactor::buffers::Ledger;
 use crate::reactor::exchange::{answer, fault_of_fields};
 use crate::reactor::guard;
 use crate::reactor::hooks::ConnState;
@@ -83,20 +84,12 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         });
         let ledger = &mut self.desk.ledger;
         let held = result.as_ref().map_or(0, |(_, held)| *held);
-        let is_too_much = held > *charged && !ledger.has_room(held - *charged);
-        if !is_too_much {
-            ledger.release(*charged);
-            ledger.charge(held);
-            *charged = held;
-        }
+        let is_too_much = !recharge(charged, held, ledger);
         let closes = wish.close;
         // Its silence begins anew with every word.
         work.moved += 1;
         match result {
-            Ok((Ok(_), _)) if is_too_much => {
-                log::debug!("connection {}: no memory for what its protocol holds", self.token);
-                Err(self.over(Farewell::Reset, Gone::Stopped))
-            }
+            Ok((Ok(_), _)) if is_too_much => Err(self.no_memory()),
             Ok((Ok(value), _)) => {
                 if closes {
                     ledger.release(*charged);
@@ -111,6 +104,24 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             }
             Err(()) => Err(self.panicked()),
         }
+    }
+
+    /// A protocol that is not called, since its output does not leave, may have been given more
+    /// from elsewhere: that counts too.
+    #[cold]
+    pub(super) fn weigh_protocol(&mut self, stop: Stop) -> Stop {
+        let Intake::Protocol(speaking) = &mut self.desk.work.intake else { return stop };
+        let Speaking { protocol, charged, .. } = &mut **speaking;
+        match guard(|| protocol.memory()) {
+            Ok(held) if recharge(charged, held, &mut self.desk.ledger) => stop,
+            Ok(_) => self.no_memory(),
+            Err(()) => self.panicked(),
+        }
+    }
+
+    fn no_memory(&mut self) -> Stop {
+        log::debug!("connection {}: no memory for what its protocol holds", self.token);
+        self.over(Farewell::Reset, Gone::Stopped)
     }
 
     /// Gives the protocol what has come; says how much of it was used.
@@ -179,6 +190,17 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     pub(super) fn is_to_be_handed_out(&self) -> bool {
         matches!(self.desk.work.intake, Intake::Hijack(_)) && !self.desk.work.has_output()
     }
+}
+
+/// Charges what a protocol holds now, if there is room for it.
+fn recharge(charged: &mut usize, held: usize, ledger: &mut Ledger) -> bool {
+    if held > *charged && !ledger.has_room(held - *charged) {
+        return false;
+    }
+    ledger.release(*charged);
+    ledger.charge(held);
+    *charged = held;
+    true
 }
 
 impl<K: Kernel, H: Handler> Reactor<K, H> {

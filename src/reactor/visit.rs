@@ -126,7 +126,7 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
     fn serve_input(&mut self, scratch: &mut [u8]) -> Stop {
         self.ask_again();
         if let Some(stop) = self.transmit() {
-            return stop;
+            return self.weigh_protocol(stop);
         }
         if let Err(stop) = self.hear_program() {
             return stop;

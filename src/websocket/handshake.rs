@@ -61,8 +61,9 @@ impl Options {
         self
     }
 
-    /// How much may wait for a peer that does not take it; one more message, and the socket is cut.
-    /// A longer message goes if nothing else waits. Default 256 KiB.
+    /// How much may wait for a peer that does not take it, 128 B for each message besides its
+    /// bytes; one more, and the socket is cut. A longer message goes if nothing else waits. Default
+    /// 256 KiB.
     pub fn queue_bytes_max(mut self, bytes: usize) -> Options {
         self.bounds.queue_bytes_max = bytes;
         self
@@ -75,8 +76,9 @@ impl Options {
         self
     }
 
-    /// How long the peer may take to answer a ping or a close frame before the connection is
-    /// closed without it. Default 10 s.
+    /// How long the peer may be silent when it owes the answer to a ping or a close frame; then
+    /// the connection is closed without it. What else it sends shows that it is there, but a close
+    /// frame is awaited for 256 reads at most. Default 10 s.
     pub fn answer_timeout(mut self, timeout: Duration) -> Options {
         self.bounds.answer_timeout = timeout;
         self

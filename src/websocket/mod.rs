@@ -34,7 +34,8 @@
 //! * what the loop itself holds for it, input and output of 64 KiB each.
 //!
 //! All of it counts against [`Limits::memory_bytes_max`](crate::Limits::memory_bytes_max), and a
-//! socket that would exceed that is reset. What a peer announces allocates nothing: memory grows with what has arrived.
+//! socket that would exceed that is reset. What a peer announces allocates nothing: memory grows
+//! with what has arrived.
 
 mod handshake;
 mod pieces;
@@ -120,7 +121,7 @@ impl<'a> From<&'a [u8]> for Message<'a> {
 #[non_exhaustive]
 pub struct Closed {
     /// The code of the first close frame, whoever sent it (RFC 6455, section 7.4): 1005 if it had
-    /// none, 1006 if there was no such frame.
+    /// none, 1002 if it had one that must not be sent, 1006 if there was no such frame.
     pub code: u16,
     /// Its reason; or, for 1006, what happened.
     pub reason: String,

@@ -75,7 +75,8 @@ impl Cutter {
         let Some((header, len)) = header else { return Ok(None) };
         let begin = cursor.position() as usize;
         let is_control = matches!(header.opcode, OpCode::Control(_));
-        if is_control && (len > 125 || !header.is_final) || header.mask.is_none() {
+        let is_shortest = header.len(len) == begin;
+        if is_control && (len > 125 || !header.is_final) || header.mask.is_none() || !is_shortest {
             return Err(code::PROTOCOL);
         }
         if len > self.frame_bytes_max as u64 && !is_control {

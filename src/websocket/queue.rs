@@ -52,6 +52,10 @@ impl fmt::Debug for Sender {
     }
 }
 
+/// What a frame takes beside its bytes, at most: its handle in a list that grows by doubling, and
+/// the two allocations behind it. Without it short messages would take many times their bound.
+const FRAME: usize = 128;
+
 /// One socket as its senders see it.
 pub(super) struct Line {
     queue: Mutex<Queue>,
@@ -106,17 +110,25 @@ impl Line {
     }
 }
 
+/// The frames that a queue has room for once it was empty.
+const FRAMES_KEPT: usize = 4;
+
 impl Queue {
     /// How many bytes wait.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
+    /// How much memory what waits takes.
+    pub(super) fn held(&self) -> usize {
+        self.bytes + FRAME * self.frames.len()
+    }
+
     fn push(&mut self, frame: Bytes, bytes_max: usize) -> bool {
         if !matches!(self.fate, Fate::Open) {
             return false;
         }
-        if self.bytes > 0 && self.bytes + frame.len() > bytes_max {
+        if self.bytes > 0 && self.held() + frame.len() + FRAME > bytes_max {
             self.end(Fate::Cut);
             return false;
         }
@@ -154,6 +166,8 @@ impl Queue {
             }
             self.frames.pop_front();
         }
+        // A crowd of frames leaves no room behind.
+        self.frames.shrink_to(FRAMES_KEPT);
         true
     }
 
@@ -161,5 +175,34 @@ impl Queue {
         if let Some(waker) = &self.waker {
             waker.wake();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::upgrade::Wish;
+    use crate::waker::Wake;
+
+    struct Deaf;
+
+    impl Wake for Deaf {
+        fn wake(&self) {}
+    }
+
+    #[test]
+    fn a_queue_that_was_long_is_small_again_when_it_is_empty() {
+        let mut queue = Queue::default();
+        while queue.push(Bytes::from_static(b"..."), 256 << 10) {}
+        assert!(queue.held() == 0, "it was cut");
+        queue = Queue::default();
+        for _ in 0..2000 {
+            assert!(queue.push(Bytes::from_static(b"..."), 256 << 10));
+        }
+        assert!(queue.frames.capacity() * std::mem::size_of::<Bytes>() <= queue.held());
+        let (mut out, mut wish, waker) = (Vec::new(), Wish::default(), Waker::new(Deaf));
+        assert!(queue.flush(&mut Io::new(&mut out, 64 << 10, &waker, &mut wish)));
+        assert_eq!((out.len(), queue.held()), (6000, 0));
+        assert!(queue.frames.capacity() <= FRAMES_KEPT);
     }
 }

@@ -111,7 +111,7 @@ impl<H> Speaker<H> {
                 let (code, reason) = (*code, mem::take(reason));
                 drop(queue);
                 if let Phase::Open { .. } = self.phase {
-                    self.say_close(code, &reason);
+                    let code = self.say_close(code, &reason);
                     let closed = Closed { code, reason, is_clean: false };
                     self.phase = Phase::Closing { closed, reads_left: READS_WHILE_CLOSING };
                 }
@@ -148,11 +148,20 @@ impl<H> Speaker<H> {
             _ => "not a WebSocket frame",
         };
         self.say_close(code, reason);
-        self.end(state, Closed { code, reason: reason.to_owned(), is_clean: false });
+        let closed = Closed { code, reason: reason.to_owned(), is_clean: false };
+        self.end(state, self.told_or(closed));
     }
 
-    /// Queues a close frame, unless one has been sent.
-    fn say_close(&mut self, code: u16, reason: &str) {
+    /// What our close frame said, if it has been sent; else `closed`.
+    fn told_or(&self, closed: Closed) -> Closed {
+        match &self.phase {
+            Phase::Closing { closed, .. } => closed.clone(),
+            _ => closed,
+        }
+    }
+
+    /// Queues a close frame, unless one has been sent; with what code.
+    fn say_close(&mut self, code: u16, reason: &str) -> u16 {
         let mut close_code = CloseCode::from(code);
         if !close_code.is_allowed() {
             log::error!("a socket was closed with the code {code}, which must not be sent");
@@ -167,6 +176,7 @@ impl<H> Speaker<H> {
         // All that can go wrong is that the socket is closed already.
         let _ = self.context.close(&mut wire, Some(frame));
         self.queue_answers(&mut wire);
+        close_code.into()
     }
 
     fn queue_answers(&self, wire: &mut Wire<'_>) {
@@ -218,11 +228,11 @@ impl<H> Speaker<H> {
     where
         H: Handler<S>,
     {
-        let mut closed = match (&mut self.phase, frame) {
-            (Phase::Closing { closed, .. }, _) => closed.clone(),
-            (_, Some(frame)) => abnormal(frame.reason.as_str()).with_code(u16::from(frame.code)),
-            (_, None) => abnormal("").with_code(code::NONE),
+        let theirs = match frame {
+            Some(frame) => abnormal(frame.reason.as_str()).with_code(u16::from(frame.code)),
+            None => abnormal("").with_code(code::NONE),
         };
+        let mut closed = self.told_or(theirs);
         closed.is_clean = true;
         self.end(state, closed);
     }
@@ -245,10 +255,7 @@ impl<H> Speaker<H> {
     where
         H: Handler<S>,
     {
-        let closed = match &self.phase {
-            Phase::Closing { closed, .. } => closed.clone(),
-            _ => abnormal(why),
-        };
+        let closed = self.told_or(abnormal(why));
         self.line.lock().end(Fate::Over);
         self.end(state, closed);
         io.close();
@@ -339,19 +346,16 @@ impl<S, H: Handler<S>> Protocol<S> for Speaker<H> {
             + mem::size_of::<Line>()
             + READ
             + 2 * self.begun
-            + self.line.lock().bytes()
+            + self.line.lock().held()
     }
 
     fn gone(mut self: Box<Self>, state: &mut S, why: Gone) {
-        let closed = match &self.phase {
-            Phase::Closing { closed, .. } => closed.clone(),
-            _ => abnormal(match why {
-                Gone::PeerLeft => "the peer left",
-                Gone::TooSlow => "too slow",
-                _ => "the server stopped",
-            }),
+        let why = match why {
+            Gone::PeerLeft => "the peer left",
+            Gone::TooSlow => "too slow",
+            _ => "the server stopped",
         };
-        self.end(state, closed);
+        self.end(state, self.told_or(abnormal(why)));
     }
 }
 

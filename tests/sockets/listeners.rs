@@ -220,3 +220,52 @@ fn inherited_sockets_are_served_under_the_names_that_they_were_given() {
         .unwrap();
     assert!(inherits.status.success(), "{}", String::from_utf8_lossy(&inherits.stdout));
 }
+
+#[test]
+fn a_socket_file_that_another_has_put_in_its_place_is_not_removed() {
+    let file = SocketFile::new("taken-over");
+    let server = Running::on(&["127.0.0.1:0", &file.address()], Limits::default(), who);
+    fs::remove_file(&file.0).unwrap();
+    let _next = UnixListener::bind(&file.0).unwrap();
+    server.finish();
+    assert!(UnixStream::connect(&file.0).is_ok(), "who came after can still be reached");
+}
+
+/// Its owner is busy or stopped: connecting to it would wait for ever.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_socket_whose_queue_is_full_is_in_use() {
+    let file = SocketFile::new("full");
+    let owner = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+    let address = socket2::SockAddr::unix(&file.0).unwrap();
+    owner.bind(&address).unwrap();
+    owner.listen(0).unwrap();
+    let _waiting = UnixStream::connect(&file.0).unwrap();
+    let (done, is_done) = mpsc::channel();
+    let asked = file.address();
+    thread::spawn(move || done.send(Server::new().listen(&asked).is_err()));
+    assert_eq!(is_done.recv_timeout(std::time::Duration::from_secs(5)), Ok(true));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_connection_in_place_of_a_listener_is_refused() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let connection = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let wrong = TcpListener::from(std::os::fd::OwnedFd::from(connection));
+    let refused = Server::new().listen_on(wrong).unwrap_err();
+    assert!(refused.to_string().contains("Accept=no"), "{refused}");
+    let (one, _other) = UnixStream::pair().unwrap();
+    let wrong = UnixListener::from(std::os::fd::OwnedFd::from(one));
+    assert!(Server::new().listen_on_unix(wrong).is_err());
+}
+
+#[test]
+fn an_address_that_cannot_be_had_is_refused_with_what_to_write_instead() {
+    for address in ["unix:", "no-such-host.invalid:80", "1.2.3.4", ""] {
+        let refused = Server::new().listen(address).unwrap_err();
+        assert!(matches!(refused, Error::Address { .. }), "{address}: {refused}");
+    }
+    let refused = Server::new().listen_shared("unix:/tmp/never.sock").unwrap_err();
+    assert!(refused.to_string().contains("listen_on_unix"), "{refused}");
+}
