@@ -14,7 +14,7 @@ use std::time::Duration;
 use random::Random;
 use support::{Echo, Lines};
 use wheelhouse::events::{Slow, Topic};
-use wheelhouse::sim::{Client, Sim};
+use wheelhouse::sim::{Client, SimBuilder};
 use wheelhouse::{
     channel, Body, Flow, Informational, Io, Later, Limits, Protocol, Receive, Reply, Request,
     Response, Sender, Waker,
@@ -193,11 +193,15 @@ fn play(seed: u64) {
     let (shared, topic) = (Shared::default(), Topic::new(3));
     let topic = if seed % 2 == 0 { topic.with_slow(Slow::Cut) } else { topic };
     let limits = Limits { memory_bytes_max: 1 << 20, ..Limits::default() };
-    let mut sim = Sim::with_limits(site(&shared, &topic), limits).unwrap();
-    // The room for slots and wheel nodes is kept: that of more clients than there will be.
+    let mut builder = SimBuilder::new().limits(limits).unwrap();
+    if seed % 4 < 2 {
+        builder = builder.faults(seed);
+    }
+    let mut sim = builder.build(site(&shared, &topic));
+    // Room for slots and wheel nodes is kept: that of more clients than there will be.
     let crowd: Vec<Client> = (0..60).map(|_| sim.connect()).collect();
-    crowd.into_iter().for_each(|client| sim.reset(client));
     let base = sim.memory();
+    crowd.into_iter().for_each(|client| sim.reset(client));
     let mut clients: Vec<Client> = Vec::new();
     for _ in 0..150 {
         if clients.is_empty() || random.below(6) == 0 {

@@ -12,10 +12,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::io::Errno;
+
 use crate::reactor::clock::{self, Millis};
 use crate::reactor::kernel::{Event, Kernel, EVENTS_MAX};
 use crate::reactor::Token;
 use crate::request::Transport;
+use crate::sim::faults::Faults;
 use crate::sim::Client;
 use crate::upgrade::HijackedStream;
 use crate::waker::Wake;
@@ -35,6 +38,7 @@ pub(crate) struct SimKernel {
     queues: Vec<Queue>,
     is_listening: bool,
     pub(super) accept_errors: VecDeque<i32>,
+    pub(super) faults: Faults,
     bell: Arc<Bell>,
 }
 
@@ -89,6 +93,7 @@ impl SimKernel {
             queues: Vec::new(),
             is_listening: true,
             accept_errors: VecDeque::new(),
+            faults: Faults::default(),
             bell: Arc::default(),
         }
     }
@@ -201,6 +206,12 @@ impl Wire {
         }
     }
 
+    /// An event that nothing has caused.
+    fn spurious_event(&self) -> Option<Event> {
+        let token = self.token.filter(|_| self.closed.is_none())?;
+        Some(Event { token, readable: true, writable: false, read_closed: false })
+    }
+
     fn event(&mut self) -> Option<Event> {
         if !self.has_news() {
             return None;
@@ -244,6 +255,11 @@ impl Kernel for SimKernel {
             count += 1;
             note(event);
         }
+        let spurious = self.faults.one_of(self.wires.len());
+        if let Some(event) = spurious.and_then(|n| self.wires[n].spurious_event()) {
+            count += 1;
+            note(event);
+        }
         if count == 0 && !self.bell.clear() {
             let wake = timeout.map_or(Duration::MAX, |timeout| self.now.saturating_add(timeout));
             self.is_asleep = wake > self.horizon;
@@ -273,6 +289,9 @@ impl Kernel for SimKernel {
     fn accept(&mut self, n: &usize) -> io::Result<SimStream> {
         if let Some(error) = self.accept_errors.pop_front() {
             return Err(io::Error::from_raw_os_error(error));
+        }
+        if self.faults.happens(5) {
+            return Err(Errno::INTR.into());
         }
         match self.queues[*n].waiting.pop_front() {
             Some(id) => Ok(SimStream(id, Box::new(self.wires[id].peer))),
@@ -313,6 +332,10 @@ impl Kernel for SimKernel {
     }
 
     fn read(&mut self, stream: &mut SimStream, room: &mut [u8]) -> io::Result<usize> {
+        if self.faults.happens(7) {
+            return Err(Errno::INTR.into());
+        }
+        let part = self.faults.part_of(room.len());
         let wire = &mut self.wires[stream.0];
         if wire.client_reset {
             return Err(io::ErrorKind::ConnectionReset.into());
@@ -322,12 +345,21 @@ impl Kernel for SimKernel {
         }
         // The queue is a ring and a read takes one of its halves; a socket has no halves, and a
         // short read of it means that it is empty.
+        let room = &mut room[..part];
         let first = io::Read::read(&mut wire.to_server, room)?;
-        Ok(first + io::Read::read(&mut wire.to_server, &mut room[first..])?)
+        let len = first + io::Read::read(&mut wire.to_server, &mut room[first..])?;
+        // What a short read has left came only now, and is told.
+        wire.read_edge |= !wire.to_server.is_empty();
+        Ok(len)
     }
 
     fn write(&mut self, stream: &mut SimStream, first: &[u8], second: &[u8]) -> io::Result<usize> {
         self.writes += 1;
+        if self.faults.happens(7) {
+            return Err(Errno::INTR.into());
+        }
+        let (is_full, part) =
+            (self.faults.happens(9), self.faults.part_of(first.len() + second.len()));
         let wire = &mut self.wires[stream.0];
         if wire.client_reset {
             return Err(io::ErrorKind::BrokenPipe.into());
@@ -336,9 +368,12 @@ impl Kernel for SimKernel {
         let free = wire.window - wire.to_client.len().min(wire.window);
         let wanted = first.len() + second.len();
         wire.was_blocked |= free < wanted;
-        if free == 0 {
+        if free == 0 || is_full {
+            // Full for a moment only: the room is told with the next poll.
+            wire.write_edge |= free > 0 && wire.watches_writing;
             return Err(io::ErrorKind::WouldBlock.into());
         }
+        let free = free.min(part);
         let of_first = first.len().min(free);
         let of_second = second.len().min(free - of_first);
         wire.to_client.extend(&first[..of_first]);

@@ -22,6 +22,7 @@
 //! assert!(sim.received(slow).starts_with(b"HTTP/1.1 408"));
 //! ```
 
+mod faults;
 mod kernel;
 
 use std::fmt;
@@ -37,6 +38,7 @@ use crate::reactor::hooks::{Accepted, Admission, ConnState, Hooks};
 use crate::reactor::kernel::Kernel;
 use crate::reactor::{Reactor, LISTENERS_MAX};
 use crate::server::Handle;
+use crate::sim::faults::Faults;
 use crate::sim::kernel::{Closed, SimKernel};
 
 /// A server in a simulated world.
@@ -331,6 +333,24 @@ impl SimBuilder {
     pub fn listen_as(mut self, name: &str) -> SimBuilder {
         assert!(self.listeners.len() < LISTENERS_MAX, "at most {LISTENERS_MAX} listeners");
         self.listeners.push(name.into());
+        self
+    }
+
+    /// Has the simulated system show faults that `seed` decides: interrupted calls, short reads and
+    /// writes, sockets that are full for a moment, events without a cause. The same seed gives the
+    /// same faults. They may cost turns; what clients get stays the same.
+    ///
+    /// ```
+    /// use wheelhouse::{sim::SimBuilder, Request};
+    ///
+    /// for seed in 0..100 {
+    ///     let mut sim = SimBuilder::new().faults(seed).build(|_: &Request<'_>| "whole");
+    ///     let client = sim.connect_and_send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    ///     assert!(sim.received(client).ends_with(b"\r\n\r\nwhole"));
+    /// }
+    /// ```
+    pub fn faults(mut self, seed: u64) -> SimBuilder {
+        self.kernel.faults = Faults::of(seed);
         self
     }
 
