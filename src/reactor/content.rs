@@ -10,10 +10,10 @@ use crate::handler::{Collect, Flow, Gone, Handler, Receive, Transform};
 use crate::http1::{Reject, TrailerSection, CHUNK_ROOM, LAST_CHUNK};
 use crate::reactor::desk::Desk;
 use crate::reactor::exchange::Guest;
-use crate::reactor::guard;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::slot::{Gather, Intake, Source};
 use crate::reactor::visit::{Stop, Visit, SCRATCH};
+use crate::reactor::{guard, let_go, OnTrial};
 use crate::request::{Message, Request};
 use crate::response::Response;
 use crate::trailers::Trailers;
@@ -29,11 +29,13 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         used: &mut usize,
     ) -> Result<(), Stop> {
         let Collect { limit, then } = collect;
+        let then = OnTrial(Some(then));
         let announced = self.desk.head.line.content_length;
         if announced.is_some_and(|length| length > limit as u64) {
             return Err(self.refuse(Reject::ContentTooLarge, Gone::Stopped));
         }
         self.admit_content()?;
+        let then = then.take();
         let content = &input[self.desk.head.len..];
         // The usual case: all of it came with the head and is handed on where it lies.
         if let Some(length) = announced.map(|length| length as usize) {
@@ -65,12 +67,13 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         Ok(())
     }
 
-    pub(super) fn receive(&mut self, mut receiver: Box<dyn Receive<H::State>>) -> Result<(), Stop> {
+    pub(super) fn receive(&mut self, receiver: Box<dyn Receive<H::State>>) -> Result<(), Stop> {
+        let mut receiver = OnTrial(Some(receiver));
         self.admit_content()?;
         let (waker, state) = (self.waker(), self.desk.handler.state());
-        let started = guard(|| receiver.start(state, waker));
+        let started = guard(|| receiver.get().start(state, waker));
         self.unless_panicked(started)?;
-        self.desk.work.intake = Intake::Receive(receiver);
+        self.desk.work.intake = Intake::Receive(receiver.take());
         self.end_if_complete()
     }
 
@@ -79,8 +82,9 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         response: &Response,
         transform: Box<dyn Transform<H::State>>,
     ) -> Result<(), Stop> {
+        let mut transform = OnTrial(Some(transform));
         self.admit_content()?;
-        let length = guard(|| transform.content_length());
+        let length = guard(|| transform.get().content_length());
         let length = self.unless_panicked(length)?;
         self.respond_with_length(response, length);
         if !self.desk.work.conn.sends_content() {
@@ -90,7 +94,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             }
             return Ok(());
         }
-        self.desk.work.source = Source::Transform(transform, None);
+        self.desk.work.source = Source::Transform(transform.take(), None);
         self.end_if_complete()
     }
 
@@ -132,7 +136,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 Ok(())
             }
             Flow::Answer(reply) => {
-                self.desk.work.intake = Intake::Nobody;
+                let_go(mem::replace(&mut self.desk.work.intake, Intake::Nobody));
                 self.desk.work.conn.discard_content();
                 self.answer_after_content(Ok(reply))
             }
@@ -288,7 +292,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 Err(()) => return Err(self.panicked()),
             }
         }
-        self.desk.work.source = Source::Nothing;
+        let_go(mem::replace(&mut self.desk.work.source, Source::Nothing));
         self.end_content(&trailers)
     }
 }

@@ -16,7 +16,7 @@ use crate::reactor::hooks::ConnState;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::slot::{Flags, Intake, Slot, Source};
 use crate::reactor::visit::{Stop, Visit};
-use crate::reactor::{guard, Token};
+use crate::reactor::{guard, let_go, Token};
 use crate::request::{ListenerNames, Message, Peer, Request, Transport};
 use crate::response::Response;
 use crate::trailers::Trailers;
@@ -87,7 +87,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         used: &mut usize,
     ) -> Result<(), Stop> {
         match self.told(reply)? {
-            Action::Respond(mut response) => self.respond(&mut response),
+            Action::Respond(response) => self.respond_and_let_go(response),
             Action::Collect(collect) => self.collect(collect, input, used),
             Action::Receive(receiver) => self.receive(receiver),
             Action::Transform(both) => self.transform(&both.0, both.1),
@@ -132,7 +132,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         reply: Result<Reply<H::State>, ()>,
     ) -> Result<(), Stop> {
         let what = match self.told(reply)? {
-            Action::Respond(mut response) => return self.respond(&mut response),
+            Action::Respond(response) => return self.respond_and_let_go(response),
             Action::Later(start) => return self.later(*start),
             Action::Inform(_) | Action::ContentWithin(_) => unreachable!("`told` has seen to it"),
             Action::Collect(_) | Action::Receive(_) | Action::Transform(_) => {
@@ -196,6 +196,13 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         self.desk.counters.panics += 1;
         self.desk.counters.cut_off += 1;
         self.over(Farewell::Reset, Gone::Stopped)
+    }
+
+    fn respond_and_let_go(&mut self, mut response: Response) -> Result<(), Stop> {
+        let result = self.respond(&mut response);
+        // To a HEAD its content is not sent, and still there.
+        let_go(response);
+        result
     }
 
     /// Encodes an answer, with its content if that is small; the rest becomes the source.

@@ -5,10 +5,10 @@ use std::mem;
 
 use crate::handler::{Gone, Handler};
 use crate::http1::{Farewell, Rest};
-use crate::reactor::guard;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::slot::{Flags, Intake, Life, Source, Work};
 use crate::reactor::visit::{Stop, Verdict, Visit};
+use crate::reactor::{guard, let_go};
 
 impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// What the end of a visit leaves to be done: everything encoded goes out, the connection is
@@ -125,24 +125,35 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     pub(super) fn drop_exchange(&mut self, why: Gone) {
         match mem::replace(&mut self.desk.work.intake, Intake::Nobody) {
             Intake::Nobody => {}
-            Intake::Collect(gather) => self.desk.ledger.release(gather.charged),
+            Intake::Collect(gather) => {
+                self.desk.ledger.release(gather.charged);
+                let_go(gather);
+            }
             Intake::Receive(receiver) => {
                 let state = self.desk.handler.state();
                 let result = guard(|| receiver.gone(state, why));
                 self.desk.counters.panics += u64::from(result.is_err());
             }
-            Intake::Later(waiting) => waiting.ticket.close(),
+            Intake::Later(waiting) => {
+                let _ = guard(|| waiting.ticket.close());
+                let_go(waiting);
+            }
             Intake::Protocol(speaking) => {
                 self.desk.ledger.release(speaking.charged);
                 let state = self.desk.handler.state();
                 let _ = guard(|| speaking.protocol.gone(state, why));
             }
-            Intake::Hijack(_) => {}
+            Intake::Hijack(take) => let_go(take),
         }
-        if let Source::Transform(_, Some(block)) =
-            mem::replace(&mut self.desk.work.source, Source::Nothing)
-        {
-            self.desk.pool.take_back(block, &mut self.desk.ledger);
+        match mem::replace(&mut self.desk.work.source, Source::Nothing) {
+            Source::Nothing => {}
+            Source::Transform(transform, block) => {
+                if let Some(block) = block {
+                    self.desk.pool.take_back(block, &mut self.desk.ledger);
+                }
+                let_go(transform);
+            }
+            source => let_go(source),
         }
     }
 

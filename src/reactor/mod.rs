@@ -373,6 +373,33 @@ fn guard<T>(call: impl FnOnce() -> T) -> Result<T, ()> {
         .map_err(|_| log::error!("a function of the program panicked"))
 }
 
+/// Drops what belongs to the program: its destructors are its code, too.
+fn let_go<T>(value: T) {
+    let _ = guard(|| drop(value));
+}
+
+/// A value of the program on its way to where it is kept: if it does not get there it is
+/// [let go](let_go).
+struct OnTrial<T>(Option<T>);
+
+impl<T> OnTrial<T> {
+    fn get(&mut self) -> &mut T {
+        self.0.as_mut().expect("it has not been taken")
+    }
+
+    fn take(mut self) -> T {
+        self.0.take().expect("it is taken once")
+    }
+}
+
+impl<T> Drop for OnTrial<T> {
+    fn drop(&mut self) {
+        if let Some(value) = self.0.take() {
+            let_go(value);
+        }
+    }
+}
+
 /// Puts a slot into the ready queue, once.
 fn enqueue<K: Kernel, S>(ready: &mut Vec<u32>, slot: &mut Slot<K, S>, token: Token) {
     if !slot.flags.has(Flags::QUEUED) {

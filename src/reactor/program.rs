@@ -9,10 +9,10 @@ use http::StatusCode;
 use crate::handler::{Gone, Handler, Reply};
 use crate::later::{Finish, Place, Start, Ticket};
 use crate::reactor::completions::Call;
-use crate::reactor::guard;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::slot::{Flags, Intake, Source, Timer, Waiting};
 use crate::reactor::visit::{Stop, Visit};
+use crate::reactor::{guard, let_go};
 use crate::response::Response;
 use crate::waker::Waker;
 
@@ -89,7 +89,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             return Ok(());
         }
         let finish = waiting.finish.take();
-        self.desk.work.intake = Intake::Nobody;
+        let_go(mem::replace(&mut self.desk.work.intake, Intake::Nobody));
         if !matches!(place, Place::Given(_)) {
             log::error!("connection {}: a Later was dropped unanswered", self.token);
         }

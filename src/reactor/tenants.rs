@@ -14,7 +14,7 @@ use crate::reactor::hooks::{Accepted, ConnState};
 use crate::reactor::kernel::Kernel;
 use crate::reactor::slot::{Armed, Flags, Life, Slot, Timer};
 use crate::reactor::visit::SCRATCH;
-use crate::reactor::{enqueue, Reactor, Token, WHEEL_SLOTS};
+use crate::reactor::{enqueue, let_go, Reactor, Token, WHEEL_SLOTS};
 
 /// Slots kept while nobody is there.
 const SLOTS_KEPT: usize = 64;
@@ -24,7 +24,9 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         let Some(slot) = tenant(&mut self.slots, token) else { return };
         let Some(stream) = slot.stream.take() else { return };
         self.kernel.close(stream, farewell == Farewell::Reset);
-        slot.value = None;
+        if let Some(value) = slot.value.take() {
+            let_go(value);
+        }
         slot.flags.clear(Flags::QUEUED);
         self.wheel.disarm(token.key() as u32);
         self.closed.push(token.key());

@@ -12,10 +12,10 @@ use crate::body::{Out, Produce, Produced};
 use crate::handler::{Gone, Handler};
 use crate::http1::Farewell;
 use crate::reactor::desk::Desk;
-use crate::reactor::guard;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::slot::{Flags, Source};
 use crate::reactor::visit::{Stop, Visit, SCRATCH, WRITTEN_MAX};
+use crate::reactor::{guard, let_go};
 use crate::trailers::Trailers;
 /// What is encoded before it must leave: room for one more answer stays.
 const OUT_HIGH: usize = 48 << 10;
@@ -230,7 +230,10 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         let put = out.len() - start;
         self.desk.work.conn.transmit(out, start);
         match produced {
-            Ok(Ok(Produced::More)) if put == 0 => Err(self.broken("a producer made no progress")),
+            Ok(Ok(Produced::More)) if put == 0 => {
+                let_go(producer);
+                Err(self.broken("a producer made no progress"))
+            }
             Ok(Ok(Produced::More)) if self.desk.work.conn.sends_content() => {
                 self.desk.work.source = Source::Produce(producer);
                 Ok(())
@@ -242,14 +245,23 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             // That was all, or all that was announced.
             Ok(Ok(_)) => {
                 let mut trailers = Trailers::default();
-                let asked = guard(|| producer.put_trailers(&mut trailers));
+                let asked = guard(|| {
+                    producer.put_trailers(&mut trailers);
+                    drop(producer);
+                });
                 match asked {
                     Ok(()) => self.end_content(&trailers),
                     Err(()) => Err(self.panicked()),
                 }
             }
-            Ok(Err(error)) => Err(self.broken(&error.to_string())),
-            Err(()) => Err(self.panicked()),
+            Ok(Err(error)) => {
+                let_go(producer);
+                Err(self.broken(&error.to_string()))
+            }
+            Err(()) => {
+                let_go(producer);
+                Err(self.panicked())
+            }
         }
     }
 

@@ -8,12 +8,12 @@ use crate::handler::{Gone, Handler};
 use crate::http1::{Farewell, Rest};
 use crate::reactor::buffers::Ledger;
 use crate::reactor::exchange::{answer, fault_of_fields};
-use crate::reactor::guard;
 use crate::reactor::hooks::ConnState;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::slot::{Flags, Intake, Life, Speaking, Work};
 use crate::reactor::tenants::tenant;
 use crate::reactor::visit::{Stop, Visit, SCRATCH};
+use crate::reactor::{guard, let_go, OnTrial};
 use crate::reactor::{Reactor, Token};
 use crate::response::{Response, StatusCode};
 use crate::upgrade::{Hijacked, Io, Protocol, Upgrade, Wish, ROOM_MAX};
@@ -29,6 +29,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         protocol: Box<dyn Protocol<H::State>>,
         input: &[u8],
     ) -> Result<(), Stop> {
+        let protocol = OnTrial(Some(protocol));
         let refusal = self.with_request(input, |_, request| upgrade.refusal(request));
         if let Some(mut refusal) = self.unless_panicked(refusal)? {
             return self.respond(&mut refusal);
@@ -52,7 +53,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         work.ends = None;
         work.intake = Intake::Protocol(Box::new(Speaking {
             timeout: self.desk.limits.idle_timeout,
-            protocol,
+            protocol: protocol.take(),
             waker,
             wish: Wish::default(),
             charged: 0,
@@ -93,7 +94,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             Ok((Ok(value), _)) => {
                 if closes {
                     ledger.release(*charged);
-                    work.intake = Intake::Nobody;
+                    let_go(mem::replace(&mut work.intake, Intake::Nobody));
                     work.conn.end_upgraded(self.desk.limits.linger_bytes_max);
                 }
                 Ok(value)
@@ -208,7 +209,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
     pub(super) fn hand_out(&mut self, token: Token) {
         let Some(slot) = tenant(&mut self.slots, token) else { return };
         let Some(stream) = slot.stream.take() else { return };
-        slot.value = None;
+        let_go(slot.value.take());
         slot.flags.clear(Flags::QUEUED);
         self.wheel.disarm(token.key() as u32);
         self.closed.push(token.key());
