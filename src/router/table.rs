@@ -76,15 +76,18 @@ impl<S> Table<S> {
     /// What is to be asked for `req` before `anywhere`.
     #[inline(always)]
     fn tree_of_host(&self, req: &Request<'_>) -> Option<&Tree> {
-        // Most programs name no host: then the field is not even looked for.
-        if self.hosts.is_empty() {
-            return None;
-        }
-        let host = req.host_bytes()?;
         match &self.hosts[..] {
             // Most that name any name one, and nearly all peers spell it alike.
-            [(only, tree)] if only.as_bytes() == host => Some(tree),
-            _ => self.tree_of_host_spelt(host, req.method()),
+            [(only, tree)] => {
+                let host = req.host_bytes()?;
+                if only.as_bytes() == host {
+                    return Some(tree);
+                }
+                self.tree_of_host_spelt(host, req.method())
+            }
+            // Most programs name none: then the field is not even looked for.
+            [] => None,
+            _ => self.tree_of_host_spelt(req.host_bytes()?, req.method()),
         }
     }
 
