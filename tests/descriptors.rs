@@ -8,7 +8,7 @@
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -19,7 +19,7 @@ use wheelhouse::{sim::Sim, Request};
 #[path = "support/built.rs"]
 mod built;
 
-use built::built;
+use built::{built, free_address};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const CLIENTS: usize = 200;
@@ -34,7 +34,7 @@ struct Process {
 impl Process {
     fn start(example: &str, descriptors: u32, arguments: &[&str]) -> Process {
         // Free a moment ago; the examples take no port 0, since they would have to tell it.
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = free_address();
         let child = Command::new("sh")
             .args(["-c", &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"")])
             .arg(built(example))

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 #[path = "support/built.rs"]
 mod built;
 
-use built::built;
+use built::{built, free_address};
 
 /// All of `examples/`: one that is not started here fails the test below.
 const STARTED: [&str; 19] = [
@@ -325,9 +325,7 @@ impl Example {
     /// listen; if somebody else was faster, on another one.
     fn start(name: &str, arguments: &[&str]) -> Example {
         for _ in 0..5 {
-            let free = TcpListener::bind("127.0.0.1:0").unwrap();
-            let address = free.local_addr().unwrap().to_string();
-            drop(free);
+            let address = free_address().to_string();
             let process = Command::new(built(name))
                 .arg(&address)
                 .args(arguments)
