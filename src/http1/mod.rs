@@ -10,7 +10,7 @@
 //! | `Head` | how far it was scanned | input | head, in total | complete: Exchange · refused, cut short, expired: Linger · the same before its first line: Closed |
 //! | `Exchange`, inbound | the decoder | input, if the handler or the discard takes it | content, by rate | content complete · refused, cut short, expired: Linger while no answer has begun, else Closed |
 //! | `Exchange`, outbound | what is left to send | room | response, by rate (the reactor's) | content sent; then Idle or Linger |
-//! | `Exchange`, the program works | nothing | nothing | handler | an answer given later, a pause that ends · expired: 504, Linger |
+//! | `Exchange`, the program works | nothing | nothing | handler | an answer given later, or a 504 instead: then as above · a pause that ends · a pause expired: 504, Linger |
 //! | `Upgraded` | nothing: bytes are a protocol's | input | the protocol's own | the protocol closes: Linger · it is handed out |
 //! | `Rest::Linger` | a byte count | input, to drop it | linger, quiet and total | end of input, too much of it, or expiry: Closed |
 //! | `Rest::Closed` | nothing | nothing | none | never |

@@ -7,11 +7,11 @@
 //!
 //! 1. sleep until something is ready or the nearest deadline; then take the time, once; events
 //!    only set flags and put their slot into the ready queue;
-//! 2. what other threads have sent is done;
+//! 2. what other threads, wakers and signals have said is done;
 //! 3. the ready queue is served, each connection within the budget of one [`visit`];
 //! 4. deadlines expire: after the input of the same poll, so that a slow handler does not cost
 //!    the clients that were on time;
-//! 5. timers of the program that are due are called;
+//! 5. what is rare, if it is due: timers of the program, a look at the age of connections;
 //! 6. new connections are accepted: work in hand goes first;
 //! 7. slots that were closed are free again.
 //!
