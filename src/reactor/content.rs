@@ -248,11 +248,9 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             let taken = guard(|| transform.piece(state, rest, &mut Out::new(out, room)));
             let put = out.len() - start;
             self.desk.work.conn.transmit(out, start);
-            match taken {
-                Ok(Ok(taken)) if taken <= rest.len() && taken + put > 0 => rest = &rest[taken..],
-                Ok(Ok(_)) => return Err(self.broken("a transform made no progress")),
-                Ok(Err(error)) => return Err(self.broken(&error.to_string())),
-                Err(()) => return Err(self.panicked()),
+            match self.unless_broken(taken)? {
+                taken if taken <= rest.len() && taken + put > 0 => rest = &rest[taken..],
+                _ => return Err(self.broken("a transform made no progress")),
             }
         }
         Ok(())
@@ -286,11 +284,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 Ok::<_, io::Error>(())
             });
             self.desk.work.conn.transmit(out, start);
-            match ended {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => return Err(self.broken(&error.to_string())),
-                Err(()) => return Err(self.panicked()),
-            }
+            self.unless_broken(ended)?;
         }
         let_go(mem::replace(&mut self.desk.work.source, Source::Nothing));
         self.end_content(&trailers)

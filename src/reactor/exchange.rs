@@ -2,6 +2,7 @@
 //! whoever takes it.
 
 use std::any::Any;
+use std::io;
 use std::mem;
 
 use bytes::Bytes;
@@ -35,6 +36,8 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         self.desk.counters.requests += 1;
         // It cannot overflow: at `u32::MAX` there are none left, whatever the limit.
         self.slot.requests += 1;
+        // That of the exchange before, perhaps of another connection.
+        self.desk.work.ends = None;
         let reply = self.with_request(input, |handler, request| handler.handle(request));
         if let Ok(Reply(Action::Respond(response))) = &reply {
             if let Some(settled) = self.answer_at_once(response, input) {
@@ -46,8 +49,6 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             }
         }
         self.desk.work.conn.begin(&self.desk.head);
-        // That of the exchange before, perhaps of another connection.
-        self.desk.work.ends = None;
         self.act(reply, input, used).map(|()| false)
     }
 
@@ -68,7 +69,6 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         if self.desk.head.line.content_length != Some(0) || needs_care(response) {
             return None;
         }
-        self.desk.work.ends = None;
         let circumstances = self.circumstances();
         let answer = Answer { content, ..answer(response, Some(length as u64)) };
         let is_all_used = input.len() == self.desk.head.len;
@@ -189,6 +189,15 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         log::error!("connection {}: answer cut off: {what}", self.token);
         self.desk.counters.cut_off += 1;
         self.over(Farewell::Reset, Gone::Stopped)
+    }
+
+    /// What the program has made of an answer that has begun, unless it failed or panicked.
+    pub(super) fn unless_broken<T>(&mut self, made: Result<io::Result<T>, ()>) -> Result<T, Stop> {
+        match made {
+            Ok(Ok(made)) => Ok(made),
+            Ok(Err(error)) => Err(self.broken(&error.to_string())),
+            Err(()) => Err(self.panicked()),
+        }
     }
 
     /// The program panicked in the middle of an answer.

@@ -15,7 +15,7 @@ use crate::reactor::desk::Desk;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::slot::{Flags, Source};
 use crate::reactor::visit::{Stop, Visit, SCRATCH, WRITTEN_MAX};
-use crate::reactor::{guard, let_go};
+use crate::reactor::{guard, OnTrial};
 use crate::trailers::Trailers;
 /// What is encoded before it must leave: room for one more answer stays.
 const OUT_HIGH: usize = 48 << 10;
@@ -222,29 +222,28 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         ask: impl FnOnce(&mut dyn Produce, &mut Out<'_>) -> io::Result<Produced>,
     ) -> Result<(), Stop> {
         let source = mem::replace(&mut self.desk.work.source, Source::Nothing);
-        let Source::Produce(mut producer) = source else { return Ok(()) };
+        let Source::Produce(producer) = source else { return Ok(()) };
+        let mut producer = OnTrial(Some(producer));
         let out = &mut self.desk.out;
         let room = self.desk.work.conn.content_room(SCRATCH.saturating_sub(out.len()));
         let start = out.len();
-        let produced = guard(|| ask(&mut *producer, &mut Out::new(out, room)));
+        let produced = guard(|| ask(&mut **producer.get(), &mut Out::new(out, room)));
         let put = out.len() - start;
         self.desk.work.conn.transmit(out, start);
-        match produced {
-            Ok(Ok(Produced::More)) if put == 0 => {
-                let_go(producer);
-                Err(self.broken("a producer made no progress"))
-            }
-            Ok(Ok(Produced::More)) if self.desk.work.conn.sends_content() => {
-                self.desk.work.source = Source::Produce(producer);
+        match self.unless_broken(produced)? {
+            Produced::More if put == 0 => Err(self.broken("a producer made no progress")),
+            Produced::More if self.desk.work.conn.sends_content() => {
+                self.desk.work.source = Source::Produce(producer.take());
                 Ok(())
             }
-            Ok(Ok(Produced::Wait(timeout))) if self.desk.work.conn.sends_content() => {
-                self.desk.work.source = Source::Waiting(producer, timeout);
+            Produced::Wait(timeout) if self.desk.work.conn.sends_content() => {
+                self.desk.work.source = Source::Waiting(producer.take(), timeout);
                 Ok(())
             }
             // That was all, or all that was announced.
-            Ok(Ok(_)) => {
+            Produced::More | Produced::Wait(_) | Produced::End => {
                 let mut trailers = Trailers::default();
+                let mut producer = producer.take();
                 let asked = guard(|| {
                     producer.put_trailers(&mut trailers);
                     drop(producer);
@@ -253,14 +252,6 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                     Ok(()) => self.end_content(&trailers),
                     Err(()) => Err(self.panicked()),
                 }
-            }
-            Ok(Err(error)) => {
-                let_go(producer);
-                Err(self.broken(&error.to_string()))
-            }
-            Err(()) => {
-                let_go(producer);
-                Err(self.panicked())
             }
         }
     }
