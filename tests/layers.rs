@@ -66,7 +66,7 @@ fn may_use(layer: Layer, file: &str, path: &[&str]) -> bool {
         (
             Layer::Reactor,
             ["std" | "timers" | "mio" | "slab" | "bytes" | "http" | "log" | "rustix" | "socket2"
-            | "httpdate" | "signal_hook_mio", ..],
+            | "httpdate" | "signal_hook", ..],
         ) => true,
 
         // The protocol has no sockets, streams, clocks or handlers. An address as text is parsed.

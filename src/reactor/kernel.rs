@@ -17,6 +17,8 @@ use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Interest, Poll};
 
 use crate::reactor::clock::{Millis, SystemClock};
+#[cfg(feature = "signals")]
+use crate::reactor::signals::Signals;
 use crate::reactor::Token;
 use crate::request::Transport;
 use crate::upgrade::HijackedStream;
@@ -114,7 +116,7 @@ pub(crate) struct MioKernel {
     /// A descriptor kept back for the day when there is no other.
     reserve: Option<File>,
     #[cfg(feature = "signals")]
-    signals: Option<signal_hook_mio::v1_0::Signals>,
+    signals: Option<Signals>,
     /// The last poll told of signals: asking costs a read, and a usual turn has none to spare.
     #[cfg(feature = "signals")]
     has_signals: bool,
@@ -140,12 +142,7 @@ impl MioKernel {
     /// Takes SIGINT and SIGTERM from their default action.
     #[cfg(feature = "signals")]
     pub(crate) fn catch_signals(&mut self) -> io::Result<()> {
-        use rustix::process::Signal;
-        let wanted = [Signal::INT.as_raw(), Signal::TERM.as_raw()];
-        let mut signals = signal_hook_mio::v1_0::Signals::new(wanted)?;
-        let token = Token::SIGNALS.into();
-        self.poll.registry().register(&mut signals, token, Interest::READABLE)?;
-        self.signals = Some(signals);
+        self.signals = Some(Signals::catch(self.poll.registry())?);
         Ok(())
     }
 }
@@ -193,7 +190,7 @@ impl Kernel for MioKernel {
     fn signals(&mut self) -> usize {
         #[cfg(feature = "signals")]
         if let (true, Some(signals)) = (std::mem::take(&mut self.has_signals), &mut self.signals) {
-            return signals.pending().count();
+            return signals.count();
         }
         0
     }

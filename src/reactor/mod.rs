@@ -23,6 +23,8 @@
 
 mod token;
 pub(crate) mod kernel;
+#[cfg(feature = "signals")]
+mod signals;
 pub(crate) mod acceptor;
 pub(crate) mod slot;
 mod tenants;
