@@ -238,7 +238,7 @@ fn ask(socket: &Path, case: &Case) -> Answer {
 
 /// Waits for the server to listen: nothing else tells when nginx does.
 fn connect(socket: &Path) -> UnixStream {
-    for _ in 0..500 {
+    for _ in 0..3000 {
         if let Ok(stream) = UnixStream::connect(socket) {
             return stream;
         }

@@ -1,5 +1,6 @@
-//! Peers that dawdle are cut by their deadline, each once on a real socket with short limits. The
-//! exact times are the simulator's business; here only the cut is waited for.
+//! Peers that dawdle are cut by their deadline, each once on a real socket. The exact times are the
+//! simulator's business; here only the cut is waited for. What is short is that one deadline alone,
+//! so that a machine that stalls meets no other.
 
 use std::io;
 use std::time::Duration;
@@ -9,19 +10,6 @@ use wheelhouse::{ConnState, Limits, Reply, Request, Response, StatusCode};
 use crate::support::Running;
 
 const SHORT: Duration = Duration::from_millis(200);
-
-fn short() -> Limits {
-    Limits {
-        head_timeout: SHORT,
-        idle_timeout: SHORT,
-        idle_timeout_min: SHORT,
-        content_window: SHORT,
-        response_window: SHORT,
-        linger_quiet_timeout: SHORT,
-        linger_timeout: SHORT * 2,
-        ..Limits::default()
-    }
-}
 
 static BIG: [u8; 32 << 20] = [b'.'; 32 << 20];
 
@@ -36,7 +24,9 @@ fn handler(req: &Request<'_>) -> Reply {
 
 #[test]
 fn a_head_that_never_ends_is_answered_with_408_however_steadily_it_drips() {
-    let server = Running::with_limits(short(), handler);
+    // Time enough to begin it, even where the machine stalls.
+    let limits = Limits { head_timeout: SHORT * 5, ..Limits::default() };
+    let server = Running::with_limits(limits, handler);
     let mut slow = server.connect();
     slow.send("GET / HTTP/1.1\r\nHost: here\r\n");
     // The read time-out is the pace of the drip.
@@ -57,13 +47,15 @@ fn a_head_that_never_ends_is_answered_with_408_however_steadily_it_drips() {
 
 #[test]
 fn a_connection_that_never_says_anything_is_closed_without_a_word() {
-    let server = Running::with_limits(short(), handler);
+    let limits = Limits { head_timeout: SHORT, ..Limits::default() };
+    let server = Running::with_limits(limits, handler);
     assert_eq!(server.connect().rest(), b"");
 }
 
 #[test]
 fn an_idle_connection_is_closed_without_a_word() {
-    let server = Running::with_limits(short(), handler);
+    let limits = Limits { idle_timeout: SHORT, idle_timeout_min: SHORT, ..Limits::default() };
+    let server = Running::with_limits(limits, handler);
     let mut idle = server.connect();
     idle.get("/").assert(200, "hello");
     assert_eq!(idle.rest(), b"");
@@ -71,7 +63,8 @@ fn an_idle_connection_is_closed_without_a_word() {
 
 #[test]
 fn content_that_stops_coming_is_answered_with_408() {
-    let server = Running::with_limits(short(), handler);
+    let limits = Limits { content_window: SHORT, ..Limits::default() };
+    let server = Running::with_limits(limits, handler);
     let mut slow = server.connect();
     slow.send("POST /collect HTTP/1.1\r\nHost: here\r\nContent-Length: 100\r\n\r\nx");
     let answer = slow.answer();
@@ -82,7 +75,8 @@ fn content_that_stops_coming_is_answered_with_408() {
 
 #[test]
 fn a_peer_that_does_not_read_is_reset() {
-    let server = Running::with_limits(short(), handler);
+    let limits = Limits { response_window: SHORT, ..Limits::default() };
+    let server = Running::with_limits(limits, handler);
     let mut slow = server.connect();
     slow.send("GET /big HTTP/1.1\r\nHost: here\r\n\r\n");
     server.wait_for(ConnState::Closed);
@@ -93,7 +87,8 @@ fn a_peer_that_does_not_read_is_reset() {
 
 #[test]
 fn a_peer_that_never_closes_is_closed_on() {
-    let server = Running::with_limits(short(), handler);
+    let limits = Limits { linger_quiet_timeout: SHORT, ..Limits::default() };
+    let server = Running::with_limits(limits, handler);
     let mut stays = server.connect();
     stays.send("POST /refuse HTTP/1.1\r\nHost: here\r\nContent-Length: 1000000\r\n\r\nx");
     let answer = stays.answer();
@@ -105,7 +100,8 @@ fn a_peer_that_never_closes_is_closed_on() {
 
 #[test]
 fn a_peer_that_never_stops_sending_after_a_refusal_is_closed_on() {
-    let server = Running::with_limits(short(), handler);
+    let limits = Limits { linger_timeout: SHORT, linger_quiet_timeout: SHORT, ..Limits::default() };
+    let server = Running::with_limits(limits, handler);
     let mut sends = server.connect();
     sends.send("no request at all\r\n\r\n");
     assert!(sends.answer().head.starts_with("HTTP/1.1 400 "));

@@ -4,7 +4,7 @@
 use std::sync::mpsc::{self, Receiver, Sender};
 
 use wheelhouse::{
-    Body, ConnState, Flow, Gone, Limits, Out, Produce, Produced, Receive, Reply, Request, Response,
+    Body, ConnState, Flow, Gone, Out, Produce, Produced, Receive, Reply, Request, Response,
 };
 
 use crate::support::{Running, PATIENCE};
@@ -66,9 +66,7 @@ fn content_and_the_end_in_one_segment_are_both_seen() {
 /// the sender its connection; it must cost nobody else anything.
 #[test]
 fn an_urgent_byte_wedges_nobody_else() {
-    let limits =
-        Limits { head_timeout: std::time::Duration::from_millis(300), ..Limits::default() };
-    let server = Running::with_limits(limits, hello);
+    let server = Running::new(hello);
     let mut urgent = server.connect();
     urgent.send("GET / HT");
     socket2::SockRef::from(urgent.stream()).send_out_of_band(b"!").unwrap();

@@ -244,7 +244,7 @@ fn a_socket_whose_queue_is_full_is_in_use() {
     let (done, is_done) = mpsc::channel();
     let asked = file.address();
     thread::spawn(move || done.send(Server::new().listen(&asked).is_err()));
-    assert_eq!(is_done.recv_timeout(std::time::Duration::from_secs(5)), Ok(true));
+    assert_eq!(is_done.recv_timeout(PATIENCE), Ok(true));
 }
 
 #[cfg(target_os = "linux")]
