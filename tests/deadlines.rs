@@ -363,6 +363,32 @@ fn lingering<H: Handler>(sim: &mut Sim<H>) -> Client {
     client
 }
 
+/// t150, w15: whatever is refused and whatever is left unread, our side is ended, and what still
+/// comes is read, so that no reset destroys the answer.
+#[test]
+fn every_last_answer_lingers() {
+    let close = "Connection: close\r\nContent-Length: 100000\r\n\r\n";
+    for (request, status) in [
+        ("BAD\r\n\r\n".to_owned(), 400),
+        ("GET / HTTP/1.1\r\n\r\n".to_owned(), 400),
+        (format!("GET /{} HTTP/1.1\r\n", "x".repeat(9000)), 414),
+        ("GET / HTTP/1.1\r\nHost: a\r\nExpect: pony\r\n\r\n".to_owned(), 417),
+        (format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(17_000)), 431),
+        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x\r\n\r\n".to_owned(), 501),
+        ("GET / HTTP/2.0\r\n\r\n".to_owned(), 505),
+        (format!("POST /noread HTTP/1.1\r\nHost: a\r\n{close}"), 200),
+    ] {
+        let mut sim = Sim::new(site);
+        let client = sim.connect_and_send(request.as_bytes());
+        assert_eq!(statuses(sim.received(client)), [status]);
+        assert!(sim.has_ended(client) && sim.is_open(client), "{status}");
+        sim.send(client, &[b'x'; 100_000]);
+        assert!(sim.is_open(client) && sim.unread(client) == 0, "{status}");
+        sim.end(client);
+        assert!(!sim.is_open(client) && !sim.was_reset(client), "{status}");
+    }
+}
+
 /// t150.
 #[test]
 fn a_peer_that_never_closes_lingers_for_a_second_of_quiet() {

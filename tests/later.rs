@@ -279,6 +279,28 @@ fn a_deadline_of_its_own_counts_from_when_the_answer_is_put_off() {
     assert!(ends_with(&mut sim, client, "in time"));
 }
 
+/// w44: what has begun is neither held back nor cut off.
+#[test]
+fn a_deadline_of_its_own_buffers_nothing() {
+    let (give, senders) = mpsc::channel();
+    let site = move |_: &Request<'_>| {
+        let (sender, body) = wheelhouse::channel(1000);
+        give.send(sender).unwrap();
+        Response::ok("text/plain", body)
+    };
+    let mut sim = Sim::new(within(SECOND, || Response::text("too late"), site));
+    let client = sim.connect_and_send(GET);
+    let sender = senders.recv().unwrap();
+    for piece in ["one", "two"] {
+        sender.send(piece).unwrap();
+        sim.advance(5 * SECOND);
+        assert!(ends_with(&mut sim, client, &format!("3\r\n{piece}\r\n")));
+    }
+    sender.finish();
+    turn(&mut sim);
+    assert!(ends_with(&mut sim, client, "\r\n0\r\n\r\n"));
+}
+
 /// t229: both race, one wins, and nothing is written twice.
 #[test]
 fn at_the_very_deadline_there_is_one_answer() {
