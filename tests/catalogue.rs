@@ -91,7 +91,7 @@ fn a_handler_is_told_the_length_of_the_content_if_it_is_known() {
     }
 }
 
-/// t99, t103: an answer of a status alone says that it is empty, unless the status does.
+/// t98, t99, t103: an answer of a status alone says that it is empty, unless the status does.
 #[test]
 fn a_status_alone_has_the_length_zero_unless_it_never_has_content() {
     for (status, has_length) in [(200, true), (404, true), (204, false), (304, false)] {
@@ -182,7 +182,7 @@ fn what_is_echoed_comes_back_before_the_rest_of_the_content_is_there() {
     assert!(sim.was_reset(client), "no end of a chunk");
 }
 
-/// t120, t126: no type is guessed, whatever the content and its coding are.
+/// t98, t120, t126: no type is guessed, whatever the content and its coding are.
 #[test]
 fn there_is_a_type_where_the_program_has_set_one() {
     for coding in [None, Some("gzip"), Some("zlib"), Some("phony"), Some("")] {

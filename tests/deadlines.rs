@@ -363,7 +363,7 @@ fn lingering<H: Handler>(sim: &mut Sim<H>) -> Client {
     client
 }
 
-/// t150, w15: whatever is refused and whatever is left unread, our side is ended, and what still
+/// t48, t150, w15: whatever is refused and whatever is left unread, our side is ended, and what still
 /// comes is read, so that no reset destroys the answer.
 #[test]
 fn every_last_answer_lingers() {

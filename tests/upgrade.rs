@@ -433,19 +433,22 @@ fn an_upgrade_cannot_follow_content_or_come_later() {
     assert!(sim.received(client).starts_with(b"HTTP/1.1 500 "));
 }
 
-/// t165: the word that keeps connections off has nothing to say about an upgrade.
+/// t165: the words that keep connections off, on either side, have nothing to say about an upgrade.
 #[test]
 fn without_keep_alive_an_upgrade_still_works() {
-    let log = Log::default();
-    let mut sim = Sim::new(site(&log));
-    sim.set_keep_alive(false);
-    let client = sim.connect_and_send(SWITCH);
-    let text = String::from_utf8(sim.take_received(client)).unwrap();
-    assert!(text.contains("Connection: Upgrade\r\n") && !text.contains("close"), "{text}");
-    sim.send(client, b"on\n");
-    sim.advance(SECOND);
-    assert_eq!(sim.take_received(client), b"on!\n");
-    assert!(sim.is_open(client));
+    let switch = String::from_utf8(SWITCH.to_vec()).unwrap();
+    for request in [switch.clone(), switch.replace("keep-alive, Upgrade", "Upgrade, close")] {
+        let log = Log::default();
+        let mut sim = Sim::new(site(&log));
+        sim.set_keep_alive(false);
+        let client = sim.connect_and_send(request.as_bytes());
+        let text = String::from_utf8(sim.take_received(client)).unwrap();
+        assert!(text.contains("Connection: Upgrade\r\n") && !text.contains("close"), "{text}");
+        sim.send(client, b"on\n");
+        sim.advance(SECOND);
+        assert_eq!(sim.take_received(client), b"on!\n");
+        assert!(sim.is_open(client));
+    }
 }
 
 /// Keeps all that it is sent.

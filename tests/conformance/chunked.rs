@@ -312,7 +312,7 @@ fn echoed(table: &mut Vec<Vector>) {
     ));
     table.push(served("l11_echo_of_nothing", "GET /echo HTTP/1.1\r\nHost: a\r\n\r\n", "GET /echo"));
     table.push(exactly(
-        "w4_echo_in_1_0_ends_by_closing",
+        "l11_echo_in_1_0_ends_by_closing",
         "POST /echo HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 3\r\n\r\nabc",
         "POST /echo | 200 close | ended",
     ));

@@ -128,7 +128,7 @@ fn codings(table: &mut Vec<Vector>) {
         ("b10_chunked_cut_short", "chunke", 501),
         ("seed_16_chunked_identity", "chunked, identity", 400),
         ("seed_16_identity_chunked", "identity, chunked", 400),
-        ("b1_gzip_chunked", "gzip, chunked", 400),
+        ("w27_gzip_chunked", "gzip, chunked", 400),
         ("t63_chunked_chunked", "chunked, chunked", 400),
         ("b10_comma_before", ",chunked", 400),
         ("b10_comma_behind", "chunked,", 400),
