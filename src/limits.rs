@@ -68,13 +68,13 @@ pub struct Limits {
     /// window of each content is half as long again.
     pub content_window: Duration,
     /// Bytes per second that content must arrive with, over each window; slower is 408. Default
-    /// 1 KiB/s: a tenth of a 2G modem.
+    /// 1 KiB/s: a tenth of a 2G modem. With 0 one byte in each window is enough.
     pub content_rate_min: u32,
     /// Window over which the rate of outgoing bytes is measured, while output waits. Default
     /// 10 s.
     pub response_window: Duration,
     /// Bytes per second that a peer must take over each window; slower is reset. Default
-    /// 1 KiB/s.
+    /// 1 KiB/s. With 0 one byte in each window is enough.
     pub response_rate_min: u32,
 
     /// Pairs of a query or form that are looked at; the rest is left out, and

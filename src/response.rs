@@ -385,14 +385,23 @@ mod tests {
     #[test]
     fn a_field_that_would_split_the_response_is_refused() {
         let mut response = Response::text("x");
-        let refused = response.try_set("X-Name", "x\r\nSet-Cookie: a=b");
-        assert_eq!(refused, Err(FieldError::Value { name: "X-Name".into() }));
+        for value in ["x\r\nSet-Cookie: a=b", "x\ny", "x\ry", "x\0y", "x\x7f"] {
+            let refused = response.try_set("X-Name", value);
+            assert_eq!(refused, Err(FieldError::Value { name: "X-Name".into() }), "{value:?}");
+        }
         assert!(response.lines().is_empty());
         let refused = response.try_set("X-Name: a\r\nX", "b");
         assert!(matches!(refused, Err(FieldError::Name { .. })));
     }
 
-    /// t84, t117, t118, t119, t121, n17.
+    /// t140.
+    #[test]
+    fn fields_are_trimmed_and_stay_in_the_order_in_which_they_were_set() {
+        let response = Response::text("x").with("B", " \t2 3 ").with("A", "1").with("b", "");
+        assert_eq!(response.lines(), b"B: 2 3\r\nA: 1\r\nb: \r\n");
+    }
+
+    /// t84, t100, t117, t118, t119, t121, n9, n17.
     #[test]
     fn framing_fields_belong_to_the_server_in_any_case_of_letters() {
         for name in ["Content-Length", "transfer-encoding", "CONNECTION", "date", "Trailer"] {

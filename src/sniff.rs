@@ -100,8 +100,8 @@ const TAGS: [&str; 17] = [
 fn is_html(text: &[u8]) -> bool {
     TAGS.iter().any(|tag| {
         let begins = text.get(..tag.len()).is_some_and(|t| t.eq_ignore_ascii_case(tag.as_bytes()));
-        // A comment needs no end; the name of a tag does, or `<b` would be found in `<bar`.
-        begins && (*tag == "<!--" || matches!(text.get(tag.len()), Some(b' ' | b'>')))
+        // A byte that ends the tag, or `<b` would be found in `<bar`.
+        begins && matches!(text.get(tag.len()), Some(b' ' | b'>'))
     })
 }
 
@@ -150,6 +150,28 @@ mod tests {
             (b"<HtMl><body>", html),
             (b"\r\n \t<!DOCTYPE HTML>", html),
             (b"<!-- x", html),
+            (b"<!--x", text),
+            (b"<?xmlish", "text/xml; charset=utf-8"),
+            (b"\0\0\x01\0", "image/x-icon"),
+            (b"\0\0\x02\0", "image/x-icon"),
+            (b"BM...", "image/bmp"),
+            (b"GIF87a", "image/gif"),
+            (b"\x89PNG\r\n\x1a\n", "image/png"),
+            (b"MThd\0\0\0\x06\0\x01", "audio/midi"),
+            (b"ID3\x03\0", "audio/mpeg"),
+            (b"FORM\0\0\0\0AIFFCOMM", "audio/aiff"),
+            (b"OggS\0\x02", "application/ogg"),
+            (b"owow\0", binary),
+            (b"oooS\0", binary),
+            (b"RIFF,O\n\0AVI LIST", "video/avi"),
+            (b"\x1a\x45\xdf\xa3", "video/webm"),
+            (b"\0\x01\0\0\0\x17", "font/ttf"),
+            (b"OTTO\0\x0e", "font/otf"),
+            (b"wOFF\0\x01", "font/woff"),
+            (b"Rar!\x1a\x07\0", "application/x-rar-compressed"),
+            (b"Rar!\x1a\x07\x01\0", "application/x-rar-compressed"),
+            (b"Rar \x1a\x07\x01\0", binary),
+            (b"\x1f\x8b\x08", "application/x-gzip"),
             (b"<bar>", text),
             (b"<b", text),
             (b"   <?xml version=\"1.0\"?>", "text/xml; charset=utf-8"),

@@ -91,7 +91,7 @@ fn a_handler_is_told_the_length_of_the_content_if_it_is_known() {
     }
 }
 
-/// t99, t103: an answer of a status alone says that it is empty, unless the status does.
+/// t98, t99, t103: an answer of a status alone says that it is empty, unless the status does.
 #[test]
 fn a_status_alone_has_the_length_zero_unless_it_never_has_content() {
     for (status, has_length) in [(200, true), (404, true), (204, false), (304, false)] {
@@ -161,6 +161,117 @@ fn what_is_put_together_is_one_chunk() {
     assert_eq!(content(sim.received(client)), expected);
 }
 
+/// t73, t138: each byte comes back as it arrives, and not when its chunk or the content is
+/// complete.
+#[test]
+fn what_is_echoed_comes_back_before_the_rest_of_the_content_is_there() {
+    let mut sim = Sim::new(site);
+    let client = sim.connect_and_send(&post("/echo", 10, b""));
+    assert!(sim.take_received(client).ends_with(b"\r\n\r\n"), "the head is there already");
+    for byte in b"0123456789" {
+        sim.send(client, &[*byte]);
+        assert_eq!(sim.take_received(client), [*byte]);
+    }
+    sim.send(client, &post_chunked("/echo"));
+    sim.take_received(client);
+    sim.send(client, b"7\r\n1234");
+    assert_eq!(sim.take_received(client), b"4\r\n1234\r\n");
+    sim.send(client, b"567");
+    assert_eq!(sim.take_received(client), b"3\r\n567\r\n");
+    sim.send(client, b"xx");
+    assert!(sim.was_reset(client), "no end of a chunk");
+}
+
+/// t98, t120, t126: no type is guessed, whatever the content and its coding are.
+#[test]
+fn there_is_a_type_where_the_program_has_set_one() {
+    for coding in [None, Some("gzip"), Some("zlib"), Some("phony"), Some("")] {
+        for media_type in [None, Some("text/html")] {
+            let mut sim = Sim::new(move |_: &Request<'_>| {
+                let page = Response::new(StatusCode::OK).with_body("<html><head>");
+                let page = media_type.into_iter().fold(page, Response::with_content_type);
+                coding.into_iter().fold(page, |page, coding| page.with("Content-Encoding", coding))
+            });
+            let client = sim.connect_and_send(GET);
+            let answer = sim.take_received(client);
+            assert_eq!(has_field(&answer, "content-type"), media_type.is_some(), "{coding:?}");
+            assert_eq!(has_field(&answer, "content-encoding"), coding.is_some(), "{coding:?}");
+            assert_eq!(content(&answer), b"<html><head>");
+        }
+    }
+}
+
+/// t124: the type is what the program says, and the bytes are the same, whatever they are made of.
+#[test]
+fn a_page_is_the_same_from_every_source() {
+    const PAGE: &str = "<html>\n<head></head>\n<body>\nHello\n</body></html>\n";
+    /// A reader that gives a byte at a time.
+    struct Bytewise(&'static [u8]);
+    impl Read for Bytewise {
+        fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+            let len = 1.min(buf.len());
+            self.0.read(&mut buf[..len])
+        }
+    }
+    let sources: [fn() -> Body; 6] = [
+        || PAGE.into(),
+        || PAGE.as_bytes().into(),
+        || PAGE.to_owned().into(),
+        || PAGE.as_bytes().to_vec().into(),
+        || Body::reader(PAGE.as_bytes()),
+        || Body::reader(Bytewise(PAGE.as_bytes())),
+    ];
+    for (number, source) in sources.into_iter().enumerate() {
+        let mut sim = Sim::new(move |_: &Request<'_>| Response::ok("text/html", source()));
+        let client = sim.connect_and_send(GET);
+        let answer = sim.take_received(client);
+        assert!(String::from_utf8_lossy(&answer).contains("\r\nContent-Type: text/html\r\n"));
+        let is_told = has_field(&answer, "content-length");
+        let page = if is_told { content(&answer).to_vec() } else { dechunk(content(&answer)) };
+        assert_eq!((page, is_told), (PAGE.as_bytes().to_vec(), number < 4), "{number}");
+    }
+}
+
+/// t133: an error is a page of its own: text and nothing else, with its length.
+#[test]
+fn an_error_is_a_line_of_text_that_no_browser_takes_for_more() {
+    let mut sim = Sim::new(|req: &Request<'_>| {
+        Response::error(StatusCode::NOT_FOUND, format!("no {}", req.path()))
+    });
+    let client = sim.connect_and_send(b"GET /&lt; HTTP/1.1\r\nHost: a\r\n\r\n");
+    let answer = String::from_utf8_lossy(sim.received(client)).into_owned();
+    let (status, rest) = answer.split_once("\r\nDate: ").unwrap();
+    assert_eq!(status, "HTTP/1.1 404 Not Found");
+    assert_eq!(
+        rest.split_once("\r\n").unwrap().1,
+        "Content-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n\
+         Content-Length: 9\r\n\r\nno /&lt;\n"
+    );
+}
+
+/// w48, w49: a refusal is an answer like others, and says nothing that its peer has sent.
+#[test]
+fn a_refusal_has_the_phrase_of_its_status_a_date_and_a_length() {
+    for (request, line) in [
+        ("evil\r\n\r\n", "400 Bad Request"),
+        ("GET / HTTP/1.1\r\nHost: evil evil\r\n\r\n", "400 Bad Request"),
+        ("GET / HTTP/1.1\r\nHost: a\r\nevil : x\r\n\r\n", "400 Bad Request"),
+        ("GET / HTTP/1.1\r\nHost: a\r\nExpect: evil\r\n\r\n", "417 Expectation Failed"),
+        ("GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: evil\r\n\r\n", "501 Not Implemented"),
+        ("GET /evil HTTP/2.0\r\n\r\n", "505 HTTP Version Not Supported"),
+    ] {
+        let mut sim = Sim::new(site);
+        let client = sim.connect_and_send(request.as_bytes());
+        let answer = String::from_utf8(sim.take_received(client)).unwrap();
+        let (head, page) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with(&format!("HTTP/1.1 {line}\r\nDate: ")), "{answer}");
+        assert!(head.contains(&format!("\r\nContent-Length: {}\r\n", page.len())), "{answer}");
+        assert!(head.contains("\r\nConnection: close"), "{answer}");
+        assert_eq!(page, format!("{line}\n"));
+        assert_eq!(sim.report().refused, 1);
+    }
+}
+
 /// t123: a type that is set and empty is sent so, with content and without.
 #[test]
 fn an_empty_type_stays_empty() {
@@ -228,6 +339,17 @@ fn a_reader_is_sent_to_get_and_not_to_head() {
     assert!(sim.take_received(client).ends_with(b"\r\n\r\n"));
     sim.send(client, GET);
     assert_eq!(dechunk(content(sim.received(client))), [b'r'; 4096]);
+}
+
+/// t134: behind the head of a granted CONNECT there is nothing that could be taken for content.
+#[test]
+fn a_granted_connect_that_is_no_tunnel_has_no_content_and_closes() {
+    let mut sim = Sim::new(|_: &Request<'_>| "granted");
+    let client = sim.connect_and_send(b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n");
+    let answer = sim.take_received(client);
+    assert_eq!((statuses(&answer), content(&answer)), (vec![200], &[][..]));
+    assert!(!has_field(&answer, "content-length") && !has_field(&answer, "transfer-encoding"));
+    assert!(sim.has_ended(client));
 }
 
 /// t135: a refused CONNECT is an answer like any other.

@@ -153,31 +153,52 @@ fn an_early_answer_with_much_content_left_closes_behind_it() {
     assert!(sim.has_ended(client) && sim.is_open(client));
 }
 
-/// t145, t146, t147;
-/// t27: what nobody asked for is dropped within 64 KiB, beyond that the connection closes.
+/// t27, t145, t146, t147: what nobody asked for is dropped within 64 KiB, beyond that the
+/// connection closes.
 #[test]
 fn unasked_content_is_dropped_up_to_64_kibibytes() {
-    for (len, keeps) in [(64 << 10, true), ((64 << 10) + 1, false)] {
-        for is_chunked in [false, true] {
+    let all = [(20 << 10, true), (64 << 10, true), ((64 << 10) + 1, false), (1 << 20, false)];
+    for (len, is_little) in all {
+        for (is_chunked, closes) in [(false, false), (true, false), (false, true), (true, true)] {
             let mut sim = Sim::new(site);
             let client = sim.connect();
             let text = vec![b'x'; len];
+            let head = match is_chunked {
+                true => post_chunked("/noread"),
+                false => post("/noread", len, b""),
+            };
+            let wish = if closes { "\r\nConnection: close\r\n\r\n" } else { "\r\n\r\n" };
+            let head = String::from_utf8(head).unwrap().replace("\r\n\r\n", wish);
+            sim.send(client, head.as_bytes());
+            assert_eq!(statuses(sim.received(client)), [200], "before a byte of the content");
             if is_chunked {
-                sim.send(client, &post_chunked("/noread"));
                 for part in text.chunks(4096) {
                     sim.send(client, &chunk(part));
                 }
                 sim.send(client, b"0\r\n\r\n");
             } else {
-                sim.send(client, &post("/noread", len, &text));
+                sim.send(client, &text);
             }
-            assert_eq!(statuses(sim.received(client)), [200]);
             sim.send(client, GET);
-            let answered = if keeps { vec![200, 200] } else { vec![200] };
-            assert_eq!(statuses(sim.received(client)), answered, "{len} {is_chunked}");
-            assert!(!sim.was_reset(client));
+            let answered = if is_little && !closes { vec![200, 200] } else { vec![200] };
+            assert_eq!(statuses(sim.received(client)), answered, "{len} {is_chunked} {closes}");
+            assert!(!sim.was_reset(client) || len == 1 << 20);
         }
     }
+}
+
+/// t148: of all the content that was announced, no more is read than a linger reads.
+#[test]
+fn of_endless_content_that_nobody_wants_256_kibibytes_are_read() {
+    const SENT: usize = 1 << 20;
+    let mut sim = Sim::new(|_: &Request<'_>| Response::not_found());
+    let client = sim.connect();
+    sim.pause();
+    sim.send(client, &post("/", 9_999_999_999, &[b'x'; SENT]));
+    sim.resume();
+    assert_eq!(statuses(sim.received(client)), [404]);
+    let read = SENT - sim.unread(client);
+    assert!(!sim.is_open(client) && read <= (256 << 10) + (64 << 10), "{read} bytes read");
 }
 
 /// t14: two pipelined requests whose content nobody reads.
@@ -464,6 +485,7 @@ fn content_is_invited_exactly_when_somebody_wants_it() {
         ("/receive", "1.1", 0, false),
         ("/collect", "1.1", 5000, false),
         ("/noread", "1.1", 5, false),
+        ("/noread", "1.1", 300_000, false),
         ("/missing", "1.1", 5, false),
         ("/panic", "1.1", 5, false),
         ("/collect", "1.0", 5, false),
@@ -473,6 +495,8 @@ fn content_is_invited_exactly_when_somebody_wants_it() {
         let client = sim.connect_and_send(&expecting("POST", path, version, length));
         assert_eq!(sim.received(client).starts_with(CONTINUE), invited, "{path} {version}");
         if !invited {
+            let ends = version == "1.1" && length > 0;
+            assert_eq!(sim.has_ended(client), ends, "{path} {version} {length}");
             continue;
         }
         sim.send(client, b"12345");
@@ -488,12 +512,16 @@ fn content_is_invited_exactly_when_somebody_wants_it() {
 /// Whether the content still comes is unknown, so nothing can follow.
 #[test]
 fn an_uninvited_content_ends_the_connection_after_the_answer() {
-    let mut sim = Sim::new(site);
-    let client = sim.connect_and_send(&expecting("POST", "/noread", "1.1", 5));
-    assert!(String::from_utf8_lossy(sim.received(client)).contains("Connection: close\r\n"));
-    assert!(sim.has_ended(client));
-    sim.send(client, GET);
-    assert_eq!(statuses(sim.received(client)), [200]);
+    for (path, status) in [("/noread", 200), ("/missing", 404)] {
+        let mut sim = Sim::new(site);
+        let client = sim.connect_and_send(&expecting("POST", path, "1.1", 5));
+        assert!(String::from_utf8_lossy(sim.received(client)).contains("Connection: close\r\n"));
+        assert!(sim.has_ended(client));
+        sim.send(client, GET);
+        assert_eq!(statuses(sim.received(client)), [status]);
+        happens_after(&mut sim, SECOND, |sim| !sim.is_open(client));
+        assert!(!sim.was_reset(client), "the linger ends it");
+    }
 }
 
 #[test]

@@ -3,11 +3,14 @@
 
 mod support;
 
+use std::cell::Cell;
+use std::io;
+use std::rc::Rc;
 use std::time::Duration;
 
 use support::*;
 use wheelhouse::sim::{Client, Sim};
-use wheelhouse::{Handler, Limits, Reply, Request};
+use wheelhouse::{Body, Gone, Handler, Limits, Reply, Request, Response};
 
 fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
@@ -62,6 +65,29 @@ fn a_partial_head_is_answered_408_ten_seconds_after_the_accept() {
     }
 }
 
+/// n2: in the request line, in a field line, between two of them, in the blank line.
+#[test]
+fn wherever_a_head_is_cut_its_peer_is_told_408() {
+    for cut in 1..GET.len() {
+        let mut sim = Sim::new(site);
+        let client = sim.connect_and_send(&GET[..cut]);
+        happens_after(&mut sim, secs(10), |sim| statuses(sim.received(client)) == [408]);
+    }
+}
+
+/// t29: the first bytes of HTTP/2 have no more time than others.
+#[test]
+fn a_preface_of_http_2_in_drips_is_answered_408_ten_seconds_after_the_accept() {
+    let mut sim = Sim::new(site);
+    let client = sim.connect();
+    for drip in [b"PRI", b" * ", b"HTT"] {
+        sim.advance(secs(3));
+        sim.send(client, drip);
+    }
+    happens_after(&mut sim, SECOND, |sim| statuses(sim.received(client)) == [408]);
+    assert!(sim.has_ended(client));
+}
+
 /// t29.
 #[test]
 fn dripping_never_prolongs_a_head() {
@@ -82,12 +108,14 @@ fn dripping_never_prolongs_a_head() {
 #[test]
 fn on_a_kept_connection_the_head_has_ten_seconds_from_its_first_byte() {
     for phase in PHASES {
-        let mut sim = Sim::new(site);
-        let client = sim.connect_and_send(GET);
-        sim.advance(secs(40) + Duration::from_millis(phase));
-        sim.take_received(client);
-        sim.send(client, b"GET");
-        happens_after(&mut sim, secs(10), |sim| statuses(sim.received(client)) == [408]);
+        for begun in ["G", "GE", "GET", "GET / HTTP/1.1\r\nHo"] {
+            let mut sim = Sim::new(site);
+            let client = sim.connect_and_send(GET);
+            sim.advance(secs(40) + Duration::from_millis(phase));
+            sim.take_received(client);
+            sim.send(client, begun.as_bytes());
+            happens_after(&mut sim, secs(10), |sim| statuses(sim.received(client)) == [408]);
+        }
     }
 }
 
@@ -153,7 +181,18 @@ fn the_idle_time_shrinks_as_connections_fill() {
     }
 }
 
-/// t31: the reader of the content is told, and the answer still reaches the peer.
+/// t31: who takes the content is told that it is gone.
+#[test]
+fn a_receiver_is_told_that_its_content_came_too_slowly() {
+    let why = Rc::new(Cell::new(None));
+    let noted = Rc::clone(&why);
+    let mut sim = Sim::new(move |_: &Request<'_>| Reply::<()>::receive(Noted(Rc::clone(&noted))));
+    let client = sim.connect_and_send(&post("/", 900, b"some"));
+    happens_after(&mut sim, secs(15), |sim| statuses(sim.received(client)) == [408]);
+    assert_eq!(why.take(), Some(Gone::TooSlow));
+}
+
+/// t31: the answer still reaches the peer.
 #[test]
 fn content_that_stops_coming_is_408_after_the_first_window_of_fifteen_seconds() {
     for phase in PHASES {
@@ -168,6 +207,20 @@ fn content_that_stops_coming_is_408_after_the_first_window_of_fifteen_seconds() 
             assert!(!sim.is_open(client));
             assert_eq!(sim.memory(), base, "{path}");
         }
+    }
+}
+
+/// t32: the windows say how long nothing may come, up to a year.
+#[test]
+fn content_that_comes_an_hour_late_is_read_where_the_window_is_longer() {
+    let limits = Limits { content_window: 2 * HOUR, content_rate_min: 0, ..Limits::default() };
+    for (path, expected) in [("/receive", "4\n"), ("/echo", "late")] {
+        let mut sim = Sim::with_limits(site, limits.clone()).unwrap();
+        let client = sim.connect_and_send(&post(path, 4, b"la"));
+        sim.advance(HOUR);
+        sim.send(client, b"te");
+        assert_eq!(content(sim.received(client)), expected.as_bytes());
+        assert!(sim.is_open(client));
     }
 }
 
@@ -206,7 +259,7 @@ fn an_echo_does_not_let_content_pass_at_half_the_rate() {
     assert!(sim.was_reset(client), "the answer has begun: only a reset can tell");
 }
 
-/// Content that nobody asked for holds the connection no longer than content that is wanted.
+/// t27: content that nobody asked for holds the connection no longer than content that is wanted.
 #[test]
 fn unasked_content_that_never_comes_ends_the_connection_after_the_answer() {
     let mut sim = Sim::new(site);
@@ -219,23 +272,44 @@ fn unasked_content_that_never_comes_ends_the_connection_after_the_answer() {
     assert_eq!(sim.memory(), base);
 }
 
-/// t33
+/// t33: of what lies ready, and of what is produced without an end.
 #[test]
 fn a_peer_that_does_not_read_is_reset_after_ten_seconds() {
+    let handler = |req: &Request<'_>| match req.path() {
+        "/endless" => Response::ok("text/plain", Body::reader(io::repeat(b'.'))),
+        _ => Response::ok("text/plain", &BIG[..]),
+    };
     for phase in PHASES {
-        let mut sim = Sim::new(site);
-        sim.advance(Duration::from_millis(phase));
-        let base = base(&mut sim);
-        let client = sim.connect();
-        sim.stall(client, 64 << 10);
-        sim.send(client, b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n");
-        happens_after(&mut sim, secs(10), |sim| !sim.is_open(client));
-        assert!(sim.was_reset(client));
-        assert_eq!(sim.memory(), base);
+        for path in ["/endless", "/big"] {
+            let mut sim = Sim::new(handler);
+            sim.advance(Duration::from_millis(phase));
+            let base = base(&mut sim);
+            let client = sim.connect();
+            sim.stall(client, 64 << 10);
+            sim.send(client, format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
+            happens_after(&mut sim, secs(10), |sim| !sim.is_open(client));
+            assert!(sim.was_reset(client), "{path}");
+            assert_eq!(sim.memory(), base);
+        }
     }
 }
 
-/// t30, t34.
+/// t34: an answer without an end, of which somebody reads a mebibyte in ten minutes.
+#[test]
+fn an_endless_answer_is_sent_for_as_long_as_it_is_read() {
+    let mut sim =
+        Sim::new(|_: &Request<'_>| Response::ok("text/plain", Body::reader(io::repeat(b'.'))));
+    let client = sim.connect();
+    sim.stall(client, 64 << 10);
+    sim.send(client, GET);
+    for _ in 0..600 {
+        sim.advance(SECOND);
+        sim.read(client, 1800);
+        assert!(sim.is_open(client));
+    }
+    assert!(sim.received(client).len() > 1 << 20);
+}
+
 /// The kernel tells of room only when a third of the socket buffer is free; a slow but steady
 /// reader of a large buffer must not be taken for one that stands still.
 #[test]
@@ -287,6 +361,32 @@ fn lingering<H: Handler>(sim: &mut Sim<H>) -> Client {
     assert_eq!(statuses(sim.received(client)), [400]);
     assert!(sim.has_ended(client) && sim.is_open(client));
     client
+}
+
+/// t48, t150, w15: whatever is refused and whatever is left unread, our side is ended, and what still
+/// comes is read, so that no reset destroys the answer.
+#[test]
+fn every_last_answer_lingers() {
+    let close = "Connection: close\r\nContent-Length: 100000\r\n\r\n";
+    for (request, status) in [
+        ("BAD\r\n\r\n".to_owned(), 400),
+        ("GET / HTTP/1.1\r\n\r\n".to_owned(), 400),
+        (format!("GET /{} HTTP/1.1\r\n", "x".repeat(9000)), 414),
+        ("GET / HTTP/1.1\r\nHost: a\r\nExpect: pony\r\n\r\n".to_owned(), 417),
+        (format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(17_000)), 431),
+        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x\r\n\r\n".to_owned(), 501),
+        ("GET / HTTP/2.0\r\n\r\n".to_owned(), 505),
+        (format!("POST /noread HTTP/1.1\r\nHost: a\r\n{close}"), 200),
+    ] {
+        let mut sim = Sim::new(site);
+        let client = sim.connect_and_send(request.as_bytes());
+        assert_eq!(statuses(sim.received(client)), [status]);
+        assert!(sim.has_ended(client) && sim.is_open(client), "{status}");
+        sim.send(client, &[b'x'; 100_000]);
+        assert!(sim.is_open(client) && sim.unread(client) == 0, "{status}");
+        sim.end(client);
+        assert!(!sim.is_open(client) && !sim.was_reset(client), "{status}");
+    }
 }
 
 /// t150.

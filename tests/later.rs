@@ -44,7 +44,7 @@ fn ends_with<H: Handler>(sim: &mut Sim<H>, client: wheelhouse::sim::Client, end:
     sim.received(client).ends_with(end.as_bytes())
 }
 
-/// t37: no deadline of the connection runs while the handler's does.
+/// t37, t40: no deadline of the connection runs while the handler's does.
 #[test]
 fn an_answer_that_comes_late_from_elsewhere_is_sent_and_the_connection_kept() {
     let (site, laters) = desk();
@@ -52,7 +52,9 @@ fn an_answer_that_comes_late_from_elsewhere_is_sent_and_the_connection_kept() {
     let client = sim.connect_and_send(GET);
     sim.advance(29 * SECOND);
     assert_eq!(sim.received(client), b"");
-    laters.recv().unwrap().answer(|()| "at last");
+    let later = laters.recv().unwrap();
+    assert!(!later.is_over() && !later.peer_has_left());
+    later.answer(|()| "at last");
     turn(&mut sim);
     assert!(ends_with(&mut sim, client, "\r\n\r\nat last"));
     sim.send(client, b"GET /now HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -181,11 +183,11 @@ fn a_later_that_is_dropped_is_a_500() {
     assert!(sim.is_open(client));
 }
 
-/// t169, t171.
+/// t171: under a deadline of its own.
 #[test]
 fn a_panic_in_what_a_worker_gave_costs_one_connection() {
     let (site, laters) = desk();
-    let mut sim = Sim::new(site);
+    let mut sim = Sim::new(within(2 * SECOND, || Response::text("too late"), site));
     let (client, other) = (sim.connect_and_send(GET), sim.connect_and_send(GET));
     laters.recv().unwrap().answer(|()| -> &'static str { panic!("a worker's answer panics") });
     turn(&mut sim);
@@ -195,17 +197,26 @@ fn a_panic_in_what_a_worker_gave_costs_one_connection() {
     assert!(ends_with(&mut sim, other, "well"));
 }
 
-/// t95: with the answer everything is over, whoever still holds on.
+/// t95: whoever still holds on finds it over. With its answer a `Later` is used up, so that nobody
+/// holds on to that.
 #[test]
 fn the_end_of_the_connection_and_of_the_server_end_the_waiting() {
-    let (site, laters) = desk();
-    let mut sim = Sim::new(site);
-    sim.connect_and_send(GET);
-    let later = laters.recv().unwrap();
-    sim.stop();
-    assert!(later.is_over() && !sim.is_running());
-    // Nothing listens any more: this must only be harmless.
-    later.answer(|()| "too late");
+    for is_stopped in [false, true] {
+        let (site, laters) = desk();
+        let mut sim = Sim::new(site);
+        let client = sim.connect_and_send(GET);
+        let later = laters.recv().unwrap();
+        if is_stopped {
+            sim.stop();
+        } else {
+            sim.shutdown(Some(SECOND));
+            assert!(!later.is_over(), "the shutdown waits for it");
+            sim.advance(2 * SECOND);
+        }
+        assert!(later.is_over() && sim.was_reset(client) && !sim.is_running());
+        // Nothing listens any more: this must only be harmless.
+        later.answer(|()| "too late");
+    }
 }
 
 #[test]
@@ -266,6 +277,28 @@ fn a_deadline_of_its_own_counts_from_when_the_answer_is_put_off() {
     laters.recv().unwrap().answer(|()| "in time");
     turn(&mut sim);
     assert!(ends_with(&mut sim, client, "in time"));
+}
+
+/// w44: what has begun is neither held back nor cut off.
+#[test]
+fn a_deadline_of_its_own_buffers_nothing() {
+    let (give, senders) = mpsc::channel();
+    let site = move |_: &Request<'_>| {
+        let (sender, body) = wheelhouse::channel(1000);
+        give.send(sender).unwrap();
+        Response::ok("text/plain", body)
+    };
+    let mut sim = Sim::new(within(SECOND, || Response::text("too late"), site));
+    let client = sim.connect_and_send(GET);
+    let sender = senders.recv().unwrap();
+    for piece in ["one", "two"] {
+        sender.send(piece).unwrap();
+        sim.advance(5 * SECOND);
+        assert!(ends_with(&mut sim, client, &format!("3\r\n{piece}\r\n")));
+    }
+    sender.finish();
+    turn(&mut sim);
+    assert!(ends_with(&mut sim, client, "\r\n0\r\n\r\n"));
 }
 
 /// t229: both race, one wins, and nothing is written twice.

@@ -29,6 +29,7 @@ fn told() -> (Sim<impl Handler>, Told) {
 fn a_connection_that_says_nothing_goes_from_new_to_closed() {
     let (mut sim, told) = told();
     let client = sim.connect();
+    assert_eq!(*told.borrow(), [New], "as soon as it is accepted");
     sim.end(client);
     assert_eq!(*told.borrow(), [New, Closed]);
 }
@@ -176,6 +177,15 @@ fn connection_is_kept_or_closed_as_version_and_field_say() {
     }
 }
 
+/// t20: the server as a whole, asked in HTTP/1.0.
+#[test]
+fn an_answer_to_http_1_0_says_nothing_of_a_connection_that_nobody_asked_to_keep() {
+    let mut sim = Sim::new(|_: &Request<'_>| "well");
+    let client = sim.connect_and_send(b"OPTIONS * HTTP/1.0\r\n\r\n");
+    assert_eq!(statuses(sim.received(client)), [200]);
+    assert!(!has_field(sim.received(client), "connection") && sim.has_ended(client));
+}
+
 /// t17
 #[test]
 fn a_handler_can_close_on_both_versions() {
@@ -189,7 +199,33 @@ fn a_handler_can_close_on_both_versions() {
     }
 }
 
-/// t102, t106, t112;
+/// t102, t106, t112: a head as for GET, with the length that GET would get, and nothing behind it.
+#[test]
+fn an_answer_to_head_is_a_head_with_the_length_of_what_get_would_get() {
+    let handler = |req: &Request<'_>| match req.path() {
+        "/none" => Response::new(StatusCode::OK),
+        "/large" => Response::html("x".repeat(5 << 20)),
+        "/told" => Response::ok("text/html", Body::produce_exactly(1235, Lines(9))),
+        "/untold" => Response::ok("text/html", Body::produce(Lines(9))),
+        _ => Response::html("0123456789"),
+    };
+    for (path, length) in
+        [("/", "10"), ("/none", "0"), ("/large", "5242880"), ("/told", "1235"), ("/untold", "")]
+    {
+        let mut sim = Sim::new(handler);
+        let client =
+            sim.connect_and_send(format!("HEAD {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
+        let answer = sim.take_received(client);
+        assert_eq!((statuses(&answer), content(&answer)), (vec![200], &[][..]), "{path}");
+        assert_eq!(has_field(&answer, "content-length"), !length.is_empty(), "{path}");
+        assert!(has_field(&answer, &format!("content-length: {length}")) || path == "/untold");
+        assert!(path == "/none" || has_field(&answer, "content-type: text/html"), "{path}");
+        assert!(!has_field(&answer, "transfer-encoding") && !has_field(&answer, "connection"));
+        sim.send(client, b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(statuses(sim.received(client)), [200], "the connection is kept");
+    }
+}
+
 /// t18: an answer without content keeps the connection on both versions; HEAD too.
 #[test]
 fn answers_without_content_keep_the_connection() {
@@ -238,7 +274,20 @@ fn a_half_close_before_any_byte_is_answered_with_nothing() {
     }
 }
 
-/// t26;
+/// t26: more than one visit, one read and one turn, from five at once.
+#[test]
+fn five_peers_that_send_two_thousand_requests_in_one_go_get_two_thousand_answers_each() {
+    let mut sim = Sim::new(site);
+    sim.pause();
+    let clients: Vec<_> = (0..5).map(|_| sim.connect_and_send(&GET.repeat(2000))).collect();
+    sim.resume();
+    for client in clients {
+        assert_eq!(statuses(sim.received(client)).len(), 2000);
+        assert!(sim.is_open(client));
+    }
+    assert_eq!(sim.report().requests, 10_000);
+}
+
 /// n13: the end of the peer's side cancels nothing that has arrived. More requests than one visit
 /// serves, more bytes than one read brings.
 #[test]
@@ -467,7 +516,26 @@ fn panicking(req: &Request<'_>) -> Reply {
     }
 }
 
-/// t168, t170, n10: before anything was sent a panic is a 500, after it a reset; the neighbours
+/// t170, n10: what has left is there, and the reset behind it says that it is not the whole.
+#[test]
+fn a_panic_in_the_middle_of_an_answer_resets_behind_what_has_left() {
+    struct HelloAndPanic(bool);
+    impl Produce for HelloAndPanic {
+        fn produce(&mut self, out: &mut Out<'_>) -> std::io::Result<Produced> {
+            assert!(!std::mem::replace(&mut self.0, true), "a producer of a test panics");
+            out.put(b"hello");
+            Ok(Produced::More)
+        }
+    }
+    let mut sim =
+        Sim::new(|_: &Request<'_>| Response::ok("text/plain", Body::produce(HelloAndPanic(false))));
+    let client = sim.connect_and_send(GET);
+    assert!(sim.received(client).ends_with(b"\r\n\r\n5\r\nhello\r\n"));
+    assert!(sim.was_reset(client));
+    assert_eq!((sim.report().panics, sim.report().cut_off), (1, 1));
+}
+
+/// t168, n10: before anything was sent a panic is a 500, after it a reset; the neighbours
 /// notice nothing.
 #[test]
 fn a_panic_costs_one_connection() {

@@ -10,24 +10,7 @@ use std::rc::Rc;
 use support::*;
 use wheelhouse::events::Topic;
 use wheelhouse::sim::Sim;
-use wheelhouse::{Body, Flow, Gone, Io, Protocol, Receive, Reply, Request, Response};
-
-/// Notes why content ended.
-struct Noted(Rc<Cell<Option<Gone>>>);
-
-impl<S: 'static> Receive<S> for Noted {
-    fn piece(&mut self, _: &mut S, _: &[u8]) -> Flow<S> {
-        Flow::Continue
-    }
-
-    fn end(self: Box<Self>, _: &mut S) -> Reply<S> {
-        "whole".into()
-    }
-
-    fn gone(self: Box<Self>, _: &mut S, why: Gone) {
-        self.0.set(Some(why));
-    }
-}
+use wheelhouse::{Body, Gone, Io, Protocol, Reply, Request, Response};
 
 const POST: &[u8] = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n";
 
@@ -80,6 +63,9 @@ fn the_time_for_content_is_over_when_it_is_whole() {
             assert_eq!(sim.was_reset(client), path == "/", "then the usual deadlines count");
         }
     }
+    let client = sim.connect_and_send(b"GET /later HTTP/1.1\r\nHost: a\r\n\r\n");
+    sim.advance(20 * SECOND);
+    assert!(sim.is_open(client) && sim.received(client).is_empty(), "there is no content at all");
 }
 
 /// t38, t44, t45: the answer is cut off, which only a reset can tell.

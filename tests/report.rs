@@ -6,7 +6,10 @@ use std::io;
 
 use support::*;
 use wheelhouse::sim::{Sim, SimBuilder};
-use wheelhouse::{Admission, Body, ConnState, Out, Produce, Produced, Request, Response};
+use wheelhouse::{
+    Admission, Body, ConnState, Gone, Io, Out, Produce, Produced, Protocol, Reply, Request,
+    Response,
+};
 
 #[test]
 fn who_is_too_slow_in_the_middle_of_something_is_counted_and_who_is_idle_is_not() {
@@ -69,6 +72,50 @@ fn answers_cut_off_and_panics_are_counted() {
     assert_eq!(counts(&mut sim, "/"), (2, 3), "the state hook");
     assert_eq!(counts(&mut sim, "/"), (2, 4), "the connection hook");
     assert_eq!(sim.report().accepted, 5);
+}
+
+/// Has nothing to say, and panics when it is told that its peer has ended its side.
+struct PanicsAtTheEnd;
+
+impl Produce for PanicsAtTheEnd {
+    fn produce(&mut self, _: &mut Out<'_>) -> io::Result<Produced> {
+        Ok(Produced::Wait(HOUR))
+    }
+
+    fn peer_left(&mut self) {
+        panic!("a producer of a test panics");
+    }
+}
+
+impl Protocol<()> for PanicsAtTheEnd {
+    fn receive(&mut self, (): &mut (), input: &[u8], _: &mut Io<'_>) -> io::Result<usize> {
+        Ok(input.len())
+    }
+
+    fn gone(self: Box<Self>, (): &mut (), _: Gone) {
+        panic!("a protocol of a test panics");
+    }
+}
+
+#[test]
+fn panics_at_the_end_of_a_connection_are_counted_too() {
+    let mut sim = Sim::new(|req: &Request<'_>| -> Reply {
+        match req.path() {
+            "/producer" => Response::ok("text/plain", Body::produce(PanicsAtTheEnd)).into(),
+            "/protocol" => Reply::upgrade("p", PanicsAtTheEnd),
+            _ => Reply::hijack(|_| panic!("who takes a stream in a test panics")),
+        }
+    });
+    for (panics, path) in (1..).zip(["/producer", "/protocol", "/hijack"]) {
+        let head = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\n");
+        let client = sim.connect_and_send(format!("{head}Upgrade: p\r\n\r\n").as_bytes());
+        match path {
+            "/producer" => sim.end(client),
+            _ => sim.reset(client),
+        }
+        assert_eq!((sim.report().panics, sim.is_open(client)), (panics, false), "{path}");
+    }
+    assert_eq!(sim.report().cut_off, 1, "the answer of the producer");
 }
 
 #[test]

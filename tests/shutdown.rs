@@ -329,7 +329,7 @@ fn a_stop_calls_no_shutdown_hook() {
     assert!(!sim.is_running() && log.borrow().is_empty());
 }
 
-/// t172.
+/// t172, t10.
 #[test]
 fn a_handler_may_shut_its_own_server_down_and_its_answer_arrives() {
     let log = Rc::default();

@@ -138,7 +138,7 @@ fn channels() -> (impl Handler<State = ()>, mpsc::Receiver<Sender>) {
     (handler, take)
 }
 
-/// t137: what was sent leaves at once.
+/// t137, t30: what was sent leaves at once, however long the silence before it.
 #[test]
 fn each_piece_of_a_channel_leaves_when_it_is_sent() {
     let (site, senders) = channels();

@@ -196,7 +196,6 @@ fn a_granted_connect_is_a_tunnel_and_nothing_else_is() {
     assert!(sim.received(client).starts_with(b"HTTP/1.1 405 "));
 }
 
-/// t167: what goes out is the protocol's own, to the byte.
 #[test]
 fn a_protocol_that_closes_lingers_and_is_not_told_again() {
     let log = Log::default();
@@ -211,7 +210,7 @@ fn a_protocol_that_closes_lingers_and_is_not_told_again() {
     assert_eq!(told(&log), ["begin", "line one", "line bye"]);
 }
 
-/// t169.
+/// t169: what stays in the loop is reset.
 #[test]
 fn a_protocol_that_fails_or_panics_costs_its_connection() {
     for word in ["fail\n", "panic\n"] {
@@ -349,7 +348,7 @@ fn the_state_hook_is_told_hijacked() {
     assert_eq!(seen, [New, Active, Hijacked, Closed, New, Active, Hijacked]);
 }
 
-/// t163, t94, t164: content that nobody has read belongs to who takes the stream.
+/// t94: content that nobody has read belongs to who takes the stream.
 #[test]
 fn a_stream_is_handed_out_behind_the_answers_with_what_was_read() {
     let log = Log::default();
@@ -361,6 +360,44 @@ fn a_stream_is_handed_out_behind_the_answers_with_what_was_read() {
     assert!(!sim.is_open(client));
     let again = sim.connect_and_send(GET);
     assert!(sim.received(again).ends_with(b"plain"), "the slot is free again");
+}
+
+/// t161, t162, t163: the end of the peer's side is no reason to lose what came before it.
+#[test]
+fn all_that_was_read_is_handed_out_also_from_a_peer_that_has_ended_its_side() {
+    for len in [3, 8 << 10] {
+        let log = Log::default();
+        let mut sim = Sim::new(site(&log));
+        let client = sim.connect();
+        let all = [&b"GET /hijack HTTP/1.1\r\nHost: a\r\n\r\n"[..], &vec![b'f'; len]].concat();
+        sim.send_and_end(client, &all);
+        assert!(told(&log) == [format!("read {}", "f".repeat(len))], "{len}");
+        assert_eq!(sim.received(client), b"", "the server adds nothing");
+    }
+}
+
+/// t13, t169: the stream is gone with who panicked, Hijacked was the last that is told of it, and
+/// the loop serves on.
+#[test]
+fn a_panic_of_who_takes_a_stream_costs_that_stream() {
+    let states = Rc::new(RefCell::new(Vec::new()));
+    let hook = Rc::clone(&states);
+    let mut sim = SimBuilder::new()
+        .on_state(move |id, state| hook.borrow_mut().push((id, state)))
+        .build(|req: &Request<'_>| -> Reply {
+            match req.path() {
+                "/hijack" => Reply::hijack(|_| panic!("who takes a stream panics")),
+                _ => "well".into(),
+            }
+        });
+    let client = sim.connect_and_send(b"GET /hijack HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(sim.received(client), b"");
+    use ConnState::{Active, Hijacked, New};
+    let seen: Vec<_> = states.borrow().iter().map(|&(_, state)| state).collect();
+    assert_eq!(seen, [New, Active, Hijacked]);
+    assert_eq!(sim.report().panics, 1);
+    let other = sim.connect_and_send(GET);
+    assert!(sim.received(other).ends_with(b"well"));
 }
 
 /// t160: what was answered before leaves first, however slowly it is read.
@@ -396,19 +433,22 @@ fn an_upgrade_cannot_follow_content_or_come_later() {
     assert!(sim.received(client).starts_with(b"HTTP/1.1 500 "));
 }
 
-/// t165: the word that keeps connections off has nothing to say about an upgrade.
+/// t165: the words that keep connections off, on either side, have nothing to say about an upgrade.
 #[test]
 fn without_keep_alive_an_upgrade_still_works() {
-    let log = Log::default();
-    let mut sim = Sim::new(site(&log));
-    sim.set_keep_alive(false);
-    let client = sim.connect_and_send(SWITCH);
-    let text = String::from_utf8(sim.take_received(client)).unwrap();
-    assert!(text.contains("Connection: Upgrade\r\n") && !text.contains("close"), "{text}");
-    sim.send(client, b"on\n");
-    sim.advance(SECOND);
-    assert_eq!(sim.take_received(client), b"on!\n");
-    assert!(sim.is_open(client));
+    let switch = String::from_utf8(SWITCH.to_vec()).unwrap();
+    for request in [switch.clone(), switch.replace("keep-alive, Upgrade", "Upgrade, close")] {
+        let log = Log::default();
+        let mut sim = Sim::new(site(&log));
+        sim.set_keep_alive(false);
+        let client = sim.connect_and_send(request.as_bytes());
+        let text = String::from_utf8(sim.take_received(client)).unwrap();
+        assert!(text.contains("Connection: Upgrade\r\n") && !text.contains("close"), "{text}");
+        sim.send(client, b"on\n");
+        sim.advance(SECOND);
+        assert_eq!(sim.take_received(client), b"on!\n");
+        assert!(sim.is_open(client));
+    }
 }
 
 /// Keeps all that it is sent.

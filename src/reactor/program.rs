@@ -25,21 +25,21 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// A producer that had nothing to say may have something now: visits come for many reasons,
     /// and asking is cheap.
     #[inline(always)]
-    pub(super) fn ask_again(&mut self) {
+    pub(super) fn ask_again(&mut self) -> Result<(), Stop> {
         if matches!(self.desk.work.source, Source::Waiting(..)) {
-            self.ask_producer_again();
+            return self.ask_producer_again();
         }
+        Ok(())
     }
 
     #[inline(never)]
-    fn ask_producer_again(&mut self) {
+    fn ask_producer_again(&mut self) -> Result<(), Stop> {
         let source = mem::replace(&mut self.desk.work.source, Source::Nothing);
-        let Source::Waiting(mut producer, _) = source else { return };
-        if self.slot.flags.has(Flags::READ_CLOSED) {
-            // If it panics, so will the next call of it.
-            let _ = guard(|| producer.peer_left());
-        }
+        let Source::Waiting(mut producer, _) = source else { return Ok(()) };
+        let has_left = self.slot.flags.has(Flags::READ_CLOSED);
+        let told = if has_left { guard(|| producer.peer_left()) } else { Ok(()) };
         self.desk.work.source = Source::Produce(producer);
+        told.map_err(|()| self.panicked())
     }
 
     /// Does what the program has to say, if anything waits for that.

@@ -124,7 +124,9 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
     }
 
     fn serve_input(&mut self, scratch: &mut [u8]) -> Stop {
-        self.ask_again();
+        if let Err(stop) = self.ask_again() {
+            return stop;
+        }
         if let Some(stop) = self.transmit() {
             return self.weigh_protocol(stop);
         }

@@ -170,7 +170,8 @@ fn trailers(table: &mut Vec<Vector>) {
         ("b28_coding_as_a_trailer", "Transfer-Encoding: chunked\r\n"),
         ("t81_two_trailer_fields", "A: b\r\nC:d\r\n"),
         ("k12_empty_trailer_value", "A:\r\n"),
-        ("t50_fifteen_trailer_fields", &"A: b\r\n".repeat(15)),
+        ("t50_sixty_four_trailer_fields", &"A: b\r\n".repeat(64)),
+        ("t50_a_trailer_field_of_a_thousand_members", &format!("A: {}\r\n", "b,".repeat(1000))),
     ] {
         let body = chunks(&format!("1\r\nx\r\n0\r\n{trailer}\r\n"));
         table.push(served(name, body, "POST / \"x\""));
@@ -193,7 +194,7 @@ fn trailers(table: &mut Vec<Vector>) {
         ("k13_line_feed_after_a_trailer_field", "A: b\n\n"),
         ("k13_trailer_field_and_two_line_feeds", "Foo: bar\n\nGET /secret HTTP/1.1\r\n\r\n"),
         ("k13_cr_and_a_letter_for_the_end", "\rX"),
-        ("t79_a_chunk_behind_the_last", "5\r\nabcde\r\n0\r\n\r\n"),
+        ("k12_a_chunk_behind_the_last", "5\r\nabcde\r\n0\r\n\r\n"),
     ] {
         table.push(broken(name, chunks(&format!("1\r\nx\r\n0\r\n{trailer}")), ASKED));
     }
@@ -236,8 +237,14 @@ fn overhead(table: &mut Vec<Vector>) {
     table.push(served("k11_a_trailer_of_4_kib", trailer(4090), "POST / \"\""));
     table.push(broken("k11_a_trailer_of_5_kib", trailer(5000), ASKED));
     table.push(broken(
-        "t50_many_trailer_fields",
-        chunks(&format!("0\r\n{}\r\n", "A: b\r\n".repeat(800))),
+        "t50_sixty_five_trailer_fields",
+        chunks(&format!("0\r\n{}\r\n", "A: b\r\n".repeat(65))),
+        ASKED,
+    ));
+    let distinct: String = (0..65).map(|n| format!("A{n}: b\r\n")).collect();
+    table.push(broken(
+        "t50_sixty_five_trailer_names",
+        chunks(&format!("0\r\n{distinct}\r\n")),
         ASKED,
     ));
     let full = 64 << 10;
@@ -271,7 +278,7 @@ fn ignored(table: &mut Vec<Vector>) {
     ));
     for (name, body) in [
         ("t66_ignored_content_is_no_chunk", "hax\r\n"),
-        ("k14_ignored_content_with_a_bad_trailer", "1\r\nx\r\n0\r\nbad\r\n\r\n"),
+        ("t67_ignored_content_with_a_bad_trailer", "1\r\nx\r\n0\r\nbad\r\n\r\n"),
         ("k10_ignored_content_with_a_bad_size", "1\r\nx\r\n-1\r\n"),
         ("k10_ignored_content_with_bad_data", "1\r\nxyz"),
     ] {
@@ -305,13 +312,18 @@ fn echoed(table: &mut Vec<Vector>) {
     ));
     table.push(served("l11_echo_of_nothing", "GET /echo HTTP/1.1\r\nHost: a\r\n\r\n", "GET /echo"));
     table.push(exactly(
-        "w4_echo_in_1_0_ends_by_closing",
+        "l11_echo_in_1_0_ends_by_closing",
         "POST /echo HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 3\r\n\r\nabc",
         "POST /echo | 200 close | ended",
     ));
     table.push(exactly(
         "k14_echoed_content_that_breaks",
         format!("{}{SECOND}", echo("3\r\nabc\r\nx\r\n")),
+        "POST /echo | 200 cut | reset",
+    ));
+    table.push(exactly(
+        "k14_echoed_content_with_a_bad_trailer",
+        format!("{}{SECOND}", echo("3\r\nabc\r\n0\r\nbad\r\n\r\n")),
         "POST /echo | 200 cut | reset",
     ));
     table.push(exactly(

@@ -64,7 +64,7 @@ fn expectations(table: &mut Vec<Vector>) {
         "PUT / \"abc\", PUT /deny | 100, 200 keep, 401 close | ended",
     ));
     table.push(served(
-        "x2_continue_without_content_is_nothing",
+        "t85_continue_without_content_is_nothing",
         post("Expect: 100-continue\r\nContent-Length: 0\r\n\r\n"),
         "POST /",
     ));
@@ -72,6 +72,12 @@ fn expectations(table: &mut Vec<Vector>) {
     table.push(exactly(
         "t85_continue_without_content_denied",
         format!("POST /deny HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 0\r\n\r\n{NEXT}"),
+        "POST /deny, GET /next | 401 keep, 200 keep | open",
+    ));
+    table.push(served("t85_read_without_an_expectation", post(body), "POST / \"abc\""));
+    table.push(exactly(
+        "t85_denied_without_an_expectation",
+        format!("POST /deny HTTP/1.1\r\nHost: a\r\n{body}{NEXT}"),
         "POST /deny, GET /next | 401 keep, 200 keep | open",
     ));
     table.push(exactly(

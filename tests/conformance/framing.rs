@@ -128,7 +128,7 @@ fn codings(table: &mut Vec<Vector>) {
         ("b10_chunked_cut_short", "chunke", 501),
         ("seed_16_chunked_identity", "chunked, identity", 400),
         ("seed_16_identity_chunked", "identity, chunked", 400),
-        ("b1_gzip_chunked", "gzip, chunked", 400),
+        ("w27_gzip_chunked", "gzip, chunked", 400),
         ("t63_chunked_chunked", "chunked, chunked", 400),
         ("b10_comma_before", ",chunked", 400),
         ("b10_comma_behind", "chunked,", 400),
@@ -173,6 +173,20 @@ fn methods(table: &mut Vec<Vector>) {
             &format!("{method} / \"abc\""),
         ));
     }
+    for method in ["GET", "HEAD"] {
+        let all = [
+            with(method, "Content-Length: 0\r\n\r\n"),
+            with(method, "Content-Length: 3\r\n\r\nabc"),
+            with(method, "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+            with(method, "Transfer-Encoding: chunked\r\n\r\n3\r\ndef\r\n0\r\n\r\n"),
+        ];
+        let saw = ["", " \"abc\"", " \"\"", " \"def\""].map(|saw| format!("{method} /{saw}"));
+        table.push(exactly(
+            &format!("t83_{}_with_and_without_content_in_turn", method.to_lowercase()),
+            all.concat(),
+            format!("{} | 4 x 200 keep | open", saw.join(", ")),
+        ));
+    }
     for method in ["GET", "POST", "PUT", "PATCH"] {
         table.push(exactly(
             &format!("b27_{}_without_framing_has_no_content", method.to_lowercase()),
@@ -209,7 +223,7 @@ fn cut_short(table: &mut Vec<Vector>) {
         ("b12_end_before_content", post("Content-Length: 5\r\n\r\n")),
         ("b53_end_inside_a_chunk", chunks("5\r\nabc")),
         ("b53_end_between_chunks", chunks("3\r\nabc\r\n")),
-        ("b53_end_before_the_last_line", chunks("3\r\nabc\r\n0\r\n")),
+        ("t79_end_before_the_trailer", chunks("3\r\nabc\r\n0\r\n")),
         ("b53_end_inside_a_trailer", chunks("0\r\nX: y\r\n")),
     ] {
         table.push(exactly(name, input, "POST / ... | 400 close | ended").and_ends());

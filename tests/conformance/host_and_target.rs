@@ -152,6 +152,12 @@ fn absolute_form(table: &mut Vec<Vector>) {
     ] {
         table.push(refused(name, head(target), 400));
     }
+    // As many bytes as were announced, and what is left over is the next request.
+    table.push(served(
+        "t55_content_and_more_behind_an_absolute_target",
+        "POST http://b:80/show HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n\r\nabcdef\n",
+        "POST http://b:80/show host=b:80 [Content-Length=7] \"abcdef\\n\"",
+    ));
     table.push(refused(
         "b32_bad_host_beside_a_good_authority",
         "GET http://b/ HTTP/1.1\r\nHost: a b\r\n\r\n",
@@ -179,7 +185,7 @@ fn other_forms(table: &mut Vec<Vector>) {
     }
     for (name, target) in [
         // Go allows a path and no port: nobody else does.
-        ("v7_connect_with_a_path", "/_goRPC_"),
+        ("t55_connect_with_a_path", "/_goRPC_"),
         ("v7_connect_without_a_port", "a"),
         ("v7_connect_with_an_empty_port", "a:"),
         ("v7_connect_without_a_host", ":443"),

@@ -120,7 +120,7 @@ fn shapes(table: &mut Vec<Vector>) {
         ("h7_bare_cr_before_the_method", "\rGET / HTTP/1.1"),
         ("h7_two_crs_after_the_version", "GET / HTTP/1.1\r"),
         ("b57_proxy_protocol_line", "PROXY TCP4 192.0.2.1 192.0.2.2 1 2"),
-        ("t167_an_answer_is_no_request", "HTTP/1.1 200 OK"),
+        ("h6_an_answer_is_no_request", "HTTP/1.1 200 OK"),
     ] {
         table.push(refused(name, format!("{line}{rest}"), 400));
     }

@@ -3,7 +3,8 @@
 use super::carriers::Carriers;
 use super::verdicts::{Kind, Verdict};
 
-/// So many vectors of one file stand by name; more are counted.
+/// So many vectors that carry an id stand by name; more are counted. What a verdict names itself
+/// stands by name, however much it is: it has other ids.
 const VECTORS_NAMED: usize = 3;
 
 pub(crate) fn render(verdicts: &[Verdict], carriers: &Carriers) -> String {
@@ -44,7 +45,7 @@ fn tests_of(verdict: &Verdict, carriers: &Carriers) -> String {
     let (vectors, tests): (Vec<&str>, Vec<&str>) =
         tests.iter().map(String::as_str).partition(|test| test.starts_with("tests/conformance/"));
     let mut shown: Vec<String> = tests.iter().map(|test| format!("`{test}`")).collect();
-    if vectors.len() <= VECTORS_NAMED {
+    if vectors.len() <= VECTORS_NAMED || verdict.kind == Kind::Mended {
         shown.extend(vectors.iter().map(|vector| format!("`{vector}`")));
     } else {
         let mut files: Vec<&str> = vectors.iter().map(|v| v.split("::").next().unwrap()).collect();

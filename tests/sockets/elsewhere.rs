@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wheelhouse::{
     channel, ConnState, HijackedStream, Io, Later, Protocol, Reply, Request, Response, SendError,
@@ -31,29 +31,38 @@ fn answers_from_many_threads_find_their_connections() {
     }
 }
 
-/// t91, t96: by what the kernel tells, without a read.
+/// t91, t96, w11, w31: by what the kernel tells, without a read, however much of the content is
+/// still to come.
 #[test]
 fn a_worker_sees_a_peer_end_its_side_and_a_peer_reset() {
     for resets in [false, true] {
-        let (give, take) = mpsc::channel();
-        let server = Running::new(move |_: &Request<'_>| -> Reply {
-            let give = give.clone();
-            Reply::later(move |later: Later| give.send(later).unwrap())
-        });
-        let mut client = server.connect();
-        client.send("GET / HTTP/1.1\r\nHost: here\r\n\r\n");
-        let later = take.recv_timeout(PATIENCE).unwrap();
-        assert!(!later.peer_has_left());
-        if resets {
-            client.reset();
-        } else {
-            client.end();
+        for request in [
+            "GET / HTTP/1.1\r\nHost: here\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 100\r\n\r\nunread",
+            "GET / HTTP/1.1\r\nHost: here\r\n\r\nGET /next HTTP/1.1\r\nHost: here\r\n\r\n",
+        ] {
+            let (give, take) = mpsc::channel();
+            let server = Running::new(move |_: &Request<'_>| -> Reply {
+                let give = give.clone();
+                Reply::later(move |later: Later| _ = give.send(later))
+            });
+            let mut client = server.connect();
+            client.send(request);
+            let later = take.recv_timeout(PATIENCE).unwrap();
+            assert!(!later.peer_has_left());
+            if resets {
+                client.reset();
+            } else {
+                client.end();
+            }
+            let since = Instant::now();
+            while !later.peer_has_left() {
+                assert!(since.elapsed() < PATIENCE, "not seen behind {request:?}");
+                thread::sleep(Duration::from_millis(1));
+            }
+            later.answer(|()| Response::text("all the same").and_close());
+            server.wait_for(ConnState::Closed);
         }
-        while !later.peer_has_left() {
-            thread::sleep(Duration::from_millis(1));
-        }
-        later.answer(|()| "all the same");
-        server.wait_for(ConnState::Closed);
     }
 }
 
@@ -100,7 +109,8 @@ fn a_sender_learns_that_its_peer_is_gone() {
     assert!(matches!(error, SendError::Gone(_)), "{error}");
 }
 
-/// t94, t161 to t164: a blocking stream, with the bytes that had been read.
+/// t94, t157, t161, t163, t167: a blocking stream, with the bytes that had been read. What its
+/// thread writes, long after the handler has returned, is all that its peer gets: no answer, here.
 #[test]
 fn a_stream_that_is_handed_out_belongs_to_its_thread() {
     let server = Running::new(|_: &Request<'_>| -> Reply {
@@ -109,7 +119,8 @@ fn a_stream_that_is_handed_out_belongs_to_its_thread() {
             let mut all = hijacked.read;
             thread::spawn(move || {
                 stream.read_to_end(&mut all).unwrap();
-                stream.write_all(&all).unwrap();
+                stream.write_all(&all[..3]).unwrap();
+                stream.write_all(&all[3..]).unwrap();
             });
         })
     });
@@ -122,6 +133,36 @@ fn a_stream_that_is_handed_out_belongs_to_its_thread() {
     assert_eq!((all.len(), &all[..7]), (100_006, &b"first ."[..]));
     // The loop has forgotten it and serves on.
     assert_eq!(server.finish().drained, 0);
+}
+
+/// t93, t164: after a request whose worker asked whether its peer had left.
+#[test]
+fn a_connection_is_handed_out_after_an_answer_that_came_from_elsewhere() {
+    let server = Running::new(|req: &Request<'_>| -> Reply {
+        let peer = req.peer_addr().unwrap();
+        match req.path() {
+            "/later" => Reply::later(move |later: Later| {
+                thread::spawn(move || {
+                    let has_left = later.peer_has_left();
+                    later.answer(move |()| format!("{has_left} {peer}"));
+                });
+            }),
+            _ => Reply::hijack(move |hijacked| {
+                let mut stream = hijacked.stream.into_tcp().expect("a TCP listener");
+                assert_eq!(stream.peer_addr().unwrap(), peer);
+                thread::spawn(move || {
+                    let head = format!("HTTP/1.0 200 OK\r\nPeer: {peer}\r\nContent-Length: 0\r\n");
+                    stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
+                });
+            }),
+        }
+    });
+    let mut client = server.connect();
+    let own = client.stream().local_addr().unwrap();
+    client.get("/later").assert(200, format!("false {own}"));
+    client.send("GET /mine HTTP/1.1\r\nHost: here\r\n\r\n");
+    let expected = format!("HTTP/1.0 200 OK\r\nPeer: {own}\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(String::from_utf8(client.rest()).unwrap(), expected);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Ending a server from another thread: gracefully, at its deadline, and at once.
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use wheelhouse::{ConnState, Reply, Request, Server};
@@ -48,6 +49,34 @@ fn a_request_in_flight_is_answered_before_a_graceful_end() {
     let report = server.report();
     assert_eq!((report.requests, report.killed), (2, 0));
     assert!(report.drained >= 2, "{report:?}");
+}
+
+/// t246: idle ones end with it, and those that were handed out are no longer its own.
+#[test]
+fn a_server_ends_with_connections_that_are_idle_or_handed_out() {
+    let server = Running::new(|req: &Request<'_>| -> Reply {
+        match req.path() {
+            "/mine" => Reply::hijack(|hijacked| {
+                let mut stream = hijacked.stream.into_tcp().expect("a TCP listener");
+                thread::spawn(move || {
+                    let mut all = Vec::new();
+                    stream.read_to_end(&mut all).unwrap();
+                    stream.write_all(&all).unwrap();
+                });
+            }),
+            _ => "hello".into(),
+        }
+    });
+    let (mut idle, mut taken) = (server.connect(), server.connect());
+    idle.get("/").assert(200, "hello");
+    taken.send("GET /mine HTTP/1.1\r\nHost: here\r\n\r\n");
+    server.wait_for(ConnState::Hijacked);
+    let report = server.finish();
+    assert_eq!((report.requests, report.killed), (2, 0));
+    assert_eq!(idle.rest(), b"");
+    taken.send("still here");
+    taken.end();
+    assert_eq!(taken.rest(), b"still here");
 }
 
 #[test]

@@ -3,7 +3,9 @@
 
 #![allow(dead_code, unreachable_pub)]
 
+use std::cell::Cell;
 use std::io;
+use std::rc::Rc;
 use std::time::Duration;
 
 use wheelhouse::sim::{Client, Sim};
@@ -68,6 +70,23 @@ impl<S: 'static> Receive<S> for Count {
     }
 
     fn gone(self: Box<Self>, _: &mut S, _: Gone) {}
+}
+
+/// Notes why content ended.
+pub struct Noted(pub Rc<Cell<Option<Gone>>>);
+
+impl<S: 'static> Receive<S> for Noted {
+    fn piece(&mut self, _: &mut S, _: &[u8]) -> Flow<S> {
+        Flow::Continue
+    }
+
+    fn end(self: Box<Self>, _: &mut S) -> Reply<S> {
+        "whole".into()
+    }
+
+    fn gone(self: Box<Self>, _: &mut S, why: Gone) {
+        self.0.set(Some(why));
+    }
 }
 
 /// So many lines of eight bytes, and nobody knows how many bytes that will be.
