@@ -223,7 +223,8 @@ fn the_environment_speaks_where_no_flag_does() {
 #[test]
 fn without_the_password_nobody_comes_in() {
     let dir = Dir::new();
-    let running = Running::in_dir(&dir.0, &["--basic-auth", "me:pass", "--access-log", "common"]);
+    let flags = ["--basic-auth", "me:pass", "--access-log", "common", "--header", "X-Own: yes"];
+    let running = Running::in_dir(&dir.0, &flags);
     let refused = [
         "",
         "Authorization: Basic\r\n",
@@ -238,6 +239,7 @@ fn without_the_password_nobody_comes_in() {
         let answer = running.get("/file.txt", fields);
         assert!(answer.starts_with("HTTP/1.1 401"), "{fields}");
         assert!(answer.contains("WWW-Authenticate: Basic realm="), "{fields}");
+        assert!(answer.contains("X-Own: yes\r\n"), "every answer has it: {answer}");
     }
     for scheme in ["Basic", "basic"] {
         let fields = format!("Authorization: {scheme} bWU6cGFzcw==\r\n");

@@ -163,12 +163,18 @@ fn handler(options: Arc<Options>, files: Files) -> impl FnMut(&Request<'_>) -> R
     move |req: &Request<'_>| {
         let user = options.auth.as_ref().map(|auth| auth.user_of(req));
         let answer = match user {
-            Some(None) => Response::unauthorized("wheelhouse"),
+            Some(None) => unauthorized(&options),
             _ => files.answer(req),
         };
         log.note(req, &answer, user.flatten());
         answer
     }
+}
+
+/// 401, with the fields that the files add to theirs.
+fn unauthorized(options: &Options) -> Response {
+    let answer = Response::unauthorized("wheelhouse");
+    options.headers.iter().fold(answer, |answer, (name, value)| answer.with(name, value))
 }
 
 fn sum(mut total: Report, of_one: &Report) -> Report {
