@@ -149,7 +149,7 @@ fn print_limits_shows_the_limits_that_would_be_kept() {
 
 #[test]
 fn what_cannot_be_understood_is_said_with_exit_code_2() {
-    let cases: [(&[&str], &str); 17] = [
+    let cases: [(&[&str], &str); 19] = [
         (&["--nonsense"], "--nonsense"),
         (&["-x"], "-x"),
         (&["a", "b"], "\"b\""),
@@ -166,6 +166,8 @@ fn what_cannot_be_understood_is_said_with_exit_code_2() {
         (&["--cache-control", "a\nb"], "--cache-control"),
         (&["--basic-auth", "hunter2"], "USER:PASSWORD"),
         (&["--spa", "nowhere.html"], "nowhere.html"),
+        (&["--spa", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")], "beneath the directory"),
+        (&["src", "--spa", "../Cargo.toml"], "beneath the directory"),
         (&["/nonexistent/directory"], "/nonexistent/directory"),
     ];
     for (arguments, word) in cases {

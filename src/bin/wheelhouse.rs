@@ -17,6 +17,7 @@ mod options;
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::path::Component::{CurDir, Normal};
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
@@ -198,7 +199,8 @@ fn files(options: &Options) -> Result<Files, Failure> {
         files = files.index(&options.index);
     }
     if let Some(spa) = &options.spa {
-        if !options.dir.join(spa).is_file() {
+        let is_inside = spa.components().all(|part| matches!(part, CurDir | Normal(_)));
+        if !is_inside || !options.dir.join(spa).is_file() {
             return Err(refused("--spa", &format!("{spa:?} is no file beneath the directory")));
         }
         files = files.spa(spa);
