@@ -127,6 +127,11 @@ impl Files {
             }
             _ => Wanted::Whole,
         };
+        let wanted = match wanted {
+            // A client would undo the coding of all parts together, which has none.
+            Wanted::Parts(parts) if parts.len() > 1 && encoding.is_some() => Wanted::Whole,
+            wanted => wanted,
+        };
         let mut answer = match wanted {
             Wanted::Unsatisfiable => {
                 return Ok(Response::status_page(StatusCode::RANGE_NOT_SATISFIABLE)

@@ -44,7 +44,8 @@ use crate::response::{FieldError, Response, StatusCode};
 /// * `If-Match`, `If-Unmodified-Since`, `If-None-Match`, `If-Modified-Since`, `If-Range` and
 ///   `Range`, in the order of RFC 9110, section 13.2.2. `Last-Modified`, and a strong `ETag` made
 ///   of length, time of change in nanoseconds and inode.
-/// * At most 16 ranges that come to no more than the file; others get the whole file.
+/// * At most 16 ranges that come to no more than the file, and one of a precompressed sibling;
+///   others get the whole file.
 /// * A directory without its trailing slash is redirected to the one with, a file with one to
 ///   the one without. A directory is answered with its index file, else with a listing.
 /// * Nothing outside the root is ever opened. On Linux the kernel sees to that (`openat2`), and a
