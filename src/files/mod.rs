@@ -84,6 +84,18 @@ pub struct Files {
     listings: Listings,
 }
 
+/// Fields that an answer has one of, and the file says which.
+const OWN: [&str; 8] = [
+    "accept-ranges",
+    "allow",
+    "content-encoding",
+    "content-range",
+    "content-type",
+    "etag",
+    "last-modified",
+    "location",
+];
+
 impl Files {
     /// The files of the directory `root`, with `index.html` as index, listings, and precompressed
     /// siblings.
@@ -149,8 +161,11 @@ impl Files {
     ///
     /// # Errors
     ///
-    /// [`FieldError`] if it cannot be sent.
+    /// [`FieldError`] if it cannot be sent, or is one that the file decides, such as `ETag`.
     pub fn field(mut self, name: &str, value: impl AsRef<[u8]>) -> Result<Files, FieldError> {
+        if OWN.iter().any(|own| own.eq_ignore_ascii_case(name)) {
+            return Err(FieldError::Reserved { name: name.to_owned() });
+        }
         let mut all = self.fielded(Response::new(StatusCode::OK));
         all.try_set(name, value.as_ref())?;
         self.fields.push((name.to_owned(), value.as_ref().to_owned()));
