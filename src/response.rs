@@ -148,7 +148,7 @@ impl Response {
         self
     }
 
-    /// The same answer with one more field line.
+    /// The same answer with one more field line; `Content-Type` takes the place of the one there.
     ///
     /// A field that cannot be sent (see [`FieldError`]) does not vanish: the answer becomes a
     /// 500 and the reason is logged. Use [`try_set`](Response::try_set) for values that you do
@@ -160,7 +160,7 @@ impl Response {
         self
     }
 
-    /// Adds one field line.
+    /// Adds one field line; `Content-Type` takes the place of the one there.
     ///
     /// # Errors
     ///
@@ -171,6 +171,13 @@ impl Response {
         let value = trim_ows(value.as_ref());
         check_name(name)?;
         check_value(name, value)?;
+        if name.eq_ignore_ascii_case("content-type") {
+            // Two lines would be read in two ways.
+            self.content_type = std::str::from_utf8(value).ok().map(|text| text.to_owned().into());
+            if self.content_type.is_some() {
+                return Ok(());
+            }
+        }
         let lines = &mut self.extra.get_or_insert_with(Box::default).lines;
         append_line(lines, name, value, RESPONSE_FIELD_BYTES_MAX)
     }
@@ -399,6 +406,19 @@ mod tests {
     fn fields_are_trimmed_and_stay_in_the_order_in_which_they_were_set() {
         let response = Response::text("x").with("B", " \t2 3 ").with("A", "1").with("b", "");
         assert_eq!(response.lines(), b"B: 2 3\r\nA: 1\r\nb: \r\n");
+    }
+
+    #[test]
+    fn an_answer_has_one_type_however_it_is_set() {
+        let response = Response::text("{}").with("content-type", " application/x; a=\u{e4} ");
+        assert_eq!(response.content_type.as_deref(), Some("application/x; a=\u{e4}"));
+        assert!(response.lines().is_empty());
+        // What is no text is sent as it is, alone.
+        let response = Response::text("x").with("Content-Type", b"text/\xff");
+        assert_eq!(response.content_type, None);
+        assert_eq!(response.lines(), b"Content-Type: text/\xff\r\n");
+        let response = Response::text("x").with("Content-Type", "a\r\nb");
+        assert!(response.has_fault());
     }
 
     /// t84, t100, t117, t118, t119, t121, n9, n17.

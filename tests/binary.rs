@@ -149,7 +149,7 @@ fn print_limits_shows_the_limits_that_would_be_kept() {
 
 #[test]
 fn what_cannot_be_understood_is_said_with_exit_code_2() {
-    let cases: [(&[&str], &str); 17] = [
+    let cases: [(&[&str], &str); 19] = [
         (&["--nonsense"], "--nonsense"),
         (&["-x"], "-x"),
         (&["a", "b"], "\"b\""),
@@ -166,6 +166,8 @@ fn what_cannot_be_understood_is_said_with_exit_code_2() {
         (&["--cache-control", "a\nb"], "--cache-control"),
         (&["--basic-auth", "hunter2"], "USER:PASSWORD"),
         (&["--spa", "nowhere.html"], "nowhere.html"),
+        (&["--spa", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")], "beneath the directory"),
+        (&["src", "--spa", "../Cargo.toml"], "beneath the directory"),
         (&["/nonexistent/directory"], "/nonexistent/directory"),
     ];
     for (arguments, word) in cases {
@@ -223,7 +225,8 @@ fn the_environment_speaks_where_no_flag_does() {
 #[test]
 fn without_the_password_nobody_comes_in() {
     let dir = Dir::new();
-    let running = Running::in_dir(&dir.0, &["--basic-auth", "me:pass", "--access-log", "common"]);
+    let flags = ["--basic-auth", "me:pass", "--access-log", "common", "--header", "X-Own: yes"];
+    let running = Running::in_dir(&dir.0, &flags);
     let refused = [
         "",
         "Authorization: Basic\r\n",
@@ -238,6 +241,7 @@ fn without_the_password_nobody_comes_in() {
         let answer = running.get("/file.txt", fields);
         assert!(answer.starts_with("HTTP/1.1 401"), "{fields}");
         assert!(answer.contains("WWW-Authenticate: Basic realm="), "{fields}");
+        assert!(answer.contains("X-Own: yes\r\n"), "every answer has it: {answer}");
     }
     for scheme in ["Basic", "basic"] {
         let fields = format!("Authorization: {scheme} bWU6cGFzcw==\r\n");

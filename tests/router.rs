@@ -518,6 +518,21 @@ fn what_is_anywhere_comes_before_a_redirect_within_the_host() {
     ask(routes(&patterns), &requests);
 }
 
+/// Go: t183: the subtree of anywhere is no answer as it was asked for, so the host's redirect counts.
+#[test]
+fn a_redirect_within_the_host_comes_before_a_subtree_that_is_anywhere() {
+    let requests = [
+        ("GET", "one.example/a", "307 /a/"),
+        ("GET", "one.example/%61?q", "307 /%61/?q"),
+        ("GET", "one.example/a/", "one.example/a/"),
+        ("GET", "one.example/b", "/"),
+        ("GET", "one.example/", "/"),
+        ("GET", "two.example/a", "/"),
+    ];
+    ask(routes(&["/", "one.example/a/"]), &requests);
+    ask(routes(&["/", "one.example/a/", "two.example/b/"]), &requests);
+}
+
 /// Go: t235.
 #[test]
 fn routes_behind_a_stripped_prefix_redirect_what_is_left_of_a_name() {

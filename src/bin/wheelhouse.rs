@@ -17,6 +17,7 @@ mod options;
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::path::Component::{CurDir, Normal};
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
@@ -163,12 +164,18 @@ fn handler(options: Arc<Options>, files: Files) -> impl FnMut(&Request<'_>) -> R
     move |req: &Request<'_>| {
         let user = options.auth.as_ref().map(|auth| auth.user_of(req));
         let answer = match user {
-            Some(None) => Response::unauthorized("wheelhouse"),
+            Some(None) => unauthorized(&options),
             _ => files.answer(req),
         };
         log.note(req, &answer, user.flatten());
         answer
     }
+}
+
+/// 401, with the fields that the files add to theirs.
+fn unauthorized(options: &Options) -> Response {
+    let answer = Response::unauthorized("wheelhouse");
+    options.headers.iter().fold(answer, |answer, (name, value)| answer.with(name, value))
 }
 
 fn sum(mut total: Report, of_one: &Report) -> Report {
@@ -192,7 +199,8 @@ fn files(options: &Options) -> Result<Files, Failure> {
         files = files.index(&options.index);
     }
     if let Some(spa) = &options.spa {
-        if !options.dir.join(spa).is_file() {
+        let is_inside = spa.components().all(|part| matches!(part, CurDir | Normal(_)));
+        if !is_inside || !options.dir.join(spa).is_file() {
             return Err(refused("--spa", &format!("{spa:?} is no file beneath the directory")));
         }
         files = files.spa(spa);

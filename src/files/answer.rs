@@ -45,6 +45,10 @@ impl Files {
                 listing::answer(self, &dir, req, &names).map_err(status_of)
             }
             Ok(Found::Directory(_)) | Err(Missing::NotFound) => self.fallback(req, &names),
+            // It may have an index all the same, which is asked for behind the slash.
+            Err(Missing::Forbidden) if !names.is_directory && self.root.is_directory(&path) => {
+                Ok(redirect(req, Slash::Add))
+            }
             Err(missing) => Err(status_of(missing)),
         }
     }
@@ -122,6 +126,11 @@ impl Files {
                 ranges::wanted(&req.fields(), meta.len, req.limits().ranges_max)
             }
             _ => Wanted::Whole,
+        };
+        let wanted = match wanted {
+            // A client would undo the coding of all parts together, which has none.
+            Wanted::Parts(parts) if parts.len() > 1 && encoding.is_some() => Wanted::Whole,
+            wanted => wanted,
         };
         let mut answer = match wanted {
             Wanted::Unsatisfiable => {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use rustix::fs::{statat, AtFlags, Dir, FileType};
 
 use crate::body::{Body, Out, Produce, Produced};
-use crate::files::path::Names;
+use crate::files::path::{is_possible, Names};
 use crate::files::root::{Found, Meta, Missing, Root};
 use crate::files::{page, Files};
 use crate::request::Request;
@@ -84,7 +84,8 @@ fn read(files: &Files, dir: &OwnedFd, path: &Path) -> Result<(Vec<Entry>, bool),
     for item in stream {
         let Ok(item) = item else { break };
         let name = item.file_name().to_bytes();
-        if matches!(name, b"." | b"..") || (name.starts_with(b".") && !files.serves_dot_files) {
+        let is_hidden = name.starts_with(b".") && !files.serves_dot_files;
+        if matches!(name, b"." | b"..") || is_hidden || !is_possible(name) {
             continue;
         }
         if entries.len() == ENTRIES_MAX {

@@ -44,7 +44,8 @@ use crate::response::{FieldError, Response, StatusCode};
 /// * `If-Match`, `If-Unmodified-Since`, `If-None-Match`, `If-Modified-Since`, `If-Range` and
 ///   `Range`, in the order of RFC 9110, section 13.2.2. `Last-Modified`, and a strong `ETag` made
 ///   of length, time of change in nanoseconds and inode.
-/// * At most 16 ranges that come to no more than the file; others get the whole file.
+/// * At most 16 ranges that come to no more than the file, and one of a precompressed sibling;
+///   others get the whole file.
 /// * A directory without its trailing slash is redirected to the one with, a file with one to
 ///   the one without. A directory is answered with its index file, else with a listing.
 /// * Nothing outside the root is ever opened. On Linux the kernel sees to that (`openat2`), and a
@@ -82,6 +83,18 @@ pub struct Files {
     kinds: kinds::Overrides,
     listings: Listings,
 }
+
+/// Fields that an answer has one of, and the file says which.
+const OWN: [&str; 8] = [
+    "accept-ranges",
+    "allow",
+    "content-encoding",
+    "content-range",
+    "content-type",
+    "etag",
+    "last-modified",
+    "location",
+];
 
 impl Files {
     /// The files of the directory `root`, with `index.html` as index, listings, and precompressed
@@ -148,8 +161,11 @@ impl Files {
     ///
     /// # Errors
     ///
-    /// [`FieldError`] if it cannot be sent.
+    /// [`FieldError`] if it cannot be sent, or is one that the file decides, such as `ETag`.
     pub fn field(mut self, name: &str, value: impl AsRef<[u8]>) -> Result<Files, FieldError> {
+        if OWN.iter().any(|own| own.eq_ignore_ascii_case(name)) {
+            return Err(FieldError::Reserved { name: name.to_owned() });
+        }
         let mut all = self.fielded(Response::new(StatusCode::OK));
         all.try_set(name, value.as_ref())?;
         self.fields.push((name.to_owned(), value.as_ref().to_owned()));

@@ -44,7 +44,7 @@ impl<'a> Names<'a> {
                 return Err(BadPath::Malformed);
             }
             let segment = Cow::from(percent_decode_str(raw));
-            if segment.iter().any(|byte| matches!(byte, 0 | b'/' | b'\\')) {
+            if !is_possible(&segment) {
                 // `..\` and `..%2f` are attempts, not names.
                 let tries_to_climb = segment.split(|&b| b == b'/' || b == b'\\').any(is_dots);
                 return Err(match tries_to_climb {
@@ -82,6 +82,11 @@ impl<'a> Names<'a> {
     pub(super) fn last(&self) -> &[u8] {
         self.segments.last().map_or(&[], |name| name)
     }
+}
+
+/// Whether a name can be asked for: some systems take a backslash for a slash.
+pub(super) fn is_possible(name: &[u8]) -> bool {
+    !name.iter().any(|byte| matches!(byte, 0 | b'/' | b'\\'))
 }
 
 fn is_dots(segment: &[u8]) -> bool {

@@ -65,11 +65,11 @@ pub(super) enum Missing {
 const FLAGS: OFlags =
     OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
-/// How the root is opened: to pass through it, which needs no right to read it.
+/// How a directory is opened to pass through it, which needs no right to read it.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-const PASSAGE: OFlags = OFlags::PATH;
+const PASSAGE: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC).union(OFlags::PATH);
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-const PASSAGE: OFlags = OFlags::RDONLY;
+const PASSAGE: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC);
 
 /// How often a resolution that a rename disturbed is tried again.
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -77,14 +77,13 @@ const RETRIES: usize = 8;
 
 impl Root {
     pub(super) fn open(path: &Path) -> io::Result<Root> {
-        let flags = OFlags::DIRECTORY.union(OFlags::CLOEXEC).union(PASSAGE);
-        let dir = rustix::fs::open(path, flags, Mode::empty())?;
+        let dir = rustix::fs::open(path, PASSAGE, Mode::empty())?;
         Ok(Root { dir, lacks_openat2: AtomicBool::new(false) })
     }
 
     /// Opens what `path`, relative to the root, names: a regular file or a directory.
     pub(super) fn find(&self, path: &Path) -> Result<Found, Missing> {
-        let fd = self.open_beneath(self.dir.as_fd(), path).map_err(Missing::from)?;
+        let fd = self.open_beneath(path, FLAGS).map_err(Missing::from)?;
         let stat = fstat(&fd).map_err(Missing::from)?;
         match rustix::fs::FileType::from_raw_mode(stat.st_mode) {
             rustix::fs::FileType::RegularFile => {
@@ -103,10 +102,16 @@ impl Root {
         }
     }
 
-    fn open_beneath(&self, dir: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, Errno> {
+    /// Whether `path` names a directory, which may well be passed through and not read.
+    pub(super) fn is_directory(&self, path: &Path) -> bool {
+        self.open_beneath(path, PASSAGE).is_ok()
+    }
+
+    fn open_beneath(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+        let dir = self.dir.as_fd();
         #[cfg(any(target_os = "linux", target_os = "android"))]
         if !self.lacks_openat2.load(Ordering::Relaxed) {
-            match openat2(dir, path) {
+            match openat2(dir, path, flags) {
                 // EPERM is what sandboxes say; for a file it would be EACCES.
                 Err(Errno::NOSYS | Errno::PERM) => {
                     log::debug!("no openat2 here: symbolic links are not followed");
@@ -115,7 +120,7 @@ impl Root {
                 result => return result,
             }
         }
-        open_by_steps(dir, path)
+        open_by_steps(dir, path, flags)
     }
 
     /// As on a system without `openat2`.
@@ -127,11 +132,11 @@ impl Root {
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn openat2(dir: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, Errno> {
+fn openat2(dir: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
     use rustix::fs::ResolveFlags;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
     for _ in 0..RETRIES {
-        match rustix::fs::openat2(dir, path, FLAGS, Mode::empty(), resolve) {
+        match rustix::fs::openat2(dir, path, flags, Mode::empty(), resolve) {
             // Something on the way was renamed, and the kernel could not be sure.
             Err(Errno::AGAIN | Errno::INTR) => {}
             result => return result,
@@ -141,12 +146,11 @@ fn openat2(dir: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, Errno> {
 }
 
 /// One name after the other, none of them a symbolic link.
-fn open_by_steps(dir: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, Errno> {
+fn open_by_steps(dir: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
     let mut components = path.components().peekable();
     let mut parent: Option<OwnedFd> = None;
     while let Some(component) = components.next() {
         let at = parent.as_ref().map_or(dir, |fd| fd.as_fd());
-        let mut flags = FLAGS.union(OFlags::NOFOLLOW);
         let name = match component {
             Component::Normal(name) => Path::new(name),
             Component::CurDir => Path::new("."),
@@ -155,10 +159,8 @@ fn open_by_steps(dir: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, Errno> {
                 return Err(Errno::NOENT)
             }
         };
-        if components.peek().is_some() {
-            flags = flags.union(OFlags::DIRECTORY);
-        }
-        parent = Some(openat(at, name, flags, Mode::empty())?);
+        let flags = if components.peek().is_some() { PASSAGE } else { flags };
+        parent = Some(openat(at, name, flags.union(OFlags::NOFOLLOW), Mode::empty())?);
     }
     parent.ok_or(Errno::NOENT)
 }

@@ -108,17 +108,27 @@ impl<S> Table<S> {
             return None;
         }
         if !self.hosts.is_empty() {
-            let found = self.find_of_host(req, path, walk);
-            if found.is_some() || walk.has_refused {
-                return found;
-            }
+            return self.find_by_host(req, path, walk);
         }
         self.anywhere.find(req.method(), path, walk)
     }
 
     #[inline(never)]
-    fn find_of_host(&self, req: &Request<'_>, path: Path<'_>, walk: &mut Walk) -> Option<usize> {
-        self.tree_of_host(req)?.find(req.method(), path, walk)
+    fn find_by_host(&self, req: &Request<'_>, path: Path<'_>, walk: &mut Walk) -> Option<usize> {
+        let of_host = self.tree_of_host(req);
+        if let Some(tree) = of_host {
+            let found = tree.find(req.method(), path, walk);
+            if found.is_some() || walk.has_refused {
+                return found;
+            }
+        }
+        let found = self.anywhere.find(req.method(), path, walk);
+        if of_host.is_some() {
+            // Of what the host may have for the path with a slash more, the tree of anywhere
+            // knows nothing.
+            walk.is_final &= walk.rest.map_or(true, |rest| rest == path.bytes.len());
+        }
+        found
     }
 
     /// What there is for a path where [`find`](Table::find) has found `route` or nothing, but

@@ -72,6 +72,17 @@ fn names_are_escaped_in_the_link_and_on_the_page() {
     }
 }
 
+/// A backslash is in no path that is served, so a link to it would lead nowhere.
+#[test]
+fn a_name_that_could_not_be_asked_for_is_not_listed() {
+    let tree = Tree::new();
+    tree.write("odd/back\\slash", "");
+    tree.write("odd/plain", "");
+    let mut asker = asker(tree.files());
+    assert_eq!(asker.get("/odd/back%5Cslash").status, 404);
+    assert_eq!(links(&asker.get("/odd/")), ["../", "./plain"]);
+}
+
 #[test]
 fn the_page_says_where_it_is_and_leads_up() {
     let tree = Tree::new();

@@ -281,6 +281,28 @@ fn what_may_not_be_read_is_forbidden() {
 }
 
 #[test]
+fn a_directory_that_may_be_passed_through_and_not_read_has_an_index_and_no_listing() {
+    use std::os::unix::fs::PermissionsExt;
+    if rustix::process::geteuid().is_root() {
+        eprintln!("skipped: root may read everything");
+        return;
+    }
+    let tree = Tree::new();
+    for dir in ["dir", "list"] {
+        fs::set_permissions(tree.root().join(dir), fs::Permissions::from_mode(0o311)).unwrap();
+    }
+    let mut asker = asker(tree.files());
+    let answer = asker.get("/dir?q");
+    assert_eq!((answer.status, answer.field("location")), (301, Some("./dir/?q")));
+    assert_eq!(asker.get("/dir/").text(), "<p>index");
+    assert_eq!(asker.get("/list/").status, 403);
+    assert_eq!(asker.get("/list/b.txt").text(), "b");
+    for dir in ["dir", "list"] {
+        fs::set_permissions(tree.root().join(dir), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
+#[test]
 fn dot_files_are_served_and_listed_where_that_is_wanted() {
     let tree = Tree::new();
     let mut asker = asker(tree.files().dot_files(true));

@@ -60,7 +60,11 @@ const FLAGS: &[Flag] = &[
     flag("dot-files", "", "serve and list names that begin with a dot"),
     flag("no-precompressed", "", "do not look for NAME.br and NAME.gz"),
     flag("type", "EXT=TYPE", "content type of an extension; may be repeated"),
-    flag("header", "'NAME: VALUE'", "add a field to every answer; may be repeated"),
+    flag(
+        "header",
+        "'NAME: VALUE'",
+        "add a field to every answer to a well-formed request; may be repeated",
+    ),
     flag("cache-control", "VALUE", "Cache-Control of every file"),
     flag(
         "basic-auth",
