@@ -173,10 +173,11 @@ pub trait Produce {
         Err(io::Error::new(io::ErrorKind::TimedOut, "a producer was not woken in time"))
     }
 
-    /// The peer has ended or broken its side while this producer waited; it is asked once more
-    /// after this. Ending its side is no cancellation (a half-closed peer reads on), so by
+    /// This producer waits, and the peer has ended or broken its side, now or before; it is asked
+    /// once more after this. Ending its side is no cancellation (a half-closed peer reads on), so by
     /// default nothing happens; may be called more than once.
     fn peer_left(&mut self) {}
+
     /// The content is complete: fields to be sent behind it, where it goes out in chunks. Asked
     /// once, after [`Produced::End`] or the last byte of a promised length.
     fn put_trailers(&mut self, trailers: &mut Trailers) {

@@ -308,6 +308,29 @@ fn a_stream_has_a_heartbeat_and_ends_with_its_reader() {
     assert_eq!(topic.readers(), 0);
 }
 
+/// A request and the end of the peer's side in one segment, as `nc -N` sends them.
+#[test]
+fn who_left_before_the_stream_began_is_seen_when_it_waits() {
+    let topic = Topic::new(4);
+    topic.publish("missed");
+    let mut sim = Sim::new(site(&topic));
+    let client = sim.connect();
+    sim.send_and_end(client, b"GET /events HTTP/1.1\r\nHost: a\r\nLast-Event-ID: 0\r\n\r\n");
+    let got = text(&mut sim, client);
+    assert!(got.contains("data: missed\n\n") && got.ends_with("\r\n0\r\n\r\n"), "{got}");
+    assert_eq!(topic.readers(), 0);
+    let (site, senders) = channels();
+    let mut sim = Sim::new(site);
+    let client = sim.connect();
+    sim.send_and_end(client, GET);
+    let sender = senders.recv().unwrap();
+    assert!(sender.peer_has_left());
+    sender.send("all the same").unwrap();
+    sender.finish();
+    turn(&mut sim);
+    assert!(text(&mut sim, client).ends_with("all the same\r\n0\r\n\r\n"));
+}
+
 #[test]
 fn readers_are_capped_and_a_closed_topic_sends_them_home() {
     let topic = Topic::new(4).with_readers_max(1);

@@ -34,11 +34,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     #[inline(never)]
     fn ask_producer_again(&mut self) {
         let source = mem::replace(&mut self.desk.work.source, Source::Nothing);
-        let Source::Waiting(mut producer, _) = source else { return };
-        if self.slot.flags.has(Flags::READ_CLOSED) {
-            // If it panics, so will the next call of it.
-            let _ = guard(|| producer.peer_left());
-        }
+        let Source::Waiting(producer, _) = source else { return };
         self.desk.work.source = Source::Produce(producer);
     }
 

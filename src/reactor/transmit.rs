@@ -17,6 +17,7 @@ use crate::reactor::slot::{Flags, Source};
 use crate::reactor::visit::{Stop, Visit, SCRATCH, WRITTEN_MAX};
 use crate::reactor::{guard, OnTrial};
 use crate::trailers::Trailers;
+
 /// What is encoded before it must leave: room for one more answer stays.
 const OUT_HIGH: usize = 48 << 10;
 
@@ -61,6 +62,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     }
 
     fn transmit_all(&mut self) -> Option<Stop> {
+        let mut knows_peer_left = !self.slot.flags.has(Flags::READ_CLOSED);
         loop {
             match self.flush() {
                 Ok(true) => {}
@@ -68,6 +70,10 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 Err(stop) => return Some(stop),
             }
             let result = match &mut self.desk.work.source {
+                // It waits, also if the peer had left before it began: it is told, and asked again.
+                Source::Waiting(..) if !mem::replace(&mut knows_peer_left, true) => {
+                    self.tell_peer_left()
+                }
                 Source::Nothing | Source::Transform(_, None) | Source::Waiting(..) => return None,
                 Source::Transform(_, Some(_)) => self.transform_held(),
                 Source::Bytes(bytes) if !bytes.is_empty() => return Some(Stop::Spent),
@@ -209,6 +215,16 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             }
             Err(error) => Err(self.write_failed(&error)),
         }
+    }
+
+    #[cold]
+    fn tell_peer_left(&mut self) -> Result<(), Stop> {
+        let source = mem::replace(&mut self.desk.work.source, Source::Nothing);
+        let Source::Waiting(producer, _) = source else { return Ok(()) };
+        let mut producer = OnTrial(Some(producer));
+        guard(|| producer.get().peer_left()).map_err(|()| self.panicked())?;
+        self.desk.work.source = Source::Produce(producer.take());
+        Ok(())
     }
 
     /// Asks the producer for a piece and frames it.
