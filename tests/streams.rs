@@ -331,6 +331,21 @@ fn who_left_before_the_stream_began_is_seen_when_it_waits() {
     assert!(text(&mut sim, client).ends_with("all the same\r\n0\r\n\r\n"));
 }
 
+/// It names the last event it saw each time, and must get beyond it.
+#[test]
+fn a_reader_that_was_cut_off_comes_back_to_the_oldest_event_there_is() {
+    let topic = Topic::new(2).with_slow(Slow::Cut);
+    let mut sim = Sim::new(site(&topic));
+    for n in 1..=5 {
+        topic.publish(format!("event {n}"));
+    }
+    let again = b"GET /events HTTP/1.1\r\nHost: a\r\nLast-Event-ID: 1\r\n\r\n";
+    let client = sim.connect_and_send(again);
+    let wanted = [": here", ": 2 events missed", "data: event 4", "data: event 5"];
+    assert_eq!(events(&text(&mut sim, client)), wanted);
+    assert!(sim.is_open(client) && topic.readers() == 1);
+}
+
 #[test]
 fn readers_are_capped_and_a_closed_topic_sends_them_home() {
     let topic = Topic::new(4).with_readers_max(1);
