@@ -199,8 +199,8 @@ impl<S: 'static> Reply<S> {
 
     /// The same reply with another time for an answer that comes [later](Reply::later), at most a
     /// year, instead of [`Limits::handler_timeout`](crate::Limits::handler_timeout). It counts
-    /// from when the answer is put off, so behind a [`collect`](Reply::collect) from when the
-    /// content was there. Other replies are not changed.
+    /// from when the answer is put off, so behind a [`collect`](Reply::collect) or a
+    /// [`receive`](Reply::receive) from when the content was there. Other replies are not changed.
     pub fn within(self, timeout: Duration) -> Reply<S> {
         self.map_later(move |start| Start { timeout: Some(timeout), ..start })
     }
@@ -218,20 +218,6 @@ impl<S: 'static> Reply<S> {
     /// with [`Response::and_cut_after`].
     pub fn content_within(self, timeout: Duration) -> Reply<S> {
         Reply(Action::ContentWithin(Box::new((timeout.min(TIMEOUT_MAX), self))))
-    }
-
-    fn map_later(self, change: impl FnOnce(Start<S>) -> Start<S> + 'static) -> Reply<S> {
-        match self.0 {
-            Action::Later(start) => Reply(Action::Later(Box::new(change(*start)))),
-            Action::Collect(Collect { limit, then }) => {
-                Reply::collect(limit, move |state, req, content| {
-                    then(state, req, content).map_later(change)
-                })
-            }
-            Action::Inform(both) => Reply::inform(both.0, both.1.map_later(change)),
-            Action::ContentWithin(both) => both.1.map_later(change).content_within(both.0),
-            action => Reply(action),
-        }
     }
 
     /// Tells the peer something before the final answer, and then does what `then` says.

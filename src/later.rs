@@ -202,9 +202,11 @@ pub(crate) type Finish<S> = Box<dyn FnOnce(&mut S, Reply<S>) -> Reply<S>>;
 /// Puts a deadline on what `handler` answers later (Go's `TimeoutHandler`).
 ///
 /// The clock starts when the answer is put off with [`Reply::later`]; when it has run down the
-/// peer gets `late`, and the worker finds its [`Later`] over. A handler that answers at once is
+/// peer gets `late`, and the worker finds its [`Later`] over. Of several deadlines, of which one may
+/// be the reply's own ([`Reply::within`]), the shortest counts. A handler that answers at once is
 /// not touched, nor is anything buffered: an answer that has begun is under the response rate of
-/// the [`Limits`](crate::Limits). What never returns cannot be cut off: it holds the loop.
+/// the [`Limits`](crate::Limits). What never returns cannot be cut off: it holds the loop. An answer
+/// that a worker puts off once more has another time: say it there.
 ///
 /// ```
 /// use std::time::Duration;
@@ -246,7 +248,11 @@ impl<H: Handler, F: FnMut() -> Response> Handler for Within<H, F> {
     }
 
     fn handle(&mut self, req: &Request<'_>) -> Reply<H::State> {
-        self.handler.handle(req).within_or(self.timeout, (self.late)())
+        let (timeout, late) = (self.timeout, (self.late)());
+        self.handler.handle(req).map_later(move |start| match start.timeout {
+            Some(own) if own <= timeout => start,
+            _ => Start { timeout: Some(timeout), late: Some(late), ..start },
+        })
     }
 }
 

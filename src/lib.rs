@@ -64,6 +64,7 @@ pub mod events;
 mod upgrade;
 mod around;
 mod fields;
+mod through;
 mod trailers;
 mod interim;
 mod escape;
