@@ -158,7 +158,9 @@ impl<S: 'static> Reply<S> {
     /// Answers at once with the status and fields of `response` and makes its content out of
     /// the request's content, piece by piece, while that arrives: an echo, a filter, a checksum
     /// at the end. While output waits for the peer nothing is read, so memory stays flat however
-    /// long both are. The content that `response` itself may have is dropped.
+    /// long both are. The content that `response` itself may have is dropped. Where the answer has
+    /// no content, to HEAD or with a status like 204, `transform` is not asked and the content of
+    /// the request not wanted.
     pub fn transform(response: Response, transform: impl Transform<S> + 'static) -> Reply<S> {
         Reply(Action::Transform(Box::new((response, Box::new(transform)))))
     }
@@ -349,7 +351,7 @@ pub trait Transform<S> {
     }
 
     /// The content is complete: what is still to be sent goes into `out`, which has room for at
-    /// least 4 KiB.
+    /// least 4 KiB, or for what is left of the length that was announced.
     ///
     /// # Errors
     ///
@@ -366,7 +368,8 @@ pub trait Transform<S> {
     }
 
     /// The length of the answer's content, if it is known: it is then sent with
-    /// `Content-Length` instead of in chunks, and held to it.
+    /// `Content-Length` instead of in chunks, and held to it. Once so much was put, what else
+    /// comes is dropped without being shown.
     fn content_length(&self) -> Option<u64> {
         None
     }

@@ -11,6 +11,7 @@ use support::*;
 use wheelhouse::sim::{Client, Sim};
 use wheelhouse::{
     Body, Flow, Gone, Handler, Out, Produce, Produced, Receive, Reply, Request, Response,
+    StatusCode,
 };
 
 /// What one connection may hold beyond the base: a few blocks.
@@ -480,6 +481,21 @@ fn content_is_invited_exactly_when_somebody_wants_it() {
         assert_eq!(statuses(&received), [100, 200], "{path}");
         sim.send(client, GET);
         assert_eq!(statuses(sim.received(client)), [200], "the connection is kept");
+    }
+}
+
+/// A transform has nothing to make there: it is not asked, and the peer need not send.
+#[test]
+fn nothing_is_invited_for_an_answer_without_content() {
+    for (method, status) in [("HEAD", 200), ("POST", 204), ("POST", 304)] {
+        let status = StatusCode::from_u16(status).unwrap();
+        let mut sim = Sim::new(move |_: &Request<'_>| {
+            Reply::transform(Response::new(status), Echo { len: None })
+        });
+        let client = sim.connect_and_send(&expecting(method, "/", "1.1", 1_000_000));
+        let text = String::from_utf8_lossy(sim.received(client)).into_owned();
+        assert_eq!(statuses(text.as_bytes()), [status.as_u16()], "{method}");
+        assert!(text.ends_with("\r\nConnection: close\r\n\r\n"), "{text}");
     }
 }
 
