@@ -6,7 +6,10 @@ use std::io;
 
 use support::*;
 use wheelhouse::sim::{Sim, SimBuilder};
-use wheelhouse::{Admission, Body, ConnState, Out, Produce, Produced, Request, Response};
+use wheelhouse::{
+    Admission, Body, ConnState, Gone, Io, Out, Produce, Produced, Protocol, Reply, Request,
+    Response, Waker,
+};
 
 #[test]
 fn who_is_too_slow_in_the_middle_of_something_is_counted_and_who_is_idle_is_not() {
@@ -40,6 +43,67 @@ struct Panics;
 impl Produce for Panics {
     fn produce(&mut self, _: &mut Out<'_>) -> io::Result<Produced> {
         panic!("a producer of a test panics");
+    }
+}
+
+/// Panics when it starts, or when its peer has left.
+struct PanicsElsewhere(bool);
+
+impl Produce for PanicsElsewhere {
+    fn start(&mut self, _: Waker) {
+        assert!(!self.0, "a producer of a test does not start");
+    }
+
+    fn produce(&mut self, _: &mut Out<'_>) -> io::Result<Produced> {
+        Ok(Produced::Wait(SECOND))
+    }
+
+    fn peer_left(&mut self) {
+        panic!("a producer of a test is left");
+    }
+}
+
+impl Protocol<()> for PanicsElsewhere {
+    fn receive(&mut self, (): &mut (), input: &[u8], _: &mut Io<'_>) -> io::Result<usize> {
+        Ok(input.len())
+    }
+
+    fn gone(self: Box<Self>, (): &mut (), _: Gone) {
+        panic!("a protocol of a test is gone");
+    }
+}
+
+#[test]
+fn a_panic_is_counted_wherever_the_program_was_called() {
+    for (path, end, counts) in [
+        ("/start", false, (1, 1)),
+        ("/left", true, (1, 1)),
+        ("/protocol", true, (0, 1)),
+        ("/hijack", false, (0, 1)),
+    ] {
+        let mut sim = Sim::new(|req: &Request<'_>| -> Reply {
+            let body = |panics| Body::produce(PanicsElsewhere(panics));
+            match req.path() {
+                "/start" => Response::ok("text/plain", body(true)).into(),
+                "/left" => Response::ok("text/plain", body(false)).into(),
+                "/protocol" => Reply::upgrade("panics", PanicsElsewhere(false)),
+                _ => Reply::hijack(|_| panic!("a stream of a test is not taken")),
+            }
+        });
+        let client = sim.connect_and_send(
+            format!(
+                "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: panics\r\n\r\n"
+            )
+            .as_bytes(),
+        );
+        match path {
+            "/protocol" => sim.reset(client),
+            _ if end => sim.end(client),
+            _ => {}
+        }
+        let report = sim.report();
+        assert_eq!((report.cut_off, report.panics), counts, "{path}");
+        assert!(!sim.is_open(client), "{path}");
     }
 }
 

@@ -194,13 +194,14 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 Ok(())
             }
             Intake::Nobody => self.end_transform(trailers),
-            Intake::Receive(mut receiver) => {
+            Intake::Receive(receiver) => {
+                let mut receiver = OnTrial(Some(receiver));
                 let state = self.desk.handler.state();
                 if !trailers.is_empty() {
-                    let shown = guard(|| receiver.trailers(state, trailers));
+                    let shown = guard(|| receiver.get().trailers(state, trailers));
                     self.unless_panicked(shown)?;
                 }
-                let state = self.desk.handler.state();
+                let (receiver, state) = (receiver.take(), self.desk.handler.state());
                 let reply = guard(|| receiver.end(state));
                 self.answer_after_content(reply)
             }

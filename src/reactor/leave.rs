@@ -141,7 +141,8 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             Intake::Protocol(speaking) => {
                 self.desk.ledger.release(speaking.charged);
                 let state = self.desk.handler.state();
-                let _ = guard(|| speaking.protocol.gone(state, why));
+                let result = guard(|| speaking.protocol.gone(state, why));
+                self.desk.counters.panics += u64::from(result.is_err());
             }
             Intake::Hijack(take) => let_go(take),
         }
