@@ -305,22 +305,33 @@ mod tests {
         assert!(matches!(ticket.take(), Place::Over));
     }
 
-    /// One answer as a model, each step atomic: a worker that answers or gives up, the loop with
-    /// its mailbox, and the deadline.
+    /// One answer as a model, each step atomic: a worker that tells something and then answers or
+    /// gives up, the loop with its mailbox, an event of the connection, and the deadline.
     #[derive(Clone, PartialEq, Eq, Hash, Debug)]
     struct Model {
+        order: Order,
         place: char,
+        /// Something waits to be told.
+        told: bool,
+        /// The next step of the worker: tell, call, put, call. A call is three steps.
         worker: u8,
         answers: bool,
         under_way: bool,
         queued: bool,
         rung: bool,
         awake: bool,
-        /// Asleep, cleared the bell, took the mail, answered the call.
+        /// Asleep, cleared the bell, took the mail, answered the call, looked twice.
         consumer: u8,
         mail: bool,
+        /// The peer has ended its side, and the loop does not know it yet.
+        event: bool,
+        visits: bool,
+        /// What a visit has found.
+        seen: char,
         deadline: Deadline,
         final_answers: u8,
+        /// The worker's answer went ahead of what it had told before.
+        is_lost: bool,
     }
 
     #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -330,89 +341,79 @@ mod tests {
         Passed,
     }
 
-    fn successors(m: &Model) -> Vec<Model> {
-        let mut next = Vec::new();
-        // Worker: put; call (once under way); push; ring.
-        let mut w = m.clone();
-        match m.worker {
-            0 => {
-                if w.place == 'e' {
-                    w.place = if w.answers { 'g' } else { 'f' };
-                }
-                w.worker = 1;
-                next.push(w);
-            }
-            1 => {
-                w.worker = if std::mem::replace(&mut w.under_way, true) { 4 } else { 2 };
-                next.push(w);
-            }
-            2 => {
-                w.queued = true;
-                w.worker = 3;
-                next.push(w);
-            }
-            3 => {
-                if !std::mem::replace(&mut w.rung, true) {
-                    w.awake = true;
-                }
-                w.worker = 4;
-                next.push(w);
-            }
-            _ => {}
-        }
-        // Loop.
-        let mut c = m.clone();
-        match m.consumer {
-            0 if m.awake => {
-                c.awake = false;
-                c.consumer = 1;
-                next.push(c);
-            }
-            0 if m.deadline == Deadline::Armed => {
-                // The poll ends by itself: the deadline is judged in that turn, behind the mail.
-                c.deadline = Deadline::Passed;
-                c.consumer = 1;
-                next.push(c);
-            }
-            0 => {}
-            1 => {
-                c.rung = false;
-                c.consumer = 2;
-                next.push(c);
-            }
-            2 => {
-                c.mail = std::mem::take(&mut c.queued);
-                c.consumer = 3;
-                next.push(c);
-            }
-            3 => {
-                if std::mem::take(&mut c.mail) {
-                    c.under_way = false;
-                    if c.place == 'g' || c.place == 'f' {
-                        c.place = 'o';
-                        c.final_answers += 1;
-                    }
-                }
-                c.consumer = 4;
-                next.push(c);
-            }
-            _ => {
-                if c.deadline == Deadline::Passed && c.place != 'o' {
-                    c.place = 'o';
-                    c.final_answers += 1;
-                }
-                c.consumer = 0;
-                next.push(c);
-            }
-        }
-        next
+    /// The order of the loop, and two that would be wrong.
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+    enum Order {
+        Ours,
+        ToldBeforePlace,
+        LookBeforeCallIsAnswered,
     }
 
-    /// Every interleaving of worker, mailbox and deadline ends with exactly one final answer.
-    #[test]
-    fn however_worker_and_deadline_race_there_is_one_answer() {
-        let start = |answers, deadline| Model {
+    /// The worker's next step, if it has one.
+    fn work(m: &Model) -> Option<Model> {
+        let mut w = m.clone();
+        w.worker += 1;
+        match m.worker {
+            0 => w.told = true,
+            // A call: it is under way, or is pushed and rings.
+            1 | 5 if std::mem::replace(&mut w.under_way, true) => w.worker += 2,
+            1 | 5 => {}
+            2 | 6 => assert!(!std::mem::replace(&mut w.queued, true), "one message at most"),
+            3 | 7 => w.awake |= !std::mem::replace(&mut w.rung, true),
+            4 if w.place == 'e' => w.place = if w.answers { 'g' } else { 'f' },
+            4 => {}
+            _ => return None,
+        }
+        Some(w)
+    }
+
+    /// The loop's next step, if it does not sleep.
+    fn turn(m: &Model) -> Option<Model> {
+        let mut c = m.clone();
+        c.consumer = (c.consumer + 1) % 7;
+        match (m.consumer, m.order) {
+            (0, _) if m.awake => c.awake = false,
+            (0, _) if m.event => (c.event, c.visits) = (false, true),
+            // The poll ends by itself: the deadline is judged in that turn, behind the mail.
+            (0, _) if m.deadline == Deadline::Armed => {
+                (c.deadline, c.visits) = (Deadline::Passed, true);
+            }
+            (0, _) => return None,
+            (1, _) => c.rung = false,
+            (2, _) => c.mail = std::mem::take(&mut c.queued),
+            (3, order) => {
+                c.visits |= m.mail;
+                c.under_way &= !m.mail || order == Order::LookBeforeCallIsAnswered;
+            }
+            (4, Order::ToldBeforePlace) if m.visits => c.told = false,
+            (4, _) if m.visits => c.seen = m.place,
+            (5, order) if m.visits => {
+                match order {
+                    Order::ToldBeforePlace => c.seen = m.place,
+                    _ => c.told = false,
+                }
+                let is_given = matches!(c.seen, 'g' | 'f');
+                if is_given || m.deadline == Deadline::Passed && m.place != 'o' {
+                    c.place = 'o';
+                    c.final_answers += 1;
+                    c.is_lost = is_given && c.told;
+                }
+                if order == Order::LookBeforeCallIsAnswered {
+                    c.under_way &= !m.mail;
+                }
+            }
+            _ => (c.mail, c.visits, c.seen) = (false, false, 'e'),
+        }
+        Some(c)
+    }
+
+    /// Explores every interleaving: how many states there are, and how many of them are the end of
+    /// one that went wrong.
+    fn explore(order: Order, answers: bool, deadline: Deadline) -> (usize, usize) {
+        let start = Model {
+            order,
             place: 'e',
+            told: false,
             worker: 0,
             answers,
             under_way: false,
@@ -421,32 +422,43 @@ mod tests {
             awake: false,
             consumer: 0,
             mail: false,
+            event: true,
+            visits: false,
+            seen: 'e',
             deadline,
             final_answers: 0,
+            is_lost: false,
         };
-        let cases = [(true, Deadline::None), (false, Deadline::None)]
-            .into_iter()
-            .chain([(true, Deadline::Armed), (false, Deadline::Armed)]);
-        let mut states = 0;
-        for (answers, deadline) in cases {
-            let mut seen = HashSet::new();
-            let mut todo = vec![start(answers, deadline)];
-            let mut ends = 0;
-            while let Some(state) = todo.pop() {
-                if !seen.insert(state.clone()) {
-                    continue;
-                }
-                assert!(state.final_answers <= 1, "{state:?}");
-                let next = successors(&state);
-                if next.is_empty() {
-                    assert_eq!(state.final_answers, 1, "{state:?}");
-                    ends += 1;
-                }
-                todo.extend(next);
+        let (mut seen, mut todo, mut wrong) = (HashSet::new(), vec![start], 0);
+        while let Some(state) = todo.pop() {
+            if !seen.insert(state.clone()) {
+                continue;
             }
-            assert!(ends >= 1);
-            states += seen.len();
+            assert!(state.final_answers <= 1, "{state:?}");
+            let next: Vec<Model> = work(&state).into_iter().chain(turn(&state)).collect();
+            let is_stuck = next.is_empty() && state.final_answers == 0;
+            wrong += usize::from(is_stuck || state.is_lost);
+            todo.extend(next);
         }
-        assert!(states > 100, "{states} states");
+        (seen.len(), wrong)
+    }
+
+    /// Every interleaving of worker, mailbox and deadline ends with exactly one final answer, and
+    /// what the worker told before it has gone ahead.
+    #[test]
+    fn however_worker_and_deadline_race_there_is_one_answer() {
+        for answers in [true, false] {
+            for deadline in [Deadline::None, Deadline::Armed] {
+                let (states, wrong) = explore(Order::Ours, answers, deadline);
+                assert!(states > 100, "{states} states");
+                assert_eq!(wrong, 0);
+            }
+        }
+    }
+
+    #[test]
+    fn other_orders_of_the_loops_steps_would_lose_an_answer_or_what_was_told() {
+        assert!(explore(Order::LookBeforeCallIsAnswered, true, Deadline::None).1 > 0);
+        assert!(explore(Order::ToldBeforePlace, true, Deadline::None).1 > 0);
     }
 }

@@ -77,10 +77,11 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     fn hear_worker(&mut self) -> Result<(), Stop> {
         self.note_peer_left();
         let Intake::Later(waiting) = &mut self.desk.work.intake else { return Ok(()) };
+        // In this order: what was told before the answer is there when the answer is.
+        let place = waiting.ticket.take();
         for informational in waiting.ticket.take_told() {
             self.desk.work.conn.inform(&mut self.desk.out, &informational);
         }
-        let place = waiting.ticket.take();
         if matches!(place, Place::Empty) {
             return Ok(());
         }
