@@ -14,6 +14,7 @@
 //! Whichever comes first wins, the answer or the deadline; the other finds the ticket used.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -183,6 +184,30 @@ impl<S> Ticket<S> {
 
     fn lock(&self) -> MutexGuard<'_, Place<S>> {
         self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The loop's hold of a ticket. Let go, with the loop itself if not before, it is closed: no worker
+/// works on for nobody.
+pub(crate) struct Hold<S>(Arc<Ticket<S>>);
+
+impl<S> Hold<S> {
+    pub(crate) fn new(ticket: Arc<Ticket<S>>) -> Hold<S> {
+        Hold(ticket)
+    }
+}
+
+impl<S> Deref for Hold<S> {
+    type Target = Arc<Ticket<S>>;
+
+    fn deref(&self) -> &Arc<Ticket<S>> {
+        &self.0
+    }
+}
+
+impl<S> Drop for Hold<S> {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 

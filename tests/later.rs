@@ -209,6 +209,16 @@ fn the_end_of_the_connection_and_of_the_server_end_the_waiting() {
 }
 
 #[test]
+fn a_server_that_is_dropped_ends_the_waiting_too() {
+    let (site, laters) = desk();
+    let mut sim = Sim::new(site);
+    sim.connect_and_send(GET);
+    let later = laters.recv().unwrap();
+    drop(sim);
+    assert!(later.is_over());
+}
+
+#[test]
 fn a_drain_waits_for_answers_that_are_being_worked_on() {
     let (site, laters) = desk();
     let mut sim = Sim::new(site);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::StatusCode;
 
 use crate::handler::{Gone, Handler, Reply};
-use crate::later::{Finish, Place, Start, Ticket};
+use crate::later::{Finish, Hold, Place, Start, Ticket};
 use crate::reactor::completions::Call;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::slot::{Flags, Intake, Source, Timer, Waiting};
@@ -54,7 +54,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// Gives the right to answer away.
     pub(super) fn later(&mut self, start: Start<H::State>) -> Result<(), Stop> {
         let Start { start, timeout, late, finish } = start;
-        let ticket = Ticket::new();
+        let ticket = Hold::new(Ticket::new());
         let later = ticket.later(self.waker());
         self.desk.work.intake = Intake::Later(Box::new(Waiting { ticket, timeout, late, finish }));
         // Behind a pause or another `Later` the deadline is of the same kind, and yet another.
@@ -127,7 +127,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 return Stop::More;
             }
             log::debug!("connection {}: no answer within its time", self.token);
-            waiting.ticket.close();
+            let_go(waiting.ticket);
             let page = || Response::status_page(StatusCode::GATEWAY_TIMEOUT);
             let late = waiting.late.unwrap_or_else(page);
             if let Err(stop) = self.answer_finished(waiting.finish, |_| late.into()) {

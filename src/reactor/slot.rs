@@ -3,7 +3,6 @@
 
 use std::any::Any;
 use std::mem;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,7 +11,7 @@ use crate::body::{FileBody, Produce};
 use crate::fields::FieldSpan;
 use crate::handler::{Collected, Receive, Transform};
 use crate::http1::{Connection, Deadline, Rest};
-use crate::later::{Finish, Ticket};
+use crate::later::{Finish, Hold};
 use crate::reactor::buffers::Block;
 use crate::reactor::kernel::Kernel;
 use crate::request::RequestLine;
@@ -102,7 +101,7 @@ pub(crate) enum Intake<S> {
 
 /// An answer that comes from elsewhere.
 pub(crate) struct Waiting<S> {
-    pub(crate) ticket: Arc<Ticket<S>>,
+    pub(crate) ticket: Hold<S>,
     /// Instead of the limit's.
     pub(crate) timeout: Option<Duration>,
     /// What is answered when it has passed; a 504 otherwise.
