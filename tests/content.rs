@@ -444,6 +444,26 @@ fn a_file_that_shrinks_while_it_is_sent_resets_the_connection() {
     assert_eq!(sim.memory(), base);
 }
 
+/// The program's fault, or its disk's: not to be taken for a peer that has gone.
+#[test]
+fn a_file_that_cannot_be_read_resets_the_connection_and_is_counted() {
+    let file = Temporary::new("unreadable", &[b'f'; 9000]);
+    let write_only = file.0.clone();
+    for path in [write_only, std::env::temp_dir()] {
+        let mut sim = Sim::new(move |_: &Request<'_>| {
+            File::options()
+                .read(path.is_dir())
+                .write(!path.is_dir())
+                .open(&path)
+                .map(|file| Response::ok("text/plain", Body::file(file, 0, 9000)))
+        });
+        let client = sim.connect_and_send(GET);
+        assert!(sim.received(client).starts_with(b"HTTP/1.1 200 "));
+        assert!(sim.was_reset(client));
+        assert_eq!(sim.report().cut_off, 1);
+    }
+}
+
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 fn expecting(method: &str, path: &str, version: &str, length: usize) -> Vec<u8> {

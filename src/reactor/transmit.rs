@@ -12,7 +12,7 @@ use crate::body::{Out, Produce, Produced};
 use crate::handler::{Gone, Handler};
 use crate::http1::Farewell;
 use crate::reactor::desk::Desk;
-use crate::reactor::kernel::Kernel;
+use crate::reactor::kernel::{is_of_socket, Kernel};
 use crate::reactor::slot::{Flags, Source};
 use crate::reactor::visit::{Stop, Visit, SCRATCH, WRITTEN_MAX};
 use crate::reactor::{guard, OnTrial};
@@ -213,7 +213,8 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 self.watch_writing()?;
                 Err(Stop::Blocked)
             }
-            Err(error) => Err(self.write_failed(&error)),
+            Err(error) if is_of_socket(&error) => Err(self.write_failed(&error)),
+            Err(error) => Err(self.broken(&format!("its file cannot be read: {error}"))),
         }
     }
 
