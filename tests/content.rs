@@ -3,9 +3,11 @@
 
 mod support;
 
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use support::*;
 use wheelhouse::sim::{Client, Sim};
@@ -369,6 +371,39 @@ fn a_producer_that_says_more_and_gives_nothing_does_not_spin() {
     let mut sim = Sim::new(|_: &Request<'_>| Response::ok("text/plain", Body::produce(Nothing)));
     let client = sim.connect_and_send(GET);
     assert!(sim.was_reset(client));
+}
+
+/// A byte at a time, as long as anybody asks.
+struct Drips(Rc<Cell<u32>>);
+
+impl Produce for Drips {
+    fn produce(&mut self, out: &mut Out<'_>) -> io::Result<Produced> {
+        self.0.set(self.0.get() + 1);
+        out.put(b".");
+        Ok(if self.0.get() == 10_000 { Produced::End } else { Produced::More })
+    }
+}
+
+/// Each piece is a call and a write, whatever it weighs.
+#[test]
+fn a_producer_of_small_pieces_holds_nobody_up() {
+    let (asked, when_another_came) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+    let (count, noted) = (Rc::clone(&asked), Rc::clone(&when_another_came));
+    let mut sim = Sim::new(move |req: &Request<'_>| match req.path() {
+        "/drips" => Response::ok("x/y", Body::produce(Drips(Rc::clone(&count)))),
+        _ => {
+            noted.set(count.get());
+            Response::text("served")
+        }
+    });
+    let (slow, other) = (sim.connect(), sim.connect());
+    sim.pause();
+    sim.send(slow, b"GET /drips HTTP/1.1\r\nHost: a\r\n\r\n");
+    sim.send(other, GET);
+    sim.resume();
+    assert!(sim.received(other).ends_with(b"served"));
+    assert!((1..=300).contains(&when_another_came.get()), "{when_another_came:?}");
+    assert_eq!(dechunk(content(sim.received(slow))), [b'.'; 10_000]);
 }
 
 /// A file that goes when the test does.

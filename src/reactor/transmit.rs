@@ -14,7 +14,7 @@ use crate::http1::Farewell;
 use crate::reactor::desk::Desk;
 use crate::reactor::kernel::{is_of_socket, Kernel};
 use crate::reactor::slot::{Flags, Source};
-use crate::reactor::visit::{Stop, Visit, SCRATCH, WRITTEN_MAX};
+use crate::reactor::visit::{Stop, Visit, PIECES_MAX, SCRATCH, WRITTEN_MAX};
 use crate::reactor::{guard, OnTrial};
 use crate::trailers::Trailers;
 
@@ -88,7 +88,8 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             if let Err(stop) = result {
                 return Some(stop);
             }
-            if self.written >= WRITTEN_MAX && self.desk.work.has_output() {
+            let is_spent = self.written >= WRITTEN_MAX || self.pieces >= PIECES_MAX;
+            if is_spent && self.desk.work.has_output() {
                 // What was produced last still has to leave the shared buffer.
                 return match self.flush() {
                     Ok(true) => Some(Stop::Spent),
@@ -230,6 +231,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
 
     /// Asks the producer for a piece and frames it.
     fn produce(&mut self) -> Result<(), Stop> {
+        self.pieces += 1;
         self.produce_by(|producer, out| producer.produce(out))
     }
 

@@ -2,7 +2,7 @@
 //! from it, and what they produced leaves in one write.
 //!
 //! A visit has a budget, so that nobody is served at the cost of the others: one read,
-//! [`REQUESTS_MAX`] requests, [`WRITTEN_MAX`] bytes. Over budget, the connection goes to the tail
+//! [`REQUESTS_MAX`] requests, [`WRITTEN_MAX`] bytes, [`PIECES_MAX`] pieces. Over budget, the connection goes to the tail
 //! of the ready queue.
 
 use std::io;
@@ -22,6 +22,8 @@ use crate::reactor::Token;
 const REQUESTS_MAX: u32 = 32;
 /// Bytes written in one visit.
 pub(super) const WRITTEN_MAX: usize = 256 << 10;
+/// Pieces that a producer is asked for in one visit: each is a call and a write, however small.
+pub(super) const PIECES_MAX: u32 = 256;
 /// What is read at once where a head is expected: the longest head by default.
 const HEAD_READ: usize = 16 << 10;
 /// What is read at once where content flows, and the size of both scratch buffers.
@@ -64,6 +66,8 @@ pub(super) struct Visit<'v, K: Kernel, H: Handler> {
     pub(super) token: Token,
     requests: u32,
     pub(super) written: usize,
+    /// Pieces asked of a producer.
+    pub(super) pieces: u32,
 }
 
 impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
@@ -79,7 +83,7 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
             Life::Rest(rest) => desk.work.conn = Connection::resume(*rest),
             Life::Busy(work) => mem::swap(&mut desk.work, work),
         }
-        Visit { desk, kernel, slot, token, requests: 0, written: 0 }
+        Visit { desk, kernel, slot, token, requests: 0, written: 0, pieces: 0 }
     }
 
     /// The whole visit; `scratch` is what it reads into.
