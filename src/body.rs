@@ -193,7 +193,8 @@ pub enum Produced {
     More,
     /// There is nothing to say now. What was put leaves; ask again when the [`Waker`] is woken
     /// (sometimes it will be asked without), and call [`Produce::expire`] if nothing was said for
-    /// this long: at most a year. Meanwhile the connection has no other deadline.
+    /// this long: at most a year. A wait of another length than the one before begins anew.
+    /// Meanwhile the connection has no other deadline.
     Wait(Duration),
     /// That was all.
     End,

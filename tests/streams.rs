@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use support::{GET, MS, SECOND};
+use support::{happens_after, GET, MS, SECOND};
 use wheelhouse::events::{Event, Slow, Topic};
 use wheelhouse::sim::{Client, Sim};
 use wheelhouse::{
@@ -74,6 +74,41 @@ fn a_producer_that_waits_is_asked_when_it_is_woken_and_when_its_time_is_over() {
     assert_eq!(text(&mut sim, client), "0\r\n\r\n");
     sim.send(client, GET);
     assert!(sim.received(client).starts_with(b"HTTP/1.1 200 OK"), "the connection is kept");
+}
+
+/// Waits for as long as it is told.
+struct Patient(Rc<RefCell<(Option<Waker>, Duration)>>);
+
+impl Produce for Patient {
+    fn start(&mut self, waker: Waker) {
+        self.0.borrow_mut().0 = Some(waker);
+    }
+
+    fn produce(&mut self, _: &mut Out<'_>) -> io::Result<Produced> {
+        Ok(Produced::Wait(self.0.borrow().1))
+    }
+
+    fn expire(&mut self, out: &mut Out<'_>) -> io::Result<Produced> {
+        out.put(b"late");
+        Ok(Produced::End)
+    }
+}
+
+#[test]
+fn a_producer_may_wait_longer_or_shorter_than_it_said_before() {
+    for (before, then) in [(100, 2), (2, 100)] {
+        let shared = Rc::new(RefCell::new((None, SECOND * before)));
+        let own = Rc::clone(&shared);
+        let patient =
+            move |_: &Request<'_>| Response::ok("x/y", Body::produce(Patient(Rc::clone(&own))));
+        let mut sim = Sim::new(patient);
+        let client = sim.connect_and_send(GET);
+        sim.advance(SECOND);
+        shared.borrow_mut().1 = SECOND * then;
+        shared.borrow().0.as_ref().unwrap().wake();
+        turn(&mut sim);
+        happens_after(&mut sim, SECOND * then, |sim| sim.received(client).ends_with(b"0\r\n\r\n"));
+    }
 }
 
 #[test]

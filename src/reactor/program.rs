@@ -34,7 +34,8 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     #[inline(never)]
     fn ask_producer_again(&mut self) {
         let source = mem::replace(&mut self.desk.work.source, Source::Nothing);
-        let Source::Waiting(producer, _) = source else { return };
+        let Source::Waiting(producer, timeout) = source else { return };
+        self.waited = Some(timeout);
         self.desk.work.source = Source::Produce(producer);
     }
 

@@ -7,6 +7,7 @@
 
 use std::io;
 use std::mem;
+use std::time::Duration;
 
 use crate::handler::{Gone, Handler};
 use crate::http1::{Circumstances, Connection, Farewell, Reject, Rest, Settled, Step};
@@ -68,6 +69,8 @@ pub(super) struct Visit<'v, K: Kernel, H: Handler> {
     pub(super) written: usize,
     /// Pieces asked of a producer.
     pub(super) pieces: u32,
+    /// How long its producer wanted to wait when the visit began, if it did.
+    pub(super) waited: Option<Duration>,
 }
 
 impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
@@ -83,7 +86,7 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
             Life::Rest(rest) => desk.work.conn = Connection::resume(*rest),
             Life::Busy(work) => mem::swap(&mut desk.work, work),
         }
-        Visit { desk, kernel, slot, token, requests: 0, written: 0, pieces: 0 }
+        Visit { desk, kernel, slot, token, requests: 0, written: 0, pieces: 0, waited: None }
     }
 
     /// The whole visit; `scratch` is what it reads into.
