@@ -19,11 +19,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::handler::{Handler, Reply, INFORMATIONAL_MAX};
+use crate::handler::{Reply, INFORMATIONAL_MAX};
 use crate::interim::Informational;
-use crate::request::Request;
 use crate::response::Response;
-use crate::schedule::Timers;
 use crate::waker::Waker;
 
 /// The right to answer one request, from any thread.
@@ -223,63 +221,6 @@ pub(crate) struct Start<S> {
 }
 
 pub(crate) type Finish<S> = Box<dyn FnOnce(&mut S, Reply<S>) -> Reply<S>>;
-
-/// Puts a deadline on what `handler` answers later (Go's `TimeoutHandler`).
-///
-/// The clock starts when the answer is put off with [`Reply::later`]; when it has run down the
-/// peer gets `late`, and the worker finds its [`Later`] over. Of several deadlines, of which one may
-/// be the reply's own ([`Reply::within`]), the shortest counts. A handler that answers at once is
-/// not touched, nor is anything buffered: an answer that has begun is under the response rate of
-/// the [`Limits`](crate::Limits). What never returns cannot be cut off: it holds the loop. An answer
-/// that a worker puts off once more has another time: say it there.
-///
-/// ```
-/// use std::time::Duration;
-/// use wheelhouse::{sim::Sim, within, Reply, Request, Response, StatusCode};
-///
-/// // A worker that is never heard of again.
-/// let slow = |_: &Request<'_>| Reply::<()>::later(std::mem::forget);
-/// let late = || Response::error(StatusCode::SERVICE_UNAVAILABLE, "try again later");
-/// let mut sim = Sim::new(within(Duration::from_secs(2), late, slow));
-/// let client = sim.connect_and_send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-/// sim.advance(Duration::from_secs(3));
-/// assert!(sim.received(client).starts_with(b"HTTP/1.1 503 "));
-/// ```
-pub fn within<H: Handler, F: FnMut() -> Response>(
-    timeout: Duration,
-    late: F,
-    handler: H,
-) -> Within<H, F> {
-    Within { timeout, late, handler }
-}
-
-/// See [`within`].
-#[derive(Debug)]
-pub struct Within<H, F> {
-    timeout: Duration,
-    late: F,
-    handler: H,
-}
-
-impl<H: Handler, F: FnMut() -> Response> Handler for Within<H, F> {
-    type State = H::State;
-
-    fn state(&mut self) -> &mut H::State {
-        self.handler.state()
-    }
-
-    fn timers(&mut self) -> Timers<H::State> {
-        self.handler.timers()
-    }
-
-    fn handle(&mut self, req: &Request<'_>) -> Reply<H::State> {
-        let (timeout, late) = (self.timeout, (self.late)());
-        self.handler.handle(req).map_later(move |start| match start.timeout {
-            Some(own) if own <= timeout => start,
-            _ => Start { timeout: Some(timeout), late: Some(late), ..start },
-        })
-    }
-}
 
 #[cfg(test)]
 mod tests {

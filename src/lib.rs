@@ -100,7 +100,7 @@ pub use handler::{Flow, Gone, Handler, Receive, Reply, Transform};
 pub use interim::Informational;
 #[cfg(feature = "json")]
 pub use json::JsonError;
-pub use later::{within, Later, Within};
+pub use later::Later;
 pub use limits::{Limits, LimitsError};
 pub use origin::{Guarded, OriginError, OriginGuard};
 pub use query::{Pairs, PairsError};
@@ -112,6 +112,7 @@ pub use router::{collect, RouteError, Router, Routes};
 pub use schedule::{Timers, TIMER_MIN};
 pub use server::{serve, Handle, Server};
 pub use sniff::{sniff, SNIFF_BYTES_MAX};
+pub use through::{within, Within};
 pub use trailers::{Trailers, TRAILER_BYTES_MAX};
 pub use upgrade::{Hijacked, HijackedStream, Io, Protocol, Upgrade};
 pub use waker::Waker;
