@@ -15,7 +15,7 @@ use crate::reactor::clock;
 use crate::reactor::desk::Desk;
 use crate::reactor::hooks::ConnState;
 use crate::reactor::kernel::Kernel;
-use crate::reactor::slot::{Flags, Intake, Slot, Source};
+use crate::reactor::slot::{End, Flags, Intake, Slot, Source};
 use crate::reactor::visit::{Stop, Visit};
 use crate::reactor::{guard, let_go, OnTrial, Token};
 use crate::request::{ListenerNames, Message, Peer, Request, Transport};
@@ -120,7 +120,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             let (informational, then) = match action {
                 Action::Inform(both) => *both,
                 Action::ContentWithin(both) => {
-                    self.desk.work.ends = Some(clock::due(self.desk.now, both.0));
+                    self.desk.work.ends = Some(End::at(clock::due(self.desk.now, both.0)));
                     action = both.1 .0;
                     continue;
                 }
@@ -284,7 +284,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             }
         }
         work.conn.respond(out, &answer, encoder, &circumstances);
-        work.ends = response.cut_after().map(|timeout| clock::due(*now, timeout));
+        work.ends = response.cut_after().map(|timeout| End::at(clock::due(*now, timeout)));
     }
 }
 
