@@ -2,9 +2,11 @@
 //! number of readers.
 //!
 //! Each event is encoded once and lies in the ring once; a reader is a place in it. A reader that
-//! cannot keep up never holds anything up and costs no memory: the ring moves on, and the reader
-//! skips what it has missed or is cut off, as the topic says. Browsers come back by themselves and
-//! name the last event they saw, which the ring usually still has.
+//! cannot keep up never holds anything up and keeps no more than the event that it is in the middle
+//! of: the ring moves on, and the reader skips what it has missed or is cut off, as the topic says.
+//! Browsers come back by themselves and name the last event they saw, which the ring usually still
+//! has. Events are the program's own memory, not counted against
+//! [`Limits::memory_bytes_max`](crate::Limits::memory_bytes_max).
 //!
 //! ```
 //! use wheelhouse::events::{Event, Topic};
