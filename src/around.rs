@@ -6,13 +6,12 @@
 
 use std::fmt;
 
-use crate::fields::Fields;
-use crate::handler::{Action, Collect, Flow, Gone, Handler, Receive, Reply};
+use crate::handler::{Action, Collect, Handler, Reply};
 use crate::later::Start;
 use crate::request::Request;
 use crate::response::Response;
 use crate::schedule::Timers;
-use crate::waker::Waker;
+use crate::through::Through;
 
 /// What [`around`] does with a request.
 #[derive(Debug)]
@@ -128,7 +127,9 @@ fn finish<S: 'static>(
             }),
         }),
         Action::Receive(receiver) => {
-            Action::Receive(Box::new(Finished { receiver, leave: Some(leave) }))
+            Action::Receive(Box::new(Through::new(receiver, |state: &mut S, reply| {
+                finish(reply, state, leave)
+            })))
         }
         Action::Later(start) => {
             let earlier = start.finish;
@@ -153,56 +154,4 @@ fn finish<S: 'static>(
         }
         Action::Hijack(take) => Action::Hijack(take),
     })
-}
-
-/// A receiver whose answer goes through `leave`.
-struct Finished<S, L> {
-    receiver: Box<dyn Receive<S>>,
-    /// Taken by the one answer.
-    leave: Option<L>,
-}
-
-impl<S: 'static, L: FnOnce(&mut S, &mut Response) + 'static> Finished<S, L> {
-    fn follow(&mut self, state: &mut S, flow: Flow<S>) -> Flow<S> {
-        match (flow, self.leave.take()) {
-            (Flow::Answer(reply), Some(leave)) => Flow::Answer(finish(reply, state, leave)),
-            (flow, leave) => {
-                self.leave = leave;
-                flow
-            }
-        }
-    }
-}
-
-impl<S: 'static, L: FnOnce(&mut S, &mut Response) + 'static> Receive<S> for Finished<S, L> {
-    fn start(&mut self, state: &mut S, waker: Waker) {
-        self.receiver.start(state, waker);
-    }
-
-    fn piece(&mut self, state: &mut S, piece: &[u8]) -> Flow<S> {
-        let flow = self.receiver.piece(state, piece);
-        self.follow(state, flow)
-    }
-
-    fn resume(&mut self, state: &mut S) -> Flow<S> {
-        let flow = self.receiver.resume(state);
-        self.follow(state, flow)
-    }
-
-    fn trailers(&mut self, state: &mut S, trailers: Fields<'_>) {
-        self.receiver.trailers(state, trailers);
-    }
-
-    fn end(self: Box<Self>, state: &mut S) -> Reply<S> {
-        let Finished { receiver, leave } = *self;
-        let reply = receiver.end(state);
-        match leave {
-            Some(leave) => finish(reply, state, leave),
-            None => reply,
-        }
-    }
-
-    fn gone(self: Box<Self>, state: &mut S, why: Gone) {
-        self.receiver.gone(state, why);
-    }
 }

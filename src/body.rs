@@ -173,10 +173,11 @@ pub trait Produce {
         Err(io::Error::new(io::ErrorKind::TimedOut, "a producer was not woken in time"))
     }
 
-    /// The peer has ended or broken its side while this producer waited; it is asked once more
-    /// after this. Ending its side is no cancellation (a half-closed peer reads on), so by
+    /// This producer waits, and the peer has ended or broken its side, now or before; it is asked
+    /// once more after this. Ending its side is no cancellation (a half-closed peer reads on), so by
     /// default nothing happens; may be called more than once.
     fn peer_left(&mut self) {}
+
     /// The content is complete: fields to be sent behind it, where it goes out in chunks. Asked
     /// once, after [`Produced::End`] or the last byte of a promised length.
     fn put_trailers(&mut self, trailers: &mut Trailers) {
@@ -192,7 +193,8 @@ pub enum Produced {
     More,
     /// There is nothing to say now. What was put leaves; ask again when the [`Waker`] is woken
     /// (sometimes it will be asked without), and call [`Produce::expire`] if nothing was said for
-    /// this long: at most a year. Meanwhile the connection has no other deadline.
+    /// this long: at most a year. A wait of another length than the one before begins anew.
+    /// Meanwhile the connection has no other deadline.
     Wait(Duration),
     /// That was all.
     End,
@@ -258,16 +260,25 @@ struct FromReader<R>(R);
 
 impl<R: io::Read> Produce for FromReader<R> {
     fn produce(&mut self, out: &mut Out<'_>) -> io::Result<Produced> {
-        // Up to the end if there is room, so that the end leaves together with what is before it.
-        while out.room() > 0 {
-            match out.fill(|room| self.0.read(room)) {
-                Ok(0) => return Ok(Produced::End),
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+        // Up to the end if there is room, so that the end leaves together with what is before it;
+        // and in one filling, which clears all of the room.
+        let mut produced = Produced::More;
+        out.fill(|room| {
+            let mut filled = 0;
+            while filled < room.len() {
+                match self.0.read(&mut room[filled..]) {
+                    Ok(0) => {
+                        produced = Produced::End;
+                        break;
+                    }
+                    Ok(len) => filled += len,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
             }
-        }
-        Ok(Produced::More)
+            Ok(filled)
+        })?;
+        Ok(produced)
     }
 }
 
@@ -283,5 +294,26 @@ mod tests {
         assert_eq!(out.fill(|room| io::Read::read(&mut &b"defg"[..], room)).unwrap(), 2);
         assert_eq!((out.room(), out.put(b"x")), (0, 0));
         assert_eq!(buffer, b"headabcde");
+    }
+
+    /// Gives a byte at a time and scribbles over the room behind it.
+    struct Drips(Vec<usize>);
+
+    impl io::Read for Drips {
+        fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+            assert!(self.0.is_empty() || room.iter().all(|&byte| byte == b'.'), "cleared again");
+            room.fill(b'.');
+            self.0.push(room.len());
+            Ok(usize::from(self.0.len() <= 3))
+        }
+    }
+
+    /// Else a reader of small pieces would cost the square of the room.
+    #[test]
+    fn the_room_for_a_reader_is_cleared_once_however_little_it_reads() {
+        let (mut buffer, mut reader) = (Vec::new(), FromReader(Drips(Vec::new())));
+        let produced = reader.produce(&mut Out::new(&mut buffer, 5)).unwrap();
+        assert_eq!((&buffer[..], produced), (&b"..."[..], Produced::End));
+        assert_eq!(reader.0 .0, [5, 4, 3, 2]);
     }
 }

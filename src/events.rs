@@ -2,9 +2,11 @@
 //! number of readers.
 //!
 //! Each event is encoded once and lies in the ring once; a reader is a place in it. A reader that
-//! cannot keep up never holds anything up and costs no memory: the ring moves on, and the reader
-//! skips what it has missed or is cut off, as the topic says. Browsers come back by themselves and
-//! name the last event they saw, which the ring usually still has.
+//! cannot keep up never holds anything up and keeps no more than the event that it is in the middle
+//! of: the ring moves on, and the reader skips what it has missed or is cut off, as the topic says.
+//! Browsers come back by themselves and name the last event they saw, which the ring usually still
+//! has. Events are the program's own memory, not counted against
+//! [`Limits::memory_bytes_max`](crate::Limits::memory_bytes_max).
 //!
 //! ```
 //! use wheelhouse::events::{Event, Topic};
@@ -93,7 +95,8 @@ impl From<String> for Event {
 pub enum Slow {
     /// It goes on with the oldest event there is; a comment says how many it has missed.
     Skip,
-    /// Its answer ends, so that it comes back and knows that it has missed something.
+    /// Its answer ends, so that it comes back and knows that it has missed something; then it goes
+    /// on with the oldest event there is.
     Cut,
 }
 
@@ -177,7 +180,8 @@ impl Topic {
     }
 
     /// The answer to a reader: events from now on, or, if it names the last one that it saw
-    /// (`Last-Event-ID`), from the one behind that.
+    /// (`Last-Event-ID`), from the one behind that, or from the oldest that is still there; a comment
+    /// says how many are missing.
     ///
     /// It may stay for ever: there is always something to write, a comment every
     /// [`HEARTBEAT`] if nothing else, and who does not take that in time is cut off by
@@ -194,11 +198,18 @@ impl Topic {
         }
         // A number that was never given is not waited for: it is of another life of the server.
         let next = last.filter(|&last| last < shared.next()).map_or(shared.next(), |last| last + 1);
+        // Who comes back is not slow: it goes on with the oldest event, also where the slow are cut,
+        // or it would name the same event and be cut again for ever.
+        let (next, missed) = (next.max(shared.first), shared.first.saturating_sub(next));
+        let rest = match missed {
+            0 => Bytes::from_static(GREETING.as_bytes()),
+            _ => format!("{GREETING}{}", comment_on(missed)).into(),
+        };
         let id = shared.next_reader;
         shared.next_reader += 1;
         shared.readers.insert(id, None);
         drop(shared);
-        let reader = Reader { topic: self.clone(), id, next, rest: GREETING, peer_left: false };
+        let reader = Reader { topic: self.clone(), id, next, rest, peer_left: false };
         Response::ok("text/event-stream", Body::produce(reader))
             .with("Cache-Control", "no-store")
             .with("X-Accel-Buffering", "no")
@@ -233,7 +244,12 @@ impl fmt::Debug for Topic {
 }
 
 /// Sent at once, so that the reader knows that the stream has begun.
-const GREETING: Bytes = Bytes::from_static(b": here\n\n");
+const GREETING: &str = ": here\n\n";
+
+/// What a reader is told that has missed so many events.
+fn comment_on(missed: u64) -> String {
+    format!(": {missed} events missed\n\n")
+}
 
 /// One reader: a place in the ring.
 struct Reader {
@@ -275,7 +291,7 @@ impl Produce for Reader {
                     return Ok(Produced::End);
                 }
                 self.next = shared.first;
-                self.rest = format!(": {missed} events missed\n\n").into();
+                self.rest = comment_on(missed).into();
                 continue;
             }
             let Some(event) = shared.ring.get((self.next - shared.first) as usize) else {

@@ -158,7 +158,9 @@ impl<S: 'static> Reply<S> {
     /// Answers at once with the status and fields of `response` and makes its content out of
     /// the request's content, piece by piece, while that arrives: an echo, a filter, a checksum
     /// at the end. While output waits for the peer nothing is read, so memory stays flat however
-    /// long both are. The content that `response` itself may have is dropped.
+    /// long both are. The content that `response` itself may have is dropped. Where the answer has
+    /// no content, to HEAD or with a status like 204, `transform` is not asked and the content of
+    /// the request not wanted.
     pub fn transform(response: Response, transform: impl Transform<S> + 'static) -> Reply<S> {
         Reply(Action::Transform(Box::new((response, Box::new(transform)))))
     }
@@ -199,8 +201,8 @@ impl<S: 'static> Reply<S> {
 
     /// The same reply with another time for an answer that comes [later](Reply::later), at most a
     /// year, instead of [`Limits::handler_timeout`](crate::Limits::handler_timeout). It counts
-    /// from when the answer is put off, so behind a [`collect`](Reply::collect) from when the
-    /// content was there. Other replies are not changed.
+    /// from when the answer is put off, so behind a [`collect`](Reply::collect) or a
+    /// [`receive`](Reply::receive) from when the content was there. Other replies are not changed.
     pub fn within(self, timeout: Duration) -> Reply<S> {
         self.map_later(move |start| Start { timeout: Some(timeout), ..start })
     }
@@ -218,20 +220,6 @@ impl<S: 'static> Reply<S> {
     /// with [`Response::and_cut_after`].
     pub fn content_within(self, timeout: Duration) -> Reply<S> {
         Reply(Action::ContentWithin(Box::new((timeout.min(TIMEOUT_MAX), self))))
-    }
-
-    fn map_later(self, change: impl FnOnce(Start<S>) -> Start<S> + 'static) -> Reply<S> {
-        match self.0 {
-            Action::Later(start) => Reply(Action::Later(Box::new(change(*start)))),
-            Action::Collect(Collect { limit, then }) => {
-                Reply::collect(limit, move |state, req, content| {
-                    then(state, req, content).map_later(change)
-                })
-            }
-            Action::Inform(both) => Reply::inform(both.0, both.1.map_later(change)),
-            Action::ContentWithin(both) => both.1.map_later(change).content_within(both.0),
-            action => Reply(action),
-        }
     }
 
     /// Tells the peer something before the final answer, and then does what `then` says.
@@ -363,7 +351,7 @@ pub trait Transform<S> {
     }
 
     /// The content is complete: what is still to be sent goes into `out`, which has room for at
-    /// least 4 KiB.
+    /// least 4 KiB, or for what is left of the length that was announced.
     ///
     /// # Errors
     ///
@@ -380,7 +368,8 @@ pub trait Transform<S> {
     }
 
     /// The length of the answer's content, if it is known: it is then sent with
-    /// `Content-Length` instead of in chunks, and held to it.
+    /// `Content-Length` instead of in chunks, and held to it. Once so much was put, what else
+    /// comes is dropped without being shown.
     fn content_length(&self) -> Option<u64> {
         None
     }

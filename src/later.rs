@@ -14,15 +14,14 @@
 //! Whichever comes first wins, the answer or the deadline; the other finds the ticket used.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::handler::{Handler, Reply, INFORMATIONAL_MAX};
+use crate::handler::{Reply, INFORMATIONAL_MAX};
 use crate::interim::Informational;
-use crate::request::Request;
 use crate::response::Response;
-use crate::schedule::Timers;
 use crate::waker::Waker;
 
 /// The right to answer one request, from any thread.
@@ -186,6 +185,30 @@ impl<S> Ticket<S> {
     }
 }
 
+/// The loop's hold of a ticket. Let go, with the loop itself if not before, it is closed: no worker
+/// works on for nobody.
+pub(crate) struct Hold<S>(Arc<Ticket<S>>);
+
+impl<S> Hold<S> {
+    pub(crate) fn new(ticket: Arc<Ticket<S>>) -> Hold<S> {
+        Hold(ticket)
+    }
+}
+
+impl<S> Deref for Hold<S> {
+    type Target = Arc<Ticket<S>>;
+
+    fn deref(&self) -> &Arc<Ticket<S>> {
+        &self.0
+    }
+}
+
+impl<S> Drop for Hold<S> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
 /// What a handler asks for with [`Reply::later`].
 pub(crate) struct Start<S> {
     pub(crate) start: Box<dyn FnOnce(Later<S>)>,
@@ -198,57 +221,6 @@ pub(crate) struct Start<S> {
 }
 
 pub(crate) type Finish<S> = Box<dyn FnOnce(&mut S, Reply<S>) -> Reply<S>>;
-
-/// Puts a deadline on what `handler` answers later (Go's `TimeoutHandler`).
-///
-/// The clock starts when the answer is put off with [`Reply::later`]; when it has run down the
-/// peer gets `late`, and the worker finds its [`Later`] over. A handler that answers at once is
-/// not touched, nor is anything buffered: an answer that has begun is under the response rate of
-/// the [`Limits`](crate::Limits). What never returns cannot be cut off: it holds the loop.
-///
-/// ```
-/// use std::time::Duration;
-/// use wheelhouse::{sim::Sim, within, Reply, Request, Response, StatusCode};
-///
-/// // A worker that is never heard of again.
-/// let slow = |_: &Request<'_>| Reply::<()>::later(std::mem::forget);
-/// let late = || Response::error(StatusCode::SERVICE_UNAVAILABLE, "try again later");
-/// let mut sim = Sim::new(within(Duration::from_secs(2), late, slow));
-/// let client = sim.connect_and_send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-/// sim.advance(Duration::from_secs(3));
-/// assert!(sim.received(client).starts_with(b"HTTP/1.1 503 "));
-/// ```
-pub fn within<H: Handler, F: FnMut() -> Response>(
-    timeout: Duration,
-    late: F,
-    handler: H,
-) -> Within<H, F> {
-    Within { timeout, late, handler }
-}
-
-/// See [`within`].
-#[derive(Debug)]
-pub struct Within<H, F> {
-    timeout: Duration,
-    late: F,
-    handler: H,
-}
-
-impl<H: Handler, F: FnMut() -> Response> Handler for Within<H, F> {
-    type State = H::State;
-
-    fn state(&mut self) -> &mut H::State {
-        self.handler.state()
-    }
-
-    fn timers(&mut self) -> Timers<H::State> {
-        self.handler.timers()
-    }
-
-    fn handle(&mut self, req: &Request<'_>) -> Reply<H::State> {
-        self.handler.handle(req).within_or(self.timeout, (self.late)())
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -299,22 +271,33 @@ mod tests {
         assert!(matches!(ticket.take(), Place::Over));
     }
 
-    /// One answer as a model, each step atomic: a worker that answers or gives up, the loop with
-    /// its mailbox, and the deadline.
+    /// One answer as a model, each step atomic: a worker that tells something and then answers or
+    /// gives up, the loop with its mailbox, an event of the connection, and the deadline.
     #[derive(Clone, PartialEq, Eq, Hash, Debug)]
     struct Model {
+        order: Order,
         place: char,
+        /// Something waits to be told.
+        told: bool,
+        /// The next step of the worker: tell, call, put, call. A call is three steps.
         worker: u8,
         answers: bool,
         under_way: bool,
         queued: bool,
         rung: bool,
         awake: bool,
-        /// Asleep, cleared the bell, took the mail, answered the call.
+        /// Asleep, cleared the bell, took the mail, answered the call, looked twice.
         consumer: u8,
         mail: bool,
+        /// The peer has ended its side, and the loop does not know it yet.
+        event: bool,
+        visits: bool,
+        /// What a visit has found.
+        seen: char,
         deadline: Deadline,
         final_answers: u8,
+        /// The worker's answer went ahead of what it had told before.
+        is_lost: bool,
     }
 
     #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -324,89 +307,79 @@ mod tests {
         Passed,
     }
 
-    fn successors(m: &Model) -> Vec<Model> {
-        let mut next = Vec::new();
-        // Worker: put; call (once under way); push; ring.
-        let mut w = m.clone();
-        match m.worker {
-            0 => {
-                if w.place == 'e' {
-                    w.place = if w.answers { 'g' } else { 'f' };
-                }
-                w.worker = 1;
-                next.push(w);
-            }
-            1 => {
-                w.worker = if std::mem::replace(&mut w.under_way, true) { 4 } else { 2 };
-                next.push(w);
-            }
-            2 => {
-                w.queued = true;
-                w.worker = 3;
-                next.push(w);
-            }
-            3 => {
-                if !std::mem::replace(&mut w.rung, true) {
-                    w.awake = true;
-                }
-                w.worker = 4;
-                next.push(w);
-            }
-            _ => {}
-        }
-        // Loop.
-        let mut c = m.clone();
-        match m.consumer {
-            0 if m.awake => {
-                c.awake = false;
-                c.consumer = 1;
-                next.push(c);
-            }
-            0 if m.deadline == Deadline::Armed => {
-                // The poll ends by itself: the deadline is judged in that turn, behind the mail.
-                c.deadline = Deadline::Passed;
-                c.consumer = 1;
-                next.push(c);
-            }
-            0 => {}
-            1 => {
-                c.rung = false;
-                c.consumer = 2;
-                next.push(c);
-            }
-            2 => {
-                c.mail = std::mem::take(&mut c.queued);
-                c.consumer = 3;
-                next.push(c);
-            }
-            3 => {
-                if std::mem::take(&mut c.mail) {
-                    c.under_way = false;
-                    if c.place == 'g' || c.place == 'f' {
-                        c.place = 'o';
-                        c.final_answers += 1;
-                    }
-                }
-                c.consumer = 4;
-                next.push(c);
-            }
-            _ => {
-                if c.deadline == Deadline::Passed && c.place != 'o' {
-                    c.place = 'o';
-                    c.final_answers += 1;
-                }
-                c.consumer = 0;
-                next.push(c);
-            }
-        }
-        next
+    /// The order of the loop, and two that would be wrong.
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+    enum Order {
+        Ours,
+        ToldBeforePlace,
+        LookBeforeCallIsAnswered,
     }
 
-    /// Every interleaving of worker, mailbox and deadline ends with exactly one final answer.
-    #[test]
-    fn however_worker_and_deadline_race_there_is_one_answer() {
-        let start = |answers, deadline| Model {
+    /// The worker's next step, if it has one.
+    fn work(m: &Model) -> Option<Model> {
+        let mut w = m.clone();
+        w.worker += 1;
+        match m.worker {
+            0 => w.told = true,
+            // A call: it is under way, or is pushed and rings.
+            1 | 5 if std::mem::replace(&mut w.under_way, true) => w.worker += 2,
+            1 | 5 => {}
+            2 | 6 => assert!(!std::mem::replace(&mut w.queued, true), "one message at most"),
+            3 | 7 => w.awake |= !std::mem::replace(&mut w.rung, true),
+            4 if w.place == 'e' => w.place = if w.answers { 'g' } else { 'f' },
+            4 => {}
+            _ => return None,
+        }
+        Some(w)
+    }
+
+    /// The loop's next step, if it does not sleep.
+    fn turn(m: &Model) -> Option<Model> {
+        let mut c = m.clone();
+        c.consumer = (c.consumer + 1) % 7;
+        match (m.consumer, m.order) {
+            (0, _) if m.awake => c.awake = false,
+            (0, _) if m.event => (c.event, c.visits) = (false, true),
+            // The poll ends by itself: the deadline is judged in that turn, behind the mail.
+            (0, _) if m.deadline == Deadline::Armed => {
+                (c.deadline, c.visits) = (Deadline::Passed, true);
+            }
+            (0, _) => return None,
+            (1, _) => c.rung = false,
+            (2, _) => c.mail = std::mem::take(&mut c.queued),
+            (3, order) => {
+                c.visits |= m.mail;
+                c.under_way &= !m.mail || order == Order::LookBeforeCallIsAnswered;
+            }
+            (4, Order::ToldBeforePlace) if m.visits => c.told = false,
+            (4, _) if m.visits => c.seen = m.place,
+            (5, order) if m.visits => {
+                match order {
+                    Order::ToldBeforePlace => c.seen = m.place,
+                    _ => c.told = false,
+                }
+                let is_given = matches!(c.seen, 'g' | 'f');
+                if is_given || m.deadline == Deadline::Passed && m.place != 'o' {
+                    c.place = 'o';
+                    c.final_answers += 1;
+                    c.is_lost = is_given && c.told;
+                }
+                if order == Order::LookBeforeCallIsAnswered {
+                    c.under_way &= !m.mail;
+                }
+            }
+            _ => (c.mail, c.visits, c.seen) = (false, false, 'e'),
+        }
+        Some(c)
+    }
+
+    /// Explores every interleaving: how many states there are, and how many of them are the end of
+    /// one that went wrong.
+    fn explore(order: Order, answers: bool, deadline: Deadline) -> (usize, usize) {
+        let start = Model {
+            order,
             place: 'e',
+            told: false,
             worker: 0,
             answers,
             under_way: false,
@@ -415,32 +388,43 @@ mod tests {
             awake: false,
             consumer: 0,
             mail: false,
+            event: true,
+            visits: false,
+            seen: 'e',
             deadline,
             final_answers: 0,
+            is_lost: false,
         };
-        let cases = [(true, Deadline::None), (false, Deadline::None)]
-            .into_iter()
-            .chain([(true, Deadline::Armed), (false, Deadline::Armed)]);
-        let mut states = 0;
-        for (answers, deadline) in cases {
-            let mut seen = HashSet::new();
-            let mut todo = vec![start(answers, deadline)];
-            let mut ends = 0;
-            while let Some(state) = todo.pop() {
-                if !seen.insert(state.clone()) {
-                    continue;
-                }
-                assert!(state.final_answers <= 1, "{state:?}");
-                let next = successors(&state);
-                if next.is_empty() {
-                    assert_eq!(state.final_answers, 1, "{state:?}");
-                    ends += 1;
-                }
-                todo.extend(next);
+        let (mut seen, mut todo, mut wrong) = (HashSet::new(), vec![start], 0);
+        while let Some(state) = todo.pop() {
+            if !seen.insert(state.clone()) {
+                continue;
             }
-            assert!(ends >= 1);
-            states += seen.len();
+            assert!(state.final_answers <= 1, "{state:?}");
+            let next: Vec<Model> = work(&state).into_iter().chain(turn(&state)).collect();
+            let is_stuck = next.is_empty() && state.final_answers == 0;
+            wrong += usize::from(is_stuck || state.is_lost);
+            todo.extend(next);
         }
-        assert!(states > 100, "{states} states");
+        (seen.len(), wrong)
+    }
+
+    /// Every interleaving of worker, mailbox and deadline ends with exactly one final answer, and
+    /// what the worker told before it has gone ahead.
+    #[test]
+    fn however_worker_and_deadline_race_there_is_one_answer() {
+        for answers in [true, false] {
+            for deadline in [Deadline::None, Deadline::Armed] {
+                let (states, wrong) = explore(Order::Ours, answers, deadline);
+                assert!(states > 100, "{states} states");
+                assert_eq!(wrong, 0);
+            }
+        }
+    }
+
+    #[test]
+    fn other_orders_of_the_loops_steps_would_lose_an_answer_or_what_was_told() {
+        assert!(explore(Order::LookBeforeCallIsAnswered, true, Deadline::None).1 > 0);
+        assert!(explore(Order::ToldBeforePlace, true, Deadline::None).1 > 0);
     }
 }

@@ -3,14 +3,17 @@
 
 mod support;
 
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use support::*;
 use wheelhouse::sim::{Client, Sim};
 use wheelhouse::{
     Body, Flow, Gone, Handler, Out, Produce, Produced, Receive, Reply, Request, Response,
+    StatusCode,
 };
 
 /// What one connection may hold beyond the base: a few blocks.
@@ -391,6 +394,39 @@ fn a_producer_that_says_more_and_gives_nothing_does_not_spin() {
     assert!(sim.was_reset(client));
 }
 
+/// A byte at a time, as long as anybody asks.
+struct Drips(Rc<Cell<u32>>);
+
+impl Produce for Drips {
+    fn produce(&mut self, out: &mut Out<'_>) -> io::Result<Produced> {
+        self.0.set(self.0.get() + 1);
+        out.put(b".");
+        Ok(if self.0.get() == 10_000 { Produced::End } else { Produced::More })
+    }
+}
+
+/// Each piece is a call and a write, whatever it weighs.
+#[test]
+fn a_producer_of_small_pieces_holds_nobody_up() {
+    let (asked, when_another_came) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+    let (count, noted) = (Rc::clone(&asked), Rc::clone(&when_another_came));
+    let mut sim = Sim::new(move |req: &Request<'_>| match req.path() {
+        "/drips" => Response::ok("x/y", Body::produce(Drips(Rc::clone(&count)))),
+        _ => {
+            noted.set(count.get());
+            Response::text("served")
+        }
+    });
+    let (slow, other) = (sim.connect(), sim.connect());
+    sim.pause();
+    sim.send(slow, b"GET /drips HTTP/1.1\r\nHost: a\r\n\r\n");
+    sim.send(other, GET);
+    sim.resume();
+    assert!(sim.received(other).ends_with(b"served"));
+    assert!((1..=300).contains(&when_another_came.get()), "{when_another_came:?}");
+    assert_eq!(dechunk(content(sim.received(slow))), [b'.'; 10_000]);
+}
+
 /// A file that goes when the test does.
 struct Temporary(PathBuf);
 
@@ -464,6 +500,26 @@ fn a_file_that_shrinks_while_it_is_sent_resets_the_connection() {
     assert_eq!(sim.memory(), base);
 }
 
+/// The program's fault, or its disk's: not to be taken for a peer that has gone.
+#[test]
+fn a_file_that_cannot_be_read_resets_the_connection_and_is_counted() {
+    let file = Temporary::new("unreadable", &[b'f'; 9000]);
+    let write_only = file.0.clone();
+    for path in [write_only, std::env::temp_dir()] {
+        let mut sim = Sim::new(move |_: &Request<'_>| {
+            File::options()
+                .read(path.is_dir())
+                .write(!path.is_dir())
+                .open(&path)
+                .map(|file| Response::ok("text/plain", Body::file(file, 0, 9000)))
+        });
+        let client = sim.connect_and_send(GET);
+        assert!(sim.received(client).starts_with(b"HTTP/1.1 200 "));
+        assert!(sim.was_reset(client));
+        assert_eq!(sim.report().cut_off, 1);
+    }
+}
+
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 fn expecting(method: &str, path: &str, version: &str, length: usize) -> Vec<u8> {
@@ -504,6 +560,21 @@ fn content_is_invited_exactly_when_somebody_wants_it() {
         assert_eq!(statuses(&received), [100, 200], "{path}");
         sim.send(client, GET);
         assert_eq!(statuses(sim.received(client)), [200], "the connection is kept");
+    }
+}
+
+/// A transform has nothing to make there: it is not asked, and the peer need not send.
+#[test]
+fn nothing_is_invited_for_an_answer_without_content() {
+    for (method, status) in [("HEAD", 200), ("POST", 204), ("POST", 304)] {
+        let status = StatusCode::from_u16(status).unwrap();
+        let mut sim = Sim::new(move |_: &Request<'_>| {
+            Reply::transform(Response::new(status), Echo { len: None })
+        });
+        let client = sim.connect_and_send(&expecting(method, "/", "1.1", 1_000_000));
+        let text = String::from_utf8_lossy(sim.received(client)).into_owned();
+        assert_eq!(statuses(text.as_bytes()), [status.as_u16()], "{method}");
+        assert!(text.ends_with("\r\nConnection: close\r\n\r\n"), "{text}");
     }
 }
 

@@ -7,12 +7,13 @@ use std::panic;
 use support::{Count, GET, SECOND};
 use wheelhouse::sim::{Sim, SimBuilder};
 use wheelhouse::{
-    Admission, Body, Flow, Io, Out, Produce, Produced, Protocol, Receive, Reply, Request, Response,
-    Transform,
+    Admission, Body, Fields, Flow, Io, Out, Produce, Produced, Protocol, Receive, Reply, Request,
+    Response, Transform, Waker,
 };
 
-/// Panics when it is dropped, unless that would end the process.
-struct Bomb;
+/// Panics when it is dropped, unless that would end the process; and where it can, if it says so,
+/// before.
+struct Bomb(bool);
 
 impl Drop for Bomb {
     fn drop(&mut self) {
@@ -23,6 +24,10 @@ impl Drop for Bomb {
 }
 
 impl Produce for Bomb {
+    fn start(&mut self, _: Waker) {
+        assert!(!self.0, "it does not start");
+    }
+
     fn produce(&mut self, out: &mut Out<'_>) -> std::io::Result<Produced> {
         out.put(b"x");
         Ok(Produced::End)
@@ -31,7 +36,14 @@ impl Produce for Bomb {
 
 impl Receive<()> for Bomb {
     fn piece(&mut self, (): &mut (), _: &[u8]) -> Flow {
-        Flow::Answer("enough".into())
+        match self.0 {
+            true => Flow::Continue,
+            false => Flow::Answer("enough".into()),
+        }
+    }
+
+    fn trailers(&mut self, (): &mut (), _: Fields<'_>) {
+        panic!("the trailers are not taken");
     }
 
     fn end(self: Box<Self>, (): &mut ()) -> Reply {
@@ -53,7 +65,7 @@ impl Protocol<()> for Bomb {
 }
 
 fn site(req: &Request<'_>) -> Reply {
-    let bomb = Bomb;
+    let bomb = Bomb(false);
     match req.path() {
         "/produce" => Response::ok("x/y", Body::produce(bomb)).into(),
         "/receive" => Reply::receive(bomb),
@@ -90,8 +102,9 @@ fn a_destructor_that_panics_costs_its_connection_and_nobody_else() {
             );
             let all = [head.as_bytes(), b"hello and more"].concat();
             for cut in [head.len(), head.len() + 2, all.len()] {
-                let mut sim =
-                    SimBuilder::new().on_connect(|_| Admission::accept_with(Bomb)).build(site);
+                let mut sim = SimBuilder::new()
+                    .on_connect(|_| Admission::accept_with(Bomb(false)))
+                    .build(site);
                 let (other, client) = (sim.connect(), sim.connect_and_send(&all[..cut]));
                 sim.reset(client);
                 sim.advance(60 * SECOND);
@@ -106,6 +119,58 @@ fn a_destructor_that_panics_costs_its_connection_and_nobody_else() {
         }
     }
     stop(Sim::new(site));
+    drop(panic::take_hook());
+}
+
+/// Values that are let go where they were about to be used.
+#[test]
+fn a_destructor_that_panics_where_its_value_has_no_use_costs_no_more() {
+    panic::set_hook(Box::new(|_| {}));
+    fn content() -> Response {
+        Response::ok("x/y", Body::produce(Bomb(false)))
+    }
+    fn late<R: Into<Reply> + 'static>(give: fn() -> R) -> Reply {
+        Reply::later(move |later| later.answer(move |()| give()))
+    }
+    let site = |req: &Request<'_>| -> Reply {
+        match req.path() {
+            "/start" => Response::ok("x/y", Body::produce(Bomb(true))).into(),
+            "/trailers" => Reply::receive(Bomb(true)),
+            "/transform" => Reply::transform(content(), Bomb(false)),
+            "/again" => late(|| Reply::<()>::receive(Bomb(false))),
+            "/collect" => Reply::collect(10, |(), _, _| {
+                Reply::<()>::transform(Response::text(""), Bomb(false))
+            }),
+            "/upgrade" => late(|| Reply::<()>::upgrade("bomb", Bomb(false))),
+            "/unsent" => content().with("A", "\n").into(),
+            "/late" => Reply::later(std::mem::forget).within_or(SECOND, content()),
+            "/in-time" => late(|| "in time").within_or(SECOND, content()),
+            _ => Reply::receive(Count(0)),
+        }
+    };
+    for path in [
+        "/start",
+        "/trailers",
+        "/transform",
+        "/again",
+        "/collect",
+        "/upgrade",
+        "/unsent",
+        "/late",
+        "/in-time",
+    ] {
+        for method in ["POST", "HEAD"] {
+            let mut sim = Sim::new(site);
+            let head = format!(
+                "{method} {path} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+            );
+            let client = sim.connect_and_send(head.as_bytes());
+            sim.send(client, b"5\r\nhello\r\n0\r\nA: b\r\n\r\n");
+            sim.advance(60 * SECOND);
+            let last = sim.connect_and_send(GET);
+            assert!(sim.received(last).ends_with(b"\r\n\r\n0\n"), "{method} {path}");
+        }
+    }
     drop(panic::take_hook());
 }
 

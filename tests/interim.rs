@@ -3,10 +3,14 @@
 
 mod support;
 
+use std::sync::{mpsc, Mutex};
+use std::time::Duration;
+
 use support::*;
 use wheelhouse::sim::Sim;
 use wheelhouse::{
-    collect, Flow, Gone, Informational, Receive, Reply, Request, Response, Router, StatusCode,
+    collect, Flow, Gone, Informational, Later, Receive, Reply, Request, Response, Router,
+    StatusCode,
 };
 
 fn hints(links: usize) -> Informational {
@@ -176,4 +180,45 @@ fn a_route_may_tell_something_before_it_collects() {
     let client = sim.connect_and_send(&post("/seven", 3, b"abc"));
     assert!(sim.received(client).ends_with(b"\r\n\r\nseven:3"));
     assert_eq!(statuses(sim.received(client)), [103, 200]);
+}
+
+/// A log that lets a worker go on in the middle of what the loop does.
+struct Meanwhile(Mutex<Option<Later>>);
+
+impl log::Log for Meanwhile {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if !record.args().to_string().starts_with("informational answer left out") {
+            return;
+        }
+        if let Some(later) = self.0.lock().unwrap().take() {
+            later.inform(Informational::processing());
+            later.answer(|()| "done");
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+static MEANWHILE: Meanwhile = Meanwhile(Mutex::new(None));
+
+#[test]
+fn what_a_worker_tells_goes_ahead_of_its_answer_also_while_the_loop_looks() {
+    log::set_logger(&MEANWHILE).unwrap();
+    log::set_max_level(log::LevelFilter::Error);
+    let (sender, laters) = mpsc::channel();
+    let mut sim = Sim::new(move |_: &Request<'_>| -> Reply {
+        let sender = sender.clone();
+        Reply::later(move |later| sender.send(later).unwrap())
+    });
+    let client = sim.connect_and_send(GET);
+    let later = laters.recv().unwrap();
+    // It cannot be sent, and the log hears of it while the loop looks at what was told.
+    later.inform(Informational::processing().with("A", "\n"));
+    *MEANWHILE.0.lock().unwrap() = Some(later);
+    sim.advance(Duration::ZERO);
+    assert_eq!(statuses(sim.received(client)), [102, 200]);
 }

@@ -220,6 +220,16 @@ fn the_end_of_the_connection_and_of_the_server_end_the_waiting() {
 }
 
 #[test]
+fn a_server_that_is_dropped_ends_the_waiting_too() {
+    let (site, laters) = desk();
+    let mut sim = Sim::new(site);
+    sim.connect_and_send(GET);
+    let later = laters.recv().unwrap();
+    drop(sim);
+    assert!(later.is_over());
+}
+
+#[test]
 fn a_drain_waits_for_answers_that_are_being_worked_on() {
     let (site, laters) = desk();
     let mut sim = Sim::new(site);
@@ -299,6 +309,53 @@ fn a_deadline_of_its_own_buffers_nothing() {
     sender.finish();
     turn(&mut sim);
     assert!(ends_with(&mut sim, client, "\r\n0\r\n\r\n"));
+}
+
+/// Puts its answer off: when it has five bytes, else at the end.
+struct PutsOff;
+
+impl Receive<()> for PutsOff {
+    fn piece(&mut self, (): &mut (), piece: &[u8]) -> Flow<()> {
+        match piece.len() {
+            5 => Flow::Answer(Reply::later(std::mem::forget)),
+            _ => Flow::Continue,
+        }
+    }
+
+    fn end(self: Box<Self>, (): &mut ()) -> Reply<()> {
+        Reply::later(std::mem::forget)
+    }
+}
+
+#[test]
+fn a_deadline_of_its_own_is_also_that_of_an_answer_which_a_receiver_puts_off() {
+    let late = || Response::error(StatusCode::SERVICE_UNAVAILABLE, "later, please");
+    for length in [4, 5, 6] {
+        let site = |_: &Request<'_>| Reply::<()>::receive(PutsOff);
+        let mut sim = Sim::new(within(2 * SECOND, late, site));
+        let client = sim.connect_and_send(&support::post("/", length, &b"123456"[..length]));
+        sim.advance(2 * SECOND - MS);
+        assert_eq!(sim.received(client), b"");
+        sim.advance(support::LATE);
+        assert!(ends_with(&mut sim, client, "later, please\n"), "{length}");
+    }
+}
+
+#[test]
+fn of_several_deadlines_the_shortest_counts() {
+    let late = |seconds: u32| move || Response::error(StatusCode::SERVICE_UNAVAILABLE, seconds);
+    for (outer, inner, own) in [(2, 5, 9), (9, 2, 5), (5, 9, 2)] {
+        let site = move |_: &Request<'_>| {
+            Reply::<()>::later(std::mem::forget).within_or(SECOND * own, late(own)())
+        };
+        let inner = within(SECOND * inner, late(inner), site);
+        let mut sim = Sim::new(within(SECOND * outer, late(outer), inner));
+        let client = sim.connect_and_send(GET);
+        sim.advance(2 * SECOND - MS);
+        assert_eq!(sim.received(client), b"");
+        sim.advance(support::LATE);
+        assert!(ends_with(&mut sim, client, "\r\n\r\n2\n"));
+    }
 }
 
 /// t229: both race, one wins, and nothing is written twice.

@@ -29,6 +29,7 @@ fn layer(file: &str) -> Option<Layer> {
     const WORDS: &[&str] = &[
         "request", "response", "body", "fields", "escape", "handler", "limits", "error",
         "schedule", "later", "upgrade", "waker", "channel", "events", "trailers", "interim",
+        "through",
     ];
     if file.starts_with("timers/src/") {
         return Some(Layer::Timers);

@@ -14,7 +14,7 @@ use std::rc::Rc;
 use support::*;
 use wheelhouse::sim::Sim;
 use wheelhouse::{
-    Body, Flow, Gone, Out, Produce, Produced, Receive, Reply, Request, Response, Transform,
+    Body, Fields, Flow, Gone, Out, Produce, Produced, Receive, Reply, Request, Response, Transform,
 };
 
 /// An echo that announces its own idea of a length.
@@ -64,6 +64,53 @@ fn a_transform_that_has_more_than_its_length_is_cut_there() {
             assert_eq!(statuses(&received), [200, 200], "{length} in pieces of {piece}");
             assert!(received.ends_with(&[b"\r\n\r\n", &b"12345"[..length as usize]].concat()));
             assert!(sim.is_open(client) && !sim.has_ended(client));
+        }
+    }
+}
+
+/// Notes what it was told beside pieces.
+struct Told(Rc<RefCell<Vec<&'static str>>>, Announces);
+
+impl Transform<()> for Told {
+    fn piece(&mut self, (): &mut (), piece: &[u8], out: &mut Out<'_>) -> io::Result<usize> {
+        self.1.piece(&mut (), piece, out)
+    }
+
+    fn trailers(&mut self, (): &mut (), _: Fields<'_>) {
+        self.0.borrow_mut().push("trailers");
+    }
+
+    fn end(&mut self, (): &mut (), out: &mut Out<'_>) -> io::Result<()> {
+        assert_eq!(out.room(), 0);
+        self.0.borrow_mut().push("end");
+        Ok(())
+    }
+
+    fn content_length(&self) -> Option<u64> {
+        self.1.content_length()
+    }
+}
+
+/// Who counts or checks does so there, whatever the answer had room for.
+#[test]
+fn a_transform_that_has_sent_its_length_is_told_the_end_of_the_content() {
+    for (length, closes) in
+        [(5, ""), (5, "Connection: close\r\n"), (0, ""), (3, "Connection: close\r\n")]
+    {
+        for piece in [1, 1000] {
+            let told = Rc::new(RefCell::new(Vec::new()));
+            let shared = told.clone();
+            let mut sim = Sim::new(move |_: &Request<'_>| {
+                Reply::transform(Response::text(""), Told(shared.clone(), Announces(length)))
+            });
+            let head =
+                format!("POST / HTTP/1.1\r\nHost: a\r\n{closes}Transfer-Encoding: chunked\r\n\r\n");
+            let request = [head.as_bytes(), &chunk(b"12345"), b"0\r\nA: b\r\n\r\n"].concat();
+            let client = sim.connect();
+            request.chunks(piece).for_each(|bytes| sim.send(client, bytes));
+            assert_eq!(told.take(), ["trailers", "end"], "{length} in pieces of {piece}");
+            assert_eq!(content(sim.received(client)).len() as u64, length);
+            assert_eq!(sim.has_ended(client), !closes.is_empty());
         }
     }
 }

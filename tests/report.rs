@@ -8,7 +8,7 @@ use support::*;
 use wheelhouse::sim::{Sim, SimBuilder};
 use wheelhouse::{
     Admission, Body, ConnState, Gone, Io, Out, Produce, Produced, Protocol, Reply, Request,
-    Response,
+    Response, Waker,
 };
 
 #[test]
@@ -46,6 +46,67 @@ impl Produce for Panics {
     }
 }
 
+/// Panics when it starts, or when its peer has left.
+struct PanicsElsewhere(bool);
+
+impl Produce for PanicsElsewhere {
+    fn start(&mut self, _: Waker) {
+        assert!(!self.0, "a producer of a test does not start");
+    }
+
+    fn produce(&mut self, _: &mut Out<'_>) -> io::Result<Produced> {
+        Ok(Produced::Wait(SECOND))
+    }
+
+    fn peer_left(&mut self) {
+        panic!("a producer of a test is left");
+    }
+}
+
+impl Protocol<()> for PanicsElsewhere {
+    fn receive(&mut self, (): &mut (), input: &[u8], _: &mut Io<'_>) -> io::Result<usize> {
+        Ok(input.len())
+    }
+
+    fn gone(self: Box<Self>, (): &mut (), _: Gone) {
+        panic!("a protocol of a test is gone");
+    }
+}
+
+#[test]
+fn a_panic_is_counted_wherever_the_program_was_called() {
+    for (path, end, counts) in [
+        ("/start", false, (1, 1)),
+        ("/left", true, (1, 1)),
+        ("/protocol", true, (0, 1)),
+        ("/hijack", false, (0, 1)),
+    ] {
+        let mut sim = Sim::new(|req: &Request<'_>| -> Reply {
+            let body = |panics| Body::produce(PanicsElsewhere(panics));
+            match req.path() {
+                "/start" => Response::ok("text/plain", body(true)).into(),
+                "/left" => Response::ok("text/plain", body(false)).into(),
+                "/protocol" => Reply::upgrade("panics", PanicsElsewhere(false)),
+                _ => Reply::hijack(|_| panic!("a stream of a test is not taken")),
+            }
+        });
+        let client = sim.connect_and_send(
+            format!(
+                "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: panics\r\n\r\n"
+            )
+            .as_bytes(),
+        );
+        match path {
+            "/protocol" => sim.reset(client),
+            _ if end => sim.end(client),
+            _ => {}
+        }
+        let report = sim.report();
+        assert_eq!((report.cut_off, report.panics), counts, "{path}");
+        assert!(!sim.is_open(client), "{path}");
+    }
+}
+
 #[test]
 fn answers_cut_off_and_panics_are_counted() {
     let mut sim = SimBuilder::new()
@@ -72,50 +133,6 @@ fn answers_cut_off_and_panics_are_counted() {
     assert_eq!(counts(&mut sim, "/"), (2, 3), "the state hook");
     assert_eq!(counts(&mut sim, "/"), (2, 4), "the connection hook");
     assert_eq!(sim.report().accepted, 5);
-}
-
-/// Has nothing to say, and panics when it is told that its peer has ended its side.
-struct PanicsAtTheEnd;
-
-impl Produce for PanicsAtTheEnd {
-    fn produce(&mut self, _: &mut Out<'_>) -> io::Result<Produced> {
-        Ok(Produced::Wait(HOUR))
-    }
-
-    fn peer_left(&mut self) {
-        panic!("a producer of a test panics");
-    }
-}
-
-impl Protocol<()> for PanicsAtTheEnd {
-    fn receive(&mut self, (): &mut (), input: &[u8], _: &mut Io<'_>) -> io::Result<usize> {
-        Ok(input.len())
-    }
-
-    fn gone(self: Box<Self>, (): &mut (), _: Gone) {
-        panic!("a protocol of a test panics");
-    }
-}
-
-#[test]
-fn panics_at_the_end_of_a_connection_are_counted_too() {
-    let mut sim = Sim::new(|req: &Request<'_>| -> Reply {
-        match req.path() {
-            "/producer" => Response::ok("text/plain", Body::produce(PanicsAtTheEnd)).into(),
-            "/protocol" => Reply::upgrade("p", PanicsAtTheEnd),
-            _ => Reply::hijack(|_| panic!("who takes a stream in a test panics")),
-        }
-    });
-    for (panics, path) in (1..).zip(["/producer", "/protocol", "/hijack"]) {
-        let head = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\n");
-        let client = sim.connect_and_send(format!("{head}Upgrade: p\r\n\r\n").as_bytes());
-        match path {
-            "/producer" => sim.end(client),
-            _ => sim.reset(client),
-        }
-        assert_eq!((sim.report().panics, sim.is_open(client)), (panics, false), "{path}");
-    }
-    assert_eq!(sim.report().cut_off, 1, "the answer of the producer");
 }
 
 #[test]

@@ -170,6 +170,19 @@ fn an_answer_on_its_way_is_finished() {
 }
 
 #[test]
+fn what_has_left_the_server_is_read_when_it_is_gone() {
+    let mut sim = Sim::new(site);
+    let client = sim.connect();
+    sim.stall(client, 1000);
+    sim.send(client, GET_CLOSE);
+    sim.shutdown(None);
+    sim.end(client);
+    assert!(!sim.is_running());
+    sim.unstall(client);
+    assert!(sim.received(client).ends_with(b"Hello, World!"));
+}
+
+#[test]
 fn the_deadline_resets_who_is_still_at_work_and_counts_them() {
     for (timeout, expected) in [(None, 10), (Some(Duration::from_secs(3)), 3)] {
         let mut sim = Sim::new(site);

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use support::{GET, MS, SECOND};
+use support::{happens_after, GET, MS, SECOND};
 use wheelhouse::events::{Event, Slow, Topic};
 use wheelhouse::sim::{Client, Sim};
 use wheelhouse::{
@@ -74,6 +74,41 @@ fn a_producer_that_waits_is_asked_when_it_is_woken_and_when_its_time_is_over() {
     assert_eq!(text(&mut sim, client), "0\r\n\r\n");
     sim.send(client, GET);
     assert!(sim.received(client).starts_with(b"HTTP/1.1 200 OK"), "the connection is kept");
+}
+
+/// Waits for as long as it is told.
+struct Patient(Rc<RefCell<(Option<Waker>, Duration)>>);
+
+impl Produce for Patient {
+    fn start(&mut self, waker: Waker) {
+        self.0.borrow_mut().0 = Some(waker);
+    }
+
+    fn produce(&mut self, _: &mut Out<'_>) -> io::Result<Produced> {
+        Ok(Produced::Wait(self.0.borrow().1))
+    }
+
+    fn expire(&mut self, out: &mut Out<'_>) -> io::Result<Produced> {
+        out.put(b"late");
+        Ok(Produced::End)
+    }
+}
+
+#[test]
+fn a_producer_may_wait_longer_or_shorter_than_it_said_before() {
+    for (before, then) in [(100, 2), (2, 100)] {
+        let shared = Rc::new(RefCell::new((None, SECOND * before)));
+        let own = Rc::clone(&shared);
+        let patient =
+            move |_: &Request<'_>| Response::ok("x/y", Body::produce(Patient(Rc::clone(&own))));
+        let mut sim = Sim::new(patient);
+        let client = sim.connect_and_send(GET);
+        sim.advance(SECOND);
+        shared.borrow_mut().1 = SECOND * then;
+        shared.borrow().0.as_ref().unwrap().wake();
+        turn(&mut sim);
+        happens_after(&mut sim, SECOND * then, |sim| sim.received(client).ends_with(b"0\r\n\r\n"));
+    }
 }
 
 #[test]
@@ -306,6 +341,44 @@ fn a_stream_has_a_heartbeat_and_ends_with_its_reader() {
     sim.reset(silent);
     sim.advance(16 * SECOND);
     assert_eq!(topic.readers(), 0);
+}
+
+/// A request and the end of the peer's side in one segment, as `nc -N` sends them.
+#[test]
+fn who_left_before_the_stream_began_is_seen_when_it_waits() {
+    let topic = Topic::new(4);
+    topic.publish("missed");
+    let mut sim = Sim::new(site(&topic));
+    let client = sim.connect();
+    sim.send_and_end(client, b"GET /events HTTP/1.1\r\nHost: a\r\nLast-Event-ID: 0\r\n\r\n");
+    let got = text(&mut sim, client);
+    assert!(got.contains("data: missed\n\n") && got.ends_with("\r\n0\r\n\r\n"), "{got}");
+    assert_eq!(topic.readers(), 0);
+    let (site, senders) = channels();
+    let mut sim = Sim::new(site);
+    let client = sim.connect();
+    sim.send_and_end(client, GET);
+    let sender = senders.recv().unwrap();
+    assert!(sender.peer_has_left());
+    sender.send("all the same").unwrap();
+    sender.finish();
+    turn(&mut sim);
+    assert!(text(&mut sim, client).ends_with("all the same\r\n0\r\n\r\n"));
+}
+
+/// It names the last event it saw each time, and must get beyond it.
+#[test]
+fn a_reader_that_was_cut_off_comes_back_to_the_oldest_event_there_is() {
+    let topic = Topic::new(2).with_slow(Slow::Cut);
+    let mut sim = Sim::new(site(&topic));
+    for n in 1..=5 {
+        topic.publish(format!("event {n}"));
+    }
+    let again = b"GET /events HTTP/1.1\r\nHost: a\r\nLast-Event-ID: 1\r\n\r\n";
+    let client = sim.connect_and_send(again);
+    let wanted = [": here", ": 2 events missed", "data: event 4", "data: event 5"];
+    assert_eq!(events(&text(&mut sim, client)), wanted);
+    assert!(sim.is_open(client) && topic.readers() == 1);
 }
 
 #[test]

@@ -315,20 +315,17 @@ impl Connection {
 
     /// Whether the exchange is over and [`settle`](Connection::settle) would move on.
     pub(crate) fn is_complete(&self) -> bool {
-        matches!(&self.state, State::Exchange(exchange)
-            if matches!(exchange.outbound, Outbound::Done)
-                && (exchange.then != Then::Reuse || matches!(exchange.inbound, Inbound::Done)))
+        matches!(&self.state, State::Exchange(exchange) if exchange.is_complete())
     }
 
     /// Moves on where the exchange is over: to Idle, or to Linger if the connection is not reused.
     pub(crate) fn settle(&mut self, linger_bytes_max: u32) -> Settled {
         let State::Exchange(exchange) = &self.state else { return Settled::Not };
-        let has_all_content = matches!(exchange.inbound, Inbound::Done);
-        match (&exchange.outbound, exchange.then) {
-            (Outbound::Done, Then::Reuse) if !has_all_content => Settled::Not,
-            (Outbound::Done, then) => self.settle_as(then, has_all_content, linger_bytes_max),
-            _ => Settled::Not,
+        if !exchange.is_complete() {
+            return Settled::Not;
         }
+        let (then, has_all_content) = (exchange.then, matches!(exchange.inbound, Inbound::Done));
+        self.settle_as(then, has_all_content, linger_bytes_max)
     }
 
     #[inline(always)]

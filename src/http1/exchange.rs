@@ -120,6 +120,14 @@ impl Exchange {
         is_taken && !self.is_paused && !matches!(self.inbound, Inbound::Done)
     }
 
+    /// Whether the answer has been sent, and the content is there or not waited for: who takes it
+    /// gets all of it, and what is to be discarded only matters to a next request.
+    pub(super) fn is_complete(&self) -> bool {
+        let is_awaited = self.is_wanted || self.then == Then::Reuse;
+        matches!(self.outbound, Outbound::Done)
+            && (matches!(self.inbound, Inbound::Done) || !is_awaited)
+    }
+
     #[inline(always)]
     pub(super) fn abandon_content(&mut self) -> bool {
         let is_missed = self.is_wanted || matches!(self.outbound, Outbound::Awaited);

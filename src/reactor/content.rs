@@ -83,15 +83,17 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         transform: Box<dyn Transform<H::State>>,
     ) -> Result<(), Stop> {
         let mut transform = OnTrial(Some(transform));
-        self.admit_content()?;
         let length = guard(|| transform.get().content_length());
         let length = self.unless_panicked(length)?;
+        if !self.desk.work.conn.would_send_content(response.status, length) {
+            // HEAD, or a status without content: there is nothing to make, and nothing wanted.
+            self.respond_with_length(response, length);
+            return Ok(());
+        }
+        self.admit_content()?;
         self.respond_with_length(response, length);
-        if !self.desk.work.conn.sends_content() {
-            // HEAD, or a status without content: there is nothing to make.
-            if self.desk.work.conn.is_in_exchange() {
-                self.desk.work.conn.discard_content();
-            }
+        if !self.desk.work.conn.is_in_exchange() {
+            // Its head cannot be sent, and a refusal went instead.
             return Ok(());
         }
         self.desk.work.source = Source::Transform(transform.take(), None);
@@ -192,13 +194,14 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 Ok(())
             }
             Intake::Nobody => self.end_transform(trailers),
-            Intake::Receive(mut receiver) => {
+            Intake::Receive(receiver) => {
+                let mut receiver = OnTrial(Some(receiver));
                 let state = self.desk.handler.state();
                 if !trailers.is_empty() {
-                    let shown = guard(|| receiver.trailers(state, trailers));
+                    let shown = guard(|| receiver.get().trailers(state, trailers));
                     self.unless_panicked(shown)?;
                 }
-                let state = self.desk.handler.state();
+                let (receiver, state) = (receiver.take(), self.desk.handler.state());
                 let reply = guard(|| receiver.end(state));
                 self.answer_after_content(reply)
             }
@@ -270,22 +273,20 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         let Source::Transform(transform, None) = &mut self.desk.work.source else { return Ok(()) };
         let out = &mut self.desk.out;
         let mut trailers = Trailers::default();
-        if self.desk.work.conn.sends_content() {
-            let free = SCRATCH.saturating_sub(out.len()).max(TRANSFORM_ROOM_MIN);
-            let room = self.desk.work.conn.content_room(free);
-            let start = out.len();
-            let state = self.desk.handler.state();
-            let ended = guard(|| {
-                if !shown.is_empty() {
-                    transform.trailers(state, shown);
-                }
-                transform.end(state, &mut Out::new(out, room))?;
-                transform.put_trailers(state, &mut trailers);
-                Ok::<_, io::Error>(())
-            });
-            self.desk.work.conn.transmit(out, start);
-            self.unless_broken(ended)?;
-        }
+        let free = SCRATCH.saturating_sub(out.len()).max(TRANSFORM_ROOM_MIN);
+        let room = self.desk.work.conn.content_room(free);
+        let start = out.len();
+        let state = self.desk.handler.state();
+        let ended = guard(|| {
+            if !shown.is_empty() {
+                transform.trailers(state, shown);
+            }
+            transform.end(state, &mut Out::new(out, room))?;
+            transform.put_trailers(state, &mut trailers);
+            Ok::<_, io::Error>(())
+        });
+        self.desk.work.conn.transmit(out, start);
+        self.unless_broken(ended)?;
         let_go(mem::replace(&mut self.desk.work.source, Source::Nothing));
         self.end_content(&trailers)
     }

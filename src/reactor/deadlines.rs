@@ -182,7 +182,7 @@ fn is_moved<S>(kind: Timer, life: &mut Life<S>) -> bool {
 /// `due`, or the end that the program has set if that comes first.
 fn at_most<S>(due: u32, life: &Life<S>) -> u32 {
     match life {
-        Life::Busy(work) => work.ends.map_or(due, |ends| earlier(due, ends)),
+        Life::Busy(work) => work.ends.map_or(due, |ends| earlier(due, ends.tick)),
         Life::Rest(_) => due,
     }
 }
@@ -215,7 +215,11 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             return;
         }
         let token = Token::new(key, slot.generation);
-        if slot.flags.has(Flags::QUEUED) {
+        let had_its_last_turn = match &mut slot.life {
+            Life::Busy(work) => work.had_its_last_turn(clock::tick(now)),
+            Life::Rest(_) => false,
+        };
+        if slot.flags.has(Flags::QUEUED) && !had_its_last_turn {
             // It has unread bytes, or room for its output: one more turn.
             self.wheel.arm(key as u32, clock::tick(now).wrapping_add(1));
             return;

@@ -15,9 +15,9 @@ use crate::reactor::clock;
 use crate::reactor::desk::Desk;
 use crate::reactor::hooks::ConnState;
 use crate::reactor::kernel::Kernel;
-use crate::reactor::slot::{Flags, Intake, Slot, Source};
+use crate::reactor::slot::{End, Flags, Intake, Slot, Source};
 use crate::reactor::visit::{Stop, Visit};
-use crate::reactor::{guard, let_go, Token};
+use crate::reactor::{guard, let_go, OnTrial, Token};
 use crate::request::{ListenerNames, Message, Peer, Request, Transport};
 use crate::response::Response;
 use crate::trailers::Trailers;
@@ -90,9 +90,19 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             Action::Respond(response) => self.respond_and_let_go(response),
             Action::Collect(collect) => self.collect(collect, input, used),
             Action::Receive(receiver) => self.receive(receiver),
-            Action::Transform(both) => self.transform(&both.0, both.1),
+            Action::Transform(both) => {
+                let (response, transform) = *both;
+                let result = self.transform(&response, transform);
+                let_go(response);
+                result
+            }
             Action::Later(start) => self.later(*start),
-            Action::Upgrade(both) => self.upgrade(&both.0, both.1, input),
+            Action::Upgrade(both) => {
+                let (upgrade, protocol) = *both;
+                let result = self.upgrade(&upgrade, protocol, input);
+                let_go(upgrade);
+                result
+            }
             Action::Hijack(take) => {
                 self.desk.work.conn.hand_out();
                 self.desk.work.intake = Intake::Hijack(take);
@@ -110,7 +120,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             let (informational, then) = match action {
                 Action::Inform(both) => *both,
                 Action::ContentWithin(both) => {
-                    self.desk.work.ends = Some(clock::due(self.desk.now, both.0));
+                    self.desk.work.ends = Some(End::at(clock::due(self.desk.now, both.0)));
                     action = both.1 .0;
                     continue;
                 }
@@ -131,15 +141,16 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         &mut self,
         reply: Result<Reply<H::State>, ()>,
     ) -> Result<(), Stop> {
-        let what = match self.told(reply)? {
+        let action = match self.told(reply)? {
             Action::Respond(response) => return self.respond_and_let_go(response),
             Action::Later(start) => return self.later(*start),
-            Action::Inform(_) | Action::ContentWithin(_) => unreachable!("`told` has seen to it"),
-            Action::Collect(_) | Action::Receive(_) | Action::Transform(_) => {
-                "asks for content where that has been had or given up"
-            }
-            Action::Upgrade(_) | Action::Hijack(_) => "leaves HTTP when the head has gone",
+            action => action,
         };
+        let what = match action {
+            Action::Upgrade(_) | Action::Hijack(_) => "leaves HTTP when the head has gone",
+            _ => "asks for content where that has been had or given up",
+        };
+        let_go(action);
         log::error!("a reply {what}: answer with a Response there");
         self.respond(&mut Response::status_page(http::StatusCode::INTERNAL_SERVER_ERROR))
     }
@@ -242,12 +253,11 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             Body::Static(bytes) => Source::Bytes(Bytes::from_static(bytes)),
             Body::Bytes(bytes) => Source::Bytes(bytes),
             Body::File(file) => Source::File(file),
-            Body::Produce(mut produce) => {
+            Body::Produce(produce) => {
                 let waker = self.waker();
-                if guard(|| produce.producer.start(waker)).is_err() {
-                    return Err(self.over(Farewell::Reset, Gone::Stopped));
-                }
-                Source::Produce(produce.producer)
+                let mut producer = OnTrial(Some(produce.producer));
+                guard(|| producer.get().start(waker)).map_err(|()| self.panicked())?;
+                Source::Produce(producer.take())
             }
         };
         Ok(())
@@ -274,7 +284,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             }
         }
         work.conn.respond(out, &answer, encoder, &circumstances);
-        work.ends = response.cut_after().map(|timeout| clock::due(*now, timeout));
+        work.ends = response.cut_after().map(|timeout| End::at(clock::due(*now, timeout)));
     }
 }
 

@@ -15,6 +15,7 @@ use std::time::Duration;
 use mio::event::Source;
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Interest, Poll};
+use rustix::io::Errno;
 
 use crate::reactor::clock::{Millis, SystemClock};
 #[cfg(feature = "signals")]
@@ -394,6 +395,27 @@ fn write_both(mut stream: impl Write, first: &[u8], second: &[u8]) -> io::Result
         return stream.write(first);
     }
     stream.write_vectored(&[IoSlice::new(first), IoSlice::new(second)])
+}
+
+/// Whether sending from a file failed because of the peer or the way to it; else it is the file's
+/// fault, or that of who opened it.
+pub(crate) fn is_of_socket(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        None | Some(
+            Errno::PIPE
+                | Errno::CONNRESET
+                | Errno::CONNABORTED
+                | Errno::NOTCONN
+                | Errno::SHUTDOWN
+                | Errno::TIMEDOUT
+                | Errno::HOSTDOWN
+                | Errno::HOSTUNREACH
+                | Errno::NETDOWN
+                | Errno::NETUNREACH
+                | Errno::NETRESET
+        )
+    )
 }
 
 fn reserve() -> Option<File> {

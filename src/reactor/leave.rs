@@ -134,10 +134,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 let result = guard(|| receiver.gone(state, why));
                 self.desk.counters.panics += u64::from(result.is_err());
             }
-            Intake::Later(waiting) => {
-                let _ = guard(|| waiting.ticket.close());
-                let_go(waiting);
-            }
+            Intake::Later(waiting) => let_go(waiting),
             Intake::Protocol(speaking) => {
                 self.desk.ledger.release(speaking.charged);
                 let state = self.desk.handler.state();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::StatusCode;
 
 use crate::handler::{Gone, Handler, Reply};
-use crate::later::{Finish, Place, Start, Ticket};
+use crate::later::{Finish, Hold, Place, Start, Ticket};
 use crate::reactor::completions::Call;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::slot::{Flags, Intake, Source, Timer, Waiting};
@@ -25,21 +25,18 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// A producer that had nothing to say may have something now: visits come for many reasons,
     /// and asking is cheap.
     #[inline(always)]
-    pub(super) fn ask_again(&mut self) -> Result<(), Stop> {
+    pub(super) fn ask_again(&mut self) {
         if matches!(self.desk.work.source, Source::Waiting(..)) {
-            return self.ask_producer_again();
+            self.ask_producer_again();
         }
-        Ok(())
     }
 
     #[inline(never)]
-    fn ask_producer_again(&mut self) -> Result<(), Stop> {
+    fn ask_producer_again(&mut self) {
         let source = mem::replace(&mut self.desk.work.source, Source::Nothing);
-        let Source::Waiting(mut producer, _) = source else { return Ok(()) };
-        let has_left = self.slot.flags.has(Flags::READ_CLOSED);
-        let told = if has_left { guard(|| producer.peer_left()) } else { Ok(()) };
+        let Source::Waiting(producer, timeout) = source else { return };
+        self.waited = Some(timeout);
         self.desk.work.source = Source::Produce(producer);
-        told.map_err(|()| self.panicked())
     }
 
     /// Does what the program has to say, if anything waits for that.
@@ -58,7 +55,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// Gives the right to answer away.
     pub(super) fn later(&mut self, start: Start<H::State>) -> Result<(), Stop> {
         let Start { start, timeout, late, finish } = start;
-        let ticket = Ticket::new();
+        let ticket = Hold::new(Ticket::new());
         let later = ticket.later(self.waker());
         self.desk.work.intake = Intake::Later(Box::new(Waiting { ticket, timeout, late, finish }));
         // Behind a pause or another `Later` the deadline is of the same kind, and yet another.
@@ -81,10 +78,11 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     fn hear_worker(&mut self) -> Result<(), Stop> {
         self.note_peer_left();
         let Intake::Later(waiting) = &mut self.desk.work.intake else { return Ok(()) };
+        // In this order: what was told before the answer is there when the answer is.
+        let place = waiting.ticket.take();
         for informational in waiting.ticket.take_told() {
             self.desk.work.conn.inform(&mut self.desk.out, &informational);
         }
-        let place = waiting.ticket.take();
         if matches!(place, Place::Empty) {
             return Ok(());
         }
@@ -130,7 +128,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 return Stop::More;
             }
             log::debug!("connection {}: no answer within its time", self.token);
-            waiting.ticket.close();
+            let_go(waiting.ticket);
             let page = || Response::status_page(StatusCode::GATEWAY_TIMEOUT);
             let late = waiting.late.unwrap_or_else(page);
             if let Err(stop) = self.answer_finished(waiting.finish, |_| late.into()) {

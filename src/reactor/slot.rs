@@ -3,7 +3,6 @@
 
 use std::any::Any;
 use std::mem;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,7 +11,7 @@ use crate::body::{FileBody, Produce};
 use crate::fields::FieldSpan;
 use crate::handler::{Collected, Receive, Transform};
 use crate::http1::{Connection, Deadline, Rest};
-use crate::later::{Finish, Ticket};
+use crate::later::{Finish, Hold};
 use crate::reactor::buffers::Block;
 use crate::reactor::kernel::Kernel;
 use crate::request::RequestLine;
@@ -83,8 +82,22 @@ pub(crate) struct Work<S> {
     /// Bytes read and bytes written since the armed rate window began.
     pub(crate) received: u64,
     pub(crate) moved: u64,
-    /// The tick by which content or answer must be whole, if the program has said so.
-    pub(crate) ends: Option<u32>,
+    /// By when content or answer must be whole, if the program has said so.
+    pub(crate) ends: Option<End>,
+}
+
+/// A time that the program has set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct End {
+    pub(crate) tick: u32,
+    /// It was over in an earlier turn.
+    was_over: bool,
+}
+
+impl End {
+    pub(crate) fn at(tick: u32) -> End {
+        End { tick, was_over: false }
+    }
 }
 
 /// Who takes what comes in: the content of the request, or what follows it.
@@ -102,7 +115,7 @@ pub(crate) enum Intake<S> {
 
 /// An answer that comes from elsewhere.
 pub(crate) struct Waiting<S> {
-    pub(crate) ticket: Arc<Ticket<S>>,
+    pub(crate) ticket: Hold<S>,
     /// Instead of the limit's.
     pub(crate) timeout: Option<Duration>,
     /// What is answered when it has passed; a 504 otherwise.
@@ -187,7 +200,15 @@ impl<S> Work<S> {
 
     /// Whether the time for content or answer is over.
     pub(crate) fn has_ended(&self, now: u32) -> bool {
-        self.ends.is_some_and(|ends| ends.wrapping_sub(now) as i32 <= 0)
+        self.ends.is_some_and(|ends| ends.tick.wrapping_sub(now) as i32 <= 0)
+    }
+
+    /// Whether it was over in an earlier turn, too, in which this was asked: a last turn for what
+    /// had come in time is one, however much comes in every turn.
+    pub(crate) fn had_its_last_turn(&mut self, now: u32) -> bool {
+        let is_over = self.has_ended(now);
+        let Some(ends) = &mut self.ends else { return false };
+        is_over && mem::replace(&mut ends.was_over, true)
     }
 
     /// Whether nothing is held that needs a box.

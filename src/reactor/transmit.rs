@@ -12,11 +12,12 @@ use crate::body::{Out, Produce, Produced};
 use crate::handler::{Gone, Handler};
 use crate::http1::Farewell;
 use crate::reactor::desk::Desk;
-use crate::reactor::kernel::Kernel;
-use crate::reactor::slot::{Flags, Source};
-use crate::reactor::visit::{Stop, Visit, SCRATCH, WRITTEN_MAX};
+use crate::reactor::kernel::{is_of_socket, Kernel};
+use crate::reactor::slot::{Flags, Source, Timer};
+use crate::reactor::visit::{Stop, Visit, PIECES_MAX, SCRATCH, WRITTEN_MAX};
 use crate::reactor::{guard, OnTrial};
 use crate::trailers::Trailers;
+
 /// What is encoded before it must leave: room for one more answer stays.
 const OUT_HIGH: usize = 48 << 10;
 
@@ -61,6 +62,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     }
 
     fn transmit_all(&mut self) -> Option<Stop> {
+        let mut knows_peer_left = !self.slot.flags.has(Flags::READ_CLOSED);
         loop {
             match self.flush() {
                 Ok(true) => {}
@@ -68,6 +70,10 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 Err(stop) => return Some(stop),
             }
             let result = match &mut self.desk.work.source {
+                // It waits, also if the peer had left before it began: it is told, and asked again.
+                Source::Waiting(..) if !mem::replace(&mut knows_peer_left, true) => {
+                    self.tell_peer_left()
+                }
                 Source::Nothing | Source::Transform(_, None) | Source::Waiting(..) => return None,
                 Source::Transform(_, Some(_)) => self.transform_held(),
                 Source::Bytes(bytes) if !bytes.is_empty() => return Some(Stop::Spent),
@@ -82,7 +88,8 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             if let Err(stop) = result {
                 return Some(stop);
             }
-            if self.written >= WRITTEN_MAX && self.desk.work.has_output() {
+            let is_spent = self.written >= WRITTEN_MAX || self.pieces >= PIECES_MAX;
+            if is_spent && self.desk.work.has_output() {
                 // What was produced last still has to leave the shared buffer.
                 return match self.flush() {
                     Ok(true) => Some(Stop::Spent),
@@ -207,12 +214,24 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 self.watch_writing()?;
                 Err(Stop::Blocked)
             }
-            Err(error) => Err(self.write_failed(&error)),
+            Err(error) if is_of_socket(&error) => Err(self.write_failed(&error)),
+            Err(error) => Err(self.broken(&format!("its file cannot be read: {error}"))),
         }
+    }
+
+    #[cold]
+    fn tell_peer_left(&mut self) -> Result<(), Stop> {
+        let source = mem::replace(&mut self.desk.work.source, Source::Nothing);
+        let Source::Waiting(producer, _) = source else { return Ok(()) };
+        let mut producer = OnTrial(Some(producer));
+        guard(|| producer.get().peer_left()).map_err(|()| self.panicked())?;
+        self.desk.work.source = Source::Produce(producer.take());
+        Ok(())
     }
 
     /// Asks the producer for a piece and frames it.
     fn produce(&mut self) -> Result<(), Stop> {
+        self.pieces += 1;
         self.produce_by(|producer, out| producer.produce(out))
     }
 
@@ -237,6 +256,10 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 Ok(())
             }
             Produced::Wait(timeout) if self.desk.work.conn.sends_content() => {
+                if self.waited.is_some_and(|before| before != timeout) {
+                    // Of the same kind, and yet another deadline.
+                    self.slot.armed.kind = Timer::None;
+                }
                 self.desk.work.source = Source::Waiting(producer.take(), timeout);
                 Ok(())
             }

@@ -2,11 +2,12 @@
 //! from it, and what they produced leaves in one write.
 //!
 //! A visit has a budget, so that nobody is served at the cost of the others: one read,
-//! [`REQUESTS_MAX`] requests, [`WRITTEN_MAX`] bytes. Over budget, the connection goes to the tail
-//! of the ready queue.
+//! [`REQUESTS_MAX`] requests, [`WRITTEN_MAX`] bytes, [`PIECES_MAX`] pieces. Over budget, the
+//! connection goes to the tail of the ready queue.
 
 use std::io;
 use std::mem;
+use std::time::Duration;
 
 use crate::handler::{Gone, Handler};
 use crate::http1::{Circumstances, Connection, Farewell, Reject, Rest, Settled, Step};
@@ -22,6 +23,8 @@ use crate::reactor::Token;
 const REQUESTS_MAX: u32 = 32;
 /// Bytes written in one visit.
 pub(super) const WRITTEN_MAX: usize = 256 << 10;
+/// Pieces that a producer is asked for in one visit: each is a call and a write, however small.
+pub(super) const PIECES_MAX: u32 = 256;
 /// What is read at once where a head is expected: the longest head by default.
 const HEAD_READ: usize = 16 << 10;
 /// What is read at once where content flows, and the size of both scratch buffers.
@@ -64,6 +67,10 @@ pub(super) struct Visit<'v, K: Kernel, H: Handler> {
     pub(super) token: Token,
     requests: u32,
     pub(super) written: usize,
+    /// Pieces asked of a producer.
+    pub(super) pieces: u32,
+    /// How long its producer wanted to wait when the visit began, if it did.
+    pub(super) waited: Option<Duration>,
 }
 
 impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
@@ -79,7 +86,7 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
             Life::Rest(rest) => desk.work.conn = Connection::resume(*rest),
             Life::Busy(work) => mem::swap(&mut desk.work, work),
         }
-        Visit { desk, kernel, slot, token, requests: 0, written: 0 }
+        Visit { desk, kernel, slot, token, requests: 0, written: 0, pieces: 0, waited: None }
     }
 
     /// The whole visit; `scratch` is what it reads into.
@@ -124,9 +131,7 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
     }
 
     fn serve_input(&mut self, scratch: &mut [u8]) -> Stop {
-        if let Err(stop) = self.ask_again() {
-            return stop;
-        }
+        self.ask_again();
         if let Some(stop) = self.transmit() {
             return self.weigh_protocol(stop);
         }

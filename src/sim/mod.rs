@@ -147,7 +147,10 @@ impl<H: Handler> Sim<H> {
 
     /// A client that has stalled reads everything again, at once.
     pub fn unstall(&mut self, client: Client) {
-        self.kernel().wire(client).reads = true;
+        let wire = self.kernel().wire(client);
+        wire.reads = true;
+        // What is in the socket buffer is there also when the server is not any more.
+        wire.deliver(usize::MAX);
         self.run();
     }
 

@@ -2,10 +2,11 @@
 //! simulator's business; here only the cut is waited for. What is short is that one deadline alone,
 //! so that a machine that stalls meets no other.
 
-use std::io;
+use std::io::{self, Write};
+use std::thread;
 use std::time::Duration;
 
-use wheelhouse::{ConnState, Limits, Reply, Request, Response, StatusCode};
+use wheelhouse::{ConnState, Flow, Limits, Receive, Reply, Request, Response, StatusCode};
 
 use crate::support::Running;
 
@@ -110,4 +111,32 @@ fn a_peer_that_never_stops_sending_after_a_refusal_is_closed_on() {
     // Bounded by the linger's bytes and by its deadline: writing fails in the end.
     let failed = (0..1_000_000).find_map(|_| io::Write::write_all(&mut stream, &piece).err());
     assert!(failed.is_some(), "a gigabyte was taken after the end");
+}
+
+/// Takes its time when it has seen how quick its peer is.
+struct Dawdles(u32);
+
+impl Receive<()> for Dawdles {
+    fn piece(&mut self, (): &mut (), _: &[u8]) -> Flow {
+        self.0 += 1;
+        if self.0 > 1000 {
+            thread::sleep(Duration::from_millis(1));
+        }
+        Flow::Continue
+    }
+
+    fn end(self: Box<Self>, (): &mut ()) -> Reply {
+        "all of it".into()
+    }
+}
+
+/// There is something to read in every turn, which puts a deadline off once and not for ever.
+#[test]
+fn who_sends_faster_than_the_server_reads_has_no_more_time_for_it() {
+    let server = Running::new(|_: &Request<'_>| Reply::receive(Dawdles(0)).content_within(SHORT));
+    let mut quick = server.connect();
+    quick.send("POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 9000000000000\r\n\r\n");
+    let piece = vec![b'x'; 1 << 20];
+    let is_cut = (0..300).any(|_| quick.stream().write_all(&piece).is_err());
+    assert!(is_cut, "300 MiB were taken");
 }

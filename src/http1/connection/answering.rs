@@ -118,6 +118,13 @@ impl Connection {
         }
     }
 
+    /// Whether content of this length, which may be none, goes out with an answer of this status.
+    pub(crate) fn would_send_content(&mut self, status: StatusCode, length: Option<u64>) -> bool {
+        let asked = &self.exchange().asked;
+        let outgoing = framing::outgoing(asked.by, asked.version, status, length);
+        !matches!(outgoing, Outgoing::None | Outgoing::Announced(_) | Outgoing::Tunnel)
+    }
+
     /// Whether an answer with this status and content of unknown length goes out in chunks, so
     /// that trailer fields can follow it.
     pub(crate) fn would_send_chunks(&mut self, status: StatusCode) -> bool {
