@@ -153,6 +153,10 @@ pub(super) fn arm<K: Kernel, S>(
 ) {
     let wanted = Armed { kind, message: slot.requests as u8 };
     if slot.armed != wanted {
+        let ends = matches!(kind, Timer::Content | Timer::Response | Timer::Silence);
+        if ends && slot.armed.kind == Timer::Late && slot.life.has_ended(timeouts.basis.now) {
+            return;
+        }
         slot.armed = wanted;
         match (kind, &mut slot.life) {
             (Timer::Linger, _) => slot.ends = timeouts.linger,
@@ -165,7 +169,7 @@ pub(super) fn arm<K: Kernel, S>(
         return;
     }
     let due = match kind {
-        Timer::None => {
+        Timer::None | Timer::Late => {
             wheel.disarm(key as u32);
             return;
         }
@@ -242,8 +246,12 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             return;
         }
         let token = Token::new(key, slot.generation);
-        if slot.flags.has(Flags::QUEUED) {
-            // It has unread bytes, or room for its output: one more turn.
+        if slot.flags.has(Flags::QUEUED) && slot.armed.kind != Timer::Late {
+            // It has unread bytes, or room for its output: one more turn. Who always has is late
+            // for an end that the program has set, not for a rate.
+            if slot.life.has_ended(now) {
+                slot.armed.kind = Timer::Late;
+            }
             self.wheel.arm(key as u32, clock::tick(now).wrapping_add(1));
             return;
         }
@@ -263,8 +271,9 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             self.wheel.arm(key as u32, at_most(clock::due(now, window), &slot.life));
             return;
         }
+        use Timer::{Content, Head, Late, Response};
         let has_begun = matches!(slot.life, Life::Busy(_));
-        if has_begun && matches!(slot.armed.kind, Timer::Head | Timer::Content | Timer::Response) {
+        if has_begun && matches!(slot.armed.kind, Head | Content | Response | Late) {
             self.desk.counters.too_slow += 1;
         }
         log::debug!("connection {token}: {:?} deadline passed", slot.armed.kind);

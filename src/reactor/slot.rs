@@ -14,6 +14,7 @@ use crate::handler::{Collected, Receive, Transform};
 use crate::http1::{Connection, Deadline, Rest};
 use crate::later::{Finish, Ticket};
 use crate::reactor::buffers::Block;
+use crate::reactor::clock::{self, Millis};
 use crate::reactor::kernel::Kernel;
 use crate::request::RequestLine;
 use crate::response::Response;
@@ -169,6 +170,8 @@ pub(crate) enum Timer {
     /// The next word of a producer or a protocol: it says itself how long.
     Silence,
     Linger,
+    /// The end that the program has set has passed, and there was more to do: the last tick.
+    Late,
 }
 
 impl<S> Work<S> {
@@ -247,6 +250,11 @@ impl<S> Work<S> {
 impl<S> Life<S> {
     pub(crate) fn is_idle(&self) -> bool {
         matches!(self, Life::Rest(Rest::Idle))
+    }
+
+    /// Whether the program has set an end, and that has passed.
+    pub(crate) fn has_ended(&self, now: Millis) -> bool {
+        matches!(self, Life::Busy(work) if work.has_ended(clock::tick(now)))
     }
 }
 
