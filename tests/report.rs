@@ -6,7 +6,10 @@ use std::io;
 
 use support::*;
 use wheelhouse::sim::{Sim, SimBuilder};
-use wheelhouse::{Admission, Body, ConnState, Out, Produce, Produced, Request, Response};
+use wheelhouse::{
+    Admission, Body, ConnState, Gone, Io, Out, Produce, Produced, Protocol, Reply, Request,
+    Response, Waker,
+};
 
 #[test]
 fn who_is_too_slow_in_the_middle_of_something_is_counted_and_who_is_idle_is_not() {
@@ -69,6 +72,50 @@ fn answers_cut_off_and_panics_are_counted() {
     assert_eq!(counts(&mut sim, "/"), (2, 3), "the state hook");
     assert_eq!(counts(&mut sim, "/"), (2, 4), "the connection hook");
     assert_eq!(sim.report().accepted, 5);
+}
+
+/// Panics wherever the other test does not.
+struct Nervous;
+
+impl Produce for Nervous {
+    fn start(&mut self, _: Waker) {
+        panic!("a producer of a test panics at its start");
+    }
+
+    fn produce(&mut self, _: &mut Out<'_>) -> io::Result<Produced> {
+        Ok(Produced::End)
+    }
+}
+
+impl Protocol<()> for Nervous {
+    fn receive(&mut self, (): &mut (), input: &[u8], _: &mut Io<'_>) -> io::Result<usize> {
+        Ok(input.len())
+    }
+
+    fn gone(self: Box<Self>, (): &mut (), _: Gone) {
+        panic!("a protocol of a test panics at its end");
+    }
+}
+
+#[test]
+fn panics_at_the_edges_of_a_connection_are_counted_too() {
+    let mut sim = Sim::new(|req: &Request<'_>| -> Reply {
+        match req.path() {
+            "/start" => Response::ok("text/plain", Body::produce(Nervous)).into(),
+            "/gone" => Reply::upgrade("x", Nervous),
+            _ => Reply::hijack(|_| panic!("who takes a stream in a test panics")),
+        }
+    });
+    let mut counts = |path: &str| {
+        let head =
+            format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+        let client = sim.connect_and_send(head.as_bytes());
+        sim.reset(client);
+        (sim.report().cut_off, sim.report().panics)
+    };
+    assert_eq!(counts("/start"), (1, 1));
+    assert_eq!(counts("/gone"), (1, 2));
+    assert_eq!(counts("/hijack"), (1, 3));
 }
 
 #[test]

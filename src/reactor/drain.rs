@@ -45,7 +45,7 @@ pub struct Report {
     /// content than announced. Their connections were reset.
     pub cut_off: u64,
     /// Panics of handlers and of what else the program gave the server to call: receivers,
-    /// producers, hooks, timers.
+    /// producers, protocols, hooks, timers.
     pub panics: u64,
     /// Failures of the system to give a connection that was there: most often it was out of
     /// descriptors, or the peer had already gone. Each was retried.

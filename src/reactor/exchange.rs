@@ -245,7 +245,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             Body::Produce(mut produce) => {
                 let waker = self.waker();
                 if guard(|| produce.producer.start(waker)).is_err() {
-                    return Err(self.over(Farewell::Reset, Gone::Stopped));
+                    return Err(self.panicked());
                 }
                 Source::Produce(produce.producer)
             }

@@ -135,13 +135,15 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 self.desk.counters.panics += u64::from(result.is_err());
             }
             Intake::Later(waiting) => {
-                let _ = guard(|| waiting.ticket.close());
+                let result = guard(|| waiting.ticket.close());
+                self.desk.counters.panics += u64::from(result.is_err());
                 let_go(waiting);
             }
             Intake::Protocol(speaking) => {
                 self.desk.ledger.release(speaking.charged);
                 let state = self.desk.handler.state();
-                let _ = guard(|| speaking.protocol.gone(state, why));
+                let result = guard(|| speaking.protocol.gone(state, why));
+                self.desk.counters.panics += u64::from(result.is_err());
             }
             Intake::Hijack(take) => let_go(take),
         }

@@ -36,8 +36,8 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         let source = mem::replace(&mut self.desk.work.source, Source::Nothing);
         let Source::Waiting(mut producer, _) = source else { return };
         if self.slot.flags.has(Flags::READ_CLOSED) {
-            // If it panics, so will the next call of it.
-            let _ = guard(|| producer.peer_left());
+            let told = guard(|| producer.peer_left());
+            self.desk.counters.panics += u64::from(told.is_err());
         }
         self.desk.work.source = Source::Produce(producer);
     }

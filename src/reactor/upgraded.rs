@@ -226,7 +226,8 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         match self.kernel.release(stream) {
             Ok(stream) => {
                 self.desk.hooks.tell(token.connection_id(), ConnState::Hijacked);
-                let _ = guard(|| take(Hijacked { read, stream }));
+                let taken = guard(|| take(Hijacked { read, stream }));
+                self.desk.counters.panics += u64::from(taken.is_err());
             }
             Err(error) => {
                 log::error!("connection {token}: cannot be handed out: {error}");
