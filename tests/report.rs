@@ -118,6 +118,18 @@ fn panics_at_the_edges_of_a_connection_are_counted_too() {
     assert_eq!(counts("/hijack"), (1, 3));
 }
 
+/// What is counted as refused has got an answer that says so.
+#[test]
+fn what_cannot_be_told_that_it_is_refused_is_not_counted_as_refused() {
+    let mut sim = Sim::new(site);
+    let told = sim.connect_and_send(&[post_chunked("/collect"), b"x\r\n".to_vec()].concat());
+    assert_eq!((statuses(sim.received(told)), sim.report().refused), (vec![400], 1));
+    let reset = sim.connect_and_send(&[post_chunked("/echo"), chunk(b"ab")].concat());
+    sim.send(reset, b"x\r\n");
+    assert_eq!((statuses(sim.received(reset)), sim.report().refused), (vec![200], 1));
+    assert!(sim.was_reset(reset));
+}
+
 #[test]
 fn errors_of_accept_are_counted() {
     const EMFILE: i32 = 24;
