@@ -13,7 +13,7 @@ use crate::limits::{Limits, TIMEOUT_MAX};
 use crate::reactor::clock::{self, Millis};
 use crate::reactor::drain::NEW_GRACE;
 use crate::reactor::kernel::{Kernel, EVENTS_MAX};
-use crate::reactor::slot::{Armed, Flags, Life, Slot, Source, Timer};
+use crate::reactor::slot::{Armed, Flags, Intake, Life, Slot, Source, Timer};
 use crate::reactor::visit::Visit;
 use crate::reactor::{tenant, Reactor, Token, EXPIRE_MAX};
 
@@ -202,7 +202,11 @@ fn is_moved<S>(kind: Timer, life: &mut Life<S>) -> bool {
                 Source::Waiting(..) => 0,
                 _ => work.received,
             };
-            let moved = work.moved + heard;
+            let said = match &work.intake {
+                Intake::Protocol(speaking) if speaking.is_owed => 0,
+                _ => work.moved,
+            };
+            let moved = said + heard;
             (work.moved, work.received) = (0, 0);
             moved > 0
         }
