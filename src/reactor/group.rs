@@ -1,7 +1,6 @@
 //! Several loops that end together: whatever ends one of them is told to all.
 
 use std::fmt;
-use std::mem;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -58,28 +57,6 @@ impl Group {
     fn members(&self) -> MutexGuard<'_, Vec<Arc<Mailbox>>> {
         // A push does not panic half-way: what a poisoned lock guards is whole.
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What one loop knows of its group.
-pub(crate) struct Member {
-    group: Arc<Group>,
-    has_heard_signal: bool,
-}
-
-impl Member {
-    pub(crate) fn of(group: Arc<Group>) -> Member {
-        Member { group, has_heard_signal: false }
-    }
-
-    pub(crate) fn tell(&self, ending: Ending) {
-        self.group.end(ending);
-    }
-
-    /// Every loop of a process hears every signal. That it drains already says nothing: the news of
-    /// a signal from another member may have been faster than the signal.
-    pub(crate) fn hears_first_signal(&mut self) -> bool {
-        !mem::replace(&mut self.has_heard_signal, true)
     }
 }
 

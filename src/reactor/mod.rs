@@ -249,7 +249,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             }
         }
         for _ in 0..self.kernel.signals() {
-            if self.desk.hooks.is_first_signal(self.drain.is_some()) {
+            if self.desk.hooks.is_first_signal() {
                 log::info!("signal: finishing what was begun, a second signal stops at once");
                 self.shut_down(None);
             } else {
