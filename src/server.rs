@@ -285,9 +285,10 @@ impl Handle {
     }
 
     /// Shuts down gracefully, from another thread or from a handler: listeners close, idle
-    /// connections end at once, what was received is answered with `Connection: close`. What is not done after `timeout`
-    /// ([`Limits::shutdown_timeout`] if `None`, at most a year) is reset. Then [`Server::run`]
-    /// returns.
+    /// connections end at once, what was received is answered with `Connection: close`. What is not
+    /// done after `timeout` ([`Limits::shutdown_timeout`] if `None`, at most a year) is reset. Then
+    /// [`Server::run`] returns. The first call counts: another one changes nothing, and
+    /// [`stop`](Handle::stop) ends it sooner.
     pub fn shutdown(&self, timeout: Option<Duration>) {
         self.mailbox.send(Message::Shutdown(timeout));
     }

@@ -55,7 +55,8 @@ pub struct Report {
     /// Failures of the system to give a connection that was there: most often it was out of
     /// descriptors, or the peer had already gone. Each was retried.
     pub accept_errors: u64,
-    /// Connections open when the shutdown began that ended by themselves within its deadline.
+    /// Connections open when the shutdown began, or waiting to be accepted, that ended by themselves
+    /// within its deadline.
     pub drained: usize,
     /// Connections that were still at work at its deadline and were reset.
     pub killed: usize,
