@@ -237,6 +237,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             }
             Err(error) => {
                 log::error!("connection {token}: cannot be handed out: {error}");
+                let_go(take);
                 self.desk.hooks.tell(token.connection_id(), ConnState::Closed);
             }
         }
