@@ -9,7 +9,6 @@ use crate::http1::{CloseReason, Farewell};
 use crate::limits::TIMEOUT_MAX;
 use crate::reactor::buffers::Pressure;
 use crate::reactor::clock::{self, Millis};
-use crate::reactor::group::Ending;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::slot::{Flags, Life};
 use crate::reactor::visit::Visit;
@@ -80,7 +79,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
     /// The graceful end: the hooks are told, then it begins.
     pub(super) fn shut_down(&mut self, timeout: Option<Duration>) {
         if self.drain.is_none() {
-            self.desk.hooks.tell_group(Ending::Shutdown(timeout));
+            let timeout = self.desk.hooks.tell_group(timeout);
             self.desk.hooks.tell_shutdown();
             self.begin_drain(timeout);
         }
@@ -88,7 +87,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
 
     /// The hard end that somebody asked for.
     pub(super) fn stop_now(&mut self) {
-        self.desk.hooks.tell_group(Ending::Stop);
+        self.desk.hooks.tell_group_to_stop();
         self.stop();
     }
 

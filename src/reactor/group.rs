@@ -2,19 +2,10 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::reactor::completions::{Mailbox, Message};
-
-/// How a loop is ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
-    /// Drain, within this time.
-    Shutdown(Option<Duration>),
-    /// Reset everything.
-    Stop,
-}
 
 /// The mailboxes of loops that end together.
 ///
@@ -25,6 +16,8 @@ pub(crate) enum Ending {
 pub(crate) struct Group {
     members: Mutex<Vec<Arc<Mailbox>>>,
     stage: AtomicU8,
+    /// That of the first who told of a shutdown.
+    timeout: OnceLock<Option<Duration>>,
 }
 
 impl Group {
@@ -32,19 +25,23 @@ impl Group {
         self.members().push(mailbox);
     }
 
-    /// Tells all members, unless they have been told.
-    pub(crate) fn end(&self, ending: Ending) {
-        let stage = match ending {
-            Ending::Shutdown(_) => 1,
-            Ending::Stop => 2,
-        };
-        if self.stage.fetch_max(stage, Ordering::AcqRel) >= stage {
-            return;
+    /// Tells all members of a shutdown, unless they have been told. Returns the time-out that
+    /// counts: two may be told at the same time.
+    pub(crate) fn shut_down(&self, timeout: Option<Duration>) -> Option<Duration> {
+        let timeout = *self.timeout.get_or_init(|| timeout);
+        self.tell_once(1, || Message::Shutdown(timeout));
+        timeout
+    }
+
+    /// Tells all members to reset everything, unless they have been told.
+    pub(crate) fn stop(&self) {
+        self.tell_once(2, || Message::Stop);
+    }
+
+    fn tell_once(&self, stage: u8, message: impl Fn() -> Message) {
+        if self.stage.fetch_max(stage, Ordering::AcqRel) < stage {
+            self.tell(message);
         }
-        self.tell(|| match ending {
-            Ending::Shutdown(timeout) => Message::Shutdown(timeout),
-            Ending::Stop => Message::Stop,
-        });
     }
 
     /// Sends each member a message.
@@ -83,11 +80,11 @@ mod tests {
         let members = [(); 3].map(|()| Arc::new(Mailbox::new(Arc::new(Deaf))));
         members.iter().for_each(|member| group.join(member.clone()));
         let first = Some(Duration::from_secs(3));
-        group.end(Ending::Shutdown(first));
-        group.end(Ending::Shutdown(None));
-        group.end(Ending::Stop);
-        group.end(Ending::Stop);
-        group.end(Ending::Shutdown(None));
+        assert_eq!(group.shut_down(first), first);
+        assert_eq!(group.shut_down(None), first, "who was told something else at the same time");
+        group.stop();
+        group.stop();
+        assert_eq!(group.shut_down(Some(Duration::ZERO)), first);
         for member in members {
             let news = member.take();
             assert!(

@@ -6,8 +6,9 @@ use std::fmt;
 use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::reactor::group::{Ending, Group};
+use crate::reactor::group::Group;
 use crate::reactor::guard;
 use crate::request::Transport;
 use crate::schedule::Timers;
@@ -135,9 +136,14 @@ impl Hooks {
         }
     }
 
-    pub(crate) fn tell_group(&self, ending: Ending) {
+    /// Tells the group of a shutdown; the time-out that counts.
+    pub(crate) fn tell_group(&self, timeout: Option<Duration>) -> Option<Duration> {
+        self.group.as_ref().map_or(timeout, |group| group.shut_down(timeout))
+    }
+
+    pub(crate) fn tell_group_to_stop(&self) {
         if let Some(group) = &self.group {
-            group.end(ending);
+            group.stop();
         }
     }
 
