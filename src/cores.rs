@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::handler::Handler;
 use crate::reactor::completions::Message;
 use crate::reactor::drain::Report;
-use crate::reactor::group::{Ending, Group};
+use crate::reactor::group::Group;
 use crate::server::Server;
 
 /// Servers on several threads, started by a factory and ended together.
@@ -63,7 +63,7 @@ struct Watch<'a>(&'a Group);
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
-            self.0.end(Ending::Stop);
+            self.0.stop();
         }
     }
 }
@@ -133,7 +133,7 @@ impl Cores {
             }
             let result = server.run(handler);
             if result.is_err() {
-                group.end(Ending::Stop);
+                group.stop();
             }
             result
         };
@@ -193,12 +193,12 @@ pub struct CoresHandle {
 impl CoresHandle {
     /// Shuts all down gracefully, each as [`Handle::shutdown`](crate::Handle::shutdown) does.
     pub fn shutdown(&self, timeout: Option<Duration>) {
-        self.group.end(Ending::Shutdown(timeout));
+        self.group.shut_down(timeout);
     }
 
     /// Stops all, as [`Handle::stop`](crate::Handle::stop).
     pub fn stop(&self) {
-        self.group.end(Ending::Stop);
+        self.group.stop();
     }
 
     /// Keeps connections or keeps none, as

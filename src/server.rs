@@ -11,7 +11,7 @@ use crate::handler::{Handler, Reply};
 use crate::limits::Limits;
 use crate::reactor::completions::{Mailbox, Message};
 use crate::reactor::drain::Report;
-use crate::reactor::group::{Group, Member};
+use crate::reactor::group::Group;
 use crate::reactor::hooks::{Accepted, Admission, ConnState, Hooks};
 use crate::reactor::kernel::{Listener, MioKernel};
 use crate::reactor::Reactor;
@@ -195,7 +195,11 @@ impl Server {
         self
     }
 
-    /// SIGINT and SIGTERM shut down gracefully; a second one stops at once.
+    /// SIGINT and SIGTERM shut down gracefully; a second signal stops at once. The loop looks for
+    /// them between two turns: a handler that blocks keeps it from that.
+    ///
+    /// Their default action is not given back when the server has ended: from then on they do
+    /// nothing, unless the program listens itself.
     ///
     /// # Errors
     ///
@@ -214,7 +218,7 @@ impl Server {
     /// Ends with the others of `group`, and they with it.
     pub(crate) fn join(&mut self, group: &Arc<Group>) {
         group.join(self.mailbox.clone());
-        self.hooks.group = Some(Member::of(group.clone()));
+        self.hooks.group = Some(group.clone());
     }
 
     /// [`run`](Server::run) with a closure, whose parameter then needs no type.
@@ -281,9 +285,10 @@ impl Handle {
     }
 
     /// Shuts down gracefully, from another thread or from a handler: listeners close, idle
-    /// connections end at once, what was received is answered with `Connection: close`. What is not done after `timeout`
-    /// ([`Limits::shutdown_timeout`] if `None`, at most a year) is reset. Then [`Server::run`]
-    /// returns.
+    /// connections end at once, what was received is answered with `Connection: close`. What is not
+    /// done after `timeout` ([`Limits::shutdown_timeout`] if `None`, at most a year) is reset. Then
+    /// [`Server::run`] returns. The first call counts: another one changes nothing, and
+    /// [`stop`](Handle::stop) ends it sooner.
     pub fn shutdown(&self, timeout: Option<Duration>) {
         self.mailbox.send(Message::Shutdown(timeout));
     }

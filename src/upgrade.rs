@@ -124,6 +124,13 @@ pub trait Protocol<S> {
         Duration::from_secs(60)
     }
 
+    /// Whether the peer owes it something, such as the answer to a ping: then only what the peer
+    /// sends begins the [`timeout`](Protocol::timeout) anew, and not what is said to it. Asked after
+    /// every call.
+    fn is_owed(&self) -> bool {
+        false
+    }
+
     /// How many bytes it holds for its peer: messages being put together, queues. Asked after
     /// every call, and when it is woken while its output does not leave; counted against
     /// [`Limits::memory_bytes_max`](crate::Limits::memory_bytes_max); a connection whose protocol
@@ -155,6 +162,8 @@ pub(crate) struct Wish {
     /// More was to be put than there was room for.
     pub(crate) room: bool,
     pub(crate) close: bool,
+    /// The time-out begins anew, whatever it was for before.
+    pub(crate) anew: bool,
 }
 
 impl<'a> Io<'a> {
@@ -172,6 +181,12 @@ impl<'a> Io<'a> {
     #[cfg(feature = "websocket")]
     pub(crate) fn reborrow(&mut self) -> Io<'_> {
         Io { out: self.out, end: self.end, waker: self.waker, wish: self.wish }
+    }
+
+    /// Begins the time-out anew: it is for something else from now on.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn begin_anew(&mut self) {
+        self.wish.anew = true;
     }
 
     /// How many bytes can be put now: up to 64 KiB, none while earlier ones wait.

@@ -8,16 +8,17 @@ mod support;
 mod random;
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
 use random::Random;
 use support::{Echo, Lines};
 use wheelhouse::events::{Slow, Topic};
-use wheelhouse::sim::{Client, SimBuilder};
+use wheelhouse::sim::{Client, Sim, SimBuilder};
 use wheelhouse::{
-    channel, Body, Flow, Informational, Io, Later, Limits, Protocol, Receive, Reply, Request,
-    Response, Sender, Waker,
+    channel, Body, ConnState, Flow, Handler, Informational, Io, Later, Limits, Protocol, Receive,
+    Reply, Request, Response, Sender, Waker,
 };
 
 /// What handlers have given away and not heard of again.
@@ -188,6 +189,58 @@ fn act(random: &mut Random, shared: &Shared, topic: &Topic) {
     }
 }
 
+/// Whether the states of a connection came one after the other as documented, to its end.
+fn is_in_order(states: &[ConnState]) -> bool {
+    use ConnState::{Active, Closed, Hijacked, Idle, New};
+    let follows = |pair: &[ConnState]| match pair {
+        [New, next] => matches!(next, Active | Closed),
+        [Active, next] => matches!(next, Idle | Hijacked | Closed),
+        [Idle, next] => matches!(next, Active | Closed),
+        [Hijacked, next] => *next == Closed,
+        _ => false,
+    };
+    states.first() == Some(&New)
+        && states.windows(2).all(follows)
+        && matches!(states.last(), Some(Closed | Hijacked))
+}
+
+/// One thing that a client or the program does, or that passes.
+fn stir<H: Handler>(
+    random: &mut Random,
+    sim: &mut Sim<H>,
+    clients: &mut Vec<Client>,
+    shared: &Shared,
+    topic: &Topic,
+) {
+    if clients.is_empty() || random.below(6) == 0 {
+        clients.push(sim.connect());
+    }
+    let client = clients[random.below(clients.len())];
+    match random.below(12) {
+        0..=3 => {
+            let mut bytes = request(random);
+            if random.below(3) == 0 {
+                bytes.extend(request(random));
+            }
+            let cut = random.below(bytes.len() + 1);
+            sim.send(client, &bytes[..cut]);
+            if random.below(8) > 0 {
+                sim.send(client, &bytes[cut..]);
+            }
+        }
+        4 => sim.end(client),
+        5 => sim.reset(client),
+        6 => sim.stall(client, 1 + random.below(3000)),
+        7 => sim.read(client, random.below(5000)),
+        8 => sim.unstall(client),
+        9 => sim.advance(Duration::from_millis(random.below(9000) as u64)),
+        _ => act(random, shared, topic),
+    }
+    if random.below(60) == 0 {
+        sim.set_keep_alive(random.below(2) == 0);
+    }
+}
+
 fn play(seed: u64) {
     let mut random = Random::new(seed);
     let (shared, topic) = (Shared::default(), Topic::new(3));
@@ -197,6 +250,10 @@ fn play(seed: u64) {
     if seed % 4 < 2 {
         builder = builder.faults(seed);
     }
+    let told: Rc<RefCell<BTreeMap<u64, Vec<ConnState>>>> = Rc::default();
+    let note = Rc::clone(&told);
+    let builder =
+        builder.on_state(move |id, state| note.borrow_mut().entry(id).or_default().push(state));
     let mut sim = builder.build(site(&shared, &topic));
     // Room for slots and wheel nodes is kept: that of more clients than there will be.
     let crowd: Vec<Client> = (0..60).map(|_| sim.connect()).collect();
@@ -204,38 +261,20 @@ fn play(seed: u64) {
     crowd.into_iter().for_each(|client| sim.reset(client));
     let mut clients: Vec<Client> = Vec::new();
     for _ in 0..150 {
-        if clients.is_empty() || random.below(6) == 0 {
-            clients.push(sim.connect());
-        }
-        let client = clients[random.below(clients.len())];
-        match random.below(12) {
-            0..=3 => {
-                let mut bytes = request(&mut random);
-                if random.below(3) == 0 {
-                    bytes.extend(request(&mut random));
-                }
-                let cut = random.below(bytes.len() + 1);
-                sim.send(client, &bytes[..cut]);
-                if random.below(8) > 0 {
-                    sim.send(client, &bytes[cut..]);
-                }
-            }
-            4 => sim.end(client),
-            5 => sim.reset(client),
-            6 => sim.stall(client, 1 + random.below(3000)),
-            7 => sim.read(client, random.below(5000)),
-            8 => sim.unstall(client),
-            9 => sim.advance(Duration::from_millis(random.below(9000) as u64)),
-            _ => act(&mut random, &shared, &topic),
-        }
-        if random.below(60) == 0 {
-            sim.set_keep_alive(random.below(2) == 0);
-        }
+        stir(&mut random, &mut sim, &mut clients, &shared, &topic);
     }
+    let open = clients.iter().filter(|&&client| sim.is_open(client)).count();
     match seed % 3 {
         0 => sim.stop(),
         1 => {
             sim.shutdown(Some(Duration::from_secs(5)));
+            // Life goes on meanwhile, and perhaps somebody cannot wait.
+            for _ in 0..random.below(40) {
+                stir(&mut random, &mut sim, &mut clients, &shared, &topic);
+            }
+            if random.below(4) == 0 {
+                sim.stop();
+            }
             sim.advance(Duration::from_secs(6));
         }
         _ => {
@@ -250,6 +289,15 @@ fn play(seed: u64) {
         }
     }
     assert!(clients.iter().all(|&client| !sim.is_open(client)), "seed {seed}");
+    let (told, report) = (told.borrow(), sim.report());
+    assert_eq!(report.accepted, told.len() as u64, "seed {seed}");
+    for states in told.values() {
+        assert!(is_in_order(states), "seed {seed}: {states:?}");
+    }
+    if seed % 3 < 2 {
+        assert!(!sim.is_running(), "seed {seed}");
+        assert_eq!(report.drained + report.killed, open, "seed {seed}: {report:?}");
+    }
     assert_eq!(topic.readers(), 0, "seed {seed}");
     assert!(sim.memory() <= base, "seed {seed}: {} more than {base}", sim.memory());
 }

@@ -459,3 +459,28 @@ fn listeners_take_turns() {
         assert!(is_answered(&mut sim, client));
     }
 }
+
+/// One that somebody else has shut down fails for ever.
+#[test]
+fn a_listener_that_fails_keeps_nobody_out_of_another() {
+    const EINVAL: i32 = 22;
+    let mut sim = SimBuilder::new().listen_as("one").listen_as("other").build(site);
+    for _ in 0..10 {
+        sim.pause();
+        let clients = ["one", "other"].map(|name| sim.connect_to(name));
+        for client in clients {
+            sim.send(client, GET);
+        }
+        // It befalls the one that is asked first.
+        sim.fail_accepts([EINVAL]);
+        sim.resume();
+        let answered = clients.map(|client| is_answered(&mut sim, client));
+        assert_eq!(answered.iter().filter(|&&is| is).count(), 1, "{answered:?}");
+        let polls = sim.polls();
+        sim.advance(4 * MS);
+        assert!(sim.polls() - polls < 5, "it does not spin");
+        sim.advance(MS);
+        assert!(clients.iter().all(|&client| is_answered(&mut sim, client)));
+    }
+    assert_eq!((sim.report().accepted, sim.report().accept_errors), (20, 10));
+}

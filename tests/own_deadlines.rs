@@ -96,6 +96,38 @@ fn an_answer_that_has_not_left_in_the_time_of_its_handler_is_reset_however_fast_
     assert_eq!(statuses(sim.received(client)), [200, 200]);
 }
 
+/// There is always something to do for it: it is given one more tick, and no more.
+#[test]
+fn who_keeps_the_server_busy_is_not_given_more_time_than_others() {
+    let mut sim = Sim::new(|req: &Request<'_>| -> Reply {
+        match req.path() {
+            "/answer" => Response::ok("text/plain", Body::produce(Lines(1_000_000)))
+                .and_cut_after(4 * SECOND)
+                .into(),
+            _ => Reply::<()>::receive(Count(0)).content_within(4 * SECOND),
+        }
+    });
+    let reader = sim.connect();
+    sim.stall(reader, 2 << 20);
+    sim.send(reader, b"GET /answer HTTP/1.1\r\nHost: a\r\n\r\n");
+    let writer = sim.connect_and_send(&post("/", 100_000_000, b""));
+    for _ in 0..4 {
+        sim.advance(SECOND);
+        assert!(sim.is_open(reader) && sim.received(writer).is_empty());
+    }
+    // From before the end until behind it, what is there to do is never all done in one turn.
+    for is_over in [false, true] {
+        sim.pause();
+        sim.advance(100 * MS);
+        sim.send(writer, &[b'x'; 1_000_000]);
+        sim.read(reader, 1_500_000);
+        sim.resume();
+        assert_eq!(sim.was_reset(reader), is_over);
+        assert_eq!(sim.received(writer).starts_with(b"HTTP/1.1 408 "), is_over);
+    }
+    assert_eq!(sim.report().too_slow, 2);
+}
+
 #[test]
 fn a_stream_that_waits_is_cut_off_too() {
     let topic = Topic::new(1);

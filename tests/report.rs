@@ -135,6 +135,18 @@ fn answers_cut_off_and_panics_are_counted() {
     assert_eq!(sim.report().accepted, 5);
 }
 
+/// What is counted as refused has got an answer that says so.
+#[test]
+fn what_cannot_be_told_that_it_is_refused_is_not_counted_as_refused() {
+    let mut sim = Sim::new(site);
+    let told = sim.connect_and_send(&[post_chunked("/collect"), b"x\r\n".to_vec()].concat());
+    assert_eq!((statuses(sim.received(told)), sim.report().refused), (vec![400], 1));
+    let reset = sim.connect_and_send(&[post_chunked("/echo"), chunk(b"ab")].concat());
+    sim.send(reset, b"x\r\n");
+    assert_eq!((statuses(sim.received(reset)), sim.report().refused), (vec![200], 1));
+    assert!(sim.was_reset(reset));
+}
+
 #[test]
 fn errors_of_accept_are_counted() {
     const EMFILE: i32 = 24;

@@ -82,6 +82,40 @@ fn connections_that_wait_to_be_accepted_are_served() {
     assert_eq!((sim.report().accepted, sim.report().killed), (200, 0));
 }
 
+/// Not for lack of a slot or a descriptor either: idle connections end first, and theirs are free.
+#[test]
+fn who_waits_for_room_when_the_server_shuts_down_gets_that_of_idle_connections() {
+    let limits = Limits { connections_max: 2, ..Limits::default() };
+    let mut sim = Sim::with_limits(site, limits).unwrap();
+    let idle = [(); 2].map(|()| sim.connect_and_send(GET));
+    sim.pause();
+    let waiting = [(); 2].map(|()| sim.connect_and_send(GET));
+    sim.shutdown(None);
+    sim.resume();
+    assert!(idle.iter().all(|&client| !sim.is_open(client) && !sim.was_reset(client)));
+    for client in waiting {
+        assert_eq!(statuses(sim.received(client)), [200]);
+        sim.end(client);
+    }
+    assert!(!sim.is_running());
+    assert_eq!((sim.report().accepted, sim.report().drained, sim.report().killed), (4, 4, 0));
+}
+
+#[test]
+fn a_pause_of_the_acceptor_is_over_when_the_server_shuts_down() {
+    const EMFILE: i32 = 24;
+    let mut sim = Sim::new(site);
+    sim.pause();
+    let waiting = [(); 3].map(|()| sim.connect_and_send(GET));
+    sim.fail_accepts([EMFILE]);
+    sim.resume();
+    assert!(!sim.is_open(waiting[0]), "dropped, so that it learns that there is no room");
+    sim.shutdown(None);
+    for &client in &waiting[1..] {
+        assert_eq!(statuses(sim.received(client)), [200]);
+    }
+}
+
 /// n3: Go drops it.
 #[test]
 fn a_half_received_request_is_finished() {

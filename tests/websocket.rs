@@ -702,3 +702,69 @@ fn messages_that_are_being_put_together_count_against_the_budget() {
     assert!((20..=35).contains(&open), "{open} of 120 kB each");
     assert!(sim.memory() > 3 << 20, "what is held is counted");
 }
+
+/// What the server itself says, or is asked to say, is no sign of the peer.
+#[test]
+fn a_peer_that_owes_an_answer_is_given_its_time_however_much_is_sent_to_it() {
+    let topic = Topic::new();
+    let senders = Rc::new(RefCell::new(Vec::new()));
+    let (room, all) = (topic.clone(), Rc::clone(&senders));
+    let mut sim = Sim::new(move |req: &Request<'_>| -> Reply {
+        accept(req, &Options::new(), Joins(room.clone(), Rc::clone(&all)))
+    });
+    // Who owes a pong while messages are published.
+    let client = open(&mut sim);
+    sim.advance(30 * SECOND + 100 * MS);
+    assert_eq!(frames(&sim.take_received(client)), [(PING, Vec::new())]);
+    for _ in 0..3 {
+        sim.advance(3 * SECOND);
+        topic.publish("news");
+        sim.advance(MS);
+        assert!(!sim.has_ended(client));
+    }
+    sim.advance(SECOND + 100 * MS);
+    assert!(sim.has_ended(client));
+    // Who owes a close frame while somebody goes on sending.
+    let client = open(&mut sim);
+    sim.send(client, &frame(TEXT, b"bye"));
+    for _ in 0..3 {
+        sim.advance(3 * SECOND);
+        assert!(!senders.borrow().last().is_some_and(|sender: &Sender| sender.send("too late")));
+        sim.advance(MS);
+        assert!(!sim.has_ended(client));
+    }
+    sim.advance(SECOND + 100 * MS);
+    assert!(sim.has_ended(client));
+}
+
+/// A pong that is due takes nothing from the time for the good-bye.
+#[test]
+fn who_owes_a_pong_has_the_whole_time_to_answer_a_close_frame() {
+    let (topic, senders) = (Topic::new(), Rc::default());
+    let all = Rc::clone(&senders);
+    let mut sim = Sim::new(move |req: &Request<'_>| -> Reply {
+        accept(req, &Options::new(), Joins(topic.clone(), Rc::clone(&all)))
+    });
+    let client = open(&mut sim);
+    sim.advance(39 * SECOND);
+    let sender: Sender = senders.borrow_mut().remove(0);
+    sender.close(4000, "");
+    sim.advance(9 * SECOND);
+    assert!(!sim.has_ended(client));
+    sim.advance(SECOND + 100 * MS);
+    assert!(sim.has_ended(client));
+}
+
+/// Joins a topic, leaves a sender behind, and closes at the first message.
+struct Joins(Topic, Rc<RefCell<Vec<Sender>>>);
+
+impl Handler<()> for Joins {
+    fn open(&mut self, (): &mut (), socket: &mut Socket<'_>) {
+        self.0.join(socket);
+        self.1.borrow_mut().push(socket.sender());
+    }
+
+    fn message(&mut self, (): &mut (), _: Message<'_>, socket: &mut Socket<'_>) {
+        socket.close(4000, "told to");
+    }
+}

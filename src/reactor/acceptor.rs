@@ -23,7 +23,7 @@ pub(crate) struct Acceptor<K: Kernel> {
     /// The one that is asked first: each in its turn, so that a crowd at one keeps nobody out of
     /// another.
     first: usize,
-    /// How long the next pause is, and when the present one ends.
+    /// How long the next pause of all is, and when the present one ends.
     back_off: Option<BackOff>,
     quiet: Quiet,
     errors: u64,
@@ -51,11 +51,21 @@ impl Quiet {
 struct Watched<L> {
     listener: L,
     is_ready: bool,
+    /// It has an error that is its own: the others go on.
+    back_off: Option<BackOff>,
 }
 
 struct BackOff {
     pause: Duration,
     ends: Millis,
+}
+
+impl BackOff {
+    /// The pause after another error: the first one, or twice the one before.
+    fn after(before: Option<&BackOff>, now: Millis) -> BackOff {
+        let pause = before.map_or(BACK_OFF_MIN, |back_off| (back_off.pause * 2).min(BACK_OFF_MAX));
+        BackOff { pause, ends: now + clock::millis(pause) }
+    }
 }
 
 /// What one `accept` came to.
@@ -67,7 +77,7 @@ enum Outcome<S> {
     Next(io::Error),
     /// The system is out of descriptors or memory.
     Exhausted(io::Error),
-    /// It might come again at once, so it pauses rather than spins.
+    /// It might come again at once, so this listener pauses rather than spins.
     Unknown(io::Error),
 }
 
@@ -79,7 +89,7 @@ impl<K: Kernel> Acceptor<K> {
         let mut watched = Vec::new();
         for (n, mut listener) in listeners.into_iter().enumerate() {
             kernel.watch_listener(&mut listener, Token::listener(n))?;
-            watched.push(Watched { listener, is_ready: true });
+            watched.push(Watched { listener, is_ready: true, back_off: None });
         }
         let (back_off, quiet) = (None, Quiet::default());
         Ok(Acceptor { listeners: watched, first: 0, back_off, quiet, errors: 0 })
@@ -118,12 +128,14 @@ impl<K: Kernel> Acceptor<K> {
         self.back_off = None;
     }
 
-    /// When a pause ends, if there is one.
+    /// When a pause ends, if there is one and nobody can be accepted before.
     pub(crate) fn resumes_at(&self) -> Option<Millis> {
-        self.back_off.as_ref().map(|back_off| back_off.ends).filter(|_| self.is_ready())
+        let ready = self.listeners.iter().filter(|watched| watched.is_ready);
+        let first = ready.map(|watched| watched.back_off.as_ref().map_or(0, |own| own.ends)).min();
+        first.map(|first| self.back_off.as_ref().map_or(first, |of_all| first.max(of_all.ends)))
     }
 
-    /// A descriptor has become free: no reason to wait any longer.
+    /// A descriptor has become free: no reason to wait for one any longer.
     pub(crate) fn descriptor_freed(&mut self, now: Millis) {
         if let Some(back_off) = &mut self.back_off {
             back_off.ends = now;
@@ -148,11 +160,14 @@ impl<K: Kernel> Acceptor<K> {
         for step in 0..count {
             let n = (self.first + step) % count;
             let watched = &mut self.listeners[n];
+            if watched.back_off.as_ref().is_some_and(|back_off| now < back_off.ends) {
+                continue;
+            }
             while watched.is_ready && budget > 0 {
                 budget -= 1;
                 match outcome(kernel.accept(&watched.listener)) {
                     Outcome::Stream(stream) => {
-                        self.back_off = None;
+                        (self.back_off, watched.back_off) = (None, None);
                         admit(kernel, stream, n as u8);
                     }
                     Outcome::Empty => watched.is_ready = false,
@@ -161,12 +176,18 @@ impl<K: Kernel> Acceptor<K> {
                         log::debug!("accept: {error}; next");
                     }
                     Outcome::Exhausted(error) => {
-                        self.pause(now, &error);
+                        let back_off = BackOff::after(self.back_off.as_ref(), now);
+                        let pause = back_off.pause;
+                        self.back_off = Some(back_off);
+                        self.note_error(now, &error, pause);
                         return true;
                     }
                     Outcome::Unknown(error) => {
-                        self.pause(now, &error);
-                        return false;
+                        let back_off = BackOff::after(watched.back_off.as_ref(), now);
+                        let pause = back_off.pause;
+                        watched.back_off = Some(back_off);
+                        self.note_error(now, &error, pause);
+                        break;
                     }
                 }
             }
@@ -189,16 +210,11 @@ impl<K: Kernel> Acceptor<K> {
         }
     }
 
-    fn pause(&mut self, now: Millis, error: &io::Error) {
+    fn note_error(&mut self, now: Millis, error: &io::Error, pause: Duration) {
         self.errors += 1;
-        let pause = match &self.back_off {
-            Some(back_off) => (back_off.pause * 2).min(BACK_OFF_MAX),
-            None => BACK_OFF_MIN,
-        };
         if let Some(unsaid) = self.quiet.speaks(now) {
             log::warn!("accept: {error}; retrying in {pause:?}; {unsaid} more times unsaid");
         }
-        self.back_off = Some(BackOff { pause, ends: now + clock::millis(pause) });
     }
 
     /// Drops one of those who wait, so that it learns that there is no room for it.

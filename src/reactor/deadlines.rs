@@ -12,8 +12,8 @@ use crate::handler::Handler;
 use crate::limits::{Limits, TIMEOUT_MAX};
 use crate::reactor::clock::{self, Millis};
 use crate::reactor::drain::NEW_GRACE;
-use crate::reactor::kernel::Kernel;
-use crate::reactor::slot::{Armed, Flags, Life, Slot, Source, Timer};
+use crate::reactor::kernel::{Kernel, EVENTS_MAX};
+use crate::reactor::slot::{Armed, Flags, Intake, Life, Slot, Source, Timer};
 use crate::reactor::visit::Visit;
 use crate::reactor::{tenant, Reactor, Token, EXPIRE_MAX};
 
@@ -104,6 +104,33 @@ impl Timeouts {
     }
 }
 
+/// Whether more events wait than the last polls could tell of: they may be bytes that save a client
+/// from its deadline. The system tells in the order in which things happened, so once as many
+/// events have been told as there are connections, whatever was there has been heard. A crowd
+/// that fills every batch puts deadlines off by that much, and not for ever.
+#[derive(Debug, Default)]
+pub(super) struct Backlog {
+    /// Events of full batches in a row.
+    told: usize,
+    is_unheard: bool,
+}
+
+impl Backlog {
+    #[inline(always)]
+    pub(super) fn note(&mut self, batch_is_full: bool, connections: usize) {
+        if !batch_is_full {
+            (self.told, self.is_unheard) = (0, false);
+            return;
+        }
+        self.told += EVENTS_MAX;
+        // Listeners and wakers have events, too.
+        self.is_unheard = self.told <= connections;
+        if !self.is_unheard {
+            self.told = 0;
+        }
+    }
+}
+
 /// Arms the deadline of a connection's state, if it is not the one that is armed.
 pub(super) fn rearm<K: Kernel, S>(
     wheel: &mut Wheel,
@@ -171,7 +198,11 @@ fn is_moved<S>(kind: Timer, life: &mut Life<S>) -> bool {
                 Source::Waiting(..) => 0,
                 _ => work.received,
             };
-            let moved = work.moved + heard;
+            let said = match &work.intake {
+                Intake::Protocol(speaking) if speaking.is_owed => 0,
+                _ => work.moved,
+            };
+            let moved = said + heard;
             (work.moved, work.received) = (0, 0);
             moved > 0
         }
@@ -195,10 +226,10 @@ fn own_due<S>(life: &Life<S>, timeouts: &Timeouts) -> Option<u32> {
 }
 
 impl<K: Kernel, H: Handler> Reactor<K, H> {
-    /// Expires what has come due. Not after a full batch: bytes that would save a client may be
-    /// waiting for the next poll.
+    /// Expires what has come due. Not while bytes that would save a client may be waiting for the
+    /// next poll.
     pub(super) fn expire_deadlines(&mut self) {
-        if self.batch_was_full {
+        if self.backlog.is_unheard {
             return;
         }
         self.wheel.advance(clock::tick(self.desk.now));
@@ -302,5 +333,28 @@ fn earlier(a: u32, b: u32) -> u32 {
         a
     } else {
         b
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deadlines_wait_for_full_batches_until_everybody_has_been_heard_and_no_longer() {
+        let mut backlog = Backlog::default();
+        let mut waits = |is_full, connections| {
+            backlog.note(is_full, connections);
+            backlog.is_unheard
+        };
+        for _ in 0..3 {
+            assert!(!waits(false, 1000));
+            assert_eq!(
+                [(); 8].map(|()| waits(true, 1000)),
+                [true, true, true, false].repeat(2)[..]
+            );
+            assert!(waits(true, 1000) && !waits(false, 1000));
+        }
+        assert!(!waits(true, 200), "a batch that is larger than the crowd");
     }
 }

@@ -1,6 +1,7 @@
 //! Ending well and making room: graceful shutdown with a deadline and a report, the hard stop,
 //! and closing idle connections when slots or memory are short.
 
+use std::mem;
 use std::time::Duration;
 
 use crate::handler::Handler;
@@ -8,7 +9,6 @@ use crate::http1::{CloseReason, Farewell};
 use crate::limits::TIMEOUT_MAX;
 use crate::reactor::buffers::Pressure;
 use crate::reactor::clock::{self, Millis};
-use crate::reactor::group::Ending;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::slot::{Flags, Life};
 use crate::reactor::visit::Visit;
@@ -19,7 +19,11 @@ use crate::reactor::{enqueue, Reactor, Token};
 pub(crate) struct Drain {
     ends: Millis,
     open_at_start: usize,
+    /// Connections accepted before it began.
+    accepted_at_start: u64,
     killed: usize,
+    /// Whether the listeners are still open: until the end of the turn in which it began.
+    is_listening: bool,
 }
 
 impl Drain {
@@ -50,7 +54,8 @@ pub struct Report {
     /// Failures of the system to give a connection that was there: most often it was out of
     /// descriptors, or the peer had already gone. Each was retried.
     pub accept_errors: u64,
-    /// Connections open when the shutdown began that ended by themselves within its deadline.
+    /// Connections open when the shutdown began, or waiting to be accepted, that ended by themselves
+    /// within its deadline.
     pub drained: usize,
     /// Connections that were still at work at its deadline and were reset.
     pub killed: usize,
@@ -74,7 +79,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
     /// The graceful end: the hooks are told, then it begins.
     pub(super) fn shut_down(&mut self, timeout: Option<Duration>) {
         if self.drain.is_none() {
-            self.desk.hooks.tell_group(Ending::Shutdown(timeout));
+            let timeout = self.desk.hooks.tell_group(timeout);
             self.desk.hooks.tell_shutdown();
             self.begin_drain(timeout);
         }
@@ -82,22 +87,36 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
 
     /// The hard end that somebody asked for.
     pub(super) fn stop_now(&mut self) {
-        self.desk.hooks.tell_group(Ending::Stop);
+        self.desk.hooks.tell_group_to_stop();
         self.stop();
     }
 
-    /// Closes the listeners and lets every connection finish what it began: whatever has been
-    /// received is answered, with `Connection: close`; idle connections end at once.
+    /// Lets every connection finish what it began: whatever has been received is answered, with
+    /// `Connection: close`; idle connections end at once, and then the listeners close.
     fn begin_drain(&mut self, timeout: Option<Duration>) {
         if self.drain.is_some() {
             return;
         }
         let timeout = timeout.unwrap_or(self.desk.limits.shutdown_timeout).min(TIMEOUT_MAX);
-        // Who connected before the end is served, however many they are.
         self.desk.is_draining = true;
         self.keep_none(CloseReason::ShuttingDown);
         self.renew_timeouts();
+        self.drain = Some(Drain {
+            ends: self.desk.now + clock::millis(timeout),
+            open_at_start: self.slots.len() - self.closed.len(),
+            accepted_at_start: self.desk.counters.accepted,
+            killed: 0,
+            is_listening: true,
+        });
+        self.set_alarm();
+        self.look_once_more(|_| true);
+    }
+
+    /// Who connected before the end is served, however many they are: those who waited for a slot
+    /// or a descriptor have those of the idle connections now. Then nobody can connect any more.
+    fn accept_the_last(&mut self) {
         self.acceptor.note_all_ready();
+        self.acceptor.descriptor_freed(self.desk.now);
         for _ in 0..ROUNDS_MAX {
             // Those whom the hook refuses and those who have gone stood before others, too.
             let before = (self.next_generation, self.acceptor.errors());
@@ -107,13 +126,6 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             }
         }
         self.acceptor.close(&mut self.kernel);
-        self.drain = Some(Drain {
-            ends: self.desk.now + clock::millis(timeout),
-            open_at_start: self.slots.len() - self.closed.len(),
-            killed: 0,
-        });
-        self.set_alarm();
-        self.look_once_more(|_| true);
     }
 
     /// Connections are kept from now on, or none is: idle ones end at once, the others after
@@ -149,6 +161,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
     /// Resets every connection.
     fn stop(&mut self) {
         self.begin_drain(None);
+        self.acceptor.close(&mut self.kernel);
         let open: Vec<Token> = self
             .slots
             .iter()
@@ -165,8 +178,13 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
 
     /// Whether a drain has come to its end, by itself or by its deadline.
     pub(super) fn is_over(&mut self) -> bool {
-        let Some(drain) = &self.drain else { return false };
-        if !self.slots.is_empty() && self.desk.now >= drain.ends {
+        let Some(drain) = &mut self.drain else { return false };
+        let ends = drain.ends;
+        if mem::take(&mut drain.is_listening) {
+            self.accept_the_last();
+            self.recycle();
+        }
+        if !self.slots.is_empty() && self.desk.now >= ends {
             self.stop();
             self.recycle();
         }
@@ -175,9 +193,11 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
 
     /// What has been done so far.
     pub(crate) fn report(&self) -> Report {
-        let (open, killed) =
-            self.drain.as_ref().map_or((0, 0), |drain| (drain.open_at_start, drain.killed));
         let counters = &self.desk.counters;
+        let (open, killed) = self.drain.as_ref().map_or((0, 0), |drain| {
+            let later = (counters.accepted - drain.accepted_at_start) as usize;
+            (drain.open_at_start + later, drain.killed)
+        });
         Report {
             accepted: counters.accepted,
             requests: counters.requests,

@@ -1,21 +1,11 @@
 //! Several loops that end together: whatever ends one of them is told to all.
 
 use std::fmt;
-use std::mem;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::reactor::completions::{Mailbox, Message};
-
-/// How a loop is ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
-    /// Drain, within this time.
-    Shutdown(Option<Duration>),
-    /// Reset everything.
-    Stop,
-}
 
 /// The mailboxes of loops that end together.
 ///
@@ -26,6 +16,8 @@ pub(crate) enum Ending {
 pub(crate) struct Group {
     members: Mutex<Vec<Arc<Mailbox>>>,
     stage: AtomicU8,
+    /// That of the first who told of a shutdown.
+    timeout: OnceLock<Option<Duration>>,
 }
 
 impl Group {
@@ -33,19 +25,23 @@ impl Group {
         self.members().push(mailbox);
     }
 
-    /// Tells all members, unless they have been told.
-    pub(crate) fn end(&self, ending: Ending) {
-        let stage = match ending {
-            Ending::Shutdown(_) => 1,
-            Ending::Stop => 2,
-        };
-        if self.stage.fetch_max(stage, Ordering::AcqRel) >= stage {
-            return;
+    /// Tells all members of a shutdown, unless they have been told. Returns the time-out that
+    /// counts: two may be told at the same time.
+    pub(crate) fn shut_down(&self, timeout: Option<Duration>) -> Option<Duration> {
+        let timeout = *self.timeout.get_or_init(|| timeout);
+        self.tell_once(1, || Message::Shutdown(timeout));
+        timeout
+    }
+
+    /// Tells all members to reset everything, unless they have been told.
+    pub(crate) fn stop(&self) {
+        self.tell_once(2, || Message::Stop);
+    }
+
+    fn tell_once(&self, stage: u8, message: impl Fn() -> Message) {
+        if self.stage.fetch_max(stage, Ordering::AcqRel) < stage {
+            self.tell(message);
         }
-        self.tell(|| match ending {
-            Ending::Shutdown(timeout) => Message::Shutdown(timeout),
-            Ending::Stop => Message::Stop,
-        });
     }
 
     /// Sends each member a message.
@@ -58,28 +54,6 @@ impl Group {
     fn members(&self) -> MutexGuard<'_, Vec<Arc<Mailbox>>> {
         // A push does not panic half-way: what a poisoned lock guards is whole.
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What one loop knows of its group.
-pub(crate) struct Member {
-    group: Arc<Group>,
-    has_heard_signal: bool,
-}
-
-impl Member {
-    pub(crate) fn of(group: Arc<Group>) -> Member {
-        Member { group, has_heard_signal: false }
-    }
-
-    pub(crate) fn tell(&self, ending: Ending) {
-        self.group.end(ending);
-    }
-
-    /// Every loop of a process hears every signal. That it drains already says nothing: the news of
-    /// a signal from another member may have been faster than the signal.
-    pub(crate) fn hears_first_signal(&mut self) -> bool {
-        !mem::replace(&mut self.has_heard_signal, true)
     }
 }
 
@@ -106,11 +80,11 @@ mod tests {
         let members = [(); 3].map(|()| Arc::new(Mailbox::new(Arc::new(Deaf))));
         members.iter().for_each(|member| group.join(member.clone()));
         let first = Some(Duration::from_secs(3));
-        group.end(Ending::Shutdown(first));
-        group.end(Ending::Shutdown(None));
-        group.end(Ending::Stop);
-        group.end(Ending::Stop);
-        group.end(Ending::Shutdown(None));
+        assert_eq!(group.shut_down(first), first);
+        assert_eq!(group.shut_down(None), first, "who was told something else at the same time");
+        group.stop();
+        group.stop();
+        assert_eq!(group.shut_down(Some(Duration::ZERO)), first);
         for member in members {
             let news = member.take();
             assert!(

@@ -5,8 +5,10 @@ use std::any::Any;
 use std::fmt;
 use std::mem;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::reactor::group::{Ending, Member};
+use crate::reactor::group::Group;
 use crate::reactor::guard;
 use crate::request::Transport;
 use crate::schedule::Timers;
@@ -114,7 +116,8 @@ pub(crate) struct Hooks {
     /// What is called at times of its own, without the state.
     pub(crate) timers: Timers,
     /// The loops that end with this one.
-    pub(crate) group: Option<Member>,
+    pub(crate) group: Option<Arc<Group>>,
+    has_heard_signal: bool,
     /// How many calls of hooks have panicked.
     pub(crate) panics: u64,
 }
@@ -133,15 +136,22 @@ impl Hooks {
         }
     }
 
-    pub(crate) fn tell_group(&self, ending: Ending) {
-        if let Some(member) = &self.group {
-            member.tell(ending);
+    /// Tells the group of a shutdown; the time-out that counts.
+    pub(crate) fn tell_group(&self, timeout: Option<Duration>) -> Option<Duration> {
+        self.group.as_ref().map_or(timeout, |group| group.shut_down(timeout))
+    }
+
+    pub(crate) fn tell_group_to_stop(&self) {
+        if let Some(group) = &self.group {
+            group.stop();
         }
     }
 
-    /// Whether a signal that has come asks for the graceful end, and not for the hard one.
-    pub(crate) fn is_first_signal(&mut self, is_draining: bool) -> bool {
-        self.group.as_mut().map_or(!is_draining, Member::hears_first_signal)
+    /// Whether a signal that has come asks for the graceful end, and not for the hard one. That the
+    /// server drains already says nothing: somebody else may have ended it, or the news of this very
+    /// signal from another loop of the group was faster, since each hears every signal.
+    pub(crate) fn is_first_signal(&mut self) -> bool {
+        !mem::replace(&mut self.has_heard_signal, true)
     }
 
     /// Each once, in the order in which they were set.
@@ -156,5 +166,17 @@ impl Hooks {
             // A hook that panics has been told all the same.
             self.panics += u64::from(guard(|| hook(id, state)).is_err());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_second_signal_is_a_second_one_whoever_else_has_ended_the_server() {
+        let mut hooks = Hooks::default();
+        hooks.tell_shutdown();
+        assert_eq!([(); 3].map(|()| hooks.is_first_signal()), [true, false, false]);
     }
 }

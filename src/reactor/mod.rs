@@ -64,7 +64,7 @@ use crate::reactor::agenda::Agenda;
 use crate::reactor::buffers::{Ledger, Pool};
 use crate::reactor::clock::{DateClock, Millis};
 use crate::reactor::completions::{Mailbox, Message};
-use crate::reactor::deadlines::{arm, rearm, Basis, Spans, Timeouts};
+use crate::reactor::deadlines::{arm, rearm, Backlog, Basis, Spans, Timeouts};
 use crate::reactor::desk::{Counters, Desk};
 use crate::reactor::drain::Drain;
 use crate::reactor::hooks::Hooks;
@@ -100,8 +100,8 @@ pub(crate) struct Reactor<K: Kernel, H: Handler> {
     drain: Option<Drain>,
     /// Bytes just read. Requests are parsed in place and borrow from it.
     scratch: Vec<u8>,
-    /// The last poll gave as many events as it could: there may be more.
-    batch_was_full: bool,
+    /// Whether more events wait than the last polls could tell of.
+    backlog: Backlog,
     /// Closed in this turn: their keys are still taken.
     closed: Vec<usize>,
     next_generation: u32,
@@ -180,7 +180,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             alarm: 0,
             drain: None,
             scratch: vec![0; SCRATCH],
-            batch_was_full: false,
+            backlog: Backlog::default(),
             closed: Vec::new(),
             next_generation: 0,
             charged: fixed,
@@ -225,11 +225,11 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
     /// Sleeps, notes what is ready, and takes the time.
     fn poll(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         let Reactor { kernel, slots, ready, acceptor, .. } = self;
-        self.batch_was_full =
-            kernel.poll(timeout, |event| match event.token.is_of_connection() {
-                true => note_event(slots, ready, &event),
-                false => acceptor.note_ready(event.token),
-            })?;
+        let is_full = kernel.poll(timeout, |event| match event.token.is_of_connection() {
+            true => note_event(slots, ready, &event),
+            false => acceptor.note_ready(event.token),
+        })?;
+        self.backlog.note(is_full, self.slots.len());
         self.desk.now = self.kernel.now();
         self.desk.closes = self.desk.reason_to_close();
         if let Some(line) = self.desk.date.refresh(self.desk.now, || self.kernel.wall()) {
@@ -249,7 +249,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             }
         }
         for _ in 0..self.kernel.signals() {
-            if self.desk.hooks.is_first_signal(self.drain.is_some()) {
+            if self.desk.hooks.is_first_signal() {
                 log::info!("signal: finishing what was begun, a second signal stops at once");
                 self.shut_down(None);
             } else {

@@ -131,6 +131,8 @@ pub(crate) struct Speaking<S> {
     pub(crate) wish: Wish,
     /// How long nothing may move, as it said last.
     pub(crate) timeout: Duration,
+    /// Only what the peer sends counts as movement.
+    pub(crate) is_owed: bool,
     /// What the ledger was charged for what it holds.
     pub(crate) charged: usize,
     pub(crate) knows_of_shutdown: bool,

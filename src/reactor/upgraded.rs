@@ -10,7 +10,7 @@ use crate::reactor::buffers::Ledger;
 use crate::reactor::exchange::{answer, fault_of_fields};
 use crate::reactor::hooks::ConnState;
 use crate::reactor::kernel::Kernel;
-use crate::reactor::slot::{Flags, Intake, Life, Speaking, Work};
+use crate::reactor::slot::{Flags, Intake, Life, Speaking, Timer, Work};
 use crate::reactor::tenants::tenant;
 use crate::reactor::visit::{Stop, Visit, SCRATCH};
 use crate::reactor::{guard, let_go, OnTrial};
@@ -56,6 +56,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             protocol: protocol.take(),
             waker,
             wish: Wish::default(),
+            is_owed: false,
             charged: 0,
             knows_of_shutdown: false,
         }));
@@ -73,20 +74,25 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         let Intake::Protocol(speaking) = &mut work.intake else {
             panic!("a protocol is called while it speaks");
         };
-        let Speaking { protocol, waker, wish, timeout, charged, .. } = &mut **speaking;
+        let Speaking { protocol, waker, wish, timeout, is_owed, charged, .. } = &mut **speaking;
         *wish = Wish::default();
+        let was_owed = *is_owed;
         let out = &mut self.desk.out;
         let room = ROOM_MAX.saturating_sub(out.len());
         let state = self.desk.handler.state();
         let result = guard(|| {
             let result = call(&mut **protocol, state, &mut Io::new(out, room, waker, wish));
-            *timeout = protocol.timeout();
+            (*timeout, *is_owed) = (protocol.timeout(), protocol.is_owed());
             (result, protocol.memory())
         });
         let ledger = &mut self.desk.ledger;
         let held = result.as_ref().map_or(0, |(_, held)| *held);
         let is_too_much = !recharge(charged, held, ledger);
         let closes = wish.close;
+        if wish.anew || *is_owed && !was_owed {
+            // What it waits for now is something else.
+            self.slot.armed.kind = Timer::None;
+        }
         // Its silence begins anew with every word.
         work.moved += 1;
         match result {
@@ -231,6 +237,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             }
             Err(error) => {
                 log::error!("connection {token}: cannot be handed out: {error}");
+                let_go(take);
                 self.desk.hooks.tell(token.connection_id(), ConnState::Closed);
             }
         }

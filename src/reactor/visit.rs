@@ -367,10 +367,10 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
     /// Refuses the peer if it can still be told, else ends the connection.
     pub(super) fn refuse(&mut self, reject: Reject, why: Gone) -> Stop {
         log::debug!("connection {}: refused: {reject:?}", self.token);
-        self.desk.counters.refused += 1;
         if !self.desk.work.conn.can_refuse() {
             return self.over(Farewell::Reset, why);
         }
+        self.desk.counters.refused += 1;
         self.tell(ConnState::Active);
         self.drop_exchange(why);
         let Desk { out, encoder, limits, work, .. } = &mut *self.desk;

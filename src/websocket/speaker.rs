@@ -114,6 +114,7 @@ impl<H> Speaker<H> {
                     let code = self.say_close(code, &reason);
                     let closed = Closed { code, reason, is_clean: false };
                     self.phase = Phase::Closing { closed, reads_left: READS_WHILE_CLOSING };
+                    io.begin_anew();
                 }
             }
             Fate::Open | Fate::Over => drop(queue),
@@ -338,6 +339,10 @@ impl<S, H: Handler<S>> Protocol<S> for Speaker<H> {
             Phase::Open { awaits_pong: false } => self.bounds.ping_after,
             _ => self.bounds.answer_timeout,
         }
+    }
+
+    fn is_owed(&self) -> bool {
+        !matches!(self.phase, Phase::Open { awaits_pong: false } | Phase::Ending)
     }
 
     fn memory(&self) -> usize {
