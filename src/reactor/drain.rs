@@ -176,9 +176,10 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         }
     }
 
-    /// Whether a drain has come to its end, by itself or by its deadline.
-    pub(super) fn is_over(&mut self) -> bool {
-        let Some(drain) = &mut self.drain else { return false };
+    /// Takes a drain one step on, if there is one; `false` when it has come to its end, by itself
+    /// or by its deadline.
+    pub(super) fn goes_on(&mut self) -> bool {
+        let Some(drain) = &mut self.drain else { return true };
         let ends = drain.ends;
         if mem::take(&mut drain.is_listening) {
             self.accept_the_last();
@@ -188,7 +189,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             self.stop();
             self.recycle();
         }
-        self.slots.is_empty()
+        !self.slots.is_empty()
     }
 
     /// What has been done so far.

@@ -13,7 +13,7 @@
 //!    the clients that were on time;
 //! 5. what is rare, if it is due: timers of the program, a look at the age of connections;
 //! 6. new connections are accepted: work in hand goes first;
-//! 7. slots that were closed are free again.
+//! 7. slots that were closed are free again; a drain accepts for the last time, or ends.
 //!
 //! # Tokens, and when a slot may be reused
 //!
@@ -202,7 +202,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         }
         self.accept();
         self.recycle();
-        Ok(!self.is_over())
+        Ok(self.goes_on())
     }
 
     /// How long the poll may sleep; `None` is for ever.
