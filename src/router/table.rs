@@ -108,26 +108,18 @@ impl<S> Table<S> {
             return None;
         }
         if !self.hosts.is_empty() {
-            return self.find_by_host(req, path, walk);
+            let found = self.find_of_host(req, path, walk);
+            if found.is_some() || walk.has_refused {
+                return found;
+            }
         }
         self.anywhere.find(req.method(), path, walk)
     }
 
     #[inline(never)]
-    fn find_by_host(&self, req: &Request<'_>, path: Path<'_>, walk: &mut Walk) -> Option<usize> {
-        let of_host = self.tree_of_host(req);
-        if let Some(tree) = of_host {
-            let found = tree.find(req.method(), path, walk);
-            if found.is_some() || walk.has_refused {
-                return found;
-            }
-        }
-        let found = self.anywhere.find(req.method(), path, walk);
-        if of_host.is_some() {
-            // Of what the host may have for the path with a slash more, the tree of anywhere
-            // knows nothing.
-            walk.is_final &= walk.rest.map_or(true, |rest| rest == path.bytes.len());
-        }
+    fn find_of_host(&self, req: &Request<'_>, path: Path<'_>, walk: &mut Walk) -> Option<usize> {
+        let found = self.tree_of_host(req)?.find(req.method(), path, walk);
+        walk.is_second = true;
         found
     }
 

@@ -102,6 +102,9 @@ pub(super) struct Walk {
     is_canonical: bool,
     /// A wildcard has refused an escape or an unclean segment.
     pub(super) has_refused: bool,
+    /// The tree of the host has been walked before. What that may have for the path with a slash
+    /// more is not known to the tree of anywhere.
+    pub(super) is_second: bool,
     /// Nothing can match the path with a slash more at its end better than this match does.
     pub(super) is_final: bool,
     /// What the wildcards matched, as positions in the head.
@@ -118,6 +121,7 @@ impl Walk {
         Walk {
             is_canonical: false,
             has_refused: false,
+            is_second: false,
             is_final: true,
             spans: [Span { start: 0, len: 0 }; PARAMS_MAX],
             len: 0,
@@ -358,8 +362,8 @@ impl Node {
         }
         let end = path.bytes.len();
         // Whatever is more specific than a pattern of literals alone lies below its node.
-        walk.is_final =
-            at == end || walk.len == 0 && self.children.is_none() && self.single.is_none();
+        let has_nothing_below = self.children.is_none() && self.single.is_none();
+        walk.is_final = at == end || has_nothing_below && walk.len == 0 && !walk.is_second;
         walk.push(path.span(at, end));
         walk.rest = Some(at);
         true
