@@ -42,22 +42,23 @@ impl<'t> Path<'t> {
     /// but that the first is a space, `?` or zero.
     #[inline(always)]
     pub(super) fn words(&self, at: usize) -> [u64; 2] {
-        let rest = &self.text[at..];
-        if rest.len() >= 16 {
-            [load(&rest[..8]), load(&rest[8..16])]
-        } else {
-            [load_end(rest), load_end(rest.get(8..).unwrap_or_default())]
+        let at = small(at);
+        match self.text.get(at..at + 16) {
+            Some(both) => [load(&both[..8]), load(&both[8..])],
+            None => {
+                let rest = &self.text[at..];
+                [load_end(rest), load_end(rest.get(8..).unwrap_or_default())]
+            }
         }
     }
 
     /// Eight of them.
     #[inline(always)]
     fn word(&self, at: usize) -> u64 {
-        let rest = &self.text[at..];
-        if rest.len() >= 8 {
-            load(&rest[..8])
-        } else {
-            load_end(rest)
+        let at = small(at);
+        match self.text.get(at..at + 8) {
+            Some(word) => load(word),
+            None => load_end(&self.text[at..]),
         }
     }
 
@@ -99,6 +100,14 @@ impl<'t> Path<'t> {
         // A name that begins with a dot is suspect and innocent.
         suspects & HIGHEST == 0 || is_plain_in_the_end(self.bytes, at)
     }
+}
+
+/// The same position, for the compiler to know that no sum with it overflows: a head is shorter than
+/// 64 KiB.
+#[inline(always)]
+fn small(at: usize) -> usize {
+    debug_assert!(at <= u32::MAX as usize);
+    at as u32 as usize
 }
 
 #[cold]

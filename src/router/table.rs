@@ -107,20 +107,31 @@ impl<S> Table<S> {
         if path.bytes.first() != Some(&b'/') {
             return None;
         }
-        if !self.hosts.is_empty() {
-            let found = self.find_of_host(req, path, walk);
-            if found.is_some() || walk.has_refused {
-                return found;
-            }
+        let names_hosts = !self.hosts.is_empty();
+        let tree = if names_hosts { self.first_tree(req) } else { &self.anywhere };
+        match tree.find(req.method(), path, walk) {
+            None if names_hosts => self.find_in_second_tree(req, path, walk),
+            found => found,
         }
-        self.anywhere.find(req.method(), path, walk)
     }
 
     #[inline(never)]
-    fn find_of_host(&self, req: &Request<'_>, path: Path<'_>, walk: &mut Walk) -> Option<usize> {
-        let found = self.tree_of_host(req)?.find(req.method(), path, walk);
+    fn first_tree(&self, req: &Request<'_>) -> &Tree {
+        self.tree_of_host(req).unwrap_or(&self.anywhere)
+    }
+
+    #[inline(never)]
+    fn find_in_second_tree(
+        &self,
+        req: &Request<'_>,
+        path: Path<'_>,
+        walk: &mut Walk,
+    ) -> Option<usize> {
+        if walk.has_refused || self.tree_of_host(req).is_none() {
+            return None;
+        }
         walk.is_second = true;
-        found
+        self.anywhere.find(req.method(), path, walk)
     }
 
     /// What there is for a path where [`find`](Table::find) has found `route` or nothing, but
