@@ -14,11 +14,11 @@ use crate::waker::Waker;
 /// Puts a deadline on what `handler` answers later (Go's `TimeoutHandler`).
 ///
 /// The clock starts when the answer is put off with [`Reply::later`]; when it has run down the
-/// peer gets `late`, and the worker finds its [`Later`](crate::Later) over. Of several deadlines, of which one may
-/// be the reply's own ([`Reply::within`]), the shortest counts. A handler that answers at once is
-/// not touched, nor is anything buffered: an answer that has begun is under the response rate of
-/// the [`Limits`](crate::Limits). What never returns cannot be cut off: it holds the loop. An answer
-/// that a worker puts off once more has another time: say it there.
+/// peer gets `late`, and the worker finds its [`Later`](crate::Later) over. Of several deadlines, of
+/// which one may be the reply's own ([`Reply::within`]), the shortest counts. A handler that answers
+/// at once is not touched, nor is anything buffered: an answer that has begun is under the response
+/// rate of the [`Limits`](crate::Limits). What never returns cannot be cut off: it holds the loop. An
+/// answer that a worker puts off once more has another time: say it there.
 ///
 /// ```
 /// use std::time::Duration;
