@@ -182,6 +182,10 @@ fn sum(mut total: Report, of_one: &Report) -> Report {
     total.accepted += of_one.accepted;
     total.requests += of_one.requests;
     total.refused += of_one.refused;
+    total.too_slow += of_one.too_slow;
+    total.cut_off += of_one.cut_off;
+    total.panics += of_one.panics;
+    total.accept_errors += of_one.accept_errors;
     total.drained += of_one.drained;
     total.killed += of_one.killed;
     total

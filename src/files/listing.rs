@@ -18,7 +18,10 @@ use crate::request::Request;
 use crate::response::Response;
 
 /// Entries on one page; of more, these many are shown, and the page says so.
-pub(super) const ENTRIES_MAX: usize = 5_000;
+const ENTRIES_MAX: usize = 5_000;
+
+/// Bytes of their names, of which each may be nine on the page: it has at most about 6 MiB then.
+const NAMES_BYTES_MAX: usize = 512 << 10;
 
 /// Bytes of pages on their way to slow readers, all together; above it a listing is 503. Pages
 /// are the only answers here that lie in memory, so this bounds what readers of them can pin.
@@ -62,6 +65,7 @@ pub(super) fn answer(
 ) -> Result<Response, Missing> {
     let held = &files.listings.held;
     if held.load(Ordering::Relaxed) >= PAGES_MAX {
+        // Not even made.
         return Err(Missing::Exhausted);
     }
     let order = Order::of_query(req.query().unwrap_or_default());
@@ -69,8 +73,10 @@ pub(super) fn answer(
     order.sort(&mut entries);
     let page = page::render(names, &entries, order, is_cut);
     let len = page.len();
-    held.fetch_add(len, Ordering::Relaxed);
     let body = Page { text: page, sent: 0, charged: len, held: held.clone() };
+    if held.fetch_add(len, Ordering::Relaxed) + len > PAGES_MAX {
+        return Err(Missing::Exhausted);
+    }
     Ok(Response::ok("text/html; charset=utf-8", Body::produce_exactly(len as u64, body))
         // Belt and braces: a name that got through the escaping could still run nothing.
         .with("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
@@ -79,7 +85,7 @@ pub(super) fn answer(
 
 /// The entries of a directory, and whether there were more than fit.
 fn read(files: &Files, dir: &OwnedFd, path: &Path) -> Result<(Vec<Entry>, bool), Missing> {
-    let mut entries = Vec::new();
+    let (mut entries, mut room) = (Vec::new(), NAMES_BYTES_MAX);
     let stream = Dir::read_from(dir).map_err(Missing::from)?;
     for item in stream {
         let Ok(item) = item else { break };
@@ -88,10 +94,13 @@ fn read(files: &Files, dir: &OwnedFd, path: &Path) -> Result<(Vec<Entry>, bool),
         if matches!(name, b"." | b"..") || is_hidden || !is_possible(name) {
             continue;
         }
-        if entries.len() == ENTRIES_MAX {
+        if entries.len() == ENTRIES_MAX || name.len() > room {
             return Ok((entries, true));
         }
-        entries.extend(entry(&files.root, dir, path, name));
+        if let Some(entry) = entry(&files.root, dir, path, name) {
+            room -= name.len();
+            entries.push(entry);
+        }
     }
     Ok((entries, false))
 }

@@ -7,7 +7,7 @@ use std::fmt::{self, Write};
 
 use percent_encoding::{percent_encode, AsciiSet, NON_ALPHANUMERIC};
 
-use crate::files::listing::{Column, Entry, Order, ENTRIES_MAX};
+use crate::files::listing::{Column, Entry, Order};
 use crate::files::path::Names;
 
 /// Everything but what RFC 3986 calls unreserved.
@@ -144,7 +144,7 @@ fn foot(page: &mut String, entries: &[Entry], is_cut: bool) -> fmt::Result {
         page.push_str(". Times are UTC.");
     }
     if is_cut {
-        write!(page, " There is more: only {ENTRIES_MAX} entries are shown.")?;
+        write!(page, " There is more: only {} entries are shown.", entries.len())?;
     }
     page.push_str("</footer>\n</main>\n</body>\n</html>\n");
     Ok(())

@@ -122,6 +122,20 @@ fn a_very_large_directory_is_cut_and_says_so() {
     assert!(page.text().contains("only 5000 entries are shown"));
 }
 
+#[test]
+fn long_names_make_a_page_no_longer_than_its_bound() {
+    let tree = Tree::new();
+    std::fs::create_dir(tree.root().join("long")).unwrap();
+    for n in 0..2_200 {
+        std::fs::write(tree.root().join(format!("long/{n:\"<250}")), "").unwrap();
+    }
+    let mut asker = asker(tree.files());
+    let page = asker.get("/long/");
+    assert_eq!(links(&page).len(), 1 + (512 << 10) / 250);
+    assert!(page.text().contains("only 2097 entries are shown"));
+    assert!(page.text().len() < 6 << 20, "{} bytes", page.text().len());
+}
+
 /// Slow readers of listings hold their pages in memory: a bounded lot of them.
 #[test]
 fn pages_that_wait_for_slow_readers_are_bounded() {
