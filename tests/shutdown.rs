@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use support::*;
 use wheelhouse::sim::{Client, Sim, SimBuilder};
-use wheelhouse::{Admission, ConnState, Handler, Limits, Request};
+use wheelhouse::{Admission, Body, ConnState, Handler, Limits, Reply, Request, Response};
 
 const GET_BIG: &[u8] = b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -414,4 +414,31 @@ fn who_connected_before_the_end_is_served_however_many_are_refused_before_him() 
     sim.shutdown(None);
     sim.resume();
     assert_eq!(statuses(sim.received(client)), [200]);
+}
+
+/// The slot of one that ends in the turn in which the shutdown begins, with work in hand, is taken
+/// by one of the last who are accepted: checked by what the simulation asserts of every turn.
+#[test]
+fn the_last_who_are_accepted_take_the_slots_of_those_who_end_in_that_turn() {
+    let mut sim = Sim::new(|_: &Request<'_>| -> Reply {
+        Response::ok("text/plain", Body::produce(Lines(1_000_000))).and_cut_after(4 * SECOND).into()
+    });
+    let reader = sim.connect();
+    sim.stall(reader, 2 << 20);
+    sim.send(reader, GET);
+    sim.advance(4 * SECOND);
+    for shuts_down in [false, true] {
+        sim.pause();
+        sim.advance(100 * MS);
+        sim.read(reader, 1_500_000);
+        if shuts_down {
+            (0..70).for_each(|_| _ = sim.connect());
+            sim.shutdown(None);
+        }
+        sim.resume();
+        assert_eq!(sim.was_reset(reader), shuts_down);
+    }
+    sim.advance(2 * SECOND);
+    assert!(!sim.is_running());
+    assert_eq!((sim.report().drained, sim.report().killed), (71, 0));
 }
