@@ -442,3 +442,20 @@ fn the_last_who_are_accepted_take_the_slots_of_those_who_end_in_that_turn() {
     assert!(!sim.is_running());
     assert_eq!((sim.report().drained, sim.report().killed), (71, 0));
 }
+
+#[test]
+fn who_waits_at_a_listener_that_pauses_is_served_before_the_end() {
+    const IO: i32 = 5;
+    for errors in [1, 12] {
+        let mut sim = Sim::new(site);
+        sim.fail_accepts([IO].repeat(errors));
+        let client = sim.connect_and_send(GET);
+        // The pause after the last error is the longest.
+        while sim.report().accept_errors < errors as u64 {
+            sim.advance(MS);
+        }
+        sim.shutdown(None);
+        assert!(says_close(&mut sim, client) && !sim.was_reset(client), "{errors}");
+        assert_eq!((sim.report().drained, sim.report().killed), (1, 0));
+    }
+}
