@@ -142,7 +142,12 @@ impl Response {
     pub fn with_content_type(mut self, content_type: impl Into<Cow<'static, str>>) -> Response {
         let content_type = content_type.into();
         match check_value("content-type", content_type.as_bytes()) {
-            Ok(()) => self.content_type = Some(content_type),
+            Ok(()) => {
+                if self.extra.is_some() {
+                    self.drop_type();
+                }
+                self.content_type = Some(content_type);
+            }
             Err(error) => self.keep_fault(error),
         }
         self
@@ -171,15 +176,30 @@ impl Response {
         let value = trim_ows(value.as_ref());
         check_name(name)?;
         check_value(name, value)?;
-        if name.eq_ignore_ascii_case("content-type") {
+        let is_type = name.eq_ignore_ascii_case("content-type");
+        if is_type && name.len() + value.len() + 4 <= RESPONSE_FIELD_BYTES_MAX {
             // Two lines would be read in two ways.
-            self.content_type = std::str::from_utf8(value).ok().map(|text| text.to_owned().into());
-            if self.content_type.is_some() {
+            self.drop_type();
+            if let Ok(text) = std::str::from_utf8(value) {
+                self.content_type = Some(text.to_owned().into());
                 return Ok(());
             }
         }
         let lines = &mut self.extra.get_or_insert_with(Box::default).lines;
         append_line(lines, name, value, RESPONSE_FIELD_BYTES_MAX)
+    }
+
+    /// Takes the type away, also one that is no text and hence a line like the others.
+    fn drop_type(&mut self) {
+        self.content_type = None;
+        let Some(extra) = &mut self.extra else { return };
+        const NAME: &[u8] = b"content-type:";
+        let is_type =
+            |line: &&[u8]| line.get(..NAME.len()).is_some_and(|n| n.eq_ignore_ascii_case(NAME));
+        let lines = || extra.lines.split_inclusive(|&byte| byte == b'\n');
+        if lines().any(|line| is_type(&line)) {
+            extra.lines = lines().filter(|line| !is_type(line)).collect::<Vec<_>>().concat();
+        }
     }
 
     /// The same answer, which announces that a trailer field called `name` will follow its
@@ -417,6 +437,17 @@ mod tests {
         let response = Response::text("x").with("Content-Type", b"text/\xff");
         assert_eq!(response.content_type, None);
         assert_eq!(response.lines(), b"Content-Type: text/\xff\r\n");
+        let response = response.with("A", "1").with("content-type", b"\xfe").with("B", "2");
+        assert_eq!(response.lines(), b"A: 1\r\ncontent-type: \xfe\r\nB: 2\r\n");
+        let response = response.with("Content-Type", "a/b");
+        assert_eq!(response.content_type.as_deref(), Some("a/b"));
+        assert_eq!(response.lines(), b"A: 1\r\nB: 2\r\n");
+        let response = response.with("Content-Type", b"\xff").with_content_type("a/b");
+        assert_eq!(response.lines(), b"A: 1\r\nB: 2\r\n");
+        let mut response = Response::text("x");
+        let refused = response.try_set("Content-Type", vec![b'x'; RESPONSE_FIELD_BYTES_MAX]);
+        assert_eq!(refused, Err(FieldError::TooLarge { name: "Content-Type".into() }));
+        assert!(response.content_type.is_some(), "what is refused changes nothing");
         let response = Response::text("x").with("Content-Type", "a\r\nb");
         assert!(response.has_fault());
     }

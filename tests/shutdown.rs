@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use support::*;
 use wheelhouse::sim::{Client, Sim, SimBuilder};
-use wheelhouse::{Admission, ConnState, Handler, Limits, Request};
+use wheelhouse::{Admission, Body, ConnState, Handler, Limits, Reply, Request, Response};
 
 const GET_BIG: &[u8] = b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -414,4 +414,48 @@ fn who_connected_before_the_end_is_served_however_many_are_refused_before_him() 
     sim.shutdown(None);
     sim.resume();
     assert_eq!(statuses(sim.received(client)), [200]);
+}
+
+/// The slot of one that ends in the turn in which the shutdown begins, with work in hand, is taken
+/// by one of the last who are accepted: checked by what the simulation asserts of every turn.
+#[test]
+fn the_last_who_are_accepted_take_the_slots_of_those_who_end_in_that_turn() {
+    let mut sim = Sim::new(|_: &Request<'_>| -> Reply {
+        Response::ok("text/plain", Body::produce(Lines(1_000_000))).and_cut_after(4 * SECOND).into()
+    });
+    let reader = sim.connect();
+    sim.stall(reader, 2 << 20);
+    sim.send(reader, GET);
+    sim.advance(4 * SECOND);
+    for shuts_down in [false, true] {
+        sim.pause();
+        sim.advance(100 * MS);
+        sim.read(reader, 1_500_000);
+        if shuts_down {
+            (0..70).for_each(|_| _ = sim.connect());
+            sim.shutdown(None);
+        }
+        sim.resume();
+        assert_eq!(sim.was_reset(reader), shuts_down);
+    }
+    sim.advance(2 * SECOND);
+    assert!(!sim.is_running());
+    assert_eq!((sim.report().drained, sim.report().killed), (71, 0));
+}
+
+#[test]
+fn who_waits_at_a_listener_that_pauses_is_served_before_the_end() {
+    const IO: i32 = 5;
+    for errors in [1, 12] {
+        let mut sim = Sim::new(site);
+        sim.fail_accepts([IO].repeat(errors));
+        let client = sim.connect_and_send(GET);
+        // The pause after the last error is the longest.
+        while sim.report().accept_errors < errors as u64 {
+            sim.advance(MS);
+        }
+        sim.shutdown(None);
+        assert!(says_close(&mut sim, client) && !sim.was_reset(client), "{errors}");
+        assert_eq!((sim.report().drained, sim.report().killed), (1, 0));
+    }
 }

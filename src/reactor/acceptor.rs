@@ -103,10 +103,10 @@ impl<K: Kernel> Acceptor<K> {
         }
     }
 
-    /// The next poll would be too late to learn who waits.
+    /// The next poll would be too late to learn who waits, and the end of a pause to accept them.
     pub(crate) fn note_all_ready(&mut self) {
         for watched in &mut self.listeners {
-            watched.is_ready = true;
+            (watched.is_ready, watched.back_off) = (true, None);
         }
     }
 

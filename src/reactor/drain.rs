@@ -115,6 +115,9 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
     /// Who connected before the end is served, however many they are: those who waited for a slot
     /// or a descriptor have those of the idle connections now. Then nobody can connect any more.
     fn accept_the_last(&mut self) {
+        // What was closed in this turn has been recycled: who takes such a slot is queued anew.
+        let slots = &self.slots;
+        self.ready.retain(|&key| slots.contains(key as usize));
         self.acceptor.note_all_ready();
         self.acceptor.descriptor_freed(self.desk.now);
         for _ in 0..ROUNDS_MAX {
