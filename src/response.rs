@@ -142,12 +142,7 @@ impl Response {
     pub fn with_content_type(mut self, content_type: impl Into<Cow<'static, str>>) -> Response {
         let content_type = content_type.into();
         match check_value("content-type", content_type.as_bytes()) {
-            Ok(()) => {
-                if self.extra.is_some() {
-                    self.drop_type();
-                }
-                self.content_type = Some(content_type);
-            }
+            Ok(()) => self.content_type = Some(content_type),
             Err(error) => self.keep_fault(error),
         }
         self
@@ -170,36 +165,24 @@ impl Response {
     /// # Errors
     ///
     /// [`FieldError`] if the name is no token, the value has a byte that no field value may have
-    /// (the response splitting of many advisories), the field is the server's own, or there are
-    /// more than [`RESPONSE_FIELD_BYTES_MAX`] bytes of field lines.
+    /// (the response splitting of many advisories) or is a type and no UTF-8, the field is the
+    /// server's own, or there are more than [`RESPONSE_FIELD_BYTES_MAX`] bytes of field lines.
     pub fn try_set(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), FieldError> {
         let value = trim_ows(value.as_ref());
         check_name(name)?;
         check_value(name, value)?;
-        let is_type = name.eq_ignore_ascii_case("content-type");
-        if is_type && name.len() + value.len() + 4 <= RESPONSE_FIELD_BYTES_MAX {
-            // Two lines would be read in two ways.
-            self.drop_type();
-            if let Ok(text) = std::str::from_utf8(value) {
-                self.content_type = Some(text.to_owned().into());
-                return Ok(());
+        if name.eq_ignore_ascii_case("content-type") {
+            // One line: two would be read in two ways.
+            if name.len() + value.len() + 4 > RESPONSE_FIELD_BYTES_MAX {
+                return Err(FieldError::TooLarge { name: name.to_owned() });
             }
+            let text = std::str::from_utf8(value);
+            let text = text.map_err(|_| FieldError::Value { name: name.to_owned() })?;
+            self.content_type = Some(text.to_owned().into());
+            return Ok(());
         }
         let lines = &mut self.extra.get_or_insert_with(Box::default).lines;
         append_line(lines, name, value, RESPONSE_FIELD_BYTES_MAX)
-    }
-
-    /// Takes the type away, also one that is no text and hence a line like the others.
-    fn drop_type(&mut self) {
-        self.content_type = None;
-        let Some(extra) = &mut self.extra else { return };
-        const NAME: &[u8] = b"content-type:";
-        let is_type =
-            |line: &&[u8]| line.get(..NAME.len()).is_some_and(|n| n.eq_ignore_ascii_case(NAME));
-        let lines = || extra.lines.split_inclusive(|&byte| byte == b'\n');
-        if lines().any(|line| is_type(&line)) {
-            extra.lines = lines().filter(|line| !is_type(line)).collect::<Vec<_>>().concat();
-        }
     }
 
     /// The same answer, which announces that a trailer field called `name` will follow its
@@ -303,7 +286,8 @@ pub enum FieldError {
         /// The name as given.
         name: String,
     },
-    /// The value has a control byte, such as the CR or LF that would split the response.
+    /// The value has a control byte, such as the CR or LF that would split the response, or is that
+    /// of `Content-Type` and no UTF-8.
     Value {
         /// The name of the field.
         name: String,
@@ -433,17 +417,8 @@ mod tests {
         let response = Response::text("{}").with("content-type", " application/x; a=\u{e4} ");
         assert_eq!(response.content_type.as_deref(), Some("application/x; a=\u{e4}"));
         assert!(response.lines().is_empty());
-        // What is no text is sent as it is, alone.
-        let response = Response::text("x").with("Content-Type", b"text/\xff");
-        assert_eq!(response.content_type, None);
-        assert_eq!(response.lines(), b"Content-Type: text/\xff\r\n");
-        let response = response.with("A", "1").with("content-type", b"\xfe").with("B", "2");
-        assert_eq!(response.lines(), b"A: 1\r\ncontent-type: \xfe\r\nB: 2\r\n");
-        let response = response.with("Content-Type", "a/b");
-        assert_eq!(response.content_type.as_deref(), Some("a/b"));
-        assert_eq!(response.lines(), b"A: 1\r\nB: 2\r\n");
-        let response = response.with("Content-Type", b"\xff").with_content_type("a/b");
-        assert_eq!(response.lines(), b"A: 1\r\nB: 2\r\n");
+        let refused = Response::text("x").try_set("Content-Type", b"text/\xff");
+        assert_eq!(refused, Err(FieldError::Value { name: "Content-Type".into() }));
         let mut response = Response::text("x");
         let refused = response.try_set("Content-Type", vec![b'x'; RESPONSE_FIELD_BYTES_MAX]);
         assert_eq!(refused, Err(FieldError::TooLarge { name: "Content-Type".into() }));
