@@ -319,12 +319,13 @@ impl fmt::Display for FieldError {
                 write!(f, "{name:?} is no field name: use letters, digits and hyphens")
             }
             FieldError::Value { name } => {
-                write!(f, "the value of field {name:?} has a control byte: remove or encode it")
+                let what = "has a control byte, or is a type and no UTF-8";
+                write!(f, "the value of field {name:?} {what}: remove or encode it")
             }
             FieldError::Reserved { name } => write!(
                 f,
-                "field {name:?} is set by the server: choose a Body for the length and \
-                 `and_close` for closing"
+                "field {name:?} is set by the server: leave it out (a Body decides the length, \
+                 `and_close` closes)"
             ),
             FieldError::NoTrailer { name } => write!(
                 f,
