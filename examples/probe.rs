@@ -10,16 +10,19 @@ use std::io;
 use std::time::Duration;
 
 use wheelhouse::{
-    Body, Limits, Method, Out, Produce, Produced, Reply, Request, Response, Server, StatusCode,
-    Transform,
+    Body, Error, Limits, Method, Out, Produce, Produced, Reply, Request, Response, Server,
+    StatusCode, Transform,
 };
 
 const USAGE: &str = "usage: probe ADDRESS [--header-timeout SECONDS] [--idle-timeout SECONDS] \
 [--content-timeout SECONDS] [--max-connections N] [--memory BYTES]";
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), Error> {
     env_logger::init();
-    let (address, limits) = arguments().map_err(|error| format!("{error}\n{USAGE}"))?;
+    let (address, limits) = arguments().unwrap_or_else(|error| {
+        eprintln!("probe: {error}\n{USAGE}");
+        std::process::exit(2)
+    });
     Server::new().limits(limits)?.listen(&address)?.run(probe)?;
     Ok(())
 }

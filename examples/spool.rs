@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{mpsc, Arc};
 use std::{fs::File, io, io::Write, thread};
 
-use wheelhouse::{Error, Flow, Later, Receive, Reply, Waker};
+use wheelhouse::{Error, Flow, Later, Receive, Reply, StatusCode, Waker};
 
 /// How many bytes may be on their way to the disk.
 const BEHIND_MAX: usize = 1 << 20;
@@ -41,13 +41,23 @@ impl Receive<()> for Spool {
     fn start(&mut self, (): &mut (), waker: Waker) {
         let (path, behind) = (self.path.clone(), self.behind.clone());
         let jobs = self.jobs.take();
-        thread::spawn(move || write(&path, jobs?, &behind, &waker).ok());
+        thread::spawn(move || {
+            let Some(jobs) = jobs else { return };
+            if let Err(error) = write(&path, jobs, &behind, &waker) {
+                eprintln!("{path}: {error}");
+                // A receiver that waits for the disk is to learn that there is none.
+                behind.store(0, SeqCst);
+                waker.wake();
+            }
+        });
     }
 
     fn piece(&mut self, (): &mut (), piece: &[u8]) -> Flow {
         self.behind.fetch_add(piece.len(), SeqCst);
-        // Where the thread has failed, the end says so.
-        let _ = self.disk.send((piece.to_vec(), None));
+        if self.disk.send((piece.to_vec(), None)).is_err() {
+            // The thread has failed, and said why.
+            return Flow::Answer(StatusCode::INTERNAL_SERVER_ERROR.into());
+        }
         self.resume(&mut ())
     }
 

@@ -21,8 +21,11 @@ struct Notes {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let address = arguments.next().unwrap_or_else(|| "127.0.0.1:8080".to_owned());
-    let seconds = arguments.next().and_then(|text| text.parse().ok()).unwrap_or(10.0);
-    let lifetime = Duration::from_secs_f64(seconds);
+    let seconds = arguments.next().unwrap_or_else(|| "10".to_owned());
+    let lifetime = match seconds.parse().map(Duration::try_from_secs_f64) {
+        Ok(Ok(lifetime)) if lifetime <= Duration::from_secs(86_400) => lifetime,
+        _ => return Err("write the seconds as a number from 0 to 86400".into()),
+    };
     let routes = Router::new(Notes::default())
         .every(lifetime / 10, move |notes| {
             let before = notes.kept.len();

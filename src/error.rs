@@ -9,7 +9,8 @@ use std::io;
 use crate::limits::LimitsError;
 
 /// Why a server could not start, or had to stop.
-#[derive(Debug)]
+///
+/// `{:?}` is the same sentence as `{}`: it is what a `main` that returns the error prints.
 #[non_exhaustive]
 pub enum Error {
     /// An address could not be understood, or its host not be found.
@@ -62,6 +63,12 @@ impl fmt::Display for Error {
     }
 }
 
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
@@ -78,5 +85,22 @@ impl std::error::Error for Error {
 impl From<LimitsError> for Error {
     fn from(error: LimitsError) -> Error {
         Error::Limits(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Limits, Response, Router, Server};
+
+    #[test]
+    fn a_main_that_returns_an_error_prints_what_to_do() {
+        let address = Server::new().listen("nonsense").unwrap_err();
+        assert!(format!("{address:?}").contains("write HOST:PORT"), "{address:?}");
+        let limits = Limits { memory_bytes_max: 1, ..Limits::default() };
+        let limits = Server::new().limits(limits).unwrap_err();
+        assert_eq!(format!("{limits:?}"), limits.to_string());
+        assert!(!format!("{limits:?}").contains("LimitsError"), "{limits:?}");
+        let routes = Router::new(()).get("a", |_, _| Response::not_found()).build().unwrap_err();
+        assert_eq!(format!("{routes:?}"), routes.to_string());
     }
 }

@@ -299,8 +299,8 @@ impl fmt::Display for Limits {
     }
 }
 
-/// A limit that cannot be kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A limit that cannot be kept. `{:?}` is the same sentence as `{}`.
+#[derive(Clone, PartialEq, Eq)]
 pub struct LimitsError {
     name: &'static str,
     want: &'static str,
@@ -309,6 +309,12 @@ pub struct LimitsError {
 impl fmt::Display for LimitsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "limit {} is out of bounds: set it to {}", self.name, self.want)
+    }
+}
+
+impl fmt::Debug for LimitsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

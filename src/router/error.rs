@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// Why routes could not be built.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Why routes could not be built. `{:?}` is the same sentence as `{}`.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RouteError {
     /// A pattern cannot be understood.
@@ -39,6 +39,12 @@ impl fmt::Display for RouteError {
                  is more specific than the other"
             ),
         }
+    }
+}
+
+impl fmt::Debug for RouteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
