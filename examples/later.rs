@@ -8,7 +8,10 @@
 //!
 //! One worker, so one after the other. A real program would have a few of them.
 
-use std::sync::mpsc;
+use std::sync::mpsc::{
+    self,
+    TrySendError::{Disconnected, Full},
+};
 use std::thread;
 use std::time::Duration;
 
@@ -29,12 +32,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             return Response::error(StatusCode::BAD_REQUEST, "up to which number?").into();
         };
         let jobs = jobs.clone();
-        // With more than a hundred waiting, the `Later` is dropped: that is a 500.
-        Reply::later(move |later| drop(jobs.try_send((last, later))))
+        Reply::later(move |later| {
+            // Dropped, it would be a 500; with a hundred waiting, 503 is the word.
+            if let Err(Full((_, later)) | Disconnected((_, later))) = jobs.try_send((last, later)) {
+                later.answer(|()| busy());
+            }
+        })
     };
-    let late = || Response::error(StatusCode::SERVICE_UNAVAILABLE, "too many numbers");
-    Server::new().listen(&address)?.run(within(Duration::from_secs(2), late, handler))?;
+    Server::new().listen(&address)?.run(within(Duration::from_secs(2), busy, handler))?;
     Ok(())
+}
+
+fn busy() -> Response {
+    Response::error(StatusCode::SERVICE_UNAVAILABLE, "too many numbers")
 }
 
 /// `None` once nobody waits for it any more.
