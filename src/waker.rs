@@ -35,3 +35,12 @@ impl fmt::Debug for Waker {
         f.write_str("Waker")
     }
 }
+
+/// For tests in which nobody listens.
+#[cfg(test)]
+pub(crate) struct Deaf;
+
+#[cfg(test)]
+impl Wake for Deaf {
+    fn wake(&self) {}
+}

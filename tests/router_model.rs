@@ -1,9 +1,13 @@
 //! Routes against a model that is slow and knows only the definition of Go 1.22 patterns: random
 //! sets of patterns with methods and hosts, random paths, clean or not, escaped or not.
 
+#[path = "support/random.rs"]
+mod random;
+
 use std::collections::BTreeSet;
 
 use percent_encoding::percent_decode_str;
+use random::Random;
 use wheelhouse::sim::Sim;
 use wheelhouse::{Request, RouteError, Router};
 
@@ -142,61 +146,48 @@ fn clean(path: &str) -> String {
     format!("/{}{slash}", kept.join("/"))
 }
 
-/// Numbers that look random and are the same in every run.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        ((self.0 >> 33) as usize) % bound
-    }
-
-    fn pick<'t>(&mut self, from: &[&'t str]) -> &'t str {
-        from[self.below(from.len())]
-    }
-
-    fn pattern(&mut self) -> String {
-        let mut text = self.pick(&["GET ", "POST ", "HEAD ", "LOCK ", "", "", ""]).to_owned();
-        text += self.pick(&["", "", "", "one.example", "Two.example"]);
-        for index in 0..self.below(4) {
-            text += self.pick(&["/a", "/b", "/a%2Fb", "/%25", "/a-long-one-of-19-by"]);
-            if self.below(3) == 0 {
-                text.truncate(text.rfind('/').unwrap_or(0));
-                text += &format!("/{{x{index}}}");
-            }
+fn pattern(random: &mut Random) -> String {
+    let mut text = random.pick(&["GET ", "POST ", "HEAD ", "LOCK ", "", "", ""]).to_owned();
+    text += random.pick(&["", "", "", "one.example", "Two.example"]);
+    for index in 0..random.below(4) {
+        text += random.pick(&["/a", "/b", "/a%2Fb", "/%25", "/a-long-one-of-19-by"]);
+        if random.one_in(3) {
+            text.truncate(text.rfind('/').unwrap_or(0));
+            text += &format!("/{{x{index}}}");
         }
-        let ends: &[&str] = match text.contains('/') {
-            true => &["", "", "/", "/{$}", "/{rest...}"],
-            false => &["/", "/", "/{$}", "/{rest...}"],
-        };
-        text + self.pick(ends)
     }
+    let ends: &[&str] = match text.contains('/') {
+        true => &["", "", "/", "/{$}", "/{rest...}"],
+        false => &["/", "/", "/{$}", "/{rest...}"],
+    };
+    text + random.pick(ends)
+}
 
-    fn path(&mut self) -> String {
-        let plain = ["/a", "/b", "/c", "/a%2Fb", "/%25", "/a-long-one-of-19-by"];
-        let odd = ["/%61", "/%2561", "/a%2fb", "/a-long-one-of-19-bytes", "//", "/.", "/..", "/.a"];
-        let mut path = String::new();
-        let is_odd = self.below(3) == 0;
-        for _ in 0..self.below(5) {
-            path += if is_odd && self.below(2) == 0 { self.pick(&odd) } else { self.pick(&plain) };
-        }
-        if path.is_empty() || self.below(3) == 0 {
-            path.push('/');
-        }
-        path
+fn path(random: &mut Random) -> String {
+    let plain = ["/a", "/b", "/c", "/a%2Fb", "/%25", "/a-long-one-of-19-by"];
+    let odd = ["/%61", "/%2561", "/a%2fb", "/a-long-one-of-19-bytes", "//", "/.", "/..", "/.a"];
+    let mut path = String::new();
+    let is_odd = random.one_in(3);
+    for _ in 0..random.below(5) {
+        path +=
+            if is_odd && random.below(2) == 0 { random.pick(&odd) } else { random.pick(&plain) };
     }
+    if path.is_empty() || random.one_in(3) {
+        path.push('/');
+    }
+    path
+}
 
-    /// Patterns that go together, and those that were refused beside them.
-    fn patterns(&mut self, count: usize) -> Vec<Model> {
-        let mut kept: Vec<String> = Vec::new();
-        for _ in 0..count {
-            kept.push(self.pattern());
-            if let Err(RouteError::Conflict { .. }) = router(&kept).build() {
-                kept.pop();
-            }
+/// Patterns that go together, and those that were refused beside them.
+fn patterns(random: &mut Random, count: usize) -> Vec<Model> {
+    let mut kept: Vec<String> = Vec::new();
+    for _ in 0..count {
+        kept.push(pattern(random));
+        if let Err(RouteError::Conflict { .. }) = router(&kept).build() {
+            kept.pop();
         }
-        kept.iter().map(|text| Model::new(text)).collect()
     }
+    kept.iter().map(|text| Model::new(text)).collect()
 }
 
 fn router(patterns: &[String]) -> Router<()> {
@@ -237,15 +228,15 @@ fn every_request_is_answered_as_the_definition_of_go_says() {
         std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
     };
     let seed = number("WHEELHOUSE_SEED", 1);
-    let mut numbers = Numbers(seed);
+    let mut random = Random::new(seed);
     for round in 0..number("WHEELHOUSE_ROUNDS", 150) {
-        let count = 1 + numbers.below(8);
-        let all = numbers.patterns(count);
+        let count = 1 + random.below(8);
+        let all = patterns(&mut random, count);
         let texts: Vec<String> = all.iter().map(|model| model.text.clone()).collect();
         let mut sim = Sim::new(router(&texts).build().unwrap());
         for _ in 0..80 {
-            let (method, path) = (numbers.pick(&METHODS), numbers.path());
-            let host = numbers.pick(&["zero.example", "one.example", "two.example"]);
+            let (method, path) = (random.pick(&METHODS), path(&mut random));
+            let host = random.pick(&["zero.example", "one.example", "two.example"]);
             let expected = expected(&all, method, host, &path);
             let request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
             let client = sim.connect_and_send(request.as_bytes());
@@ -270,10 +261,10 @@ fn two_patterns_conflict_if_they_share_requests_and_neither_has_strictly_fewer()
             .collect();
         paths.extend(last.iter().flat_map(|path| [path.clone(), format!("{path}/")]));
     }
-    let mut numbers = Numbers(3);
+    let mut random = Random::new(3);
     let (mut conflicts, mut others) = (0, 0);
-    for _ in 0..400 {
-        let texts = [numbers.pattern(), numbers.pattern()]
+    for _ in 0..800 {
+        let texts = [pattern(&mut random), pattern(&mut random)]
             .map(|text| text.replace("a-long-one-of-19-by", "a"));
         let [one, other] = [Model::new(&texts[0]), Model::new(&texts[1])];
         let (mut both, mut only_one, mut only_other) = (0, 0, 0);

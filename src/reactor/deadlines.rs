@@ -276,8 +276,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             self.desk.counters.too_slow += 1;
         }
         log::debug!("connection {token}: {:?} deadline passed", slot.armed.kind);
-        // Whatever follows, even of the same kind, is another deadline.
-        slot.armed.kind = Timer::None;
+        slot.forget_deadline();
         let verdict = Visit::begin(&mut self.desk, &mut self.kernel, slot, token).expire();
         self.conclude(token, verdict);
     }

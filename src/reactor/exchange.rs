@@ -147,8 +147,12 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             action => action,
         };
         let what = match action {
+            Action::Collect(_) | Action::Receive(_) | Action::Transform(_) => {
+                "asks for content where that has been had or given up"
+            }
             Action::Upgrade(_) | Action::Hijack(_) => "leaves HTTP when the head has gone",
-            _ => "asks for content where that has been had or given up",
+            Action::Respond(_) | Action::Later(_) => unreachable!("both have returned"),
+            Action::Inform(_) | Action::ContentWithin(_) => unreachable!("`told` has seen to it"),
         };
         let_go(action);
         log::error!("a reply {what}: answer with a Response there");

@@ -66,13 +66,7 @@ impl fmt::Debug for Group {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::waker::Wake;
-
-    struct Deaf;
-
-    impl Wake for Deaf {
-        fn wake(&self) {}
-    }
+    use crate::waker::Deaf;
 
     #[test]
     fn each_stage_goes_round_once_with_the_time_out_of_the_first() {

@@ -10,7 +10,7 @@ use crate::handler::{Gone, Handler, Reply};
 use crate::later::{Finish, Hold, Place, Start, Ticket};
 use crate::reactor::completions::Call;
 use crate::reactor::kernel::Kernel;
-use crate::reactor::slot::{Flags, Intake, Source, Timer, Waiting};
+use crate::reactor::slot::{Flags, Intake, Source, Waiting};
 use crate::reactor::visit::{Stop, Visit};
 use crate::reactor::{guard, let_go};
 use crate::response::Response;
@@ -59,7 +59,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         let later = ticket.later(self.waker());
         self.desk.work.intake = Intake::Later(Box::new(Waiting { ticket, timeout, late, finish }));
         // Behind a pause or another `Later` the deadline is of the same kind, and yet another.
-        self.slot.armed.kind = Timer::None;
+        self.slot.forget_deadline();
         self.note_peer_left();
         // An answer that is given right here wakes the loop like any other.
         let started = guard(|| start(later));
@@ -149,7 +149,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         let flow = self.unless_panicked(flow)?;
         self.desk.work.conn.pause_content(false);
         // If it pauses again, that is another pause.
-        self.slot.armed.kind = Timer::None;
+        self.slot.forget_deadline();
         self.follow(flow)?;
         self.end_if_complete()
     }

@@ -50,6 +50,11 @@ pub(crate) enum Life<S> {
 }
 
 impl<K: Kernel, S> Slot<K, S> {
+    /// Whatever deadline comes next, even of the same kind, is another one and begins anew.
+    pub(crate) fn forget_deadline(&mut self) {
+        self.armed.kind = Timer::None;
+    }
+
     /// What the ledger was charged for the work of this slot.
     pub(crate) fn memory(&self) -> usize {
         let Life::Busy(work) = &self.life else { return 0 };

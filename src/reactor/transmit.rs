@@ -13,7 +13,7 @@ use crate::handler::{Gone, Handler};
 use crate::http1::Farewell;
 use crate::reactor::desk::Desk;
 use crate::reactor::kernel::{is_of_socket, Kernel};
-use crate::reactor::slot::{Flags, Source, Timer};
+use crate::reactor::slot::{Flags, Source};
 use crate::reactor::visit::{Stop, Visit, PIECES_MAX, SCRATCH, WRITTEN_MAX};
 use crate::reactor::{guard, OnTrial};
 use crate::trailers::Trailers;
@@ -258,7 +258,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             Produced::Wait(timeout) if self.desk.work.conn.sends_content() => {
                 if self.waited.is_some_and(|before| before != timeout) {
                     // Of the same kind, and yet another deadline.
-                    self.slot.armed.kind = Timer::None;
+                    self.slot.forget_deadline();
                 }
                 self.desk.work.source = Source::Waiting(producer.take(), timeout);
                 Ok(())

@@ -10,7 +10,7 @@ use crate::reactor::buffers::Ledger;
 use crate::reactor::exchange::{answer, fault_of_fields};
 use crate::reactor::hooks::ConnState;
 use crate::reactor::kernel::Kernel;
-use crate::reactor::slot::{Flags, Intake, Life, Speaking, Timer, Work};
+use crate::reactor::slot::{Flags, Intake, Life, Speaking, Work};
 use crate::reactor::tenants::tenant;
 use crate::reactor::visit::{Stop, Visit, SCRATCH};
 use crate::reactor::{guard, let_go, OnTrial};
@@ -91,7 +91,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         let closes = wish.close;
         if wish.anew || *is_owed && !was_owed {
             // What it waits for now is something else.
-            self.slot.armed.kind = Timer::None;
+            self.slot.forget_deadline();
         }
         // Its silence begins anew with every word.
         work.moved += 1;

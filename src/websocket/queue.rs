@@ -182,13 +182,7 @@ impl Queue {
 mod tests {
     use super::*;
     use crate::upgrade::Wish;
-    use crate::waker::Wake;
-
-    struct Deaf;
-
-    impl Wake for Deaf {
-        fn wake(&self) {}
-    }
+    use crate::waker::Deaf;
 
     #[test]
     fn a_queue_that_was_long_is_small_again_when_it_is_empty() {

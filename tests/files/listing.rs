@@ -109,13 +109,18 @@ fn the_page_uses_nothing_from_elsewhere_and_runs_nothing() {
     }
 }
 
+/// A directory `dir` with so many empty files.
+fn tree_of(dir: &str, count: usize, name: impl Fn(usize) -> String) -> Tree {
+    let tree = Tree::new();
+    let dir = tree.root().join(dir);
+    std::fs::create_dir(&dir).unwrap();
+    (0..count).for_each(|n| std::fs::write(dir.join(name(n)), "").unwrap());
+    tree
+}
+
 #[test]
 fn a_very_large_directory_is_cut_and_says_so() {
-    let tree = Tree::new();
-    std::fs::create_dir(tree.root().join("many")).unwrap();
-    for n in 0..5_001 {
-        std::fs::write(tree.root().join(format!("many/{n}")), "").unwrap();
-    }
+    let tree = tree_of("many", 5_001, |n| format!("{n}"));
     let mut asker = asker(tree.files());
     let page = asker.get("/many/");
     assert_eq!(links(&page).len(), 1 + 5_000);
@@ -124,11 +129,7 @@ fn a_very_large_directory_is_cut_and_says_so() {
 
 #[test]
 fn long_names_make_a_page_no_longer_than_its_bound() {
-    let tree = Tree::new();
-    std::fs::create_dir(tree.root().join("long")).unwrap();
-    for n in 0..2_200 {
-        std::fs::write(tree.root().join(format!("long/{n:\"<250}")), "").unwrap();
-    }
+    let tree = tree_of("long", 2_200, |n| format!("{n:\"<250}"));
     let mut asker = asker(tree.files());
     let page = asker.get("/long/");
     assert_eq!(links(&page).len(), 1 + (512 << 10) / 250);
@@ -139,11 +140,7 @@ fn long_names_make_a_page_no_longer_than_its_bound() {
 /// Slow readers of listings hold their pages in memory: a bounded lot of them.
 #[test]
 fn pages_that_wait_for_slow_readers_are_bounded() {
-    let tree = Tree::new();
-    std::fs::create_dir(tree.root().join("many")).unwrap();
-    for n in 0..2_000 {
-        std::fs::write(tree.root().join(format!("many/{n:0200}")), "").unwrap();
-    }
+    let tree = tree_of("many", 2_000, |n| format!("{n:0200}"));
     let mut asker = asker(tree.files());
     let sim = &mut asker.sim;
     let mut clients = Vec::new();

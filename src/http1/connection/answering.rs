@@ -120,16 +120,20 @@ impl Connection {
 
     /// Whether content of this length, which may be none, goes out with an answer of this status.
     pub(crate) fn would_send_content(&mut self, status: StatusCode, length: Option<u64>) -> bool {
-        let asked = &self.exchange().asked;
-        let outgoing = framing::outgoing(asked.by, asked.version, status, length);
+        let outgoing = self.outgoing(status, length);
         !matches!(outgoing, Outgoing::None | Outgoing::Announced(_) | Outgoing::Tunnel)
     }
 
     /// Whether an answer with this status and content of unknown length goes out in chunks, so
     /// that trailer fields can follow it.
     pub(crate) fn would_send_chunks(&mut self, status: StatusCode) -> bool {
+        self.outgoing(status, None) == Outgoing::Chunked
+    }
+
+    /// How an answer would be framed.
+    fn outgoing(&mut self, status: StatusCode, length: Option<u64>) -> Outgoing {
         let asked = &self.exchange().asked;
-        framing::outgoing(asked.by, asked.version, status, None) == Outgoing::Chunked
+        framing::outgoing(asked.by, asked.version, status, length)
     }
 
     /// Whether content goes out in chunks.
