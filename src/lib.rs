@@ -50,71 +50,50 @@
 
 #![forbid(unsafe_code)]
 
-mod server;
-mod listen;
-mod cores;
-mod handler;
-mod request;
-mod response;
-mod body;
-mod waker;
-mod later;
-mod channel;
-pub mod events;
-mod upgrade;
-mod around;
-mod fields;
-mod through;
-mod trailers;
-mod interim;
-mod escape;
 mod limits;
-mod schedule;
+mod error;
+mod report;
+mod waker;
+mod message;
+mod handler;
+mod http1;
+mod reactor;
+mod server;
+mod helpers;
 pub mod router;
 pub mod files;
-mod redirect;
-mod query;
-mod cookies;
-mod auth;
-mod origin;
-mod sniff;
-mod convert;
-#[cfg(feature = "json")]
-mod json;
 #[cfg(feature = "websocket")]
 pub mod websocket;
 pub mod sim;
-mod error;
-mod http1;
-mod reactor;
 
-pub use around::{around, Around, Enter};
-pub use auth::{constant_time_eq, BasicAuth};
-pub use body::{Body, FileBody, Out, Produce, ProduceBody, Produced};
-pub use channel::{channel, SendError, Sender};
-pub use cookies::{CookieError, SameSite, SetCookie, COOKIE_BYTES_MAX};
-pub use cores::{Cores, CoresHandle};
 pub use error::Error;
-pub use fields::Fields;
+pub use handler::hooks::{Accepted, Admission, ConnState};
+pub use handler::later::Later;
+pub use handler::timers::{Timers, TIMER_MIN};
+pub use handler::upgrade::{Hijacked, HijackedStream, Io, Protocol, Upgrade};
 pub use handler::{Flow, Gone, Handler, Receive, Reply, Transform};
-pub use interim::Informational;
+pub use helpers::around::{around, Around, Enter};
+pub use helpers::auth::{constant_time_eq, BasicAuth};
+pub use helpers::channel::{channel, SendError, Sender};
+pub use helpers::cookies::{CookieError, SameSite, SetCookie, COOKIE_BYTES_MAX};
+pub use helpers::events;
 #[cfg(feature = "json")]
-pub use json::JsonError;
-pub use later::Later;
+pub use helpers::json::JsonError;
+pub use helpers::origin::{Guarded, OriginError, OriginGuard};
+pub use helpers::query::{Pairs, PairsError};
+pub use helpers::sniff::{sniff, SNIFF_BYTES_MAX};
+pub use helpers::within::{within, Within};
 pub use limits::{Limits, LimitsError};
-pub use origin::{Guarded, OriginError, OriginGuard};
-pub use query::{Pairs, PairsError};
-pub use reactor::drain::Report;
-pub use reactor::hooks::{Accepted, Admission, ConnState};
-pub use request::{Method, Request, Version};
-pub use response::{FieldError, Response, StatusCode, RESPONSE_FIELD_BYTES_MAX};
+pub use message::body::{Body, FileBody, Out, Produce, ProduceBody, Produced};
+pub use message::fields::Fields;
+pub use message::informational::Informational;
+pub use message::request::{Method, Request, Version};
+pub use message::response::{FieldError, Response, StatusCode, RESPONSE_FIELD_BYTES_MAX};
+pub use message::trailers::{Trailers, TRAILER_BYTES_MAX};
+pub use report::Report;
 pub use router::{collect, RouteError, Router, Routes};
-pub use schedule::{Timers, TIMER_MIN};
+pub use server::cores::{Cores, CoresHandle};
 pub use server::{serve, Handle, Server};
-pub use sniff::{sniff, SNIFF_BYTES_MAX};
-pub use through::{within, Within};
-pub use trailers::{Trailers, TRAILER_BYTES_MAX};
-pub use upgrade::{Hijacked, HijackedStream, Io, Protocol, Upgrade};
 pub use waker::Waker;
 
 /// Runs the program of the README with the tests.

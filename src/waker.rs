@@ -1,6 +1,6 @@
 //! [`Waker`]: how anything outside the loop has one connection looked at again.
 //!
-//! What it rings is not known here; the loop's side is `reactor/completions.rs`.
+//! What it rings is not known here; the loop's side is `reactor/mailbox.rs`.
 
 use std::fmt;
 use std::sync::Arc;

@@ -115,16 +115,16 @@ fn imports_only_point_down() {
 #[test]
 fn an_edge_that_points_up_is_found_in_whatever_way_it_is_written() {
     for (file, text) in [
-        ("src/fields.rs", "use crate::reactor::Token;"),
-        ("src/fields.rs", "use crate::{request::Method, server::Server};"),
-        ("src/fields.rs", "fn f() { crate::http1::Reject::Host; }"),
-        ("src/fields.rs", "use super::server;"),
-        ("src/fields.rs", "fn f(_: mio::Token) {}"),
-        ("src/handler.rs", "use std::time as t; fn f() { t::Instant::now(); }"),
+        ("src/message/fields.rs", "use crate::reactor::Token;"),
+        ("src/message/fields.rs", "use crate::{request::Method, server::Server};"),
+        ("src/message/fields.rs", "fn f() { crate::http1::Reject::Host; }"),
+        ("src/message/fields.rs", "use super::server;"),
+        ("src/message/fields.rs", "fn f(_: mio::Token) {}"),
+        ("src/handler/mod.rs", "use std::time as t; fn f() { t::Instant::now(); }"),
         ("src/files.rs", "use std::time::SystemTime; fn f() { SystemTime::now(); }"),
-        ("src/reactor/visit.rs", "use crate::http1::framing::Framing;"),
-        ("src/reactor/visit.rs", "use crate::server;"),
-        ("src/reactor/visit.rs", "use std::time::{Duration, Instant};"),
+        ("src/reactor/visit/mod.rs", "use crate::http1::framing::Framing;"),
+        ("src/reactor/visit/mod.rs", "use crate::server;"),
+        ("src/reactor/visit/mod.rs", "use std::time::{Duration, Instant};"),
         ("src/reactor/slot.rs", "use httparse::Request;"),
         ("src/http1/encode.rs", "use std::io; fn f(_: &mut dyn io::Write) {}"),
         ("src/http1/encode.rs", "use std::{fmt, net::{Ipv6Addr, TcpStream}};"),
@@ -132,8 +132,8 @@ fn an_edge_that_points_up_is_found_in_whatever_way_it_is_written() {
         ("src/http1/encode.rs", "use super::super::reactor::Token;"),
         ("src/http1/chunked.rs", "use httparse::Header;"),
         ("timers/src/wheel.rs", "use std::vec::Vec;"),
-        ("src/server.rs", "use mio::net::TcpStream; pub fn take(_: TcpStream) {}"),
-        ("src/response.rs", "pub fn key(slot: slab::VacantEntry<'_, u8>) -> usize { 0 }"),
+        ("src/server/mod.rs", "use mio::net::TcpStream; pub fn take(_: TcpStream) {}"),
+        ("src/message/response.rs", "pub fn key(slot: slab::VacantEntry<'_, u8>) -> usize { 0 }"),
         ("src/teapot.rs", ""),
     ] {
         assert!(!edges(file, text, &some_crates()).is_empty(), "not found in {file}: {text}");
@@ -143,20 +143,26 @@ fn an_edge_that_points_up_is_found_in_whatever_way_it_is_written() {
 #[test]
 fn what_only_looks_like_an_edge_is_none() {
     for (file, text) in [
-        ("src/fields.rs", "//! As [`Server`](crate::server::Server)."),
-        ("src/fields.rs", "/* crate::server */ const S: &str = \"crate::server\";"),
-        ("src/fields.rs", "const S: &str = r#\"a \" crate::server\"#; const C: char = '\"';"),
-        ("src/fields.rs", "#[cfg(test)]\nmod tests { use crate::server; }"),
-        ("src/fields.rs", "fn f<'a>(x: &'a str) { str::from_utf8(x) }"),
-        ("src/http1/head.rs", "use std::net::Ipv6Addr; use httparse::Header;"),
-        ("src/reactor/visit.rs", "use crate::http1::{self, Step}; fn f() { http1::Step::More }"),
-        ("src/server.rs", "use crate::reactor::kernel::MioKernel; use mio::net::TcpListener;"),
+        ("src/message/fields.rs", "//! As [`Server`](crate::server::Server)."),
+        ("src/message/fields.rs", "/* crate::server */ const S: &str = \"crate::server\";"),
         (
-            "src/server.rs",
+            "src/message/fields.rs",
+            "const S: &str = r#\"a \" crate::server\"#; const C: char = '\"';",
+        ),
+        ("src/message/fields.rs", "#[cfg(test)]\nmod tests { use crate::server; }"),
+        ("src/message/fields.rs", "fn f<'a>(x: &'a str) { str::from_utf8(x) }"),
+        ("src/http1/head.rs", "use std::net::Ipv6Addr; use httparse::Header;"),
+        (
+            "src/reactor/visit/mod.rs",
+            "use crate::http1::{self, Step}; fn f() { http1::Step::More }",
+        ),
+        ("src/server/mod.rs", "use crate::reactor::kernel::MioKernel; use mio::net::TcpListener;"),
+        (
+            "src/server/mod.rs",
             "use mio::Poll; pub struct Server { poll: Poll } pub(crate) fn f(_: Poll) {}",
         ),
         ("src/files.rs", "use std::time::SystemTime; fn f() { SystemTime::UNIX_EPOCH; }"),
-        ("src/later.rs", "use crate::handler::Reply;"),
+        ("src/handler/later.rs", "use crate::handler::Reply;"),
     ] {
         assert_eq!(edges(file, text, &some_crates()), [] as [String; 0], "{file}: {text}");
     }

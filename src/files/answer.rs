@@ -5,14 +5,14 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-use crate::body::Body;
 use crate::files::conditions::{self, Judgement, Validators};
 use crate::files::path::{BadPath, Names};
 use crate::files::ranges::{self, Wanted};
 use crate::files::root::{Found, Meta, Missing, Opened};
 use crate::files::{encodings, kinds, listing, parts, Files};
-use crate::request::{Method, Request};
-use crate::response::{Response, StatusCode};
+use crate::message::body::Body;
+use crate::message::request::{Method, Request};
+use crate::message::response::{Response, StatusCode};
 
 impl Files {
     pub(super) fn find(&self, req: &Request<'_>, path: &str) -> Result<Response, StatusCode> {

@@ -5,7 +5,7 @@
 
 use std::time::SystemTime;
 
-use crate::fields::Fields;
+use crate::message::fields::Fields;
 
 /// What a file is known by, for comparing.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Which precompressed sibling a client takes (RFC 9110, section 12.5.3).
 
-use crate::fields::{trim_ows, Fields};
+use crate::message::fields::{trim_ows, Fields};
 
 /// A coding that a file may lie there in already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,12 +10,12 @@ use std::sync::Arc;
 
 use rustix::fs::{statat, AtFlags, Dir, FileType};
 
-use crate::body::{Body, Out, Produce, Produced};
 use crate::files::path::{is_possible, Names};
 use crate::files::root::{Found, Meta, Missing, Root};
 use crate::files::{page, Files};
-use crate::request::Request;
-use crate::response::Response;
+use crate::message::body::{Body, Out, Produce, Produced};
+use crate::message::request::Request;
+use crate::message::response::Response;
 
 /// Entries on one page; of more, these many are shown, and the page says so.
 const ENTRIES_MAX: usize = 5_000;

@@ -27,8 +27,8 @@ use std::path::{Path, PathBuf};
 
 use crate::files::listing::Listings;
 use crate::files::root::Root;
-use crate::request::Request;
-use crate::response::{FieldError, Response, StatusCode};
+use crate::message::request::Request;
+use crate::message::response::{FieldError, Response, StatusCode};
 
 /// The files of one directory, as answers.
 ///

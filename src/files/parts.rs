@@ -8,8 +8,8 @@ use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use crate::body::{Body, Out, Produce, Produced};
 use crate::files::ranges::Range;
+use crate::message::body::{Body, Out, Produce, Produced};
 
 /// The content, and the `Content-Type` that says where its parts end.
 pub(super) fn multipart(file: File, ranges: &[Range], len: u64, kind: &str) -> (String, Body) {

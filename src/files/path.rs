@@ -11,7 +11,7 @@ use std::path::Path;
 
 use percent_encoding::percent_decode_str;
 
-use crate::escape::has_broken_escape;
+use crate::message::percent::has_broken_escape;
 
 /// The names that a path goes through, decoded.
 ///

@@ -3,7 +3,7 @@
 //! Pure and checked: positions are 64-bit numbers that saturate while they are read and are then
 //! cut to the length of the file, so no later sum or difference can be more than that.
 
-use crate::fields::{list_members, trim_ows, Fields};
+use crate::message::fields::{list_members, trim_ows, Fields};
 
 /// Bytes of a file. Invariant: `len > 0`, and `start + len` is at most the length of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

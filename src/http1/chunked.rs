@@ -12,9 +12,9 @@
 
 use std::ops::Range;
 
-use crate::fields::{is_token_byte, is_value_byte, trim_ows, FieldSpan, Fields};
 use crate::http1::Reject;
-use crate::trailers::{may_stand_in_trailer, TRAILER_BYTES_MAX};
+use crate::message::fields::{is_token_byte, is_value_byte, trim_ows, FieldSpan, Fields};
+use crate::message::trailers::{may_stand_in_trailer, TRAILER_BYTES_MAX};
 
 /// The longest chunk-size line with its extensions. Real ones have 3 to 6 bytes.
 const LINE_BYTES_MAX: u16 = 256;

@@ -3,9 +3,7 @@
 //!
 //! It sees bytes and answers, nothing else: no socket, no clock, no handler. States go in and
 //! out by value and own their data, so leaving one drops it and nothing is ever reset. Here is what
-//! comes in and what follows; what goes out is in [`answering`].
-
-mod answering;
+//! comes in and what follows; what goes out is in [`answering`](super::answering).
 
 use crate::http1::encode;
 use crate::http1::exchange::{Exchange, Inbound, Outbound, Step};
@@ -17,14 +15,14 @@ use crate::http1::{HeadLimits, Reject};
 /// One connection, as the protocol sees it.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    state: State,
+    pub(super) state: State,
 }
 
 // A tag of its own is larger and quicker to tell than one that hides in a niche; asked often,
 // and kept only while there is work.
 #[repr(u8)]
 #[derive(Debug)]
-enum State {
+pub(super) enum State {
     Rest(Rest),
     Head(Scan),
     Exchange(Exchange),
@@ -33,7 +31,7 @@ enum State {
 
 /// HTTP is over: bytes belong to whoever the connection was given to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Upgraded {
+pub(super) enum Upgraded {
     /// A protocol takes what comes.
     Spoken,
     /// The peer has ended its side; the protocol may still speak.
@@ -329,7 +327,12 @@ impl Connection {
     }
 
     #[inline(always)]
-    fn settle_as(&mut self, then: Then, has_all_content: bool, linger_bytes_max: u32) -> Settled {
+    pub(super) fn settle_as(
+        &mut self,
+        then: Then,
+        has_all_content: bool,
+        linger_bytes_max: u32,
+    ) -> Settled {
         let (rest, settled) = match then {
             Then::Reuse => (Rest::Idle, Settled::Idle),
             Then::Close(_) => (Rest::Linger(linger_bytes_max), Settled::Last { has_all_content }),
@@ -354,7 +357,7 @@ impl Connection {
     }
 
     #[inline(always)]
-    fn exchange(&mut self) -> &mut Exchange {
+    pub(super) fn exchange(&mut self) -> &mut Exchange {
         match &mut self.state {
             State::Exchange(exchange) => exchange,
             State::Rest(_) | State::Head(_) | State::Upgraded(_) => {

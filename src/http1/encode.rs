@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use http::StatusCode;
 
 use crate::http1::framing::Outgoing;
-use crate::request::Version;
+use crate::message::request::Version;
 
 /// `Date: Sun, 06 Nov 1994 08:49:37 GMT` with its CRLF, made once a second by the clock's owner.
 pub(crate) type DateLine = [u8; 37];

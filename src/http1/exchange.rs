@@ -15,7 +15,7 @@ use crate::http1::framing::{self, AskedBy, Framing, Outgoing};
 use crate::http1::head::Head;
 use crate::http1::persistence::{self, CloseReason, Facts, Then};
 use crate::http1::Reject;
-use crate::request::Version;
+use crate::message::request::Version;
 
 /// One request and its answer: two halves, each with its own progress.
 ///

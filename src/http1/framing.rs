@@ -3,9 +3,9 @@
 
 use http::{Method, StatusCode};
 
-use crate::fields::{is_token, trim_ows};
 use crate::http1::Reject;
-use crate::request::Version;
+use crate::message::fields::{is_token, trim_ows};
+use crate::message::request::Version;
 
 /// How the content of a request is delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

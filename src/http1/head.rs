@@ -6,12 +6,12 @@
 //! httparse, which is more lenient than we are in one point, checked here: bare LF. Whatever the
 //! fast path does not like, and whatever comes in pieces, goes to [`Scan`], which decides.
 
-use crate::fields::{list_members, trim_ows, FieldSpan};
 use crate::http1::framing::{self, Framing, Line};
 use crate::http1::scan::{Scan, METHOD_BYTES_MAX};
 use crate::http1::target::{is_authority, is_in, origin_ends, parse_other_form, PATH};
 use crate::http1::{HeadLimits, Reject};
-use crate::request::{Method, RequestLine, Span, TargetForm, Version};
+use crate::message::fields::{list_members, trim_ows, FieldSpan};
+use crate::message::request::{Method, RequestLine, Span, TargetForm, Version};
 
 /// A complete and acceptable head, as positions in the input that it was parsed from.
 ///
@@ -522,7 +522,7 @@ mod tests {
             assert_eq!(whole, if count == 0 { Err(Reject::Host) } else { Ok(true) }, "{count}");
             if count > 0 {
                 assert_eq!((head.len, head.spans.len()), (input.len() - 4, count), "{count}");
-                let fields = crate::fields::Fields::new(&input, &head.spans);
+                let fields = crate::message::fields::Fields::new(&input, &head.spans);
                 assert_eq!(fields.get("host"), Some(&b"a"[..]));
                 assert_eq!(fields.all("x").filter(|value| *value == b"a b").count(), count / 4);
             }

@@ -52,6 +52,7 @@
 //! | each refusal and its status | [`reject`] |
 
 mod connection;
+mod answering;
 mod exchange;
 mod scan;
 mod head;

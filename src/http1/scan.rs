@@ -7,8 +7,8 @@
 //! always the *first* wrong byte. Therefore a refusal does not depend on how a head was cut into
 //! segments.
 
-use crate::fields::{is_token_byte, is_value_byte};
 use crate::http1::{HeadLimits, Reject};
+use crate::message::fields::{is_token_byte, is_value_byte};
 
 /// The longest method that is not refused: nearly twice the longest registered one
 /// (`UPDATEREDIRECTREF`, 17 bytes).

@@ -6,9 +6,9 @@
 
 use std::net::Ipv6Addr;
 
-use crate::escape::begins_with_escape;
 use crate::http1::Reject;
-use crate::request::{Method, TargetForm};
+use crate::message::percent::begins_with_escape;
+use crate::message::request::{Method, TargetForm};
 
 /// A target in a form other than `/path?query`; positions and lengths are within it.
 pub(super) struct OtherForm {
@@ -190,7 +190,7 @@ mod tests {
     use super::*;
     use crate::http1::scan::Scan;
     use crate::http1::{Head, HeadLimits};
-    use crate::request::RequestLine;
+    use crate::message::request::RequestLine;
 
     /// The request line of a whole head: that is where a target is judged.
     fn parse(input: &[u8]) -> Result<RequestLine, Reject> {

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use crate::handler::Handler;
 use crate::http1::Farewell;
+use crate::message::request::REQUESTS_CEILING;
 use crate::reactor::clock::{self, Millis};
 use crate::reactor::kernel::Kernel;
 use crate::reactor::slot::{Flags, Timer};
 use crate::reactor::{Reactor, Token};
-use crate::request::REQUESTS_CEILING;
 
 /// How often connections are looked at in the time that one may live.
 const LOOKS: u32 = 16;

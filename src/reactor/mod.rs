@@ -22,29 +22,24 @@
 //! a later batch finds another generation and is ignored.
 
 mod token;
-pub(crate) mod kernel;
+mod slot;
+mod shared;
+mod memory;
+mod deadlines;
+mod visit;
+mod connections;
+mod acceptor;
+mod age;
+mod program_timers;
+mod shutdown;
+pub(crate) mod loop_group;
+pub(crate) mod hooks;
+pub(crate) mod mailbox;
 #[cfg(feature = "signals")]
 mod signals;
-pub(crate) mod acceptor;
-pub(crate) mod slot;
-mod tenants;
-mod desk;
-mod visit;
-mod exchange;
-mod content;
-mod transmit;
-mod program;
-mod upgraded;
-mod leave;
-mod deadlines;
-mod age;
-mod agenda;
-pub(crate) mod drain;
-pub(crate) mod group;
-pub(crate) mod buffers;
-pub(crate) mod completions;
 pub(crate) mod clock;
-pub(crate) mod hooks;
+pub(crate) mod kernel;
+pub(crate) mod mio_kernel;
 
 use std::io;
 use std::mem;
@@ -58,21 +53,21 @@ use timers::Wheel;
 use crate::handler::Handler;
 use crate::http1::{Encoder, Head, HeadLimits};
 use crate::limits::Limits;
+use crate::message::request::{ListenerNames, REQUESTS_CEILING};
 use crate::reactor::acceptor::Acceptor;
 use crate::reactor::age::Ages;
-use crate::reactor::agenda::Agenda;
-use crate::reactor::buffers::{Ledger, Pool};
 use crate::reactor::clock::{DateClock, Millis};
-use crate::reactor::completions::{Mailbox, Message};
+use crate::reactor::connections::tenant;
 use crate::reactor::deadlines::{arm, rearm, Backlog, Basis, Spans, Timeouts};
-use crate::reactor::desk::{Counters, Desk};
-use crate::reactor::drain::Drain;
 use crate::reactor::hooks::Hooks;
 use crate::reactor::kernel::{Event, Kernel};
+use crate::reactor::mailbox::{Mailbox, Message};
+use crate::reactor::memory::{Ledger, Pool};
+use crate::reactor::program_timers::Agenda;
+use crate::reactor::shared::{Counters, Desk};
+use crate::reactor::shutdown::Drain;
 use crate::reactor::slot::{Flags, Life, Slot, Timer, Work};
-use crate::reactor::tenants::tenant;
 use crate::reactor::visit::{Verdict, Visit, SCRATCH};
-use crate::request::{ListenerNames, REQUESTS_CEILING};
 
 pub(crate) use crate::reactor::token::Token;
 

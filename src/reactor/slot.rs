@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::body::{FileBody, Produce};
-use crate::fields::FieldSpan;
+use crate::handler::later::{Finish, Hold};
+use crate::handler::upgrade::{Hijacked, Protocol, Wish};
 use crate::handler::{Collected, Receive, Transform};
 use crate::http1::{Connection, Deadline, Rest};
-use crate::later::{Finish, Hold};
-use crate::reactor::buffers::Block;
+use crate::message::body::{FileBody, Produce};
+use crate::message::fields::FieldSpan;
+use crate::message::request::RequestLine;
+use crate::message::response::Response;
 use crate::reactor::kernel::Kernel;
-use crate::request::RequestLine;
-use crate::response::Response;
-use crate::upgrade::{Hijacked, Protocol, Wish};
+use crate::reactor::memory::Block;
 use crate::waker::Waker;
 
 /// What the loop keeps for a connection.
@@ -31,7 +31,7 @@ pub(crate) struct Slot<K: Kernel, S> {
     pub(crate) value: Option<Box<Box<dyn Any>>>,
     /// Which tenant of the slot this is: half of the token.
     pub(crate) generation: u32,
-    /// Requests begun so far; from [`REQUESTS_CEILING`](crate::request::REQUESTS_CEILING) on, the
+    /// Requests begun so far; from [`REQUESTS_CEILING`](crate::message::request::REQUESTS_CEILING) on, the
     /// next one is the last.
     pub(crate) requests: u32,
     /// The tick at which the connection is too old; while it lingers, that at which lingering ends
@@ -324,7 +324,7 @@ impl std::ops::BitOr for Flags {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reactor::kernel::MioKernel;
+    use crate::reactor::mio_kernel::MioKernel;
 
     /// `slab` keeps a slot as one of two variants; the other holds the next free key.
     #[allow(dead_code)]

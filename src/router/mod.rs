@@ -67,9 +67,9 @@ use std::time::Duration;
 
 use http::Method;
 
+use crate::handler::timers::Timers;
 use crate::handler::Reply;
-use crate::request::Request;
-use crate::schedule::Timers;
+use crate::message::request::Request;
 
 pub use error::RouteError;
 use pattern::Pattern;

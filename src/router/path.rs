@@ -6,7 +6,7 @@
 use percent_encoding::percent_encode_byte;
 
 use super::pattern::decode_segment;
-use crate::request::Span;
+use crate::message::request::Span;
 
 /// A path where it lies, in a head nearly always. Positions are its own, from 0 on.
 #[derive(Clone, Copy)]

@@ -15,9 +15,9 @@ use http::Method;
 use percent_encoding::{percent_decode, percent_encode, AsciiSet, CONTROLS};
 
 use super::error::RouteError;
-use crate::escape::has_broken_escape;
-use crate::fields::is_token;
-use crate::request::PARAMS_MAX;
+use crate::message::fields::is_token;
+use crate::message::percent::has_broken_escape;
+use crate::message::request::PARAMS_MAX;
 
 /// What is encoded in the segment of a path that is made up.
 const IN_SEGMENT: &AsciiSet = &CONTROLS.add(b' ').add(b'/').add(b'%').add(b'?').add(b'#');

@@ -15,11 +15,11 @@ use super::path::Path;
 use super::pattern::Pattern;
 use super::table::{Found, Route, Table};
 use super::tree::Walk;
+use crate::handler::timers::Timers;
 use crate::handler::{Action, Collect, Handler, Reply};
-use crate::redirect::redirect_to;
-use crate::request::{Request, RouteMatch, Span, TargetForm};
-use crate::response::Response;
-use crate::schedule::Timers;
+use crate::message::redirect::redirect_to;
+use crate::message::request::{Request, RouteMatch, Span, TargetForm};
+use crate::message::response::Response;
 
 /// Routes, ready to be served: what [`Router::build`](super::Router::build) gives.
 pub struct Routes<S> {

@@ -10,7 +10,7 @@ use super::path::{canonical, clean, is_clean, raw_start, segment_end, Path};
 use super::pattern::Pattern;
 use super::tree::{Tree, Walk};
 use super::Function;
-use crate::request::{Request, RouteNames};
+use crate::message::request::{Request, RouteNames};
 
 /// All routes. Invariant: no two of them conflict.
 pub(super) struct Table<S> {

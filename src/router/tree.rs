@@ -20,7 +20,7 @@ use http::Method;
 use super::leaf::Leaf;
 use super::path::{canonical_segment, segment_end, Path};
 use super::pattern::{End, Pattern, Segment};
-use crate::request::{Span, PARAMS_MAX};
+use crate::message::request::{Span, PARAMS_MAX};
 
 /// All routes of one host.
 #[derive(Debug, Default)]

@@ -14,13 +14,13 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
+use crate::handler::upgrade::HijackedStream;
+use crate::message::request::Transport;
 use crate::reactor::clock::{self, Millis};
 use crate::reactor::kernel::{Event, Kernel, EVENTS_MAX};
 use crate::reactor::Token;
-use crate::request::Transport;
 use crate::sim::faults::Faults;
 use crate::sim::Client;
-use crate::upgrade::HijackedStream;
 use crate::waker::Wake;
 
 /// A kernel made up: sockets are byte queues, readiness has edges as epoll has them, time moves

@@ -30,13 +30,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::handler::hooks::{Accepted, Admission, ConnState};
 use crate::handler::Handler;
 use crate::limits::{Limits, LimitsError};
-use crate::reactor::completions::{Mailbox, Message};
-use crate::reactor::drain::Report;
-use crate::reactor::hooks::{Accepted, Admission, ConnState, Hooks};
+use crate::reactor::hooks::Hooks;
 use crate::reactor::kernel::Kernel;
+use crate::reactor::mailbox::{Mailbox, Message};
 use crate::reactor::{Reactor, LISTENERS_MAX};
+use crate::report::Report;
 use crate::server::Handle;
 use crate::sim::faults::Faults;
 use crate::sim::kernel::{Closed, SimKernel};

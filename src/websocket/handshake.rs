@@ -7,11 +7,11 @@ use data_encoding::BASE64;
 use http::{Method, StatusCode};
 use sha1_smol::Sha1;
 
+use crate::handler::upgrade::Upgrade;
 use crate::handler::Reply;
-use crate::origin::{OriginError, OriginGuard};
-use crate::request::Request;
-use crate::response::Response;
-use crate::upgrade::Upgrade;
+use crate::helpers::origin::{OriginError, OriginGuard};
+use crate::message::request::Request;
+use crate::message::response::Response;
 use crate::websocket::speaker::Speaker;
 use crate::websocket::Handler;
 

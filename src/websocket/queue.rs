@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Buf, Bytes};
 
-use crate::upgrade::Io;
+use crate::handler::upgrade::Io;
 use crate::waker::Waker;
 use crate::websocket::pieces::message_frame;
 use crate::websocket::Message;
@@ -181,7 +181,7 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::upgrade::Wish;
+    use crate::handler::upgrade::Wish;
     use crate::waker::Deaf;
 
     #[test]

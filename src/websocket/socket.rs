@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::upgrade::Io;
+use crate::handler::upgrade::Io;
 use crate::waker::Waker;
 use crate::websocket::queue::{Line, Sender};
 use crate::websocket::Message;

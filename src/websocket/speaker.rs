@@ -20,8 +20,8 @@ use tungstenite::protocol::frame::CloseFrame;
 use tungstenite::protocol::{Message as Whole, Role, WebSocketConfig, WebSocketContext};
 use tungstenite::Error;
 
+use crate::handler::upgrade::{Io, Protocol};
 use crate::handler::Gone;
-use crate::upgrade::{Io, Protocol};
 use crate::websocket::handshake::Bounds;
 use crate::websocket::pieces::{code, ping_frame, Cutter, Piece, Wire, READ};
 use crate::websocket::queue::{Fate, Line};

@@ -1,0 +1,207 @@
+//! Basic authentication (RFC 7617): name and password with every request, readable by whoever
+//! reads along, so only behind TLS or on a network that is trusted.
+
+use std::fmt;
+use std::hint::black_box;
+
+use http::StatusCode;
+
+use crate::message::request::Request;
+use crate::message::response::Response;
+
+/// Name and password of a request, as its client sent them.
+///
+/// ```
+/// # use wheelhouse::{sim::Sim, Request, Response};
+/// # let mut sim = Sim::new(|req: &Request<'_>| {
+/// if !req.basic_auth().is_some_and(|auth| auth.is("ann", "secret")) {
+///     return Response::unauthorized("the hub");
+/// }
+/// # Response::text("in")
+/// # });
+/// # let request = b"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic YW5uOnNlY3JldA==\r\n\r\n";
+/// # let c = sim.connect_and_send(request);
+/// # assert!(sim.received(c).ends_with(b"\r\n\r\nin"));
+/// ```
+#[derive(Clone)]
+pub struct BasicAuth {
+    bytes: Vec<u8>,
+    /// Where the name ends.
+    colon: usize,
+}
+
+impl BasicAuth {
+    /// The name, without a colon.
+    pub fn user(&self) -> &[u8] {
+        &self.bytes[..self.colon]
+    }
+
+    /// The password.
+    pub fn password(&self) -> &[u8] {
+        &self.bytes[self.colon + 1..]
+    }
+
+    /// Whether both are these, found out in a time that does not tell how much of them was right.
+    pub fn is(&self, user: &str, password: &str) -> bool {
+        let is_user = constant_time_eq(self.user(), user.as_bytes());
+        let is_password = constant_time_eq(self.password(), password.as_bytes());
+        is_user & is_password
+    }
+}
+
+/// Without the password.
+impl fmt::Debug for BasicAuth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let user = String::from_utf8_lossy(self.user());
+        f.debug_struct("BasicAuth").field("user", &user).finish_non_exhaustive()
+    }
+}
+
+impl Request<'_> {
+    /// Name and password from `Authorization: Basic`. `None` for whatever is wrong with it:
+    /// another scheme, no base64, no colon, more than one such field.
+    pub fn basic_auth(&self) -> Option<BasicAuth> {
+        let fields = self.fields();
+        let mut values = fields.all("authorization");
+        let value = values.next().filter(|_| values.next().is_none())?;
+        parse(value)
+    }
+}
+
+impl Response {
+    /// 401 that makes a browser ask for name and password for `realm`.
+    pub fn unauthorized(realm: &str) -> Response {
+        let quoted = realm.replace('\\', "\\\\").replace('"', "\\\"");
+        let challenge = format!("Basic realm=\"{quoted}\", charset=\"UTF-8\"");
+        Response::status_page(StatusCode::UNAUTHORIZED).with("WWW-Authenticate", challenge)
+    }
+}
+
+/// Whether `given`, which comes from a peer, is `secret`. How long that takes depends on the
+/// length of `given` alone, not on the secret.
+pub fn constant_time_eq(given: &[u8], secret: &[u8]) -> bool {
+    let mut differs = u8::from(given.len() != secret.len());
+    for (index, byte) in given.iter().enumerate() {
+        // Beyond the end of the secret it is compared with something else, in the same time.
+        let other = secret.get(index).unwrap_or(&0);
+        differs = black_box(differs | (byte ^ other));
+    }
+    differs == 0
+}
+
+fn parse(value: &[u8]) -> Option<BasicAuth> {
+    const SCHEME: &[u8] = b"Basic ";
+    let (scheme, encoded) = (value.get(..SCHEME.len())?, value.get(SCHEME.len()..)?);
+    if !scheme.eq_ignore_ascii_case(SCHEME) {
+        return None;
+    }
+    let bytes = decode_base64(encoded)?;
+    let colon = bytes.iter().position(|&byte| byte == b':')?;
+    Some(BasicAuth { bytes, colon })
+}
+
+/// RFC 4648, section 4, with its padding and nothing besides.
+fn decode_base64(text: &[u8]) -> Option<Vec<u8>> {
+    let sextet = |byte: u8| {
+        Some(u32::from(match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        }))
+    };
+    if text.len() % 4 != 0 {
+        return None;
+    }
+    let padding = text.iter().rev().take(2).take_while(|&&byte| byte == b'=').count();
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
+    for group in text[..text.len() - padding].chunks(4) {
+        let mut bits = 0;
+        for &byte in group {
+            bits = bits << 6 | sextet(byte)?;
+        }
+        bits <<= 6 * (4 - group.len());
+        bytes.extend_from_slice(&bits.to_be_bytes()[1..group.len()]);
+        let unused = bits & (0x00ff_ffff >> (8 * (group.len() - 1)));
+        if group.len() < 4 && unused != 0 {
+            return None;
+        }
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Go: t242.
+    #[test]
+    fn credentials_are_split_at_the_first_colon_and_any_fault_is_none() {
+        let table = [
+            ("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==", Some(("Aladdin", "open sesame"))),
+            ("BASIC QWxhZGRpbjpvcGVuIHNlc2FtZQ==", Some(("Aladdin", "open sesame"))),
+            ("basic QWxhZGRpbjpvcGVuOnNlc2FtZQ==", Some(("Aladdin", "open:sesame"))),
+            ("Basic Og==", Some(("", ""))),
+            ("Basic OmE=", Some(("", "a"))),
+            ("Basic YTo=", Some(("a", ""))),
+            ("Basic", None),
+            ("Basic ", None),
+            ("Basic  Og==", None),
+            ("BasicQWxhZGRpbjpvcGVuIHNlc2FtZQ==", None),
+            ("Bearer Og==", None),
+            ("Basic QWxhZGRpbg==", None),
+            ("Basic Og=", None),
+            ("Basic Og", None),
+            ("Basic O===", None),
+            ("Basic ====", None),
+            ("Basic Oh==", None),
+            ("Basic O_==", None),
+            ("Basic Og==Og==", None),
+            ("", None),
+        ];
+        for (value, expected) in table {
+            let auth = parse(value.as_bytes());
+            let parts = auth.as_ref().map(|auth| (auth.user(), auth.password()));
+            let expected = expected.map(|(user, word)| (user.as_bytes(), word.as_bytes()));
+            assert_eq!(parts, expected, "{value}");
+        }
+    }
+
+    /// Go: t242, which takes the first of two: a proxy may have looked at the other.
+    #[test]
+    fn two_fields_with_credentials_count_as_none() {
+        use crate::sim::Sim;
+
+        let mut sim = Sim::new(|req: &Request<'_>| match req.basic_auth() {
+            Some(auth) => String::from_utf8_lossy(auth.user()).into_owned(),
+            None => "none".to_owned(),
+        });
+        let line = "authorization: basic YW5uOnNlY3JldA==\r\n";
+        for (lines, expected) in [(line.to_owned(), "\nann"), (line.repeat(2), "\nnone")] {
+            let request = format!("GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n");
+            let client = sim.connect_and_send(request.as_bytes());
+            assert!(sim.received(client).ends_with(expected.as_bytes()), "{lines}");
+        }
+    }
+
+    #[test]
+    fn only_the_whole_secret_is_equal() {
+        assert!(constant_time_eq(b"secret", b"secret") && constant_time_eq(b"", b""));
+        for given in ["", "secre", "secrets", "Secret", "secret\0", "xxxxxx"] {
+            assert!(!constant_time_eq(given.as_bytes(), b"secret"), "{given}");
+        }
+        assert!(!constant_time_eq(b"\0", b""));
+        let auth = parse(b"Basic YW5uOnNlY3JldA==").unwrap();
+        assert!(auth.is("ann", "secret") && !auth.is("ann", "") && !auth.is("bob", "secret"));
+        assert!(!format!("{auth:?}").contains("secret"));
+    }
+
+    #[test]
+    fn a_realm_is_quoted() {
+        let response = Response::unauthorized("a \"b\\c");
+        let expected = b"WWW-Authenticate: Basic realm=\"a \\\"b\\\\c\", charset=\"UTF-8\"\r\n";
+        assert_eq!(response.lines(), expected);
+    }
+}

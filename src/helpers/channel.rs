@@ -1,0 +1,343 @@
+//! Content that another thread makes: a bounded channel into an answer.
+//!
+//! The bound is in bytes. A sender that is ahead of its peer waits; the peer's TCP window is felt
+//! through the loop, which takes from the channel only when there is room.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+
+use crate::message::body::{Body, Out, Produce, Produced};
+use crate::waker::Waker;
+
+/// How long a sender may say nothing before the answer is cut off.
+const SILENCE_MAX: Duration = Duration::from_secs(300);
+
+/// Content of unknown length that comes from another thread, and its sender.
+///
+/// At most `capacity` bytes lie between the two (one piece may be longer if nothing else waits);
+/// they are the program's own and not counted against
+/// [`Limits::memory_bytes_max`](crate::Limits::memory_bytes_max). The sender must
+/// [`finish`](Sender::finish): if it is dropped before that, or says nothing for five minutes, the
+/// connection is reset, so that the peer never takes a part for the whole.
+///
+/// ```
+/// use std::thread;
+/// use wheelhouse::{channel, Request, Response};
+///
+/// fn count(_: &Request<'_>) -> Response {
+///     let (sender, body) = channel(16 << 10);
+///     thread::spawn(move || {
+///         for n in 0..3 {
+///             if sender.send(format!("{n}\n")).is_err() {
+///                 return; // The peer has gone: nobody reads on.
+///             }
+///         }
+///         sender.finish();
+///     });
+///     Response::ok("text/plain", body)
+/// }
+/// # let mut sim = wheelhouse::sim::Sim::new(count);
+/// # let c = sim.connect_and_send(b"GET / HTTP/1.0\r\n\r\n");
+/// # for _ in 0..5000 {
+/// #     if !sim.is_open(c) { break }
+/// #     thread::sleep(std::time::Duration::from_millis(1));
+/// #     sim.advance(std::time::Duration::ZERO);
+/// # }
+/// # assert!(sim.received(c).ends_with(b"\r\n\r\n0\n1\n2\n"));
+/// ```
+pub fn channel(capacity: usize) -> (Sender, Body) {
+    let pipe = Arc::new(Pipe { capacity, inner: Mutex::default(), has_room: Condvar::new() });
+    let receiver = Receiver(Arc::clone(&pipe));
+    (Sender { pipe }, Body::produce(receiver))
+}
+
+/// Puts content into an answer, from any thread.
+pub struct Sender {
+    pipe: Arc<Pipe>,
+}
+
+struct Pipe {
+    capacity: usize,
+    inner: Mutex<Inner>,
+    /// Told when bytes were taken, and when the other side is gone.
+    has_room: Condvar,
+}
+
+#[derive(Default)]
+struct Inner {
+    pieces: VecDeque<Bytes>,
+    /// The sum of the lengths of `pieces`.
+    len: usize,
+    end: End,
+    receiver_is_gone: bool,
+    peer_has_left: bool,
+    waker: Option<Waker>,
+}
+
+/// How the sender's side ended.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum End {
+    #[default]
+    Open,
+    Finished,
+    /// Dropped before it had finished.
+    Broken,
+}
+
+/// Why a piece could not be sent. It is given back.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The channel is full at present.
+    Full(Bytes),
+    /// Nobody reads on: the connection or the server is gone.
+    Gone(Bytes),
+}
+
+impl Sender {
+    /// Sends one piece, and waits while the channel is full.
+    ///
+    /// Not for handlers and whatever else runs on the loop, which empties the channel and would
+    /// wait for itself: use [`try_send`](Sender::try_send) there.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Gone`] if nobody reads on.
+    pub fn send(&self, piece: impl Into<Bytes>) -> Result<(), SendError> {
+        let mut piece = piece.into();
+        let mut inner = self.pipe.lock();
+        loop {
+            match self.pipe.push(&mut inner, piece) {
+                Err(SendError::Full(back)) => piece = back,
+                Ok(waker) => {
+                    drop(inner);
+                    wake(waker.as_ref());
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            }
+            inner = self.pipe.has_room.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Sends one piece if there is room for it.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Full`] if there is not, [`SendError::Gone`] if nobody reads on.
+    pub fn try_send(&self, piece: impl Into<Bytes>) -> Result<(), SendError> {
+        let mut inner = self.pipe.lock();
+        let waker = self.pipe.push(&mut inner, piece.into())?;
+        drop(inner);
+        wake(waker.as_ref());
+        Ok(())
+    }
+
+    /// The content is complete.
+    pub fn finish(self) {
+        self.pipe.end(End::Finished);
+    }
+
+    /// Whether the peer has ended its side. It may still read; see
+    /// [`Later::peer_has_left`](crate::Later::peer_has_left).
+    pub fn peer_has_left(&self) -> bool {
+        self.pipe.lock().peer_has_left
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        self.pipe.end(End::Broken);
+    }
+}
+
+impl Pipe {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a piece in, and says whom to wake for it once the lock is released.
+    fn push(&self, inner: &mut Inner, piece: Bytes) -> Result<Option<Waker>, SendError> {
+        if inner.receiver_is_gone {
+            return Err(SendError::Gone(piece));
+        }
+        let fits = inner.len.saturating_add(piece.len()) <= self.capacity;
+        if !fits && inner.len > 0 {
+            return Err(SendError::Full(piece));
+        }
+        let was_empty = inner.len == 0;
+        inner.len += piece.len();
+        if !piece.is_empty() {
+            inner.pieces.push_back(piece);
+        }
+        Ok(inner.waker.clone().filter(|_| was_empty))
+    }
+
+    fn end(&self, end: End) {
+        let mut inner = self.lock();
+        if inner.end == End::Open {
+            inner.end = end;
+        }
+        let waker = inner.waker.clone();
+        drop(inner);
+        wake(waker.as_ref());
+    }
+}
+
+fn wake(waker: Option<&Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+/// The loop's end of the channel.
+struct Receiver(Arc<Pipe>);
+
+impl Produce for Receiver {
+    fn start(&mut self, waker: Waker) {
+        self.0.lock().waker = Some(waker);
+    }
+
+    fn produce(&mut self, out: &mut Out<'_>) -> io::Result<Produced> {
+        let mut inner = self.0.lock();
+        let inner = &mut *inner;
+        while let Some(piece) = inner.pieces.front_mut() {
+            let taken = out.put(piece);
+            if taken == 0 {
+                break;
+            }
+            piece.advance(taken);
+            inner.len -= taken;
+            if piece.is_empty() {
+                inner.pieces.pop_front();
+            }
+        }
+        self.0.has_room.notify_all();
+        match (inner.pieces.is_empty(), inner.end) {
+            (false, _) => Ok(Produced::More),
+            (true, End::Open) => Ok(Produced::Wait(SILENCE_MAX)),
+            (true, End::Finished) => Ok(Produced::End),
+            (true, End::Broken) => {
+                let what = "the sender of a channel was dropped before it had finished";
+                Err(io::Error::new(io::ErrorKind::BrokenPipe, what))
+            }
+        }
+    }
+
+    fn peer_left(&mut self) {
+        self.0.lock().peer_has_left = true;
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.0.lock().receiver_is_gone = true;
+        self.0.has_room.notify_all();
+    }
+}
+
+impl fmt::Debug for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").field("capacity", &self.pipe.capacity).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, piece) = match self {
+            SendError::Full(piece) => ("Full", piece),
+            SendError::Gone(piece) => ("Gone", piece),
+        };
+        write!(f, "{name}({} bytes)", piece.len())
+    }
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SendError::Full(_) => "the channel is full: try again later, or use `send`",
+            SendError::Gone(_) => "nobody reads on: the connection or the server is gone",
+        })
+    }
+}
+
+impl std::error::Error for SendError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn take(body: &mut Body, room: usize) -> (Vec<u8>, io::Result<Produced>) {
+        let Body::Produce(produce) = body else { panic!("a channel is a producer") };
+        let mut buffer = Vec::new();
+        let produced = produce.producer.produce(&mut Out::new(&mut buffer, room));
+        (buffer, produced)
+    }
+
+    #[test]
+    fn what_was_sent_comes_out_in_order_and_in_the_room_there_is() {
+        let (sender, mut body) = channel(100);
+        sender.send("hello ").unwrap();
+        sender.send("world").unwrap();
+        let (bytes, produced) = take(&mut body, 8);
+        assert_eq!((&bytes[..], produced.unwrap()), (&b"hello wo"[..], Produced::More));
+        sender.finish();
+        let (bytes, produced) = take(&mut body, 8);
+        assert_eq!((&bytes[..], produced.unwrap()), (&b"rld"[..], Produced::End));
+    }
+
+    #[test]
+    fn a_full_channel_gives_the_piece_back_and_takes_it_once_there_is_room() {
+        let (sender, mut body) = channel(4);
+        sender.try_send("abcd").unwrap();
+        assert_eq!(sender.try_send("e"), Err(SendError::Full("e".into())));
+        let _ = take(&mut body, 1);
+        sender.try_send("e").unwrap();
+        assert_eq!(take(&mut body, 10).0, b"bcde");
+    }
+
+    #[test]
+    fn a_piece_larger_than_the_channel_goes_alone() {
+        let (sender, mut body) = channel(2);
+        sender.try_send("abcd").unwrap();
+        assert!(sender.try_send("e").is_err());
+        assert_eq!(take(&mut body, 10).0, b"abcd");
+        sender.try_send("e").unwrap();
+    }
+
+    #[test]
+    fn a_sender_that_waits_is_freed_by_room_and_by_the_end_of_the_reader() {
+        let (sender, mut body) = channel(1);
+        sender.send("a").unwrap();
+        let thread = std::thread::spawn(move || {
+            let second = sender.send("b");
+            (second, sender.send("c"))
+        });
+        loop {
+            let (bytes, _) = take(&mut body, 1);
+            if bytes == b"a" {
+                break;
+            }
+        }
+        // "b" has its room now, "c" never gets any.
+        drop(body);
+        let (second, third) = thread.join().unwrap();
+        assert!(second.is_ok() || second == Err(SendError::Gone("b".into())));
+        assert_eq!(third, Err(SendError::Gone("c".into())));
+    }
+
+    #[test]
+    fn a_sender_that_is_dropped_unfinished_is_an_error_behind_what_it_sent() {
+        let (sender, mut body) = channel(10);
+        sender.send("half").unwrap();
+        drop(sender);
+        let (bytes, produced) = take(&mut body, 10);
+        assert_eq!(bytes, b"half");
+        assert_eq!(produced.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    }
+}

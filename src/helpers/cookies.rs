@@ -1,0 +1,431 @@
+//! Cookies (RFC 6265): those of a request as borrowed pairs, those of an answer as a builder that
+//! checks what browsers would silently drop.
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::message::fields::is_token;
+use crate::message::request::Request;
+use crate::message::response::{FieldError, Response};
+
+/// The most bytes of one cookie's name, value and attributes that browsers take.
+pub const COOKIE_BYTES_MAX: usize = 4_096;
+
+impl<'a> Request<'a> {
+    /// The cookies as name and value, in order, over all `Cookie` lines; double quotes around a
+    /// value are removed. What is no cookie is left out; more than
+    /// [`Limits::cookies_max`](crate::Limits::cookies_max) are none.
+    pub fn cookies(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let fields = self.fields();
+        let count: usize = fields.all("cookie").map(count_pairs).sum();
+        let is_within = count <= self.limits().cookies_max;
+        fields.all("cookie").filter(move |_| is_within).flat_map(parse_line)
+    }
+
+    /// The value of the first cookie called `name`.
+    ///
+    /// ```
+    /// # use wheelhouse::{sim::Sim, Request};
+    /// # let mut sim = Sim::new(|req: &Request<'_>| {
+    /// let theme = req.cookie("theme").unwrap_or("light");
+    /// # theme.to_owned()
+    /// # });
+    /// # let c = sim.connect_and_send(b"GET / HTTP/1.1\r\nHost: a\r\nCookie: theme=dark\r\n\r\n");
+    /// # assert!(sim.received(c).ends_with(b"\r\n\r\ndark"));
+    /// ```
+    pub fn cookie(&self, name: &str) -> Option<&'a str> {
+        self.cookies().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+}
+
+fn count_pairs(line: &[u8]) -> usize {
+    line.iter().filter(|&&byte| byte == b';').count() + 1
+}
+
+fn parse_line(line: &[u8]) -> impl Iterator<Item = (&str, &str)> {
+    line.split(|&byte| byte == b';').filter_map(|part| {
+        let part = std::str::from_utf8(part).ok()?.trim_matches([' ', '\t']);
+        let (name, value) = part.split_once('=').unwrap_or((part, ""));
+        let name = name.trim_matches([' ', '\t']);
+        let value = unquote(value);
+        (is_token(name.as_bytes()) && value.bytes().all(is_value_byte)).then_some((name, value))
+    })
+}
+
+fn unquote(value: &str) -> &str {
+    value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value)
+}
+
+/// Space and comma are not allowed by the RFC and common all the same.
+fn is_value_byte(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b';' | b'\\')
+}
+
+impl Response {
+    /// The same answer with one more cookie. One that browsers would drop makes the answer a 500,
+    /// and the reason is logged; [`SetCookie::encode`] tells beforehand.
+    ///
+    /// ```
+    /// use wheelhouse::{Response, SetCookie};
+    ///
+    /// let answer = Response::text("welcome").with_cookie(&SetCookie::new("session", "x7"));
+    /// # let _ = answer;
+    /// ```
+    pub fn with_cookie(mut self, cookie: &SetCookie) -> Response {
+        match cookie.encode() {
+            Ok(line) => self.with("Set-Cookie", line),
+            Err(error) => {
+                log::error!("cookie {:?} cannot be set: {error}", cookie.name);
+                self.keep_fault(FieldError::Value { name: "Set-Cookie".to_owned() });
+                self
+            }
+        }
+    }
+}
+
+/// A cookie to be set, for this host and until the browser ends unless told otherwise.
+///
+/// It begins with `HttpOnly` and `SameSite=Lax`: what a session needs, and what the two common
+/// attacks (script reads it, foreign form sends it) fail at.
+///
+/// ```
+/// use std::time::Duration;
+/// use wheelhouse::SetCookie;
+///
+/// let cookie = SetCookie::new("id", "a1").path("/").max_age(Duration::from_secs(3600)).secure();
+/// assert_eq!(
+///     cookie.encode().unwrap(),
+///     "id=a1; Path=/; Max-Age=3600; HttpOnly; Secure; SameSite=Lax"
+/// );
+/// ```
+#[derive(Clone, Debug)]
+pub struct SetCookie {
+    name: String,
+    value: String,
+    path: Option<String>,
+    domain: Option<String>,
+    expires: Option<SystemTime>,
+    max_age: Option<Duration>,
+    http_only: bool,
+    secure: bool,
+    same_site: Option<SameSite>,
+    partitioned: bool,
+}
+
+/// With which requests from other sites a cookie is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SameSite {
+    /// With none.
+    Strict,
+    /// Only when a link leads here: the default of browsers and of [`SetCookie`].
+    Lax,
+    /// With all; browsers want [`SetCookie::secure`] then.
+    None,
+}
+
+impl SetCookie {
+    /// A cookie; values with space or comma are sent in quotes.
+    pub fn new(name: impl Into<String>, value: impl Into<String>) -> SetCookie {
+        SetCookie {
+            name: name.into(),
+            value: value.into(),
+            path: None,
+            domain: None,
+            expires: None,
+            max_age: None,
+            http_only: true,
+            secure: false,
+            same_site: Some(SameSite::Lax),
+            partitioned: false,
+        }
+    }
+
+    /// The answer that makes a browser forget the cookie `name`; path and domain must be those
+    /// that it was set with.
+    pub fn removal(name: impl Into<String>) -> SetCookie {
+        SetCookie::new(name, "").max_age(Duration::ZERO).expires(UNIX_EPOCH)
+    }
+
+    /// Only for paths at and below `path`; without it, for those beside the request's.
+    pub fn path(mut self, path: impl Into<String>) -> SetCookie {
+        self.path = Some(path.into());
+        self
+    }
+
+    /// For `domain` and all hosts below it; a dot in front does not count.
+    pub fn domain(mut self, domain: impl Into<String>) -> SetCookie {
+        self.domain = Some(domain.into());
+        self
+    }
+
+    /// Until this point in time, from 1970 to 9999. `max_age` wins where both are set.
+    pub fn expires(mut self, expires: SystemTime) -> SetCookie {
+        self.expires = Some(expires);
+        self
+    }
+
+    /// For this long, in whole seconds; zero removes the cookie.
+    pub fn max_age(mut self, max_age: Duration) -> SetCookie {
+        self.max_age = Some(max_age);
+        self
+    }
+
+    /// Readable by scripts.
+    pub fn for_scripts(mut self) -> SetCookie {
+        self.http_only = false;
+        self
+    }
+
+    /// Only over TLS (and to the host itself).
+    pub fn secure(mut self) -> SetCookie {
+        self.secure = true;
+        self
+    }
+
+    /// When it is sent from other sites; `None` leaves the attribute out.
+    pub fn same_site(mut self, same_site: Option<SameSite>) -> SetCookie {
+        self.same_site = same_site;
+        self
+    }
+
+    /// Kept apart for each site that embeds this one; needs [`secure`](SetCookie::secure).
+    pub fn partitioned(mut self) -> SetCookie {
+        self.partitioned = true;
+        self
+    }
+
+    /// The value of the `Set-Cookie` field.
+    ///
+    /// # Errors
+    ///
+    /// [`CookieError`] for whatever browsers would drop, or read otherwise than it was meant.
+    pub fn encode(&self) -> Result<String, CookieError> {
+        self.check()?;
+        let quote = if self.value.contains([' ', ',']) { "\"" } else { "" };
+        let mut line = format!("{}={quote}{}{quote}", self.name, self.value);
+        if let Some(path) = &self.path {
+            line += &format!("; Path={path}");
+        }
+        if let Some(domain) = &self.domain {
+            line += &format!("; Domain={}", domain.trim_start_matches('.'));
+        }
+        if let Some(expires) = self.expires {
+            line += &format!("; Expires={}", httpdate::fmt_http_date(expires));
+        }
+        if let Some(max_age) = self.max_age {
+            line += &format!("; Max-Age={}", max_age.as_secs());
+        }
+        let same_site = match self.same_site {
+            Some(SameSite::Strict) => "; SameSite=Strict",
+            Some(SameSite::Lax) => "; SameSite=Lax",
+            Some(SameSite::None) => "; SameSite=None",
+            None => "",
+        };
+        line += if self.http_only { "; HttpOnly" } else { "" };
+        line += if self.secure { "; Secure" } else { "" };
+        line += same_site;
+        line += if self.partitioned { "; Partitioned" } else { "" };
+        if line.len() > COOKIE_BYTES_MAX {
+            return Err(CookieError::TooLarge);
+        }
+        Ok(line)
+    }
+
+    fn check(&self) -> Result<(), CookieError> {
+        if !is_token(self.name.as_bytes()) {
+            return Err(CookieError::Name);
+        }
+        if !self.value.bytes().all(is_value_byte) {
+            return Err(CookieError::Value);
+        }
+        if self.path.as_deref().is_some_and(|path| !is_path(path)) {
+            return Err(CookieError::Path);
+        }
+        if self.domain.as_deref().is_some_and(|domain| !is_domain(domain)) {
+            return Err(CookieError::Domain);
+        }
+        let seconds = self.expires.map(|at| at.duration_since(UNIX_EPOCH).map(|at| at.as_secs()));
+        if seconds.is_some_and(|seconds| seconds.map_or(true, |at| at >= YEAR_10000)) {
+            return Err(CookieError::Expires);
+        }
+        let is_host = self.name.starts_with("__Host-");
+        let needs_secure = self.partitioned
+            || self.same_site == Some(SameSite::None)
+            || self.name.starts_with("__Secure-")
+            || is_host;
+        if needs_secure && !self.secure {
+            return Err(CookieError::NotSecure);
+        }
+        if is_host && (self.path.as_deref() != Some("/") || self.domain.is_some()) {
+            return Err(CookieError::NotOfHost);
+        }
+        Ok(())
+    }
+}
+
+const YEAR_10000: u64 = 253_402_300_800;
+
+fn is_path(path: &str) -> bool {
+    path.starts_with('/') && path.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b';')
+}
+
+/// Labels of letters, digits and inner hyphens, or an IPv4 address, which looks the same.
+fn is_domain(domain: &str) -> bool {
+    let domain = domain.strip_prefix('.').unwrap_or(domain);
+    domain.len() <= 255
+        && domain.split('.').all(|label| {
+            let is_inside = !label.starts_with('-') && !label.ends_with('-');
+            let is_made_of = label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+            is_inside && is_made_of && !label.is_empty() && label.len() <= 63
+        })
+}
+
+/// Why a cookie cannot be set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CookieError {
+    /// The name is empty or has a byte that no token has.
+    Name,
+    /// The value has a control byte, a double quote, a semicolon, a backslash or no ASCII.
+    Value,
+    /// The path does not begin with a slash, or has a control byte or a semicolon.
+    Path,
+    /// The domain is no host name.
+    Domain,
+    /// The point in time is before 1970 or after 9999.
+    Expires,
+    /// `SameSite=None`, `Partitioned`, `__Secure-` and `__Host-` want `Secure`.
+    NotSecure,
+    /// `__Host-` wants the path `/` and no domain.
+    NotOfHost,
+    /// More than [`COOKIE_BYTES_MAX`] bytes.
+    TooLarge,
+}
+
+impl fmt::Display for CookieError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            CookieError::Name => "the name is no token: use letters, digits and hyphens",
+            CookieError::Value => "the value has a byte that cookies cannot have: encode it",
+            CookieError::Path => "the path must begin with \"/\" and have no \";\"",
+            CookieError::Domain => "the domain is no host name",
+            CookieError::Expires => "the expiry is before 1970 or after 9999",
+            CookieError::NotSecure => "a cookie of this kind must be `secure`",
+            CookieError::NotOfHost => "a `__Host-` cookie has the path \"/\" and no domain",
+            CookieError::TooLarge => "browsers take no cookie of more than 4096 bytes",
+        })
+    }
+}
+
+impl std::error::Error for CookieError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Go: t243.
+    #[test]
+    fn what_is_no_cookie_is_left_out_and_quotes_are_removed() {
+        let table = [
+            ("a=1; b=2", "a=1 b=2"),
+            ("a=1;b=2;;c", "a=1 b=2 c="),
+            (" a = 1 ; b=\"x y\"", "a= 1 b=x y"),
+            ("a=\"; b=\"1; c=1\"", ""),
+            ("=1; a b=2; c[]=3; d=4", "d=4"),
+            ("a=1,2; b=x=y; c=\"\"", "a=1,2 b=x=y c="),
+            ("a=\\; b=\u{e4}; c=\x01; d", "d="),
+        ];
+        for (line, expected) in table {
+            let pairs: Vec<_> = parse_line(line.as_bytes())
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
+            assert_eq!(pairs.join(" "), expected, "{line}");
+        }
+    }
+
+    /// Go: t243 (limits, look-up), over the wire. w52.
+    #[test]
+    fn cookies_are_found_over_all_lines_and_too_many_are_none() {
+        use crate::limits::Limits;
+        use crate::sim::Sim;
+
+        let limits = Limits { head_bytes_max: 32 << 10, ..Limits::default() };
+        let handler = |req: &Request<'_>| {
+            format!("{} {:?} {:?}", req.cookies().count(), req.cookie("b"), req.cookie(""))
+        };
+        let mut sim = Sim::with_limits(handler, limits).unwrap();
+        let mut ask = |fields: String| {
+            let request = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+            let client = sim.connect_and_send(request.as_bytes());
+            let answer = String::from_utf8_lossy(sim.received(client)).into_owned();
+            answer.split_once("\r\n\r\n").expect("a whole answer").1.to_owned()
+        };
+        let two = "Cookie: a=1\r\ncookie: b=2; b=3\r\n".to_owned();
+        assert_eq!(ask(two), "3 Some(\"2\") None");
+        let line = |count: usize| format!("Cookie: b=2{}\r\n", ";a=1".repeat(count - 1));
+        assert_eq!(ask(line(Limits::default().cookies_max)), "3000 Some(\"2\") None");
+        assert_eq!(ask(line(Limits::default().cookies_max) + "Cookie: c\r\n"), "0 None None");
+    }
+
+    /// Go: t244.
+    #[test]
+    fn a_cookie_has_its_attributes_in_order() {
+        let bare = |name: &str, value: &str| SetCookie::new(name, value).same_site(None);
+        let time = UNIX_EPOCH + Duration::from_secs(1_257_894_000);
+        let table = [
+            (bare("a", "1").for_scripts(), "a=1"),
+            (bare("a", "b c,d").for_scripts(), "a=\"b c,d\""),
+            (bare("a", ""), "a=; HttpOnly"),
+            (bare("a", "1").domain(".example.com"), "a=1; Domain=example.com; HttpOnly"),
+            (bare("a", "1").domain("127.0.0.1"), "a=1; Domain=127.0.0.1; HttpOnly"),
+            (
+                bare("a", "1").path("/x y").expires(time),
+                "a=1; Path=/x y; Expires=Tue, 10 Nov 2009 23:00:00 GMT; HttpOnly",
+            ),
+            (
+                SetCookie::removal("a").same_site(Some(SameSite::Strict)),
+                "a=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; SameSite=Strict",
+            ),
+            (
+                bare("__Host-a", "1").path("/").secure().partitioned(),
+                "__Host-a=1; Path=/; HttpOnly; Secure; Partitioned",
+            ),
+        ];
+        for (cookie, expected) in table {
+            assert_eq!(cookie.encode().as_deref(), Ok(expected));
+        }
+    }
+
+    /// Go: t244 (sanitising): what Go drops or changes silently is an error here.
+    #[test]
+    fn what_browsers_would_drop_is_an_error() {
+        let cookie = || SetCookie::new("a", "1");
+        let table = [
+            (SetCookie::new("", "1"), CookieError::Name),
+            (SetCookie::new("a b", "1"), CookieError::Name),
+            (SetCookie::new("a\r\nb", "1"), CookieError::Name),
+            (SetCookie::new("a", "1; Path=/"), CookieError::Value),
+            (SetCookie::new("a", "1\r\nSet-Cookie: b=2"), CookieError::Value),
+            (SetCookie::new("a", "\"1\""), CookieError::Value),
+            (SetCookie::new("a", "\u{e4}"), CookieError::Value),
+            (cookie().path("x"), CookieError::Path),
+            (cookie().path("/;"), CookieError::Path),
+            (cookie().domain("a..b"), CookieError::Domain),
+            (cookie().domain("-a.example"), CookieError::Domain),
+            (cookie().domain("a.example; Secure"), CookieError::Domain),
+            (cookie().domain("::1"), CookieError::Domain),
+            (cookie().domain(""), CookieError::Domain),
+            (cookie().expires(UNIX_EPOCH - Duration::from_secs(1)), CookieError::Expires),
+            (cookie().expires(UNIX_EPOCH + Duration::from_secs(YEAR_10000)), CookieError::Expires),
+            (cookie().partitioned(), CookieError::NotSecure),
+            (cookie().same_site(Some(SameSite::None)), CookieError::NotSecure),
+            (SetCookie::new("__Secure-a", "1"), CookieError::NotSecure),
+            (SetCookie::new("__Host-a", "1").secure(), CookieError::NotOfHost),
+            (SetCookie::new("a", "1".repeat(COOKIE_BYTES_MAX)), CookieError::TooLarge),
+        ];
+        for (cookie, expected) in table {
+            assert_eq!(cookie.encode(), Err(expected), "{cookie:?}");
+            assert!(Response::text("").with_cookie(&cookie).has_fault());
+        }
+    }
+}

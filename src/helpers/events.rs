@@ -1,0 +1,381 @@
+//! Server-sent events (the event stream of the HTML standard): one ring of events in memory, any
+//! number of readers.
+//!
+//! Each event is encoded once and lies in the ring once; a reader is a place in it. A reader that
+//! cannot keep up never holds anything up and keeps no more than the event that it is in the middle
+//! of: the ring moves on, and the reader skips what it has missed or is cut off, as the topic says.
+//! Browsers come back by themselves and name the last event they saw, which the ring usually still
+//! has. Events are the program's own memory, not counted against
+//! [`Limits::memory_bytes_max`](crate::Limits::memory_bytes_max).
+//!
+//! ```
+//! use wheelhouse::events::{Event, Topic};
+//! use wheelhouse::{Reply, Request, Response};
+//!
+//! let ticks = Topic::new(64);
+//! let publisher = ticks.clone(); // For a timer, another handler, another thread.
+//! let handler = move |req: &Request<'_>| match req.path() {
+//!     "/events" => ticks.subscribe(req),
+//!     _ => Response::not_found(),
+//! };
+//! # let mut sim = wheelhouse::sim::Sim::new(handler);
+//! # let c = sim.connect_and_send(b"GET /events HTTP/1.1\r\nHost: a\r\n\r\n");
+//! publisher.publish(Event::data("tick"));
+//! # sim.advance(std::time::Duration::ZERO);
+//! # assert!(sim.received(c).ends_with(b"id: 1\ndata: tick\n\n\r\n"));
+//! ```
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+
+use crate::message::body::{Body, Out, Produce, Produced};
+use crate::message::request::Request;
+use crate::message::response::{Response, StatusCode};
+use crate::waker::Waker;
+
+/// After so much silence a comment is sent: it keeps proxies from closing the connection, and
+/// finds out who has gone without a word.
+pub const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// One event.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Event {
+    name: Option<String>,
+    data: String,
+}
+
+impl Event {
+    /// An event with this data; each of its lines becomes a `data` field.
+    pub fn data(data: impl Into<String>) -> Event {
+        Event { name: None, data: data.into() }
+    }
+
+    /// The same event with a name, by which scripts listen for it. Line breaks in it are dropped:
+    /// a name has one line.
+    pub fn named(mut self, name: impl Into<String>) -> Event {
+        let mut name = name.into();
+        name.retain(|c| c != '\r' && c != '\n');
+        self.name = Some(name);
+        self
+    }
+
+    fn encode(&self, id: u64) -> Bytes {
+        let mut text = format!("id: {id}\n");
+        if let Some(name) = &self.name {
+            text += &format!("event: {name}\n");
+        }
+        // The three line ends of the format; CR LF is one.
+        for line in self.data.replace("\r\n", "\n").split(['\n', '\r']) {
+            text += &format!("data: {line}\n");
+        }
+        text.push('\n');
+        text.into()
+    }
+}
+
+impl From<&str> for Event {
+    fn from(data: &str) -> Event {
+        Event::data(data)
+    }
+}
+
+impl From<String> for Event {
+    fn from(data: String) -> Event {
+        Event::data(data)
+    }
+}
+
+/// What becomes of a reader that has fallen out of the ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slow {
+    /// It goes on with the oldest event there is; a comment says how many it has missed.
+    Skip,
+    /// Its answer ends, so that it comes back and knows that it has missed something; then it goes
+    /// on with the oldest event there is.
+    Cut,
+}
+
+/// Events with one ring and any number of readers. Clones are the same topic; publishing works
+/// from any thread.
+#[derive(Clone)]
+pub struct Topic {
+    shared: Arc<Mutex<Shared>>,
+}
+
+struct Shared {
+    ring: VecDeque<Bytes>,
+    capacity: usize,
+    slow: Slow,
+    /// The number of the first event in the ring; they count from 1.
+    first: u64,
+    is_closed: bool,
+    readers: BTreeMap<u64, Option<Waker>>,
+    next_reader: u64,
+    readers_max: usize,
+}
+
+impl Topic {
+    /// A topic that keeps the last `capacity` events (at least one) and lets slow readers skip.
+    pub fn new(capacity: usize) -> Topic {
+        let shared = Shared {
+            ring: VecDeque::new(),
+            capacity: capacity.max(1),
+            slow: Slow::Skip,
+            first: 1,
+            is_closed: false,
+            readers: BTreeMap::new(),
+            next_reader: 0,
+            readers_max: usize::MAX,
+        };
+        Topic { shared: Arc::new(Mutex::new(shared)) }
+    }
+
+    /// The same topic with another rule for readers that are slow.
+    pub fn with_slow(self, slow: Slow) -> Topic {
+        self.lock().slow = slow;
+        self
+    }
+
+    /// The same topic with at most so many readers; more are answered with 503. By default only
+    /// the connections of the server are counted.
+    pub fn with_readers_max(self, readers_max: usize) -> Topic {
+        self.lock().readers_max = readers_max;
+        self
+    }
+
+    /// Adds an event, to be sent to all readers. Its `id` is its number in the topic, from 1 on,
+    /// which is returned. Nothing happens if the topic is closed.
+    pub fn publish(&self, event: impl Into<Event>) -> u64 {
+        let event = event.into();
+        let mut shared = self.lock();
+        let id = shared.next();
+        if shared.is_closed {
+            return id;
+        }
+        if shared.ring.len() == shared.capacity {
+            shared.ring.pop_front();
+            shared.first += 1;
+        }
+        shared.ring.push_back(event.encode(id));
+        shared.wake_all();
+        id
+    }
+
+    /// Ends the stream of every reader behind the last event. What subscribes from here on is
+    /// told not to come back (204).
+    pub fn close(&self) {
+        let mut shared = self.lock();
+        shared.is_closed = true;
+        shared.wake_all();
+    }
+
+    /// How many readers there are.
+    pub fn readers(&self) -> usize {
+        self.lock().readers.len()
+    }
+
+    /// The answer to a reader: events from now on, or, if it names the last one that it saw
+    /// (`Last-Event-ID`), from the one behind that, or from the oldest that is still there; a comment
+    /// says how many are missing.
+    ///
+    /// It may stay for ever: there is always something to write, a comment every
+    /// [`HEARTBEAT`] if nothing else, and who does not take that in time is cut off by
+    /// [`Limits::response_rate_min`](crate::Limits::response_rate_min). When the reader ends its
+    /// side, the stream ends.
+    pub fn subscribe(&self, req: &Request<'_>) -> Response {
+        let last = req.fields().text("last-event-id").and_then(|id| id.parse::<u64>().ok());
+        let mut shared = self.lock();
+        if shared.is_closed {
+            return Response::new(StatusCode::NO_CONTENT);
+        }
+        if shared.readers.len() >= shared.readers_max {
+            return Response::status_page(StatusCode::SERVICE_UNAVAILABLE).with("Retry-After", "5");
+        }
+        // A number that was never given is not waited for: it is of another life of the server.
+        let next = last.filter(|&last| last < shared.next()).map_or(shared.next(), |last| last + 1);
+        // Who comes back is not slow: it goes on with the oldest event, also where the slow are cut,
+        // or it would name the same event and be cut again for ever.
+        let (next, missed) = (next.max(shared.first), shared.first.saturating_sub(next));
+        let rest = match missed {
+            0 => Bytes::from_static(GREETING.as_bytes()),
+            _ => format!("{GREETING}{}", comment_on(missed)).into(),
+        };
+        let id = shared.next_reader;
+        shared.next_reader += 1;
+        shared.readers.insert(id, None);
+        drop(shared);
+        let reader = Reader { topic: self.clone(), id, next, rest, peer_left: false };
+        Response::ok("text/event-stream", Body::produce(reader))
+            .with("Cache-Control", "no-store")
+            .with("X-Accel-Buffering", "no")
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    /// The number of the next event.
+    fn next(&self) -> u64 {
+        self.first + self.ring.len() as u64
+    }
+
+    fn wake_all(&self) {
+        for waker in self.readers.values().flatten() {
+            waker.wake();
+        }
+    }
+}
+
+impl fmt::Debug for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shared = self.lock();
+        f.debug_struct("Topic")
+            .field("next", &shared.next())
+            .field("readers", &shared.readers.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Sent at once, so that the reader knows that the stream has begun.
+const GREETING: &str = ": here\n\n";
+
+/// What a reader is told that has missed so many events.
+fn comment_on(missed: u64) -> String {
+    format!(": {missed} events missed\n\n")
+}
+
+/// One reader: a place in the ring.
+struct Reader {
+    topic: Topic,
+    id: u64,
+    /// The number of the next event to send.
+    next: u64,
+    /// What is left of the present one.
+    rest: Bytes,
+    peer_left: bool,
+}
+
+impl Reader {
+    /// Puts what is left of the present event; whether all of it went.
+    fn put_rest(&mut self, out: &mut Out<'_>) -> bool {
+        let put = out.put(&self.rest);
+        self.rest.advance(put);
+        self.rest.is_empty()
+    }
+}
+
+impl Produce for Reader {
+    fn start(&mut self, waker: Waker) {
+        self.topic.lock().readers.insert(self.id, Some(waker));
+    }
+
+    fn produce(&mut self, out: &mut Out<'_>) -> io::Result<Produced> {
+        loop {
+            if !self.put_rest(out) {
+                return Ok(Produced::More);
+            }
+            if self.peer_left {
+                return Ok(Produced::End);
+            }
+            let shared = self.topic.lock();
+            if self.next < shared.first {
+                let missed = shared.first - self.next;
+                if shared.slow == Slow::Cut {
+                    return Ok(Produced::End);
+                }
+                self.next = shared.first;
+                self.rest = comment_on(missed).into();
+                continue;
+            }
+            let Some(event) = shared.ring.get((self.next - shared.first) as usize) else {
+                return Ok(match shared.is_closed {
+                    true => Produced::End,
+                    false => Produced::Wait(HEARTBEAT),
+                });
+            };
+            self.rest = event.clone();
+            self.next += 1;
+        }
+    }
+
+    fn expire(&mut self, out: &mut Out<'_>) -> io::Result<Produced> {
+        out.put(b":\n\n");
+        Ok(Produced::Wait(HEARTBEAT))
+    }
+
+    fn peer_left(&mut self) {
+        self.peer_left = true;
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.topic.lock().readers.remove(&self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_has_its_number_its_name_and_a_field_for_each_line() {
+        let event = Event::data("one\ntwo\r\nthree\rfour").named("a\r\nb");
+        assert_eq!(
+            event.encode(7),
+            "id: 7\nevent: ab\ndata: one\ndata: two\ndata: three\ndata: four\n\n"
+        );
+        assert_eq!(Event::data("").encode(1), "id: 1\ndata: \n\n");
+    }
+
+    fn reader(topic: &Topic, next: u64) -> Reader {
+        Reader { topic: topic.clone(), id: 0, next, rest: Bytes::new(), peer_left: false }
+    }
+
+    fn read(reader: &mut Reader, room: usize) -> (String, Produced) {
+        let mut buffer = Vec::new();
+        let produced = reader.produce(&mut Out::new(&mut buffer, room)).unwrap();
+        (String::from_utf8(buffer).unwrap(), produced)
+    }
+
+    #[test]
+    fn an_event_that_does_not_fit_goes_in_parts() {
+        let topic = Topic::new(4);
+        topic.publish("abc");
+        let mut reader = reader(&topic, 1);
+        let (first, produced) = read(&mut reader, 8);
+        assert_eq!((first.as_str(), produced), ("id: 1\nda", Produced::More));
+        let (second, produced) = read(&mut reader, 100);
+        assert_eq!((second.as_str(), produced), ("ta: abc\n\n", Produced::Wait(HEARTBEAT)));
+    }
+
+    #[test]
+    fn a_reader_that_fell_out_of_the_ring_skips_or_is_cut_off() {
+        let topic = Topic::new(2);
+        for n in 0..5 {
+            topic.publish(n.to_string());
+        }
+        let (text, _) = read(&mut reader(&topic, 2), 1000);
+        assert_eq!(text, ": 2 events missed\n\nid: 4\ndata: 3\n\nid: 5\ndata: 4\n\n");
+        let topic = topic.with_slow(Slow::Cut);
+        let (text, produced) = read(&mut reader(&topic, 2), 1000);
+        assert_eq!((text.as_str(), produced), ("", Produced::End));
+    }
+
+    #[test]
+    fn a_closed_topic_ends_its_readers_behind_the_last_event() {
+        let topic = Topic::new(2);
+        topic.publish("last");
+        topic.close();
+        assert_eq!(topic.publish("too late"), 2);
+        let (text, produced) = read(&mut reader(&topic, 1), 1000);
+        assert_eq!((text.as_str(), produced), ("id: 1\ndata: last\n\n", Produced::End));
+    }
+}

@@ -1,0 +1,134 @@
+//! To and from the types of the `http` crate, for code that is written against them.
+
+use http::header::{HeaderName, HeaderValue, CONTENT_TYPE};
+
+use crate::message::body::Body;
+use crate::message::request::{Request, Version};
+use crate::message::response::{FieldError, Response};
+
+impl Request<'_> {
+    /// The same head as an [`http::Request`], which owns what it holds and has no content.
+    ///
+    /// # Errors
+    ///
+    /// What `http` does not take: it wants a URI that its own parser likes, and has a bound on
+    /// the number of fields.
+    ///
+    /// ```
+    /// # use wheelhouse::{sim::Sim, Request};
+    /// # let mut sim = Sim::new(|req: &Request<'_>| {
+    /// req.to_http().map(|owned| owned.uri().path().to_owned())
+    /// # });
+    /// # let c = sim.connect_and_send(b"GET /a?b HTTP/1.1\r\nHost: a\r\n\r\n");
+    /// # assert!(sim.received(c).ends_with(b"\r\n\r\n/a"));
+    /// ```
+    pub fn to_http(&self) -> Result<http::Request<()>, http::Error> {
+        let version = match self.version() {
+            Version::Http10 => http::Version::HTTP_10,
+            Version::Http11 => http::Version::HTTP_11,
+        };
+        let request = http::Request::builder().version(version).method(self.method().clone());
+        let mut request = request.uri(self.target()).body(())?;
+        for (name, value) in self.fields().iter() {
+            let name = HeaderName::from_bytes(name.as_bytes())?;
+            let value = HeaderValue::from_bytes(value)?;
+            // More than `http` has room for is a panic in `append`.
+            request.headers_mut().try_append(name, value).map_err(http::Error::from)?;
+        }
+        Ok(request)
+    }
+}
+
+/// Keeps status, fields and content. Fields that are the server's own (`Content-Length`,
+/// `Connection`, `Date`, ...) are left out: it writes them itself, and right. Extensions and
+/// version are lost.
+///
+/// ```
+/// let response = http::Response::builder().header("X-A", "1").body("hello").unwrap();
+/// let response = wheelhouse::Response::from(response);
+/// # let _ = response;
+/// ```
+impl<B: Into<Body>> From<http::Response<B>> for Response {
+    fn from(response: http::Response<B>) -> Response {
+        let (parts, body) = response.into_parts();
+        let mut converted = Response::new(parts.status).with_body(body);
+        for (name, value) in &parts.headers {
+            let text = value.to_str().ok().filter(|_| *name == CONTENT_TYPE);
+            if let (Some(text), None) = (text, &converted.content_type) {
+                converted = converted.with_content_type(text.to_owned());
+                continue;
+            }
+            match converted.try_set(name.as_str(), value.as_bytes()) {
+                Ok(()) | Err(FieldError::Reserved { .. }) => {}
+                Err(error) => converted.keep_fault(error),
+            }
+        }
+        converted
+    }
+}
+
+impl Response {
+    /// The same answer as an [`http::Response`], such as for a test that looks at fields. The
+    /// fields that the server adds when it sends are not there yet.
+    pub fn into_http(self) -> http::Response<Body> {
+        let lines = self.extra.map(|extra| extra.lines).unwrap_or_default();
+        let mut response = http::Response::new(self.body);
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        let content_type = self.content_type.and_then(|text| HeaderValue::from_str(&text).ok());
+        if let Some(content_type) = content_type {
+            headers.append(CONTENT_TYPE, content_type);
+        }
+        for line in lines.split(|&byte| byte == b'\n') {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            let Some(colon) = line.iter().position(|&byte| byte == b':') else { continue };
+            let name = HeaderName::from_bytes(&line[..colon]);
+            let value = line.get(colon + 2..).unwrap_or(b"");
+            // Each was checked when it was set.
+            if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value)) {
+                headers.append(name, value);
+            }
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::Sim;
+
+    #[test]
+    fn a_request_keeps_method_target_version_and_every_field_line() {
+        let mut sim = Sim::new(|req: &Request<'_>| {
+            let owned = req.to_http().unwrap();
+            let many: Vec<_> = owned.headers().get_all("x-a").iter().collect();
+            format!("{} {} {:?} {many:?}", owned.method(), owned.uri(), owned.version())
+        });
+        let request = b"PUT /a/%2F?b HTTP/1.0\r\nHost: h\r\nX-A: 1\r\nx-a: 2\xff\r\n\r\n";
+        let client = sim.connect_and_send(request);
+        let answer = String::from_utf8_lossy(sim.received(client)).into_owned();
+        assert!(answer.ends_with("PUT /a/%2F?b HTTP/1.0 [\"1\", \"2\\xff\"]"), "{answer}");
+    }
+
+    #[test]
+    fn a_response_goes_there_and_back_without_the_fields_of_the_server() {
+        let response = http::Response::builder()
+            .status(404)
+            .header("Content-Type", "text/x")
+            .header("Content-Length", "99")
+            .header("Connection", "close")
+            .header("X-A", "1")
+            .header("x-a", "2")
+            .body("gone")
+            .unwrap();
+        let response = Response::from(response);
+        assert!(!response.has_fault() && !response.close);
+        assert_eq!(response.lines(), b"x-a: 1\r\nx-a: 2\r\n");
+        let response = response.into_http();
+        assert_eq!((response.status().as_u16(), response.body().len()), (404, Some(4)));
+        assert_eq!(response.headers()["content-type"], "text/x");
+        assert_eq!(response.headers().get_all("x-a").iter().count(), 2);
+        assert_eq!(response.headers().len(), 3);
+    }
+}

@@ -1,0 +1,137 @@
+//! JSON in and out (feature `json`).
+
+use std::fmt;
+
+use http::StatusCode;
+use serde::de::DeserializeOwned;
+use serde::Serialize;
+
+use crate::message::request::Request;
+use crate::message::response::Response;
+
+impl Response {
+    /// 200 with `value` as JSON.
+    ///
+    /// # Errors
+    ///
+    /// What the value's own `Serialize` reports, or a map whose keys are no text.
+    ///
+    /// ```
+    /// # use wheelhouse::{sim::Sim, Request, Response};
+    /// # let mut sim = Sim::new(|_: &Request<'_>| {
+    /// // A `Result` may be returned as it is: an error is a 500 with a log line.
+    /// Response::json_of(&[1, 2, 3])
+    /// # });
+    /// # let c = sim.connect_and_send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    /// # assert!(sim.received(c).ends_with(b"\r\n\r\n[1,2,3]"));
+    /// ```
+    pub fn json_of(value: &(impl Serialize + ?Sized)) -> Result<Response, serde_json::Error> {
+        Ok(Response::ok("application/json", serde_json::to_vec(value)?))
+    }
+}
+
+impl Request<'_> {
+    /// `content` read as JSON. Collect it with a limit first.
+    ///
+    /// # Errors
+    ///
+    /// [`JsonError`], whose [`response`](JsonError::response) is 415 or 400.
+    ///
+    /// ```
+    /// # use wheelhouse::{Response, Router};
+    /// let routes = Router::new(()).collect("POST /sum", 4096, |_, req, content| {
+    ///     match req.json::<Vec<i64>>(content) {
+    ///         Ok(numbers) => Response::text(numbers.iter().sum::<i64>().to_string()),
+    ///         Err(error) => error.response(),
+    ///     }
+    /// });
+    /// # let mut sim = wheelhouse::sim::Sim::new(routes.build()?);
+    /// # let c = sim.connect_and_send(b"POST /sum HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\
+    /// #     Content-Type: application/json\r\n\r\n[2,5]");
+    /// # assert!(sim.received(c).ends_with(b"\r\n\r\n7"));
+    /// # Ok::<(), wheelhouse::RouteError>(())
+    /// ```
+    pub fn json<T: DeserializeOwned>(&self, content: &[u8]) -> Result<T, JsonError> {
+        let media_type = self.media_type().unwrap_or("").to_ascii_lowercase();
+        if media_type != "application/json" && !media_type.ends_with("+json") {
+            // Asking for the type also keeps foreign forms out: they cannot name this one.
+            return Err(JsonError::MediaType);
+        }
+        serde_json::from_slice(content).map_err(JsonError::Syntax)
+    }
+}
+
+/// Why content could not be read as JSON.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum JsonError {
+    /// `Content-Type` names something else, or nothing.
+    MediaType,
+    /// It is no JSON, or not the JSON that was asked for.
+    Syntax(serde_json::Error),
+}
+
+impl JsonError {
+    /// 415 or 400, with the reason as text.
+    pub fn response(&self) -> Response {
+        let status = match self {
+            JsonError::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            JsonError::Syntax(_) => StatusCode::BAD_REQUEST,
+        };
+        Response::error(status, self)
+    }
+}
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            JsonError::MediaType => f.write_str("send JSON, as application/json"),
+            JsonError::Syntax(error) => write!(f, "bad JSON: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for JsonError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            JsonError::MediaType => None,
+            JsonError::Syntax(error) => Some(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::Sim;
+    use crate::Reply;
+
+    #[test]
+    fn what_is_no_json_is_told_as_400_and_what_is_not_called_json_as_415() {
+        let mut sim = Sim::new(|_: &Request<'_>| {
+            Reply::collect(64, |_: &mut (), req: &Request<'_>, content: &[u8]| {
+                match req.json::<Vec<u8>>(content) {
+                    Ok(bytes) => Response::text(format!("{bytes:?}")),
+                    Err(error) => error.response(),
+                }
+            })
+        });
+        let mut ask = |media_type: &str, content: &str| {
+            let len = content.len();
+            let request = format!(
+                "POST / HTTP/1.1\r\nHost: a\r\nContent-Type: {media_type}\r\n\
+                 Content-Length: {len}\r\n\r\n{content}"
+            );
+            let client = sim.connect_and_send(request.as_bytes());
+            let answer = String::from_utf8_lossy(sim.received(client)).into_owned();
+            (answer[9..12].to_owned(), answer.split_once("\r\n\r\n").unwrap().1.to_owned())
+        };
+        assert_eq!(ask("application/json", "[1]").1, "[1]");
+        assert_eq!(ask("Application/Problem+JSON; charset=utf-8", "[1]").1, "[1]");
+        assert_eq!(ask("text/plain", "[1]").0, "415");
+        let (status, text) = ask("application/json", "[1");
+        assert_eq!(status, "400");
+        assert!(text.starts_with("bad JSON: EOF"), "{text}");
+        assert_eq!(ask("application/json", "[256]").0, "400");
+    }
+}

@@ -1,0 +1,14 @@
+//! Optional helpers, built on messages, handlers and routes. The server runs without any of them.
+
+pub(crate) mod around;
+pub(crate) mod auth;
+pub(crate) mod channel;
+pub(crate) mod cookies;
+pub mod events;
+mod http_types;
+#[cfg(feature = "json")]
+pub(crate) mod json;
+pub(crate) mod origin;
+pub(crate) mod query;
+pub(crate) mod sniff;
+pub(crate) mod within;

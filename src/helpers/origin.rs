@@ -1,0 +1,321 @@
+//! Requests that a page of another site made a browser send (cross-site request forgery): told by
+//! the fields that browsers add and pages cannot forge, without tokens or cookies.
+//!
+//! `Sec-Fetch-Site` (Fetch Metadata) says it outright; older browsers send only `Origin` (RFC
+//! 6454). Knows nothing of sessions: whoever is let through may still be nobody.
+
+use std::fmt;
+
+use http::{Method, StatusCode};
+
+use crate::handler::timers::Timers;
+use crate::handler::{Handler, Reply};
+use crate::message::fields::Fields;
+use crate::message::redirect::is_scheme;
+use crate::message::request::Request;
+use crate::message::response::Response;
+use crate::router::{RouteError, Routes};
+
+/// Lets through what the own pages, or no browser at all, have sent.
+///
+/// `GET`, `HEAD` and `OPTIONS` always pass: never change anything for them. Any other method
+/// passes if `Sec-Fetch-Site` is `same-origin` or `none` (the user typed or clicked it); without
+/// that field, if `Origin` names the host of the request; and with neither field, since browsers
+/// send at least one of them. Everything else, `same-site` too, is 403 unless it is
+/// [trusted](OriginGuard::trust) or [exempt](OriginGuard::exempt).
+///
+/// Scheme and host are not both known behind a proxy that ends TLS, so `Origin` is compared by
+/// host and port alone: send `Strict-Transport-Security` to keep an attacker from your name
+/// without TLS.
+///
+/// ```
+/// use wheelhouse::{OriginGuard, Request, Response};
+///
+/// let guard = OriginGuard::new().trust("https://app.example")?.exempt("POST /hooks/")?;
+/// let handler = guard.around(|_: &Request<'_>| Response::text("done"));
+/// # let mut sim = wheelhouse::sim::Sim::new(handler);
+/// # let c = sim.connect_and_send(b"POST / HTTP/1.1\r\nHost: a\r\nSec-Fetch-Site: cross-site\r\n\
+/// #     Content-Length: 0\r\n\r\n");
+/// # assert!(sim.received(c).starts_with(b"HTTP/1.1 403 "));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct OriginGuard {
+    /// In lower case, as browsers write them.
+    trusted: Vec<String>,
+    exempt: Routes<()>,
+    denial: Box<dyn Fn(&Request<'_>) -> Response>,
+}
+
+impl Default for OriginGuard {
+    fn default() -> OriginGuard {
+        OriginGuard::new()
+    }
+}
+
+impl OriginGuard {
+    /// A guard that trusts nobody else.
+    pub fn new() -> OriginGuard {
+        let denial = |_: &Request<'_>| {
+            Response::error(StatusCode::FORBIDDEN, "403 a page of another site sent this")
+        };
+        OriginGuard { trusted: Vec::new(), exempt: Routes::none(), denial: Box::new(denial) }
+    }
+
+    /// Lets pages of `origin` send requests too: scheme, `://`, host, and the port unless it is
+    /// the scheme's own, as in `Origin` fields.
+    ///
+    /// # Errors
+    ///
+    /// Anything more or less than that, which no browser would ever send.
+    pub fn trust(mut self, origin: &str) -> Result<OriginGuard, OriginError> {
+        let (scheme, host) = origin.split_once("://").ok_or(OriginError::Scheme)?;
+        if !is_scheme(scheme) {
+            return Err(OriginError::Scheme);
+        }
+        let is_host_byte = |b: u8| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b);
+        if host.is_empty() || host.starts_with(':') || !host.bytes().all(is_host_byte) {
+            return Err(OriginError::Host);
+        }
+        self.trusted.push(origin.to_ascii_lowercase());
+        Ok(self)
+    }
+
+    /// Lets everything through that `pattern` matches (the patterns of [`Router`](crate::Router)),
+    /// such as a path to which other sites post on purpose. A request that a router would redirect
+    /// there does not count.
+    ///
+    /// # Errors
+    ///
+    /// A pattern that is none, or in conflict with one before.
+    pub fn exempt(mut self, pattern: &str) -> Result<OriginGuard, RouteError> {
+        self.exempt.add_pattern(pattern)?;
+        Ok(self)
+    }
+
+    /// What a refused request gets instead of a plain 403.
+    pub fn denial(mut self, denial: impl Fn(&Request<'_>) -> Response + 'static) -> OriginGuard {
+        self.denial = Box::new(denial);
+        self
+    }
+
+    /// Whether `req` may pass.
+    pub fn lets_pass(&self, req: &Request<'_>) -> bool {
+        matches!(*req.method(), Method::GET | Method::HEAD | Method::OPTIONS)
+            || self.is_own_or_trusted(req)
+            || self.exempt.contain(req)
+    }
+
+    /// The same for what is dangerous whatever the method.
+    pub(crate) fn is_own_or_trusted(&self, req: &Request<'_>) -> bool {
+        is_our_own(req) || self.is_trusted(&req.fields())
+    }
+
+    /// A handler that gets only what may pass.
+    pub fn around<H: Handler>(self, inner: H) -> Guarded<H> {
+        Guarded { guard: self, inner }
+    }
+
+    fn is_trusted(&self, fields: &Fields<'_>) -> bool {
+        match the_only(fields, "origin") {
+            One(origin) => {
+                self.trusted.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(origin))
+            }
+            Nothing | Many => false,
+        }
+    }
+}
+
+fn is_our_own(req: &Request<'_>) -> bool {
+    let fields = req.fields();
+    match (the_only(&fields, "sec-fetch-site"), the_only(&fields, "origin")) {
+        (One(site), _) => matches!(site, b"same-origin" | b"none"),
+        (Nothing, Nothing) => true,
+        (Nothing, One(origin)) => {
+            let at = origin.windows(3).position(|three| three == b"://");
+            let host = at.map(|at| &origin[at + 3..]);
+            matches!((host, req.host()), (Some(theirs), Some(ours))
+                if theirs.eq_ignore_ascii_case(ours.as_bytes()))
+        }
+        (Many, _) | (_, Many) => false,
+    }
+}
+
+/// The value of a field that browsers send once; an empty one is none.
+enum Only<'a> {
+    Nothing,
+    One(&'a [u8]),
+    Many,
+}
+use Only::{Many, Nothing, One};
+
+fn the_only<'a>(fields: &Fields<'a>, name: &str) -> Only<'a> {
+    let mut values = fields.all(name).filter(|value| !value.is_empty());
+    match (values.next(), values.next()) {
+        (None, _) => Nothing,
+        (Some(value), None) => One(value),
+        (Some(_), Some(_)) => Many,
+    }
+}
+
+/// A handler behind an [`OriginGuard`].
+pub struct Guarded<H> {
+    guard: OriginGuard,
+    inner: H,
+}
+
+impl<H: Handler> Handler for Guarded<H> {
+    type State = H::State;
+
+    fn state(&mut self) -> &mut H::State {
+        self.inner.state()
+    }
+
+    fn timers(&mut self) -> Timers<Self::State> {
+        self.inner.timers()
+    }
+
+    fn handle(&mut self, req: &Request<'_>) -> Reply<H::State> {
+        if self.guard.lets_pass(req) {
+            return self.inner.handle(req);
+        }
+        (self.guard.denial)(req).into()
+    }
+}
+
+impl fmt::Debug for OriginGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OriginGuard")
+            .field("trusted", &self.trusted)
+            .field("exempt", &self.exempt)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<H> fmt::Debug for Guarded<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guarded").field("guard", &self.guard).finish_non_exhaustive()
+    }
+}
+
+/// Why an origin cannot be trusted: it is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OriginError {
+    /// It does not begin with a scheme and `://`.
+    Scheme,
+    /// What follows is not a host with an optional port and nothing else.
+    Host,
+}
+
+impl fmt::Display for OriginError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            OriginError::Scheme => "an origin begins with a scheme and ://",
+            OriginError::Host => "behind :// an origin has a host, maybe a port, and nothing else",
+        })
+    }
+}
+
+impl std::error::Error for OriginError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::Sim;
+
+    fn status(sim: &mut Sim<impl Handler>, line: &str, fields: &str) -> u16 {
+        let request = format!(
+            "{line} HTTP/1.1\r\nHost: hub.example:8080\r\nContent-Length: 0\r\n{fields}\r\n"
+        );
+        let client = sim.connect_and_send(request.as_bytes());
+        String::from_utf8_lossy(&sim.received(client)[9..12]).parse().unwrap()
+    }
+
+    /// Go: t238 (the fields), over the wire.
+    #[test]
+    fn what_other_sites_make_a_browser_send_is_refused() {
+        let mut sim = Sim::new(OriginGuard::new().around(|_: &Request<'_>| "done"));
+        let table = [
+            ("", 200),
+            ("Sec-Fetch-Site: same-origin\r\n", 200),
+            ("Sec-Fetch-Site: none\r\n", 200),
+            ("Sec-Fetch-Site: same-origin\r\nOrigin: https://evil.example\r\n", 200),
+            ("Sec-Fetch-Site: cross-site\r\n", 403),
+            ("Sec-Fetch-Site: same-site\r\n", 403),
+            ("Sec-Fetch-Site: something\r\n", 403),
+            ("Sec-Fetch-Site: cross-site\r\nOrigin: http://hub.example:8080\r\n", 403),
+            ("Sec-Fetch-Site:\r\nOrigin: https://evil.example\r\n", 403),
+            ("Sec-Fetch-Site: none\r\nSec-Fetch-Site: cross-site\r\n", 403),
+            ("Origin:\r\n", 200),
+            ("Origin: http://hub.example:8080\r\n", 200),
+            ("Origin: https://HUB.example:8080\r\n", 200),
+            ("Origin: https://hub.example\r\n", 403),
+            ("Origin: https://evil.example\r\n", 403),
+            ("Origin: https://evil.example/hub.example:8080\r\n", 403),
+            ("Origin: null\r\n", 403),
+            ("Origin: hub.example:8080\r\n", 403),
+            ("Origin: http://hub.example:8080\r\nOrigin: https://evil.example\r\n", 403),
+        ];
+        for (fields, expected) in table {
+            for method in ["POST", "PUT", "DELETE", "PATCH", "get", "QUERY"] {
+                assert_eq!(status(&mut sim, &format!("{method} /"), fields), expected, "{fields}");
+            }
+            for method in ["GET", "HEAD", "OPTIONS"] {
+                assert_eq!(status(&mut sim, &format!("{method} /"), fields), 200, "{fields}");
+            }
+        }
+    }
+
+    /// Go: t238 (trusted origins, exempt patterns, the denial).
+    #[test]
+    fn trusted_origins_and_exempt_paths_pass_and_the_denial_can_be_chosen() {
+        let guard = OriginGuard::new().trust("https://App.example").unwrap();
+        let guard = guard.exempt("POST /hooks/").unwrap().exempt("/open/{id}").unwrap();
+        let guard = guard.denial(|_| Response::status_page(StatusCode::IM_A_TEAPOT));
+        let mut sim = Sim::new(guard.around(|_: &Request<'_>| "done"));
+        let (foreign, trusted) = ("Sec-Fetch-Site: cross-site\r\n", "https://app.example");
+        let table = [
+            ("POST /", format!("{foreign}Origin: {trusted}\r\n"), 200),
+            ("POST /", format!("Origin: {trusted}\r\n"), 200),
+            ("POST /", format!("Origin: {trusted}:444\r\n"), 418),
+            ("POST /", format!("Origin: {trusted}.evil.example\r\n"), 418),
+            ("POST /", "Origin: http://app.example\r\n".to_owned(), 418),
+            ("POST /hooks/a/b", foreign.to_owned(), 200),
+            ("PUT /hooks/a", foreign.to_owned(), 418),
+            ("POST /hooks", foreign.to_owned(), 418),
+            ("POST /x/../hooks/a", foreign.to_owned(), 418),
+            ("POST /%68ooks/a", foreign.to_owned(), 200),
+            ("DELETE /open/7", foreign.to_owned(), 200),
+            ("DELETE /open/7/8", foreign.to_owned(), 418),
+        ];
+        for (line, fields, expected) in table {
+            assert_eq!(status(&mut sim, line, &fields), expected, "{line} {fields}");
+        }
+    }
+
+    /// Go: t238 (bad origins).
+    #[test]
+    fn what_is_no_origin_cannot_be_trusted() {
+        for (origin, expected) in [
+            ("", OriginError::Scheme),
+            ("null", OriginError::Scheme),
+            ("a.example", OriginError::Scheme),
+            ("//a.example", OriginError::Scheme),
+            ("://a.example", OriginError::Scheme),
+            ("1http://a.example", OriginError::Scheme),
+            ("https://", OriginError::Host),
+            ("https://:443", OriginError::Host),
+            ("https://a.example/", OriginError::Host),
+            ("https://a.example/path", OriginError::Host),
+            ("https://a.example?q", OriginError::Host),
+            ("https://a.example#f", OriginError::Host),
+            ("https://ann@a.example", OriginError::Host),
+            ("https://a example", OriginError::Host),
+        ] {
+            assert_eq!(OriginGuard::new().trust(origin).err(), Some(expected), "{origin}");
+        }
+        assert!(OriginGuard::new().trust("http://[::1]:8080").is_ok());
+        assert!(OriginGuard::new().exempt("POST").is_err());
+        assert!(OriginGuard::new().exempt("/{a}/b").unwrap().exempt("/b/{a}").is_err());
+    }
+}

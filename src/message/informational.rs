@@ -1,0 +1,135 @@
+//! Informational answers (RFC 9110, section 15.2): told before the final one. `100 Continue` is
+//! the server's own, `101` is no matter of a handler.
+
+use http::StatusCode;
+
+use crate::message::fields::trim_ows;
+use crate::message::response::{
+    append_line, check_name, check_value, FieldError, RESPONSE_FIELD_BYTES_MAX,
+};
+
+/// An informational answer: a status 1xx and field lines, sent ahead of the final answer with
+/// [`Reply::inform`](crate::Reply::inform).
+///
+/// ```
+/// use wheelhouse::Informational;
+///
+/// let hints = Informational::early_hints()
+///     .with("Link", "</style.css>; rel=preload; as=style")
+///     .with("Link", "</script.js>; rel=preload; as=script");
+/// # let _ = hints;
+/// ```
+#[derive(Clone, Debug)]
+pub struct Informational {
+    status: StatusCode,
+    /// Ready for the wire, each `Name: value\r\n`, each checked when it was set.
+    lines: Vec<u8>,
+    /// The first field that could not be set.
+    fault: Option<FieldError>,
+}
+
+impl Informational {
+    /// 103: fields that the final answer will probably have, such as `Link`, so that the peer can
+    /// begin to load (RFC 8297).
+    pub fn early_hints() -> Informational {
+        Informational::of(StatusCode::EARLY_HINTS)
+    }
+
+    /// 102: the request was understood and will take a while (RFC 2518). Some clients wait
+    /// longer then.
+    pub fn processing() -> Informational {
+        Informational::of(StatusCode::PROCESSING)
+    }
+
+    /// Another informational status; `None` if it is not one, or is `100` (which the server sends
+    /// itself when content is wanted) or `101` (which ends HTTP).
+    pub fn new(status: StatusCode) -> Option<Informational> {
+        let is_own = matches!(status, StatusCode::CONTINUE | StatusCode::SWITCHING_PROTOCOLS);
+        (status.is_informational() && !is_own).then(|| Informational::of(status))
+    }
+
+    fn of(status: StatusCode) -> Informational {
+        Informational { status, lines: Vec::new(), fault: None }
+    }
+
+    /// The same with one more field line. With a field that cannot be sent the whole is not sent,
+    /// and the reason is logged as an error; the final answer comes all the same.
+    pub fn with(mut self, name: &str, value: impl AsRef<[u8]>) -> Informational {
+        if let Err(error) = self.try_set(name, value) {
+            self.fault.get_or_insert(error);
+        }
+        self
+    }
+
+    /// Adds one field line.
+    ///
+    /// # Errors
+    ///
+    /// [`FieldError`] as for [`Response::try_set`](crate::Response::try_set).
+    pub fn try_set(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), FieldError> {
+        let value = trim_ows(value.as_ref());
+        check_name(name)?;
+        check_value(name, value)?;
+        append_line(&mut self.lines, name, value, RESPONSE_FIELD_BYTES_MAX)
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Appends the answer to `out`; nothing, and an error in the log, if it cannot be sent. Whether
+    /// one may be sent now, and to this peer, is not known here.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        if let Some(fault) = &self.fault {
+            log::error!("informational answer left out: {fault}");
+            return;
+        }
+        out.extend_from_slice(b"HTTP/1.1 ");
+        out.extend_from_slice(self.status.as_str().as_bytes());
+        out.push(b' ');
+        out.extend_from_slice(self.status.canonical_reason().unwrap_or("").as_bytes());
+        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(&self.lines);
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn encode(informational: &Informational) -> String {
+        let mut out = Vec::new();
+        informational.encode(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn it_is_a_status_line_and_fields_and_can_come_from_another_thread() {
+        fn is_send<T: Send>(_: &T) {}
+        let hints = Informational::early_hints().with("Link", "</a>").with("Link", " </b> ");
+        is_send(&hints);
+        assert_eq!(encode(&hints), "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nLink: </b>\r\n\r\n");
+        assert_eq!(encode(&Informational::processing()), "HTTP/1.1 102 Processing\r\n\r\n");
+        let unknown = Informational::new(StatusCode::from_u16(104).unwrap()).unwrap();
+        assert_eq!(encode(&unknown), "HTTP/1.1 104 \r\n\r\n");
+    }
+
+    #[test]
+    fn the_servers_own_and_final_statuses_are_none() {
+        for status in [100, 101, 200, 404] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert!(Informational::new(status).is_none(), "{status}");
+        }
+    }
+
+    /// t129.
+    #[test]
+    fn what_cannot_be_sent_is_left_out_as_a_whole() {
+        for (name, value) in [("A", "b\r\nC: d"), ("", "x"), ("Content-Length", "123")] {
+            assert!(Informational::early_hints().try_set(name, value).is_err());
+            assert_eq!(encode(&Informational::early_hints().with(name, value)), "");
+        }
+    }
+}

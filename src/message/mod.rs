@@ -1,0 +1,11 @@
+//! HTTP messages as values: requests, responses and their parts (RFC 9110). Nothing here knows how
+//! a message is written on the wire or who handles it.
+
+pub(crate) mod body;
+pub(crate) mod fields;
+pub(crate) mod informational;
+pub(crate) mod percent;
+pub(crate) mod redirect;
+pub(crate) mod request;
+pub(crate) mod response;
+pub(crate) mod trailers;

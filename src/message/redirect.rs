@@ -1,0 +1,158 @@
+//! Redirects (RFC 9110, sections 10.2.2 and 15.4): where to, made absolute and safe to send.
+
+use std::borrow::Cow;
+
+use http::{Method, StatusCode};
+use percent_encoding::{percent_encode, AsciiSet, CONTROLS};
+
+use crate::message::request::Request;
+use crate::message::response::Response;
+use crate::router::path::clean;
+
+/// What never stands in a URL as it is. The backslash above all: browsers read `/\host` as
+/// `//host`, another server.
+const NEVER_IN_URL: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+impl Response {
+    /// Sends the client to `target`: with 303 after a form was taken, 307 or 308 to have the same
+    /// request made there.
+    ///
+    /// An absolute URL and `//host/..` stay as they are. A path is cleaned of `.`, `..` and empty
+    /// segments, a relative one beginning where the path of `req` does; query and fragment stay.
+    /// What cannot stand in a URL is percent-encoded, so no target can split the response. To
+    /// `GET` there is a short page with the link besides.
+    ///
+    /// Never pass on what a client sent without looking at it: an absolute URL leads away from
+    /// your server.
+    ///
+    /// ```
+    /// # use wheelhouse::{sim::Sim, Request, Response, StatusCode};
+    /// # let mut sim = Sim::new(|req: &Request<'_>| {
+    /// Response::redirect(req, StatusCode::SEE_OTHER, "../done?ok")
+    /// # });
+    /// # let c = sim.connect_and_send(b"POST /form/send HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+    /// # let answer = String::from_utf8_lossy(sim.received(c)).into_owned();
+    /// # assert!(answer.contains("\r\nLocation: /done?ok\r\n"), "{answer}");
+    /// ```
+    pub fn redirect(req: &Request<'_>, status: StatusCode, target: &str) -> Response {
+        let base = format!("{}{}", req.stripped(), req.path());
+        redirect_to(req.method(), status, &resolve(&base, target))
+    }
+}
+
+/// A redirect to a target that is resolved already.
+pub(crate) fn redirect_to(method: &Method, status: StatusCode, target: &str) -> Response {
+    let location = encode(target);
+    let response = Response::new(status).with("Location", location.as_bytes());
+    match *method {
+        Method::GET => {
+            let phrase = status.canonical_reason().unwrap_or("Elsewhere");
+            // Nothing that the encoding lets through has a meaning in HTML, except `&` and `'`.
+            let href = location.replace('&', "&amp;").replace('\'', "&#39;");
+            let page = format!("<a href=\"{href}\">{phrase}</a>.\n");
+            response.with_content_type("text/html; charset=utf-8").with_body(page)
+        }
+        Method::HEAD => response.with_content_type("text/html; charset=utf-8"),
+        _ => response,
+    }
+}
+
+fn encode(target: &str) -> Cow<'_, str> {
+    percent_encode(target.as_bytes(), NEVER_IN_URL).into()
+}
+
+/// `target`, seen from the path `base`.
+fn resolve<'t>(base: &str, target: &'t str) -> Cow<'t, str> {
+    let is_other_host = target.starts_with("//") && !target.starts_with("///");
+    if has_scheme(target) || is_other_host {
+        return Cow::Borrowed(target);
+    }
+    let path_len = target.find(['?', '#']).unwrap_or(target.len());
+    let (path, rest) = target.split_at(path_len);
+    if path.starts_with('/') {
+        return Cow::Owned(clean(path) + rest);
+    }
+    let folder = base.rfind('/').map_or("/", |slash| &base[..=slash]);
+    Cow::Owned(clean(&format!("{folder}{path}")) + rest)
+}
+
+/// Whether `target` begins with a scheme, so that it is absolute.
+fn has_scheme(target: &str) -> bool {
+    target.split_once(':').is_some_and(|(scheme, _)| is_scheme(scheme))
+}
+
+/// Whether `text` may be a scheme (RFC 3986, section 3.1).
+pub(crate) fn is_scheme(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Go: t234.
+    #[test]
+    fn a_target_is_resolved_against_the_path_and_cleaned() {
+        let table = [
+            ("http://example.com/a/../b", "http://example.com/a/../b"),
+            ("//example.com/a", "//example.com/a"),
+            ("mailto:a@b", "mailto:a@b"),
+            ("///example.com", "/example.com"),
+            ("/a/../b", "/b"),
+            ("/a/./b/?next=http://x/../y", "/a/b/?next=http://x/../y"),
+            ("there", "/qux/there"),
+            ("there/", "/qux/there/"),
+            ("../there", "/there"),
+            ("../../../there", "/there"),
+            ("?a=../b", "/qux/?a=../b"),
+            ("", "/qux/"),
+            ("/#a/../b", "/#a/../b"),
+            ("a:b", "a:b"),
+            ("./a:b", "/qux/a:b"),
+        ];
+        for (target, expected) in table {
+            assert_eq!(resolve("/qux/page", target), expected, "{target}");
+        }
+    }
+
+    /// Go: t234 (escaped and bad paths).
+    #[test]
+    fn what_cannot_stand_in_a_url_is_encoded_and_what_is_encoded_stays() {
+        let table = [
+            ("/\u{e4}", "/%C3%A4"),
+            ("/a\r\nSet-Cookie: b", "/a%0D%0ASet-Cookie:%20b"),
+            ("/\\example.com", "/%5Cexample.com"),
+            ("/a%2Fb%zz", "/a%2Fb%zz"),
+            ("/\"><script>", "/%22%3E%3Cscript%3E"),
+        ];
+        for (target, expected) in table {
+            assert_eq!(encode(target), expected);
+        }
+    }
+
+    /// Go: t234 (content).
+    #[test]
+    fn only_get_has_a_page_and_head_has_its_type() {
+        let status = StatusCode::FOUND;
+        let to_get = redirect_to(&Method::GET, status, "/a?b&c='");
+        let page = "<a href=\"/a?b&amp;c=&#39;\">Found</a>.\n";
+        assert_eq!(to_get.body().len(), Some(page.len() as u64));
+        assert_eq!(to_get.lines(), b"Location: /a?b&c='\r\n");
+        assert_eq!(to_get.content_type.as_deref(), Some("text/html; charset=utf-8"));
+        let to_head = redirect_to(&Method::HEAD, status, "/");
+        assert!(to_head.body().is_empty() && to_head.content_type.is_some());
+        let to_post = redirect_to(&Method::POST, status, "/");
+        assert!(to_post.body().is_empty() && to_post.content_type.is_none());
+    }
+}

@@ -1,0 +1,386 @@
+//! A request as a handler sees it: borrowed, complete up to the end of its head (RFC 9112,
+//! sections 2 to 5), its content not yet read.
+//!
+//! A [`Request`] lives as long as one call of a handler. It points into the buffer that the loop
+//! reads into, so keeping it does not compile; what is needed later is copied on purpose.
+
+use std::any::Any;
+use std::fmt;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::str;
+
+use crate::limits::Limits;
+use crate::message::fields::{FieldSpan, Fields};
+
+pub use http::Method;
+
+/// One request: method, target, field lines, and who asked.
+///
+/// Its content is not here. A handler that wants it says so with its answer
+/// ([`Reply::collect`](crate::Reply::collect), [`Reply::receive`](crate::Reply::receive)), so
+/// that `100 Continue` is sent exactly when content is wanted and nothing is buffered unasked.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    message: &'a Message<'a>,
+    /// What `path` gives: the path of the line, or what is left of it behind a prefix.
+    path: Span,
+    route: Option<&'a RouteMatch<'a>>,
+}
+
+impl<'a> Request<'a> {
+    pub(crate) fn new(message: &'a Message<'a>) -> Self {
+        Request { message, path: message.line.path, route: None }
+    }
+
+    /// The same request, as the route sees it that was found for it.
+    #[inline(always)]
+    pub(crate) fn with_route<'b>(&self, route: &'b RouteMatch<'b>, path: Span) -> Request<'b>
+    where
+        'a: 'b,
+    {
+        Request { path, route: Some(route), ..*self }
+    }
+
+    pub(crate) fn route(&self) -> Option<RouteMatch<'a>> {
+        self.route.copied()
+    }
+
+    /// What has been cut from the front of the path so far.
+    pub(crate) fn stripped(&self) -> &'a str {
+        let start = usize::from(self.message.line.path.start);
+        self.ascii(Span::new(start, usize::from(self.path.start) - start))
+    }
+
+    /// Where the path lies in the head.
+    pub(crate) fn path_span(&self) -> Span {
+        self.path
+    }
+
+    /// The head, in which all spans lie.
+    #[inline(always)]
+    pub(crate) fn head_bytes(&self) -> &'a [u8] {
+        self.message.bytes
+    }
+
+    /// Such a target means `/`, but there is no byte of it to cut.
+    pub(crate) fn is_absolute_without_path(&self) -> bool {
+        self.message.line.path.len == 0 && self.message.line.form == TargetForm::Absolute
+    }
+
+    pub(crate) fn target_form(&self) -> TargetForm {
+        self.message.line.form
+    }
+
+    /// The method; any token is possible, in the case of the wire (`get` is not `GET`).
+    pub fn method(&self) -> &'a Method {
+        &self.message.line.method
+    }
+
+    /// The request target as it came: `/path?query`, `*`, `host:port` or an absolute URI.
+    ///
+    /// Only visible ASCII: anything else is answered with 400 before a handler runs.
+    pub fn target(&self) -> &'a str {
+        self.ascii(self.message.line.target)
+    }
+
+    /// The path of the target, still percent-encoded, without the query.
+    ///
+    /// `/` for an absolute target without a path; `*` for `OPTIONS *`; empty for `CONNECT`.
+    /// Under [`Router::mount`](crate::Router::mount) it begins behind the prefix; `target` stays
+    /// whole.
+    pub fn path(&self) -> &'a str {
+        match self.path.of(self.message.bytes) {
+            // The commonest of all, told without a look at its encoding.
+            [b'/'] => "/",
+            [] if self.is_absolute_without_path() => "/",
+            _ => self.ascii(self.path),
+        }
+    }
+
+    /// The same request with `prefix` cut from the front of its path; `None` if the path does not
+    /// begin with exactly these bytes, which is then a 404 (an encoded spelling of the prefix
+    /// does not count). Nothing can be cut from an absolute target without a path, though it
+    /// counts as `/`. Nothing is copied and the original stays as it is.
+    ///
+    /// ```
+    /// # use wheelhouse::{sim::Sim, Request, Response};
+    /// # let mut sim = Sim::new(|req: &Request<'_>| {
+    /// match req.strip_prefix("/static") {
+    ///     Some(inner) => Response::text(inner.path().to_owned()),
+    ///     None => Response::not_found(),
+    /// }
+    /// # });
+    /// # let c = sim.connect_and_send(b"GET /static/a.css HTTP/1.1\r\nHost: a\r\n\r\n");
+    /// # assert!(sim.received(c).ends_with(b"\r\n\r\n/a.css"));
+    /// ```
+    pub fn strip_prefix(&self, prefix: &str) -> Option<Request<'a>> {
+        let rest = self.ascii(self.path).strip_prefix(prefix)?;
+        Some(Request { path: Span::new(self.path.end() - rest.len(), rest.len()), ..*self })
+    }
+
+    /// What the wildcard `{name}` or `{name...}` of the [route](crate::Router) matched, as it
+    /// came, percent-encoded; `None` if the route has no such wildcard.
+    pub fn param(&self, name: &str) -> Option<&'a str> {
+        let route = self.route?;
+        let index = route.names.wildcards.iter().position(|known| **known == *name)?;
+        Some(self.ascii(route.spans[index]))
+    }
+
+    /// The pattern of the [route](crate::Router) that was found, as it was registered; `None`
+    /// without a router.
+    pub fn pattern(&self) -> Option<&'a str> {
+        self.route.map(|route| &*route.names.pattern)
+    }
+
+    /// What follows the first `?` of the target, still percent-encoded; `None` without a `?`.
+    pub fn query(&self) -> Option<&'a str> {
+        let path_end = self.message.line.path.end();
+        let target = self.message.line.target;
+        let rest = Span::new(path_end, target.end() - path_end);
+        self.ascii(rest).strip_prefix('?')
+    }
+
+    /// The host that is asked for, with its port if there is one: the authority of the target if
+    /// it has one, else the `Host` field (RFC 9112, section 3.2.2). `None` only in HTTP/1.0.
+    pub fn host(&self) -> Option<&'a str> {
+        match self.message.line.authority {
+            Some(authority) => Some(self.ascii(authority)),
+            None => self.fields().text("host"),
+        }
+    }
+
+    /// The same, without asking whether it is text.
+    pub(crate) fn host_bytes(&self) -> Option<&'a [u8]> {
+        match self.message.line.authority {
+            Some(authority) => Some(authority.of(self.message.bytes)),
+            None => self.fields().host(),
+        }
+    }
+
+    /// The version that is spoken with this peer: HTTP/1.0 or HTTP/1.1.
+    pub fn version(&self) -> Version {
+        self.message.line.version
+    }
+
+    /// All field lines.
+    pub fn fields(&self) -> Fields<'a> {
+        Fields::new(self.message.bytes, self.message.spans)
+    }
+
+    /// The value of the first field line called `name`; short for `fields().get(name)`.
+    pub fn field(&self, name: &str) -> Option<&'a [u8]> {
+        self.fields().get(name)
+    }
+
+    /// The trailer fields that stood behind the content (RFC 9110, section 6.5), where the content
+    /// has been had: in the callback of [`Reply::collect`](crate::Reply::collect). Empty before
+    /// that, and for content that did not come in chunks.
+    ///
+    /// They are not merged into [`fields`](Request::fields), and names that may not stand behind
+    /// content (framing, routing, authentication, `Content-Type`, ...) are left out, whether
+    /// `Trailer` announced them or not.
+    ///
+    /// ```
+    /// # use wheelhouse::{sim::Sim, Reply, Request};
+    /// # let mut sim = Sim::new(|_: &Request<'_>| {
+    /// Reply::collect(4096, |(), req, content| {
+    ///     let digest = req.trailers().text("digest").unwrap_or("none");
+    ///     format!("{} bytes, digest {digest}", content.len())
+    /// })
+    /// # });
+    /// # let c = sim.connect();
+    /// # sim.send(c, b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    /// # sim.send(c, b"2\r\nhi\r\n0\r\nDigest: x\r\nHost: b\r\n\r\n");
+    /// # assert!(sim.received(c).ends_with(b"2 bytes, digest x"));
+    /// ```
+    pub fn trailers(&self) -> Fields<'a> {
+        self.message.trailers.copied().unwrap_or(Fields::new(&[], &[]))
+    }
+
+    /// How long the content is, if the head says so: `Some(0)` without content, `None` if it
+    /// comes in chunks.
+    pub fn content_length(&self) -> Option<u64> {
+        self.message.line.content_length
+    }
+
+    /// The address of the peer; `None` if it has already reset the connection or is a Unix
+    /// socket. Asked of the system at each call and never stored: an idle connection has no room
+    /// for it.
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.message.peer.transport().peer_addr()
+    }
+
+    /// The local address that the peer connected to; `None` for a Unix socket.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.message.peer.transport().local_addr()
+    }
+
+    /// The name of the listener that the connection came from
+    /// ([`Server::listen_as`](crate::Server::listen_as)); the address as it was given, if it has no
+    /// other.
+    pub fn listener(&self) -> &'a str {
+        self.message.peer.listener()
+    }
+
+    /// The limits of the server: those of its helpers too.
+    pub fn limits(&self) -> &'a Limits {
+        self.message.peer.limits()
+    }
+
+    /// Whether the peer has ended or broken its side of the connection already. Ending it is no
+    /// cancellation: the answer is still sent (a half-closed peer reads on).
+    pub fn peer_has_left(&self) -> bool {
+        self.message.peer.has_left()
+    }
+
+    /// Which connection this is: a number that is not used again for four billion connections.
+    pub fn connection_id(&self) -> u64 {
+        self.message.peer.id()
+    }
+
+    /// How many requests came before this one on the same connection.
+    pub fn requests_before(&self) -> u32 {
+        // Without the mark of a connection that is too old.
+        self.message.peer.requests().wrapping_sub(1) & (REQUESTS_CEILING - 1)
+    }
+
+    /// The value that the connection hook attached
+    /// ([`Server::on_connect`](crate::Server::on_connect)), if it is a `T`.
+    pub fn connection_value<T: 'static>(&self) -> Option<&'a T> {
+        self.message.peer.value()?.downcast_ref()
+    }
+
+    fn ascii(&self, span: Span) -> &'a str {
+        // The parser lets only visible ASCII into the request line: the fallback is never taken.
+        str::from_utf8(span.of(self.message.bytes)).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", self.method())
+            .field("target", &self.target())
+            .field("version", &self.version())
+            .field("fields", &self.fields())
+            .finish()
+    }
+}
+
+/// The HTTP version that is spoken with a peer. Minor versions above 1 are served as 1.1
+/// (RFC 9110, section 2.5); other majors never reach a handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Version {
+    /// HTTP/1.0: no chunks, no 100-continue, closes unless it asks for keep-alive.
+    Http10,
+    /// HTTP/1.1 and anything newer of major version 1.
+    Http11,
+}
+
+/// The form of a request target (RFC 9112, section 3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TargetForm {
+    Origin,
+    Absolute,
+    Authority,
+    Asterisk,
+}
+
+/// A parsed request line, as positions in the head.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestLine {
+    pub(crate) method: Method,
+    pub(crate) version: Version,
+    pub(crate) form: TargetForm,
+    pub(crate) target: Span,
+    pub(crate) path: Span,
+    pub(crate) authority: Option<Span>,
+    pub(crate) content_length: Option<u64>,
+}
+
+/// A range of bytes in a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) start: u16,
+    pub(crate) len: u16,
+}
+
+impl Span {
+    pub(crate) fn new(start: usize, len: usize) -> Span {
+        debug_assert!(start + len <= usize::from(u16::MAX), "heads are at most 64 KiB");
+        Span { start: start as u16, len: len as u16 }
+    }
+
+    pub(crate) fn end(self) -> usize {
+        usize::from(self.start) + usize::from(self.len)
+    }
+
+    pub(crate) fn of(self, bytes: &[u8]) -> &[u8] {
+        &bytes[usize::from(self.start)..self.end()]
+    }
+}
+
+/// The most wildcards that one pattern may have: their positions lie on the stack.
+pub(crate) const PARAMS_MAX: usize = 8;
+
+/// What a router found for a request. Knows nothing of how it was found.
+#[derive(Clone, Copy)]
+pub(crate) struct RouteMatch<'a> {
+    pub(crate) names: &'a Rc<RouteNames>,
+    /// What the wildcards matched, in their order.
+    pub(crate) spans: &'a [Span; PARAMS_MAX],
+}
+
+/// What a handler may ask about a route.
+pub(crate) struct RouteNames {
+    /// The pattern as it was registered.
+    pub(crate) pattern: Box<str>,
+    /// The names of the wildcards; at most [`PARAMS_MAX`].
+    pub(crate) wildcards: Box<[Box<str>]>,
+}
+
+/// More requests than one connection can have. A count is marked with this bit to make the next
+/// request the last.
+pub(crate) const REQUESTS_CEILING: u32 = 1 << 31;
+
+/// A head, and the other end of the connection as far as a handler may ask about it. It lies
+/// outside [`Request`] because a router copies that.
+pub(crate) struct Message<'a> {
+    pub(crate) line: &'a RequestLine,
+    pub(crate) bytes: &'a [u8],
+    pub(crate) spans: &'a [FieldSpan],
+    /// What stood behind the content, where that has come already.
+    pub(crate) trailers: Option<&'a Fields<'a>>,
+    pub(crate) peer: &'a dyn Peer,
+}
+
+/// What a handler may ask about the connection. Nothing is looked up before it does.
+pub(crate) trait Peer {
+    fn transport(&self) -> &dyn Transport;
+    /// What the connection hook attached.
+    fn value(&self) -> Option<&dyn Any>;
+    fn id(&self) -> u64;
+    /// Requests begun on the connection so far, this one too.
+    fn requests(&self) -> u32;
+    fn listener(&self) -> &str;
+    fn limits(&self) -> &Limits;
+    /// Whether its side has ended.
+    fn has_left(&self) -> bool;
+}
+
+/// What the listeners of a server are called, by their numbers.
+#[derive(Debug)]
+pub(crate) struct ListenerNames(pub(crate) Vec<Box<str>>);
+
+impl ListenerNames {
+    pub(crate) fn name(&self, n: u8) -> &str {
+        self.0.get(usize::from(n)).map_or("", |name| &**name)
+    }
+}
+
+/// Addresses of a stream, asked only on demand.
+pub(crate) trait Transport {
+    fn peer_addr(&self) -> Option<SocketAddr>;
+    fn local_addr(&self) -> Option<SocketAddr>;
+}

@@ -1,0 +1,331 @@
+//! The operating system as a [`Kernel`], by mio: each call is passed on.
+
+use std::fs::File;
+use std::io::{self, IoSlice, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::event::Source;
+use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use mio::{Interest, Poll};
+
+use crate::handler::upgrade::HijackedStream;
+use crate::message::request::Transport;
+use crate::reactor::clock::{Millis, SystemClock};
+use crate::reactor::kernel::{Event, Kernel, EVENTS_MAX};
+#[cfg(feature = "signals")]
+use crate::reactor::signals::Signals;
+use crate::reactor::Token;
+use crate::waker::Wake;
+
+/// The operating system, by mio.
+pub(crate) struct MioKernel {
+    poll: Poll,
+    events: mio::Events,
+    clock: SystemClock,
+    waker: Arc<mio::Waker>,
+    /// A descriptor kept back for the day when there is no other.
+    reserve: Option<File>,
+    #[cfg(feature = "signals")]
+    signals: Option<Signals>,
+    /// The last poll told of signals: asking costs a read, and a usual turn has none to spare.
+    #[cfg(feature = "signals")]
+    has_signals: bool,
+}
+
+impl MioKernel {
+    pub(crate) fn new() -> io::Result<MioKernel> {
+        let poll = Poll::new()?;
+        let waker = mio::Waker::new(poll.registry(), Token::WAKER.into())?;
+        Ok(MioKernel {
+            events: mio::Events::with_capacity(EVENTS_MAX),
+            clock: SystemClock::new(),
+            waker: Arc::new(waker),
+            reserve: reserve(),
+            poll,
+            #[cfg(feature = "signals")]
+            signals: None,
+            #[cfg(feature = "signals")]
+            has_signals: false,
+        })
+    }
+
+    /// Takes SIGINT and SIGTERM from their default action.
+    #[cfg(feature = "signals")]
+    pub(crate) fn catch_signals(&mut self) -> io::Result<()> {
+        self.signals = Some(Signals::catch(self.poll.registry())?);
+        Ok(())
+    }
+}
+
+impl Kernel for MioKernel {
+    type Stream = Stream;
+    type Listener = Listener;
+
+    fn now(&self) -> Millis {
+        self.clock.now()
+    }
+
+    fn wall(&self) -> Duration {
+        self.clock.wall()
+    }
+
+    fn poll(&mut self, timeout: Option<Duration>, mut note: impl FnMut(Event)) -> io::Result<bool> {
+        match self.poll.poll(&mut self.events, timeout) {
+            Ok(()) => {}
+            // The next turn computes the time-out anew.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        let mut count = 0;
+        for event in &self.events {
+            count += 1;
+            let token = Token::from(event.token());
+            #[cfg(feature = "signals")]
+            if !token.is_of_connection() {
+                self.has_signals |= is_of_signals(token);
+            }
+            let read_closed = event.is_read_closed() || event.is_error();
+            let readable = read_closed || event.is_readable();
+            // Where there is something to read, nobody asks about writing.
+            let writable = !readable && (event.is_writable() || event.is_write_closed());
+            note(Event { token, readable, writable, read_closed });
+        }
+        Ok(count >= EVENTS_MAX)
+    }
+
+    fn waker(&self) -> Arc<dyn Wake> {
+        self.waker.clone()
+    }
+
+    fn signals(&mut self) -> usize {
+        #[cfg(feature = "signals")]
+        if let (true, Some(signals)) = (std::mem::take(&mut self.has_signals), &mut self.signals) {
+            return signals.count();
+        }
+        0
+    }
+
+    fn watch_listener(&mut self, listener: &mut Listener, token: Token) -> io::Result<()> {
+        self.poll.registry().register(listener.source(), token.into(), Interest::READABLE)
+    }
+
+    fn rewatch_listener(&mut self, listener: &mut Listener, token: Token) -> io::Result<()> {
+        self.poll.registry().reregister(listener.source(), token.into(), Interest::READABLE)
+    }
+
+    fn accept(&mut self, listener: &Listener) -> io::Result<Stream> {
+        match listener {
+            Listener::Tcp(listener) => Ok(Stream::Tcp(listener.accept()?.0)),
+            Listener::Unix(listener, _) => Ok(Stream::Unix(listener.accept()?.0)),
+        }
+    }
+
+    fn shed(&mut self, listener: &Listener) -> bool {
+        if self.reserve.take().is_none() {
+            self.reserve = reserve();
+            return false;
+        }
+        let was_shed = self.accept(listener).is_ok();
+        self.reserve = reserve();
+        was_shed
+    }
+
+    fn unlisten(&mut self, listener: Listener) {
+        drop(listener);
+    }
+
+    fn watch(&mut self, stream: &mut Stream, token: Token) -> io::Result<()> {
+        self.poll.registry().register(stream.source(), token.into(), Interest::READABLE)
+    }
+
+    fn watch_writing(&mut self, stream: &mut Stream, token: Token) -> io::Result<()> {
+        const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
+        self.poll.registry().reregister(stream.source(), token.into(), BOTH)
+    }
+
+    fn read(&mut self, stream: &mut Stream, room: &mut [u8]) -> io::Result<usize> {
+        match stream {
+            Stream::Tcp(stream) => stream.read(room),
+            Stream::Unix(stream) => stream.read(room),
+        }
+    }
+
+    #[inline(always)]
+    fn write(&mut self, stream: &mut Stream, first: &[u8], second: &[u8]) -> io::Result<usize> {
+        match stream {
+            Stream::Tcp(stream) => write_both(stream, first, second),
+            Stream::Unix(stream) => write_both(stream, first, second),
+        }
+    }
+
+    fn send_file(
+        &mut self,
+        stream: &mut Stream,
+        file: &File,
+        offset: u64,
+        len: usize,
+    ) -> io::Result<usize> {
+        match stream {
+            Stream::Tcp(stream) => send_file(&*stream, file, offset, len),
+            Stream::Unix(stream) => send_file(&*stream, file, offset, len),
+        }
+    }
+
+    fn shutdown_write(&mut self, stream: &mut Stream) -> io::Result<()> {
+        match stream {
+            Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Stream::Unix(stream) => stream.shutdown(Shutdown::Write),
+        }
+    }
+
+    fn release(&mut self, mut stream: Stream) -> io::Result<HijackedStream> {
+        match &mut stream {
+            Stream::Tcp(stream) => self.poll.registry().deregister(stream)?,
+            Stream::Unix(stream) => self.poll.registry().deregister(stream)?,
+        }
+        Ok(match stream {
+            Stream::Tcp(stream) => {
+                let stream = std::net::TcpStream::from(OwnedFd::from(stream));
+                stream.set_nonblocking(false)?;
+                HijackedStream::Tcp(stream)
+            }
+            Stream::Unix(stream) => {
+                let stream = std::os::unix::net::UnixStream::from(OwnedFd::from(stream));
+                stream.set_nonblocking(false)?;
+                HijackedStream::Unix(stream)
+            }
+        })
+    }
+
+    fn close(&mut self, stream: Stream, with_reset: bool) {
+        if let (Stream::Tcp(stream), true) = (&stream, with_reset) {
+            // A failure only means an ordinary close.
+            let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
+        }
+    }
+}
+
+impl Wake for mio::Waker {
+    fn wake(&self) {
+        if let Err(error) = mio::Waker::wake(self) {
+            log::error!("cannot wake the loop: {error}");
+        }
+    }
+}
+
+/// An accepted connection.
+#[derive(Debug)]
+pub(crate) enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Stream {
+    fn source(&mut self) -> &mut dyn Source {
+        match self {
+            Stream::Tcp(stream) => stream,
+            Stream::Unix(stream) => stream,
+        }
+    }
+}
+
+impl Transport for Stream {
+    fn peer_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Stream::Tcp(stream) => stream.peer_addr().ok(),
+            Stream::Unix(_) => None,
+        }
+    }
+
+    fn local_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Stream::Tcp(stream) => stream.local_addr().ok(),
+            Stream::Unix(_) => None,
+        }
+    }
+}
+
+/// What connections are accepted from.
+#[derive(Debug)]
+pub(crate) enum Listener {
+    Tcp(TcpListener),
+    /// With its file, if that is removed when the listener closes.
+    Unix(UnixListener, Option<SocketFile>),
+}
+
+/// The file of a Unix socket that we have made.
+#[derive(Debug)]
+pub(crate) struct SocketFile {
+    path: PathBuf,
+    /// Device and inode: a file of another server may come to stand in its place.
+    id: Option<(u64, u64)>,
+}
+
+impl SocketFile {
+    pub(crate) fn at(path: &Path) -> SocketFile {
+        SocketFile { path: path.to_owned(), id: file_id(path) }
+    }
+}
+
+fn file_id(path: &Path) -> Option<(u64, u64)> {
+    let file = std::fs::symlink_metadata(path).ok()?;
+    Some((file.dev(), file.ino()))
+}
+
+impl Listener {
+    fn source(&mut self) -> &mut dyn Source {
+        match self {
+            Listener::Tcp(listener) => listener,
+            Listener::Unix(listener, _) => listener,
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        // Its inode is not given to another file before the socket is closed.
+        if let Listener::Unix(_, Some(SocketFile { path, id: id @ Some(_) })) = self {
+            if file_id(path) == *id {
+                let _ = std::fs::remove_file(path);
+            }
+        }
+    }
+}
+
+#[cfg(feature = "signals")]
+#[cold]
+fn is_of_signals(token: Token) -> bool {
+    token == Token::SIGNALS
+}
+
+#[inline(always)]
+fn write_both(mut stream: impl Write, first: &[u8], second: &[u8]) -> io::Result<usize> {
+    if second.is_empty() {
+        return stream.write(first);
+    }
+    stream.write_vectored(&[IoSlice::new(first), IoSlice::new(second)])
+}
+
+fn reserve() -> Option<File> {
+    File::open("/dev/null").ok()
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn send_file(socket: impl AsFd, file: &File, mut offset: u64, len: usize) -> io::Result<usize> {
+    Ok(rustix::fs::sendfile(socket, file, Some(&mut offset), len)?)
+}
+
+/// Without `sendfile`: through the process, a piece at a time.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn send_file(socket: impl AsFd, file: &File, offset: u64, len: usize) -> io::Result<usize> {
+    use std::os::unix::fs::FileExt;
+    let mut piece = [0; 16 << 10];
+    let most = len.min(piece.len());
+    let read = file.read_at(&mut piece[..most], offset)?;
+    Ok(rustix::io::write(socket, &piece[..read])?)
+}

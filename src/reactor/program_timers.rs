@@ -1,0 +1,67 @@
+//! The timers of the program, run by the loop.
+//!
+//! They are few, and none is set while the server runs: all are looked through whenever the nearest
+//! is due. A wheel would look at one that is far off once in each of its turns, and wake an idle
+//! server for that.
+
+use crate::handler::timers::{Call, Timers, TIMER_MIN};
+use crate::limits::TIMEOUT_MAX;
+use crate::reactor::clock::{self, Millis};
+use crate::reactor::guard;
+
+/// The timers of one loop.
+pub(super) struct Agenda<S> {
+    timers: Vec<Timer<S>>,
+}
+
+struct Timer<S> {
+    /// When it was or will be due, before it is rounded up to a tick: so `every` does not drift.
+    due: Millis,
+    period: Millis,
+    /// What there is left to call.
+    call: Option<Call<S>>,
+}
+
+impl<S> Agenda<S> {
+    /// None if there is nothing to do.
+    pub(super) fn new(timers: Timers<S>, now: Millis) -> Option<Box<Agenda<S>>> {
+        if timers.entries.is_empty() {
+            return None;
+        }
+        let timers = timers.entries.into_iter().map(|(time, call)| {
+            let period = clock::millis_up(time.clamp(TIMER_MIN, TIMEOUT_MAX));
+            // `now` is cut to milliseconds: with one more, nothing is early.
+            Timer { due: now + 1 + period, period, call: Some(call) }
+        });
+        Some(Box::new(Agenda { timers: timers.collect() }))
+    }
+
+    /// When it wants to be looked at.
+    pub(super) fn next_wake(&self) -> Option<u32> {
+        let waiting = self.timers.iter().filter(|timer| timer.call.is_some());
+        waiting.map(|timer| timer.due).min().map(clock::tick_from)
+    }
+
+    /// Calls what is due; how many of the calls panicked.
+    pub(super) fn run(&mut self, now: Millis, state: &mut S) -> u64 {
+        let mut panics = 0;
+        for timer in &mut self.timers {
+            if clock::until(now, clock::tick_from(timer.due)) > 0 {
+                continue;
+            }
+            let result = match timer.call.take() {
+                Some(Call::Every(mut call)) => {
+                    let result = guard(|| call(state));
+                    timer.call = Some(Call::Every(call));
+                    let missed = now.saturating_sub(timer.due) / timer.period;
+                    timer.due += timer.period * (missed + 1);
+                    result
+                }
+                Some(Call::After(call)) => guard(|| call(state)),
+                None => Ok(()),
+            };
+            panics += u64::from(result.is_err());
+        }
+        panics
+    }
+}
