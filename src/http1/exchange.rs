@@ -1,8 +1,7 @@
-//! One request and its answer: how far content has come in and gone out, and what the request
-//! said about its answer (RFC 9112, sections 6 and 9.3).
+//! One request and its response: how far content has come in and gone out, and what the request
+//! said about its response (RFC 9112, sections 6 and 9.3).
 //!
-//! When an exchange begins and what follows it is not known here: see
-//! [`connection`](super::connection).
+//! When an exchange begins and what follows it is decided in [`connection`](super::connection).
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -17,7 +16,7 @@ use crate::http1::persistence::{self, CloseReason, Facts, Then};
 use crate::http1::Reject;
 use crate::message::request::Version;
 
-/// One request and its answer: two halves, each with its own progress.
+/// One request and its response: two halves, each with its own progress.
 ///
 /// Invariant: `then` is decided exactly when `outbound` is not `Awaited`.
 #[derive(Debug)]
@@ -25,16 +24,40 @@ pub(super) struct Exchange {
     pub(super) inbound: Inbound,
     pub(super) outbound: Outbound,
     pub(super) asked: Asked,
-    /// The handler takes the content; if not, it is discarded.
-    pub(super) is_wanted: bool,
-    /// The handler takes no more for the time being.
-    pub(super) is_paused: bool,
+    pub(super) taker: Taker,
     pub(super) then: Then,
     /// How much content may still be discarded.
     pub(super) discard_left: u64,
 }
 
-/// What the request says about its answer.
+/// Who takes the content of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taker {
+    /// No one: it is read and dropped once the response is under way.
+    Discard,
+    Handler,
+    /// The handler, which takes no more for the time being.
+    PausedHandler,
+}
+
+/// Who takes the bytes of the client while the state stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Input {
+    /// The parser of heads.
+    Head,
+    /// The handler, or the discard: content of the request.
+    Content,
+    /// The handler takes no content for now, although it may come or has come.
+    Paused,
+    /// The protocol after an upgrade.
+    Protocol,
+    /// The discard: the connection lingers, until more than so many bytes have come.
+    Linger { bytes_left: u32 },
+    /// No one: nothing is read.
+    None,
+}
+
+/// What the request says about its response.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked {
     pub(super) version: Version,
@@ -70,15 +93,16 @@ pub(crate) enum Step {
     Content(Range<usize>),
     /// Content in chunks is complete, and this is its trailer section.
     End(Range<usize>),
-    /// More is needed. What was not used must come again, with more behind it.
+    /// More is needed. Bytes that were not used must come again, with more after them.
     More,
-    /// Nothing is taken from the input now: the answer comes first.
-    Busy,
+    /// The rest of the content is malformed, and no one wanted it. The response is finished and
+    /// the connection closes after it.
+    Abandoned(Reject),
 }
 
-/// What the handler answered, as far as the head shows it.
+/// A handler's response, as far as its head shows it.
 #[derive(Debug)]
-pub(crate) struct Answer<'a> {
+pub(crate) struct ResponseParts<'a> {
     pub(crate) status: StatusCode,
     pub(crate) content_type: Option<&'a Cow<'static, str>>,
     pub(crate) lines: &'a [u8],
@@ -93,9 +117,9 @@ pub(crate) struct Answer<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Circumstances {
     pub(crate) server_closes: Option<CloseReason>,
+    pub(crate) is_too_old: bool,
     pub(crate) requests_left: bool,
     pub(crate) discard_bytes_max: u64,
-    pub(crate) linger_bytes_max: u32,
 }
 
 impl Exchange {
@@ -108,34 +132,40 @@ impl Exchange {
             },
             outbound: Outbound::Awaited,
             asked: Asked::by(head),
-            is_wanted: false,
-            is_paused: false,
+            taker: Taker::Discard,
             then: Then::Close(CloseReason::Refused),
             discard_left: 0,
         }
     }
 
-    pub(super) fn wants_input(&self) -> bool {
-        let is_taken = self.is_wanted || !matches!(self.outbound, Outbound::Awaited);
-        is_taken && !self.is_paused && !matches!(self.inbound, Inbound::Done)
+    /// Who takes the client's bytes. Content that the handler has not asked for waits until the
+    /// response has begun.
+    pub(super) fn input(&self) -> Input {
+        match (self.taker, &self.inbound, &self.outbound) {
+            (Taker::PausedHandler, ..) => Input::Paused,
+            (_, Inbound::Done, _) | (Taker::Discard, _, Outbound::Awaited) => Input::None,
+            _ => Input::Content,
+        }
     }
 
-    /// Whether the answer has been sent, and the content is there or not waited for: who takes it
-    /// gets all of it, and what is to be discarded only matters to a next request.
+    /// Whether the response has been sent, and the content is there or not waited for. A handler
+    /// that takes content gets all of it; content to be discarded only matters to a next request.
     pub(super) fn is_complete(&self) -> bool {
-        let is_awaited = self.is_wanted || self.then == Then::Reuse;
+        let is_awaited = self.taker != Taker::Discard || self.then == Then::Reuse;
         matches!(self.outbound, Outbound::Done)
             && (matches!(self.inbound, Inbound::Done) || !is_awaited)
     }
 
-    #[inline(always)]
+    /// The rest of the content will never be understood. If the response has begun and no one
+    /// takes the content, it is not missed: the response is finished, and is the last one. Returns
+    /// whether that is so.
     pub(super) fn abandon_content(&mut self) -> bool {
-        let is_missed = self.is_wanted || matches!(self.outbound, Outbound::Awaited);
-        if !is_missed {
-            self.inbound = Inbound::Done;
-            self.then = Then::Close(CloseReason::ContentUnread);
+        if self.taker != Taker::Discard || matches!(self.outbound, Outbound::Awaited) {
+            return false;
         }
-        !is_missed
+        self.inbound = Inbound::Done;
+        self.then = Then::Close(CloseReason::ContentUnread);
+        true
     }
 
     pub(super) fn content_left(&self) -> u64 {
@@ -146,24 +176,28 @@ impl Exchange {
         }
     }
 
+    /// Takes content from the start of `input`. Returns how many bytes were used and what they
+    /// were.
     pub(super) fn receive(&mut self, input: &[u8]) -> Result<(usize, Step), Reject> {
-        if !self.wants_input() {
-            return Ok((0, Step::Busy));
-        }
+        debug_assert!(self.input() == Input::Content);
         let (used, decoded) = match &mut self.inbound {
+            Inbound::Done => return Ok((0, Step::More)),
+            Inbound::Length(_) if input.is_empty() => return Ok((0, Step::More)),
             Inbound::Length(left) => {
                 let len = usize::try_from(*left).map_or(input.len(), |left| left.min(input.len()));
                 *left -= len as u64;
-                if len == 0 {
-                    return Ok((0, Step::More));
-                }
                 if *left == 0 {
                     self.inbound = Inbound::Done;
                 }
                 (len, Decoded::Piece(0..len))
             }
-            Inbound::Chunked(decoder) => decoder.decode(input)?,
-            Inbound::Done => (0, Decoded::End(0..0)),
+            Inbound::Chunked(decoder) => match decoder.decode(input) {
+                Ok(decoded) => decoded,
+                Err(reject) if self.abandon_content() => {
+                    return Ok((input.len(), Step::Abandoned(reject)));
+                }
+                Err(reject) => return Err(reject),
+            },
         };
         let step = match decoded {
             Decoded::More => Step::More,
@@ -171,17 +205,22 @@ impl Exchange {
                 self.inbound = Inbound::Done;
                 Step::End(section)
             }
-            Decoded::Piece(piece) if self.is_wanted => Step::Content(piece),
             Decoded::Piece(piece) => {
-                // Discarded. Too much of it ends the connection after the answer.
-                match self.discard_left.checked_sub(piece.len() as u64) {
-                    Some(left) => self.discard_left = left,
-                    None => self.then = Then::Close(CloseReason::ContentUnread),
+                if self.taker == Taker::Discard {
+                    self.discard(piece.len() as u64);
                 }
                 Step::Content(piece)
             }
         };
         Ok((used, step))
+    }
+
+    /// Counts discarded content. Too much of it ends the connection after the response.
+    fn discard(&mut self, len: u64) {
+        match self.discard_left.checked_sub(len) {
+            Some(left) => self.discard_left = left,
+            None => self.then = Then::Close(CloseReason::ContentUnread),
+        }
     }
 }
 
@@ -196,21 +235,22 @@ impl Asked {
         }
     }
 
-    /// Decides how the answer is framed and what comes after it, and writes its head.
+    /// Decides how the response is framed and what comes after it, and writes its head.
     #[inline(always)]
     pub(super) fn respond(
         &self,
         out: &mut Vec<u8>,
         content_left: u64,
-        answer: &Answer<'_>,
+        parts: &ResponseParts<'_>,
         encoder: &mut Encoder,
         circumstances: &Circumstances,
     ) -> (Outgoing, Then) {
-        let outgoing = framing::outgoing(self.by, self.version, answer.status, answer.length);
+        let outgoing = framing::outgoing(self.by, self.version, parts.status, parts.length);
         let then = persistence::decide(&Facts {
             peer_keeps: self.peer_keeps,
-            handler_closes: answer.close,
+            handler_closes: parts.close,
             server_closes: circumstances.server_closes,
+            is_too_old: circumstances.is_too_old,
             requests_left: circumstances.requests_left,
             ends_by_close: matches!(outgoing, Outgoing::UntilClose | Outgoing::Tunnel),
             continue_pending: self.continue_pending,
@@ -226,12 +266,12 @@ impl Asked {
         };
         let head = ResponseHead {
             version: self.version,
-            status: answer.status,
-            content_type: answer.content_type,
-            lines: answer.lines,
+            status: parts.status,
+            content_type: parts.content_type,
+            lines: parts.lines,
             outgoing,
             connection,
-            content: answer.content,
+            content: parts.content,
         };
         encoder.head(out, &head);
         (outgoing, then)

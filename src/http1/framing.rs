@@ -34,6 +34,13 @@ pub(crate) enum Outgoing {
     Tunnel,
 }
 
+impl Outgoing {
+    /// Whether content goes out at all.
+    pub(crate) fn has_content(self) -> bool {
+        !matches!(self, Outgoing::None | Outgoing::Announced(_) | Outgoing::Tunnel)
+    }
+}
+
 /// The lines of a head that decide its framing: how many there are, and the first value.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Line<'a> {

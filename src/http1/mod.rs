@@ -52,7 +52,7 @@
 //! | each refusal and its status | [`reject`] |
 
 mod connection;
-mod answering;
+mod responding;
 mod exchange;
 mod scan;
 mod head;
@@ -64,9 +64,10 @@ mod encode;
 mod reject;
 
 pub(crate) use chunked::{TrailerSection, CHUNK_ROOM, LAST_CHUNK};
-pub(crate) use connection::{Connection, Deadline, Farewell, Rest, Settled};
+pub(crate) use connection::{Connection, Farewell, HeadProgress, Linger, Output, Rest};
 pub(crate) use encode::{Content, DateLine, Encoder};
-pub(crate) use exchange::{Answer, Circumstances, Step};
+pub(crate) use exchange::{Circumstances, Input, ResponseParts, Step, Taker};
+pub(crate) use framing::Outgoing;
 pub(crate) use head::Head;
 pub(crate) use persistence::CloseReason;
 pub(crate) use reject::Reject;

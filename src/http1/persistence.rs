@@ -27,6 +27,8 @@ pub(crate) enum CloseReason {
     KeepAliveOff,
     /// Memory is short: idle connections are a luxury.
     MemoryShort,
+    /// `connection_age_max` is reached.
+    TooOld,
     /// `requests_max` is reached.
     RequestLimit,
     /// The length of the answer is not known to an HTTP/1.0 peer: closing says where it ends.
@@ -44,6 +46,8 @@ pub(crate) struct Facts {
     pub(crate) handler_closes: bool,
     /// The server's own reason: it is shutting down, or memory is short.
     pub(crate) server_closes: Option<CloseReason>,
+    /// The connection has reached `connection_age_max`.
+    pub(crate) is_too_old: bool,
     pub(crate) requests_left: bool,
     pub(crate) ends_by_close: bool,
     pub(crate) continue_pending: bool,
@@ -63,6 +67,9 @@ pub(crate) fn decide(facts: &Facts) -> Then {
     }
     if let Some(reason) = facts.server_closes {
         return Then::Close(reason);
+    }
+    if facts.is_too_old {
+        return Then::Close(CloseReason::TooOld);
     }
     if !facts.requests_left {
         return Then::Close(CloseReason::RequestLimit);
@@ -87,6 +94,7 @@ mod tests {
         peer_keeps: true,
         handler_closes: false,
         server_closes: None,
+        is_too_old: false,
         requests_left: true,
         ends_by_close: false,
         continue_pending: false,

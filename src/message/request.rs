@@ -241,8 +241,7 @@ impl<'a> Request<'a> {
 
     /// How many requests came before this one on the same connection.
     pub fn requests_before(&self) -> u32 {
-        // Without the mark of a connection that is too old.
-        self.message.peer.requests().wrapping_sub(1) & (REQUESTS_CEILING - 1)
+        self.message.peer.requests().wrapping_sub(1)
     }
 
     /// The value that the connection hook attached
@@ -339,10 +338,6 @@ pub(crate) struct RouteNames {
     /// The names of the wildcards; at most [`PARAMS_MAX`].
     pub(crate) wildcards: Box<[Box<str>]>,
 }
-
-/// More requests than one connection can have. A count is marked with this bit to make the next
-/// request the last.
-pub(crate) const REQUESTS_CEILING: u32 = 1 << 31;
 
 /// A head, and the other end of the connection as far as a handler may ask about it. It lies
 /// outside [`Request`] because a router copies that.

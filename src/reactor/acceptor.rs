@@ -12,7 +12,7 @@ use crate::reactor::kernel::Kernel;
 use crate::reactor::Token;
 
 /// Connections accepted in one turn: work in hand goes first.
-const ACCEPT_MAX: usize = 64;
+pub(super) const ACCEPT_MAX: usize = 64;
 /// The first and the longest pause of the back-off, as in Go.
 const BACK_OFF_MIN: Duration = Duration::from_millis(5);
 const BACK_OFF_MAX: Duration = Duration::from_secs(1);
@@ -55,6 +55,12 @@ struct Watched<L> {
     back_off: Option<BackOff>,
 }
 
+impl<L> Watched<L> {
+    fn may_accept(&self, now: Millis) -> bool {
+        self.is_ready && !self.back_off.as_ref().is_some_and(|back_off| now < back_off.ends)
+    }
+}
+
 struct BackOff {
     pause: Duration,
     ends: Millis,
@@ -68,7 +74,17 @@ impl BackOff {
     }
 }
 
-/// What one `accept` came to.
+/// What the next step of a batch came to.
+pub(crate) enum Next<S> {
+    /// A connection, and the number of its listener.
+    Connection(S, u8),
+    /// No client is waiting, or the budget is used.
+    None,
+    /// The system is out of descriptors: a pause has begun, and freeing a descriptor ends it.
+    Exhausted,
+}
+
+/// What one call of `accept` came to.
 enum Outcome<S> {
     Stream(S),
     /// Nobody is waiting.
@@ -142,33 +158,28 @@ impl<K: Kernel> Acceptor<K> {
         }
     }
 
-    /// Accepts at most `room` connections and gives each to `admit`, with the number of its
-    /// listener. Whether it ended because the system is out of descriptors: then the pause has
-    /// begun, and freeing one ends it.
-    pub(crate) fn accept(
+    /// Whether a pause of all listeners has not ended yet.
+    pub(crate) fn is_paused(&self, now: Millis) -> bool {
+        self.back_off.as_ref().is_some_and(|back_off| now < back_off.ends)
+    }
+
+    /// The next connection of a batch. Each call of `accept` costs one of `budget`.
+    pub(crate) fn next(
         &mut self,
         kernel: &mut K,
         now: Millis,
-        room: usize,
-        mut admit: impl FnMut(&mut K, K::Stream, u8),
-    ) -> bool {
-        if self.back_off.as_ref().is_some_and(|back_off| now < back_off.ends) {
-            return false;
-        }
-        let mut budget = ACCEPT_MAX.min(room);
+        budget: &mut usize,
+    ) -> Next<K::Stream> {
         let count = self.listeners.len();
         for step in 0..count {
             let n = (self.first + step) % count;
             let watched = &mut self.listeners[n];
-            if watched.back_off.as_ref().is_some_and(|back_off| now < back_off.ends) {
-                continue;
-            }
-            while watched.is_ready && budget > 0 {
-                budget -= 1;
+            while watched.may_accept(now) && *budget > 0 {
+                *budget -= 1;
                 match outcome(kernel.accept(&watched.listener)) {
                     Outcome::Stream(stream) => {
                         (self.back_off, watched.back_off) = (None, None);
-                        admit(kernel, stream, n as u8);
+                        return Next::Connection(stream, n as u8);
                     }
                     Outcome::Empty => watched.is_ready = false,
                     Outcome::Next(error) => {
@@ -180,7 +191,7 @@ impl<K: Kernel> Acceptor<K> {
                         let pause = back_off.pause;
                         self.back_off = Some(back_off);
                         self.note_error(now, &error, pause);
-                        return true;
+                        return Next::Exhausted;
                     }
                     Outcome::Unknown(error) => {
                         let back_off = BackOff::after(watched.back_off.as_ref(), now);
@@ -192,11 +203,16 @@ impl<K: Kernel> Acceptor<K> {
                 }
             }
         }
-        self.first = (self.first + 1) % count.max(1);
-        if room <= ACCEPT_MAX && budget == 0 {
+        Next::None
+    }
+
+    /// Ends a batch: another listener is asked first in the next one. `is_full`: the batch ended
+    /// because there was no room for another connection.
+    pub(crate) fn end_batch(&mut self, kernel: &mut K, is_full: bool) {
+        self.first = (self.first + 1) % self.listeners.len().max(1);
+        if is_full {
             self.ask_who_waits(kernel);
         }
-        false
     }
 
     /// There is no room left, and whether anybody still waits is not known. If so, an idle

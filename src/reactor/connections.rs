@@ -1,5 +1,8 @@
-//! Who comes and who goes: a slot for each connection that is accepted, and what is freed when it
-//! is closed. A slot is removed at the end of the turn, never within it.
+//! Connections come and go: a slot for each that is accepted, freed when it is closed or handed out.
+//!
+//! A slot is removed at once. No event of the same poll can meet the next connection of that slot:
+//! events are noted before any slot is removed, and whatever is kept for longer (the ready queue,
+//! wakers) names a connection by its [`Token`], whose generation the next one does not share.
 
 use std::mem;
 
@@ -10,159 +13,173 @@ use crate::handler::hooks::{Accepted, ConnState};
 use crate::handler::upgrade::Hijacked;
 use crate::handler::Handler;
 use crate::http1::{Farewell, Rest};
+use crate::reactor::acceptor::{Next, ACCEPT_MAX};
 use crate::reactor::clock;
+use crate::reactor::guard::{guard, let_go};
 use crate::reactor::kernel::Kernel;
 use crate::reactor::memory::Pressure;
-use crate::reactor::slot::{Armed, Flags, Intake, Life, Slot, Timer, Work};
+use crate::reactor::slot::{Facts, Flags, Life, Slot};
+use crate::reactor::task::Timer;
 use crate::reactor::visit::SCRATCH;
-use crate::reactor::{enqueue, guard, let_go, Reactor, Token, WHEEL_SLOTS};
+use crate::reactor::work::Work;
+use crate::reactor::{enqueue, Reactor, Token, WHEEL_SLOTS};
 
-/// Slots kept while nobody is there.
+/// Slots kept while there are no connections.
 const SLOTS_KEPT: usize = 64;
 
+/// The slot that `token` names, if it still belongs to the same connection.
+#[inline(always)]
+pub(super) fn connection<K: Kernel, S>(
+    slots: &mut Slab<Slot<K, S>>,
+    token: Token,
+) -> Option<&mut Slot<K, S>> {
+    slots.get_mut(token.key()).filter(|slot| token.is_generation(slot.facts.generation))
+}
+
 impl<K: Kernel, H: Handler> Reactor<K, H> {
-    pub(super) fn close(&mut self, token: Token, farewell: Farewell) {
-        let Some(slot) = tenant(&mut self.slots, token) else { return };
-        let Some(stream) = slot.stream.take() else { return };
-        self.kernel.close(stream, farewell == Farewell::Reset);
-        if let Some(value) = slot.value.take() {
-            let_go(value);
-        }
-        slot.flags.clear(Flags::QUEUED);
-        self.wheel.disarm(token.key() as u32);
-        self.closed.push(token.key());
-        self.desk.hooks.tell(token.connection_id(), ConnState::Closed);
-        self.acceptor.descriptor_freed(self.desk.now);
-    }
-
-    /// Lets a connection go to whoever asked for it. Its slot is freed with the turn.
-    pub(super) fn hand_out(&mut self, token: Token) {
-        let Some(slot) = tenant(&mut self.slots, token) else { return };
-        let Some(stream) = slot.stream.take() else { return };
-        let_go(slot.value.take());
-        slot.flags.clear(Flags::QUEUED);
-        self.wheel.disarm(token.key() as u32);
-        self.closed.push(token.key());
-        let Life::Busy(mut work) = mem::replace(&mut slot.life, Life::Rest(Rest::Closed)) else {
-            return;
-        };
-        self.desk.ledger.release(mem::size_of::<Work<H::State>>());
-        let mut read = Vec::new();
-        if let Some(block) = work.input.take() {
-            read.extend_from_slice(block.bytes());
-            self.desk.pool.take_back(block, &mut self.desk.ledger);
-        }
-        let Intake::Hijack(take) = work.intake else { return };
-        match self.kernel.release(stream) {
-            Ok(stream) => {
-                self.desk.hooks.tell(token.connection_id(), ConnState::Hijacked);
-                let result = guard(|| take(Hijacked { read, stream }));
-                self.desk.counters.panics += u64::from(result.is_err());
-            }
-            Err(error) => {
-                log::error!("connection {token}: cannot be handed out: {error}");
-                let_go(take);
-                self.desk.hooks.tell(token.connection_id(), ConnState::Closed);
-            }
-        }
-    }
-
     /// Whether another connection may be accepted now.
     pub(super) fn wants_connections(&self) -> bool {
         self.acceptor.is_ready()
             && self.slots.len() < self.connections_max
-            && self.desk.ledger.pressure() < Pressure::Severe
+            && self.shared.ledger.pressure() < Pressure::Severe
     }
 
-    #[inline(always)]
-    pub(super) fn accept(&mut self) {
-        if !self.acceptor.is_ready() && self.desk.closes.is_none() {
-            return;
+    /// Accepts waiting connections, at most [`ACCEPT_MAX`], after making room for them. Returns
+    /// whether any call of `accept` brought a connection or an error.
+    pub(super) fn accept(&mut self) -> bool {
+        if !self.acceptor.is_ready() && !self.shared.ledger.is_short() {
+            return false;
         }
-        self.accept_waiting();
-    }
-
-    #[inline(never)]
-    fn accept_waiting(&mut self) {
         self.relieve();
-        if !self.wants_connections() {
-            return;
+        if !self.wants_connections() || self.acceptor.is_paused(self.shared.now) {
+            return false;
         }
         let room = self.connections_max - self.slots.len();
-        let now = self.desk.now;
-        let due = self.timeouts.head;
-        let age_ends = self.ages.as_ref().map_or(0, |ages| ages.due(now));
-        let Reactor { acceptor, kernel, slots, desk, ready, next_generation, wheel, .. } = self;
-        let ran_out = acceptor.accept(kernel, now, room, |kernel, mut stream, listener| {
-            *next_generation = next_generation.wrapping_add(1);
-            let entry = slots.vacant_entry();
-            let token = Token::new(entry.key(), *next_generation);
-            if entry.key() >= Token::KEYS_MAX {
-                return kernel.close(stream, true);
+        let mut budget = ACCEPT_MAX.min(room);
+        let ran_out = loop {
+            match self.acceptor.next(&mut self.kernel, self.shared.now, &mut budget) {
+                Next::Connection(stream, listener) => self.admit(stream, listener),
+                Next::None => break false,
+                Next::Exhausted => break true,
             }
-            let accepted = Accepted {
-                transport: &stream,
-                id: token.connection_id(),
-                listener: desk.listeners.name(listener),
-            };
-            let Ok(value) = desk.hooks.admit(&accepted) else {
-                return kernel.close(stream, true);
-            };
-            if let Err(error) = kernel.watch(&mut stream, token) {
-                log::warn!("a connection cannot be watched and is closed: {error}");
-                return kernel.close(stream, true);
-            }
-            desk.counters.accepted += 1;
-            desk.hooks.tell(token.connection_id(), ConnState::New);
-            let slot = entry.insert(Slot {
-                stream: Some(stream),
-                life: Life::Rest(Rest::New),
-                value: value.map(Box::new),
-                generation: *next_generation,
-                requests: 0,
-                ends: age_ends,
-                armed: Armed { kind: Timer::Head, message: 0 },
-                flags: Flags::default(),
-                listener,
-            });
-            if desk.is_draining {
-                // It connected before the listeners closed: what it has sent is looked at now.
-                slot.flags.set(Flags::READABLE);
-                enqueue(ready, slot, token);
-            }
-            let key = token.key();
-            if key >= wheel.capacity() {
-                wheel.grow(key + 1);
-            }
-            wheel.arm(key as u32, due);
-        });
+        };
+        let has_tried = budget < ACCEPT_MAX.min(room);
         self.charge_slots();
-        self.begin_ageing();
         if ran_out {
             self.free_descriptor();
+        } else {
+            let is_full = room <= ACCEPT_MAX && budget == 0;
+            self.acceptor.end_batch(&mut self.kernel, is_full);
+        }
+        has_tried
+    }
+
+    /// Gives a new connection its slot, if the program's hook does not refuse it.
+    fn admit(&mut self, mut stream: K::Stream, listener: u8) {
+        self.next_generation = self.next_generation.wrapping_add(1);
+        let (generation, key) = (self.next_generation, self.slots.vacant_key());
+        let token = Token::new(key, generation);
+        if key >= Token::KEYS_MAX {
+            return self.kernel.close(stream, true);
+        }
+        let shared = &mut self.shared;
+        let accepted = Accepted {
+            transport: &stream,
+            id: token.connection_id(),
+            listener: shared.listeners.name(listener),
+        };
+        let Ok(value) = shared.hooks.admit(&accepted) else {
+            return self.kernel.close(stream, true);
+        };
+        if let Err(error) = self.kernel.watch(&mut stream, token) {
+            log::warn!("a connection cannot be watched and is closed: {error}");
+            return self.kernel.close(stream, true);
+        }
+        shared.counters.accepted += 1;
+        shared.hooks.tell(token.connection_id(), ConnState::New);
+        let age_max = shared.limits.connection_age_max;
+        self.slots.insert(Slot {
+            stream,
+            life: Life::Rest(Rest::New),
+            facts: Facts {
+                value: value.map(Box::new),
+                generation,
+                requests: 0,
+                too_old_at: age_max.map_or(0, |age_max| clock::due(shared.now, age_max)),
+                armed: Timer::Head,
+                flags: Flags::default(),
+                listener,
+            },
+        });
+        if key >= self.wheel.capacity() {
+            self.wheel.grow(key + 1);
+        }
+        self.wheel.arm(key as u32, self.shared.timeouts.head);
+        if self.shared.is_draining() {
+            // It connected before the listeners closed: what it has sent is looked at now.
+            let slot = &mut self.slots[key];
+            slot.facts.flags.set(Flags::READABLE);
+            enqueue(&mut self.ready, slot, token);
         }
     }
 
-    /// Frees what was closed in this turn, and surplus memory when nobody is there.
+    /// Closes a connection, which holds nothing any more, and frees its slot.
+    pub(super) fn close(&mut self, token: Token, farewell: Farewell) {
+        let slot = self.remove(token);
+        self.kernel.close(slot.stream, farewell == Farewell::Reset);
+        if let Some(value) = slot.facts.value {
+            let_go(value);
+        }
+        self.shared.hooks.tell(token.connection_id(), ConnState::Closed);
+        self.acceptor.descriptor_freed(self.shared.now);
+    }
+
+    /// Hands the stream of a connection to the program, and frees its slot.
+    pub(super) fn hand_out(&mut self, token: Token, take: Box<dyn FnOnce(Hijacked)>) {
+        let slot = self.remove(token);
+        if let Some(value) = slot.facts.value {
+            let_go(value);
+        }
+        let input = match slot.life {
+            Life::Busy(work) => work.input,
+            Life::Rest(_) => self.spare.input.take(),
+        };
+        let mut read = Vec::new();
+        if let Some(block) = input {
+            read.extend_from_slice(block.bytes());
+            self.shared.pool.take_back(block, &mut self.shared.ledger);
+        }
+        match self.kernel.release(slot.stream) {
+            Ok(stream) => {
+                self.shared.hooks.tell(token.connection_id(), ConnState::Hijacked);
+                let result = guard(|| take(Hijacked { read, stream }));
+                self.shared.counters.panics += u64::from(result.is_err());
+            }
+            Err(error) => {
+                log::error!("connection {token}: cannot be handed out: {error}");
+                let_go(take);
+                self.shared.hooks.tell(token.connection_id(), ConnState::Closed);
+            }
+        }
+    }
+
+    /// Frees the slot of a connection, and the box if it has one.
+    fn remove(&mut self, token: Token) -> Slot<K, H::State> {
+        self.wheel.disarm(token.key() as u32);
+        let slot = self.slots.remove(token.key());
+        if let Life::Busy(_) = slot.life {
+            self.shared.ledger.release(mem::size_of::<Work<H::State>>());
+        }
+        slot
+    }
+
+    /// Gives surplus memory back at the end of a turn.
     #[inline(always)]
-    pub(super) fn recycle(&mut self) {
-        if self.desk.out.capacity() > 2 * SCRATCH {
-            self.desk.out = Vec::with_capacity(SCRATCH);
+    pub(super) fn give_back(&mut self) {
+        if self.shared.out.capacity() > 2 * SCRATCH {
+            self.shared.out = Vec::with_capacity(SCRATCH);
         }
-        if !self.closed.is_empty() {
-            self.remove_closed();
-        }
-    }
-
-    #[inline(never)]
-    fn remove_closed(&mut self) {
-        for key in self.closed.drain(..) {
-            self.slots.remove(key);
-        }
-        if self.slots.is_empty() && self.desk.pool.free_bytes() > 0 {
-            self.desk.pool.trim(&mut self.desk.ledger);
-        }
-        if self.slots.is_empty() && self.slots.capacity() > SLOTS_KEPT {
+        if self.slots.is_empty() {
             self.give_slots_back();
         }
     }
@@ -170,11 +187,16 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
     /// After a crowd has gone, the room that its slots and wheel nodes took: were it kept, a
     /// crowd could use the budget up for ever, and no connection would be accepted again.
     fn give_slots_back(&mut self) {
-        self.slots = Slab::new();
-        self.wheel = Wheel::new(WHEEL_SLOTS, clock::tick(self.desk.now));
-        let fixed = 2 * SCRATCH + self.wheel.memory();
-        self.desk.ledger.release(self.charged - fixed);
-        self.charged = fixed;
+        if self.shared.pool.free_bytes() > 0 {
+            self.shared.pool.trim(&mut self.shared.ledger);
+        }
+        if self.slots.capacity() > SLOTS_KEPT {
+            self.slots = Slab::new();
+            self.wheel = Wheel::new(WHEEL_SLOTS, clock::tick(self.shared.now));
+            let fixed = 2 * SCRATCH + self.wheel.memory();
+            self.shared.ledger.release(self.charged - fixed);
+            self.charged = fixed;
+        }
     }
 
     /// Keeps the ledger's share for slots and wheel nodes up to date.
@@ -182,17 +204,8 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         let slots = self.slots.capacity() * mem::size_of::<Slot<K, H::State>>();
         let bytes = 2 * SCRATCH + slots + self.wheel.memory();
         if bytes > self.charged {
-            self.desk.ledger.charge(bytes - self.charged);
+            self.shared.ledger.charge(bytes - self.charged);
             self.charged = bytes;
         }
     }
-}
-
-/// The slot that `token` names, if its tenant is still the same and not closed.
-pub(super) fn tenant<K: Kernel, S>(
-    slots: &mut Slab<Slot<K, S>>,
-    token: Token,
-) -> Option<&mut Slot<K, S>> {
-    let slot = slots.get_mut(token.key())?;
-    (token.is_generation(slot.generation) && slot.stream.is_some()).then_some(slot)
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::handler::hooks::{Accepted, Admission, ConnState, Refused};
 use crate::handler::timers::Timers;
-use crate::reactor::guard;
+use crate::reactor::guard::guard;
 use crate::reactor::loop_group::Group;
 
 type ConnectHook = Box<dyn FnMut(&Accepted<'_>) -> Admission>;

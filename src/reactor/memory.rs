@@ -52,6 +52,12 @@ impl Ledger {
         self.used
     }
 
+    /// Whether the pressure is [`High`](Pressure::High) or above: one comparison.
+    #[inline(always)]
+    pub(crate) fn is_short(&self) -> bool {
+        self.used >= self.high
+    }
+
     pub(crate) fn pressure(&self) -> Pressure {
         match self.used {
             used if used >= self.max => Pressure::Full,

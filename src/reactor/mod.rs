@@ -6,32 +6,31 @@
 //! [`Reactor::turn`] is the loop's whole life, always in this order:
 //!
 //! 1. sleep until something is ready or the nearest deadline; then take the time, once; events
-//!    only set flags and put their slot into the ready queue;
-//! 2. what other threads, wakers and signals have said is done;
-//! 3. the ready queue is served, each connection within the budget of one [`visit`];
-//! 4. deadlines expire: after the input of the same poll, so that a slow handler does not cost
+//!    only set flags and put their connection into the ready queue;
+//! 2. read the mail: messages from other threads, wakers and signals;
+//! 3. serve the ready queue, each connection within the budget of one [`visit`];
+//! 4. expire deadlines: after the input of the same poll, so that a slow handler does not cost
 //!    the clients that were on time;
-//! 5. what is rare, if it is due: timers of the program, a look at the age of connections;
-//! 6. new connections are accepted: work in hand goes first;
-//! 7. slots that were closed are free again; a drain accepts for the last time, or ends.
-//!
-//! # Tokens, and when a slot may be reused
-//!
-//! A [`Token`] is the slot's key and its generation. A slot that is closed in a turn is removed
-//! from the slab at the end of it, so no event of the same batch can meet its next tenant; one of
-//! a later batch finds another generation and is ignored.
+//! 5. call the timers of the program that are due;
+//! 6. accept new connections: work in hand goes first;
+//! 7. give surplus memory back; a drain accepts for the last time, or ends.
 
 mod token;
+mod guard;
+mod task;
+mod work;
 mod slot;
 mod shared;
 mod memory;
+mod backlog;
+mod timeouts;
 mod deadlines;
 mod visit;
 mod connections;
 mod acceptor;
-mod age;
-mod program_timers;
+mod evict;
 mod shutdown;
+mod program_timers;
 pub(crate) mod loop_group;
 pub(crate) mod hooks;
 pub(crate) mod mailbox;
@@ -43,7 +42,6 @@ pub(crate) mod mio_kernel;
 
 use std::io;
 use std::mem;
-use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,54 +49,45 @@ use slab::Slab;
 use timers::Wheel;
 
 use crate::handler::Handler;
-use crate::http1::{Encoder, Head, HeadLimits};
+use crate::http1::{Encoder, Head, HeadLimits, Rest};
 use crate::limits::Limits;
-use crate::message::request::{ListenerNames, REQUESTS_CEILING};
+use crate::message::request::ListenerNames;
 use crate::reactor::acceptor::Acceptor;
-use crate::reactor::age::Ages;
+use crate::reactor::backlog::Backlog;
 use crate::reactor::clock::{DateClock, Millis};
-use crate::reactor::connections::tenant;
-use crate::reactor::deadlines::{arm, rearm, Backlog, Basis, Spans, Timeouts};
+use crate::reactor::connections::connection;
 use crate::reactor::hooks::Hooks;
 use crate::reactor::kernel::{Event, Kernel};
 use crate::reactor::mailbox::{Mailbox, Message};
 use crate::reactor::memory::{Ledger, Pool};
-use crate::reactor::program_timers::Agenda;
-use crate::reactor::shared::{Counters, Desk};
-use crate::reactor::shutdown::Drain;
-use crate::reactor::slot::{Flags, Life, Slot, Timer, Work};
+use crate::reactor::program_timers::ProgramTimers;
+use crate::reactor::shared::{Counters, Service, Shared};
+use crate::reactor::slot::{Flags, Life, Slot};
+use crate::reactor::timeouts::{Basis, Spans, Timeouts};
 use crate::reactor::visit::{Verdict, Visit, SCRATCH};
+use crate::reactor::work::Work;
 
 pub(crate) use crate::reactor::token::Token;
 
 /// One loop.
 pub(crate) struct Reactor<K: Kernel, H: Handler> {
     kernel: K,
-    desk: Desk<H>,
+    shared: Shared<H>,
     slots: Slab<Slot<K, H::State>>,
+    /// The work of a connection that rests, while it is visited: holds nothing between visits.
+    spare: Work<H::State>,
     wheel: Wheel,
-    /// When deadlines that are armed in this turn will be due.
-    timeouts: Timeouts,
     spans: Spans,
-    /// The keys of the connections to be visited in the next turn: those marked as queued.
-    ready: Vec<u32>,
-    /// Those of the present turn; empty between turns.
-    serving: Vec<u32>,
+    /// The connections to be visited in the next turn: those marked as queued.
+    ready: Vec<Token>,
+    /// Those of the turn under way; empty between turns.
+    serving: Vec<Token>,
     acceptor: Acceptor<K>,
-    /// The timers of the program, if there are any.
-    agenda: Option<Box<Agenda<H::State>>>,
-    /// When connections are looked at for their age, if that is limited.
-    ages: Option<Ages>,
-    /// When the agenda, the ages or the end of a drain want a turn; `MAX` is never. What is rare
-    /// costs a turn one comparison.
-    alarm: Millis,
-    drain: Option<Drain>,
+    /// The timers of the program, if it has any.
+    program_timers: Option<Box<ProgramTimers<H::State>>>,
     /// Bytes just read. Requests are parsed in place and borrow from it.
     scratch: Vec<u8>,
-    /// Whether more events wait than the last polls could tell of.
     backlog: Backlog,
-    /// Closed in this turn: their keys are still taken.
-    closed: Vec<usize>,
     next_generation: u32,
     /// What the ledger has been charged for what is not lent: scratch buffers, slots, wheel.
     charged: usize,
@@ -111,8 +100,6 @@ pub(crate) struct Reactor<K: Kernel, H: Handler> {
 const WHEEL_SLOTS: usize = 2048;
 /// Listeners of one loop, whose numbers fit the byte that a slot has for them.
 pub(crate) const LISTENERS_MAX: usize = Token::LISTENERS_MAX;
-/// Deadlines that expire in one turn.
-const EXPIRE_MAX: usize = 4096;
 
 impl<K: Kernel, H: Handler> Reactor<K, H> {
     pub(crate) fn new(
@@ -121,25 +108,23 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         listeners: Vec<(Box<str>, K::Listener)>,
         mut handler: H,
         mut hooks: Hooks,
-        mut limits: Limits,
+        limits: Limits,
         connections_max: usize,
     ) -> io::Result<Self> {
         let (names, listeners): (Vec<_>, Vec<_>) = listeners.into_iter().unzip();
         let acceptor = Acceptor::new(&mut kernel, listeners)?;
         let now = kernel.now();
         let timers = handler.timers().and(mem::take(&mut hooks.timers));
-        let agenda = Agenda::new(timers, now);
+        let program_timers = ProgramTimers::new(timers, now);
         let mut ledger = Ledger::new(limits.memory_bytes_max);
-        // Both scratch buffers, the wheel's ring: what the loop has before anybody connects.
+        // Both scratch buffers, the wheel's ring: what the loop has before any client connects.
         let wheel = Wheel::new(WHEEL_SLOTS, clock::tick(now));
         let fixed = 2 * SCRATCH + wheel.memory();
         ledger.charge(fixed);
-        let ages = limits.connection_age_max.map(Ages::new);
-        limits.requests_max = limits.requests_max.min(REQUESTS_CEILING);
         let spans = Spans::of(&limits);
-        let timeouts = Timeouts::at(Basis::at_start(now), &spans, connections_max);
+        let basis = Basis { now, connections: 0, is_draining: false };
         Ok(Reactor {
-            desk: Desk {
+            shared: Shared {
                 handler,
                 hooks,
                 listeners: ListenerNames(names),
@@ -149,7 +134,6 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
                     fields_max: limits.fields_max,
                 },
                 limits,
-                work: Work::new(),
                 out: Vec::with_capacity(SCRATCH),
                 head: Head::new(),
                 mailbox,
@@ -158,25 +142,20 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
                 encoder: Encoder::new(),
                 date: DateClock::default(),
                 now,
-                is_draining: false,
-                keeps_none: None,
-                closes: None,
+                timeouts: Timeouts::at(basis, &spans, connections_max),
+                service: Service::Normal,
                 counters: Counters::default(),
             },
             slots: Slab::new(),
+            spare: Work::new(),
             wheel,
-            timeouts,
             spans,
             ready: Vec::new(),
             serving: Vec::new(),
             acceptor,
-            agenda,
-            ages,
-            alarm: 0,
-            drain: None,
+            program_timers,
             scratch: vec![0; SCRATCH],
             backlog: Backlog::default(),
-            closed: Vec::new(),
             next_generation: 0,
             charged: fixed,
             connections_max,
@@ -192,27 +171,28 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         self.read_mail();
         self.serve_ready();
         self.expire_deadlines();
-        if self.desk.now >= self.alarm {
-            self.ring();
-        }
+        self.call_program_timers();
         self.accept();
-        self.recycle();
+        self.give_back();
         Ok(self.goes_on())
     }
 
     /// How long the poll may sleep; `None` is for ever.
     fn timeout(&self) -> Option<Duration> {
-        let now = self.desk.now;
+        let now = self.shared.now;
         let mut wake: Option<Millis> = self.wheel.next_wake().map(|tick| clock::until(now, tick));
         let mut at_most = |wait: Millis| wake = Some(wake.map_or(wait, |wake| wake.min(wait)));
-        if !self.ready.is_empty() || self.desk.mailbox.is_rung() {
+        if !self.ready.is_empty() || self.shared.mailbox.is_rung() {
             at_most(0);
         }
         if self.wants_connections() {
             at_most(self.acceptor.resumes_at().map_or(0, |at| at.saturating_sub(now)));
         }
-        if self.alarm != Millis::MAX {
-            at_most(self.alarm.saturating_sub(now));
+        if let Some(due) = self.program_timers.as_ref().and_then(|timers| timers.due()) {
+            at_most(clock::until(now, due));
+        }
+        if let Service::Draining(drain) = &self.shared.service {
+            at_most(drain.ends().saturating_sub(now));
         }
         wake.map(Duration::from_millis)
     }
@@ -225,17 +205,16 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             false => acceptor.note_ready(event.token),
         })?;
         self.backlog.note(is_full, self.slots.len());
-        self.desk.now = self.kernel.now();
-        self.desk.closes = self.desk.reason_to_close();
-        if let Some(line) = self.desk.date.refresh(self.desk.now, || self.kernel.wall()) {
-            self.desk.encoder.set_date(line);
+        self.shared.now = self.kernel.now();
+        if let Some(line) = self.shared.date.refresh(self.shared.now, || self.kernel.wall()) {
+            self.shared.encoder.set_date(line);
         }
         self.renew_timeouts();
         Ok(())
     }
 
     fn read_mail(&mut self) {
-        for message in self.desk.mailbox.take() {
+        for message in self.shared.mailbox.take() {
             match message {
                 Message::Wake(called) => self.wake(called.answer()),
                 Message::Shutdown(timeout) => self.shut_down(timeout),
@@ -244,8 +223,8 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             }
         }
         for _ in 0..self.kernel.signals() {
-            if self.desk.hooks.is_first_signal() {
-                log::info!("signal: finishing what was begun, a second signal stops at once");
+            if self.shared.hooks.is_first_signal() {
+                log::info!("signal: shutting down gracefully, a second signal stops at once");
                 self.shut_down(None);
             } else {
                 self.stop_now();
@@ -253,10 +232,10 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         }
     }
 
-    /// The program has news for a connection, if that is still the same.
+    /// The program has news for a connection, if it is still there.
     fn wake(&mut self, token: Token) {
-        if let Some(slot) = tenant(&mut self.slots, token) {
-            slot.flags.set(Flags::WOKEN);
+        if let Some(slot) = connection(&mut self.slots, token) {
+            slot.facts.flags.set(Flags::WOKEN);
             enqueue(&mut self.ready, slot, token);
         }
     }
@@ -265,72 +244,68 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
     fn serve_ready(&mut self) {
         mem::swap(&mut self.ready, &mut self.serving);
         for n in 0..self.serving.len() {
-            let key = self.serving[n];
-            // One that was closed meanwhile is no longer marked as queued.
-            let Some(slot) = self.slots.get_mut(key as usize) else { continue };
-            if !slot.flags.has(Flags::QUEUED) {
-                continue;
-            }
-            slot.flags.clear(Flags::QUEUED);
-            let token = Token::new(key as usize, slot.generation);
-            let visit = Visit::begin(&mut self.desk, &mut self.kernel, slot, token);
-            match visit.serve(&mut self.scratch) {
-                // Nearly always: it has been served and rests.
-                Verdict::Idle => {
-                    arm(&mut self.wheel, slot, token.key(), &self.timeouts, Timer::Idle);
-                }
-                verdict => self.conclude(token, verdict),
+            let token = self.serving[n];
+            // It may have been closed after it was queued.
+            let Some(slot) = connection(&mut self.slots, token) else { continue };
+            slot.facts.flags.clear(Flags::QUEUED);
+            let visit =
+                Visit::begin(&mut self.shared, &mut self.kernel, &mut self.spare, slot, token);
+            let verdict = visit.serve(&mut self.scratch);
+            if let Verdict::Idle = verdict {
+                slot.life = Life::Rest(Rest::Idle);
+                deadlines::arm_idle_fast(&mut self.wheel, slot, token, &self.shared);
+            } else {
+                self.conclude(token, verdict);
             }
         }
         self.serving.clear();
     }
 
+    /// A visit outside the ready queue: because a deadline has passed, or at the hard end.
+    fn begin_visit(&mut self, token: Token) -> Visit<'_, K, H> {
+        let slot = &mut self.slots[token.key()];
+        Visit::begin(&mut self.shared, &mut self.kernel, &mut self.spare, slot, token)
+    }
+
     /// Does what a visit came to.
+    #[inline(never)]
     fn conclude(&mut self, token: Token, verdict: Verdict) {
-        let Some(slot) = tenant(&mut self.slots, token) else { return };
+        let slot = &mut self.slots[token.key()];
         match verdict {
             Verdict::Close(farewell) => return self.close(token, farewell),
-            Verdict::HandOut => return self.hand_out(token),
+            Verdict::HandOut(take) => return self.hand_out(token, take),
             Verdict::Again => enqueue(&mut self.ready, slot, token),
-            Verdict::Wait | Verdict::Idle => {}
+            Verdict::Idle | Verdict::Wait => {}
         }
-        rearm(&mut self.wheel, slot, token.key(), &self.timeouts);
+        park(slot, &mut self.spare, &mut self.shared.ledger);
+        deadlines::arm(&mut self.wheel, slot, token, &self.shared);
     }
 
-    /// Calls the timers of the program that are due, and ends connections that are too old.
-    #[cold]
-    fn ring(&mut self) {
-        if let Some(agenda) = &mut self.agenda {
-            let panics = agenda.run(self.desk.now, self.desk.handler.state());
-            self.desk.counters.panics += panics;
+    /// Calls the timers of the program that are due.
+    fn call_program_timers(&mut self) {
+        if let Some(timers) = &mut self.program_timers {
+            let panics = timers.run(self.shared.now, self.shared.handler.state());
+            self.shared.counters.panics += panics;
         }
-        self.look_at_ages();
-        self.set_alarm();
-    }
-
-    /// Brings `alarm` up to date with what it stands for.
-    fn set_alarm(&mut self) {
-        let now = self.desk.now;
-        let wake = self.agenda.as_ref().and_then(|agenda| agenda.next_wake());
-        let wake = wake.map_or(Millis::MAX, |tick| now + clock::until(now, tick));
-        let end = self.drain.as_ref().map_or(Millis::MAX, Drain::ends);
-        let age = self.ages.as_ref().map_or(Millis::MAX, Ages::next);
-        self.alarm = wake.min(end).min(age);
     }
 
     /// Asserts what must hold between two turns.
     pub(crate) fn check(&self) {
-        assert!(self.closed.is_empty() && self.desk.out.is_empty());
-        let mut lent = self.desk.pool.free_bytes();
+        assert!(self.shared.out.is_empty() && self.serving.is_empty());
+        assert!(self.spare.holds_nothing());
+        let mut lent = self.shared.pool.free_bytes();
         for (key, slot) in &self.slots {
-            assert!(slot.stream.is_some(), "a closed slot is removed with its turn");
-            let is_queued = self.ready.iter().filter(|&&ready| ready as usize == key).count();
-            assert_eq!(is_queued, usize::from(slot.flags.has(Flags::QUEUED)));
+            let token = Token::new(key, slot.facts.generation);
+            let queued = self.ready.iter().filter(|&&ready| ready == token).count();
+            assert_eq!(queued, usize::from(slot.facts.flags.has(Flags::QUEUED)));
             let is_armed = self.wheel.due(key as u32).is_some();
-            assert!(is_armed || is_queued > 0, "every connection has a deadline");
-            lent += slot.memory();
+            assert!(is_armed || queued > 0, "every connection has a deadline");
+            if let Life::Busy(work) = &slot.life {
+                work.check();
+                lent += mem::size_of::<Work<H::State>>() + work.memory();
+            }
         }
-        assert_eq!(self.desk.ledger.used(), self.charged + lent, "the ledger");
+        assert_eq!(self.shared.ledger.used(), self.charged + lent, "the ledger");
     }
 
     pub(crate) fn check_wheel(&self) {
@@ -342,16 +317,42 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
     }
 
     pub(crate) fn memory_used(&self) -> usize {
-        self.desk.ledger.used()
+        self.shared.ledger.used()
+    }
+}
+
+/// Gives a slot its state back: as it rests or, if something is held, in a box.
+fn park<K: Kernel, S>(slot: &mut Slot<K, S>, spare: &mut Work<S>, ledger: &mut Ledger) {
+    let work = match &slot.life {
+        Life::Rest(_) => &*spare,
+        Life::Busy(work) => work,
+    };
+    if cfg!(debug_assertions) {
+        work.check();
+    }
+    match (work.rest(), &slot.life) {
+        (Some(rest), Life::Rest(_)) => slot.life = Life::Rest(rest),
+        (Some(rest), Life::Busy(_)) => {
+            ledger.release(mem::size_of::<Work<S>>());
+            slot.life = Life::Rest(rest);
+        }
+        // Its box is still there.
+        (None, Life::Busy(_)) => {}
+        (None, Life::Rest(_)) => {
+            ledger.charge(mem::size_of::<Work<S>>());
+            slot.life = Life::Busy(Box::new(mem::replace(spare, Work::new())));
+        }
     }
 }
 
 /// Notes what is ready in the flags of its slot, and puts that into the ready queue.
-fn note_event<K: Kernel, S>(slots: &mut Slab<Slot<K, S>>, ready: &mut Vec<u32>, event: &Event) {
-    let Some(slot) = tenant(slots, event.token) else { return };
+fn note_event<K: Kernel, S>(slots: &mut Slab<Slot<K, S>>, ready: &mut Vec<Token>, event: &Event) {
+    let Some(slot) = connection(slots, event.token) else { return };
     if event.readable {
-        let flags = if event.read_closed { Flags::READ_CLOSED } else { Flags::READABLE };
-        slot.flags.set(Flags::READABLE | flags);
+        slot.facts.flags.set(Flags::READABLE);
+        if event.read_closed {
+            slot.facts.flags.set(Flags::READ_CLOSED);
+        }
         enqueue(ready, slot, event.token);
         return;
     }
@@ -362,45 +363,10 @@ fn note_event<K: Kernel, S>(slots: &mut Slab<Slot<K, S>>, ready: &mut Vec<u32>, 
     }
 }
 
-/// Runs the program's code: handlers, producers, hooks. A panic costs one connection and not the
-/// loop; its message has been printed by the panic hook.
-#[inline(always)]
-fn guard<T>(call: impl FnOnce() -> T) -> Result<T, ()> {
-    panic::catch_unwind(AssertUnwindSafe(call))
-        .map_err(|_| log::error!("a function of the program panicked"))
-}
-
-/// Drops what belongs to the program: its destructors are its code, too.
-fn let_go<T>(value: T) {
-    let _ = guard(|| drop(value));
-}
-
-/// A value of the program on its way to where it is kept: if it does not get there it is
-/// [let go](let_go).
-struct OnTrial<T>(Option<T>);
-
-impl<T> OnTrial<T> {
-    fn get(&mut self) -> &mut T {
-        self.0.as_mut().expect("it has not been taken")
-    }
-
-    fn take(mut self) -> T {
-        self.0.take().expect("it is taken once")
-    }
-}
-
-impl<T> Drop for OnTrial<T> {
-    fn drop(&mut self) {
-        if let Some(value) = self.0.take() {
-            let_go(value);
-        }
-    }
-}
-
 /// Puts a slot into the ready queue, once.
-fn enqueue<K: Kernel, S>(ready: &mut Vec<u32>, slot: &mut Slot<K, S>, token: Token) {
-    if !slot.flags.has(Flags::QUEUED) {
-        slot.flags.set(Flags::QUEUED);
-        ready.push(token.key() as u32);
+fn enqueue<K: Kernel, S>(ready: &mut Vec<Token>, slot: &mut Slot<K, S>, token: Token) {
+    if !slot.facts.flags.has(Flags::QUEUED) {
+        slot.facts.flags.set(Flags::QUEUED);
+        ready.push(token);
     }
 }

@@ -7,14 +7,14 @@
 use crate::handler::timers::{Call, Timers, TIMER_MIN};
 use crate::limits::TIMEOUT_MAX;
 use crate::reactor::clock::{self, Millis};
-use crate::reactor::guard;
+use crate::reactor::guard::guard;
 
 /// The timers of one loop.
-pub(super) struct Agenda<S> {
-    timers: Vec<Timer<S>>,
+pub(super) struct ProgramTimers<S> {
+    entries: Vec<Entry<S>>,
 }
 
-struct Timer<S> {
+struct Entry<S> {
     /// When it was or will be due, before it is rounded up to a tick: so `every` does not drift.
     due: Millis,
     period: Millis,
@@ -22,30 +22,30 @@ struct Timer<S> {
     call: Option<Call<S>>,
 }
 
-impl<S> Agenda<S> {
+impl<S> ProgramTimers<S> {
     /// None if there is nothing to do.
-    pub(super) fn new(timers: Timers<S>, now: Millis) -> Option<Box<Agenda<S>>> {
+    pub(super) fn new(timers: Timers<S>, now: Millis) -> Option<Box<ProgramTimers<S>>> {
         if timers.entries.is_empty() {
             return None;
         }
         let timers = timers.entries.into_iter().map(|(time, call)| {
             let period = clock::millis_up(time.clamp(TIMER_MIN, TIMEOUT_MAX));
             // `now` is cut to milliseconds: with one more, nothing is early.
-            Timer { due: now + 1 + period, period, call: Some(call) }
+            Entry { due: now + 1 + period, period, call: Some(call) }
         });
-        Some(Box::new(Agenda { timers: timers.collect() }))
+        Some(Box::new(ProgramTimers { entries: timers.collect() }))
     }
 
-    /// When it wants to be looked at.
-    pub(super) fn next_wake(&self) -> Option<u32> {
-        let waiting = self.timers.iter().filter(|timer| timer.call.is_some());
+    /// The tick at which the next one is due.
+    pub(super) fn due(&self) -> Option<u32> {
+        let waiting = self.entries.iter().filter(|timer| timer.call.is_some());
         waiting.map(|timer| timer.due).min().map(clock::tick_from)
     }
 
     /// Calls what is due; how many of the calls panicked.
     pub(super) fn run(&mut self, now: Millis, state: &mut S) -> u64 {
         let mut panics = 0;
-        for timer in &mut self.timers {
+        for timer in &mut self.entries {
             if clock::until(now, clock::tick_from(timer.due)) > 0 {
                 continue;
             }

@@ -1,5 +1,5 @@
-//! What all visits of a loop share: the handler, the buffers, the ledger, everything that is needed
-//! only once. A visit borrows it; between visits it holds nothing of any connection.
+//! Everything that one loop needs only once and all its visits share: the handler, the buffers, the
+//! ledger. A visit borrows it; between visits it holds nothing of any connection.
 
 use std::sync::Arc;
 
@@ -10,22 +10,20 @@ use crate::message::request::ListenerNames;
 use crate::reactor::clock::{DateClock, Millis};
 use crate::reactor::hooks::Hooks;
 use crate::reactor::mailbox::Mailbox;
-use crate::reactor::memory::{Ledger, Pool, Pressure};
-use crate::reactor::slot::Work;
+use crate::reactor::memory::{Ledger, Pool};
+use crate::reactor::shutdown::Drain;
+use crate::reactor::timeouts::Timeouts;
 
-/// What all visits share: the handler, and everything that one loop needs only once.
-pub(super) struct Desk<H: Handler> {
+/// What all visits share.
+pub(super) struct Shared<H: Handler> {
     pub(super) handler: H,
     pub(super) hooks: Hooks,
-    /// What the listeners are called.
     pub(super) listeners: ListenerNames,
     pub(super) limits: Limits,
     pub(super) head_limits: HeadLimits,
-    /// The work of the connection that is visited: empty between visits.
-    pub(super) work: Work<H::State>,
-    /// Answers of the present visit. Empty between visits.
+    /// The responses of the visit under way, encoded. Empty between visits.
     pub(super) out: Vec<u8>,
-    /// The request being answered.
+    /// The request that was parsed last.
     pub(super) head: Head,
     /// Where wakers put their calls.
     pub(super) mailbox: Arc<Mailbox>,
@@ -34,21 +32,43 @@ pub(super) struct Desk<H: Handler> {
     pub(super) encoder: Encoder,
     pub(super) date: DateClock,
     pub(super) now: Millis,
-    pub(super) is_draining: bool,
-    /// Why no connection is kept until further notice, if so.
-    pub(super) keeps_none: Option<CloseReason>,
-    /// Why no connection is kept in this turn, if so.
-    pub(super) closes: Option<CloseReason>,
+    /// When deadlines that are armed in this turn will be due.
+    pub(super) timeouts: Timeouts,
+    pub(super) service: Service,
     pub(super) counters: Counters,
 }
 
-impl<H: Handler> Desk<H> {
-    /// Why connections are not kept at present.
+/// How the server treats connections that have got their response.
+#[derive(Debug)]
+pub(super) enum Service {
+    /// It keeps them, as far as memory allows.
+    Normal,
+    /// It keeps none, since the program has said so.
+    KeepAliveOff,
+    /// It keeps none, since it shuts down.
+    Draining(Drain),
+}
+
+impl<H: Handler> Shared<H> {
+    /// Why no connection is kept now, if so.
+    #[inline(always)]
     pub(super) fn reason_to_close(&self) -> Option<CloseReason> {
-        if self.keeps_none.is_some() {
-            return self.keeps_none;
+        match self.service {
+            Service::Normal if self.ledger.is_short() => Some(CloseReason::MemoryShort),
+            Service::Normal => None,
+            Service::KeepAliveOff => Some(CloseReason::KeepAliveOff),
+            Service::Draining(_) => Some(CloseReason::ShuttingDown),
         }
-        (self.ledger.pressure() >= Pressure::High).then_some(CloseReason::MemoryShort)
+    }
+
+    /// Whether idle connections are kept until further notice.
+    #[inline(always)]
+    pub(super) fn keeps_idle(&self) -> bool {
+        matches!(self.service, Service::Normal)
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        matches!(self.service, Service::Draining(_))
     }
 }
 

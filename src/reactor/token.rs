@@ -40,7 +40,7 @@ impl Token {
     }
 
     pub(super) fn is_generation(self, generation: u32) -> bool {
-        self == Token::new(self.key(), generation)
+        self.0 >> Self::KEY_BITS == generation as usize & (usize::MAX >> Self::KEY_BITS)
     }
 
     /// Whether it is the token of a connection, not of a listener, the waker or the signals.

@@ -1,169 +1,136 @@
-//! The end of a visit: everything encoded goes out, the connection is shut down behind its last
-//! answer, and the slot gets its state back, in a box if something is held.
+//! The end of a visit: everything encoded goes out, our side is shut down after the last response,
+//! and what becomes of the connection is decided.
+//!
+//! | stopped | output | state | verdict |
+//! |---|---|---|---|
+//! | over | – | – | close, as the farewell says |
+//! | blocked | waits | – | wait |
+//! | spent | – | – | again |
+//! | idle, done | waits | – | wait, or again if the budget of output was used |
+//! | idle, done | has left | `HandOut` | hand out |
+//! | idle, done | has left | `Ending` or `Linger`, clean, nothing unread | close |
+//! | idle, done | has left | `Ending` | shut down our side; it lingers: as in the last two rows |
+//! | idle, done | has left | `Idle`, none is kept, nothing unread | close |
+//! | idle, done | has left | `Closed` | close |
+//! | idle, done | has left | wanted input may be there, or a protocol wants room | again |
+//! | idle, done | has left | any other | wait |
 
-use std::mem;
+use std::ops::ControlFlow::{Break, Continue};
 
 use crate::handler::{Gone, Handler};
-use crate::http1::{Farewell, Rest};
+use crate::http1::{Farewell, Input, Linger, Rest};
 use crate::reactor::kernel::Kernel;
-use crate::reactor::slot::{Flags, Intake, Life, Source, Work};
+use crate::reactor::slot::Flags;
+use crate::reactor::task::Task;
 use crate::reactor::visit::{Stop, Verdict, Visit};
-use crate::reactor::{guard, let_go};
 
 impl<K: Kernel, H: Handler> Visit<'_, K, H> {
-    /// What the end of a visit leaves to be done: everything encoded goes out, the connection is
-    /// shut down behind its last answer, and the slot gets its state back.
+    /// Ends the visit.
     #[inline(always)]
-    pub(super) fn leave(&mut self, stop: Stop) -> Verdict {
+    pub(super) fn finish(&mut self, stop: Stop) -> Verdict {
         let rests = stop == Stop::Idle
-            && !self.slot.flags.has(Flags::READABLE)
-            && self.desk.keeps_none.is_none();
-        if let (true, Life::Rest(life)) = (rests, &mut self.slot.life) {
-            debug_assert!(self.desk.work.rest() == Some(Rest::Idle));
-            // Nearly always: it waits for the next request as soon as its answer has left.
-            *life = Rest::Idle;
-            if self.write_all_at_once() {
-                return Verdict::Idle;
-            }
+            && self.has_rested
+            && !self.facts.flags.has(Flags::READABLE)
+            && self.shared.keeps_idle();
+        if rests && self.write_fast() {
+            return Verdict::Idle;
         }
-        self.leave_unfinished(stop)
+        self.finish_slow(stop)
     }
 
     #[inline(never)]
-    fn leave_unfinished(&mut self, stop: Stop) -> Verdict {
+    fn finish_slow(&mut self, stop: Stop) -> Verdict {
         let stop = match stop {
-            Stop::Idle | Stop::More => self.transmit().unwrap_or(Stop::More),
-            Stop::Spent => self.transmit().unwrap_or(stop),
+            Stop::Idle | Stop::Done | Stop::Spent => match self.send_all() {
+                Continue(()) => stop,
+                Break(stop) => stop,
+            },
             Stop::Over(_) | Stop::Blocked => stop,
         };
-        debug_assert!(self.desk.out.is_empty() || matches!(stop, Stop::Over(_)));
-        if !self.desk.out.is_empty() {
-            // Before what broke there may be answers that are complete: they are owed, as far as
-            // the socket takes them at once.
-            let _ = self.flush();
+        match stop {
+            Stop::Over(farewell) => {
+                // Responses that were complete before the connection broke are owed, as far as the
+                // socket takes them at once.
+                let _ = self.flush();
+                self.close(farewell)
+            }
+            Stop::Blocked => Verdict::Wait,
+            Stop::Spent => Verdict::Again,
+            Stop::Idle | Stop::Done => self.finish_sent(),
         }
-        self.desk.out.clear();
-        let farewell = match stop {
-            Stop::Over(farewell) => Some(farewell),
-            Stop::Blocked | Stop::Spent => None,
-            Stop::Idle | Stop::More => self.end_of_visit(),
+    }
+
+    /// All output has left, and all input is used as far as it can be.
+    fn finish_sent(&mut self) -> Verdict {
+        self.settle(self.work.input.is_none());
+        if let Task::HandOut(_) = self.work.task {
+            return self.hand_out();
+        }
+        let is_drained = !self.facts.flags.has(Flags::READABLE) && self.work.input.is_none();
+        match self.work.conn.rest() {
+            // Nothing is on its way that a reset could answer: no need to wait for the client.
+            Some(Rest::Ending { is_clean: true } | Rest::Linger(Linger { is_clean: true, .. }))
+                if is_drained =>
+            {
+                self.close(Farewell::Close)
+            }
+            Some(Rest::Ending { is_clean }) => {
+                self.begin_linger(is_clean);
+                self.wait_or_go_on()
+            }
+            // A connection at rest has been read once more: nothing was there.
+            Some(Rest::Idle) if is_drained && !self.shared.keeps_idle() => {
+                self.close(Farewell::Close)
+            }
+            Some(Rest::Closed) => self.close(Farewell::Close),
+            Some(Rest::New | Rest::Idle | Rest::Linger(_)) | None => self.wait_or_go_on(),
+        }
+    }
+
+    /// Whether the next visit could move on right away.
+    fn wait_or_go_on(&self) -> Verdict {
+        let may_read = match self.work.conn.input() {
+            Input::None | Input::Paused => false,
+            Input::Head | Input::Content | Input::Protocol | Input::Linger { .. } => {
+                self.facts.flags.has(Flags::READABLE)
+            }
         };
-        if let Some(farewell) = farewell {
-            self.drop_work();
-            return Verdict::Close(farewell);
-        }
-        let is_ready =
-            stop == Stop::Spent || !self.desk.work.has_output() && self.has_something_to_do();
-        let is_handed_out = self.is_to_be_handed_out();
-        self.park();
-        if is_handed_out {
-            Verdict::HandOut
-        } else if is_ready {
-            Verdict::Again
-        } else {
-            Verdict::Wait
+        // Bytes that were read after a request that has got its response only now.
+        let has_request = self.work.conn.rest() == Some(Rest::Idle) && self.work.input.is_some();
+        match may_read || has_request || self.protocol_wants_room() {
+            true => Verdict::Again,
+            false => Verdict::Wait,
         }
     }
 
-    /// There may be input that is wanted, or a protocol waits for the room that there is, or the
-    /// last of an answer has left only now: the next visit moves on from there.
-    fn has_something_to_do(&self) -> bool {
-        let conn = &self.desk.work.conn;
-        let may_read = conn.wants_input() && self.slot.flags.has(Flags::READABLE);
-        may_read || self.protocol_wants_room() || conn.is_complete()
+    /// Shuts down our side after the last response.
+    fn begin_linger(&mut self, is_clean: bool) {
+        if let Some(block) = self.work.input.take() {
+            self.shared.pool.take_back(block, &mut self.shared.ledger);
+        }
+        // Fails only if the client has gone: then the next read says so.
+        let _ = self.kernel.shutdown_write(self.stream);
+        self.work.conn.linger(Linger {
+            bytes_left: self.shared.limits.linger_bytes_max,
+            ends: self.shared.timeouts.linger,
+            is_clean,
+        });
     }
 
-    /// All output has left and all input is used: whether the connection ends here.
-    fn end_of_visit(&mut self) -> Option<Farewell> {
-        let is_drained = !self.slot.flags.has(Flags::READABLE) && self.desk.work.input.is_none();
-        match self.desk.work.conn.rest()? {
-            Rest::Closed => Some(Farewell::Close),
-            // A resting connection has been read once more: nothing was there.
-            Rest::Idle if self.desk.keeps_none.is_some() && is_drained => Some(Farewell::Close),
-            // Nothing is on its way that a reset could cross: no need to wait for the peer.
-            Rest::Linger(_) if self.slot.flags.has(Flags::CLEAN) && is_drained => {
-                Some(Farewell::Close)
-            }
-            Rest::Linger(_) => {
-                if let Some(block) = self.desk.work.input.take() {
-                    self.desk.pool.take_back(block, &mut self.desk.ledger);
-                }
-                if !self.slot.flags.has(Flags::SHUT) {
-                    self.slot.flags.set(Flags::SHUT);
-                    // Fails only if the peer has gone: then the next read says so.
-                    let stream = self.slot.stream.as_mut().expect("visited slots have a stream");
-                    let _ = self.kernel.shutdown_write(stream);
-                }
-                None
-            }
-            Rest::New | Rest::Idle => None,
+    /// The connection is over: whatever is held for it goes.
+    fn close(&mut self, farewell: Farewell) -> Verdict {
+        self.shared.out.clear();
+        self.drop_task(Gone::PeerLeft);
+        for block in [self.work.input.take(), self.work.backlog.take()].into_iter().flatten() {
+            self.shared.pool.take_back(block, &mut self.shared.ledger);
         }
+        Verdict::Close(farewell)
     }
 
-    /// Gives the slot its state back, in a box if something is held.
-    fn park(&mut self) {
-        if cfg!(debug_assertions) {
-            self.desk.work.conn.check();
-        }
-        match (self.desk.work.rest(), &mut self.slot.life) {
-            (Some(rest), Life::Rest(life)) => *life = rest,
-            (Some(rest), Life::Busy(_)) => {
-                self.desk.ledger.release(mem::size_of::<Work<H::State>>());
-                self.slot.life = Life::Rest(rest);
-            }
-            // Its box is still there.
-            (None, Life::Busy(work)) => mem::swap(&mut self.desk.work, work),
-            (None, Life::Rest(_)) => {
-                self.desk.ledger.charge(mem::size_of::<Work<H::State>>());
-                let work = mem::replace(&mut self.desk.work, Work::new());
-                self.slot.life = Life::Busy(Box::new(work));
-            }
-        }
-    }
-
-    /// Drops what belongs to the present exchange, and tells its receiver.
-    pub(super) fn drop_exchange(&mut self, why: Gone) {
-        match mem::replace(&mut self.desk.work.intake, Intake::Nobody) {
-            Intake::Nobody => {}
-            Intake::Collect(gather) => {
-                self.desk.ledger.release(gather.charged);
-                let_go(gather);
-            }
-            Intake::Receive(receiver) => {
-                let state = self.desk.handler.state();
-                let result = guard(|| receiver.gone(state, why));
-                self.desk.counters.panics += u64::from(result.is_err());
-            }
-            Intake::Later(waiting) => let_go(waiting),
-            Intake::Protocol(speaking) => {
-                self.desk.ledger.release(speaking.charged);
-                let state = self.desk.handler.state();
-                let result = guard(|| speaking.protocol.gone(state, why));
-                self.desk.counters.panics += u64::from(result.is_err());
-            }
-            Intake::Hijack(take) => let_go(take),
-        }
-        match mem::replace(&mut self.desk.work.source, Source::Nothing) {
-            Source::Nothing => {}
-            Source::Transform(transform, block) => {
-                if let Some(block) = block {
-                    self.desk.pool.take_back(block, &mut self.desk.ledger);
-                }
-                let_go(transform);
-            }
-            source => let_go(source),
-        }
-    }
-
-    fn drop_work(&mut self) {
-        self.drop_exchange(Gone::PeerLeft);
-        let work = &mut self.desk.work;
-        for block in [work.input.take(), work.backlog.take()].into_iter().flatten() {
-            self.desk.pool.take_back(block, &mut self.desk.ledger);
-        }
-        if let Life::Busy(_) = self.slot.life {
-            self.desk.ledger.release(mem::size_of::<Work<H::State>>());
-            self.slot.life = Life::Rest(Rest::Closed);
+    fn hand_out(&mut self) -> Verdict {
+        match self.take_task() {
+            Task::HandOut(take) => Verdict::HandOut(take),
+            task => panic!("{} cannot be handed out", task.name()),
         }
     }
 }

@@ -1,64 +1,85 @@
-//! One visit to a ready connection: what waits goes out, one read comes in, requests are served
-//! from it, and what they produced leaves in one write.
+//! One visit to a ready connection: output that waits goes out, news of the program are heard, one
+//! read comes in, requests are served from it, and their responses leave in one write.
 //!
-//! A visit has a budget, so that nobody is served at the cost of the others: one read,
+//! A visit has a budget, so that no connection is served at the cost of the others: one read,
 //! [`REQUESTS_MAX`] requests, [`WRITTEN_MAX`] bytes, [`PIECES_MAX`] pieces. Over budget, the
 //! connection goes to the tail of the ready queue.
+//!
+//! Calls between the files of this folder go down this list, and never up:
+//!
+//! | file | what it does for the visit |
+//! |---|---|
+//! | `mod.rs` | reads, and gives bytes to whoever takes them |
+//! | `finish.rs` | ends the visit: everything leaves, and the verdict |
+//! | `reply.rs` | calls the handler and carries out its reply |
+//! | `expiry.rs` | does what a deadline asks for |
+//! | `wakeups.rs` | hears news of the program: responses from elsewhere, pauses that end |
+//! | `request_content.rs` | gives request content to its collector or receiver |
+//! | `output.rs` | sends until all has left, the socket is full or the budget is used |
+//! | `protocol.rs` | speaks for a connection that has left HTTP |
+//! | `transform.rs`, `produce.rs` | content of the response from the program, piece by piece |
+//! | `response.rs` | encodes a response |
+//! | `write.rs` | writes to the socket; keeps what it does not take |
+//! | `ending.rs` | sets the task; refusals, resets, and what becomes of the task then |
 
+mod ending;
+mod expiry;
 mod finish;
 mod output;
+mod produce;
 mod protocol;
 mod reply;
 mod request_content;
+mod response;
+mod transform;
 mod wakeups;
+mod write;
 
 use std::io;
-use std::mem;
-use std::time::Duration;
+use std::ops::ControlFlow::{self, Break, Continue};
 
 use crate::handler::hooks::ConnState;
+use crate::handler::upgrade::Hijacked;
 use crate::handler::{Gone, Handler};
-use crate::http1::{Circumstances, Connection, Farewell, Reject, Rest, Settled, Step};
-use crate::reactor::clock;
+use crate::http1::{Farewell, HeadProgress, Input, Reject, Rest, Step};
 use crate::reactor::kernel::{Kernel, SHORT_READ_DRAINS};
-use crate::reactor::memory::Block;
-use crate::reactor::shared::Desk;
-use crate::reactor::slot::{Flags, Intake, Life, Slot, Source};
+use crate::reactor::shared::Shared;
+use crate::reactor::slot::{Facts, Flags, Life, Slot};
+use crate::reactor::work::Work;
 use crate::reactor::Token;
 
 /// Requests served in one visit: a full pipeline of the usual clients twice over.
 const REQUESTS_MAX: u32 = 32;
 /// Bytes written in one visit.
-pub(super) const WRITTEN_MAX: usize = 256 << 10;
+const WRITTEN_MAX: usize = 256 << 10;
 /// Pieces that a producer is asked for in one visit: each is a call and a write, however small.
-pub(super) const PIECES_MAX: u32 = 256;
-/// What is read at once where a head is expected: the longest head by default.
+const PIECES_MAX: u32 = 256;
+/// Bytes read at once where a head is expected: the longest head by default.
 const HEAD_READ: usize = 16 << 10;
-/// What is read at once where content flows, and the size of both scratch buffers.
+/// Bytes read at once where content flows, and the size of both shared buffers.
 pub(super) const SCRATCH: usize = 64 << 10;
 
 /// What becomes of the connection after a visit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It waits for the next request.
+    /// It rested, has got its responses, and rests again.
     Idle,
-    /// It waits for readiness or its deadline.
+    /// It waits for readiness, for the program or for its deadline.
     Wait,
     /// It has more to do right away, after the others.
     Again,
-    /// It is over; whether with a reset.
+    /// It is over.
     Close(Farewell),
-    /// It is over for the server: the program takes it.
-    HandOut,
+    /// It is over for the server: the program takes the stream.
+    HandOut(Box<dyn FnOnce(Hijacked)>),
 }
 
-/// Why serving stopped.
+/// Why a visit goes no further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stop {
+enum Stop {
     /// All input is used, the connection awaits the next request, and nothing is held.
     Idle,
-    /// All input is used.
-    More,
+    /// There is nothing more to do with the input: all of it is used, or more is needed.
+    Done,
     /// The socket takes no more for now.
     Blocked,
     /// The budget of the visit is used.
@@ -66,361 +87,327 @@ pub(super) enum Stop {
     Over(Farewell),
 }
 
-/// A visit under way.
+/// One step of a visit: it goes on with `T`, or stops.
+type Progress<T = ()> = ControlFlow<Stop, T>;
+
+/// A visit under way: the parts of the loop and of the connection that it borrows.
 pub(super) struct Visit<'v, K: Kernel, H: Handler> {
-    pub(super) desk: &'v mut Desk<H>,
-    pub(super) kernel: &'v mut K,
-    pub(super) slot: &'v mut Slot<K, H::State>,
-    pub(super) token: Token,
+    shared: &'v mut Shared<H>,
+    kernel: &'v mut K,
+    stream: &'v mut K::Stream,
+    facts: &'v mut Facts,
+    /// The connection's own box, or the loop's spare if the connection rested.
+    work: &'v mut Work<H::State>,
+    /// When the visit began, it awaited a request and nothing was held.
+    has_rested: bool,
+    token: Token,
+    spent: Spent,
+}
+
+/// How much of its budget a visit has used.
+#[derive(Default)]
+struct Spent {
     requests: u32,
-    pub(super) written: usize,
-    /// Pieces asked of a producer.
-    pub(super) pieces: u32,
-    /// How long its producer wanted to wait when the visit began, if it did.
-    pub(super) waited: Option<Duration>,
+    written: usize,
+    pieces: u32,
+}
+
+/// Bytes of the client, and how many of them have been used.
+struct Cursor<'a> {
+    bytes: &'a [u8],
+    used: usize,
+}
+
+impl<'a> Cursor<'a> {
+    fn new(bytes: &'a [u8]) -> Cursor<'a> {
+        Cursor { bytes, used: 0 }
+    }
+
+    fn rest(&self) -> &'a [u8] {
+        &self.bytes[self.used..]
+    }
+
+    fn is_all_used(&self) -> bool {
+        self.used == self.bytes.len()
+    }
 }
 
 impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
     #[inline(always)]
     pub(super) fn begin(
-        desk: &'v mut Desk<H>,
+        shared: &'v mut Shared<H>,
         kernel: &'v mut K,
+        spare: &'v mut Work<H::State>,
         slot: &'v mut Slot<K, H::State>,
         token: Token,
     ) -> Self {
-        debug_assert!(desk.work.is_empty() && desk.out.is_empty());
-        match &mut slot.life {
-            Life::Rest(rest) => desk.work.conn = Connection::resume(*rest),
-            Life::Busy(work) => mem::swap(&mut desk.work, work),
-        }
-        Visit { desk, kernel, slot, token, requests: 0, written: 0, pieces: 0, waited: None }
+        debug_assert!(shared.out.is_empty());
+        let Slot { stream, life, facts } = slot;
+        let has_rested = matches!(life, Life::Rest(Rest::New | Rest::Idle));
+        let work = match life {
+            Life::Rest(rest) => {
+                spare.resume(*rest);
+                spare
+            }
+            Life::Busy(work) => &mut **work,
+        };
+        let spent = Spent::default();
+        Visit { shared, kernel, stream, facts, work, has_rested, token, spent }
     }
 
-    /// The whole visit; `scratch` is what it reads into.
+    /// The whole visit; `scratch` is the buffer that it reads into.
     #[inline(always)]
     pub(super) fn serve(mut self, scratch: &mut [u8]) -> Verdict {
-        let stop = match self.slot.life {
-            // Nearly always: it rested, so nothing is held and nothing waits.
-            Life::Rest(Rest::New | Rest::Idle) if self.slot.flags.has(Flags::READABLE) => {
-                self.read_scratch(&mut scratch[..HEAD_READ])
-            }
-            _ => self.serve_input(scratch),
+        let stop = if self.has_rested && self.facts.flags.has(Flags::READABLE) {
+            self.read_scratch(&mut scratch[..HEAD_READ])
+        } else {
+            self.serve_in_order(scratch)
         };
-        self.leave(stop)
+        self.finish(stop.break_value().unwrap_or(Stop::Done))
+    }
+
+    /// A visit only to write, since only that shows what a slow reader has read.
+    pub(super) fn write_on(mut self) -> Verdict {
+        let stop = self.send_all();
+        self.finish(stop.break_value().unwrap_or(Stop::Done))
     }
 
     /// A visit because the deadline has passed.
     pub(super) fn expire(mut self) -> Verdict {
-        let stop = self.expire_state();
-        self.leave(stop)
+        let stop = self.end_wait();
+        self.finish(stop.break_value().unwrap_or(Stop::Done))
     }
 
-    fn expire_state(&mut self) -> Stop {
-        let work = &self.desk.work;
-        match (&work.source, &work.intake) {
-            _ if work.has_output() => self.over(Farewell::Reset, Gone::TooSlow),
-            (Source::Waiting(..), _) if !work.has_ended(clock::tick(self.desk.now)) => {
-                self.break_silence()
-            }
-            (_, Intake::Later(_)) => self.answer_late(),
-            (_, Intake::Protocol(_)) => self.expire_protocol(),
-            _ => match (self.why_expired(), self.desk.work.conn.expire()) {
-                (why, Ok(farewell)) => self.over(farewell, why),
-                (why, Err(reject)) => self.refuse(reject, why),
-            },
-        }
-    }
-
-    /// A visit to end the connection, whatever it is doing.
+    /// A visit to reset the connection, whatever it is doing.
     pub(super) fn abort(mut self) -> Verdict {
         let stop = self.over(Farewell::Reset, Gone::Stopped);
-        self.leave(stop)
+        self.finish(stop)
     }
 
-    fn serve_input(&mut self, scratch: &mut [u8]) -> Stop {
-        self.ask_again();
-        if let Some(stop) = self.transmit() {
-            return self.weigh_protocol(stop);
+    /// Output first, then news from the program, then bytes read earlier, then one read.
+    #[inline(never)]
+    fn serve_in_order(&mut self, scratch: &mut [u8]) -> Progress {
+        if let Break(stop) = self.send_all() {
+            return Break(self.weigh_protocol(stop));
         }
-        if let Err(stop) = self.hear_program() {
-            return stop;
-        }
-        let mut held = self.desk.work.input.take();
-        if held.is_some() || self.desk.work.conn.is_in_exchange() {
-            let stop = self.pump_held(&mut held);
-            if stop != Stop::More {
-                self.hold(held);
-                return stop;
-            }
-        }
-        if !self.desk.work.conn.wants_input() || !self.slot.flags.has(Flags::READABLE) {
-            self.hold(held);
-            return Stop::More;
-        }
-        if !self.desk.out.is_empty() {
-            // What the read finds may end the connection; these answers leave first, and the
-            // visit that reads comes next.
-            self.hold(held);
-            return Stop::More;
-        }
-        self.read_input(held, scratch)
+        let reply = self.hear_program()?;
+        self.carry_out_late(reply)?;
+        self.make_room()?;
+        self.serve_held()?;
+        self.read_if_wanted(scratch)
     }
 
-    /// Serves what was read earlier and not taken then.
-    fn pump_held(&mut self, held: &mut Option<Block>) -> Stop {
-        // What was still to be sent has left by now: that may have been all.
-        self.settle(held.is_none());
-        let Some(mut block) = held.take() else { return self.pump(&[]).1 };
-        let (used, stop) = self.pump(block.bytes());
+    /// Serves bytes that were read earlier and not used then. The block stays where it is until it
+    /// is used up.
+    fn serve_held(&mut self) -> Progress {
+        // All output has left by now: that may have been the end of an exchange.
+        self.settle(self.work.input.is_none());
+        let Some(mut block) = self.work.input.take() else { return Continue(()) };
+        let mut input = Cursor::new(block.bytes());
+        let stop = self.serve_bytes(&mut input);
+        let used = input.used;
         if block.consume(used) {
-            self.desk.pool.take_back(block, &mut self.desk.ledger);
+            self.shared.pool.take_back(block, &mut self.shared.ledger);
         } else {
-            *held = Some(block);
+            self.work.input = Some(block);
         }
-        stop
+        match stop {
+            Stop::Done => Continue(()),
+            stop => Break(stop),
+        }
     }
 
-    /// One read, into the shared scratch or behind the bytes held, and what it brings.
-    fn read_input(&mut self, held: Option<Block>, scratch: &mut [u8]) -> Stop {
-        let most = if self.desk.work.conn.awaits_head() { HEAD_READ } else { SCRATCH };
-        let Some(mut block) = held else { return self.read_scratch(&mut scratch[..most]) };
-        let wanted = block.wants();
-        if wanted > 0 && !self.desk.pool.can_lend(wanted, &self.desk.ledger) {
-            self.hold(Some(block));
-            return self.refuse(Reject::Overloaded, Gone::Stopped);
-        }
-        let room = block.room(most, &mut self.desk.pool, &mut self.desk.ledger);
-        let room_len = room.len();
-        let result = self.read(room);
-        block.keep(*result.as_ref().unwrap_or(&0), room_len);
-        let mut held = Some(block);
-        let stop = match result {
-            Ok(_) => self.pump_held(&mut held),
-            Err(stop) => stop,
+    /// One read, if bytes are wanted and may be there.
+    fn read_if_wanted(&mut self, scratch: &mut [u8]) -> Progress {
+        let most = match self.work.conn.input() {
+            Input::None | Input::Paused => return Continue(()),
+            Input::Head => HEAD_READ,
+            Input::Content | Input::Protocol => SCRATCH,
+            // One byte more than may come shows that too many have come.
+            Input::Linger { bytes_left } => SCRATCH.min(bytes_left as usize + 1),
         };
-        self.hold(held);
-        stop
+        // What a read finds may end the connection: responses that wait leave first, and the visit
+        // that reads comes next.
+        if !self.facts.flags.has(Flags::READABLE) || !self.shared.out.is_empty() {
+            return Continue(());
+        }
+        match self.work.input {
+            None => self.read_scratch(&mut scratch[..most]),
+            Some(_) => self.read_held(most),
+        }
     }
 
     /// One read into the shared scratch, and what it brings.
     #[inline(always)]
-    fn read_scratch(&mut self, scratch: &mut [u8]) -> Stop {
-        let len = match self.read(scratch) {
-            Ok(len) => len,
-            Err(stop) => return stop,
-        };
-        let (used, stop) = self.pump(&scratch[..len]);
-        if used == len {
-            return stop;
+    fn read_scratch(&mut self, scratch: &mut [u8]) -> Progress {
+        let len = self.read(scratch)?;
+        let mut input = Cursor::new(&scratch[..len]);
+        let stop = self.serve_bytes(&mut input);
+        if input.is_all_used() {
+            return Break(stop);
         }
-        self.keep_input(&scratch[used..len], stop)
+        Break(self.keep_input(input.rest(), stop))
     }
 
-    /// Holds what was read and not used, if memory allows.
+    /// One read after the bytes that are held, and what both bring.
+    fn read_held(&mut self, most: usize) -> Progress {
+        let Some(mut block) = self.work.input.take() else { return Continue(()) };
+        let wanted = block.wants();
+        if wanted > 0 && !self.shared.pool.can_lend(wanted, &self.shared.ledger) {
+            self.work.input = Some(block);
+            return Break(self.refuse(Reject::Overloaded, Gone::Stopped));
+        }
+        let room = block.room(most, &mut self.shared.pool, &mut self.shared.ledger);
+        let room_len = room.len();
+        let result = self.read(room);
+        let len = match result {
+            Continue(len) => len,
+            Break(_) => 0,
+        };
+        block.keep(len, room_len);
+        self.work.input = Some(block);
+        result?;
+        self.serve_held()
+    }
+
+    /// Holds bytes that were read and not used, if memory allows.
     fn keep_input(&mut self, rest: &[u8], stop: Stop) -> Stop {
-        let Desk { pool, ledger, work, .. } = &mut *self.desk;
+        let Shared { pool, ledger, .. } = &mut *self.shared;
         if pool.can_lend(rest.len(), ledger) {
-            work.input = Some(pool.keep(rest, ledger));
+            self.work.input = Some(pool.keep(rest, ledger));
             return stop;
         }
         match stop {
-            Stop::Idle | Stop::More => self.refuse(Reject::Overloaded, Gone::Stopped),
-            // Requests wait behind output: the peer cannot be told.
+            Stop::Idle | Stop::Done => self.refuse(Reject::Overloaded, Gone::Stopped),
+            // Requests wait behind output: no refusal can be sent now.
             Stop::Blocked | Stop::Spent => self.over(Farewell::Reset, Gone::Stopped),
             Stop::Over(_) => stop,
         }
     }
 
     #[inline(always)]
-    fn read(&mut self, room: &mut [u8]) -> Result<usize, Stop> {
-        let stream = self.slot.stream.as_mut().expect("a slot that is visited has its stream");
-        match self.kernel.read(stream, room) {
-            Ok(0) => Err(self.end_of_input()),
+    fn read(&mut self, room: &mut [u8]) -> Progress<usize> {
+        match self.kernel.read(self.stream, room) {
+            Ok(0) => {
+                self.facts.flags.set(Flags::READ_CLOSED);
+                Break(self.end_of_input())
+            }
             Ok(len) => {
                 // A short read has drained the socket, unless its end came along: that stays
-                // unread and is not told again.
+                // unread and is not reported again.
                 let is_drained = SHORT_READ_DRAINS && len < room.len();
-                if is_drained && !self.slot.flags.has(Flags::READ_CLOSED) {
-                    self.slot.flags.clear(Flags::READABLE);
+                if is_drained && !self.facts.flags.has(Flags::READ_CLOSED) {
+                    self.facts.flags.clear(Flags::READABLE);
                 }
-                // Whatever comes after the last answer may be followed by more.
-                self.slot.flags.clear(Flags::CLEAN);
-                self.desk.work.received += len as u64;
-                Ok(len)
+                self.work.received += len as u64;
+                Continue(len)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.slot.flags.clear(Flags::READABLE);
-                Err(Stop::More)
+                self.facts.flags.clear(Flags::READABLE);
+                Break(Stop::Done)
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(Stop::More),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Break(Stop::Done),
             Err(error) => {
                 log::debug!("connection {}: read: {error}", self.token);
-                Err(self.over(Farewell::Close, Gone::PeerLeft))
+                Break(self.over(Farewell::Close, Gone::PeerLeft))
             }
         }
     }
 
     fn end_of_input(&mut self) -> Stop {
-        self.slot.flags.set(Flags::READ_CLOSED);
-        if self.desk.work.conn.is_upgraded() {
-            let _ = self.desk.work.conn.end_of_input();
-            return self.end_protocol_input();
-        }
-        match self.desk.work.conn.end_of_input() {
-            Ok(None) => Stop::More,
+        match self.work.conn.end_of_input() {
+            Ok(None) => self.end_protocol_input(),
             Ok(Some(farewell)) => self.over(farewell, Gone::PeerLeft),
             Err(reject) => self.refuse(reject, Gone::PeerLeft),
         }
     }
 
-    /// Serves requests from `input` until something stops it; says how many bytes were used.
-    fn pump(&mut self, input: &[u8]) -> (usize, Stop) {
-        let mut used = 0;
+    /// Serves requests from `input` until something stops it.
+    fn serve_bytes(&mut self, input: &mut Cursor<'_>) -> Stop {
         loop {
-            let rest = &input[used..];
-            let served = if self.desk.work.conn.awaits_head() {
-                let Desk { work, head, head_limits, .. } = &mut *self.desk;
-                match work.conn.receive_head(rest, head_limits, head) {
-                    Ok(false) => {
-                        self.note_begun_head();
-                        return (used, Stop::More);
-                    }
-                    Ok(true) => {
-                        used += head.len;
-                        self.requests += 1;
-                        match self.answer(rest, &mut used) {
-                            Ok(true) if used == input.len() => return (used, Stop::Idle),
-                            answered => answered.map(|_| ()),
-                        }
-                    }
-                    Err(reject) => Err(self.refuse(reject, Gone::Malformed)),
-                }
-            } else {
-                self.pump_content(rest, &mut used)
+            let stop = match self.work.conn.input() {
+                Input::Head => self.serve_head(input),
+                Input::Content | Input::Linger { .. } => self.serve_content(input),
+                Input::Protocol => self.serve_protocol(input),
+                Input::Paused | Input::None => Break(Stop::Done),
             };
-            if let Err(stop) = served {
-                // What follows a refusal or the end is not looked at.
-                let is_final =
-                    matches!(stop, Stop::Over(_)) || self.desk.work.conn.rest().is_some();
-                return (if is_final { input.len() } else { used }, stop);
+            if let Break(Stop::Idle) = stop {
+                return Stop::Idle;
             }
-            if let Some(stop) = self.make_room() {
-                return (used, stop);
+            if let Break(stop) = stop {
+                if matches!(stop, Stop::Over(_)) || self.is_ending() {
+                    // What follows a refusal or the last request is not looked at.
+                    input.used = input.bytes.len();
+                }
+                return stop;
             }
-            if self.requests >= REQUESTS_MAX && used < input.len() {
-                return (used, Stop::Spent);
+            if let Break(stop) = self.make_room() {
+                return stop;
             }
-            self.settle(used == input.len());
+            if self.spent.requests >= REQUESTS_MAX && !input.is_all_used() {
+                return Stop::Spent;
+            }
+            self.settle(input.is_all_used());
         }
     }
 
-    /// Who has sent part of a head is not idle, and a hook that limits peers should know.
-    #[cold]
-    #[inline(never)]
-    fn note_begun_head(&mut self) {
-        if self.desk.work.conn.has_begun_head() {
-            self.tell(ConnState::Active);
-        }
+    /// Whether no request will be taken from this connection any more.
+    fn is_ending(&self) -> bool {
+        matches!(self.work.conn.rest(), Some(Rest::Ending { .. } | Rest::Linger(_) | Rest::Closed))
     }
 
-    /// Serves what is no head: content, what lingers, what a protocol takes.
-    #[inline(never)]
-    fn pump_content(&mut self, rest: &[u8], used: &mut usize) -> Result<(), Stop> {
-        if self.desk.work.conn.is_upgraded() {
-            let taken = self.hand_to_protocol(rest)?;
-            *used += taken;
-            return if taken == 0 { Err(Stop::More) } else { Ok(()) };
-        }
-        match self.desk.work.conn.receive(rest) {
-            Ok((len, Step::Content(piece))) => {
-                *used += len;
-                self.take_in(&rest[piece])
-            }
-            Ok((len, Step::End(section))) => {
-                *used += len;
-                self.take_trailers(&rest[section])
-            }
-            Ok((len, Step::More)) => {
-                *used += len;
-                Err(Stop::More)
-            }
-            Ok((_, Step::Busy)) => Err(Stop::More),
-            Err(reject) if self.desk.work.conn.abandon_content() => {
-                log::debug!("connection {}: unasked content: {reject:?}", self.token);
-                Ok(())
-            }
-            Err(reject) => Err(self.refuse(reject, Gone::Malformed)),
-        }
-    }
-
-    /// Moves on where an exchange is over.
-    fn settle(&mut self, is_all_used: bool) {
-        let settled = self.desk.work.conn.settle(self.desk.limits.linger_bytes_max);
-        self.note_settled(settled, is_all_used);
-    }
-
-    /// Does what the end of an exchange brings with it.
-    pub(super) fn note_settled(&mut self, settled: Settled, is_all_used: bool) {
-        match settled {
-            Settled::Not => {}
-            Settled::Idle => self.tell(ConnState::Idle),
-            Settled::Last { has_all_content } if has_all_content && is_all_used => {
-                self.slot.flags.set(Flags::CLEAN);
-            }
-            Settled::Last { .. } => {}
-        }
-    }
-
-    /// Refuses the peer if it can still be told, else ends the connection.
-    pub(super) fn refuse(&mut self, reject: Reject, why: Gone) -> Stop {
-        log::debug!("connection {}: refused: {reject:?}", self.token);
-        if !self.desk.work.conn.can_refuse() {
-            return self.over(Farewell::Reset, why);
-        }
-        self.desk.counters.refused += 1;
-        self.tell(ConnState::Active);
-        self.drop_exchange(why);
-        let Desk { out, encoder, limits, work, .. } = &mut *self.desk;
-        work.conn.refuse(out, reject, encoder, limits.linger_bytes_max);
-        Stop::More
-    }
-
-    /// Ends the connection without another word.
-    pub(super) fn over(&mut self, farewell: Farewell, why: Gone) -> Stop {
-        self.drop_exchange(why);
-        Stop::Over(farewell)
-    }
-
-    fn hold(&mut self, held: Option<Block>) {
-        debug_assert!(self.desk.work.input.is_none());
-        self.desk.work.input = held;
-    }
-
+    /// Parses a head and answers the request.
     #[inline(always)]
-    pub(super) fn circumstances(&self) -> Circumstances {
-        Circumstances {
-            server_closes: self.desk.closes,
-            requests_left: self.slot.requests < self.desk.limits.requests_max,
-            discard_bytes_max: self.desk.limits.discard_bytes_max,
-            linger_bytes_max: self.desk.limits.linger_bytes_max,
+    fn serve_head(&mut self, input: &mut Cursor<'_>) -> Progress {
+        let Shared { head, head_limits, .. } = &mut *self.shared;
+        match self.work.conn.receive_head(input.rest(), head_limits, head) {
+            Ok(HeadProgress::Complete) => self.answer(input),
+            Ok(HeadProgress::NotBegun) => Break(Stop::Done),
+            Ok(HeadProgress::Begun) => {
+                // A client that has sent part of a head is not idle, and a hook that limits
+                // clients should know.
+                self.report(ConnState::Active);
+                Break(Stop::Done)
+            }
+            Err(reject) => Break(self.refuse(reject, Gone::Malformed)),
         }
     }
 
-    /// Tells the state hook, once per change.
-    #[inline(always)]
-    pub(super) fn tell(&mut self, state: ConnState) {
-        if self.desk.hooks.on_state.is_none() {
-            return;
+    /// Decodes content, and gives it to whoever takes it.
+    #[inline(never)]
+    fn serve_content(&mut self, input: &mut Cursor<'_>) -> Progress {
+        let bytes = input.rest();
+        let (used, step) = match self.work.conn.receive(bytes) {
+            Ok(received) => received,
+            Err(reject) => return Break(self.refuse(reject, Gone::Malformed)),
+        };
+        input.used += used;
+        match step {
+            Step::Content(piece) => {
+                let reply = self.take_piece(&bytes[piece])?;
+                self.carry_out_late(reply)
+            }
+            Step::End(section) => {
+                let reply = self.take_trailers(&bytes[section])?;
+                self.carry_out_late(reply)
+            }
+            Step::More => Break(Stop::Done),
+            Step::Abandoned(reject) => {
+                log::debug!("connection {}: content that no one takes: {reject:?}", self.token);
+                Continue(())
+            }
         }
-        let is_active = state == ConnState::Active;
-        if is_active && self.slot.flags.has(Flags::TOLD_ACTIVE) {
-            return;
+    }
+
+    /// Gives bytes to the protocol.
+    #[inline(never)]
+    fn serve_protocol(&mut self, input: &mut Cursor<'_>) -> Progress {
+        match self.hand_to_protocol(input.rest())? {
+            0 => Break(Stop::Done),
+            used => {
+                input.used += used;
+                Continue(())
+            }
         }
-        if is_active {
-            self.slot.flags.set(Flags::TOLD_ACTIVE);
-        } else {
-            self.slot.flags.clear(Flags::TOLD_ACTIVE);
-        }
-        self.desk.hooks.tell(self.token.connection_id(), state);
     }
 }

@@ -1,124 +1,127 @@
-//! Connections that have left HTTP: a protocol is called with what comes and puts what goes, in
-//! the same visits, buffers and deadlines as before; or the stream is handed out.
+//! Connections that have left HTTP: a protocol is called with the client's bytes and puts its own,
+//! in the same visits, buffers and deadlines as before.
 
 use std::io;
-use std::mem;
+use std::ops::ControlFlow::{Break, Continue};
 
 use crate::handler::hooks::ConnState;
 use crate::handler::upgrade::{Io, Protocol, Upgrade, Wish, ROOM_MAX};
 use crate::handler::{Gone, Handler};
 use crate::http1::Farewell;
 use crate::message::response::{Response, StatusCode};
+use crate::reactor::guard::{guard, let_go, OnTrial};
 use crate::reactor::kernel::Kernel;
 use crate::reactor::memory::Ledger;
-use crate::reactor::slot::{Intake, Speaking};
-use crate::reactor::visit::reply::{answer, fault_of_fields};
-use crate::reactor::visit::{Stop, Visit, SCRATCH};
-use crate::reactor::{guard, let_go, OnTrial};
+use crate::reactor::task::{Speaking, Task};
+use crate::reactor::visit::response::{fault_of_fields, parts};
+use crate::reactor::visit::{Progress, Stop, Visit, SCRATCH};
 
-/// What a protocol may leave unused. More, and it will never use any of it.
+/// Bytes that a protocol may leave unused. If it uses none of so many, it never will.
 const HELD_MAX: usize = SCRATCH;
 
 impl<K: Kernel, H: Handler> Visit<'_, K, H> {
-    /// Switches to a protocol, if the request asks for that.
+    /// Switches to a protocol, unless the request does not ask for it: `refusal` says so.
     pub(super) fn upgrade(
         &mut self,
         upgrade: &Upgrade,
         protocol: Box<dyn Protocol<H::State>>,
-        input: &[u8],
-    ) -> Result<(), Stop> {
-        let protocol = OnTrial(Some(protocol));
-        let refusal = self.with_request(input, |_, request| upgrade.refusal(request));
-        if let Some(mut refusal) = self.unless_panicked(refusal)? {
-            return self.respond(&mut refusal);
-        }
-        if !self.desk.work.conn.can_upgrade() {
-            let what = "an upgrade with content is not understood here";
-            return self.respond(&mut Response::error(StatusCode::BAD_REQUEST, what).and_close());
+        refusal: Result<Option<Response>, ()>,
+    ) -> Progress {
+        let protocol = OnTrial::new(protocol);
+        if let Some(refusal) = self.unless_panicked(refusal)? {
+            return self.respond(refusal);
         }
         if let Some(fault) = fault_of_fields(&upgrade.response) {
-            log::error!("an upgrade replaced by 500: {fault}");
-            return self.respond(&mut Response::status_page(StatusCode::INTERNAL_SERVER_ERROR));
+            log::error!("connection {}: upgrade replaced by 500: {fault}", self.token);
+            return self.respond(Response::status_page(StatusCode::INTERNAL_SERVER_ERROR));
         }
-        let waker = self.waker();
-        let work = &mut self.desk.work;
-        work.conn.upgrade(
-            &mut self.desk.out,
-            &answer(&upgrade.response, None),
-            &mut self.desk.encoder,
-        );
-        // There is no content, and what follows has its own time.
-        work.ends = None;
-        work.intake = Intake::Protocol(Box::new(Speaking {
-            timeout: self.desk.limits.idle_timeout,
+        let shared = &mut *self.shared;
+        let parts = parts(&upgrade.response, None);
+        if !self.work.conn.upgrade(&mut shared.out, &parts, &mut shared.encoder) {
+            let what = "an upgrade with content is not understood here";
+            return self.respond(Response::error(StatusCode::BAD_REQUEST, what).and_close());
+        }
+        // There is no content, and the protocol has a time of its own.
+        self.work.end = None;
+        let speaking = Box::new(Speaking {
+            timeout: self.shared.limits.idle_timeout,
             protocol: protocol.take(),
-            waker,
+            waker: self.waker(),
             wish: Wish::default(),
             is_owed: false,
             charged: 0,
             knows_of_shutdown: false,
-        }));
-        self.tell(ConnState::Hijacked);
-        self.speak(|protocol, state, io| protocol.begin(state, io))?;
-        self.hear_protocol(false)
+        });
+        self.report(ConnState::Hijacked);
+        self.begin_wait();
+        self.speak(speaking, |protocol, state, io| protocol.begin(state, io))?;
+        match self.take_task() {
+            Task::Protocol(speaking) => self.hear_protocol(speaking, false),
+            task => {
+                self.work.task = task;
+                Continue(())
+            }
+        }
     }
 
     /// Calls the protocol, and does what it wishes.
-    fn speak<T>(
+    pub(super) fn speak<T>(
         &mut self,
+        mut speaking: Box<Speaking<H::State>>,
         call: impl FnOnce(&mut dyn Protocol<H::State>, &mut H::State, &mut Io<'_>) -> io::Result<T>,
-    ) -> Result<T, Stop> {
-        let work = &mut self.desk.work;
-        let Intake::Protocol(speaking) = &mut work.intake else {
-            panic!("a protocol is called while it speaks");
-        };
-        let Speaking { protocol, waker, wish, timeout, is_owed, charged, .. } = &mut **speaking;
+    ) -> Progress<T> {
+        let Speaking { protocol, waker, wish, .. } = &mut *speaking;
         *wish = Wish::default();
-        let was_owed = *is_owed;
-        let out = &mut self.desk.out;
+        let out = &mut self.shared.out;
         let room = ROOM_MAX.saturating_sub(out.len());
-        let state = self.desk.handler.state();
-        let result = guard(|| {
+        let state = self.shared.handler.state();
+        let called = guard(|| {
             let result = call(&mut **protocol, state, &mut Io::new(out, room, waker, wish));
-            (*timeout, *is_owed) = (protocol.timeout(), protocol.is_owed());
-            (result, protocol.memory())
+            (result, protocol.timeout(), protocol.is_owed(), protocol.memory())
         });
-        let ledger = &mut self.desk.ledger;
-        let held = result.as_ref().map_or(0, |(_, held)| *held);
-        let is_too_much = !recharge(charged, held, ledger);
-        let closes = wish.close;
-        if wish.anew || *is_owed && !was_owed {
-            // What it waits for now is something else.
-            self.slot.forget_deadline();
+        let was_owed = speaking.is_owed;
+        let mut is_too_much = false;
+        if let Ok((_, timeout, is_owed, held)) = called {
+            (speaking.timeout, speaking.is_owed) = (timeout, is_owed);
+            is_too_much = !recharge(&mut speaking.charged, held, &mut self.shared.ledger);
         }
-        // Its silence begins anew with every word.
-        work.moved += 1;
-        match result {
-            Ok((Ok(_), _)) if is_too_much => Err(self.no_memory()),
-            Ok((Ok(value), _)) => {
+        // Each call is a sign of life, unless the client still owes something.
+        if speaking.wish.anew || !speaking.is_owed || !was_owed {
+            self.begin_wait();
+        }
+        let closes = speaking.wish.close;
+        self.work.task = Task::Protocol(speaking);
+        match called {
+            Ok((Ok(_), ..)) if is_too_much => Break(self.no_memory()),
+            Ok((Ok(value), ..)) => {
                 if closes {
-                    ledger.release(*charged);
-                    let_go(mem::replace(&mut work.intake, Intake::Nobody));
-                    work.conn.end_upgraded(self.desk.limits.linger_bytes_max);
+                    self.end_protocol();
                 }
-                Ok(value)
+                Continue(value)
             }
-            Ok((Err(error), _)) => {
+            Ok((Err(error), ..)) => {
                 log::error!("connection {}: its protocol failed: {error}", self.token);
-                Err(self.over(Farewell::Reset, Gone::Stopped))
+                Break(self.over(Farewell::Reset, Gone::Stopped))
             }
-            Err(()) => Err(self.panicked()),
+            Err(()) => Break(self.panicked()),
         }
     }
 
+    /// The protocol has closed the connection, after the bytes that it has put.
+    fn end_protocol(&mut self) {
+        self.shared.ledger.release(self.work.task.memory());
+        let_go(self.take_task());
+        self.work.conn.end_upgraded();
+    }
+
     /// A protocol that is not called, since its output does not leave, may have been given more
-    /// from elsewhere: that counts too.
+    /// to hold from elsewhere: that counts too.
     #[cold]
     pub(super) fn weigh_protocol(&mut self, stop: Stop) -> Stop {
-        let Intake::Protocol(speaking) = &mut self.desk.work.intake else { return stop };
+        let Task::Protocol(speaking) = &mut self.work.task else { return stop };
         let Speaking { protocol, charged, .. } = &mut **speaking;
         match guard(|| protocol.memory()) {
-            Ok(held) if recharge(charged, held, &mut self.desk.ledger) => stop,
+            Ok(held) if recharge(charged, held, &mut self.shared.ledger) => stop,
             Ok(_) => self.no_memory(),
             Err(()) => self.panicked(),
         }
@@ -129,71 +132,73 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         self.over(Farewell::Reset, Gone::Stopped)
     }
 
-    /// Gives the protocol what has come; says how much of it was used.
-    pub(super) fn hand_to_protocol(&mut self, input: &[u8]) -> Result<usize, Stop> {
-        let Intake::Protocol(_) = &self.desk.work.intake else { return Ok(0) };
-        if input.is_empty() {
-            return Ok(0);
-        }
-        let used = self.speak(|protocol, state, io| protocol.receive(state, input, io))?;
+    /// Gives the protocol bytes of the client; returns how many of them it has used.
+    pub(super) fn hand_to_protocol(&mut self, input: &[u8]) -> Progress<usize> {
+        let speaking = match self.take_task() {
+            Task::Protocol(speaking) if !input.is_empty() => speaking,
+            task => {
+                self.work.task = task;
+                return Continue(0);
+            }
+        };
+        let used =
+            self.speak(speaking, |protocol, state, io| protocol.receive(state, input, io))?;
         if used > input.len() {
             log::error!("connection {}: its protocol used more than it was given", self.token);
-            return Err(self.over(Farewell::Reset, Gone::Stopped));
+            return Break(self.over(Farewell::Reset, Gone::Stopped));
         }
         if used == 0 && input.len() >= HELD_MAX && !self.protocol_wants_room() {
-            log::debug!("connection {}: its protocol uses nothing of 64 KiB", self.token);
-            return Err(self.over(Farewell::Reset, Gone::Malformed));
+            log::debug!(
+                "connection {}: its protocol used nothing of a full 64 KiB buffer",
+                self.token
+            );
+            return Break(self.over(Farewell::Reset, Gone::Malformed));
         }
-        Ok(used)
+        Continue(used)
     }
 
-    /// Tells the protocol that it was woken, has room again, or should come to an end.
-    pub(super) fn hear_protocol(&mut self, is_woken: bool) -> Result<(), Stop> {
-        if is_woken || self.protocol_wants_room() {
-            self.speak(|protocol, state, io| protocol.wake(state, io))?;
+    /// Calls a protocol that was woken, has room again, or should come to an end.
+    pub(super) fn hear_protocol(
+        &mut self,
+        speaking: Box<Speaking<H::State>>,
+        is_woken: bool,
+    ) -> Progress {
+        if is_woken || speaking.wish.room {
+            self.speak(speaking, |protocol, state, io| protocol.wake(state, io))?;
+        } else {
+            self.work.task = Task::Protocol(speaking);
         }
-        match &mut self.desk.work.intake {
-            Intake::Protocol(speaking) if self.desk.is_draining => {
-                if !mem::replace(&mut speaking.knows_of_shutdown, true) {
-                    self.speak(|protocol, state, io| protocol.shutdown(state, io))?;
-                }
-                Ok(())
+        match self.take_task() {
+            Task::Protocol(mut speaking)
+                if self.shared.is_draining() && !speaking.knows_of_shutdown =>
+            {
+                speaking.knows_of_shutdown = true;
+                self.speak(speaking, |protocol, state, io| protocol.shutdown(state, io))
             }
-            _ => Ok(()),
+            task => {
+                self.work.task = task;
+                Continue(())
+            }
         }
     }
 
     /// Whether the protocol has more to put as soon as there is room.
     pub(super) fn protocol_wants_room(&self) -> bool {
-        matches!(&self.desk.work.intake, Intake::Protocol(speaking) if speaking.wish.room)
+        matches!(&self.work.task, Task::Protocol(speaking) if speaking.wish.room)
     }
 
+    /// The client has ended its side: the protocol hears of it, if there is one.
     pub(super) fn end_protocol_input(&mut self) -> Stop {
-        match &self.desk.work.intake {
-            Intake::Protocol(_) => {
-                self.done(|protocol, state, io| protocol.end_of_input(state, io))
+        let ended = match self.take_task() {
+            Task::Protocol(speaking) => {
+                self.speak(speaking, |protocol, state, io| protocol.end_of_input(state, io))
             }
-            _ => Stop::More,
-        }
-    }
-
-    pub(super) fn expire_protocol(&mut self) -> Stop {
-        self.done(|protocol, state, io| protocol.expire(state, io))
-    }
-
-    fn done(
-        &mut self,
-        call: impl FnOnce(&mut dyn Protocol<H::State>, &mut H::State, &mut Io<'_>) -> io::Result<()>,
-    ) -> Stop {
-        match self.speak(call) {
-            Ok(()) => Stop::More,
-            Err(stop) => stop,
-        }
-    }
-
-    /// Whether the connection waits only for being handed out.
-    pub(super) fn is_to_be_handed_out(&self) -> bool {
-        matches!(self.desk.work.intake, Intake::Hijack(_)) && !self.desk.work.has_output()
+            task => {
+                self.work.task = task;
+                Continue(())
+            }
+        };
+        ended.break_value().unwrap_or(Stop::Done)
     }
 }
 

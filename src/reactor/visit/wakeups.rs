@@ -1,178 +1,142 @@
-//! What the program does outside of a visit and the loop hears of in one: an answer given later, a
-//! pause that ends, a producer that has something to say again.
+//! What the program does outside of a visit and the loop hears of in one: a response from elsewhere,
+//! a pause that ends, a producer that has something to send again.
 
-use std::mem;
-use std::sync::Arc;
+use std::ops::ControlFlow::Continue;
 
 use http::StatusCode;
 
 use crate::handler::later::{Finish, Hold, Place, Start, Ticket};
-use crate::handler::{Gone, Handler, Reply};
+use crate::handler::{Handler, Reply};
+use crate::http1::Input;
 use crate::message::response::Response;
+use crate::reactor::guard::{guard, let_go};
 use crate::reactor::kernel::Kernel;
-use crate::reactor::mailbox::Call;
-use crate::reactor::slot::{Flags, Intake, Source, Waiting};
-use crate::reactor::visit::{Stop, Visit};
-use crate::reactor::{guard, let_go};
-use crate::waker::Waker;
+use crate::reactor::slot::Flags;
+use crate::reactor::task::{Deferred, Task};
+use crate::reactor::visit::request_content::LateReply;
+use crate::reactor::visit::{Progress, Visit};
 
 impl<K: Kernel, H: Handler> Visit<'_, K, H> {
-    /// What wakes this connection from anywhere.
-    pub(super) fn waker(&self) -> Waker {
-        Waker::new(Call::new(self.token, Arc::clone(&self.desk.mailbox)))
-    }
-
-    /// A producer that had nothing to say may have something now: visits come for many reasons,
-    /// and asking is cheap.
-    #[inline(always)]
-    pub(super) fn ask_again(&mut self) {
-        if matches!(self.desk.work.source, Source::Waiting(..)) {
-            self.ask_producer_again();
+    /// Hears what the program has to say, if the task waits for that.
+    pub(super) fn hear_program(&mut self) -> Progress<LateReply<H::State>> {
+        let is_woken = self.facts.flags.take(Flags::WOKEN);
+        match self.take_task() {
+            Task::Receive(mut receiver) if is_woken && self.work.conn.input() == Input::Paused => {
+                let state = self.shared.handler.state();
+                let flow = guard(|| receiver.resume(state));
+                // If it pauses again, that is another pause.
+                self.begin_wait();
+                let reply = self.follow(receiver, flow)?;
+                match reply {
+                    Some(reply) => Continue(Some(reply)),
+                    None => self.end_if_complete(),
+                }
+            }
+            Task::Later(deferred) => self.hear_worker(deferred),
+            Task::Silent(producer, timeout) => {
+                self.ask_again(producer, timeout)?;
+                self.send_all().map_continue(|()| None)
+            }
+            Task::Protocol(speaking) => {
+                self.hear_protocol(speaking, is_woken).map_continue(|()| None)
+            }
+            task => {
+                self.work.task = task;
+                Continue(None)
+            }
         }
     }
 
-    #[inline(never)]
-    fn ask_producer_again(&mut self) {
-        let source = mem::replace(&mut self.desk.work.source, Source::Nothing);
-        let Source::Waiting(producer, timeout) = source else { return };
-        self.waited = Some(timeout);
-        self.desk.work.source = Source::Produce(producer);
-    }
-
-    /// Does what the program has to say, if anything waits for that.
-    pub(super) fn hear_program(&mut self) -> Result<(), Stop> {
-        let is_woken = self.slot.flags.has(Flags::WOKEN);
-        self.slot.flags.clear(Flags::WOKEN);
-        match &self.desk.work.intake {
-            Intake::Nobody | Intake::Collect(_) | Intake::Hijack(_) => Ok(()),
-            Intake::Receive(_) if is_woken && self.desk.work.conn.is_paused() => self.resume(),
-            Intake::Receive(_) => Ok(()),
-            Intake::Later(_) => self.hear_worker(),
-            Intake::Protocol(_) => self.hear_protocol(is_woken),
-        }
-    }
-
-    /// Gives the right to answer away.
-    pub(super) fn later(&mut self, start: Start<H::State>) -> Result<(), Stop> {
+    /// Gives the right to respond away.
+    pub(super) fn defer(&mut self, start: Start<H::State>) -> Progress {
         let Start { start, timeout, late, finish } = start;
         let ticket = Hold::new(Ticket::new());
         let later = ticket.later(self.waker());
-        self.desk.work.intake = Intake::Later(Box::new(Waiting { ticket, timeout, late, finish }));
-        // Behind a pause or another `Later` the deadline is of the same kind, and yet another.
-        self.slot.forget_deadline();
-        self.note_peer_left();
-        // An answer that is given right here wakes the loop like any other.
+        let deferred = Box::new(Deferred { ticket, timeout, late, finish });
+        self.note_peer_left(&deferred);
+        self.set_task(Task::Later(deferred));
+        // A response that is given right here wakes the loop like any other.
         let started = guard(|| start(later));
         self.unless_panicked(started)
     }
 
-    fn note_peer_left(&mut self) {
-        if let (Intake::Later(waiting), true) =
-            (&self.desk.work.intake, self.slot.flags.has(Flags::READ_CLOSED))
-        {
-            waiting.ticket.note_peer_left();
+    fn note_peer_left(&self, deferred: &Deferred<H::State>) {
+        if self.facts.flags.has(Flags::READ_CLOSED) {
+            deferred.ticket.note_peer_left();
         }
     }
 
-    /// Answers, if the worker has.
-    fn hear_worker(&mut self) -> Result<(), Stop> {
-        self.note_peer_left();
-        let Intake::Later(waiting) = &mut self.desk.work.intake else { return Ok(()) };
-        // In this order: what was told before the answer is there when the answer is.
-        let place = waiting.ticket.take();
-        for informational in waiting.ticket.take_told() {
-            self.desk.work.conn.inform(&mut self.desk.out, &informational);
+    /// Takes the reply, if the worker has given one.
+    fn hear_worker(
+        &mut self,
+        mut deferred: Box<Deferred<H::State>>,
+    ) -> Progress<LateReply<H::State>> {
+        match self.reply_of(&mut deferred) {
+            Some(reply) => {
+                let_go(deferred);
+                self.unless_panicked(reply).map_continue(Some)
+            }
+            None => {
+                self.work.task = Task::Later(deferred);
+                Continue(None)
+            }
         }
-        if matches!(place, Place::Empty) {
-            return Ok(());
-        }
-        let finish = waiting.finish.take();
-        let_go(mem::replace(&mut self.desk.work.intake, Intake::Nobody));
-        if !matches!(place, Place::Given(_)) {
-            log::error!("connection {}: a Later was dropped unanswered", self.token);
-        }
-        self.answer_finished(finish, move |state| match place {
-            Place::Given(give) => give(state),
-            _ => Response::status_page(StatusCode::INTERNAL_SERVER_ERROR).into(),
-        })
     }
 
-    fn answer_finished(
+    /// The time of the worker is over. Nothing is wrong with the connection: it is kept.
+    pub(super) fn expire_worker(
+        &mut self,
+        mut deferred: Box<Deferred<H::State>>,
+    ) -> Progress<LateReply<H::State>> {
+        // The reply may have come in the last moment.
+        let reply = self.reply_of(&mut deferred).unwrap_or_else(|| {
+            log::debug!("connection {}: no response within its time", self.token);
+            let page = || Response::status_page(StatusCode::GATEWAY_TIMEOUT);
+            let late = deferred.late.take().unwrap_or_else(page);
+            self.finish_reply(deferred.finish.take(), |_| late.into())
+        });
+        let_go(deferred);
+        self.unless_panicked(reply).map_continue(Some)
+    }
+
+    /// The worker's reply, if it has given one, or a 500 if it never will.
+    fn reply_of(
+        &mut self,
+        deferred: &mut Deferred<H::State>,
+    ) -> Option<Result<Reply<H::State>, ()>> {
+        self.note_peer_left(deferred);
+        // In this order: an informational response that was sent before the final one is there
+        // when that is.
+        let place = deferred.ticket.take();
+        for informational in deferred.ticket.take_told() {
+            self.work.conn.inform(&mut self.shared.out, &informational);
+        }
+        let give = match place {
+            Place::Empty => return None,
+            Place::Given(give) => Some(give),
+            Place::Forgotten | Place::Over => {
+                log::error!("connection {}: a Later was dropped without a response", self.token);
+                None
+            }
+        };
+        Some(self.finish_reply(deferred.finish.take(), move |state| match give {
+            Some(give) => give(state),
+            None => Response::status_page(StatusCode::INTERNAL_SERVER_ERROR).into(),
+        }))
+    }
+
+    fn finish_reply(
         &mut self,
         finish: Option<Finish<H::State>>,
         give: impl FnOnce(&mut H::State) -> Reply<H::State>,
-    ) -> Result<(), Stop> {
-        let state = self.desk.handler.state();
-        let reply = guard(|| {
+    ) -> Result<Reply<H::State>, ()> {
+        let state = self.shared.handler.state();
+        guard(|| {
             let reply = give(state);
             match finish {
                 Some(finish) => finish(state, reply),
                 None => reply,
             }
-        });
-        self.answer_after_content(reply)
-    }
-
-    /// The time of the worker is over. Nothing is wrong with the connection: it is kept.
-    pub(super) fn answer_late(&mut self) -> Stop {
-        let Intake::Later(waiting) = &self.desk.work.intake else { return Stop::More };
-        let ticket = Arc::clone(&waiting.ticket);
-        if let Err(stop) = self.hear_worker() {
-            return stop;
-        }
-        let intake = mem::replace(&mut self.desk.work.intake, Intake::Nobody);
-        if let Intake::Later(waiting) = intake {
-            if !Arc::ptr_eq(&ticket, &waiting.ticket) {
-                // In the last moment it was put off again, with a time of its own.
-                self.desk.work.intake = Intake::Later(waiting);
-                return Stop::More;
-            }
-            log::debug!("connection {}: no answer within its time", self.token);
-            let_go(waiting.ticket);
-            let page = || Response::status_page(StatusCode::GATEWAY_TIMEOUT);
-            let late = waiting.late.unwrap_or_else(page);
-            if let Err(stop) = self.answer_finished(waiting.finish, |_| late.into()) {
-                return stop;
-            }
-        } else {
-            self.desk.work.intake = intake;
-        }
-        // What was held behind the request is served by the next visit.
-        Stop::Spent
-    }
-
-    /// Goes on with a receiver that has paused.
-    fn resume(&mut self) -> Result<(), Stop> {
-        let Intake::Receive(receiver) = &mut self.desk.work.intake else { return Ok(()) };
-        let state = self.desk.handler.state();
-        let flow = guard(|| receiver.resume(state));
-        let flow = self.unless_panicked(flow)?;
-        self.desk.work.conn.pause_content(false);
-        // If it pauses again, that is another pause.
-        self.slot.forget_deadline();
-        self.follow(flow)?;
-        self.end_if_complete()
-    }
-
-    /// A producer has been silent for as long as it said.
-    pub(super) fn break_silence(&mut self) -> Stop {
-        let source = mem::replace(&mut self.desk.work.source, Source::Nothing);
-        let Source::Waiting(producer, _) = source else {
-            self.desk.work.source = source;
-            return Stop::More;
-        };
-        self.desk.work.source = Source::Produce(producer);
-        match self.produce_by(|producer, out| producer.expire(out)) {
-            Ok(()) => Stop::More,
-            Err(stop) => stop,
-        }
-    }
-
-    /// Why a content ends that the program has kept waiting.
-    pub(super) fn why_expired(&self) -> Gone {
-        match self.desk.work.conn.is_paused() {
-            true => Gone::Expired,
-            false => Gone::TooSlow,
-        }
+        })
     }
 }

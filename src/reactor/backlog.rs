@@ -1,0 +1,60 @@
+//! Whether deadlines must wait, since events that the last polls could not report may be bytes that
+//! save a client from its deadline.
+
+use crate::reactor::kernel::EVENTS_MAX;
+
+/// Counts full batches of events.
+///
+/// The kernel reports events in the order in which they happened. So once as many have been reported
+/// as there are connections, everything that had happened before has been heard. A crowd that fills
+/// every batch postpones deadlines by that much, and not for ever.
+#[derive(Debug, Default)]
+pub(super) struct Backlog {
+    /// Events of full batches in a row.
+    reported: usize,
+    is_unheard: bool,
+}
+
+impl Backlog {
+    #[inline(always)]
+    pub(super) fn note(&mut self, batch_is_full: bool, connections: usize) {
+        if !batch_is_full {
+            (self.reported, self.is_unheard) = (0, false);
+            return;
+        }
+        self.reported += EVENTS_MAX;
+        // Listeners and wakers have events, too.
+        self.is_unheard = self.reported <= connections;
+        if !self.is_unheard {
+            self.reported = 0;
+        }
+    }
+
+    /// Whether deadlines must wait for the next batch.
+    pub(super) fn is_unheard(&self) -> bool {
+        self.is_unheard
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deadlines_wait_for_full_batches_until_everybody_has_been_heard_and_no_longer() {
+        let mut backlog = Backlog::default();
+        let mut waits = |is_full, connections| {
+            backlog.note(is_full, connections);
+            backlog.is_unheard()
+        };
+        for _ in 0..3 {
+            assert!(!waits(false, 1000));
+            assert_eq!(
+                [(); 8].map(|()| waits(true, 1000)),
+                [true, true, true, false].repeat(2)[..]
+            );
+            assert!(waits(true, 1000) && !waits(false, 1000));
+        }
+        assert!(!waits(true, 200), "a batch that is larger than the crowd");
+    }
+}

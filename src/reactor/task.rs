@@ -1,0 +1,229 @@
+//! What the loop does for the request of one connection: the closed list of what a handler can
+//! reply, as a state.
+//!
+//! | task | stands beside ([`http1`](crate::http1)) | request content goes to | the response comes from | deadline while nothing moves | a wake-up | at the deadline |
+//! |---|---|---|---|---|---|---|
+//! | `None` | a state at rest, a head, a response that is complete | the discard | – (small responses leave at once) | the one of the http1 state | – | 408 or close |
+//! | `Collect` | content, response awaited | a growing buffer | the handler, when it is complete | content rate | – | 408 |
+//! | `Receive` | content, response awaited; may pause | the receiver | the receiver | content rate, or the pause | resumes a pause | 408, or 504 for a pause |
+//! | `Later` | response awaited | the discard, after the response | another thread | handler timeout, or its own | takes the response | 504 |
+//! | `Bytes` | content of the response | the discard, after the response | memory | response rate | – | reset |
+//! | `File` | content of the response | the discard, after the response | a file, by `sendfile` | response rate | – | reset |
+//! | `Produce` | content of the response | the discard, after the response | a producer | response rate | – | reset |
+//! | `Silent` | content of the response | the discard | the producer, when woken | what the producer said | asks it again | asks its `expire` |
+//! | `Transform` | content of the response, or all of it sent | the transform | the transform | content rate; response rate while output waits | – | reset |
+//! | `Protocol` | upgraded | the protocol | the protocol | what the protocol said | calls it | asks its `expire` |
+//! | `HandOut` | upgraded, to be handed out | – | – (the stream leaves the loop) | response rate of earlier responses | – | reset |
+//!
+//! Every question about a task is one `match` in the order of this table. Those that call the
+//! program are in [`visit`](super::visit); the others are here.
+
+use std::mem;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::handler::later::{Finish, Hold};
+use crate::handler::upgrade::{Hijacked, Protocol, Wish};
+use crate::handler::{Collected, Receive, Transform};
+use crate::http1::{Connection, Input, Output, Rest};
+use crate::message::body::{FileBody, Produce};
+use crate::message::fields::FieldSpan;
+use crate::message::request::RequestLine;
+use crate::message::response::Response;
+use crate::reactor::memory::Block;
+use crate::waker::Waker;
+
+/// What is done for the request under way. The table above has a row for each.
+pub(super) enum Task<S> {
+    None,
+    Collect(Box<Collecting<S>>),
+    Receive(Box<dyn Receive<S>>),
+    Later(Box<Deferred<S>>),
+    Bytes(Bytes),
+    File(FileBody),
+    Produce(Box<dyn Produce>),
+    /// With the time for which it may have nothing to send.
+    Silent(Box<dyn Produce>, Duration),
+    /// With a piece that it has not been given yet, since the socket was full.
+    Transform(Box<dyn Transform<S>>, Option<Block>),
+    Protocol(Box<Speaking<S>>),
+    HandOut(Box<dyn FnOnce(Hijacked)>),
+}
+
+/// Content being collected, with the head that its request will be shown with.
+pub(super) struct Collecting<S> {
+    pub(super) limit: usize,
+    pub(super) then: Collected<S>,
+    pub(super) line: RequestLine,
+    pub(super) head: Vec<u8>,
+    pub(super) spans: Vec<FieldSpan>,
+    pub(super) content: Vec<u8>,
+    /// What the ledger was charged for this.
+    pub(super) charged: usize,
+}
+
+/// A response that comes from elsewhere.
+pub(super) struct Deferred<S> {
+    pub(super) ticket: Hold<S>,
+    /// Instead of the limit's.
+    pub(super) timeout: Option<Duration>,
+    /// The response when the time has passed; a 504 otherwise.
+    pub(super) late: Option<Response>,
+    /// What the reply goes through.
+    pub(super) finish: Option<Finish<S>>,
+}
+
+/// A protocol, and what it said last.
+pub(super) struct Speaking<S> {
+    pub(super) protocol: Box<dyn Protocol<S>>,
+    pub(super) waker: Waker,
+    pub(super) wish: Wish,
+    /// How long nothing may move.
+    pub(super) timeout: Duration,
+    /// Only bytes from the client count as movement.
+    pub(super) is_owed: bool,
+    /// What the ledger was charged for what it holds.
+    pub(super) charged: usize,
+    pub(super) knows_of_shutdown: bool,
+}
+
+/// What a deadline on the wheel is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Timer {
+    None,
+    /// A complete head.
+    Head,
+    /// The first byte of a head, while the server drains.
+    Grace,
+    Idle,
+    Content,
+    Response,
+    /// The program's response, or the end of its pause.
+    Handler,
+    /// The next bytes of a producer or a protocol: it says itself how long.
+    Silence,
+    Linger,
+}
+
+impl<S> Task<S> {
+    /// Whether it has bytes to send as soon as the socket takes them.
+    #[inline(always)]
+    pub(super) fn has_output(&self) -> bool {
+        match self {
+            Task::None | Task::Collect(_) | Task::Receive(_) | Task::Later(_) => false,
+            Task::Bytes(_) | Task::File(_) | Task::Produce(_) => true,
+            Task::Silent(..) => false,
+            Task::Transform(_, pending) => pending.is_some(),
+            Task::Protocol(_) | Task::HandOut(_) => false,
+        }
+    }
+
+    /// Shared bytes that are sent from where they lie.
+    pub(super) fn shared_bytes(&self) -> &[u8] {
+        match self {
+            Task::Bytes(bytes) => bytes,
+            _ => &[],
+        }
+    }
+
+    /// Which deadline there is while no output waits.
+    pub(super) fn timer(&self, conn: &Connection) -> Timer {
+        match self {
+            Task::None | Task::Collect(_) | Task::Receive(_) => timer_of(conn),
+            Task::Later(_) => Timer::Handler,
+            Task::Bytes(_) | Task::File(_) | Task::Produce(_) => Timer::Response,
+            Task::Silent(..) => Timer::Silence,
+            Task::Transform(..) => timer_of(conn),
+            Task::Protocol(_) => Timer::Silence,
+            Task::HandOut(_) => Timer::None,
+        }
+    }
+
+    /// The timeout that belongs to this task alone, if it has one.
+    pub(super) fn timeout(&self) -> Option<Duration> {
+        match self {
+            Task::Later(deferred) => deferred.timeout,
+            Task::Silent(_, timeout) => Some(*timeout),
+            Task::Protocol(speaking) => Some(speaking.timeout),
+            _ => None,
+        }
+    }
+
+    /// Whether bytes read and bytes written put its deadline off: (read, written).
+    pub(super) fn is_put_off_by(&self) -> (bool, bool) {
+        match self {
+            // Content that no one asked for says nothing about the producer.
+            Task::Silent(..) => (false, true),
+            Task::Protocol(speaking) => (true, !speaking.is_owed),
+            _ => (false, false),
+        }
+    }
+
+    /// What the ledger was charged for it.
+    pub(super) fn memory(&self) -> usize {
+        match self {
+            Task::Collect(collecting) => collecting.charged,
+            Task::Transform(_, Some(pending)) => pending.capacity(),
+            Task::Protocol(speaking) => speaking.charged,
+            _ => 0,
+        }
+    }
+
+    /// Asserts the second column of the table.
+    pub(super) fn check(&self, conn: &Connection) {
+        let (input, output) = (conn.input(), conn.output());
+        let is_allowed = match self {
+            Task::None => input == Input::Head || output == Output::Done,
+            Task::Collect(_) => input == Input::Content && output == Output::Awaited,
+            Task::Receive(_) => {
+                matches!(input, Input::Content | Input::Paused) && output == Output::Awaited
+            }
+            Task::Later(_) => input == Input::None && output == Output::Awaited,
+            Task::Bytes(_) | Task::File(_) => output == Output::Content { in_chunks: false },
+            Task::Produce(_) | Task::Silent(..) => matches!(output, Output::Content { .. }),
+            Task::Transform(..) => input != Input::Head && output != Output::Awaited,
+            Task::Protocol(_) => {
+                conn.rest().is_none() && matches!(input, Input::Protocol | Input::None)
+            }
+            Task::HandOut(_) => conn.rest().is_none() && input == Input::None,
+        };
+        assert!(is_allowed, "{} beside {conn:?}", self.name());
+    }
+
+    /// Its row in the table.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Task::None => "None",
+            Task::Collect(_) => "Collect",
+            Task::Receive(_) => "Receive",
+            Task::Later(_) => "Later",
+            Task::Bytes(_) => "Bytes",
+            Task::File(_) => "File",
+            Task::Produce(_) => "Produce",
+            Task::Silent(..) => "Silent",
+            Task::Transform(..) => "Transform",
+            Task::Protocol(_) => "Protocol",
+            Task::HandOut(_) => "HandOut",
+        }
+    }
+}
+
+/// The deadline of an http1 state: the table in [`http1`](crate::http1) has the column.
+pub(super) fn timer_of(conn: &Connection) -> Timer {
+    match conn.input() {
+        Input::Head if conn.rest() == Some(Rest::Idle) => Timer::Idle,
+        Input::Head => Timer::Head,
+        Input::Content => Timer::Content,
+        Input::Paused => Timer::Handler,
+        Input::Linger { .. } => Timer::Linger,
+        Input::Protocol | Input::None => Timer::None,
+    }
+}
+
+impl<S> Collecting<S> {
+    /// What it takes before any content has come.
+    pub(super) fn size(&self) -> usize {
+        mem::size_of_val(self) + self.head.capacity() + mem::size_of_val(self.spans.as_slice())
+    }
+}

@@ -1,0 +1,50 @@
+//! What a deadline asks for when it has passed: the last column of the table of
+//! [tasks](crate::reactor::task).
+
+use std::ops::ControlFlow::Break;
+
+use crate::handler::{Gone, Handler};
+use crate::http1::{Farewell, Input};
+use crate::reactor::clock;
+use crate::reactor::kernel::Kernel;
+use crate::reactor::task::Task;
+use crate::reactor::visit::{Progress, Stop, Visit};
+
+impl<K: Kernel, H: Handler> Visit<'_, K, H> {
+    /// Ends what the connection waited for.
+    pub(super) fn end_wait(&mut self) -> Progress {
+        self.begin_wait();
+        if self.work.has_output() {
+            return Break(self.over(Farewell::Reset, Gone::TooSlow));
+        }
+        let has_ended = self.work.has_ended(clock::tick(self.shared.now));
+        match self.take_task() {
+            Task::Later(deferred) => {
+                let reply = self.expire_worker(deferred)?;
+                self.carry_out_late(reply)?;
+                // Requests that are held after this one are served by the next visit.
+                Break(Stop::Spent)
+            }
+            Task::Silent(producer, _) if !has_ended => self.break_silence(producer),
+            Task::Protocol(speaking) => {
+                self.speak(speaking, |protocol, state, io| protocol.expire(state, io))
+            }
+            task => {
+                self.work.task = task;
+                Break(self.expire_exchange())
+            }
+        }
+    }
+
+    /// The client or the program was too slow.
+    fn expire_exchange(&mut self) -> Stop {
+        let why = match self.work.conn.input() {
+            Input::Paused => Gone::Expired,
+            _ => Gone::TooSlow,
+        };
+        match self.work.conn.expire() {
+            Ok(farewell) => self.over(farewell, why),
+            Err(reject) => self.refuse(reject, why),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Content of the response from a producer, piece by piece.
+
+use std::io;
+use std::ops::ControlFlow::{Break, Continue};
+use std::time::Duration;
+
+use crate::handler::Handler;
+use crate::http1::Output;
+use crate::message::body::{Out, Produce, Produced};
+use crate::message::trailers::Trailers;
+use crate::reactor::guard::{guard, OnTrial};
+use crate::reactor::kernel::Kernel;
+use crate::reactor::slot::Flags;
+use crate::reactor::task::Task;
+use crate::reactor::visit::{Progress, Visit, SCRATCH};
+
+impl<K: Kernel, H: Handler> Visit<'_, K, H> {
+    /// Asks a producer for a piece and frames it.
+    pub(super) fn produce(&mut self, producer: Box<dyn Produce>) -> Progress {
+        self.ask(producer, None, |producer, out| producer.produce(out))
+    }
+
+    /// A producer that had nothing to say may have something now: visits come for many reasons,
+    /// and asking is cheap.
+    pub(super) fn ask_again(&mut self, producer: Box<dyn Produce>, silence: Duration) -> Progress {
+        let mut producer = OnTrial::new(producer);
+        if self.facts.flags.has(Flags::READ_CLOSED) && guard(|| producer.get().peer_left()).is_err()
+        {
+            return Break(self.panicked());
+        }
+        self.ask(producer.take(), Some(silence), |producer, out| producer.produce(out))
+    }
+
+    /// A producer has been silent for as long as it said.
+    pub(super) fn break_silence(&mut self, producer: Box<dyn Produce>) -> Progress {
+        self.ask(producer, None, |producer, out| producer.expire(out))
+    }
+
+    /// Asks a producer in one of these ways. `silence` is the wait that it was in, if that goes on
+    /// when it says so again.
+    fn ask(
+        &mut self,
+        producer: Box<dyn Produce>,
+        silence: Option<Duration>,
+        how: impl FnOnce(&mut dyn Produce, &mut Out<'_>) -> io::Result<Produced>,
+    ) -> Progress {
+        self.spent.pieces += 1;
+        let mut producer = OnTrial::new(producer);
+        let out = &mut self.shared.out;
+        let start = out.len();
+        let room = self.work.conn.content_room(SCRATCH.saturating_sub(start));
+        let produced = guard(|| how(&mut **producer.get(), &mut Out::new(out, room)));
+        let put = out.len() - start;
+        self.work.conn.frame(out, start);
+        let produced = self.unless_broken(produced)?;
+        let goes_on = matches!(self.work.conn.output(), Output::Content { .. });
+        match produced {
+            Produced::More if put == 0 => Break(self.broken("a producer made no progress")),
+            Produced::More if goes_on => {
+                self.work.task = Task::Produce(producer.take());
+                Continue(())
+            }
+            Produced::Wait(timeout) if goes_on => {
+                let task = Task::Silent(producer.take(), timeout);
+                match silence == Some(timeout) {
+                    true => self.work.task = task,
+                    false => self.set_task(task),
+                }
+                Continue(())
+            }
+            // That was all, or all that was announced.
+            Produced::More | Produced::Wait(_) | Produced::End => {
+                self.end_produced(producer.take())
+            }
+        }
+    }
+
+    fn end_produced(&mut self, mut producer: Box<dyn Produce>) -> Progress {
+        let mut trailers = Trailers::default();
+        let asked = guard(|| {
+            producer.put_trailers(&mut trailers);
+            drop(producer);
+        });
+        match asked {
+            Ok(()) => self.end_content(&trailers),
+            Err(()) => Break(self.panicked()),
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Responses: the head is encoded, with small content after it; larger content becomes the task.
+
+use std::mem;
+use std::ops::ControlFlow::{Break, Continue};
+
+use bytes::Bytes;
+
+use crate::handler::{Gone, Handler};
+use crate::http1::{Circumstances, Content, Outgoing, Output, Reject, ResponseParts};
+use crate::message::body::Body;
+use crate::message::response::Response;
+use crate::message::trailers::Trailers;
+use crate::reactor::clock;
+use crate::reactor::guard::{guard, let_go, OnTrial};
+use crate::reactor::kernel::Kernel;
+use crate::reactor::mailbox::Call;
+use crate::reactor::shared::Shared;
+use crate::reactor::task::Task;
+use crate::reactor::visit::{Progress, Visit};
+use crate::reactor::work::End;
+use crate::waker::Waker;
+use std::sync::Arc;
+
+/// Content up to this size is copied after its head, so that both leave in one `write`; above
+/// it, copying costs more than the second part of a `writev`.
+const INLINE_MAX: usize = 4 << 10;
+
+impl<K: Kernel, H: Handler> Visit<'_, K, H> {
+    /// Encodes a response in one step, if the request has no content and its own is small and at
+    /// hand. Returns whether the connection is idle after it, or `None` if this was not possible.
+    #[inline(always)]
+    pub(super) fn respond_fast(&mut self, response: &Response, is_all_used: bool) -> Option<bool> {
+        let (content, length) = match &response.body {
+            Body::Empty => (Content::None, 0),
+            Body::Static(bytes) if bytes.len() <= INLINE_MAX => {
+                (Content::Static(bytes), bytes.len())
+            }
+            Body::Bytes(bytes) if bytes.len() <= INLINE_MAX => {
+                (Content::Shared(bytes), bytes.len())
+            }
+            _ => return None,
+        };
+        if self.shared.head.line.content_length != Some(0) || needs_care(response) {
+            return None;
+        }
+        let circumstances = self.circumstances();
+        let parts = ResponseParts { content, ..parts(response, Some(length as u64)) };
+        let Shared { head, out, encoder, .. } = &mut *self.shared;
+        let conn = &mut self.work.conn;
+        Some(conn.respond_fast(head, out, &parts, encoder, &circumstances, is_all_used))
+    }
+
+    /// Encodes a response, with its content if that is small; the rest becomes the task.
+    pub(super) fn respond(&mut self, mut response: Response) -> Progress {
+        let mut result = self.respond_head(&response, response.body.len());
+        if let Output::Content { .. } = self.work.conn.output() {
+            let body = mem::replace(&mut response.body, Body::Empty);
+            result = self.respond_with(body);
+        }
+        // After a HEAD its content is not sent, and still there.
+        let_go(response);
+        result
+    }
+
+    fn respond_with(&mut self, body: Body) -> Progress {
+        let small: &[u8] = match &body {
+            Body::Static(bytes) if bytes.len() <= INLINE_MAX => bytes,
+            Body::Bytes(bytes) if bytes.len() <= INLINE_MAX => bytes,
+            _ => return self.send_from(body),
+        };
+        // Its length was announced, so there is nothing to put around it.
+        self.shared.out.extend_from_slice(small);
+        self.work.conn.count_sent(small.len() as u64);
+        let_go(body);
+        Continue(())
+    }
+
+    /// Makes content the task.
+    fn send_from(&mut self, body: Body) -> Progress {
+        let task = match body {
+            Body::Empty => Task::None,
+            Body::Static(bytes) => Task::Bytes(Bytes::from_static(bytes)),
+            Body::Bytes(bytes) => Task::Bytes(bytes),
+            Body::File(file) => Task::File(file),
+            Body::Produce(produce) => {
+                let waker = self.waker();
+                let mut producer = OnTrial::new(produce.producer);
+                if guard(|| producer.get().start(waker)).is_err() {
+                    return Break(self.panicked());
+                }
+                Task::Produce(producer.take())
+            }
+        };
+        self.set_task(task);
+        Continue(())
+    }
+
+    /// Encodes the head of a response, or refuses with a 500 if it cannot be sent.
+    pub(super) fn respond_head(&mut self, response: &Response, length: Option<u64>) -> Progress {
+        if let Some(fault) = fault(response) {
+            log::error!("connection {}: response replaced by 500: {fault}", self.token);
+            // Sent like a refusal, which needs no program to be right.
+            return Break(self.refuse(Reject::Internal, Gone::Stopped));
+        }
+        let circumstances = self.circumstances();
+        let mut parts = parts(response, length);
+        let lines;
+        if let Some(names) = response.announced_trailers() {
+            if self.work.conn.outgoing(response.status, length) == Outgoing::Chunked {
+                lines = [parts.lines, b"Trailer: ", names, b"\r\n"].concat();
+                parts.lines = &lines;
+            } else {
+                log::debug!("connection {}: no chunks, hence no trailers", self.token);
+            }
+        }
+        let Shared { out, encoder, now, .. } = &mut *self.shared;
+        self.work.conn.respond(out, &parts, encoder, &circumstances);
+        self.work.end = response.cut_after().map(|timeout| End::at(clock::due(*now, timeout)));
+        Continue(())
+    }
+
+    /// Ends the content of the response. If it is shorter than announced, the client must not take
+    /// it for the whole.
+    pub(super) fn end_content(&mut self, trailers: &Trailers) -> Progress {
+        let in_chunks = self.work.conn.output() == Output::Content { in_chunks: true };
+        match trailers.fault() {
+            Some(fault) if in_chunks => {
+                return Break(self.broken(&format!("in a trailer: {fault}")));
+            }
+            None if in_chunks || trailers.is_empty() => {}
+            // Content that is announced by its length is complete without them.
+            _ => log::debug!("connection {}: no chunks, trailers left out", self.token),
+        }
+        if self.work.conn.end_content(&mut self.shared.out, trailers.lines()) {
+            return Continue(());
+        }
+        Break(self.broken("less content than its announced length"))
+    }
+
+    /// Asks the client for content, if memory allows any.
+    pub(super) fn admit_content(&mut self) -> Progress {
+        if !self.work.conn.has_all_content() && !self.shared.ledger.has_room(1) {
+            return Break(self.refuse(Reject::Overloaded, Gone::Stopped));
+        }
+        self.work.conn.want_content(&mut self.shared.out);
+        Continue(())
+    }
+
+    /// Wakes this connection from anywhere.
+    pub(super) fn waker(&self) -> Waker {
+        Waker::new(Call::new(self.token, Arc::clone(&self.shared.mailbox)))
+    }
+
+    /// What the decision about reuse depends on, beside the request and the response.
+    #[inline(always)]
+    fn circumstances(&self) -> Circumstances {
+        let limits = &self.shared.limits;
+        Circumstances {
+            server_closes: self.shared.reason_to_close(),
+            is_too_old: limits.connection_age_max.is_some()
+                && self.facts.is_too_old(clock::tick(self.shared.now)),
+            requests_left: self.facts.requests < limits.requests_max,
+            discard_bytes_max: limits.discard_bytes_max,
+        }
+    }
+}
+
+/// What the head of a response shows of it.
+#[inline(always)]
+pub(super) fn parts(response: &Response, length: Option<u64>) -> ResponseParts<'_> {
+    ResponseParts {
+        status: response.status,
+        content_type: response.content_type.as_ref(),
+        lines: response.lines(),
+        length,
+        close: response.close,
+        content: Content::None,
+    }
+}
+
+/// Whether there is something about the head that the fast path does not look at.
+#[inline(always)]
+fn needs_care(response: &Response) -> bool {
+    response.status.is_informational()
+        || matches!(&response.extra, Some(extra)
+            if extra.fault.is_some() || !extra.trailer.is_empty() || extra.cut_after.is_some())
+}
+
+/// Why a response cannot be sent.
+fn fault(response: &Response) -> Option<String> {
+    if response.status.is_informational() {
+        return Some(format!("{} is not a final status", response.status));
+    }
+    fault_of_fields(response)
+}
+
+pub(super) fn fault_of_fields(response: &Response) -> Option<String> {
+    let fault = response.extra.as_ref()?.fault.as_ref()?;
+    Some(fault.to_string())
+}

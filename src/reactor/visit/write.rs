@@ -1,0 +1,172 @@
+//! Writing to the socket. Only bytes that it does not take are kept, and then the socket is watched
+//! for room.
+
+use std::io;
+use std::ops::ControlFlow::{Break, Continue};
+
+use bytes::Buf;
+
+use crate::handler::{Gone, Handler};
+use crate::http1::Farewell;
+use crate::message::body::FileBody;
+use crate::reactor::kernel::{is_of_socket, Kernel};
+use crate::reactor::shared::Shared;
+use crate::reactor::slot::Flags;
+use crate::reactor::task::Task;
+use crate::reactor::visit::{Progress, Stop, Visit, WRITTEN_MAX};
+
+/// The most that one `sendfile` is asked for.
+const FILE_PIECE: u64 = 256 << 10;
+
+impl<K: Kernel, H: Handler> Visit<'_, K, H> {
+    /// Tries to write all encoded bytes with one call, where nothing waits before them. What does
+    /// not leave stays.
+    #[inline(always)]
+    pub(super) fn write_fast(&mut self) -> bool {
+        // An error comes again, where it is looked at.
+        let Ok(len) = self.kernel.write(self.stream, &self.shared.out, &[]) else { return false };
+        self.count(len);
+        let is_all = len == self.shared.out.len();
+        if is_all {
+            self.shared.out.clear();
+        } else {
+            self.shared.out.drain(..len);
+        }
+        is_all
+    }
+
+    /// Writes the backlog, the encoded bytes, and the task's shared bytes after them. Returns
+    /// whether all of it left; if not, it is held and the socket is watched for room.
+    pub(super) fn flush(&mut self) -> Progress<bool> {
+        while let Some(block) = &mut self.work.backlog {
+            let written = self.kernel.write(self.stream, block.bytes(), &[]);
+            let Some(len) = self.judge_write(written)? else { return Continue(false) };
+            self.use_up_backlog(len);
+        }
+        let flushed = self.flush_encoded();
+        self.shared.out.clear();
+        flushed
+    }
+
+    fn use_up_backlog(&mut self, len: usize) {
+        if let Some(mut block) = self.work.backlog.take() {
+            if block.consume(len) {
+                self.shared.pool.take_back(block, &mut self.shared.ledger);
+            } else {
+                self.work.backlog = Some(block);
+            }
+        }
+    }
+
+    fn flush_encoded(&mut self) -> Progress<bool> {
+        let mut sent = 0;
+        loop {
+            let encoded = &self.shared.out[sent..];
+            let bytes = self.work.task.shared_bytes();
+            if encoded.is_empty() && (bytes.is_empty() || self.spent.written >= WRITTEN_MAX) {
+                return Continue(true);
+            }
+            let encoded_len = encoded.len();
+            let written = self.kernel.write(self.stream, encoded, bytes);
+            let Some(len) = self.judge_write(written)? else {
+                self.keep_output(sent)?;
+                return Continue(false);
+            };
+            let of_encoded = len.min(encoded_len);
+            sent += of_encoded;
+            if let Task::Bytes(bytes) = &mut self.work.task {
+                bytes.advance(len - of_encoded);
+                self.work.conn.count_sent((len - of_encoded) as u64);
+            }
+        }
+    }
+
+    /// Holds the encoded bytes from `sent` on, if memory allows.
+    fn keep_output(&mut self, sent: usize) -> Progress {
+        let Shared { out, pool, ledger, .. } = &mut *self.shared;
+        let rest = &out[sent..];
+        if rest.is_empty() {
+            return Continue(());
+        }
+        if !pool.can_lend(rest.len(), ledger) {
+            log::debug!("connection {}: no memory for its output", self.token);
+            return Break(self.over(Farewell::Reset, Gone::Stopped));
+        }
+        self.work.backlog = Some(pool.keep(rest, ledger));
+        Continue(())
+    }
+
+    /// Sends a piece of a file, whose position moves on.
+    pub(super) fn send_file(&mut self, mut body: FileBody) -> Progress {
+        let most = body.len.min(FILE_PIECE) as usize;
+        let sent = self.kernel.send_file(self.stream, &body.file, body.offset, most);
+        match sent {
+            Ok(0) => return Break(self.broken("the file is shorter than it was")),
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                let is_of_the_file =
+                    error.kind() != io::ErrorKind::WouldBlock && !is_of_socket(&error);
+                if is_of_the_file {
+                    return Break(self.broken(&format!("its file cannot be read: {error}")));
+                }
+                self.work.task = Task::File(body);
+                return match self.judge_write(Err(error))? {
+                    Some(_) => Continue(()),
+                    None => Break(Stop::Blocked),
+                };
+            }
+            Err(_) => {}
+            Ok(len) => {
+                body.offset += len as u64;
+                body.len -= len as u64;
+                self.work.conn.count_sent(len as u64);
+                self.count(len);
+            }
+        }
+        if body.len > 0 {
+            self.work.task = Task::File(body);
+        }
+        Continue(())
+    }
+
+    /// What a write came to: how many bytes left, or `None` if the socket is full.
+    fn judge_write(&mut self, written: io::Result<usize>) -> Progress<Option<usize>> {
+        match written {
+            Ok(len) => {
+                self.count(len);
+                Continue(Some(len))
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Continue(Some(0)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.watch_writing()?;
+                Continue(None)
+            }
+            Err(error) => Break(self.write_failed(&error)),
+        }
+    }
+
+    #[inline(always)]
+    fn count(&mut self, written: usize) {
+        self.spent.written += written;
+        self.work.written += written as u64;
+    }
+
+    /// Registers for writing, once in the life of a connection. Registering reports the present
+    /// readiness anew, so no edge is lost.
+    fn watch_writing(&mut self) -> Progress {
+        if self.facts.flags.has(Flags::WATCHES_WRITING) {
+            return Continue(());
+        }
+        match self.kernel.watch_writing(self.stream, self.token) {
+            Ok(()) => {
+                self.facts.flags.set(Flags::WATCHES_WRITING);
+                Continue(())
+            }
+            Err(error) => Break(self.write_failed(&error)),
+        }
+    }
+
+    fn write_failed(&mut self, error: &io::Error) -> Stop {
+        log::debug!("connection {}: write: {error}", self.token);
+        self.over(Farewell::Close, Gone::PeerLeft)
+    }
+}

@@ -1,0 +1,127 @@
+//! A connection in the middle of something: what is held for it, and the [`Task`] under way.
+
+use crate::http1::{Connection, Rest};
+use crate::reactor::memory::Block;
+use crate::reactor::task::{Task, Timer};
+
+/// What a connection owns while it does not rest. Boxed in its slot between visits; a connection
+/// that rests borrows the loop's one spare for the length of a visit.
+pub(super) struct Work<S> {
+    pub(super) conn: Connection,
+    /// Read, and not used yet.
+    pub(super) input: Option<Block>,
+    /// Encoded, and not taken by the socket yet.
+    pub(super) backlog: Option<Block>,
+    pub(super) task: Task<S>,
+    /// Bytes read and bytes written since the rate window began that is armed.
+    pub(super) received: u64,
+    pub(super) written: u64,
+    /// When content or response must be complete, if the program has said so.
+    pub(super) end: Option<End>,
+}
+
+/// A point in time that the program has set.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct End {
+    pub(super) tick: u32,
+    /// It had passed in an earlier turn, and one more turn was granted.
+    has_been_extended: bool,
+}
+
+impl End {
+    pub(super) fn at(tick: u32) -> End {
+        End { tick, has_been_extended: false }
+    }
+
+    fn has_passed(self, now: u32) -> bool {
+        self.tick.wrapping_sub(now) as i32 <= 0
+    }
+}
+
+impl<S> Work<S> {
+    pub(super) fn new() -> Work<S> {
+        Work {
+            conn: Connection::resume(Rest::Closed),
+            input: None,
+            backlog: None,
+            task: Task::None,
+            received: 0,
+            written: 0,
+            end: None,
+        }
+    }
+
+    /// Takes the spare for a connection that rests.
+    #[inline(always)]
+    pub(super) fn resume(&mut self, rest: Rest) {
+        debug_assert!(self.holds_nothing());
+        self.conn = Connection::resume(rest);
+    }
+
+    /// Whether nothing is held that needs a box.
+    #[inline(always)]
+    pub(super) fn holds_nothing(&self) -> bool {
+        self.input.is_none() && self.backlog.is_none() && matches!(self.task, Task::None)
+    }
+
+    /// The state to rest in, if nothing is held that needs a box.
+    #[inline(always)]
+    pub(super) fn rest(&self) -> Option<Rest> {
+        self.conn.rest().filter(|_| self.holds_nothing())
+    }
+
+    /// Whether bytes wait for the socket to take them.
+    #[inline(always)]
+    pub(super) fn has_output(&self) -> bool {
+        self.backlog.is_some() || self.task.has_output()
+    }
+
+    /// Which deadline there must be: derived, never kept.
+    pub(super) fn timer(&self) -> Timer {
+        match self.has_output() {
+            true => Timer::Response,
+            false => self.task.timer(&self.conn),
+        }
+    }
+
+    /// Whether the time that the program has set for content or response is over.
+    pub(super) fn has_ended(&self, now: u32) -> bool {
+        self.end.is_some_and(|end| end.has_passed(now))
+    }
+
+    /// Whether a deadline that has passed is extended for a connection with unread input. A limit
+    /// is extended whenever bytes that came in time may be waiting; a time that the program has
+    /// set is extended once, however much comes in every turn.
+    pub(super) fn grants_one_more_turn(&mut self, now: u32) -> bool {
+        match &mut self.end {
+            Some(end) if end.has_passed(now) => {
+                !std::mem::replace(&mut end.has_been_extended, true)
+            }
+            _ => true,
+        }
+    }
+
+    /// Bytes in blocks and in the task, as the ledger was charged for them.
+    pub(super) fn memory(&self) -> usize {
+        let blocks = [&self.input, &self.backlog].into_iter().flatten().map(Block::capacity);
+        blocks.sum::<usize>() + self.task.memory()
+    }
+
+    /// Asserts what must hold between two visits.
+    pub(super) fn check(&self) {
+        self.conn.check();
+        self.task.check(&self.conn);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_pointer_width = "64")]
+    #[test]
+    fn the_box_of_a_busy_connection_is_at_most_256_bytes() {
+        let work = std::mem::size_of::<Work<()>>();
+        assert!(work <= 256, "{work} B");
+    }
+}
