@@ -1,4 +1,4 @@
-//! HTTP/1.1 on the wire (RFC 9110 and 9112), pure: bytes in, requests out, answers in, bytes
+//! HTTP/1.1 on the wire (RFC 9110 and 9112), pure: bytes in, requests out, responses in, bytes
 //! out. No socket, clock, token or handler is known here, so all of it is tested in memory.
 //!
 //! # The life of a connection
@@ -6,13 +6,14 @@
 //! | state | owns | wants | deadline | leaves when |
 //! |---|---|---|---|---|
 //! | `Rest::New` | nothing | input | head, from the accept | a byte: Head · end of input, expiry: Closed |
-//! | `Rest::Idle` | nothing | input | idle | a byte: Head · end of input, expiry: Closed |
-//! | `Head` | how far it was scanned | input | head, in total | complete: Exchange · refused, cut short, expired: Linger · the same before its first line: Closed |
-//! | `Exchange`, inbound | the decoder | input, if the handler or the discard takes it | content, by rate | content complete · refused, cut short, expired: Linger while no answer has begun, else Closed |
-//! | `Exchange`, outbound | what is left to send | room | response, by rate (the reactor's) | content sent; then Idle or Linger |
-//! | `Exchange`, the program works | nothing | nothing | handler | an answer given later, or a 504 instead: then as above · a pause that ends · a pause expired: 504, Linger |
-//! | `Upgraded` | nothing: bytes are a protocol's | input | the protocol's own | the protocol closes: Linger · it is handed out |
-//! | `Rest::Linger` | a byte count | input, to drop it | linger, quiet and total | end of input, too much of it, or expiry: Closed |
+//! | `Rest::Idle` | nothing | input | idle, or the age of the connection | a byte: Head · end of input, expiry: Closed |
+//! | `Head` | how far it was scanned | input | head, in total | complete: Exchange · refused, cut short, expired: Ending · the same before its first byte: Closed |
+//! | `Exchange`, inbound | the decoder | input, if the handler or the discard takes it | content, by rate | content complete · refused, cut short, expired: Ending while no response has begun, else Closed |
+//! | `Exchange`, outbound | what is left to send | room | response, by rate (the reactor's) | content sent; then Idle or Ending |
+//! | `Exchange`, the program works | nothing | nothing | handler | a response given later, or a 504 instead: then as above · a pause that ends · a pause expired: 504, Ending |
+//! | `Upgraded` | nothing: its bytes belong to a protocol | input | the protocol's own | the protocol closes: Ending · it is handed out |
+//! | `Rest::Ending` | whether it is clean | room | response, by rate (the reactor's) | all output has left: Closed if it is clean, else Linger |
+//! | `Rest::Linger` | a byte count, its end, whether it is clean | input, to drop it | linger, quiet and total | end of input, too much of it, or expiry: Closed |
 //! | `Rest::Closed` | nothing | nothing | none | never |
 //!
 //! ```text
@@ -21,22 +22,39 @@
 //!    │                    ▲ │                      │                       │ │
 //!    │                    │ │ refused              │ refused, or close     │ │
 //!    │                    │ ▼                      ▼                       │ │
-//!    │                    │ Linger ◄───────────────┘                       │ │
-//!    │                    │   │                                first byte   │ │
+//!    │                    │ Ending ◄───────────────┘           first byte  │ │
 //!    │                    └───┼────────────────────────────────────────────┘ │
-//!    └──── end, expiry ───────┴──────► Closed ◄───────── end, expiry ────────┘
+//!    │                        │ output has left                              │
+//!    │                        ├──────► Linger                                │
+//!    │                        ▼           ▼                                  │
+//!    └──── end, expiry ──────────────► Closed ◄──────── end, expiry ─────────┘
 //! ```
 //!
-//! An exchange may also end in `Upgraded`, from where it is `Linger` or the connection is handed out.
-//! A head that comes whole passes through `Head` without a stop. What ends by the end of input or
-//! by expiry and cannot be told so is a [`Farewell`] to the reactor, which closes or resets.
+//! An exchange may also end in `Upgraded`, from where it is `Ending` or the connection is handed
+//! out. A head that comes whole passes through `Head` without a stop. Where the end of input or an
+//! expiry ends a connection and no status can be sent, the reactor gets a [`Farewell`] and closes or
+//! resets.
 //!
-//! The usual exchange, a request without content and a small answer at hand, is made in one step
-//! (`Connection::answer_at_once`): the same decisions, without the state in between.
+//! # The seam
+//!
+//! The reactor drives a [`Connection`] with few calls. Four questions: [`rest`](Connection::rest),
+//! [`input`](Connection::input), [`output`](Connection::output) and
+//! [`has_all_content`](Connection::has_all_content). Bytes in:
+//! [`receive_head`](Connection::receive_head), [`begin`](Connection::begin),
+//! [`receive`](Connection::receive), [`end_of_input`](Connection::end_of_input),
+//! [`expire`](Connection::expire). A response out: [`respond`](Connection::respond), then
+//! [`content_room`](Connection::content_room), [`frame`](Connection::frame),
+//! [`end_content`](Connection::end_content); or [`refuse`](Connection::refuse). Then
+//! [`settle`](Connection::settle), and the next request. The other methods are for special cases:
+//! informational responses, shared bytes and files, a taker that changes, upgrades, lingering.
+//!
+//! The usual exchange, a request without content and a small response at hand, is made in one step
+//! ([`respond_fast`](Connection::respond_fast)): the same decisions, without the states in between.
 //!
 //! Go's `ConnState` in these words: New is `Rest::New`; Active begins with the first byte of a
-//! head (in Go with the last one, so that who is slow with it looks idle) and lasts through
-//! `Exchange` and `Linger`; Idle is `Rest::Idle`; Hijacked is `Upgraded`; Closed is `Rest::Closed`.
+//! head (in Go with the last one, so that a client that is slow with it looks idle) and lasts through
+//! `Exchange`, `Ending` and `Linger`; Idle is `Rest::Idle`; Hijacked is `Upgraded`; Closed is
+//! `Rest::Closed`.
 //!
 //! # Where the RFC is
 //!
@@ -48,7 +66,7 @@
 //! | 6: how long content is | [`framing`] |
 //! | 7.1: chunks | [`chunked`] |
 //! | 9.3: reuse or close | [`persistence`] |
-//! | 4, 5: answers as bytes | [`encode`] |
+//! | 4, 5: responses as bytes | [`encode`] |
 //! | each refusal and its status | [`reject`] |
 
 mod connection;

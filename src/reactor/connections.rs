@@ -114,7 +114,8 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         if key >= self.wheel.capacity() {
             self.wheel.grow(key + 1);
         }
-        self.wheel.arm(key as u32, self.shared.timeouts.head);
+        let due = clock::due_in(self.shared.now, self.shared.timeouts.head);
+        self.wheel.arm(key as u32, due);
         if self.shared.is_draining() {
             // It connected before the listeners closed: what it has sent is looked at now.
             let slot = &mut self.slots[key];

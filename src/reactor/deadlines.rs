@@ -10,14 +10,12 @@ use timers::Wheel;
 
 use crate::handler::Handler;
 use crate::http1::Rest;
-use crate::limits::TIMEOUT_MAX;
 use crate::reactor::clock;
 use crate::reactor::connections::connection;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::shared::Shared;
 use crate::reactor::slot::{Facts, Flags, Life, Slot};
 use crate::reactor::task::Timer;
-use crate::reactor::timeouts::{Basis, Timeouts};
 use crate::reactor::{Reactor, Token};
 
 /// Deadlines that expire in one turn.
@@ -31,7 +29,7 @@ pub(super) fn arm<K: Kernel, H: Handler>(
     token: Token,
     shared: &Shared<H>,
 ) {
-    let timer = timer(slot, &shared.timeouts);
+    let timer = timer(slot, shared);
     if slot.facts.armed != timer {
         slot.facts.armed = timer;
         begin_window(&mut slot.life);
@@ -60,10 +58,10 @@ pub(super) fn arm_idle_fast<K: Kernel, H: Handler>(
 }
 
 /// Which deadline a connection must have.
-fn timer<K: Kernel, S>(slot: &Slot<K, S>, timeouts: &Timeouts) -> Timer {
+fn timer<K: Kernel, H: Handler>(slot: &Slot<K, H::State>, shared: &Shared<H>) -> Timer {
     match &slot.life {
         Life::Busy(work) => work.timer(),
-        Life::Rest(Rest::New) if timeouts.grace.is_some() => Timer::Grace,
+        Life::Rest(Rest::New) if shared.is_draining() => Timer::Grace,
         Life::Rest(Rest::New) => Timer::Head,
         Life::Rest(Rest::Idle) => Timer::Idle,
         Life::Rest(Rest::Linger(_)) => Timer::Linger,
@@ -79,34 +77,37 @@ fn due<K: Kernel, H: Handler>(
     armed: Option<u32>,
 ) -> Option<u32> {
     let timeouts = &shared.timeouts;
-    let due = match timer {
+    let after = |timeout| clock::due_in(shared.now, timeout);
+    let own = |timeout| match &slot.life {
+        Life::Busy(work) => work.task.timeout().map_or(timeout, clock::millis_up),
+        Life::Rest(_) => timeout,
+    };
+    Some(match timer {
         Timer::None => return None,
-        Timer::Head => timeouts.head,
+        Timer::Head => after(timeouts.head),
         Timer::Grace => {
-            let grace = timeouts.grace.unwrap_or(timeouts.head);
+            let grace = after(timeouts.grace);
             armed.map_or(grace, |armed| earlier(armed, grace))
         }
         Timer::Idle => idle_due(&slot.facts, shared),
-        Timer::Content => at_most(timeouts.content, &slot.life),
-        Timer::Response => at_most(timeouts.response, &slot.life),
-        Timer::Handler => own_due(&slot.life, timeouts).unwrap_or(timeouts.handler),
-        Timer::Silence => {
-            at_most(own_due(&slot.life, timeouts).unwrap_or(timeouts.idle), &slot.life)
-        }
+        Timer::Content => at_most(after(timeouts.content), &slot.life),
+        Timer::Response => at_most(after(timeouts.response), &slot.life),
+        Timer::Handler => after(own(timeouts.handler)),
+        Timer::Silence => at_most(after(own(timeouts.idle)), &slot.life),
         Timer::Linger => match slot.life {
-            Life::Rest(Rest::Linger(linger)) => earlier(timeouts.linger_quiet, linger.ends),
-            _ => timeouts.linger_quiet,
+            Life::Rest(Rest::Linger(linger)) => earlier(after(timeouts.linger_quiet), linger.ends),
+            _ => after(timeouts.linger_quiet),
         },
-    };
-    Some(due)
+    })
 }
 
 /// When a connection at rest is closed: after the idle timeout, or when it is too old.
 #[inline(always)]
 fn idle_due<H: Handler>(facts: &Facts, shared: &Shared<H>) -> u32 {
+    let due = clock::due_in(shared.now, shared.timeouts.idle);
     match shared.limits.connection_age_max {
-        Some(_) => earlier(shared.timeouts.idle, facts.too_old_at),
-        None => shared.timeouts.idle,
+        Some(_) => earlier(due, facts.too_old_at),
+        None => due,
     }
 }
 
@@ -138,13 +139,6 @@ fn at_most<S>(due: u32, life: &Life<S>) -> u32 {
         Life::Busy(work) => work.end.map_or(due, |end| earlier(due, end.tick)),
         Life::Rest(_) => due,
     }
-}
-
-/// When a deadline of the task's own is due, if it has one.
-fn own_due<S>(life: &Life<S>, timeouts: &Timeouts) -> Option<u32> {
-    let Life::Busy(work) = life else { return None };
-    let timeout = work.task.timeout()?.min(TIMEOUT_MAX);
-    Some(clock::due(timeouts.basis.now, timeout))
 }
 
 fn earlier(a: u32, b: u32) -> u32 {
@@ -238,18 +232,5 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         log::debug!("connection {token}: {armed:?} deadline passed");
         let verdict = self.begin_visit(token).expire();
         self.conclude(token, verdict);
-    }
-
-    /// Brings the deadlines that are armed from now on up to date.
-    pub(super) fn renew_timeouts(&mut self) {
-        let basis = Basis {
-            now: self.shared.now,
-            connections: self.slots.len(),
-            is_draining: self.shared.is_draining(),
-        };
-        // Many turns fall into one millisecond.
-        if basis != self.shared.timeouts.basis {
-            self.shared.timeouts = Timeouts::at(basis, &self.spans, self.connections_max);
-        }
     }
 }

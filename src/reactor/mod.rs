@@ -63,7 +63,7 @@ use crate::reactor::memory::{Ledger, Pool};
 use crate::reactor::program_timers::ProgramTimers;
 use crate::reactor::shared::{Counters, Service, Shared};
 use crate::reactor::slot::{Flags, Life, Slot};
-use crate::reactor::timeouts::{Basis, Spans, Timeouts};
+use crate::reactor::timeouts::Timeouts;
 use crate::reactor::visit::{Verdict, Visit, SCRATCH};
 use crate::reactor::work::Work;
 
@@ -77,7 +77,6 @@ pub(crate) struct Reactor<K: Kernel, H: Handler> {
     /// The work of a connection that rests, while it is visited: holds nothing between visits.
     spare: Work<H::State>,
     wheel: Wheel,
-    spans: Spans,
     /// The connections to be visited in the next turn: those marked as queued.
     ready: Vec<Token>,
     /// Those of the turn under way; empty between turns.
@@ -121,8 +120,6 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         let wheel = Wheel::new(WHEEL_SLOTS, clock::tick(now));
         let fixed = 2 * SCRATCH + wheel.memory();
         ledger.charge(fixed);
-        let spans = Spans::of(&limits);
-        let basis = Basis { now, connections: 0, is_draining: false };
         Ok(Reactor {
             shared: Shared {
                 handler,
@@ -133,6 +130,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
                     target_bytes_max: limits.target_bytes_max,
                     fields_max: limits.fields_max,
                 },
+                timeouts: Timeouts::of(&limits),
                 limits,
                 out: Vec::with_capacity(SCRATCH),
                 head: Head::new(),
@@ -142,14 +140,12 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
                 encoder: Encoder::new(),
                 date: DateClock::default(),
                 now,
-                timeouts: Timeouts::at(basis, &spans, connections_max),
                 service: Service::Normal,
                 counters: Counters::default(),
             },
             slots: Slab::new(),
             spare: Work::new(),
             wheel,
-            spans,
             ready: Vec::new(),
             serving: Vec::new(),
             acceptor,
@@ -209,7 +205,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         if let Some(line) = self.shared.date.refresh(self.shared.now, || self.kernel.wall()) {
             self.shared.encoder.set_date(line);
         }
-        self.renew_timeouts();
+        self.shared.timeouts.adapt(self.slots.len(), self.connections_max);
         Ok(())
     }
 

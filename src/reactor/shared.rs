@@ -32,7 +32,6 @@ pub(super) struct Shared<H: Handler> {
     pub(super) encoder: Encoder,
     pub(super) date: DateClock,
     pub(super) now: Millis,
-    /// When deadlines that are armed in this turn will be due.
     pub(super) timeouts: Timeouts,
     pub(super) service: Service,
     pub(super) counters: Counters,

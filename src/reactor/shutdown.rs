@@ -64,7 +64,6 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             killed: 0,
             is_listening: true,
         });
-        self.renew_timeouts();
         self.look_once_more(|_| true);
     }
 

@@ -27,6 +27,7 @@ use crate::handler::later::{Finish, Hold};
 use crate::handler::upgrade::{Hijacked, Protocol, Wish};
 use crate::handler::{Collected, Receive, Transform};
 use crate::http1::{Connection, Input, Output, Rest};
+use crate::limits::TIMEOUT_MAX;
 use crate::message::body::{FileBody, Produce};
 use crate::message::fields::FieldSpan;
 use crate::message::request::RequestLine;
@@ -148,6 +149,7 @@ impl<S> Task<S> {
             Task::Protocol(speaking) => Some(speaking.timeout),
             _ => None,
         }
+        .map(|timeout| timeout.min(TIMEOUT_MAX))
     }
 
     /// Whether bytes read and bytes written put its deadline off: (read, written).

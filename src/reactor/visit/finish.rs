@@ -19,6 +19,7 @@ use std::ops::ControlFlow::{Break, Continue};
 
 use crate::handler::{Gone, Handler};
 use crate::http1::{Farewell, Input, Linger, Rest};
+use crate::reactor::clock;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::slot::Flags;
 use crate::reactor::task::Task;
@@ -112,7 +113,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         let _ = self.kernel.shutdown_write(self.stream);
         self.work.conn.linger(Linger {
             bytes_left: self.shared.limits.linger_bytes_max,
-            ends: self.shared.timeouts.linger,
+            ends: clock::due_in(self.shared.now, self.shared.timeouts.linger),
             is_clean,
         });
     }

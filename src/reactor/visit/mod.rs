@@ -19,6 +19,7 @@
 //! | `protocol.rs` | speaks for a connection that has left HTTP |
 //! | `transform.rs`, `produce.rs` | content of the response from the program, piece by piece |
 //! | `response.rs` | encodes a response |
+//! | `request.rs` | shows a request to the program |
 //! | `write.rs` | writes to the socket; keeps what it does not take |
 //! | `ending.rs` | sets the task; refusals, resets, and what becomes of the task then |
 
@@ -29,6 +30,7 @@ mod output;
 mod produce;
 mod protocol;
 mod reply;
+mod request;
 mod request_content;
 mod response;
 mod transform;

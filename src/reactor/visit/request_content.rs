@@ -1,21 +1,18 @@
 //! The content of a request: whoever asked for it gets it, collected or piece by piece. A function
 //! of the program that ends the content returns the reply, which the caller carries out.
 
-use std::any::Any;
 use std::ops::ControlFlow::{Break, Continue};
 
 use crate::handler::{Collect, Flow, Gone, Handler, Receive, Reply};
 use crate::http1::{Input, Reject, Step, Taker, TrailerSection};
-use crate::limits::Limits;
 use crate::message::fields::Fields;
-use crate::message::request::{ListenerNames, Message, Peer, Request, Transport};
+use crate::message::request::{Message, Request};
 use crate::reactor::guard::{guard, let_go, OnTrial};
 use crate::reactor::kernel::Kernel;
 use crate::reactor::shared::Shared;
-use crate::reactor::slot::{Facts, Flags};
 use crate::reactor::task::{Collecting, Task};
+use crate::reactor::visit::request::Client;
 use crate::reactor::visit::{Cursor, Progress, Visit};
-use crate::reactor::Token;
 
 /// The reply that a program gave when it had all content, or enough of it.
 pub(super) type LateReply<S> = Option<Reply<S>>;
@@ -209,70 +206,11 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         let Collecting { then, line, head, spans, content, charged, .. } = collecting;
         let Shared { handler, listeners, limits, .. } = &mut *self.shared;
         let (stream, facts, token) = (&*self.stream, &*self.facts, self.token);
-        let peer = &Guest { stream, facts, token, listeners, limits };
+        let client = Client { stream, facts, token, listeners, limits };
         let trailers = Some(trailers);
-        let message = Message { line: &line, bytes: &head, spans: &spans, trailers, peer };
-        let request = Request::new(&message);
-        let state = handler.state();
-        let reply = guard(|| then(state, &request, &content));
+        let message = Message { line: &line, bytes: &head, spans: &spans, trailers, peer: &client };
+        let reply = guard(|| then(handler.state(), &Request::new(&message), &content));
         self.shared.ledger.release(charged);
         reply
-    }
-
-    /// Shows the request whose head was parsed last to a function of the program. `bytes` begin
-    /// with the head.
-    #[inline(always)]
-    pub(super) fn with_request<R>(
-        &mut self,
-        bytes: &[u8],
-        call: impl FnOnce(&mut H, &Request<'_>) -> R,
-    ) -> Result<R, ()> {
-        let Shared { head, handler, listeners, limits, .. } = &mut *self.shared;
-        let (stream, facts, token) = (&*self.stream, &*self.facts, self.token);
-        let peer = &Guest { stream, facts, token, listeners, limits };
-        let bytes = &bytes[..head.len];
-        let (line, spans) = (&head.line, &head.spans);
-        let message = Message { line, bytes, spans, trailers: None, peer };
-        let request = Request::new(&message);
-        guard(|| call(handler, &request))
-    }
-}
-
-/// A connection as its handler may ask about it.
-struct Guest<'a, T> {
-    stream: &'a T,
-    facts: &'a Facts,
-    token: Token,
-    listeners: &'a ListenerNames,
-    limits: &'a Limits,
-}
-
-impl<T: Transport> Peer for Guest<'_, T> {
-    fn transport(&self) -> &dyn Transport {
-        self.stream
-    }
-
-    fn value(&self) -> Option<&dyn Any> {
-        self.facts.value.as_ref().map(|value| &***value)
-    }
-
-    fn id(&self) -> u64 {
-        self.token.connection_id()
-    }
-
-    fn requests(&self) -> u32 {
-        self.facts.requests
-    }
-
-    fn listener(&self) -> &str {
-        self.listeners.name(self.facts.listener)
-    }
-
-    fn limits(&self) -> &Limits {
-        self.limits
-    }
-
-    fn has_left(&self) -> bool {
-        self.facts.flags.has(Flags::READ_CLOSED)
     }
 }

@@ -1,0 +1,72 @@
+//! A request as the program sees it: the head that was parsed last, and the other end of the
+//! connection.
+
+use std::any::Any;
+
+use crate::handler::Handler;
+use crate::limits::Limits;
+use crate::message::request::{ListenerNames, Message, Peer, Request, Transport};
+use crate::reactor::guard::guard;
+use crate::reactor::kernel::Kernel;
+use crate::reactor::shared::Shared;
+use crate::reactor::slot::{Facts, Flags};
+use crate::reactor::visit::Visit;
+use crate::reactor::Token;
+
+impl<K: Kernel, H: Handler> Visit<'_, K, H> {
+    /// Shows the request whose head was parsed last to a function of the program. `bytes` begin
+    /// with the head.
+    #[inline(always)]
+    pub(super) fn with_request<R>(
+        &mut self,
+        bytes: &[u8],
+        call: impl FnOnce(&mut H, &Request<'_>) -> R,
+    ) -> Result<R, ()> {
+        let Shared { head, handler, listeners, limits, .. } = &mut *self.shared;
+        let (stream, facts, token) = (&*self.stream, &*self.facts, self.token);
+        let client = Client { stream, facts, token, listeners, limits };
+        let bytes = &bytes[..head.len];
+        let (line, spans) = (&head.line, &head.spans);
+        let message = Message { line, bytes, spans, trailers: None, peer: &client };
+        guard(|| call(handler, &Request::new(&message)))
+    }
+}
+
+/// The other end of a connection, as a handler may ask about it.
+pub(super) struct Client<'a, T> {
+    pub(super) stream: &'a T,
+    pub(super) facts: &'a Facts,
+    pub(super) token: Token,
+    pub(super) listeners: &'a ListenerNames,
+    pub(super) limits: &'a Limits,
+}
+
+impl<T: Transport> Peer for Client<'_, T> {
+    fn transport(&self) -> &dyn Transport {
+        self.stream
+    }
+
+    fn value(&self) -> Option<&dyn Any> {
+        self.facts.value.as_ref().map(|value| &***value)
+    }
+
+    fn id(&self) -> u64 {
+        self.token.connection_id()
+    }
+
+    fn requests(&self) -> u32 {
+        self.facts.requests
+    }
+
+    fn listener(&self) -> &str {
+        self.listeners.name(self.facts.listener)
+    }
+
+    fn limits(&self) -> &Limits {
+        self.limits
+    }
+
+    fn has_left(&self) -> bool {
+        self.facts.flags.has(Flags::READ_CLOSED)
+    }
+}
