@@ -27,8 +27,9 @@ use std::path::{Path, PathBuf};
 
 use crate::files::listing::Listings;
 use crate::files::root::Root;
+use crate::message::field_lines::FieldError;
 use crate::message::request::Request;
-use crate::message::response::{FieldError, Response, StatusCode};
+use crate::message::response::{Response, StatusCode};
 
 /// The files of one directory, as answers.
 ///
