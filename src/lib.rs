@@ -68,10 +68,9 @@ pub mod sim;
 
 pub use error::Error;
 pub use handler::hooks::{Accepted, Admission, ConnState};
-pub use handler::later::Later;
 pub use handler::timers::{Timers, TIMER_MIN};
 pub use handler::upgrade::{Hijacked, HijackedStream, Io, Protocol, Upgrade};
-pub use handler::{Flow, Gone, Handler, Receive, Reply, Transform};
+pub use handler::{Flow, Gone, Handler, Later, Receive, Reply, Transform};
 pub use helpers::around::{around, Around, Enter};
 pub use helpers::auth::{constant_time_eq, BasicAuth};
 pub use helpers::channel::{channel, SendError, Sender};

@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use crate::handler::Gone;
+use crate::handler::gone::Gone;
 use crate::message::field_lines::FieldError;
 use crate::message::fields::is_token_byte;
 use crate::message::request::{Method, Request, Version};

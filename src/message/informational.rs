@@ -7,6 +7,9 @@ use crate::message::field_lines::{
     check_name, check_value, FieldError, FieldLines, RESPONSE_FIELD_BYTES_MAX,
 };
 
+/// The most informational responses that are sent before one final response.
+pub(crate) const INFORMATIONAL_MAX: usize = 16;
+
 /// An informational answer: a status 1xx and field lines, sent ahead of the final answer with
 /// [`Reply::inform`](crate::Reply::inform).
 ///

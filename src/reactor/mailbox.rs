@@ -11,7 +11,7 @@
 //! not sleep.
 //!
 //! A message never carries an answer: what a thread has for a connection lies where both sides
-//! can see it ([`later`](crate::handler::later), [`channel`](mod@crate::helpers::channel)), and the message says only
+//! can see it ([`Later`](crate::Later), [`channel`](mod@crate::helpers::channel)), and the message says only
 //! "look". So the mailbox holds at most one message for each waker, however often it is woken.
 
 use std::mem;

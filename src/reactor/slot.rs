@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::handler::later::{Finish, Hold};
 use crate::handler::upgrade::{Hijacked, Protocol, Wish};
-use crate::handler::{Collected, Receive, Transform};
+use crate::handler::{Collected, Finish, Hold, Receive, Transform};
 use crate::http1::{Connection, Deadline, Rest};
 use crate::message::body::{FileBody, Produce};
 use crate::message::fields::FieldSpan;

@@ -8,10 +8,11 @@ use std::mem;
 use bytes::Bytes;
 
 use crate::handler::hooks::ConnState;
-use crate::handler::{Action, Gone, Handler, Reply, INFORMATIONAL_MAX};
+use crate::handler::{Action, Gone, Handler, Reply};
 use crate::http1::{Answer, Content, Farewell, Reject, Settled};
 use crate::limits::Limits;
 use crate::message::body::Body;
+use crate::message::informational::INFORMATIONAL_MAX;
 use crate::message::request::{ListenerNames, Message, Peer, Request, Transport};
 use crate::message::response::Response;
 use crate::message::trailers::Trailers;

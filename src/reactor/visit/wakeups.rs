@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
-use crate::handler::later::{Finish, Hold, Place, Start, Ticket};
-use crate::handler::{Gone, Handler, Reply};
+use crate::handler::{Finish, Gone, Handler, Hold, Place, Reply, Start, Ticket};
 use crate::message::response::Response;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::mailbox::Call;
@@ -78,9 +77,8 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     fn hear_worker(&mut self) -> Result<(), Stop> {
         self.note_peer_left();
         let Intake::Later(waiting) = &mut self.desk.work.intake else { return Ok(()) };
-        // In this order: what was told before the answer is there when the answer is.
-        let place = waiting.ticket.take();
-        for informational in waiting.ticket.take_told() {
+        let (place, informational) = waiting.ticket.take();
+        for informational in informational {
             self.desk.work.conn.inform(&mut self.desk.out, &informational);
         }
         if matches!(place, Place::Empty) {
