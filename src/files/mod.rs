@@ -3,18 +3,18 @@
 //!
 //! | file | what it decides |
 //! |---|---|
-//! | `answer` | from a request to its answer, in one walk |
+//! | `respond` | from a request to its response, in one walk |
 //! | `path` | from a request's path to names; what is no path is refused |
 //! | `root` | opening beneath the root and nowhere else |
 //! | `conditions` | 304, 412, and whether a range still holds |
 //! | `ranges`, `parts` | which bytes; several of them in one answer |
-//! | `encodings`, `kinds` | `Content-Encoding` and `Content-Type` |
+//! | `encodings`, `media_types` | `Content-Encoding` and `Content-Type` |
 //! | `listing`, `page` | the entries of a directory; the page that shows them |
 
-mod answer;
+mod respond;
 mod conditions;
 mod encodings;
-mod kinds;
+mod media_types;
 mod listing;
 mod page;
 mod parts;
@@ -81,7 +81,7 @@ pub struct Files {
     fields: Vec<(String, Vec<u8>)>,
     serves_dot_files: bool,
     finds_compressed: bool,
-    kinds: kinds::Overrides,
+    kinds: media_types::Overrides,
     listings: Listings,
 }
 
@@ -117,7 +117,7 @@ impl Files {
             fields: Vec::new(),
             serves_dot_files: false,
             finds_compressed: true,
-            kinds: kinds::Overrides::new(),
+            kinds: media_types::Overrides::new(),
             listings: Listings::default(),
         })
     }

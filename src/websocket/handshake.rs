@@ -12,7 +12,7 @@ use crate::handler::Reply;
 use crate::helpers::origin::{OriginError, OriginGuard};
 use crate::message::request::Request;
 use crate::message::response::Response;
-use crate::websocket::speaker::Speaker;
+use crate::websocket::connection::Speaker;
 use crate::websocket::Handler;
 
 /// Behind the key of the client, what is hashed (RFC 6455, section 1.3).

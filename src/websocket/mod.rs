@@ -38,10 +38,10 @@
 //! with what has arrived.
 
 mod handshake;
-mod pieces;
+mod frames;
 mod queue;
 mod socket;
-mod speaker;
+mod connection;
 mod topic;
 
 pub use handshake::{accept, Options};

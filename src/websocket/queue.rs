@@ -8,7 +8,7 @@ use bytes::{Buf, Bytes};
 
 use crate::handler::upgrade::Io;
 use crate::waker::Waker;
-use crate::websocket::pieces::message_frame;
+use crate::websocket::frames::message_frame;
 use crate::websocket::Message;
 
 /// Sends on one socket from anywhere: other sockets, other threads, a [`Topic`](super::Topic).

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::websocket::pieces::message_frame;
+use crate::websocket::frames::message_frame;
 use crate::websocket::{Message, Sender, Socket};
 
 /// A group of sockets that are sent the same: a chat room, a live value. Clones are the same topic;

@@ -22,8 +22,8 @@ use tungstenite::Error;
 
 use crate::handler::upgrade::{Io, Protocol};
 use crate::handler::Gone;
+use crate::websocket::frames::{code, ping_frame, Cutter, Piece, Wire, READ};
 use crate::websocket::handshake::Bounds;
-use crate::websocket::pieces::{code, ping_frame, Cutter, Piece, Wire, READ};
 use crate::websocket::queue::{Fate, Line};
 use crate::websocket::{Closed, Handler, Message, Socket};
 

@@ -9,7 +9,7 @@ use crate::files::conditions::{self, Judgement, Validators};
 use crate::files::path::{BadPath, Names};
 use crate::files::ranges::{self, Wanted};
 use crate::files::root::{Found, Meta, Missing, Opened};
-use crate::files::{encodings, kinds, listing, parts, Files};
+use crate::files::{encodings, listing, media_types, parts, Files};
 use crate::message::body::Body;
 use crate::message::request::{Method, Request};
 use crate::message::response::{Response, StatusCode};
@@ -92,8 +92,8 @@ impl Files {
         cache_control: Option<&str>,
     ) -> Result<Response, StatusCode> {
         let name = path.file_name().unwrap_or_default().as_bytes();
-        let kind = kinds::content_type(name, &opened.file, &self.kinds);
-        let varies = self.finds_compressed && kinds::compresses(&kind);
+        let kind = media_types::content_type(name, &opened.file, &self.kinds);
+        let varies = self.finds_compressed && media_types::compresses(&kind);
         let mut encoding = None;
         if varies {
             if let Some((sibling, name)) = self.compressed(req, path, &opened.meta) {
