@@ -53,6 +53,7 @@
 mod limits;
 mod error;
 mod report;
+mod sync;
 mod waker;
 mod message;
 mod handler;

@@ -15,10 +15,11 @@
 //! result is dropped.
 
 use std::mem;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use crate::message::informational::{Informational, INFORMATIONAL_MAX};
+use crate::sync::{AtomicBool, Mutex, MutexGuard};
 
 /// The state that both ends share. `T` is the result.
 pub(crate) struct Ticket<T> {
@@ -154,5 +155,50 @@ mod tests {
         ticket.put(Arc::clone(&result));
         assert!(matches!(ticket.take().0, Place::Over));
         assert_eq!(Arc::strong_count(&result), 1);
+    }
+}
+
+/// Real tickets in every interleaving: see `src/sync.rs`. The whole way of a response, through
+/// calls and the mailbox, is checked in `src/reactor/mailbox.rs`.
+#[cfg(all(loom, test))]
+mod loom_checks {
+    use super::*;
+
+    type Take = fn(&Ticket<()>) -> (Place<()>, Vec<Informational>);
+
+    /// A worker sends an informational response and then the result; the loop takes twice.
+    fn race(take: Take) {
+        loom::model(move || {
+            let ticket = Ticket::new();
+            let worker_end = Arc::clone(&ticket);
+            let worker = loom::thread::spawn(move || {
+                worker_end.inform(Informational::processing());
+                worker_end.put(());
+            });
+            let mut count = 0;
+            for _ in 0..2 {
+                let (place, informational) = take(&ticket);
+                count += informational.len();
+                if let Place::Given(()) = place {
+                    assert_eq!(count, 1, "informational responses before the result");
+                }
+            }
+            worker.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_result_is_taken_together_with_the_informational_response_before_it() {
+        race(Ticket::take);
+    }
+
+    #[test]
+    #[should_panic(expected = "informational responses before the result")]
+    fn two_locks_one_after_the_other_would_take_a_result_without_it() {
+        race(|ticket| {
+            let informational = mem::take(&mut ticket.lock().informational);
+            let place = mem::replace(&mut ticket.lock().place, Place::Empty);
+            (place, informational)
+        });
     }
 }
