@@ -3,23 +3,24 @@
 //!
 //! | file | what it decides |
 //! |---|---|
-//! | `answer` | from a request to its answer, in one walk |
+//! | `respond` | from a request to its response, in one walk |
 //! | `path` | from a request's path to names; what is no path is refused |
 //! | `root` | opening beneath the root and nowhere else |
 //! | `conditions` | 304, 412, and whether a range still holds |
 //! | `ranges`, `parts` | which bytes; several of them in one answer |
-//! | `encodings`, `kinds` | `Content-Encoding` and `Content-Type` |
-//! | `listing`, `page` | the entries of a directory; the page that shows them |
+//! | `encodings`, `media_types` | `Content-Encoding` and `Content-Type` |
+//! | `entries`, `listing`, `page` | the entries of a directory; the page that shows them |
 
-mod answer;
 mod conditions;
 mod encodings;
-mod kinds;
+mod entries;
 mod listing;
+mod media_types;
 mod page;
 mod parts;
 mod path;
 mod ranges;
+mod respond;
 mod root;
 
 use std::io;
@@ -27,10 +28,10 @@ use std::path::{Path, PathBuf};
 
 use crate::files::listing::Listings;
 use crate::files::root::Root;
-use crate::message::request::Request;
-use crate::message::response::{FieldError, Response, StatusCode};
+use crate::message::field_lines::FieldError;
+use crate::message::response::{Response, StatusCode};
 
-/// The files of one directory, as answers.
+/// The files of one directory, as responses.
 ///
 /// ```no_run
 /// use wheelhouse::files::Files;
@@ -80,7 +81,7 @@ pub struct Files {
     fields: Vec<(String, Vec<u8>)>,
     serves_dot_files: bool,
     finds_compressed: bool,
-    kinds: kinds::Overrides,
+    kinds: media_types::Overrides,
     listings: Listings,
 }
 
@@ -116,7 +117,7 @@ impl Files {
             fields: Vec::new(),
             serves_dot_files: false,
             finds_compressed: true,
-            kinds: kinds::Overrides::new(),
+            kinds: media_types::Overrides::new(),
             listings: Listings::default(),
         })
     }
@@ -200,34 +201,11 @@ impl Files {
         self
     }
 
-    /// Answers a request by its path.
-    pub fn answer(&self, req: &Request<'_>) -> Response {
-        self.answer_path(req, req.path())
-    }
-
-    /// Answers a request with what `path` names, still percent-encoded: for files that are
-    /// mounted under a prefix, which is cut off here. Redirects are relative to the request's own
-    /// path, so they stay under the prefix.
-    ///
-    /// ```no_run
-    /// # use wheelhouse::{files::Files, Request, Response};
-    /// # let files = Files::new("public")?;
-    /// # let handler =
-    /// move |req: &Request<'_>| match req.path().strip_prefix("/static/") {
-    ///     Some(path) => files.answer_path(req, path),
-    ///     None => Response::not_found(),
-    /// };
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    pub fn answer_path(&self, req: &Request<'_>, path: &str) -> Response {
-        let answer = self.find(req, path).unwrap_or_else(Response::status_page);
-        self.fielded(answer)
-    }
-
-    fn fielded(&self, mut answer: Response) -> Response {
+    /// Adds the fields that every response has.
+    fn fielded(&self, mut response: Response) -> Response {
         for (name, value) in &self.fields {
-            answer = answer.with(name, value);
+            response = response.with(name, value);
         }
-        answer
+        response
     }
 }

@@ -7,7 +7,7 @@ use std::fmt::{self, Write};
 
 use percent_encoding::{percent_encode, AsciiSet, NON_ALPHANUMERIC};
 
-use crate::files::listing::{Column, Entry, Order};
+use crate::files::entries::{Column, Entry, Order};
 use crate::files::path::Names;
 
 /// Everything but what RFC 3986 calls unreserved.

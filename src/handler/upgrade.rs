@@ -8,9 +8,11 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use crate::handler::Gone;
+use crate::handler::gone::Gone;
+use crate::message::field_lines::FieldError;
+use crate::message::fields::is_token_byte;
 use crate::message::request::{Method, Request, Version};
-use crate::message::response::{FieldError, Response, StatusCode};
+use crate::message::response::{Response, StatusCode};
 use crate::waker::Waker;
 
 /// The most room that there is: all of the buffer that visits share.
@@ -261,7 +263,7 @@ impl Upgrade {
     pub fn to(name: impl Into<String>) -> Upgrade {
         let name = name.into();
         let mut response = Response::new(StatusCode::SWITCHING_PROTOCOLS);
-        match name.bytes().all(|byte| byte == b'/' || crate::message::fields::is_token_byte(byte)) {
+        match name.bytes().all(|byte| byte == b'/' || is_token_byte(byte)) {
             true => response.push_line("Upgrade", &name),
             false => response.keep_fault(FieldError::Value { name: "Upgrade".to_owned() }),
         }

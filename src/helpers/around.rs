@@ -6,10 +6,8 @@
 
 use std::fmt;
 
-use crate::handler::later::Start;
 use crate::handler::timers::Timers;
-use crate::handler::{Action, Collect, Handler, Reply};
-use crate::helpers::within::Through;
+use crate::handler::{Handler, Reply};
 use crate::message::request::Request;
 use crate::message::response::Response;
 
@@ -88,7 +86,7 @@ where
             Enter::Answer(reply) => reply,
             Enter::Pass(leave) => {
                 let reply = self.handler.handle(req);
-                finish(reply, self.handler.state(), leave)
+                reply.map_response(self.handler.state(), leave)
             }
         }
     }
@@ -98,60 +96,4 @@ impl<H: fmt::Debug, E> fmt::Debug for Around<H, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Around").field(&self.handler).finish()
     }
-}
-
-/// Has `leave` called with the response of `reply`, now or when it comes.
-fn finish<S: 'static>(
-    reply: Reply<S>,
-    state: &mut S,
-    leave: impl FnOnce(&mut S, &mut Response) + 'static,
-) -> Reply<S> {
-    Reply(match reply.0 {
-        Action::Respond(mut response) => {
-            leave(state, &mut response);
-            Action::Respond(response)
-        }
-        Action::Transform(mut both) => {
-            leave(state, &mut both.0);
-            Action::Transform(both)
-        }
-        Action::Upgrade(mut both) => {
-            leave(state, &mut both.0.response);
-            Action::Upgrade(both)
-        }
-        Action::Collect(Collect { limit, then }) => Action::Collect(Collect {
-            limit,
-            then: Box::new(move |state, req, content| {
-                let reply = then(state, req, content);
-                finish(reply, state, leave)
-            }),
-        }),
-        Action::Receive(receiver) => {
-            Action::Receive(Box::new(Through::new(receiver, |state: &mut S, reply| {
-                finish(reply, state, leave)
-            })))
-        }
-        Action::Later(start) => {
-            let earlier = start.finish;
-            Action::Later(Box::new(Start {
-                finish: Some(Box::new(move |state, reply| {
-                    let reply = match earlier {
-                        Some(earlier) => earlier(state, reply),
-                        None => reply,
-                    };
-                    finish(reply, state, leave)
-                })),
-                ..*start
-            }))
-        }
-        Action::Inform(mut both) => {
-            both.1 = finish(both.1, state, leave);
-            Action::Inform(both)
-        }
-        Action::ContentWithin(mut both) => {
-            both.1 = finish(both.1, state, leave);
-            Action::ContentWithin(both)
-        }
-        Action::Hijack(take) => Action::Hijack(take),
-    })
 }

@@ -4,9 +4,10 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::message::field_lines::FieldError;
 use crate::message::fields::is_token;
 use crate::message::request::Request;
-use crate::message::response::{FieldError, Response};
+use crate::message::response::Response;
 
 /// The most bytes of one cookie's name, value and attributes that browsers take.
 pub const COOKIE_BYTES_MAX: usize = 4_096;

@@ -3,8 +3,9 @@
 use http::header::{HeaderName, HeaderValue, CONTENT_TYPE};
 
 use crate::message::body::Body;
+use crate::message::field_lines::FieldError;
 use crate::message::request::{Request, Version};
-use crate::message::response::{FieldError, Response};
+use crate::message::response::Response;
 
 impl Request<'_> {
     /// The same head as an [`http::Request`], which owns what it holds and has no content.
@@ -71,7 +72,7 @@ impl Response {
     /// The same answer as an [`http::Response`], such as for a test that looks at fields. The
     /// fields that the server adds when it sends are not there yet.
     pub fn into_http(self) -> http::Response<Body> {
-        let lines = self.extra.map(|extra| extra.lines).unwrap_or_default();
+        let lines = self.extra.map(|extra| extra.lines.bytes).unwrap_or_default();
         let mut response = http::Response::new(self.body);
         *response.status_mut() = self.status;
         let headers = response.headers_mut();

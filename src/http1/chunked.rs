@@ -13,8 +13,9 @@
 use std::ops::Range;
 
 use crate::http1::Reject;
+use crate::message::field_lines::TRAILER_BYTES_MAX;
 use crate::message::fields::{is_token_byte, is_value_byte, trim_ows, FieldSpan, Fields};
-use crate::message::trailers::{may_stand_in_trailer, TRAILER_BYTES_MAX};
+use crate::message::trailers::may_stand_in_trailer;
 
 /// The longest chunk-size line with its extensions. Real ones have 3 to 6 bytes.
 const LINE_BYTES_MAX: u16 = 256;

@@ -3,10 +3,12 @@
 
 use http::StatusCode;
 
-use crate::message::fields::trim_ows;
-use crate::message::response::{
-    append_line, check_name, check_value, FieldError, RESPONSE_FIELD_BYTES_MAX,
+use crate::message::field_lines::{
+    check_name, check_value, FieldError, FieldLines, RESPONSE_FIELD_BYTES_MAX,
 };
+
+/// The most informational responses that are sent before one final response.
+pub(crate) const INFORMATIONAL_MAX: usize = 16;
 
 /// An informational answer: a status 1xx and field lines, sent ahead of the final answer with
 /// [`Reply::inform`](crate::Reply::inform).
@@ -22,10 +24,7 @@ use crate::message::response::{
 #[derive(Clone, Debug)]
 pub struct Informational {
     status: StatusCode,
-    /// Ready for the wire, each `Name: value\r\n`, each checked when it was set.
-    lines: Vec<u8>,
-    /// The first field that could not be set.
-    fault: Option<FieldError>,
+    lines: FieldLines,
 }
 
 impl Informational {
@@ -49,14 +48,14 @@ impl Informational {
     }
 
     fn of(status: StatusCode) -> Informational {
-        Informational { status, lines: Vec::new(), fault: None }
+        Informational { status, lines: FieldLines::default() }
     }
 
     /// The same with one more field line. With a field that cannot be sent the whole is not sent,
     /// and the reason is logged as an error; the final answer comes all the same.
     pub fn with(mut self, name: &str, value: impl AsRef<[u8]>) -> Informational {
         if let Err(error) = self.try_set(name, value) {
-            self.fault.get_or_insert(error);
+            self.lines.keep_fault(error);
         }
         self
     }
@@ -67,10 +66,9 @@ impl Informational {
     ///
     /// [`FieldError`] as for [`Response::try_set`](crate::Response::try_set).
     pub fn try_set(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), FieldError> {
-        let value = trim_ows(value.as_ref());
         check_name(name)?;
-        check_value(name, value)?;
-        append_line(&mut self.lines, name, value, RESPONSE_FIELD_BYTES_MAX)
+        let value = check_value(name, value.as_ref())?;
+        self.lines.append(name, value, RESPONSE_FIELD_BYTES_MAX)
     }
 
     /// The status.
@@ -81,7 +79,7 @@ impl Informational {
     /// Appends the answer to `out`; nothing, and an error in the log, if it cannot be sent. Whether
     /// one may be sent now, and to this peer, is not known here.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        if let Some(fault) = &self.fault {
+        if let Some(fault) = &self.lines.fault {
             log::error!("informational answer left out: {fault}");
             return;
         }
@@ -90,7 +88,7 @@ impl Informational {
         out.push(b' ');
         out.extend_from_slice(self.status.canonical_reason().unwrap_or("").as_bytes());
         out.extend_from_slice(b"\r\n");
-        out.extend_from_slice(&self.lines);
+        out.extend_from_slice(&self.lines.bytes);
         out.extend_from_slice(b"\r\n");
     }
 }

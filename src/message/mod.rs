@@ -2,8 +2,10 @@
 //! a message is written on the wire or who handles it.
 
 pub(crate) mod body;
+pub(crate) mod field_lines;
 pub(crate) mod fields;
 pub(crate) mod informational;
+pub(crate) mod path;
 pub(crate) mod percent;
 pub(crate) mod redirect;
 pub(crate) mod request;

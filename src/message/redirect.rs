@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use http::{Method, StatusCode};
 use percent_encoding::{percent_encode, AsciiSet, CONTROLS};
 
+use crate::message::path::clean;
 use crate::message::request::Request;
 use crate::message::response::Response;
-use crate::router::path::clean;
 
 /// What never stands in a URL as it is. The backslash above all: browsers read `/\host` as
 /// `//host`, another server.

@@ -13,12 +13,11 @@ pub use http::StatusCode;
 
 use crate::limits::TIMEOUT_MAX;
 use crate::message::body::Body;
-use crate::message::fields::{is_token, is_value_byte, trim_ows};
-use crate::message::trailers::{check_trailer_name, TRAILER_BYTES_MAX};
-
-/// The most bytes of field lines that one response may carry: what clients and proxies in the
-/// field accept (curl 300 KiB, nginx as a client 4 to 64 KiB).
-pub const RESPONSE_FIELD_BYTES_MAX: usize = 60 * 1024;
+use crate::message::field_lines::{
+    check_name, check_value, line_len, FieldError, FieldLines, RESPONSE_FIELD_BYTES_MAX,
+    TRAILER_BYTES_MAX,
+};
+use crate::message::trailers::check_trailer_name;
 
 /// An answer to one request.
 ///
@@ -43,13 +42,11 @@ pub struct Response {
 /// Field lines beyond the usual ones.
 #[derive(Debug, Default)]
 pub(crate) struct Extra {
-    /// Ready for the wire, each `Name: value\r\n`, each checked when it was set.
-    pub(crate) lines: Vec<u8>,
+    /// A fault in them turns the response into a 500 with a log line.
+    pub(crate) lines: FieldLines,
     /// The names of trailer fields to come, as the value of `Trailer`.
     pub(crate) trailer: Vec<u8>,
-    /// The first field that could not be set; turns the answer into a 500 with a log line.
-    pub(crate) fault: Option<FieldError>,
-    /// The time in which all of the answer must have left.
+    /// The time in which the whole response must have left.
     pub(crate) cut_after: Option<Duration>,
 }
 
@@ -142,7 +139,7 @@ impl Response {
     pub fn with_content_type(mut self, content_type: impl Into<Cow<'static, str>>) -> Response {
         let content_type = content_type.into();
         match check_value("content-type", content_type.as_bytes()) {
-            Ok(()) => self.content_type = Some(content_type),
+            Ok(_) => self.content_type = Some(content_type),
             Err(error) => self.keep_fault(error),
         }
         self
@@ -168,12 +165,11 @@ impl Response {
     /// (the response splitting of many advisories) or is a type and no UTF-8, the field is the
     /// server's own, or there are more than [`RESPONSE_FIELD_BYTES_MAX`] bytes of field lines.
     pub fn try_set(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), FieldError> {
-        let value = trim_ows(value.as_ref());
         check_name(name)?;
-        check_value(name, value)?;
+        let value = check_value(name, value.as_ref())?;
         if name.eq_ignore_ascii_case("content-type") {
             // One line: two would be read in two ways.
-            if name.len() + value.len() + 4 > RESPONSE_FIELD_BYTES_MAX {
+            if line_len(name, value) > RESPONSE_FIELD_BYTES_MAX {
                 return Err(FieldError::TooLarge { name: name.to_owned() });
             }
             let text = std::str::from_utf8(value);
@@ -181,8 +177,7 @@ impl Response {
             self.content_type = Some(text.to_owned().into());
             return Ok(());
         }
-        let lines = &mut self.extra.get_or_insert_with(Box::default).lines;
-        append_line(lines, name, value, RESPONSE_FIELD_BYTES_MAX)
+        self.lines_mut().append(name, value, RESPONSE_FIELD_BYTES_MAX)
     }
 
     /// The same answer, which announces that a trailer field called `name` will follow its
@@ -211,12 +206,13 @@ impl Response {
         self
     }
 
-    /// Adds a line of the server's own, which nobody else may set.
+    /// Adds a line that only the server may set.
     pub(crate) fn push_line(&mut self, name: &str, value: &str) {
-        let lines = &mut self.extra.get_or_insert_with(Box::default).lines;
-        for part in [name, ": ", value, "\r\n"] {
-            lines.extend_from_slice(part.as_bytes());
-        }
+        self.lines_mut().push(name, value.as_bytes());
+    }
+
+    fn lines_mut(&mut self) -> &mut FieldLines {
+        &mut self.extra.get_or_insert_with(Box::default).lines
     }
 
     /// The same answer with a time in which all of it must have left, at most a year; then the
@@ -259,7 +255,7 @@ impl Response {
     }
 
     pub(crate) fn lines(&self) -> &[u8] {
-        self.extra.as_ref().map_or(&[], |extra| &extra.lines)
+        self.extra.as_ref().map_or(&[], |extra| &extra.lines.bytes)
     }
 
     /// The names of trailer fields to come, if any.
@@ -269,124 +265,12 @@ impl Response {
 
     #[cfg(test)]
     pub(crate) fn has_fault(&self) -> bool {
-        self.extra.as_ref().is_some_and(|extra| extra.fault.is_some())
+        self.extra.as_ref().is_some_and(|extra| extra.lines.fault.is_some())
     }
 
     pub(crate) fn keep_fault(&mut self, error: FieldError) {
-        self.extra.get_or_insert_with(Box::default).fault.get_or_insert(error);
+        self.lines_mut().keep_fault(error);
     }
-}
-
-/// Why a response field was refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum FieldError {
-    /// The name is empty or has a byte that no token has.
-    Name {
-        /// The name as given.
-        name: String,
-    },
-    /// The value has a control byte, such as the CR or LF that would split the response, or is that
-    /// of `Content-Type` and no UTF-8.
-    Value {
-        /// The name of the field.
-        name: String,
-    },
-    /// The server sets this field itself: use a [`Body`] for the length and
-    /// [`Response::and_close`] for closing.
-    Reserved {
-        /// The name as given.
-        name: String,
-    },
-    /// The field may not stand in a trailer section: what frames, routes, authenticates or
-    /// describes content must be known before the content. Set it on the [`Response`].
-    NoTrailer {
-        /// The name as given.
-        name: String,
-    },
-    /// More than [`RESPONSE_FIELD_BYTES_MAX`] bytes of field lines, or
-    /// [`TRAILER_BYTES_MAX`] of trailer fields.
-    TooLarge {
-        /// The field that did not fit.
-        name: String,
-    },
-}
-
-impl fmt::Display for FieldError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            FieldError::Name { name } => {
-                write!(f, "{name:?} is no field name: use letters, digits and hyphens")
-            }
-            FieldError::Value { name } => {
-                let what = "has a control byte, or is a type and no UTF-8";
-                write!(f, "the value of field {name:?} {what}: remove or encode it")
-            }
-            FieldError::Reserved { name } => write!(
-                f,
-                "field {name:?} is set by the server: leave it out (a Body decides the length, \
-                 `and_close` closes)"
-            ),
-            FieldError::NoTrailer { name } => write!(
-                f,
-                "field {name:?} may not stand in a trailer section: set it on the Response"
-            ),
-            FieldError::TooLarge { name } => write!(
-                f,
-                "field {name:?} does not fit into {RESPONSE_FIELD_BYTES_MAX} bytes of fields, or \
-                 {TRAILER_BYTES_MAX} of trailer fields"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for FieldError {}
-
-/// Fields that say where a message ends or when it was made: only the server knows.
-const RESERVED: [&str; 8] = [
-    "connection",
-    "content-length",
-    "date",
-    "keep-alive",
-    "proxy-connection",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
-
-/// Adds a checked line, if no more than `max` bytes of lines come of it.
-pub(crate) fn append_line(
-    lines: &mut Vec<u8>,
-    name: &str,
-    value: &[u8],
-    max: usize,
-) -> Result<(), FieldError> {
-    if lines.len() + name.len() + value.len() + 4 > max {
-        return Err(FieldError::TooLarge { name: name.to_owned() });
-    }
-    lines.reserve(name.len() + value.len() + 4);
-    lines.extend_from_slice(name.as_bytes());
-    lines.extend_from_slice(b": ");
-    lines.extend_from_slice(value);
-    lines.extend_from_slice(b"\r\n");
-    Ok(())
-}
-
-pub(crate) fn check_name(name: &str) -> Result<(), FieldError> {
-    if !is_token(name.as_bytes()) {
-        return Err(FieldError::Name { name: name.to_owned() });
-    }
-    if RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(name)) {
-        return Err(FieldError::Reserved { name: name.to_owned() });
-    }
-    Ok(())
-}
-
-pub(crate) fn check_value(name: &str, value: &[u8]) -> Result<(), FieldError> {
-    if value.iter().all(|&byte| is_value_byte(byte)) {
-        return Ok(());
-    }
-    Err(FieldError::Value { name: name.to_owned() })
 }
 
 #[cfg(test)]
@@ -440,8 +324,8 @@ mod tests {
     #[test]
     fn a_refused_field_of_the_builder_is_remembered() {
         let response = Response::text("x").with("X-A", "1").with("X-B", "\0").with("X-C", "\n");
-        let extra = response.extra.unwrap();
-        assert_eq!(extra.fault, Some(FieldError::Value { name: "X-B".into() }));
-        assert_eq!(extra.lines, b"X-A: 1\r\n");
+        let lines = response.extra.unwrap().lines;
+        assert_eq!(lines.fault, Some(FieldError::Value { name: "X-B".into() }));
+        assert_eq!(lines.bytes, b"X-A: 1\r\n");
     }
 }

@@ -1,12 +1,9 @@
 //! The trailer section of an answer (RFC 9110, section 6.5): fields that are known only when all
 //! content has been made, such as a digest; and which fields may stand in one at all.
 
-use crate::message::fields::trim_ows;
-use crate::message::response::{append_line, check_name, check_value, FieldError};
-
-/// The most bytes of a trailer section, in both directions: what is sent is no more than what
-/// would be taken.
-pub const TRAILER_BYTES_MAX: usize = 4 << 10;
+use crate::message::field_lines::{
+    check_name, check_value, FieldError, FieldLines, TRAILER_BYTES_MAX,
+};
 
 /// The trailer fields of one answer, filled when its content is complete:
 /// [`Produce::put_trailers`](crate::Produce::put_trailers),
@@ -29,9 +26,7 @@ pub const TRAILER_BYTES_MAX: usize = 4 << 10;
 /// ```
 #[derive(Debug, Default)]
 pub struct Trailers {
-    /// Ready for the wire, each `Name: value\r\n`, each checked when it was set.
-    lines: Vec<u8>,
-    fault: Option<FieldError>,
+    lines: FieldLines,
 }
 
 impl Trailers {
@@ -43,11 +38,10 @@ impl Trailers {
     /// [`FieldError`] as for [`Response::try_set`](crate::Response::try_set), or if the field may
     /// not stand in a trailer section, or there are more than [`TRAILER_BYTES_MAX`] bytes of them.
     pub fn try_set(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), FieldError> {
-        let value = trim_ows(value.as_ref());
         check_trailer_name(name)?;
-        check_value(name, value)?;
+        let value = check_value(name, value.as_ref())?;
         // The empty line at the end counts too.
-        append_line(&mut self.lines, name, value, TRAILER_BYTES_MAX - 2)
+        self.lines.append(name, value, TRAILER_BYTES_MAX - 2)
     }
 
     /// Adds one field line that is known to be good.
@@ -57,21 +51,21 @@ impl Trailers {
     /// is not what it should be.
     pub fn set(&mut self, name: &str, value: impl AsRef<[u8]>) {
         if let Err(error) = self.try_set(name, value) {
-            self.fault.get_or_insert(error);
+            self.lines.keep_fault(error);
         }
     }
 
     /// Whether there is no field.
     pub fn is_empty(&self) -> bool {
-        self.lines.is_empty()
+        self.lines.bytes.is_empty()
     }
 
     pub(crate) fn lines(&self) -> &[u8] {
-        &self.lines
+        &self.lines.bytes
     }
 
     pub(crate) fn fault(&self) -> Option<&FieldError> {
-        self.fault.as_ref()
+        self.lines.fault.as_ref()
     }
 }
 

@@ -1,35 +1,36 @@
-//! What other threads tell the loop: a mailbox, a bell, and calls to one connection.
+//! Messages of other threads to the loop: a mailbox, a bell, and calls to one connection.
 //!
 //! ```text
 //! sender: push under the lock;            if !rung.swap(true)  { wake }
 //! loop:   after every poll, if rung:      rung.swap(false), then take all under the lock
 //! ```
 //!
-//! The order on the loop's side is load-bearing. Cleared first, a push that comes after the take
-//! finds `false` and wakes; taken first, a push between the two would find `true`, not wake, and
-//! be forgotten by a loop that sleeps. A burst costs one wake-up, and a loop that was rung does
-//! not sleep.
+//! The order on the loop's side is load-bearing. If `rung` is cleared first, a push that comes after
+//! the take finds `false` and wakes. If the messages were taken first, a push between the two would
+//! find `true`, not wake, and be forgotten by a loop that sleeps. A burst costs one wake-up, and a
+//! loop that was rung does not sleep.
 //!
-//! A message never carries an answer: what a thread has for a connection lies where both sides
-//! can see it ([`later`](crate::handler::later), [`channel`](mod@crate::helpers::channel)), and the message says only
+//! A message never carries a response: the data of a thread for a connection lies where both sides
+//! can see it ([`Later`](crate::Later), [`channel`](mod@crate::helpers::channel)), and the message says only
 //! "look". So the mailbox holds at most one message for each waker, however often it is woken.
 
 use std::mem;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use crate::reactor::Token;
+use crate::reactor::token::Token;
+use crate::sync::{AtomicBool, Mutex, MutexGuard};
 use crate::waker::Wake;
 
-/// What the loop can be told.
+/// A message to the loop.
 #[derive(Debug)]
 pub(crate) enum Message {
-    /// Visit this connection: there is news for it.
+    /// Visit this connection: the program has something new for it.
     Wake(Called),
     /// Drain, within this time.
     Shutdown(Option<Duration>),
-    /// Keep connections from now on, or close each after its answer.
+    /// Keep connections from now on, or close each after its response.
     KeepAlive(bool),
     /// Reset everything and return.
     Stop,
@@ -67,14 +68,14 @@ impl Mailbox {
         self.rung.load(Ordering::Acquire)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Message>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Message>> {
         // A push does not panic half-way: what a poisoned lock guards is whole.
         self.messages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Calls the loop to one connection: what a [`Waker`](crate::Waker) rings. At most one message of
-/// it is under way.
+/// Calls the loop to one connection, for a [`Waker`](crate::Waker). At most one message of a call
+/// is under way.
 pub(crate) struct Call {
     token: Token,
     is_under_way: Arc<AtomicBool>,
@@ -104,8 +105,8 @@ pub(crate) struct Called {
 }
 
 impl Called {
-    /// The connection to visit. Whoever wakes from here on calls anew; what was stored before is
-    /// seen by the visit that follows.
+    /// The connection to visit. A wake from here on sends another message. Everything stored before
+    /// an earlier wake is seen by a visit that follows this.
     pub(crate) fn answer(self) -> Token {
         self.is_under_way.swap(false, Ordering::AcqRel);
         self.token
@@ -116,7 +117,6 @@ impl Called {
 mod tests {
     use super::*;
     use crate::waker::Waker;
-    use std::collections::HashSet;
     use std::sync::atomic::AtomicUsize;
 
     #[derive(Default)]
@@ -158,93 +158,225 @@ mod tests {
         assert_eq!(mailbox.take().len(), 1);
         assert_eq!(bell.0.load(Ordering::SeqCst), 2);
     }
+}
 
-    /// The protocol above as a model, each line one atomic step.
-    #[derive(Clone, PartialEq, Eq, Hash)]
-    struct Model {
-        rung: bool,
-        queued: u8,
-        woken: bool,
-        senders: Vec<Sender>,
-        consumer: u8,
-        taken: u8,
+/// Real mailboxes, calls and tickets in every interleaving: see `src/sync.rs`. A wake-up that is
+/// lost leaves the loop asleep for ever, which loom reports as a deadlock.
+#[cfg(all(loom, test))]
+mod loom_checks {
+    use loom::sync::atomic::AtomicUsize;
+    use loom::sync::Notify;
+    use loom::thread;
+
+    use super::*;
+    use crate::handler::{Hold, Place, Ticket};
+    use crate::message::informational::Informational;
+    use crate::waker::Waker;
+
+    struct Bell(Notify);
+
+    impl Wake for Bell {
+        fn wake(&self) {
+            self.0.notify();
+        }
     }
 
-    #[derive(Clone, PartialEq, Eq, Hash)]
-    struct Sender {
-        left: u8,
-        pushed: bool,
-        must_wake: bool,
+    /// The parts of a loop that other threads can see.
+    struct Loop {
+        mailbox: Arc<Mailbox>,
+        bell: Arc<Bell>,
     }
 
-    /// Explores every interleaving; how many states there are and how many of them are stuck: the
-    /// consumer asleep with a message queued and nobody left to wake it.
-    fn explore(clear_first: bool) -> (usize, usize) {
-        let sender = Sender { left: 2, pushed: false, must_wake: false };
-        let start = Model {
-            rung: false,
-            queued: 0,
-            woken: false,
-            senders: vec![sender; 3],
-            consumer: 0,
-            taken: 0,
-        };
-        let (mut seen, mut todo, mut stuck) = (HashSet::new(), vec![start], 0);
-        while let Some(state) = todo.pop() {
-            if !seen.insert(state.clone()) {
-                continue;
-            }
-            let next = successors(&state, clear_first);
-            if next.is_empty() && state.queued > 0 {
-                stuck += 1;
-            }
-            todo.extend(next);
+    impl Loop {
+        fn new() -> Loop {
+            let bell = Arc::new(Bell(Notify::new()));
+            Loop { mailbox: Arc::new(Mailbox::new(bell.clone())), bell }
         }
-        (seen.len(), stuck)
+
+        fn waker(&self) -> Waker {
+            Waker::new(Call::new(Token::new(3, 7), self.mailbox.clone()))
+        }
+
+        /// A poll, which does not sleep if the loop was rung.
+        fn poll(&self) {
+            if !self.mailbox.is_rung() {
+                self.bell.0.wait();
+            }
+        }
+
+        /// Returns whether the one connection was called.
+        fn read_mail(&self) -> bool {
+            let mail = self.mailbox.take();
+            assert!(mail.len() <= 1, "one message at most is under way");
+            mail.into_iter().map(called).map(Called::answer).count() > 0
+        }
     }
 
-    fn successors(state: &Model, clear_first: bool) -> Vec<Model> {
-        let mut next = Vec::new();
-        for n in 0..state.senders.len() {
-            let mut after = state.clone();
-            let sender = &mut after.senders[n];
-            if sender.must_wake {
-                sender.must_wake = false;
-                after.woken = true;
-            } else if sender.pushed {
-                sender.pushed = false;
-                sender.must_wake = !std::mem::replace(&mut after.rung, true);
-            } else if sender.left > 0 {
-                sender.left -= 1;
-                sender.pushed = true;
-                after.queued += 1;
-            } else {
-                continue;
+    fn called(message: Message) -> Called {
+        match message {
+            Message::Wake(called) => called,
+            other => panic!("{other:?} was not sent"),
+        }
+    }
+
+    /// The interleavings of three threads are too many to try all: those are tried in which a thread
+    /// is preempted at most this often, besides the switches where it waits.
+    const PREEMPTIONS_MAX: usize = 3;
+
+    fn check_three_threads(test: impl Fn() + Send + Sync + 'static) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(PREEMPTIONS_MAX);
+        builder.check(test);
+    }
+
+    /// Three messages of two senders.
+    fn receive_all(take: fn(&Mailbox) -> Vec<Message>) {
+        check_three_threads(move || {
+            let lp = Loop::new();
+            let senders = [2, 1].map(|count| {
+                let mailbox = lp.mailbox.clone();
+                thread::spawn(move || (0..count).for_each(|_| mailbox.send(Message::Stop)))
+            });
+            let mut received = 0;
+            while received < 3 {
+                lp.poll();
+                received += take(&lp.mailbox).len();
             }
-            next.push(after);
-        }
-        let mut after = state.clone();
-        match (state.consumer, clear_first) {
-            // Asleep: only a wake-up goes on.
-            (0, _) if !state.woken => return next,
-            (0, _) => after.woken = false,
-            (1, true) | (2, false) => after.rung = false,
-            _ => after.taken += std::mem::take(&mut after.queued),
-        }
-        after.consumer = (state.consumer + 1) % 3;
-        next.push(after);
-        next
+            for sender in senders {
+                sender.join().unwrap();
+            }
+        });
     }
 
     #[test]
-    fn no_interleaving_of_three_senders_loses_a_wake_up() {
-        let (states, stuck) = explore(true);
-        assert!(states > 1000, "{states} states");
-        assert_eq!(stuck, 0);
+    fn no_message_is_lost() {
+        receive_all(Mailbox::take);
     }
 
     #[test]
-    fn the_other_order_of_the_two_steps_would_lose_one() {
-        assert!(explore(false).1 > 0);
+    #[should_panic(expected = "deadlock")]
+    fn a_message_would_be_lost_if_the_mail_were_taken_before_the_bell_is_cleared() {
+        receive_all(|mailbox| {
+            let messages = mem::take(&mut *mailbox.lock());
+            mailbox.rung.swap(false, Ordering::AcqRel);
+            messages
+        });
+    }
+
+    /// Two threads add one to a number and wake the connection; a visit reads the number. The
+    /// number itself orders nothing, so the visit sees it by way of the wake alone.
+    fn see_all(visit: fn(&Loop, &AtomicUsize) -> usize) {
+        check_three_threads(move || {
+            let (lp, number) = (Loop::new(), Arc::new(AtomicUsize::new(0)));
+            let waker = lp.waker();
+            let workers = [(); 2].map(|()| {
+                let (number, waker) = (number.clone(), waker.clone());
+                thread::spawn(move || {
+                    number.fetch_add(1, Ordering::Relaxed);
+                    waker.wake();
+                })
+            });
+            while visit(&lp, &number) < 2 {}
+            for worker in workers {
+                worker.join().unwrap();
+            }
+        });
+    }
+
+    #[test]
+    fn a_wake_after_the_visit_is_not_lost() {
+        see_all(|lp, number| {
+            lp.poll();
+            match lp.read_mail() {
+                true => number.load(Ordering::Relaxed),
+                false => 0,
+            }
+        });
+    }
+
+    #[test]
+    #[should_panic(expected = "deadlock")]
+    fn a_wake_would_be_lost_if_the_visit_came_before_the_call_is_answered() {
+        see_all(|lp, number| {
+            lp.poll();
+            let mut seen = 0;
+            for message in lp.mailbox.take() {
+                seen = number.load(Ordering::Relaxed);
+                called(message).answer();
+            }
+            seen
+        });
+    }
+
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    enum Worker {
+        Responds,
+        GivesUp,
+    }
+
+    /// A worker sends an informational response and then responds or gives up, while the loop visits
+    /// its connection when called and when the deadline passes, if there is one. `end` ends the wait
+    /// of the loop.
+    fn race(worker: Worker, has_deadline: bool, end: fn(Hold<usize>)) {
+        loom::model(move || {
+            let lp = Loop::new();
+            let hold = Hold::new(Ticket::new());
+            let (ticket, later) = (Arc::clone(&hold), hold.later(lp.waker()));
+            let worker_thread = thread::spawn(move || {
+                later.inform(Informational::processing());
+                match worker {
+                    Worker::Responds => later.answer(|responses: &mut usize| {
+                        *responses += 1;
+                        "done"
+                    }),
+                    Worker::GivesUp => drop(later),
+                }
+            });
+            let (mut responses, mut informational) = (0, 0);
+            while responses == 0 {
+                // At the deadline the poll ends without the bell, wherever the worker is.
+                if !has_deadline {
+                    lp.poll();
+                }
+                if !lp.read_mail() && !has_deadline {
+                    continue;
+                }
+                let (place, before) = hold.take();
+                informational += before.len();
+                let is_result = matches!(place, Place::Given(_) | Place::Forgotten);
+                assert!(!is_result || informational == 1, "an informational response was lost");
+                match place {
+                    Place::Given(give) => drop(give(&mut responses)),
+                    Place::Forgotten => responses += 1,
+                    Place::Empty if has_deadline => responses += 1,
+                    Place::Empty => {}
+                    Place::Over => panic!("the loop still waits"),
+                }
+            }
+            end(hold);
+            worker_thread.join().unwrap();
+            if let Place::Given(give) = ticket.take().0 {
+                drop(give(&mut responses));
+            }
+            assert_eq!(responses, 1, "final responses");
+        });
+    }
+
+    #[test]
+    fn a_response_is_seen_after_the_informational_response_before_it() {
+        race(Worker::Responds, false, drop);
+        race(Worker::GivesUp, false, drop);
+    }
+
+    #[test]
+    fn response_and_deadline_race_to_one_final_response() {
+        race(Worker::Responds, true, drop);
+        race(Worker::GivesUp, true, drop);
+    }
+
+    #[test]
+    #[should_panic(expected = "final responses")]
+    fn there_would_be_two_final_responses_if_the_deadline_did_not_close_the_ticket() {
+        race(Worker::Responds, true, std::mem::forget);
     }
 }

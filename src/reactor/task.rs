@@ -23,9 +23,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::handler::later::{Finish, Hold};
 use crate::handler::upgrade::{Hijacked, Protocol, Wish};
 use crate::handler::{Collected, Receive, Transform};
+use crate::handler::{Finish, Hold};
 use crate::http1::{Connection, Input, Output, Rest};
 use crate::limits::TIMEOUT_MAX;
 use crate::message::body::{FileBody, Produce};

@@ -175,30 +175,6 @@ pub(super) fn raw_start(raw: &[u8], canonical: &[u8], start: usize) -> usize {
     count.checked_sub(1).and_then(|nth| slashes.nth(nth)).map_or(0, |(at, _)| at + 1)
 }
 
-/// The clean spelling of `path`: it begins with exactly one slash, and ends in one if `path` does.
-/// Only what is spelt out is cleaned: `%2e%2e` is a segment with a strange name.
-pub(crate) fn clean(path: &str) -> String {
-    let mut segments: Vec<&str> = Vec::new();
-    for segment in path.split('/') {
-        match segment {
-            "" | "." => {}
-            ".." => {
-                segments.pop();
-            }
-            name => segments.push(name),
-        }
-    }
-    let mut clean = String::with_capacity(path.len() + 1);
-    for segment in &segments {
-        clean.push('/');
-        clean.push_str(segment);
-    }
-    if clean.is_empty() || path.ends_with('/') {
-        clean.push('/');
-    }
-    clean
-}
-
 /// The lowest bit of each byte, and the highest.
 const LOWEST: u64 = u64::from_ne_bytes([1; 8]);
 const HIGHEST: u64 = LOWEST << 7;
@@ -236,6 +212,7 @@ fn load(word: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::path::clean;
 
     /// Go: t194.
     #[test]

@@ -6,10 +6,11 @@ use http::Method;
 
 use super::error::RouteError;
 use super::leaf::Methods;
-use super::path::{canonical, clean, is_clean, raw_start, segment_end, Path};
+use super::path::{canonical, is_clean, raw_start, segment_end, Path};
 use super::pattern::Pattern;
 use super::tree::{Tree, Walk};
 use super::Function;
+use crate::message::path::clean;
 use crate::message::request::{Request, RouteNames};
 
 /// All routes. Invariant: no two of them conflict.

@@ -1,9 +1,9 @@
 //! WebSockets (RFC 6455): whole messages both ways, in the loop, with every bound on by default.
 //! Behind the feature `websocket`.
 //!
-//! [`accept`] answers the handshake and gives the connection to a [`Handler`], which is told of
-//! messages one after another. Frames, fragments, pings, closing and UTF-8 are seen to by the
-//! state machine of the crate tungstenite; this module feeds it so that memory stays bounded.
+//! [`accept`] responds to the handshake and gives the connection to a [`Handler`], which gets one
+//! message after another. The state machine of the crate tungstenite handles frames, fragments,
+//! pings, closing and UTF-8; this module feeds it so that memory stays bounded.
 //!
 //! ```
 //! use wheelhouse::websocket::{accept, on_message, Message, Options};
@@ -37,94 +37,20 @@
 //! socket that would exceed that is reset. What a peer announces allocates nothing: memory grows
 //! with what has arrived.
 
+mod connection;
+mod frames;
+mod handler;
 mod handshake;
-mod pieces;
+mod message;
+mod options;
 mod queue;
 mod socket;
-mod speaker;
 mod topic;
 
-pub use handshake::{accept, Options};
+pub use handler::{on_message, Closed, Handler, OnMessage};
+pub use handshake::accept;
+pub use message::Message;
+pub use options::Options;
 pub use queue::Sender;
 pub use socket::Socket;
 pub use topic::Topic;
-
-/// What a program does with one socket.
-///
-/// All of it runs on the loop: it must not block.
-pub trait Handler<S> {
-    /// The handshake is done. The place to greet, to join a [`Topic`], to take a [`Sender`].
-    fn open(&mut self, state: &mut S, socket: &mut Socket<'_>) {
-        let _ = (state, socket);
-    }
-
-    /// A whole message has come. Not called any more once the socket is closing.
-    fn message(&mut self, state: &mut S, message: Message<'_>, socket: &mut Socket<'_>);
-
-    /// Somebody woke the socket, or what was queued has left ([`Socket::queued`] is 0 again): go
-    /// on with what waited for that. May be called without a reason.
-    fn wake(&mut self, state: &mut S, socket: &mut Socket<'_>) {
-        let _ = (state, socket);
-    }
-
-    /// The socket has come to its end, whoever ended it. Called once, last, and nothing can be
-    /// sent any more.
-    fn close(&mut self, state: &mut S, closed: Closed) {
-        let _ = (state, closed);
-    }
-}
-
-/// A [`Handler`] of nothing but a function for messages.
-pub fn on_message<S, F>(message: F) -> OnMessage<F>
-where
-    F: FnMut(&mut S, Message<'_>, &mut Socket<'_>),
-{
-    OnMessage(message)
-}
-
-/// See [`on_message`].
-#[derive(Clone, Copy, Debug)]
-pub struct OnMessage<F>(F);
-
-impl<S, F> Handler<S> for OnMessage<F>
-where
-    F: FnMut(&mut S, Message<'_>, &mut Socket<'_>),
-{
-    fn message(&mut self, state: &mut S, message: Message<'_>, socket: &mut Socket<'_>) {
-        (self.0)(state, message, socket);
-    }
-}
-
-/// One message, whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Message<'a> {
-    /// UTF-8, as checked.
-    Text(&'a str),
-    /// Bytes.
-    Binary(&'a [u8]),
-}
-
-impl<'a> From<&'a str> for Message<'a> {
-    fn from(text: &'a str) -> Message<'a> {
-        Message::Text(text)
-    }
-}
-
-impl<'a> From<&'a [u8]> for Message<'a> {
-    fn from(bytes: &'a [u8]) -> Message<'a> {
-        Message::Binary(bytes)
-    }
-}
-
-/// How a socket ended, in the words of the browsers' `CloseEvent`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Closed {
-    /// The code of the first close frame, whoever sent it (RFC 6455, section 7.4): 1005 if it had
-    /// none, 1002 if it had one that must not be sent, 1006 if there was no such frame.
-    pub code: u16,
-    /// Its reason; or, for 1006, what happened.
-    pub reason: String,
-    /// Whether both sides have said good-bye.
-    pub is_clean: bool,
-}

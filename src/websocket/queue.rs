@@ -1,4 +1,4 @@
-//! What waits to be sent on one socket: bounded, and open to other threads.
+//! Frames that wait to be sent on one socket: bounded, and open to other threads.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -8,15 +8,15 @@ use bytes::{Buf, Bytes};
 
 use crate::handler::upgrade::Io;
 use crate::waker::Waker;
-use crate::websocket::pieces::message_frame;
-use crate::websocket::Message;
+use crate::websocket::frames::message_frame;
+use crate::websocket::message::Message;
 
 /// Sends on one socket from anywhere: other sockets, other threads, a [`Topic`](super::Topic).
 ///
 /// Clones send on the same socket. What is sent is put into the socket's queue and leaves with the
 /// next turn of the loop, behind what was sent before.
 #[derive(Clone)]
-pub struct Sender(pub(super) Arc<Line>);
+pub struct Sender(pub(super) Arc<SendQueue>);
 
 impl Sender {
     /// Sends a message. Whether it was taken: not if the socket is closing or gone, nor if its
@@ -28,20 +28,20 @@ impl Sender {
     /// Closes the socket behind what was sent before, as
     /// [`Socket::close`](super::Socket::close).
     pub fn close(&self, code: u16, reason: &str) {
-        let mut queue = self.0.lock();
-        queue.ask_to_close(code, reason);
-        queue.wake();
+        let mut pending = self.0.lock();
+        pending.ask_to_close(code, reason);
+        pending.wake();
     }
 
     /// Whether the socket still takes messages.
     pub fn is_open(&self) -> bool {
-        matches!(self.0.lock().fate, Fate::Open)
+        matches!(self.0.lock().state, State::Open)
     }
 
     pub(super) fn send_frame(&self, frame: Bytes) -> bool {
-        let mut queue = self.0.lock();
-        let is_taken = queue.push(frame, self.0.bytes_max);
-        queue.wake();
+        let mut pending = self.0.lock();
+        let is_taken = pending.push(frame, self.0.bytes_max);
+        pending.wake();
         is_taken
     }
 }
@@ -52,28 +52,28 @@ impl fmt::Debug for Sender {
     }
 }
 
-/// What a frame takes beside its bytes, at most: its handle in a list that grows by doubling, and
+/// The most memory that a frame takes beside its bytes: its handle in a list that grows by doubling, and
 /// the two allocations behind it. Without it short messages would take many times their bound.
 const FRAME: usize = 128;
 
 /// One socket as its senders see it.
-pub(super) struct Line {
-    queue: Mutex<Queue>,
+pub(super) struct SendQueue {
+    pending: Mutex<Pending>,
     bytes_max: usize,
 }
 
 #[derive(Default)]
-pub(super) struct Queue {
+pub(super) struct Pending {
     frames: VecDeque<Bytes>,
     bytes: usize,
-    pub(super) fate: Fate,
+    pub(super) state: State,
     /// `None` until the socket is open.
     waker: Option<Waker>,
 }
 
-/// What is to become of a socket.
+/// Whether a socket still takes messages.
 #[derive(Default)]
-pub(super) enum Fate {
+pub(super) enum State {
     #[default]
     Open,
     /// It was asked to close, with this code and reason.
@@ -84,78 +84,79 @@ pub(super) enum Fate {
     Over,
 }
 
-impl Line {
-    pub(super) fn new(bytes_max: usize) -> Arc<Line> {
-        Arc::new(Line { queue: Mutex::default(), bytes_max })
+impl SendQueue {
+    pub(super) fn new(bytes_max: usize) -> Arc<SendQueue> {
+        Arc::new(SendQueue { pending: Mutex::default(), bytes_max })
     }
 
     pub(super) fn open(&self, waker: Waker) {
         self.lock().waker = Some(waker);
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn lock(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends from within the loop: at once if nothing waits and there is room.
     pub(super) fn send(&self, message: Message<'_>, io: &mut Io<'_>) -> bool {
-        let mut queue = self.lock();
+        let mut pending = self.lock();
         let frame = message_frame(message);
-        let is_at_once =
-            matches!(queue.fate, Fate::Open) && queue.frames.is_empty() && frame.len() <= io.room();
+        let is_at_once = matches!(pending.state, State::Open)
+            && pending.frames.is_empty()
+            && frame.len() <= io.room();
         if is_at_once {
             return io.put_all(&frame);
         }
-        queue.push(frame, self.bytes_max)
+        pending.push(frame, self.bytes_max)
     }
 }
 
 /// The frames that a queue has room for once it was empty.
 const FRAMES_KEPT: usize = 4;
 
-impl Queue {
+impl Pending {
     /// How many bytes wait.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// How much memory what waits takes.
+    /// How much memory the waiting frames take.
     pub(super) fn held(&self) -> usize {
         self.bytes + FRAME * self.frames.len()
     }
 
     fn push(&mut self, frame: Bytes, bytes_max: usize) -> bool {
-        if !matches!(self.fate, Fate::Open) {
+        if !matches!(self.state, State::Open) {
             return false;
         }
         if self.bytes > 0 && self.held() + frame.len() + FRAME > bytes_max {
-            self.end(Fate::Cut);
+            self.end(State::Cut);
             return false;
         }
         self.push_control(frame);
         true
     }
 
-    /// Adds what is not bounded because there is at most one of it.
+    /// Adds a frame without a bound, of a kind of which there is at most one.
     pub(super) fn push_control(&mut self, frame: Bytes) {
         self.bytes += frame.len();
         self.frames.push_back(frame);
     }
 
     pub(super) fn ask_to_close(&mut self, code: u16, reason: &str) {
-        if matches!(self.fate, Fate::Open) {
-            self.fate = Fate::Close(code, reason.to_owned());
+        if matches!(self.state, State::Open) {
+            self.state = State::Close(code, reason.to_owned());
         }
     }
 
-    /// Drops what waits.
-    pub(super) fn end(&mut self, fate: Fate) {
+    /// Drops the frames that wait.
+    pub(super) fn end(&mut self, state: State) {
         self.frames = VecDeque::new();
         self.bytes = 0;
-        self.fate = fate;
+        self.state = state;
     }
 
-    /// Puts what waits, as far as there is room; whether all of it.
+    /// Puts the frames that wait, as far as there is room; whether all of them.
     pub(super) fn flush(&mut self, io: &mut Io<'_>) -> bool {
         while let Some(frame) = self.frames.front_mut() {
             let put = io.put(frame);
@@ -186,17 +187,17 @@ mod tests {
 
     #[test]
     fn a_queue_that_was_long_is_small_again_when_it_is_empty() {
-        let mut queue = Queue::default();
-        while queue.push(Bytes::from_static(b"..."), 256 << 10) {}
-        assert!(queue.held() == 0, "it was cut");
-        queue = Queue::default();
+        let mut pending = Pending::default();
+        while pending.push(Bytes::from_static(b"..."), 256 << 10) {}
+        assert!(pending.held() == 0, "it was cut");
+        pending = Pending::default();
         for _ in 0..2000 {
-            assert!(queue.push(Bytes::from_static(b"..."), 256 << 10));
+            assert!(pending.push(Bytes::from_static(b"..."), 256 << 10));
         }
-        assert!(queue.frames.capacity() * std::mem::size_of::<Bytes>() <= queue.held());
+        assert!(pending.frames.capacity() * std::mem::size_of::<Bytes>() <= pending.held());
         let (mut out, mut wish, waker) = (Vec::new(), Wish::default(), Waker::new(Deaf));
-        assert!(queue.flush(&mut Io::new(&mut out, 64 << 10, &waker, &mut wish)));
-        assert_eq!((out.len(), queue.held()), (6000, 0));
-        assert!(queue.frames.capacity() <= FRAMES_KEPT);
+        assert!(pending.flush(&mut Io::new(&mut out, 64 << 10, &waker, &mut wish)));
+        assert_eq!((out.len(), pending.held()), (6000, 0));
+        assert!(pending.frames.capacity() <= FRAMES_KEPT);
     }
 }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use crate::handler::upgrade::Io;
 use crate::waker::Waker;
-use crate::websocket::queue::{Line, Sender};
-use crate::websocket::Message;
+use crate::websocket::message::Message;
+use crate::websocket::queue::{SendQueue, Sender};
 
 /// The socket, for one call of its [`Handler`](super::Handler).
 pub struct Socket<'a> {
-    pub(super) line: &'a Arc<Line>,
+    pub(super) queue: &'a Arc<SendQueue>,
     pub(super) io: Io<'a>,
     pub(super) protocol: Option<&'a str>,
 }
@@ -19,13 +19,13 @@ impl Socket<'_> {
     /// full, which cuts it. Who has much to say looks at [`queued`](Socket::queued) and goes on in
     /// [`Handler::wake`](super::Handler::wake).
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> bool {
-        self.line.send(message.into(), &mut self.io)
+        self.queue.send(message.into(), &mut self.io)
     }
 
     /// How many bytes wait for the peer beyond the 64 KiB that the loop holds for it: 0 for who
     /// reads what it is sent. As long as it is not 0, no message is read from the peer either.
     pub fn queued(&self) -> usize {
-        self.line.lock().bytes()
+        self.queue.lock().bytes()
     }
 
     /// Closes the socket behind what was sent before, with a code (1000 for a purpose fulfilled,
@@ -34,12 +34,12 @@ impl Socket<'_> {
     ///
     /// The peer has [`Options::answer_timeout`](super::Options::answer_timeout) to say good-bye.
     pub fn close(&mut self, code: u16, reason: &str) {
-        self.line.lock().ask_to_close(code, reason);
+        self.queue.lock().ask_to_close(code, reason);
     }
 
     /// A sender for other sockets, other threads, topics.
     pub fn sender(&self) -> Sender {
-        Sender(Arc::clone(self.line))
+        Sender(Arc::clone(self.queue))
     }
 
     /// Has [`Handler::wake`](super::Handler::wake) called, from anywhere.

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::websocket::pieces::message_frame;
-use crate::websocket::{Message, Sender, Socket};
+use crate::websocket::frames::message_frame;
+use crate::websocket::message::Message;
+use crate::websocket::queue::Sender;
+use crate::websocket::socket::Socket;
 
 /// A group of sockets that are sent the same: a chat room, a live value. Clones are the same topic;
 /// publishing works from any handler and any thread.

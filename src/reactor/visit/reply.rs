@@ -7,8 +7,8 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::handler::hooks::ConnState;
-use crate::handler::{Action, Handler, Reply, INFORMATIONAL_MAX};
-use crate::message::informational::Informational;
+use crate::handler::{Action, Handler, Reply};
+use crate::message::informational::{Informational, INFORMATIONAL_MAX};
 use crate::message::response::Response;
 use crate::reactor::clock;
 use crate::reactor::guard::let_go;

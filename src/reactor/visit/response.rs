@@ -183,7 +183,7 @@ pub(super) fn parts(response: &Response, length: Option<u64>) -> ResponseParts<'
 fn needs_care(response: &Response) -> bool {
     response.status.is_informational()
         || matches!(&response.extra, Some(extra)
-            if extra.fault.is_some() || !extra.trailer.is_empty() || extra.cut_after.is_some())
+            if extra.lines.fault.is_some() || !extra.trailer.is_empty() || extra.cut_after.is_some())
 }
 
 /// Why a response cannot be sent.
@@ -195,6 +195,6 @@ fn fault(response: &Response) -> Option<String> {
 }
 
 pub(super) fn fault_of_fields(response: &Response) -> Option<String> {
-    let fault = response.extra.as_ref()?.fault.as_ref()?;
+    let fault = response.extra.as_ref()?.lines.fault.as_ref()?;
     Some(fault.to_string())
 }

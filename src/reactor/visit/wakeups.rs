@@ -5,8 +5,7 @@ use std::ops::ControlFlow::Continue;
 
 use http::StatusCode;
 
-use crate::handler::later::{Finish, Hold, Place, Start, Ticket};
-use crate::handler::{Handler, Reply};
+use crate::handler::{Finish, Handler, Hold, Place, Reply, Start, Ticket};
 use crate::http1::Input;
 use crate::message::response::Response;
 use crate::reactor::guard::{guard, let_go};
@@ -105,10 +104,8 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         deferred: &mut Deferred<H::State>,
     ) -> Option<Result<Reply<H::State>, ()>> {
         self.note_peer_left(deferred);
-        // In this order: an informational response that was sent before the final one is there
-        // when that is.
-        let place = deferred.ticket.take();
-        for informational in deferred.ticket.take_told() {
+        let (place, informational) = deferred.ticket.take();
+        for informational in informational {
             self.work.conn.inform(&mut self.shared.out, &informational);
         }
         let give = match place {

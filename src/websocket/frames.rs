@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 use tungstenite::protocol::frame::FrameHeader;
 
-use crate::websocket::Message;
+use crate::websocket::message::Message;
 
 /// The longest header: two bytes, a length of eight, a mask of four.
 const HEADER: usize = 14;

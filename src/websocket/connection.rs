@@ -22,10 +22,12 @@ use tungstenite::Error;
 
 use crate::handler::upgrade::{Io, Protocol};
 use crate::handler::Gone;
-use crate::websocket::handshake::Bounds;
-use crate::websocket::pieces::{code, ping_frame, Cutter, Piece, Wire, READ};
-use crate::websocket::queue::{Fate, Line};
-use crate::websocket::{Closed, Handler, Message, Socket};
+use crate::websocket::frames::{code, ping_frame, Cutter, Piece, Wire, READ};
+use crate::websocket::handler::{Closed, Handler};
+use crate::websocket::message::Message;
+use crate::websocket::options::Bounds;
+use crate::websocket::queue::{SendQueue, State};
+use crate::websocket::socket::Socket;
 
 /// How often input may come while we wait for the answer to our close frame: more than a long
 /// message under way needs, and an end to a peer that goes on.
@@ -33,11 +35,11 @@ const READS_WHILE_CLOSING: u32 = 256;
 /// The longest reason of a close frame.
 const REASON_MAX: usize = 123;
 
-pub(super) struct Speaker<H> {
+pub(super) struct Connection<H> {
     handler: H,
     context: WebSocketContext,
     cutter: Cutter,
-    line: Arc<Line>,
+    queue: Arc<SendQueue>,
     protocol: Option<String>,
     bounds: Bounds,
     /// How much has come of the message that is being put together.
@@ -58,18 +60,18 @@ enum Phase {
     Ending,
 }
 
-impl<H> Speaker<H> {
-    pub(super) fn new(handler: H, bounds: Bounds, protocol: Option<String>) -> Speaker<H> {
+impl<H> Connection<H> {
+    pub(super) fn new(handler: H, bounds: Bounds, protocol: Option<String>) -> Connection<H> {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ)
             .write_buffer_size(0)
             .max_message_size(Some(bounds.message_bytes_max))
             .max_frame_size(Some(READ));
-        Speaker {
+        Connection {
             handler,
             context: WebSocketContext::new(Role::Server, Some(config)),
             cutter: Cutter::new(bounds.message_bytes_max),
-            line: Line::new(bounds.queue_bytes_max),
+            queue: SendQueue::new(bounds.queue_bytes_max),
             protocol,
             bounds,
             begun: 0,
@@ -90,7 +92,7 @@ impl<H> Speaker<H> {
         call(
             &mut self.handler,
             state,
-            &mut Socket { line: &self.line, io: io.reborrow(), protocol },
+            &mut Socket { queue: &self.queue, io: io.reborrow(), protocol },
         );
         self.follow(state, io);
     }
@@ -101,15 +103,15 @@ impl<H> Speaker<H> {
     where
         H: Handler<S>,
     {
-        let mut queue = self.line.lock();
-        match &mut queue.fate {
-            Fate::Cut => {
-                drop(queue);
+        let mut pending = self.queue.lock();
+        match &mut pending.state {
+            State::Cut => {
+                drop(pending);
                 self.end(state, abnormal("too slow"));
             }
-            Fate::Close(code, reason) => {
+            State::Close(code, reason) => {
                 let (code, reason) = (*code, mem::take(reason));
-                drop(queue);
+                drop(pending);
                 if let Phase::Open { .. } = self.phase {
                     let code = self.say_close(code, &reason);
                     let closed = Closed { code, reason, is_clean: false };
@@ -117,9 +119,9 @@ impl<H> Speaker<H> {
                     io.begin_anew();
                 }
             }
-            Fate::Open | Fate::Over => drop(queue),
+            State::Open | State::Over => drop(pending),
         }
-        let has_left = self.line.lock().flush(io);
+        let has_left = self.queue.lock().flush(io);
         if has_left && matches!(self.phase, Phase::Ending) {
             io.close();
         }
@@ -134,7 +136,7 @@ impl<H> Speaker<H> {
         if matches!(mem::replace(&mut self.phase, Phase::Ending), Phase::Ending) {
             return;
         }
-        self.line.lock().fate = Fate::Over;
+        self.queue.lock().state = State::Over;
         self.handler.close(state, closed);
     }
 
@@ -150,11 +152,11 @@ impl<H> Speaker<H> {
         };
         self.say_close(code, reason);
         let closed = Closed { code, reason: reason.to_owned(), is_clean: false };
-        self.end(state, self.told_or(closed));
+        self.end(state, self.sent_or(closed));
     }
 
     /// What our close frame said, if it has been sent; else `closed`.
-    fn told_or(&self, closed: Closed) -> Closed {
+    fn sent_or(&self, closed: Closed) -> Closed {
         match &self.phase {
             Phase::Closing { closed, .. } => closed.clone(),
             _ => closed,
@@ -183,7 +185,7 @@ impl<H> Speaker<H> {
     fn queue_answers(&self, wire: &mut Wire<'_>) {
         if !wire.answers.is_empty() {
             let answers = mem::take(&mut wire.answers);
-            self.line.lock().push_control(answers.into());
+            self.queue.lock().push_control(answers.into());
         }
     }
 
@@ -233,7 +235,7 @@ impl<H> Speaker<H> {
             Some(frame) => abnormal(frame.reason.as_str()).with_code(u16::from(frame.code)),
             None => abnormal("").with_code(code::NONE),
         };
-        let mut closed = self.told_or(theirs);
+        let mut closed = self.sent_or(theirs);
         closed.is_clean = true;
         self.end(state, closed);
     }
@@ -252,12 +254,12 @@ impl<H> Speaker<H> {
     }
 
     /// Ends it without another word.
-    fn drop_line<S>(&mut self, why: &str, state: &mut S, io: &mut Io<'_>)
+    fn hang_up<S>(&mut self, why: &str, state: &mut S, io: &mut Io<'_>)
     where
         H: Handler<S>,
     {
-        let closed = self.told_or(abnormal(why));
-        self.line.lock().end(Fate::Over);
+        let closed = self.sent_or(abnormal(why));
+        self.queue.lock().end(State::Over);
         self.end(state, closed);
         io.close();
     }
@@ -273,16 +275,16 @@ impl Closed {
     }
 }
 
-impl<S, H: Handler<S>> Protocol<S> for Speaker<H> {
+impl<S, H: Handler<S>> Protocol<S> for Connection<H> {
     fn begin(&mut self, state: &mut S, io: &mut Io<'_>) -> io::Result<()> {
-        self.line.open(io.waker());
+        self.queue.open(io.waker());
         self.call(state, io, |handler, state, socket| handler.open(state, socket));
         Ok(())
     }
 
     fn receive(&mut self, state: &mut S, input: &[u8], io: &mut Io<'_>) -> io::Result<usize> {
         if !self.note_heard() {
-            self.drop_line("", state, io);
+            self.hang_up("", state, io);
             return Ok(input.len());
         }
         let mut used = 0;
@@ -313,23 +315,23 @@ impl<S, H: Handler<S>> Protocol<S> for Speaker<H> {
     fn expire(&mut self, state: &mut S, io: &mut Io<'_>) -> io::Result<()> {
         if let Phase::Open { awaits_pong: awaits_pong @ false } = &mut self.phase {
             *awaits_pong = true;
-            self.line.lock().push_control(ping_frame());
+            self.queue.lock().push_control(ping_frame());
             self.follow(state, io);
         } else {
-            self.drop_line("silent", state, io);
+            self.hang_up("silent", state, io);
         }
         Ok(())
     }
 
     fn end_of_input(&mut self, state: &mut S, io: &mut Io<'_>) -> io::Result<()> {
         if !matches!(self.phase, Phase::Ending) {
-            self.drop_line("ended without a close frame", state, io);
+            self.hang_up("ended without a close frame", state, io);
         }
         Ok(())
     }
 
     fn shutdown(&mut self, state: &mut S, io: &mut Io<'_>) -> io::Result<()> {
-        self.line.lock().ask_to_close(code::AWAY, "the server shuts down");
+        self.queue.lock().ask_to_close(code::AWAY, "the server shuts down");
         self.follow(state, io);
         Ok(())
     }
@@ -348,10 +350,10 @@ impl<S, H: Handler<S>> Protocol<S> for Speaker<H> {
     fn memory(&self) -> usize {
         // Gathering bytes takes up to twice their room.
         mem::size_of::<Self>()
-            + mem::size_of::<Line>()
+            + mem::size_of::<SendQueue>()
             + READ
             + 2 * self.begun
-            + self.line.lock().held()
+            + self.queue.lock().held()
     }
 
     fn gone(mut self: Box<Self>, state: &mut S, why: Gone) {
@@ -360,13 +362,13 @@ impl<S, H: Handler<S>> Protocol<S> for Speaker<H> {
             Gone::TooSlow => "too slow",
             _ => "the server stopped",
         };
-        self.end(state, self.told_or(abnormal(why)));
+        self.end(state, self.sent_or(abnormal(why)));
     }
 }
 
-impl<H> Drop for Speaker<H> {
+impl<H> Drop for Connection<H> {
     fn drop(&mut self) {
-        self.line.lock().end(Fate::Over);
+        self.queue.lock().end(State::Over);
     }
 }
 
@@ -376,7 +378,7 @@ mod tests {
 
     #[test]
     fn a_socket_at_rest_takes_no_more_than_its_documentation_says() {
-        let fixed = mem::size_of::<Speaker<()>>() + mem::size_of::<Line>();
+        let fixed = mem::size_of::<Connection<()>>() + mem::size_of::<SendQueue>();
         assert!(fixed <= 640, "{fixed}");
         assert!(fixed + READ <= 2048);
     }

@@ -1,21 +1,45 @@
-//! From a request to its answer: what is found, which representation of it, under which
-//! conditions, which bytes.
+//! From a request to its response: the file, its representation, the conditions, the bytes.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
 use crate::files::conditions::{self, Judgement, Validators};
+use crate::files::entries::Directory;
 use crate::files::path::{BadPath, Names};
 use crate::files::ranges::{self, Wanted};
 use crate::files::root::{Found, Meta, Missing, Opened};
-use crate::files::{encodings, kinds, listing, parts, Files};
+use crate::files::{encodings, media_types, parts, Files};
 use crate::message::body::Body;
 use crate::message::request::{Method, Request};
 use crate::message::response::{Response, StatusCode};
 
 impl Files {
-    pub(super) fn find(&self, req: &Request<'_>, path: &str) -> Result<Response, StatusCode> {
+    /// Responds to a request by its path.
+    pub fn answer(&self, req: &Request<'_>) -> Response {
+        self.answer_path(req, req.path())
+    }
+
+    /// Responds to a request with the file that `path` names, still percent-encoded: for files
+    /// that are mounted under a prefix, which the caller has cut off. Redirects are relative to the
+    /// request's own path, so they stay under the prefix.
+    ///
+    /// ```no_run
+    /// # use wheelhouse::{files::Files, Request, Response};
+    /// # let files = Files::new("public")?;
+    /// # let handler =
+    /// move |req: &Request<'_>| match req.path().strip_prefix("/static/") {
+    ///     Some(path) => files.answer_path(req, path),
+    ///     None => Response::not_found(),
+    /// };
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn answer_path(&self, req: &Request<'_>, path: &str) -> Response {
+        let response = self.find(req, path).unwrap_or_else(Response::status_page);
+        self.fielded(response)
+    }
+
+    fn find(&self, req: &Request<'_>, path: &str) -> Result<Response, StatusCode> {
         if !matches!(*req.method(), Method::GET | Method::HEAD) {
             return Ok(Response::method_not_allowed("GET, HEAD"));
         }
@@ -42,7 +66,9 @@ impl Files {
             Ok(Found::File(opened)) => self.send(req, &path, opened, self.cache_control.as_deref()),
             Ok(Found::Directory(_)) if !names.is_directory => Ok(redirect(req, Slash::Add)),
             Ok(Found::Directory(dir)) if self.lists => {
-                listing::answer(self, &dir, req, &names).map_err(status_of)
+                let shows_dot_files = self.serves_dot_files;
+                let dir = Directory { root: &self.root, fd: &dir, path: &path, shows_dot_files };
+                self.listings.respond(&dir, req, &names).map_err(status_of)
             }
             Ok(Found::Directory(_)) | Err(Missing::NotFound) => self.fallback(req, &names),
             // It may have an index all the same, which is asked for behind the slash.
@@ -92,8 +118,8 @@ impl Files {
         cache_control: Option<&str>,
     ) -> Result<Response, StatusCode> {
         let name = path.file_name().unwrap_or_default().as_bytes();
-        let kind = kinds::content_type(name, &opened.file, &self.kinds);
-        let varies = self.finds_compressed && kinds::compresses(&kind);
+        let kind = media_types::content_type(name, &opened.file, &self.kinds);
+        let varies = self.finds_compressed && media_types::compresses(&kind);
         let mut encoding = None;
         if varies {
             if let Some((sibling, name)) = self.compressed(req, path, &opened.meta) {

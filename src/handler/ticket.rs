@@ -1,0 +1,204 @@
+//! [`Ticket`]: one result that the loop awaits and a worker on any thread supplies.
+//!
+//! ```text
+//!   loop                                      worker
+//!   ────                                      ──────
+//!   new, gives the worker its end ──────────►  works
+//!   waits, with a deadline                     inform: adds an informational response, wakes
+//!   woken: take, goes on waiting      ◄─────
+//!   woken: take, has the result       ◄─────   put: stores the result, wakes
+//! ```
+//!
+//! The result and the informational responses lie under one lock, so one [`take`](Ticket::take)
+//! sees a result together with everything that the worker sent before it. The first of result and
+//! deadline wins: after the deadline the loop [closes](Ticket::close) the ticket, and a later
+//! result is dropped.
+
+use std::mem;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+
+use crate::message::informational::{Informational, INFORMATIONAL_MAX};
+use crate::sync::{AtomicBool, Mutex, MutexGuard};
+
+/// The state that both ends share. `T` is the result.
+pub(crate) struct Ticket<T> {
+    inner: Mutex<Inner<T>>,
+    peer_has_left: AtomicBool,
+}
+
+struct Inner<T> {
+    place: Place<T>,
+    informational: Vec<Informational>,
+    /// How many there have been in all.
+    informational_count: usize,
+}
+
+/// Where the result is. The worker only ever changes `Empty`; only the loop sets `Over`.
+pub(crate) enum Place<T> {
+    Empty,
+    Given(T),
+    /// The worker dropped its end without a result.
+    Forgotten,
+    /// The result was taken, or the loop no longer waits for it.
+    Over,
+}
+
+impl<T> Ticket<T> {
+    pub(crate) fn new() -> Arc<Ticket<T>> {
+        let inner =
+            Inner { place: Place::Empty, informational: Vec::new(), informational_count: 0 };
+        Arc::new(Ticket { inner: Mutex::new(inner), peer_has_left: AtomicBool::new(false) })
+    }
+
+    /// Stores the result, unless there is one or the loop no longer waits.
+    pub(crate) fn put(&self, result: T) {
+        self.fill(Place::Given(result));
+    }
+
+    /// Notes that no result will come, unless there is one.
+    pub(crate) fn forget(&self) {
+        self.fill(Place::Forgotten);
+    }
+
+    fn fill(&self, place: Place<T>) {
+        let mut inner = self.lock();
+        if matches!(inner.place, Place::Empty) {
+            inner.place = place;
+        }
+        // The lock is released first. A result that comes too late is dropped after that.
+    }
+
+    /// Adds an informational response; returns `false` if there have been too many.
+    pub(crate) fn inform(&self, informational: Informational) -> bool {
+        let mut inner = self.lock();
+        if inner.informational_count == INFORMATIONAL_MAX {
+            return false;
+        }
+        inner.informational_count += 1;
+        inner.informational.push(informational);
+        true
+    }
+
+    /// Takes the result, if it is there, and the informational responses that were sent before it.
+    /// A result can be taken once.
+    pub(crate) fn take(&self) -> (Place<T>, Vec<Informational>) {
+        let mut inner = self.lock();
+        let place = match inner.place {
+            Place::Empty => Place::Empty,
+            _ => mem::replace(&mut inner.place, Place::Over),
+        };
+        (place, mem::take(&mut inner.informational))
+    }
+
+    /// Ends the wait: a result that comes from now on is dropped.
+    pub(crate) fn close(&self) {
+        let given = mem::replace(&mut self.lock().place, Place::Over);
+        // Its destructor is the program's code: it runs outside the lock.
+        drop(given);
+    }
+
+    /// Whether a result would come too late.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.lock().place, Place::Over)
+    }
+
+    pub(crate) fn note_peer_left(&self) {
+        self.peer_has_left.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn peer_has_left(&self) -> bool {
+        self.peer_has_left.load(Ordering::Acquire)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner<T>> {
+        // No code of the program runs under the lock, so a poisoned one guards a whole value.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_is_taken_once_together_with_the_informational_responses_before_it() {
+        let ticket = Ticket::new();
+        assert!(matches!(ticket.take(), (Place::Empty, informational) if informational.is_empty()));
+        assert!(ticket.inform(Informational::processing()));
+        ticket.put("done");
+        ticket.put("too late");
+        ticket.forget();
+        assert!(
+            matches!(ticket.take(), (Place::Given("done"), informational) if informational.len() == 1)
+        );
+        assert!(matches!(ticket.take(), (Place::Over, informational) if informational.is_empty()));
+    }
+
+    #[test]
+    fn no_more_informational_responses_are_kept_than_the_limit() {
+        let ticket = Ticket::<()>::new();
+        for _ in 0..INFORMATIONAL_MAX {
+            assert!(ticket.inform(Informational::processing()));
+            ticket.take();
+        }
+        assert!(!ticket.inform(Informational::processing()));
+    }
+
+    #[test]
+    fn a_result_after_the_end_of_the_wait_is_dropped() {
+        let ticket = Ticket::new();
+        let result = Arc::new(());
+        assert!(!ticket.is_over());
+        ticket.close();
+        assert!(ticket.is_over());
+        ticket.put(Arc::clone(&result));
+        assert!(matches!(ticket.take().0, Place::Over));
+        assert_eq!(Arc::strong_count(&result), 1);
+    }
+}
+
+/// Real tickets in every interleaving: see `src/sync.rs`. The whole way of a response, through
+/// calls and the mailbox, is checked in `src/reactor/mailbox.rs`.
+#[cfg(all(loom, test))]
+mod loom_checks {
+    use super::*;
+
+    type Take = fn(&Ticket<()>) -> (Place<()>, Vec<Informational>);
+
+    /// A worker sends an informational response and then the result; the loop takes twice.
+    fn race(take: Take) {
+        loom::model(move || {
+            let ticket = Ticket::new();
+            let worker_end = Arc::clone(&ticket);
+            let worker = loom::thread::spawn(move || {
+                worker_end.inform(Informational::processing());
+                worker_end.put(());
+            });
+            let mut count = 0;
+            for _ in 0..2 {
+                let (place, informational) = take(&ticket);
+                count += informational.len();
+                if let Place::Given(()) = place {
+                    assert_eq!(count, 1, "informational responses before the result");
+                }
+            }
+            worker.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_result_is_taken_together_with_the_informational_response_before_it() {
+        race(Ticket::take);
+    }
+
+    #[test]
+    #[should_panic(expected = "informational responses before the result")]
+    fn two_locks_one_after_the_other_would_take_a_result_without_it() {
+        race(|ticket| {
+            let informational = mem::take(&mut ticket.lock().informational);
+            let place = mem::replace(&mut ticket.lock().place, Place::Empty);
+            (place, informational)
+        });
+    }
+}

@@ -1,0 +1,15 @@
+//! The locks and atomics that the loop shares with other threads, in one place so that the model
+//! checks can replace them.
+//!
+//! With `--cfg loom` the unit tests are built on the types of the crate loom, which runs a test
+//! once for every interleaving of its threads and every value that a load may return. Only the
+//! modules called `loom_checks` run then:
+//!
+//! ```text
+//! RUSTFLAGS='--cfg loom' cargo test --lib loom_checks
+//! ```
+
+#[cfg(all(loom, test))]
+pub(crate) use loom::sync::{atomic::AtomicBool, Mutex, MutexGuard};
+#[cfg(not(all(loom, test)))]
+pub(crate) use std::sync::{atomic::AtomicBool, Mutex, MutexGuard};
