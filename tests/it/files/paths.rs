@@ -277,7 +277,7 @@ fn may_read_everything() -> bool {
 
 /// Permission (t219).
 #[test]
-fn what_may_not_be_read_is_forbidden() {
+fn an_unreadable_file_is_forbidden() {
     use std::os::unix::fs::PermissionsExt;
     if may_read_everything() {
         return;

@@ -1,5 +1,5 @@
-//! A length that was announced is kept, in both directions: who sends less or more is told so by a
-//! refusal, a reset, or by being cut, and never moves the start of the next message.
+//! An announced length is kept, in both directions. A side that sends less or more gets a refusal, a
+//! reset, or is cut off there, and never moves the start of the next message.
 //!
 //! Producers and files are in `message/body.rs`.
 

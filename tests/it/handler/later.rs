@@ -56,7 +56,7 @@ fn an_answer_that_comes_late_from_elsewhere_is_sent_and_the_connection_kept() {
 
 /// The read deadline of the content is not that of the work behind it (t40).
 #[test]
-fn what_was_collected_may_be_answered_later() {
+fn collected_content_may_get_its_response_later() {
     let (site, laters) = desk();
     let mut sim = Sim::new(site);
     for cut in [POST.len(), POST.len() - 3] {
@@ -71,7 +71,7 @@ fn what_was_collected_may_be_answered_later() {
 }
 
 #[test]
-fn what_is_pipelined_behind_waits_for_its_turn() {
+fn a_pipelined_request_waits_for_its_turn() {
     let (site, laters) = desk();
     let mut sim = Sim::new(site);
     let both = [GET, b"GET /now HTTP/1.1\r\nHost: a\r\n\r\n"].concat();

@@ -287,7 +287,7 @@ fn requests_and_answers_of_length_zero_follow_each_other() {
 
 /// A length that is known, known to be zero, and not known (t82).
 #[test]
-fn a_handler_is_told_the_length_of_the_content_if_it_is_known() {
+fn a_handler_sees_the_length_of_the_content_if_it_is_known() {
     let mut sim = Sim::new(|req: &Request<'_>| format!("{:?}", req.content_length()));
     for (request, expected) in [
         (post("/", 4, b"four"), "Some(4)"),
@@ -329,7 +329,7 @@ fn an_answer_under_way_may_wait_for_the_end_of_the_content() {
 /// Each byte comes back as it arrives, and not when its chunk or the content is complete (t73,
 /// t138).
 #[test]
-fn what_is_echoed_comes_back_before_the_rest_of_the_content_is_there() {
+fn an_echo_comes_back_before_the_rest_of_the_content_is_there() {
     let mut sim = Sim::new(site);
     let client = sim.connect_and_send(&post("/echo", 10, b""));
     assert!(sim.take_received(client).ends_with(b"\r\n\r\n"), "the head is there already");

@@ -1,5 +1,5 @@
 //! Deadlines that a handler sets for one request: for its content, and for its answer. Those of
-//! the whole server are in `deadlines.rs`.
+//! the whole server are in `reactor/deadlines.rs`.
 
 use std::cell::Cell;
 use std::io;
@@ -96,7 +96,7 @@ fn an_answer_that_has_not_left_in_the_time_of_its_handler_is_reset_however_fast_
 
 /// There is always something to do for it: it is given one more tick, and no more.
 #[test]
-fn who_keeps_the_server_busy_is_not_given_more_time_than_others() {
+fn a_client_that_keeps_the_server_busy_has_no_more_time_than_others() {
     let mut sim = Sim::new(|req: &Request<'_>| -> Reply {
         match req.path() {
             "/answer" => Response::ok("text/plain", Body::produce(Lines(1_000_000)))

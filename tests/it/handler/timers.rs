@@ -107,7 +107,7 @@ fn nothing_is_shorter_than_a_tick_or_longer_than_a_year() {
 }
 
 #[test]
-fn what_a_stall_has_missed_is_left_out() {
+fn calls_that_a_stall_has_missed_are_left_out() {
     let calls = Calls::default();
     let mut sim = SimBuilder::new().every(SECOND, count(&calls)).build(site);
     sim.pause();

@@ -159,7 +159,7 @@ fn bytes_behind_the_head_belong_to_the_protocol_however_they_are_cut() {
 }
 
 #[test]
-fn who_does_not_ask_for_the_upgrade_is_told_its_name() {
+fn a_request_without_the_upgrade_is_refused_with_its_name() {
     let log = Log::default();
     let mut sim = Sim::new(site(&log));
     for head in [
@@ -292,7 +292,7 @@ fn input_that_is_never_used_is_bounded() {
 }
 
 #[test]
-fn the_end_of_the_peers_side_is_told_and_may_be_answered() {
+fn a_protocol_sees_the_end_of_the_clients_side_and_may_respond() {
     let log = Log::default();
     let mut sim = Sim::new(site(&log));
     let client = sim.connect_and_send(SWITCH);
@@ -305,7 +305,7 @@ fn the_end_of_the_peers_side_is_told_and_may_be_answered() {
 
 /// Mended: shutdown forgets upgraded connections (w43).
 #[test]
-fn a_drain_tells_upgraded_connections_and_waits_for_their_last_word() {
+fn a_drain_notifies_upgraded_connections_and_waits_for_their_last_word() {
     let log = Log::default();
     let mut sim = Sim::new(site(&log));
     let client = sim.connect_and_send(SWITCH);
@@ -469,7 +469,7 @@ impl Protocol<()> for Hoard {
 }
 
 #[test]
-fn what_a_protocol_holds_counts_against_the_budget() {
+fn memory_of_a_protocol_counts_against_the_budget() {
     let limits = Limits { memory_bytes_max: 1 << 20, ..Limits::default() };
     let hoard = |_: &Request<'_>| Reply::<()>::upgrade("line", Hoard(Vec::new()));
     let mut sim = Sim::with_limits(hoard, limits).unwrap();
@@ -500,7 +500,7 @@ impl Protocol<()> for Longer {
 }
 
 #[test]
-fn what_never_fits_is_not_tried_for_ever() {
+fn input_that_never_fits_is_not_tried_for_ever() {
     let asked = Rc::new(RefCell::new(0));
     let longer = Rc::clone(&asked);
     let mut sim =

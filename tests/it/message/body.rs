@@ -278,7 +278,7 @@ fn the_last_chunk_leaves_in_the_same_write_as_the_data_before_it() {
 
 /// A producer that is asked once fills one chunk, in however many pieces (t116).
 #[test]
-fn what_is_put_together_is_one_chunk() {
+fn pieces_of_one_call_of_a_producer_are_one_chunk() {
     struct Letters(bool);
     impl Produce for Letters {
         fn produce(&mut self, out: &mut Out<'_>) -> io::Result<Produced> {

@@ -1,4 +1,4 @@
-//! Informational answers (RFC 9110, section 15.2): ahead of the final one, never behind it, never
+//! Informational responses (RFC 9110, section 15.2): before the final one, never after it, and never
 //! to HTTP/1.0.
 
 use crate::support::*;
@@ -71,7 +71,7 @@ fn a_length_is_in_the_final_head_alone() {
 
 /// Go: 103 to HTTP/1.0 (n11), 1xx to HTTP/1.0 (w37).
 #[test]
-fn nothing_is_told_to_http_1_0() {
+fn http_1_0_gets_no_informational_response() {
     let mut sim = Sim::new(|_: &Request<'_>| Reply::inform(hints(2), page()));
     for keep in ["", "Connection: keep-alive\r\n"] {
         let client = sim.connect_and_send(format!("GET / HTTP/1.0\r\n{keep}\r\n").as_bytes());

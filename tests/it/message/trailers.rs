@@ -1,5 +1,6 @@
-//! Trailer sections (RFC 9110, section 6.5): those of requests are shown to who took the content,
-//! those of answers are sent behind the last chunk, and nothing of either is lost in silence.
+//! Trailer sections (RFC 9110, section 6.5): those of requests are shown to the code that took the
+//! content, those of responses are sent after the last chunk, and nothing of either is lost in
+//! silence.
 
 use std::cell::RefCell;
 use std::io;
@@ -131,7 +132,7 @@ fn trailers_of_a_request_are_shown_alike_however_they_are_cut() {
 
 /// Without any, or for content with a length, nothing is told.
 #[test]
-fn who_gets_no_trailers_is_told_of_none() {
+fn without_trailers_the_callback_is_not_called() {
     for (path, expected) in
         [("collect", "abc;;end"), ("receive", "abc;end"), ("transform", "abc;;end|Seen: \r\n\r\n")]
     {

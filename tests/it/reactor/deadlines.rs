@@ -65,7 +65,7 @@ fn a_partial_head_is_answered_408_ten_seconds_after_the_accept() {
 
 /// In the request line, in a field line, between two of them, in the blank line (n2).
 #[test]
-fn wherever_a_head_is_cut_its_peer_is_told_408() {
+fn wherever_a_head_is_cut_its_client_gets_a_408() {
     for cut in 1..GET.len() {
         let mut sim = Sim::new(site);
         let client = sim.connect_and_send(&GET[..cut]);
@@ -492,7 +492,7 @@ fn a_connection_that_is_too_old_and_at_work_is_closed_after_its_next_answer() {
 }
 
 #[test]
-fn nobody_is_looked_at_where_nobody_is() {
+fn an_empty_server_does_not_look_for_old_connections() {
     let mut sim = Sim::with_limits(site, aged(64)).unwrap();
     let client = sim.connect_and_send(GET);
     sim.end(client);
@@ -504,7 +504,7 @@ fn nobody_is_looked_at_where_nobody_is() {
 
 /// Bytes that come after the deadline of a content are not a request, whoever wanted it (t42).
 #[test]
-fn what_comes_behind_late_content_is_never_a_request() {
+fn bytes_after_late_content_are_never_a_request() {
     for path in ["/collect", "/receive", "/noread", "/echo"] {
         let mut sim = Sim::new(site);
         let client = sim.connect_and_send(&post(path, 10_000, b"hello world"));

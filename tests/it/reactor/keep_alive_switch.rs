@@ -36,7 +36,7 @@ fn switching_off_closes_what_is_idle_at_once_and_without_a_byte() {
 }
 
 #[test]
-fn what_is_at_work_when_it_is_switched_off_is_finished() {
+fn requests_at_work_when_it_is_switched_off_are_finished() {
     let mut sim = Sim::new(site);
     let new = sim.connect();
     let half = sim.connect_and_send(GET);

@@ -302,7 +302,7 @@ fn every_request_that_came_before_a_half_close_is_answered() {
 }
 
 #[test]
-fn a_half_close_does_not_cancel_a_long_answer_or_what_waits_behind_it() {
+fn a_half_close_does_not_cancel_a_long_response_or_the_requests_after_it() {
     let mut sim = Sim::new(site);
     let base = base(&mut sim);
     let client = sim.connect();
@@ -516,7 +516,7 @@ fn panicking(req: &Request<'_>) -> Reply {
 /// The bytes that have left are there, and the reset after them says that they are not the whole
 /// (t170, n10).
 #[test]
-fn a_panic_in_the_middle_of_an_answer_resets_behind_what_has_left() {
+fn a_panic_in_the_middle_of_a_response_resets_after_the_bytes_already_sent() {
     struct HelloAndPanic(bool);
     impl Produce for HelloAndPanic {
         fn produce(&mut self, out: &mut Out<'_>) -> std::io::Result<Produced> {

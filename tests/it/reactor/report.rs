@@ -10,7 +10,7 @@ use wheelhouse::{
 };
 
 #[test]
-fn who_is_too_slow_in_the_middle_of_something_is_counted_and_who_is_idle_is_not() {
+fn a_client_too_slow_with_a_message_is_counted_and_an_idle_one_is_not() {
     let mut sim = Sim::new(site);
     sim.connect();
     sim.connect_and_send(GET);
@@ -135,7 +135,7 @@ fn answers_cut_off_and_panics_are_counted() {
 
 /// What is counted as refused has got an answer that says so.
 #[test]
-fn what_cannot_be_told_that_it_is_refused_is_not_counted_as_refused() {
+fn a_refusal_that_cannot_be_sent_is_not_counted() {
     let mut sim = Sim::new(site);
     let told = sim.connect_and_send(&[post_chunked("/collect"), b"x\r\n".to_vec()].concat());
     assert_eq!((statuses(sim.received(told)), sim.report().refused), (vec![400], 1));

@@ -43,7 +43,7 @@ fn idle_connections_end_at_once_and_without_a_byte() {
 
 /// What lies in the socket when the shutdown begins counts as begun.
 #[test]
-fn a_request_that_arrives_with_the_shutdown_is_answered_and_told_to_close() {
+fn a_request_that_arrives_with_the_shutdown_gets_a_response_that_says_close() {
     for is_kept in [false, true] {
         let mut sim = Sim::new(site);
         let client = sim.connect();
@@ -82,7 +82,7 @@ fn connections_that_wait_to_be_accepted_are_served() {
 
 /// Not for lack of a slot or a descriptor either: idle connections end first, and theirs are free.
 #[test]
-fn who_waits_for_room_when_the_server_shuts_down_gets_that_of_idle_connections() {
+fn connections_that_wait_for_room_at_a_shutdown_get_that_of_idle_ones() {
     let limits = Limits { connections_max: 2, ..Limits::default() };
     let mut sim = Sim::with_limits(site, limits).unwrap();
     let idle = [(); 2].map(|()| sim.connect_and_send(GET));
@@ -202,7 +202,7 @@ fn an_answer_on_its_way_is_finished() {
 }
 
 #[test]
-fn what_has_left_the_server_is_read_when_it_is_gone() {
+fn a_client_can_read_the_rest_of_a_response_when_the_server_is_gone() {
     let mut sim = Sim::new(site);
     let client = sim.connect();
     sim.stall(client, 1000);
@@ -397,7 +397,7 @@ fn a_handler_may_shut_its_own_server_down_and_its_answer_arrives() {
 
 /// Those whom the connection hook refuses do not cost the others behind them their answer.
 #[test]
-fn who_connected_before_the_end_is_served_however_many_are_refused_before_him() {
+fn connections_made_before_the_end_are_served_however_many_are_refused_before_them() {
     let builder = SimBuilder::new().on_connect(|accepted| match accepted.peer_addr() {
         Some(peer) if peer.ip().is_loopback() => Admission::accept(),
         _ => Admission::refuse(),
@@ -442,7 +442,7 @@ fn the_last_who_are_accepted_take_the_slots_of_those_who_end_in_that_turn() {
 }
 
 #[test]
-fn who_waits_at_a_listener_that_pauses_is_served_before_the_end() {
+fn connections_that_wait_at_a_paused_listener_are_served_before_the_end() {
     const IO: i32 = 5;
     for errors in [1, 12] {
         let mut sim = Sim::new(site);

@@ -509,7 +509,7 @@ fn names_of_any_length_and_first_letter_are_told_apart() {
 /// The address is asked for as it is before it is asked for with a slash more, of the host and of
 /// anywhere alike, however it is spelt (t183).
 #[test]
-fn what_is_anywhere_comes_before_a_redirect_within_the_host() {
+fn a_route_of_any_host_comes_before_a_redirect_within_the_host() {
     let patterns = ["one.example/a/", "/a", "/b/", "ONE.example/b/c"];
     let requests = [
         ("GET", "one.example/a", "/a"),

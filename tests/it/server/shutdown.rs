@@ -80,7 +80,7 @@ fn a_server_ends_with_connections_that_are_idle_or_handed_out() {
 }
 
 #[test]
-fn what_is_not_done_at_the_deadline_is_reset_and_counted() {
+fn unfinished_connections_are_reset_and_counted_at_the_deadline() {
     let server = Running::new(length);
     let mut client = client_in_flight(&server);
     server.handle.shutdown(Some(Duration::from_millis(100)));

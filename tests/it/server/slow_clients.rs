@@ -132,7 +132,7 @@ impl Receive<()> for Dawdles {
 
 /// There is something to read in every turn, which puts a deadline off once and not for ever.
 #[test]
-fn who_sends_faster_than_the_server_reads_has_no_more_time_for_it() {
+fn a_client_that_sends_faster_than_the_server_reads_has_no_more_time() {
     let server = Running::new(|_: &Request<'_>| Reply::receive(Dawdles(0)).content_within(SHORT));
     let mut quick = server.connect();
     quick.send("POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 9000000000000\r\n\r\n");

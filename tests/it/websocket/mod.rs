@@ -161,7 +161,7 @@ fn a_handshake_is_answered_with_the_key_of_the_rfc() {
 }
 
 #[test]
-fn what_is_no_handshake_is_told_what_is_wrong() {
+fn a_malformed_handshake_is_refused_with_the_reason() {
     let shake = std::str::from_utf8(SHAKE).unwrap();
     for (from, to, status, field) in [
         ("GET", "POST", "405", "Allow: GET"),
@@ -360,7 +360,7 @@ fn a_handler_closes_with_its_own_code_and_the_answer_is_awaited() {
 }
 
 #[test]
-fn who_does_not_answer_a_close_frame_is_closed_without() {
+fn a_client_that_does_not_answer_a_close_frame_is_closed() {
     let (log, mut sim, client) = echo();
     sim.send(client, &frame(TEXT, b"bye"));
     sim.advance(11 * SECOND);
@@ -430,7 +430,7 @@ fn a_drain_says_going_away_and_waits_for_the_answer() {
 }
 
 #[test]
-fn an_end_without_a_close_frame_is_told_as_such() {
+fn an_end_without_a_close_frame_is_reported_as_such() {
     let (log, mut sim, client) = echo();
     sim.send_and_end(client, &frame(TEXT, b"last"));
     assert_eq!(frames(&sim.take_received(client)), [(TEXT, b"last".to_vec())]);
@@ -471,7 +471,7 @@ fn a_handler_that_looks_at_the_queue_goes_on_when_it_is_empty() {
 }
 
 #[test]
-fn who_is_too_slow_for_what_he_is_sent_is_cut() {
+fn a_client_that_reads_its_messages_too_slowly_is_cut() {
     let (log, mut sim, client) = echo();
     sim.stall(client, 10_000);
     sim.send(client, &frame(TEXT, b"gush"));
@@ -481,7 +481,7 @@ fn who_is_too_slow_for_what_he_is_sent_is_cut() {
 }
 
 #[test]
-fn what_a_sender_sends_keeps_its_place_in_the_order() {
+fn messages_of_a_sender_keep_their_place_in_the_order() {
     let (_, mut sim, client) = echo();
     sim.send(client, &frame(TEXT, b"later"));
     let expected = [(TEXT, b"sent by a sender".to_vec()), (TEXT, b"sent at once".to_vec())];
@@ -507,7 +507,7 @@ impl Handler<()> for Member {
 }
 
 #[test]
-fn what_is_published_reaches_every_member_in_the_loop() {
+fn a_published_message_reaches_every_member_in_the_loop() {
     let (topic, options) = (Topic::new(), Options::new());
     let room = topic.clone();
     let mut sim =
@@ -576,7 +576,7 @@ fn short_messages_that_wait_take_no_more_than_long_ones() {
 
 /// Also while nothing leaves, so that nothing is asked of the socket.
 #[test]
-fn what_waits_for_many_who_do_not_read_counts_against_the_budget() {
+fn messages_that_wait_for_many_silent_readers_count_against_the_budget() {
     let limits = Limits { memory_bytes_max: 4 << 20, ..Limits::default() };
     let (topic, options) = (Topic::new(), Options::new());
     let room = topic.clone();
@@ -675,7 +675,7 @@ fn sockets_of_a_router_share_its_state() {
 }
 
 #[test]
-fn what_a_frame_announces_takes_no_memory_until_it_comes() {
+fn an_announced_frame_takes_no_memory_until_it_comes() {
     let (_, mut sim, client) = echo();
     let memory = sim.memory();
     sim.send(client, &frame(BINARY, &[0; 60_000])[..8]);
@@ -737,7 +737,7 @@ fn a_peer_that_owes_an_answer_is_given_its_time_however_much_is_sent_to_it() {
 
 /// A pong that is due takes nothing from the time for the good-bye.
 #[test]
-fn who_owes_a_pong_has_the_whole_time_to_answer_a_close_frame() {
+fn a_client_that_owes_a_pong_has_the_whole_time_to_answer_a_close_frame() {
     let (topic, senders) = (Topic::new(), Rc::default());
     let all = Rc::clone(&senders);
     let mut sim = Sim::new(move |req: &Request<'_>| -> Reply {

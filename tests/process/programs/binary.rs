@@ -148,7 +148,7 @@ fn print_limits_shows_the_limits_that_would_be_kept() {
 }
 
 #[test]
-fn what_cannot_be_understood_is_said_with_exit_code_2() {
+fn arguments_that_are_not_understood_end_with_exit_code_2() {
     let cases: [(&[&str], &str); 19] = [
         (&["--nonsense"], "--nonsense"),
         (&["-x"], "-x"),

@@ -90,7 +90,7 @@ fn site(req: &Request<'_>) -> Reply {
 }
 
 #[test]
-fn a_destructor_that_panics_costs_its_connection_and_nobody_else() {
+fn a_destructor_that_panics_costs_its_connection_and_no_other() {
     expect_panics(PANICS);
     let paths = ["/produce", "/receive", "/transform", "/upgrade", "/hijack", "/collect", "/later"];
     for path in paths {
