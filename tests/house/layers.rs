@@ -30,7 +30,8 @@ const LAYERS: [[&str; 3]; 13] = [
     ["sim", "root message handler reactor server", "std rustix"],
     ["bin", "", "std env_logger httpdate lexopt log rustix wheelhouse"],
 ];
-const ROOT: [&str; 4] = ["error", "limits", "report", "waker"];
+/// The files beside `lib.rs`.
+const ROOT: [&str; 5] = ["error", "limits", "report", "sync", "waker"];
 /// One file of the library reads a clock. A whole module could hide that under another name.
 const CLOCK: &str = "crate::reactor::clock";
 const READS_A_CLOCK: [&str; 3] = ["std::time::Instant", "Instant::now", "SystemTime::now"];
