@@ -1,5 +1,5 @@
 //! Patterns and the tree against tables, and the tree against a slow matcher that only knows the
-//! definition. What goes over the wire is in `tests/router.rs`.
+//! definition. What goes over the wire is in `tests/it/router/wire.rs`.
 
 use super::leaf::Methods;
 use super::path::Path;

@@ -1,0 +1,95 @@
+//! README and ARCHITECTURE say what is so: the table of limits, the two commands, tests by name,
+//! links, the code map. (The README's program is compiled as a doctest, see the foot of
+//! `src/lib.rs`.)
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use wheelhouse::Limits;
+
+#[test]
+fn the_table_of_limits_is_the_default_as_it_prints_itself() {
+    let printed = Limits::default().to_string();
+    let block = format!("```text\n{printed}```\n");
+    assert!(readme().contains(&block), "README.md is stale, the block must be:\n{block}");
+}
+
+#[test]
+fn both_commands_stand_on_their_own_for_a_newcomer() {
+    for command in ["cargo run --release", "cargo test --workspace"] {
+        assert!(readme().contains(&format!("```sh\n{command}\n```")), "{command}");
+    }
+}
+
+#[test]
+fn two_screens_are_enough() {
+    let lines = readme().lines().count();
+    assert!(lines < 150, "{lines} lines");
+}
+
+/// A row that is marked `PROMISE-TEST` still waits for a test, and loses the mark when it has it.
+#[test]
+fn every_promise_names_a_test_that_exists() {
+    let readme = readme();
+    let rows: Vec<&str> = readme.lines().filter(|line| is_promise(line)).collect();
+    assert_eq!(rows.len(), 10, "ten promises");
+    for row in rows {
+        let tests: Vec<_> = row.split('`').filter_map(|code| code.split_once(".rs::")).collect();
+        let missing = tests.iter().find(|(file, name)| {
+            let text =
+                fs::read_to_string(crate::root().join(format!("{file}.rs"))).unwrap_or_default();
+            !text.contains(&format!("fn {name}()"))
+        });
+        let is_kept = !tests.is_empty() && missing.is_none();
+        let is_marked = row.contains("PROMISE-TEST");
+        assert!(is_kept || is_marked, "there is no such test, {missing:?}: {row}");
+        assert!(!is_kept || !is_marked, "all tests are there, take the mark away: {row}");
+    }
+}
+
+#[test]
+fn every_link_to_a_file_leads_to_one() {
+    for page in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "SECURITY.md"] {
+        let text = crate::read(page);
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let is_file = !target.contains(':') && !target.starts_with('#');
+            let file = target.split('#').next().unwrap();
+            assert!(!is_file || crate::root().join(file).exists(), "{page} links to {target}");
+        }
+    }
+}
+
+#[test]
+fn every_example_is_listed() {
+    for entry in fs::read_dir(crate::root().join("examples")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let is_page = name.ends_with(".html");
+        assert!(is_page || readme().contains(&format!("(examples/{name})")), "{name}");
+    }
+}
+
+#[test]
+fn the_code_map_has_a_line_for_every_file_and_for_nothing_else() {
+    let text = crate::read("ARCHITECTURE.md");
+    let mapped: Vec<String> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`').map(|(path, _)| path))
+        .filter(|path| path.contains("src/"))
+        .map(str::to_owned)
+        .collect();
+    let files = crate::files(&["src", "timers/src"]).into_iter();
+    let files = files.filter(|file| !file.ends_with("tests.rs"));
+    let (mapped, files) = (BTreeSet::from_iter(mapped), BTreeSet::from_iter(files));
+    let (new, gone) = (&files - &mapped, &mapped - &files);
+    assert!(new.is_empty(), "ARCHITECTURE.md, \"Code map\": say what these are for: {new:#?}");
+    assert!(gone.is_empty(), "ARCHITECTURE.md, \"Code map\": there are no such files: {gone:#?}");
+}
+
+fn is_promise(line: &str) -> bool {
+    let number = line.strip_prefix("| ").and_then(|rest| rest.split(' ').next());
+    number.is_some_and(|text| text.parse::<u32>().is_ok())
+}
+
+fn readme() -> String {
+    crate::read("README.md")
+}

@@ -1,0 +1,355 @@
+//! What a connection costs in each state, as `docs/sizing.md` says: real connections to a server in
+//! this process, and an allocator that counts what the server's thread holds. What the budget
+//! counts of it is asked of the simulator.
+//!
+//! A process of its own, because it replaces the allocator. `GlobalAlloc` is an unsafe trait, hence
+//! the only `unsafe` of this package, and it is in no part that is shipped.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::fs;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::mem;
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::sync::atomic::{AtomicIsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use socket2::{Domain, Socket, Type};
+use timers::Wheel;
+use wheelhouse::events::Topic;
+use wheelhouse::sim::Sim;
+use wheelhouse::{
+    channel, Body, Flow, Handle, Handler, Io, Out, Produce, Produced, Protocol, Receive, Reply,
+    Request, Response, Server, Waker,
+};
+
+/// With the one that asks whether the server has done what it was sent, a power of two: a slab that
+/// is full to the last slot.
+const CONNECTIONS: usize = 127;
+/// How long anything that must come may take before the test gives up.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// mio keeps the identity of its poll in each socket when assertions are on.
+const OF_ASSERTIONS: usize = if cfg!(debug_assertions) { 24 } else { 0 };
+
+static BIG: [u8; 1 << 20] = [b'.'; 1 << 20];
+
+struct Counting;
+
+/// Bytes that the thread of the server holds.
+static HELD: AtomicIsize = AtomicIsize::new(0);
+
+thread_local! {
+    /// Whether what this thread allocates is counted.
+    static COUNTS: Cell<bool> = const { Cell::new(false) };
+}
+
+fn count(bytes: isize) {
+    if COUNTS.with(Cell::get) {
+        HELD.fetch_add(bytes, Ordering::SeqCst);
+    }
+}
+
+// SAFETY: every call is passed on to the system's allocator as it came; counting touches only an
+// atomic and a thread-local that needs no allocation and no destructor.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size() as isize);
+        System.alloc(layout)
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        count(-(layout.size() as isize));
+        System.dealloc(block, layout);
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count(size as isize - layout.size() as isize);
+        System.realloc(block, layout, size)
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[test]
+fn a_connection_costs_in_each_state_no_more_than_the_page_says() {
+    let rows = table();
+    let named: Vec<&str> = rows.iter().map(|row| &*row.state).collect();
+    let states = states();
+    let known: Vec<&str> = states.iter().map(|state| state.name).collect();
+    assert_eq!(named, known, "each state has its row");
+    let page = page();
+    let (slot, node) = (number(&page, "64 B (", " + "), number(&page, "48 + ", ")"));
+    assert_eq!(slot + node, number(&page, "one that rests: ", " B"));
+    let queues = number(&page, "queues take up to ", " B");
+    for (state, row) in states.iter().zip(&rows) {
+        let (rests, held) = measure(state, row.bytes);
+        println!("{held:>8} B of {:>8} B: {}", row.bytes, state.name);
+        assert!(held <= row.bytes + queues, "{}: {held} B, not {}", state.name, row.bytes);
+        assert!(held * 2 >= row.bytes, "{}: {held} B, the page says too much", state.name);
+        let counted = budget(state);
+        let is_counted = counted <= row.counted && counted * 2 >= row.counted;
+        assert!(is_counted, "{}: {counted} B are counted", state.name);
+        assert!(rests <= slot + OF_ASSERTIONS, "a slot has {rests} B, not {slot}");
+    }
+    let mut wheel = Wheel::new(64, 0);
+    let before = wheel.memory();
+    wheel.grow(1 << 20);
+    assert!((wheel.memory() - before) >> 20 <= node, "a node has {} B", wheel.memory() >> 20);
+}
+
+/// What the page says of a server without connections.
+#[test]
+fn an_empty_server_counts_what_the_page_says() {
+    let counted = Sim::new(|_: &Request<'_>| "ok").memory();
+    let said = number(&page(), "The loop itself counts at most ", " B");
+    assert!(counted <= said && counted * 10 >= said * 9, "{counted} B");
+}
+
+/// How connections are brought into a state: what they send, and what they wait for in between is
+/// that the server has seen it.
+struct State {
+    name: &'static str,
+    sends: Vec<Vec<u8>>,
+}
+
+fn states() -> Vec<State> {
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").into_bytes();
+    let head = |len: usize| format!("GET / HTTP/1.1\r\nX: {}", "y".repeat(len - 19)).into_bytes();
+    let post = |path: &str, field: &str| {
+        format!("POST {path} HTTP/1.1\r\nHost: a\r\n{field}\r\n\r\n").into_bytes()
+    };
+    let chunks = b"1\r\nx\r\n9c40\r\n".iter().copied().chain([b'x'; 20_000]).collect();
+    let upgrade = b"GET /protocol HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
+    let state = |name, sends| State { name, sends };
+    vec![
+        state("idle, between two requests", vec![get("/")]),
+        state("lingering", vec![post("/", "Content-Length: 99999999")]),
+        state("1,000 B of a head", vec![head(1_000)]),
+        state("4,000 B of a head", vec![head(4_000)]),
+        state("16,000 B of a head", vec![head(16_000)]),
+        state(
+            "10,000 B collected of 20,000",
+            vec![post("/collect", "Content-Length: 20000"), vec![b'x'; 6_000], vec![b'x'; 4_000]],
+        ),
+        state(
+            "content, piece by piece",
+            vec![post("/receive", "Content-Length: 20000"), vec![b'x'; 10_000]],
+        ),
+        state(
+            "a paused receiver",
+            vec![post("/pause", "Content-Length: 20000"), vec![b'x'; 10_000]],
+        ),
+        state(
+            "a paused receiver, in chunks",
+            vec![post("/pause", "Transfer-Encoding: chunked"), chunks],
+        ),
+        state("an answer that comes later", vec![get("/later")]),
+        state("bytes that the peer does not read", vec![get("/bytes")]),
+        state("a file that the peer does not read", vec![get("/file")]),
+        state("a producer whose peer does not read", vec![get("/produce")]),
+        state("a channel whose sender is silent", vec![get("/channel")]),
+        state("a reader of events", vec![get("/events")]),
+        state("a protocol that waits", vec![upgrade.to_vec()]),
+    ]
+}
+
+fn site() -> impl Handler {
+    let topic = Topic::new(16);
+    let big = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sizing");
+    fs::write(&big, BIG).unwrap();
+    move |req: &Request<'_>| -> Reply {
+        match req.path() {
+            "/" => "ok".into(),
+            "/collect" => Reply::collect(1 << 20, |(), _, _| "collected"),
+            "/receive" => Reply::receive(Endless),
+            "/pause" => Reply::receive(Paused(None)),
+            "/later" => Reply::later(mem::forget),
+            "/bytes" => Response::ok("text/plain", &BIG[..]).into(),
+            "/file" => {
+                let body = Body::file(File::open(&big).unwrap(), 0, BIG.len() as u64);
+                Response::ok("text/plain", body).into()
+            }
+            "/produce" => Response::ok("text/plain", Body::produce(Endless)).into(),
+            "/channel" => {
+                let (sender, body) = channel(16 << 10);
+                mem::forget(sender);
+                Response::ok("text/plain", body).into()
+            }
+            "/events" => topic.subscribe(req).into(),
+            "/protocol" => Reply::upgrade("x", Endless),
+            _ => Response::not_found().into(),
+        }
+    }
+}
+
+/// Of no size, so that all that is measured is ours.
+struct Endless;
+
+impl Receive<()> for Endless {
+    fn piece(&mut self, (): &mut (), _: &[u8]) -> Flow {
+        Flow::Continue
+    }
+
+    fn end(self: Box<Self>, (): &mut ()) -> Reply {
+        "received".into()
+    }
+}
+
+impl Produce for Endless {
+    fn produce(&mut self, out: &mut Out<'_>) -> io::Result<Produced> {
+        while out.room() > 0 {
+            out.put(&BIG);
+        }
+        Ok(Produced::More)
+    }
+}
+
+impl Protocol<()> for Endless {
+    fn receive(&mut self, (): &mut (), input: &[u8], _: &mut Io<'_>) -> io::Result<usize> {
+        Ok(input.len())
+    }
+}
+
+/// Keeps its waker, as one must that is to go on.
+struct Paused(Option<Waker>);
+
+impl Receive<()> for Paused {
+    fn start(&mut self, (): &mut (), waker: Waker) {
+        self.0 = Some(waker);
+    }
+
+    fn piece(&mut self, (): &mut (), _: &[u8]) -> Flow {
+        Flow::Pause
+    }
+
+    fn resume(&mut self, (): &mut ()) -> Flow {
+        Flow::Pause
+    }
+
+    fn end(self: Box<Self>, (): &mut ()) -> Reply {
+        "received".into()
+    }
+}
+
+/// Bytes of the slot of each connection, and how many more in `state`, of which at least half of
+/// `bytes` are waited for.
+fn measure(state: &State, bytes: usize) -> (usize, usize) {
+    let (address, handle, thread) = start();
+    let mut probe = Probe(TcpStream::connect(address).unwrap());
+    let empty = probe.held();
+    let mut clients = Vec::with_capacity(CONNECTIONS);
+    for _ in 0..CONNECTIONS {
+        clients.push(connect(address));
+    }
+    let silent = probe.held();
+    let rests = (silent - empty) as usize / CONNECTIONS;
+    for part in &state.sends {
+        for client in &mut clients {
+            client.write_all(part).unwrap();
+        }
+        probe.held();
+    }
+    let least = silent + (bytes / 2 * CONNECTIONS) as isize;
+    let started = Instant::now();
+    while probe.held() < least {
+        assert!(started.elapsed() < PATIENCE, "{}: {} B", state.name, probe.held() - silent);
+    }
+    let held = (probe.held() - silent).max(0) as usize;
+    handle.stop();
+    thread.join().unwrap();
+    (rests, held.div_ceil(CONNECTIONS))
+}
+
+/// A server whose thread is counted.
+fn start() -> (SocketAddr, Handle, thread::JoinHandle<()>) {
+    let (started, is_started) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        let server = Server::new().listen("127.0.0.1:0").unwrap();
+        let handler = site();
+        HELD.store(0, Ordering::SeqCst);
+        started.send((server.local_addrs()[0], server.handle())).unwrap();
+        COUNTS.with(|counts| counts.set(true));
+        server.run(handler).unwrap();
+        COUNTS.with(|counts| counts.set(false));
+    });
+    let (address, handle) = is_started.recv_timeout(PATIENCE).unwrap();
+    (address, handle, thread)
+}
+
+/// With a small window, so that a peer that does not read soon makes its server wait.
+fn connect(address: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4 << 10).unwrap();
+    socket.connect(&address.into()).unwrap();
+    socket.into()
+}
+
+/// A connection that asks and is answered: what came before it has been seen by then.
+struct Probe(TcpStream);
+
+impl Probe {
+    /// What the server holds when it has seen all that was sent.
+    fn held(&mut self) -> isize {
+        // The second answer is of a turn after that of the first.
+        for _ in 0..3 {
+            self.0.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+            let mut answer = [0; 256];
+            let mut len = 0;
+            while !answer[..len].ends_with(b"\r\n\r\nok") {
+                match self.0.read(&mut answer[len..]).unwrap() {
+                    0 => panic!("the server has gone"),
+                    more => len += more,
+                }
+            }
+        }
+        HELD.load(Ordering::SeqCst)
+    }
+}
+
+/// Bytes of one connection in `state` that count against `memory_bytes_max`, beyond slot and node.
+fn budget(state: &State) -> usize {
+    let mut sim = Sim::new(site());
+    let client = sim.connect();
+    sim.stall(client, 4 << 10);
+    let before = sim.memory();
+    for part in &state.sends {
+        sim.send(client, part);
+    }
+    sim.memory() - before
+}
+
+/// One row of the page's table.
+struct Row {
+    state: String,
+    bytes: usize,
+    counted: usize,
+}
+
+fn table() -> Vec<Row> {
+    let page = page();
+    let table = page.split("\n\n").find(|text| text.starts_with("| state |")).expect("the table");
+    let rows = table.lines().skip(2).map(|line| {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        Row { state: cells[0].to_owned(), bytes: digits(cells[1]), counted: digits(cells[2]) }
+    });
+    rows.collect()
+}
+
+/// The number between `words` and `end`.
+fn number(page: &str, words: &str, end: &str) -> usize {
+    let (_, rest) = page.split_once(words).unwrap_or_else(|| panic!("{words:?} is on the page"));
+    digits(rest.split(end).next().unwrap())
+}
+
+fn digits(text: &str) -> usize {
+    text.replace(',', "").parse().unwrap_or_else(|_| panic!("{text:?} is no number"))
+}
+
+fn page() -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/sizing.md")).unwrap()
+}

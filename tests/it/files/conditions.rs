@@ -1,0 +1,190 @@
+//! Conditional requests (RFC 9110, section 13).
+
+use super::tree::{asker, Tree, CHANGED_DATE};
+
+const BEFORE: &str = "Tue, 02 Jan 2024 03:04:04 GMT";
+const AFTER: &str = "Tue, 02 Jan 2024 03:04:06 GMT";
+
+/// Fields and the status they lead to. `@` stands for the entity tag of the file, `=`, `<` and
+/// `>` for the date of its change, one before and one after it. t218.
+const TABLE: &[(&[(&str, &str)], u16)] = &[
+    // If-None-Match: weak comparison.
+    (&[("If-None-Match", "@")], 304),
+    (&[("If-None-Match", "W/@")], 304),
+    (&[("If-None-Match", "*")], 304),
+    (&[("If-None-Match", "\"x\"")], 200),
+    (&[("If-None-Match", "\"x\", @")], 304),
+    (&[("If-None-Match", "\"a,b\",@")], 304),
+    (&[("If-None-Match", ",, ,@")], 304),
+    (&[("If-None-Match", "\"x\"@")], 304),
+    (&[("If-None-Match", "\"\"")], 200),
+    (&[("If-None-Match", "\"x\""), ("If-None-Match", "@")], 304),
+    // What is no tag ends the list.
+    (&[("If-None-Match", "x, @")], 200),
+    (&[("If-None-Match", "w/@")], 200),
+    (&[("If-None-Match", "\"x")], 200),
+    (&[("If-None-Match", "\"")], 200),
+    (&[("If-None-Match", "W/")], 200),
+    (&[("If-None-Match", "")], 200),
+    (&[("If-None-Match", "'@'")], 200),
+    (&[("If-None-Match", "\"a b\", @")], 200),
+    (&[("If-None-Match", "\u{e9}, @")], 200),
+    // If-Modified-Since: only without If-None-Match, in whole seconds.
+    (&[("If-Modified-Since", "=")], 304),
+    (&[("If-Modified-Since", ">")], 304),
+    (&[("If-Modified-Since", "<")], 200),
+    (&[("If-None-Match", "\"x\""), ("If-Modified-Since", "=")], 200),
+    (&[("If-None-Match", "@"), ("If-Modified-Since", "<")], 304),
+    (&[("If-None-Match", ""), ("If-Modified-Since", "=")], 200),
+    (&[("If-Modified-Since", "Tuesday, 02-Jan-24 03:04:05 GMT")], 304),
+    (&[("If-Modified-Since", "Tue Jan  2 03:04:05 2024")], 304),
+    (&[("If-Modified-Since", "")], 200),
+    (&[("If-Modified-Since", "0")], 200),
+    (&[("If-Modified-Since", "1704164645")], 200),
+    (&[("If-Modified-Since", "@")], 200),
+    (&[("If-Modified-Since", "Tue, 02 Jan 2024 03:04:05")], 200),
+    (&[("If-Modified-Since", "Tue, 32 Jan 2024 03:04:05 GMT")], 200),
+    (&[("If-Modified-Since", "Tue, 02 Jan 99999 03:04:05 GMT")], 200),
+    (&[("If-Modified-Since", "Tue, 02 Jan -024 03:04:05 GMT")], 200),
+    (&[("If-Modified-Since", "Fri, 31 Dec 9999 23:59:59 GMT")], 304),
+    (&[("If-Modified-Since", "Thu, 01 Jan 1970 00:00:00 GMT")], 200),
+    (&[("If-Modified-Since", "Tue, 02 Jan 2024 99:99:99 GMT")], 200),
+    (&[("If-Modified-Since", "\u{e9}")], 200),
+    // If-Match: strong comparison.
+    (&[("If-Match", "@")], 200),
+    (&[("If-Match", "*")], 200),
+    (&[("If-Match", "\"x\", @")], 200),
+    (&[("If-Match", "W/@")], 412),
+    (&[("If-Match", "\"x\"")], 412),
+    (&[("If-Match", "")], 412),
+    (&[("If-Match", "x")], 412),
+    (&[("If-Match", "\"")], 412),
+    // If-Unmodified-Since: only without If-Match.
+    (&[("If-Unmodified-Since", "=")], 200),
+    (&[("If-Unmodified-Since", ">")], 200),
+    (&[("If-Unmodified-Since", "<")], 412),
+    (&[("If-Unmodified-Since", "yesterday")], 200),
+    (&[("If-Match", "@"), ("If-Unmodified-Since", "<")], 200),
+    (&[("If-Match", "\"x\""), ("If-Unmodified-Since", "=")], 412),
+    // The order: what must fail fails before what was not modified is not sent.
+    (&[("If-Match", "\"x\""), ("If-None-Match", "@")], 412),
+    (&[("If-Match", "@"), ("If-None-Match", "@")], 304),
+    (&[("If-Unmodified-Since", "<"), ("If-None-Match", "@")], 412),
+    (&[("If-Unmodified-Since", "<"), ("If-Modified-Since", "=")], 412),
+    // If-Range: strong tag or the very second.
+    (&[("Range", "bytes=0-1"), ("If-Range", "@")], 206),
+    (&[("Range", "bytes=0-1"), ("If-Range", "=")], 206),
+    (&[("Range", "bytes=0-1"), ("If-Range", "Tuesday, 02-Jan-24 03:04:05 GMT")], 206),
+    (&[("Range", "bytes=0-1"), ("If-Range", "W/@")], 200),
+    (&[("Range", "bytes=0-1"), ("If-Range", "\"x\"")], 200),
+    (&[("Range", "bytes=0-1"), ("If-Range", "\"x\", @")], 200),
+    (&[("Range", "bytes=0-1"), ("If-Range", "@, \"x\"")], 200),
+    (&[("Range", "bytes=0-1"), ("If-Range", "*")], 200),
+    (&[("Range", "bytes=0-1"), ("If-Range", "<")], 200),
+    (&[("Range", "bytes=0-1"), ("If-Range", ">")], 200),
+    (&[("Range", "bytes=0-1"), ("If-Range", "")], 200),
+    (&[("Range", "bytes=0-1"), ("If-Range", "\"")], 200),
+    (&[("Range", "bytes=0-1"), ("If-Range", "\u{e9}")], 200),
+    // A range that no longer holds cannot be refused either.
+    (&[("Range", "bytes=99-"), ("If-Range", "\"x\"")], 200),
+    (&[("Range", "bytes=99-"), ("If-Range", "@")], 416),
+    (&[("Range", "bytes=0-1"), ("If-None-Match", "@")], 304),
+    (&[("Range", "bytes=0-1"), ("If-Match", "\"x\"")], 412),
+    (&[("Range", "bytes=99-"), ("If-None-Match", "@")], 304),
+    // Without a range it says nothing.
+    (&[("If-Range", "\"x\"")], 200),
+];
+
+/// Go: TestParseTime (t141), TestServeContent (t218).
+#[test]
+fn conditions_are_judged_in_the_order_of_the_rfc() {
+    let tree = Tree::new();
+    let mut asker = asker(tree.files());
+    let etag = asker.get("/file.txt").field("etag").unwrap().to_owned();
+    for (fields, want) in TABLE {
+        let real: Vec<(&str, String)> = fields
+            .iter()
+            .map(|(name, value)| match *value {
+                "=" => (*name, CHANGED_DATE.to_owned()),
+                "<" => (*name, BEFORE.to_owned()),
+                ">" => (*name, AFTER.to_owned()),
+                value => (*name, value.replace('@', &etag)),
+            })
+            .collect();
+        let real: Vec<_> = real.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        assert_eq!(asker.ask("GET", "/file.txt", &real).status, *want, "{real:?}");
+        // HEAD judges alike, but for ranges, which it does not have.
+        let want = if matches!(want, 206 | 416) { &200 } else { want };
+        assert_eq!(asker.ask("HEAD", "/file.txt", &real).status, *want, "HEAD {real:?}");
+    }
+}
+
+/// Go: TestServeFileNotModified (t214), TestServerFileStatError and others (t219).
+#[test]
+fn answers_without_the_file_carry_no_fields_of_the_file() {
+    let tree = Tree::new();
+    let files = tree.files().cache_control("max-age=5").unwrap().field("X-Own", "1").unwrap();
+    let mut asker = asker(files);
+    let whole = asker.get("/file.txt");
+    assert_eq!(whole.field("last-modified"), Some(CHANGED_DATE));
+    assert_eq!(whole.field("accept-ranges"), Some("bytes"));
+    let etag = whole.field("etag").unwrap();
+
+    let unmodified = asker.ask("GET", "/file.txt", &[("If-None-Match", etag)]);
+    assert_eq!(unmodified.field("etag"), Some(etag));
+    assert_eq!(unmodified.field("cache-control"), Some("max-age=5"));
+    assert_eq!(unmodified.field("vary"), Some("Accept-Encoding"));
+    for name in ["content-type", "content-length", "content-encoding", "last-modified"] {
+        assert_eq!(unmodified.field(name), None, "{name}");
+    }
+    let refused = [
+        asker.ask("GET", "/file.txt", &[("If-Match", "\"x\"")]),
+        asker.ask("GET", "/file.txt", &[("Range", "bytes=99-")]),
+        asker.get("/missing"),
+    ];
+    for answer in refused {
+        for name in ["etag", "last-modified", "cache-control", "content-encoding"] {
+            assert_eq!(answer.field(name), None, "{name} of {}", answer.status);
+        }
+        assert_eq!(answer.field("x-own"), Some("1"), "{}", answer.status);
+    }
+}
+
+/// An index file is judged by its own time, whatever the time of its directory (t217).
+#[test]
+fn an_index_that_changed_is_sent_again_though_its_directory_did_not_change() {
+    let tree = Tree::new();
+    let mut asker = asker(tree.files());
+    let since = [("If-Modified-Since", CHANGED_DATE)];
+    assert_eq!(asker.ask("GET", "/dir/", &since).status, 304);
+    tree.touch("dir/index.html", super::tree::CHANGED + 1);
+    assert_eq!(asker.ask("GET", "/dir/", &since).status, 200);
+}
+
+/// Go: the lines of TestServeContent about the zero time (t218).
+#[test]
+fn a_file_without_a_usable_time_has_no_date_and_no_date_condition() {
+    let tree = Tree::new();
+    tree.touch("file.txt", 0);
+    let mut asker = asker(tree.files());
+    let answer = asker.ask("GET", "/file.txt", &[("If-Modified-Since", CHANGED_DATE)]);
+    assert_eq!((answer.status, answer.field("last-modified")), (200, None));
+}
+
+#[test]
+fn a_change_of_time_or_of_length_or_another_file_in_its_place_changes_the_tag() {
+    let tree = Tree::new();
+    let mut asker = asker(tree.files());
+    let mut tags = vec![asker.get("/file.txt").field("etag").unwrap().to_owned()];
+    tree.touch("file.txt", super::tree::CHANGED + 1);
+    tags.push(asker.get("/file.txt").field("etag").unwrap().to_owned());
+    tree.write("file.txt", "012345678");
+    tags.push(asker.get("/file.txt").field("etag").unwrap().to_owned());
+    tree.write("other.txt", "012345678");
+    std::fs::rename(tree.root().join("other.txt"), tree.root().join("file.txt")).unwrap();
+    tags.push(asker.get("/file.txt").field("etag").unwrap().to_owned());
+    for (at, tag) in tags.iter().enumerate() {
+        assert!(!tags[..at].contains(tag), "{tags:?}");
+        assert!(tag.starts_with('"') && tag.ends_with('"'), "strong: {tag}");
+    }
+}

@@ -1,0 +1,204 @@
+//! Which representation: type, precompressed sibling, index, page of a single-page application.
+
+use super::tree::{asker, Tree, CHANGED};
+
+/// Go: TestServeFileContentType and others (t211).
+#[test]
+fn the_type_goes_by_the_name_then_by_the_beginning_and_can_be_set() {
+    let tree = Tree::new();
+    tree.write("a.html", "");
+    tree.write("a.JS", "");
+    tree.write("a.css", "");
+    tree.write("a.png", "");
+    tree.write("a.json", "");
+    tree.write("a.wasm", "");
+    tree.write("a.own", "");
+    tree.write("README", "Gr\u{fc}\u{df}e\n");
+    tree.write("html", "<script>alert(1)</script>");
+    tree.write("cut", format!("{}\u{20ac}", "a".repeat(510)));
+    tree.write("data", b"\x00\x01\xff");
+    tree.write("latin1", b"Gr\xfc\xdfe");
+    let files = tree.files().content_type("OWN", "application/x-own").unwrap();
+    let mut asker = asker(files);
+    let cases = [
+        ("/a.html", "text/html; charset=utf-8"),
+        ("/a.JS", "text/javascript; charset=utf-8"),
+        ("/a.css", "text/css; charset=utf-8"),
+        ("/file.txt", "text/plain; charset=utf-8"),
+        ("/a.png", "image/png"),
+        ("/a.json", "application/json"),
+        ("/a.wasm", "application/wasm"),
+        ("/a.own", "application/x-own"),
+        ("/README", "text/plain; charset=utf-8"),
+        ("/html", "text/plain; charset=utf-8"),
+        ("/cut", "text/plain; charset=utf-8"),
+        ("/data", "application/octet-stream"),
+        ("/latin1", "application/octet-stream"),
+    ];
+    for (path, kind) in cases {
+        assert_eq!(asker.get(path).field("content-type"), Some(kind), "{path}");
+    }
+}
+
+fn compressed_tree() -> Tree {
+    let tree = Tree::new();
+    tree.write("app.js", "plain");
+    tree.write("app.js.br", "brotli");
+    tree.write("app.js.gz", "gzip");
+    tree.write("only.css", "plain");
+    tree.write("only.css.gz", "gzip");
+    tree.write("pic.png", "plain");
+    tree.write("pic.png.gz", "gzip");
+    tree
+}
+
+/// The length is that of what is sent (t213, t224).
+#[test]
+fn a_precompressed_sibling_is_sent_to_those_who_take_it() {
+    let tree = compressed_tree();
+    let mut asker = asker(tree.files());
+    let cases = [
+        ("/app.js", "", "plain"),
+        ("/app.js", "identity", "plain"),
+        ("/app.js", "gzip", "gzip"),
+        ("/app.js", "x-gzip", "gzip"),
+        ("/app.js", "GZip", "gzip"),
+        ("/app.js", "gzip, deflate, br, zstd", "brotli"),
+        ("/app.js", "br;q=0.5, gzip;q=0.9", "gzip"),
+        ("/app.js", "br;q=0.9, gzip;q=0.9", "brotli"),
+        ("/app.js", "br ; q=0, gzip", "gzip"),
+        ("/app.js", "br;q=0, gzip;q=0.000", "plain"),
+        ("/app.js", "*", "brotli"),
+        ("/app.js", "*;q=0", "plain"),
+        ("/app.js", "br;q=0, *", "gzip"),
+        ("/app.js", "gzip, *;q=0", "gzip"),
+        ("/app.js", "br;q=2", "plain"),
+        ("/app.js", "br;q=x", "plain"),
+        ("/app.js", "br;level=1", "plain"),
+        ("/app.js", "bro, xbr, brx", "plain"),
+        ("/app.js", ",;,=,br;", "plain"),
+        ("/only.css", "br, gzip", "gzip"),
+        ("/only.css", "br", "plain"),
+        ("/pic.png", "gzip", "plain"),
+    ];
+    for (path, accept, want) in cases {
+        let answer = asker.ask("GET", path, &[("Accept-Encoding", accept)]);
+        assert_eq!((answer.status, answer.text()), (200, want), "{path} {accept:?}");
+        let encoding = match want {
+            "plain" => None,
+            "brotli" => Some("br"),
+            other => Some(other),
+        };
+        assert_eq!(answer.field("content-encoding"), encoding, "{path} {accept:?}");
+        let varies = (path != "/pic.png").then_some("Accept-Encoding");
+        assert_eq!(answer.field("vary"), varies, "{path} {accept:?}");
+    }
+    let js = asker.ask("GET", "/app.js", &[("Accept-Encoding", "br")]);
+    assert_eq!(js.field("content-type"), Some("text/javascript; charset=utf-8"));
+}
+
+#[test]
+fn each_coding_has_a_tag_and_ranges_of_its_own() {
+    let tree = compressed_tree();
+    let mut asker = asker(tree.files());
+    let mut tag = |accept| {
+        let answer = asker.ask("GET", "/app.js", &[("Accept-Encoding", accept)]);
+        answer.field("etag").unwrap().to_owned()
+    };
+    let (plain, br, gzip) = (tag(""), tag("br"), tag("gzip"));
+    assert!(plain != br && br != gzip && gzip != plain);
+    let fields = [("Accept-Encoding", "br"), ("Range", "bytes=0-1"), ("If-Range", br.as_str())];
+    let answer = asker.ask("GET", "/app.js", &fields);
+    assert_eq!((answer.status, answer.text()), (206, "br"));
+    assert_eq!(answer.field("content-range"), Some("bytes 0-1/6"));
+    let fields = [("Accept-Encoding", "br"), ("If-None-Match", plain.as_str())];
+    assert_eq!(asker.ask("GET", "/app.js", &fields).status, 200);
+}
+
+/// A client undoes the coding of what it got, and several parts in one answer have none.
+#[test]
+fn several_ranges_of_a_coded_sibling_get_the_whole_of_it() {
+    let tree = compressed_tree();
+    let mut asker = asker(tree.files());
+    let mut ask = |accept, range| {
+        asker.ask("GET", "/app.js", &[("Accept-Encoding", accept), ("Range", range)])
+    };
+    let answer = ask("gzip", "bytes=0-0,2-2");
+    assert_eq!((answer.status, answer.text()), (200, "gzip"));
+    assert_eq!(answer.field("content-encoding"), Some("gzip"));
+    let answer = ask("identity", "bytes=0-0,2-2");
+    assert_eq!((answer.status, answer.field("content-encoding")), (206, None));
+    let answer = ask("gzip", "bytes=1-2,99-");
+    assert_eq!((answer.status, answer.text()), (206, "zi"));
+    assert_eq!(ask("gzip", "bytes=98-,99-").status, 416);
+}
+
+#[test]
+fn a_sibling_that_is_older_or_no_file_or_not_wanted_is_not_sent() {
+    let tree = compressed_tree();
+    tree.touch("app.js.br", CHANGED - 1);
+    std::fs::remove_file(tree.root().join("app.js.gz")).unwrap();
+    std::fs::create_dir(tree.root().join("app.js.gz")).unwrap();
+    std::os::unix::fs::symlink("../secret.txt", tree.root().join("file.txt.gz")).unwrap();
+    let all = [("Accept-Encoding", "br, gzip")];
+    let mut asker = asker(tree.files());
+    assert_eq!(asker.ask("GET", "/app.js", &all).text(), "plain");
+    assert_eq!(asker.ask("GET", "/file.txt", &all).text(), "0123456789");
+    let mut asker = super::tree::asker(tree.files().precompressed(false));
+    let answer = asker.ask("GET", "/only.css", &all);
+    assert_eq!((answer.text(), answer.field("vary")), ("plain", None));
+}
+
+/// Go: TestServeIndexHtml and others (t215).
+#[test]
+fn the_first_index_file_that_is_there_answers_for_its_directory() {
+    let tree = Tree::new();
+    tree.write("both/index.htm", "second");
+    tree.write("both/home.html", "first");
+    tree.write("one/index.htm", "second");
+    std::fs::create_dir_all(tree.root().join("odd/home.html")).unwrap();
+    tree.write("odd/index.htm", "second");
+    let mut asker = asker(tree.files().index(["home.html", "index.htm"]));
+    assert_eq!(asker.get("/both/").text(), "first");
+    assert_eq!(asker.get("/one/").text(), "second");
+    assert_eq!(asker.get("/odd/").text(), "second");
+    assert!(asker.get("/dir/").text().contains("<!DOCTYPE html>"), "no index, so a listing");
+    let none: [&str; 0] = [];
+    let mut asker = super::tree::asker(tree.files().index(none));
+    assert!(asker.get("/dir/").text().contains("index.html"));
+}
+
+#[test]
+fn a_single_page_application_answers_where_nothing_is_but_not_for_missing_files() {
+    let tree = Tree::new();
+    tree.write("app.html", "app");
+    let files = tree.files().spa("app.html").listing(false).cache_control("max-age=9").unwrap();
+    let mut asker = asker(files);
+    for path in ["/", "/users/17", "/users/", "/list/"] {
+        let answer = asker.get(path);
+        assert_eq!((answer.status, answer.text()), (200, "app"), "{path}");
+        assert_eq!(answer.field("cache-control"), Some("no-cache"), "{path}");
+        assert_eq!(answer.field("content-type"), Some("text/html; charset=utf-8"), "{path}");
+    }
+    for path in ["/missing.js", "/assets/x.css", "/.hidden"] {
+        assert_eq!(asker.get(path).status, 404, "{path}");
+    }
+    assert_eq!(asker.get("/..").status, 400);
+    assert_eq!(asker.get("/file.txt").field("cache-control"), Some("max-age=9"));
+    assert_eq!(asker.ask("POST", "/users/17", &[]).status, 405);
+}
+
+#[test]
+fn fields_that_cannot_be_sent_are_refused_when_they_are_set() {
+    let tree = Tree::new();
+    assert!(tree.files().field("Content-Length", "1").is_err());
+    assert!(tree.files().field("X\r\nY", "1").is_err());
+    assert!(tree.files().field("X", "1\r\nY: 2").is_err());
+    // What each answer has one of and the file decides.
+    for name in ["Content-Type", "etag", "Last-Modified", "Content-Encoding", "Content-Range"] {
+        assert!(tree.files().field(name, "x").is_err(), "{name}");
+    }
+    assert!(tree.files().field("Vary", "Origin").is_ok(), "a list goes on in a second line");
+    assert!(tree.files().cache_control("a\nb").is_err());
+    assert!(tree.files().content_type("x", "a\0b").is_err());
+}

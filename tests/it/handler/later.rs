@@ -1,0 +1,569 @@
+//! Answers that come from elsewhere: `Later`, pauses of a receiver, and the deadlines of both.
+
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
+
+use crate::support::*;
+use wheelhouse::sim::{Sim, SimBuilder};
+use wheelhouse::{
+    within, Body, Flow, Gone, Handler, Informational, Later, Limits, Receive, Reply, Request,
+    Response, StatusCode, Waker,
+};
+
+const POST: &[u8] = b"POST /collect HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello";
+
+/// A site whose answers wait until the test gives them; the other end gets each `Later`.
+fn desk() -> (impl Handler<State = ()>, Receiver<Later>) {
+    let (sender, receiver) = mpsc::channel();
+    let put_off = move |req: &Request<'_>| -> Reply {
+        let sender: Sender<Later> = sender.clone();
+        match req.path() {
+            "/now" => "now".into(),
+            "/collect" => Reply::collect(100, move |(), _, _| {
+                Reply::<()>::later(move |later| sender.send(later).unwrap())
+            }),
+            "/here" => Reply::later(|later| later.answer(|()| "here")),
+            "/twice" => Reply::later(move |later| {
+                later
+                    .answer(move |()| Reply::<()>::later(move |later| sender.send(later).unwrap()));
+            }),
+            _ => Reply::later(move |later| sender.send(later).unwrap()),
+        }
+    };
+    (put_off, receiver)
+}
+
+fn ends_with<H: Handler>(sim: &mut Sim<H>, client: wheelhouse::sim::Client, end: &str) -> bool {
+    sim.received(client).ends_with(end.as_bytes())
+}
+
+/// No deadline of the connection runs while the handler's does (t37, t40).
+#[test]
+fn an_answer_that_comes_late_from_elsewhere_is_sent_and_the_connection_kept() {
+    let (site, laters) = desk();
+    let mut sim = Sim::new(site);
+    let client = sim.connect_and_send(GET);
+    sim.advance(29 * SECOND);
+    assert_eq!(sim.received(client), b"");
+    let later = laters.recv().unwrap();
+    assert!(!later.is_over() && !later.peer_has_left());
+    later.answer(|()| "at last");
+    turn(&mut sim);
+    assert!(ends_with(&mut sim, client, "\r\n\r\nat last"));
+    sim.send(client, b"GET /now HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(ends_with(&mut sim, client, "\r\n\r\nnow"));
+}
+
+/// The read deadline of the content is not that of the work behind it (t40).
+#[test]
+fn collected_content_may_get_its_response_later() {
+    let (site, laters) = desk();
+    let mut sim = Sim::new(site);
+    for cut in [POST.len(), POST.len() - 3] {
+        let client = sim.connect_and_send(&POST[..cut]);
+        sim.send(client, &POST[cut..]);
+        sim.advance(25 * SECOND);
+        laters.recv().unwrap().answer(|()| "worked");
+        turn(&mut sim);
+        assert!(ends_with(&mut sim, client, "\r\n\r\nworked"));
+        assert!(sim.is_open(client));
+    }
+}
+
+#[test]
+fn a_pipelined_request_waits_for_its_turn() {
+    let (site, laters) = desk();
+    let mut sim = Sim::new(site);
+    let both = [GET, b"GET /now HTTP/1.1\r\nHost: a\r\n\r\n"].concat();
+    let client = sim.connect_and_send(&both);
+    sim.advance(SECOND);
+    assert_eq!(sim.received(client), b"");
+    laters.recv().unwrap().answer(|()| "first");
+    turn(&mut sim);
+    let text = String::from_utf8(sim.take_received(client)).unwrap();
+    assert!(text.find("first").unwrap() < text.find("now").unwrap(), "{text}");
+}
+
+#[test]
+fn an_answer_may_be_given_at_once_or_put_off_again() {
+    let (site, laters) = desk();
+    let mut sim = Sim::new(site);
+    let client = sim.connect_and_send(b"GET /here HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(ends_with(&mut sim, client, "\r\n\r\nhere"));
+    sim.send(client, b"GET /twice HTTP/1.1\r\nHost: a\r\n\r\n");
+    laters.recv().unwrap().answer(|()| "second");
+    turn(&mut sim);
+    assert!(ends_with(&mut sim, client, "\r\n\r\nsecond"));
+}
+
+/// From another thread too (t128).
+#[test]
+fn a_worker_may_tell_the_peer_that_it_works() {
+    let (site, laters) = desk();
+    let mut sim = Sim::new(site);
+    let client = sim.connect_and_send(GET);
+    let later = laters.recv().unwrap();
+    for _ in 0..20 {
+        later.inform(Informational::processing());
+        turn(&mut sim);
+    }
+    assert_eq!(sim.take_received(client), b"HTTP/1.1 102 Processing\r\n\r\n".repeat(16));
+    later.answer(|()| "done");
+    turn(&mut sim);
+    assert!(sim.received(client).starts_with(b"HTTP/1.1 200 OK\r\n"));
+    let old = sim.connect_and_send(b"GET / HTTP/1.0\r\n\r\n");
+    laters.recv().unwrap().inform(Informational::processing());
+    turn(&mut sim);
+    assert!(sim.received(old).starts_with(b"HTTP/1.0 500 "), "nothing before the final answer");
+}
+
+/// Both the client and the worker learn of it (n18, t23, t36, w6).
+#[test]
+fn no_answer_within_the_handler_time_out_is_504_and_the_connection_is_kept() {
+    let (site, laters) = desk();
+    let mut sim = Sim::new(site);
+    let both = [GET, b"GET /now HTTP/1.1\r\nHost: a\r\n\r\n"].concat();
+    let client = sim.connect_and_send(&both);
+    let later = laters.recv().unwrap();
+    sim.advance(30 * SECOND - MS);
+    assert_eq!(sim.received(client), b"");
+    assert!(!later.is_over());
+    sim.advance(LATE);
+    assert!(sim.received(client).starts_with(b"HTTP/1.1 504 Gateway Timeout\r\n"));
+    assert!(ends_with(&mut sim, client, "\r\n\r\nnow"), "what was pipelined behind is served");
+    assert!(later.is_over());
+    later.answer(|()| -> &'static str { panic!("nobody waits for this") });
+    turn(&mut sim);
+    assert!(sim.is_open(client));
+}
+
+/// Bytes after a request say nothing about its client; the end of its side does (t91, t92, t96,
+/// t231).
+#[test]
+fn a_worker_sees_that_its_peer_has_left_and_may_answer_all_the_same() {
+    let (site, laters) = desk();
+    let mut sim = Sim::new(site);
+    let client = sim.connect_and_send(GET);
+    let later = laters.recv().unwrap();
+    sim.send(client, b"GET /now HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(!later.peer_has_left());
+    sim.end(client);
+    assert!(later.peer_has_left());
+    assert!(!later.is_over(), "a half-closed peer reads on");
+    later.answer(|()| "still here");
+    turn(&mut sim);
+    let text = String::from_utf8(sim.take_received(client)).unwrap();
+    assert!(text.contains("still here") && text.ends_with("now"), "{text}");
+}
+
+/// Go: TestCloseNotifier (t91).
+#[test]
+fn a_peer_that_left_before_the_answer_was_put_off_is_seen_too() {
+    let (site, laters) = desk();
+    let mut sim = Sim::new(site);
+    let client = sim.connect();
+    sim.send_and_end(client, GET);
+    assert!(laters.recv().unwrap().peer_has_left());
+}
+
+#[test]
+fn a_later_that_is_dropped_is_a_500() {
+    let (site, laters) = desk();
+    let mut sim = Sim::new(site);
+    let client = sim.connect_and_send(GET);
+    drop(laters.recv().unwrap());
+    turn(&mut sim);
+    assert!(sim.received(client).starts_with(b"HTTP/1.1 500 "));
+    assert!(sim.is_open(client));
+}
+
+/// Under a deadline of its own (t171).
+#[test]
+fn a_panic_in_what_a_worker_gave_costs_one_connection() {
+    let (site, laters) = desk();
+    let mut sim = Sim::new(within(2 * SECOND, || Response::text("too late"), site));
+    let (client, other) = (sim.connect_and_send(GET), sim.connect_and_send(GET));
+    laters.recv().unwrap().answer(|()| -> &'static str { panic!("a worker's answer panics") });
+    turn(&mut sim);
+    assert!(sim.received(client).starts_with(b"HTTP/1.1 500 "));
+    laters.recv().unwrap().answer(|()| "well");
+    turn(&mut sim);
+    assert!(ends_with(&mut sim, other, "well"));
+}
+
+/// A worker that still holds one finds it over. A response uses its `Later` up, so that it cannot
+/// be held any longer (t95).
+#[test]
+fn the_end_of_the_connection_and_of_the_server_end_the_waiting() {
+    for is_stopped in [false, true] {
+        let (site, laters) = desk();
+        let mut sim = Sim::new(site);
+        let client = sim.connect_and_send(GET);
+        let later = laters.recv().unwrap();
+        if is_stopped {
+            sim.stop();
+        } else {
+            sim.shutdown(Some(SECOND));
+            assert!(!later.is_over(), "the shutdown waits for it");
+            sim.advance(2 * SECOND);
+        }
+        assert!(later.is_over() && sim.was_reset(client) && !sim.is_running());
+        // Nothing listens any more: this must only be harmless.
+        later.answer(|()| "too late");
+    }
+}
+
+#[test]
+fn a_server_that_is_dropped_ends_the_waiting_too() {
+    let (site, laters) = desk();
+    let mut sim = Sim::new(site);
+    sim.connect_and_send(GET);
+    let later = laters.recv().unwrap();
+    drop(sim);
+    assert!(later.is_over());
+}
+
+#[test]
+fn a_drain_waits_for_answers_that_are_being_worked_on() {
+    let (site, laters) = desk();
+    let mut sim = Sim::new(site);
+    let client = sim.connect_and_send(GET);
+    sim.shutdown(None);
+    sim.advance(5 * SECOND);
+    assert!(sim.is_running());
+    laters.recv().unwrap().answer(|()| "in time");
+    turn(&mut sim);
+    let text = String::from_utf8(sim.take_received(client)).unwrap();
+    assert!(text.contains("Connection: close\r\n") && text.ends_with("in time"), "{text}");
+    assert!(!sim.is_running());
+}
+
+#[test]
+fn content_cannot_be_asked_for_when_the_head_has_gone() {
+    let ask = |_: &Request<'_>| {
+        Reply::<()>::later(|later| later.answer(|()| Reply::<()>::collect(1, |_, _, _| "never")))
+    };
+    let mut sim = Sim::new(ask);
+    let client = sim.connect_and_send(GET);
+    assert!(sim.received(client).starts_with(b"HTTP/1.1 500 "));
+}
+
+/// In time the response goes through, empty or not; too late it is replaced (t228, t232, w44).
+#[test]
+fn a_deadline_of_its_own_replaces_what_comes_too_late() {
+    let (site, laters) = desk();
+    let late = || Response::error(StatusCode::SERVICE_UNAVAILABLE, "later, please");
+    let mut sim = Sim::new(within(2 * SECOND, late, site));
+    let client = sim.connect_and_send(GET);
+    sim.advance(SECOND);
+    laters.recv().unwrap().answer(|()| Response::new(StatusCode::OK));
+    turn(&mut sim);
+    let text = String::from_utf8(sim.take_received(client)).unwrap();
+    assert!(text.starts_with("HTTP/1.1 200 OK\r\n") && text.ends_with("Content-Length: 0\r\n\r\n"));
+    sim.send(client, GET);
+    let later = laters.recv().unwrap();
+    sim.advance(3 * SECOND);
+    assert!(later.is_over());
+    let text = String::from_utf8(sim.take_received(client)).unwrap();
+    assert!(text.starts_with("HTTP/1.1 503 ") && text.ends_with("later, please\n"), "{text}");
+}
+
+/// The clock does not run while content is on its way (t230).
+#[test]
+fn a_deadline_of_its_own_counts_from_when_the_answer_is_put_off() {
+    let (site, laters) = desk();
+    let late = || Response::new(StatusCode::SERVICE_UNAVAILABLE);
+    let mut sim = Sim::new(within(2 * SECOND, late, site));
+    let client = sim.connect_and_send(&POST[..POST.len() - 1]);
+    sim.advance(10 * SECOND);
+    sim.send(client, &POST[POST.len() - 1..]);
+    sim.advance(SECOND);
+    laters.recv().unwrap().answer(|()| "in time");
+    turn(&mut sim);
+    assert!(ends_with(&mut sim, client, "in time"));
+}
+
+/// A response that has begun is neither held back nor cut off (w44).
+#[test]
+fn a_deadline_of_its_own_buffers_nothing() {
+    let (give, senders) = mpsc::channel();
+    let site = move |_: &Request<'_>| {
+        let (sender, body) = wheelhouse::channel(1000);
+        give.send(sender).unwrap();
+        Response::ok("text/plain", body)
+    };
+    let mut sim = Sim::new(within(SECOND, || Response::text("too late"), site));
+    let client = sim.connect_and_send(GET);
+    let sender = senders.recv().unwrap();
+    for piece in ["one", "two"] {
+        sender.send(piece).unwrap();
+        sim.advance(5 * SECOND);
+        assert!(ends_with(&mut sim, client, &format!("3\r\n{piece}\r\n")));
+    }
+    sender.finish();
+    turn(&mut sim);
+    assert!(ends_with(&mut sim, client, "\r\n0\r\n\r\n"));
+}
+
+/// Puts its answer off: when it has five bytes, else at the end.
+struct PutsOff;
+
+impl Receive<()> for PutsOff {
+    fn piece(&mut self, (): &mut (), piece: &[u8]) -> Flow<()> {
+        match piece.len() {
+            5 => Flow::Answer(Reply::later(std::mem::forget)),
+            _ => Flow::Continue,
+        }
+    }
+
+    fn end(self: Box<Self>, (): &mut ()) -> Reply<()> {
+        Reply::later(std::mem::forget)
+    }
+}
+
+#[test]
+fn a_deadline_of_its_own_is_also_that_of_an_answer_which_a_receiver_puts_off() {
+    let late = || Response::error(StatusCode::SERVICE_UNAVAILABLE, "later, please");
+    for length in [4, 5, 6] {
+        let site = |_: &Request<'_>| Reply::<()>::receive(PutsOff);
+        let mut sim = Sim::new(within(2 * SECOND, late, site));
+        let client = sim.connect_and_send(&post("/", length, &b"123456"[..length]));
+        sim.advance(2 * SECOND - MS);
+        assert_eq!(sim.received(client), b"");
+        sim.advance(LATE);
+        assert!(ends_with(&mut sim, client, "later, please\n"), "{length}");
+    }
+}
+
+#[test]
+fn of_several_deadlines_the_shortest_counts() {
+    let late = |seconds: u32| move || Response::error(StatusCode::SERVICE_UNAVAILABLE, seconds);
+    for (outer, inner, own) in [(2, 5, 9), (9, 2, 5), (5, 9, 2)] {
+        let site = move |_: &Request<'_>| {
+            Reply::<()>::later(std::mem::forget).within_or(SECOND * own, late(own)())
+        };
+        let inner = within(SECOND * inner, late(inner), site);
+        let mut sim = Sim::new(within(SECOND * outer, late(outer), inner));
+        let client = sim.connect_and_send(GET);
+        sim.advance(2 * SECOND - MS);
+        assert_eq!(sim.received(client), b"");
+        sim.advance(LATE);
+        assert!(ends_with(&mut sim, client, "\r\n\r\n2\n"));
+    }
+}
+
+/// Both race, one wins, and nothing is written twice (t229).
+#[test]
+fn at_the_very_deadline_there_is_one_answer() {
+    for early in 0..130 {
+        let (site, laters) = desk();
+        let limits = Limits { handler_timeout: SECOND, ..Limits::default() };
+        let mut sim = Sim::with_limits(site, limits).unwrap();
+        let client = sim.connect_and_send(GET_CLOSE);
+        sim.advance(SECOND + 65 * MS - early * MS);
+        laters.recv().unwrap().answer(|()| "won");
+        sim.advance(SECOND);
+        let text = String::from_utf8(sim.take_received(client)).unwrap();
+        assert_eq!(text.matches("HTTP/1.1 ").count(), 1, "{early}: {text}");
+    }
+}
+
+/// The state of a receiver as the test sees it.
+#[derive(Default)]
+struct Seen {
+    bytes: usize,
+    waker: Option<Waker>,
+    resumed: usize,
+    gone: Option<Gone>,
+}
+
+/// Pauses after each piece.
+struct Halting(Arc<Mutex<Seen>>);
+
+impl<S: 'static> Receive<S> for Halting {
+    fn start(&mut self, _: &mut S, waker: Waker) {
+        self.0.lock().unwrap().waker = Some(waker);
+    }
+
+    fn piece(&mut self, _: &mut S, piece: &[u8]) -> Flow<S> {
+        self.0.lock().unwrap().bytes += piece.len();
+        Flow::Pause
+    }
+
+    fn resume(&mut self, _: &mut S) -> Flow<S> {
+        self.0.lock().unwrap().resumed += 1;
+        Flow::Continue
+    }
+
+    fn end(self: Box<Self>, _: &mut S) -> Reply<S> {
+        format!("{} bytes\n", self.0.lock().unwrap().bytes).into()
+    }
+
+    fn gone(self: Box<Self>, _: &mut S, why: Gone) {
+        self.0.lock().unwrap().gone = Some(why);
+    }
+}
+
+fn halting() -> (impl Handler<State = ()>, Arc<Mutex<Seen>>) {
+    let seen = Arc::new(Mutex::new(Seen::default()));
+    let to_handler = Arc::clone(&seen);
+    let handler =
+        move |_: &Request<'_>| -> Reply { Reply::receive(Halting(Arc::clone(&to_handler))) };
+    (handler, seen)
+}
+
+fn wake(seen: &Mutex<Seen>) {
+    let waker = seen.lock().unwrap().waker.clone();
+    waker.unwrap().wake();
+}
+
+#[test]
+fn while_a_receiver_pauses_nothing_is_read() {
+    let (handler, seen) = halting();
+    let mut sim = Sim::new(handler);
+    let head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n";
+    let client = sim.connect_and_send(head);
+    let mut sent = 0;
+    while sent < 300_000 {
+        sim.send(client, &[b'x'; 50_000]);
+        sent += 50_000;
+    }
+    let taken = seen.lock().unwrap().bytes;
+    assert!(taken <= 64 << 10, "{taken}");
+    assert!(sim.unread(client) >= 300_000 - (64 << 10) - taken);
+    let memory = sim.memory();
+    let mut turns = 0;
+    while sim.received(client).is_empty() {
+        sim.advance(5 * SECOND);
+        wake(&seen);
+        turn(&mut sim);
+        turns += 1;
+        assert!(turns < 100 && sim.memory() <= memory + (64 << 10));
+    }
+    assert!(ends_with(&mut sim, client, "300000 bytes\n"));
+    assert!(seen.lock().unwrap().resumed >= 4);
+}
+
+#[test]
+fn a_pause_at_the_end_of_content_puts_the_answer_off() {
+    let (handler, seen) = halting();
+    let mut sim = Sim::new(handler);
+    for post in [
+        POST,
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    ] {
+        seen.lock().unwrap().bytes = 0;
+        let client = sim.connect_and_send(post);
+        sim.advance(SECOND);
+        assert_eq!(sim.received(client), b"");
+        wake(&seen);
+        turn(&mut sim);
+        assert!(ends_with(&mut sim, client, "\r\n\r\n5 bytes\n"));
+    }
+}
+
+#[test]
+fn a_pause_longer_than_the_handler_time_out_is_504() {
+    let (handler, seen) = halting();
+    let mut sim = Sim::new(handler);
+    let client = sim.connect_and_send(POST);
+    sim.advance(30 * SECOND - MS);
+    assert_eq!(sim.received(client), b"");
+    sim.advance(LATE);
+    assert!(sim.received(client).starts_with(b"HTTP/1.1 504 "));
+    assert_eq!(seen.lock().unwrap().gone, Some(Gone::Expired));
+}
+
+#[test]
+fn a_stale_waker_disturbs_nobody() {
+    let (handler, seen) = halting();
+    let mut sim = SimBuilder::new().build(handler);
+    let first = sim.connect_and_send(POST);
+    let waker = seen.lock().unwrap().waker.clone().unwrap();
+    sim.reset(first);
+    sim.advance(40 * SECOND);
+    let second = sim.connect_and_send(POST);
+    let resumed = seen.lock().unwrap().resumed;
+    waker.wake();
+    turn(&mut sim);
+    assert_eq!(seen.lock().unwrap().resumed, resumed);
+    assert_eq!(sim.received(second), b"");
+}
+
+/// What follows the head is sent when the visit that made it is nearly over.
+#[test]
+fn behind_an_answer_with_much_content_the_connection_is_kept_or_closed_like_any() {
+    for is_closed in [false, true] {
+        let (site, laters) = desk();
+        let mut sim = Sim::new(site);
+        let client = sim.connect_and_send(if is_closed { GET_CLOSE } else { GET });
+        laters.recv().unwrap().answer(move |()| match is_closed {
+            true => Response::ok("x/y", Body::produce(Lines(100_000))),
+            false => Response::ok("x/y", vec![b'.'; 10_000]),
+        });
+        turn(&mut sim);
+        assert_eq!(sim.has_ended(client), is_closed);
+        sim.advance(59 * SECOND);
+        assert_eq!(sim.is_open(client), !is_closed);
+        sim.advance(2 * SECOND);
+        assert!(!sim.is_open(client), "the usual deadlines are there");
+    }
+}
+
+#[test]
+fn each_pause_has_its_own_time() {
+    let (site, seen) = halting();
+    let mut sim = Sim::new(site);
+    let client = sim.connect_and_send(&post("/", 400_000, &[b'x'; 400_000]));
+    for _ in 0..7 {
+        sim.advance(20 * SECOND);
+        wake(&seen);
+    }
+    turn(&mut sim);
+    assert!(ends_with(&mut sim, client, "400000 bytes\n"), "{}", seen.lock().unwrap().bytes);
+}
+
+#[test]
+fn an_answer_that_is_put_off_again_has_its_own_time() {
+    let (site, laters) = desk();
+    let mut sim = Sim::new(site);
+    let client = sim.connect_and_send(GET);
+    sim.advance(25 * SECOND);
+    let (sender, again) = mpsc::channel();
+    laters.recv().unwrap().answer(move |()| {
+        Reply::<()>::later(move |later| sender.send(later).unwrap()).within(100 * SECOND)
+    });
+    sim.advance(99 * SECOND);
+    assert_eq!(sim.received(client), b"");
+    again.recv().unwrap().answer(|()| "at last");
+    turn(&mut sim);
+    assert!(ends_with(&mut sim, client, "at last"));
+}
+
+/// Another connection brings the answer in the turn in which the deadline passes.
+#[test]
+fn put_off_again_at_the_very_deadline_it_is_not_late() {
+    let desk = Arc::new(Mutex::new(Vec::new()));
+    let (sender, again) = mpsc::channel();
+    let mut sim = Sim::new(move |req: &Request<'_>| -> Reply {
+        if req.path() != "/answer" {
+            let desk = Arc::clone(&desk);
+            return Reply::later(move |later: Later| desk.lock().unwrap().push(later));
+        }
+        let later = desk.lock().unwrap().pop().unwrap();
+        let sender = sender.clone();
+        later.answer(move |()| Reply::<()>::later(move |later| sender.send(later).unwrap()));
+        "answered".into()
+    });
+    let client = sim.connect_and_send(GET);
+    let other = sim.connect();
+    sim.pause();
+    sim.send(other, b"GET /answer HTTP/1.1\r\nHost: a\r\n\r\n");
+    sim.advance(31 * SECOND);
+    sim.resume();
+    assert!(ends_with(&mut sim, other, "answered"));
+    assert_eq!(sim.received(client), b"");
+    again.recv().unwrap().answer(|()| "at last");
+    turn(&mut sim);
+    assert!(ends_with(&mut sim, client, "at last"));
+}

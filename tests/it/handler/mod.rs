@@ -1,0 +1,8 @@
+//! What a program plugs in, on the simulated kernel and clock.
+
+mod announced_lengths;
+mod later;
+mod request_content;
+mod request_deadlines;
+mod timers;
+mod upgrade;

@@ -1,0 +1,587 @@
+//! Connections that leave HTTP: protocols in the loop, tunnels, and streams that are handed out.
+
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::support::*;
+use wheelhouse::sim::{Sim, SimBuilder};
+use wheelhouse::{
+    ConnState, Gone, Hijacked, HijackedStream, Io, Limits, Protocol, Reply, Request, Response,
+    StatusCode, Upgrade, Waker,
+};
+
+const SWITCH: &[u8] =
+    b"GET /line HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: line\r\n\r\n";
+
+/// What a protocol was told, in order.
+type Log = Rc<RefCell<Vec<String>>>;
+
+/// Answers lines, and notes what it is told.
+struct Lines {
+    log: Log,
+    waker: Option<Waker>,
+    /// What is still to be put.
+    flood: usize,
+}
+
+impl Lines {
+    fn note(&self, what: impl Into<String>) {
+        self.log.borrow_mut().push(what.into());
+    }
+}
+
+impl Protocol<()> for Lines {
+    fn begin(&mut self, (): &mut (), io: &mut Io<'_>) -> io::Result<()> {
+        self.note("begin");
+        self.waker = Some(io.waker());
+        io.put(b"hello\n");
+        Ok(())
+    }
+
+    fn receive(&mut self, (): &mut (), input: &[u8], io: &mut Io<'_>) -> io::Result<usize> {
+        let Some(len) = input.iter().position(|&byte| byte == b'\n') else { return Ok(0) };
+        let line = std::str::from_utf8(&input[..len]).unwrap_or("?");
+        self.note(format!("line {line}"));
+        match line {
+            "bye" => io.close(),
+            "fail" => return Err(io::Error::other("told to")),
+            "panic" => panic!("told to"),
+            "wake" => self.waker.as_ref().unwrap().wake(),
+            "flood" => {
+                self.flood = 300_000;
+                self.wake(&mut (), io)?;
+            }
+            line => assert!(io.put_all(format!("{line}!\n").as_bytes())),
+        }
+        Ok(len + 1)
+    }
+
+    fn wake(&mut self, (): &mut (), io: &mut Io<'_>) -> io::Result<()> {
+        while self.flood > 0 {
+            let put = io.put(&vec![b'.'; self.flood.min(10_000)]);
+            self.flood -= put;
+            if put == 0 {
+                return Ok(());
+            }
+        }
+        self.note("woken");
+        Ok(())
+    }
+
+    fn expire(&mut self, (): &mut (), io: &mut Io<'_>) -> io::Result<()> {
+        self.note("silence");
+        io.put(b"ping\n");
+        Ok(())
+    }
+
+    fn timeout(&self) -> Duration {
+        20 * SECOND
+    }
+
+    fn end_of_input(&mut self, (): &mut (), io: &mut Io<'_>) -> io::Result<()> {
+        self.note("end");
+        io.put(b"ended\n");
+        io.close();
+        Ok(())
+    }
+
+    fn shutdown(&mut self, (): &mut (), io: &mut Io<'_>) -> io::Result<()> {
+        self.note("shutdown");
+        io.put(b"going\n");
+        io.close();
+        Ok(())
+    }
+
+    fn gone(self: Box<Self>, (): &mut (), why: Gone) {
+        self.note(format!("gone {why:?}"));
+    }
+}
+
+fn site(log: &Log) -> impl FnMut(&Request<'_>) -> Reply {
+    let log = Rc::clone(log);
+    move |req| match req.path() {
+        "/line" => {
+            let lines = Lines { log: Rc::clone(&log), waker: None, flood: 0 };
+            Reply::upgrade(Upgrade::to("line").with("X-Lines", "yes"), lines)
+        }
+        "/tunnel" | "" => {
+            let lines = Lines { log: Rc::clone(&log), waker: None, flood: 0 };
+            Reply::upgrade(Upgrade::tunnel(), lines)
+        }
+        "/hijack" => {
+            let log = Rc::clone(&log);
+            Reply::hijack(move |hijacked: Hijacked| {
+                assert!(matches!(hijacked.stream, HijackedStream::Simulated));
+                let read = String::from_utf8(hijacked.read).unwrap();
+                log.borrow_mut().push(format!("read {read}"));
+            })
+        }
+        _ => "plain".into(),
+    }
+}
+
+fn told(log: &Log) -> Vec<String> {
+    std::mem::take(&mut *log.borrow_mut())
+}
+
+/// Go: TestWriteHeaderSwitchingProtocols (t130).
+#[test]
+fn an_upgrade_is_answered_101_without_framing_and_lines_go_both_ways() {
+    let log = Log::default();
+    let mut sim = Sim::new(site(&log));
+    let client = sim.connect_and_send(SWITCH);
+    let text = String::from_utf8(sim.take_received(client)).unwrap();
+    assert!(text.starts_with("HTTP/1.1 101 Switching Protocols\r\nDate: "), "{text}");
+    assert!(text.contains("\r\nUpgrade: line\r\nConnection: Upgrade\r\nX-Lines: yes\r\n\r\n"));
+    assert!(text.ends_with("\r\n\r\nhello\n") && !text.contains("Content-"), "{text}");
+    sim.send(client, b"one\ntw");
+    sim.send(client, b"o\n");
+    assert_eq!(sim.take_received(client), b"one!\ntwo!\n");
+    assert_eq!(told(&log), ["begin", "line one", "line two"]);
+}
+
+/// Bytes that came with the head are not lost (t161, t162).
+#[test]
+fn bytes_behind_the_head_belong_to_the_protocol_however_they_are_cut() {
+    let log = Log::default();
+    let mut sim = Sim::new(site(&log));
+    let all = [GET, SWITCH, b"one\ntwo\nthr", b"ee\n"].concat();
+    for cut in 1..all.len() {
+        let client = sim.connect_and_send(&all[..cut]);
+        sim.send(client, &all[cut..]);
+        let text = String::from_utf8(sim.take_received(client)).unwrap();
+        assert!(text.ends_with("\r\n\r\nhello\none!\ntwo!\nthree!\n"), "{cut}: {text}");
+        assert!(text.contains("plain"), "the answer before comes first: {text}");
+        sim.reset(client);
+    }
+}
+
+#[test]
+fn a_request_without_the_upgrade_is_refused_with_its_name() {
+    let log = Log::default();
+    let mut sim = Sim::new(site(&log));
+    for head in [
+        "GET /line HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /line HTTP/1.1\r\nHost: a\r\nUpgrade: line\r\n\r\n",
+        "GET /line HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+        "GET /line HTTP/1.0\r\nConnection: upgrade\r\nUpgrade: line\r\n\r\n",
+    ] {
+        let client = sim.connect_and_send(head.as_bytes());
+        let text = String::from_utf8(sim.take_received(client)).unwrap();
+        assert!(text.contains(" 426 Upgrade Required\r\n"), "{text}");
+        assert!(text.contains("Upgrade: line\r\n"), "{text}");
+    }
+    let with_content = [&SWITCH[..SWITCH.len() - 2], b"Content-Length: 3\r\n\r\nabc"].concat();
+    let client = sim.connect_and_send(&with_content);
+    assert!(sim.received(client).starts_with(b"HTTP/1.1 400 "));
+    assert_eq!(told(&log), Vec::<String>::new());
+}
+
+/// Go: TestServerCONNECTSuccess (t134).
+#[test]
+fn a_granted_connect_is_a_tunnel_and_nothing_else_is() {
+    let log = Log::default();
+    let mut sim = Sim::new(site(&log));
+    let connect = b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\nfirst\n";
+    let client = sim.connect_and_send(connect);
+    let text = String::from_utf8(sim.take_received(client)).unwrap();
+    assert!(text.starts_with("HTTP/1.1 200 OK\r\n"), "{text}");
+    assert!(text.ends_with("\r\n\r\nhello\nfirst!\n"), "{text}");
+    assert!(!text.contains("Content-Length") && !text.contains("Transfer-Encoding"), "{text}");
+    let client = sim.connect_and_send(b"GET /tunnel HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(sim.received(client).starts_with(b"HTTP/1.1 405 "));
+}
+
+#[test]
+fn a_protocol_that_closes_lingers_and_is_not_told_again() {
+    let log = Log::default();
+    let mut sim = Sim::new(site(&log));
+    let client = sim.connect_and_send(SWITCH);
+    sim.take_received(client);
+    sim.send(client, b"one\nbye\nignored\n");
+    assert_eq!(sim.take_received(client), b"one!\n");
+    assert!(sim.has_ended(client));
+    sim.end(client);
+    assert!(!sim.is_open(client) && !sim.was_reset(client));
+    assert_eq!(told(&log), ["begin", "line one", "line bye"]);
+}
+
+/// A protocol stays in the loop, so its connection is reset (t169).
+#[test]
+fn a_protocol_that_fails_or_panics_costs_its_connection() {
+    for word in ["fail\n", "panic\n"] {
+        let log = Log::default();
+        let mut sim = Sim::new(site(&log));
+        let client = sim.connect_and_send(SWITCH);
+        sim.send(client, word.as_bytes());
+        assert!(sim.was_reset(client));
+        assert_eq!(told(&log).last().unwrap(), "gone Stopped");
+        assert_eq!(sim.report().accepted, 1);
+    }
+}
+
+#[test]
+fn silence_is_told_on_the_wheel_again_and_again() {
+    let log = Log::default();
+    let mut sim = Sim::new(site(&log));
+    let client = sim.connect_and_send(SWITCH);
+    sim.take_received(client);
+    sim.advance(15 * SECOND);
+    sim.send(client, b"x\n");
+    sim.advance(19 * SECOND);
+    assert_eq!(sim.take_received(client), b"x!\n");
+    sim.advance(22 * SECOND);
+    assert_eq!(sim.take_received(client), b"ping\nping\n");
+    assert_eq!(told(&log), ["begin", "line x", "silence", "silence"]);
+}
+
+#[test]
+fn a_protocol_is_woken_by_its_waker_from_anywhere() {
+    let log = Log::default();
+    let mut sim = Sim::new(site(&log));
+    let client = sim.connect_and_send(SWITCH);
+    sim.send(client, b"wake\n");
+    assert_eq!(told(&log), ["begin", "line wake", "woken"]);
+}
+
+#[test]
+fn a_peer_that_does_not_read_holds_its_protocol_up_and_costs_no_memory() {
+    let log = Log::default();
+    let mut sim = Sim::new(site(&log));
+    let client = sim.connect_and_send(SWITCH);
+    sim.take_received(client);
+    let memory = sim.memory();
+    sim.stall(client, 10_000);
+    sim.send(client, b"flood\n");
+    let mut read = 0;
+    while told(&log).last().map(String::as_str) != Some("woken") {
+        sim.read(client, 10_000);
+        sim.advance(SECOND);
+        assert!(sim.memory() <= memory + (130 << 10), "{}", sim.memory() - memory);
+        read += 1;
+        assert!(read < 100);
+    }
+    sim.unstall(client);
+    assert_eq!(sim.received(client).len(), 300_000);
+}
+
+#[test]
+fn a_peer_that_reads_nothing_at_all_is_reset_by_the_response_rate() {
+    let log = Log::default();
+    let mut sim = Sim::new(site(&log));
+    let client = sim.connect_and_send(SWITCH);
+    sim.stall(client, 1000);
+    sim.send(client, b"flood\n");
+    sim.advance(21 * SECOND);
+    assert!(sim.was_reset(client));
+    assert_eq!(told(&log).last().unwrap(), "gone TooSlow");
+}
+
+#[test]
+fn input_that_is_never_used_is_bounded() {
+    let log = Log::default();
+    let mut sim = Sim::new(site(&log));
+    let client = sim.connect_and_send(SWITCH);
+    for _ in 0..5 {
+        sim.send(client, &[b'x'; 30_000]);
+    }
+    assert!(sim.was_reset(client));
+    assert_eq!(told(&log).last().unwrap(), "gone Malformed");
+}
+
+#[test]
+fn a_protocol_sees_the_end_of_the_clients_side_and_may_respond() {
+    let log = Log::default();
+    let mut sim = Sim::new(site(&log));
+    let client = sim.connect_and_send(SWITCH);
+    sim.take_received(client);
+    sim.send_and_end(client, b"last\nhalf");
+    assert_eq!(sim.take_received(client), b"last!\nended\n");
+    assert!(!sim.is_open(client));
+    assert_eq!(told(&log), ["begin", "line last", "end"]);
+}
+
+/// Mended: shutdown forgets upgraded connections (w43).
+#[test]
+fn a_drain_notifies_upgraded_connections_and_waits_for_their_last_word() {
+    let log = Log::default();
+    let mut sim = Sim::new(site(&log));
+    let client = sim.connect_and_send(SWITCH);
+    sim.take_received(client);
+    sim.shutdown(None);
+    assert_eq!(sim.take_received(client), b"going\n");
+    sim.end(client);
+    assert!(!sim.is_running());
+    assert_eq!(told(&log), ["begin", "shutdown"]);
+    assert_eq!((sim.report().drained, sim.report().killed), (1, 0));
+}
+
+#[test]
+fn the_hard_stop_resets_them_and_says_so() {
+    let log = Log::default();
+    let mut sim = Sim::new(site(&log));
+    let client = sim.connect_and_send(SWITCH);
+    sim.stop();
+    assert!(sim.was_reset(client));
+    assert_eq!(told(&log), ["begin", "gone Stopped"]);
+}
+
+/// The sequences with an upgrade and with a stream that is handed out (t13).
+#[test]
+fn the_state_hook_is_told_hijacked() {
+    let states = Rc::new(RefCell::new(Vec::new()));
+    let hook = Rc::clone(&states);
+    let log = Log::default();
+    let mut sim = SimBuilder::new()
+        .on_state(move |id, state| hook.borrow_mut().push((id, state)))
+        .build(site(&log));
+    let client = sim.connect_and_send(SWITCH);
+    sim.send(client, b"bye\n");
+    sim.end(client);
+    sim.connect_and_send(b"GET /hijack HTTP/1.1\r\nHost: a\r\n\r\n");
+    use ConnState::{Active, Closed, Hijacked, New};
+    let seen: Vec<_> = states.borrow().iter().map(|&(_, state)| state).collect();
+    assert_eq!(seen, [New, Active, Hijacked, Closed, New, Active, Hijacked]);
+}
+
+/// Content that no one has read belongs to the code that takes the stream (t94).
+#[test]
+fn a_stream_is_handed_out_behind_the_answers_with_what_was_read() {
+    let log = Log::default();
+    let mut sim = Sim::new(site(&log));
+    let head = b"POST /hijack HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n";
+    let client = sim.connect_and_send(&[GET, head, b"content, and more"].concat());
+    assert!(sim.received(client).ends_with(b"\r\n\r\nplain"));
+    assert_eq!(told(&log), ["read content, and more"]);
+    assert!(!sim.is_open(client));
+    let again = sim.connect_and_send(GET);
+    assert!(sim.received(again).ends_with(b"plain"), "the slot is free again");
+}
+
+/// The end of the peer's side is no reason to lose what came before it (t161, t162, t163).
+#[test]
+fn all_that_was_read_is_handed_out_also_from_a_peer_that_has_ended_its_side() {
+    for len in [3, 8 << 10] {
+        let log = Log::default();
+        let mut sim = Sim::new(site(&log));
+        let client = sim.connect();
+        let all = [&b"GET /hijack HTTP/1.1\r\nHost: a\r\n\r\n"[..], &vec![b'f'; len]].concat();
+        sim.send_and_end(client, &all);
+        assert!(told(&log) == [format!("read {}", "f".repeat(len))], "{len}");
+        assert_eq!(sim.received(client), b"", "the server adds nothing");
+    }
+}
+
+/// The stream is gone with the code that panicked, Hijacked was its last state, and the loop serves
+/// on (t13, t169).
+#[test]
+fn a_panic_of_who_takes_a_stream_costs_that_stream() {
+    let states = Rc::new(RefCell::new(Vec::new()));
+    let hook = Rc::clone(&states);
+    let mut sim = SimBuilder::new()
+        .on_state(move |id, state| hook.borrow_mut().push((id, state)))
+        .build(|req: &Request<'_>| -> Reply {
+            match req.path() {
+                "/hijack" => Reply::hijack(|_| panic!("who takes a stream panics")),
+                _ => "well".into(),
+            }
+        });
+    let client = sim.connect_and_send(b"GET /hijack HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(sim.received(client), b"");
+    use ConnState::{Active, Hijacked, New};
+    let seen: Vec<_> = states.borrow().iter().map(|&(_, state)| state).collect();
+    assert_eq!(seen, [New, Active, Hijacked]);
+    assert_eq!(sim.report().panics, 1);
+    let other = sim.connect_and_send(GET);
+    assert!(sim.received(other).ends_with(b"well"));
+}
+
+/// Earlier responses leave first, however slowly they are read (t160).
+#[test]
+fn a_stream_is_handed_out_only_when_all_output_has_left() {
+    let log = Log::default();
+    let mut sim = Sim::new(move |req: &Request<'_>| -> Reply {
+        match req.path() {
+            "/hijack" => {
+                let log = Rc::clone(&log);
+                Reply::hijack(move |_| log.borrow_mut().push("out".to_owned()))
+            }
+            _ => Response::text("x".repeat(3000)).into(),
+        }
+    });
+    let client = sim.connect();
+    sim.stall(client, 1000);
+    sim.send(client, &[GET, b"GET /hijack HTTP/1.1\r\nHost: a\r\n\r\n"].concat());
+    assert!(sim.is_open(client));
+    for _ in 0..4 {
+        sim.read(client, 1000);
+        sim.advance(MS);
+    }
+    assert!(!sim.is_open(client));
+}
+
+#[test]
+fn an_upgrade_cannot_follow_content_or_come_later() {
+    let mut sim = Sim::new(|_: &Request<'_>| {
+        Reply::<()>::later(|later| later.answer(|()| Reply::<()>::hijack(|_| ())))
+    });
+    let client = sim.connect_and_send(GET);
+    assert!(sim.received(client).starts_with(b"HTTP/1.1 500 "));
+}
+
+/// The words that keep connections off, on either side, have nothing to say about an upgrade
+/// (t165).
+#[test]
+fn without_keep_alive_an_upgrade_still_works() {
+    let switch = String::from_utf8(SWITCH.to_vec()).unwrap();
+    for request in [switch.clone(), switch.replace("keep-alive, Upgrade", "Upgrade, close")] {
+        let log = Log::default();
+        let mut sim = Sim::new(site(&log));
+        sim.set_keep_alive(false);
+        let client = sim.connect_and_send(request.as_bytes());
+        let text = String::from_utf8(sim.take_received(client)).unwrap();
+        assert!(text.contains("Connection: Upgrade\r\n") && !text.contains("close"), "{text}");
+        sim.send(client, b"on\n");
+        sim.advance(SECOND);
+        assert_eq!(sim.take_received(client), b"on!\n");
+        assert!(sim.is_open(client));
+    }
+}
+
+/// Keeps all that it is sent.
+struct Hoard(Vec<u8>);
+
+impl Protocol<()> for Hoard {
+    fn receive(&mut self, (): &mut (), input: &[u8], io: &mut Io<'_>) -> io::Result<usize> {
+        self.0.extend_from_slice(input);
+        if input.ends_with(b"\n") {
+            self.0 = Vec::new();
+            io.put(b"dropped\n");
+        }
+        Ok(input.len())
+    }
+
+    fn memory(&self) -> usize {
+        self.0.capacity()
+    }
+}
+
+#[test]
+fn memory_of_a_protocol_counts_against_the_budget() {
+    let limits = Limits { memory_bytes_max: 1 << 20, ..Limits::default() };
+    let hoard = |_: &Request<'_>| Reply::<()>::upgrade("line", Hoard(Vec::new()));
+    let mut sim = Sim::with_limits(hoard, limits).unwrap();
+    let (good, bad) = (sim.connect_and_send(SWITCH), sim.connect_and_send(SWITCH));
+    let base = sim.memory();
+    sim.send(good, &[b'x'; 100_000]);
+    assert!(sim.memory() >= base + 100_000);
+    sim.send(good, b"\n");
+    assert_eq!(sim.memory(), base);
+    for _ in 0..40 {
+        sim.send(bad, &[b'x'; 50_000]);
+        assert!(sim.memory() <= 1 << 20);
+    }
+    assert!(sim.was_reset(bad) && sim.is_open(good));
+    assert!(sim.memory() <= base);
+}
+
+/// Answers a line with more than that.
+struct Longer(Rc<RefCell<usize>>);
+
+impl Protocol<()> for Longer {
+    fn receive(&mut self, (): &mut (), input: &[u8], io: &mut Io<'_>) -> io::Result<usize> {
+        *self.0.borrow_mut() += 1;
+        assert!(*self.0.borrow() < 10, "it is asked for ever");
+        let is_put = input.ends_with(b"\n") && io.put_all(&[input, b"and more\n"].concat());
+        Ok(if is_put { input.len() } else { 0 })
+    }
+}
+
+#[test]
+fn input_that_never_fits_is_not_tried_for_ever() {
+    let asked = Rc::new(RefCell::new(0));
+    let longer = Rc::clone(&asked);
+    let mut sim =
+        Sim::new(move |_: &Request<'_>| Reply::<()>::upgrade("line", Longer(Rc::clone(&longer))));
+    let client = sim.connect_and_send(SWITCH);
+    let line = [vec![b'x'; (64 << 10) - 2], vec![b'\n']].concat();
+    sim.send(client, &line[..30_000]);
+    sim.send(client, &line[30_000..]);
+    assert!(*asked.borrow() < 5 && sim.is_open(client));
+    sim.advance(62 * SECOND);
+    assert!(!sim.is_open(client), "the silence counts, and a linger behind it");
+}
+
+/// Takes whole lines, and holds as much as the test says.
+struct Hog(Rc<RefCell<usize>>);
+
+impl Protocol<()> for Hog {
+    fn receive(&mut self, (): &mut (), input: &[u8], _: &mut Io<'_>) -> io::Result<usize> {
+        Ok(if input.ends_with(b"\n") { input.len() } else { 0 })
+    }
+
+    fn memory(&self) -> usize {
+        *self.0.borrow()
+    }
+}
+
+/// Go: TestServerConnState (t13).
+#[test]
+fn behind_hijacked_the_state_hook_is_told_closed_and_nothing_else_where_memory_is_short() {
+    let (states, held) = (Rc::new(RefCell::new(Vec::new())), Rc::new(RefCell::new(0)));
+    let (hook, hog) = (Rc::clone(&states), Rc::clone(&held));
+    let limits = Limits { memory_bytes_max: 2 << 20, ..Limits::default() };
+    let mut sim = SimBuilder::new()
+        .limits(limits)
+        .unwrap()
+        .on_state(move |_, state| hook.borrow_mut().push(state))
+        .build(move |_: &Request<'_>| Reply::<()>::upgrade("line", Hog(Rc::clone(&hog))));
+    let client = sim.connect_and_send(SWITCH);
+    *held.borrow_mut() = (2 << 20) - sim.memory() - 100;
+    sim.send(client, b"a line\n");
+    assert!(sim.is_open(client));
+    sim.send(client, b"half");
+    assert!(sim.was_reset(client));
+    use ConnState::{Active, Closed, Hijacked, New};
+    assert_eq!(*states.borrow(), [New, Active, Hijacked, Closed]);
+}
+
+/// A handler that does not care for an upgrade responds as ever (RFC 9110, section 7.8; t166).
+#[test]
+fn an_upgrade_that_nobody_wants_is_an_ordinary_request() {
+    let mut sim = Sim::new(crate::support::site);
+    let client = sim.connect_and_send(
+        b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\n",
+    );
+    let answer = sim.take_received(client);
+    assert_eq!(statuses(&answer), [200]);
+    assert!(!has_field(&answer, "upgrade") && !has_field(&answer, "connection"));
+    sim.send(client, GET);
+    assert_eq!(statuses(sim.received(client)), [200]);
+}
+
+/// After the head of a granted CONNECT there is nothing that could be taken for content (t134).
+#[test]
+fn a_granted_connect_that_is_no_tunnel_has_no_content_and_closes() {
+    let mut sim = Sim::new(|_: &Request<'_>| "granted");
+    let client = sim.connect_and_send(b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n");
+    let answer = sim.take_received(client);
+    assert_eq!((statuses(&answer), content(&answer)), (vec![200], &[][..]));
+    assert!(!has_field(&answer, "content-length") && !has_field(&answer, "transfer-encoding"));
+    assert!(sim.has_ended(client));
+}
+
+/// A refusal of CONNECT is a response like any other (t135).
+#[test]
+fn a_refused_connect_is_answered_with_its_length() {
+    let mut sim =
+        Sim::new(|_: &Request<'_>| Response::text("no").with_status(StatusCode::CONFLICT));
+    let client = sim.connect_and_send(b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n");
+    let answer = sim.take_received(client);
+    assert_eq!((statuses(&answer), content(&answer)), (vec![409], &b"no"[..]));
+    assert!(has_field(&answer, "content-length"));
+    sim.send(client, GET);
+    assert_eq!(statuses(sim.received(client)), [409], "it is kept, as no tunnel began");
+}

@@ -1,0 +1,100 @@
+//! Content of a channel: sent from elsewhere, held up by its client, and never cut without a sign.
+
+use std::sync::mpsc;
+
+use crate::support::*;
+use wheelhouse::sim::Sim;
+use wheelhouse::{channel, Handler, Request, Response, Sender};
+
+/// A site whose content comes through channels that the test holds.
+fn channels() -> (impl Handler<State = ()>, mpsc::Receiver<Sender>) {
+    let (give, take) = mpsc::channel();
+    let handler = move |_: &Request<'_>| -> Response {
+        let (sender, body) = channel(1000);
+        give.send(sender).unwrap();
+        Response::ok("text/plain", body)
+    };
+    (handler, take)
+}
+
+/// A piece leaves at once, however long the silence before it (t137, t30).
+#[test]
+fn each_piece_of_a_channel_leaves_when_it_is_sent() {
+    let (site, senders) = channels();
+    let mut sim = Sim::new(site);
+    let client = sim.connect_and_send(GET);
+    assert!(text(&mut sim, client).ends_with("\r\n\r\n"), "the head does not wait for content");
+    let sender = senders.recv().unwrap();
+    for (piece, chunk) in [("one", "3\r\none\r\n"), ("four", "4\r\nfour\r\n")] {
+        sender.send(piece).unwrap();
+        turn(&mut sim);
+        assert_eq!(text(&mut sim, client), chunk);
+        sim.advance(60 * SECOND);
+    }
+    sender.finish();
+    turn(&mut sim);
+    assert_eq!(text(&mut sim, client), "0\r\n\r\n");
+    assert!(sim.is_open(client));
+}
+
+#[test]
+fn a_sender_that_is_dropped_or_silent_ends_in_a_reset_and_not_in_a_lie() {
+    let (site, senders) = channels();
+    let mut sim = Sim::new(site);
+    let client = sim.connect_and_send(GET);
+    senders.recv().unwrap().send("half").unwrap();
+    turn(&mut sim);
+    assert!(sim.was_reset(client) && !text(&mut sim, client).ends_with("0\r\n\r\n"));
+    let client = sim.connect_and_send(GET);
+    let sender = senders.recv().unwrap();
+    sim.advance(299 * SECOND);
+    assert!(sim.is_open(client));
+    sim.advance(2 * SECOND);
+    assert!(sim.was_reset(client));
+    assert!(sender.send("to nobody").is_err());
+}
+
+#[test]
+fn a_sender_is_held_up_by_the_window_of_its_peer_and_sees_it_leave() {
+    let (site, senders) = channels();
+    let mut sim = Sim::new(site);
+    let client = sim.connect();
+    sim.stall(client, 5000);
+    sim.send(client, GET);
+    let sender = senders.recv().unwrap();
+    let mut sent = 0;
+    while sender.try_send(vec![b'x'; 500]).is_ok() {
+        sent += 500;
+        turn(&mut sim);
+        assert!(sent < 20_000, "nothing holds the sender up");
+    }
+    assert!(sent >= 5000);
+    sim.unstall(client);
+    assert!(sender.try_send("y").is_ok() && !sender.peer_has_left());
+    sim.end(client);
+    assert!(sender.peer_has_left());
+    sender.finish();
+    turn(&mut sim);
+    assert!(text(&mut sim, client).ends_with("1\r\ny\r\n0\r\n\r\n"), "a half-closed peer reads on");
+    let client = sim.connect_and_send(GET);
+    let sender = senders.recv().unwrap();
+    sim.reset(client);
+    sender.send("found out by writing").unwrap();
+    turn(&mut sim);
+    assert!(sender.send("gone").is_err());
+}
+
+/// A request and the end of the client's side in one segment, as `nc -N` sends them.
+#[test]
+fn a_sender_sees_a_client_that_left_before_the_first_piece() {
+    let (site, senders) = channels();
+    let mut sim = Sim::new(site);
+    let client = sim.connect();
+    sim.send_and_end(client, GET);
+    let sender = senders.recv().unwrap();
+    assert!(sender.peer_has_left());
+    sender.send("all the same").unwrap();
+    sender.finish();
+    turn(&mut sim);
+    assert!(text(&mut sim, client).ends_with("all the same\r\n0\r\n\r\n"));
+}

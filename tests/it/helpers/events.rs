@@ -1,0 +1,197 @@
+//! Server-sent events: readers that come, come back, are slow, and leave.
+
+use crate::support::*;
+use wheelhouse::events::{Event, Slow, Topic};
+use wheelhouse::sim::{Client, Sim};
+use wheelhouse::{Reply, Request, Response};
+
+fn site(topic: &Topic) -> impl FnMut(&Request<'_>) -> Response {
+    let topic = topic.clone();
+    move |req| match req.path() {
+        "/events" => topic.subscribe(req),
+        _ => Response::text("plain"),
+    }
+}
+
+const EVENTS: &[u8] = b"GET /events HTTP/1.1\r\nHost: a\r\n\r\n";
+
+/// The events of a stream, without the framing.
+fn events(text: &str) -> Vec<&str> {
+    text.lines().filter(|line| line.starts_with("data:") || line.starts_with(": ")).collect()
+}
+
+#[test]
+fn all_readers_get_what_is_published_after_they_came() {
+    let topic = Topic::new(8);
+    let mut sim = Sim::new(site(&topic));
+    topic.publish("before");
+    let readers: Vec<Client> = (0..50).map(|_| sim.connect_and_send(EVENTS)).collect();
+    assert_eq!(topic.readers(), 50);
+    let first = text(&mut sim, readers[0]);
+    assert!(first.contains("Content-Type: text/event-stream\r\n"), "{first}");
+    assert_eq!(events(&first), [": here"]);
+    assert_eq!(topic.publish(Event::data("after").named("tick")), 2);
+    turn(&mut sim);
+    for &reader in &readers {
+        let got = text(&mut sim, reader);
+        assert!(got.contains("id: 2\nevent: tick\ndata: after\n\n"), "{got}");
+    }
+}
+
+#[test]
+fn a_reader_that_comes_back_goes_on_where_it_was() {
+    let topic = Topic::new(3);
+    let mut sim = Sim::new(site(&topic));
+    for n in 1..=5 {
+        topic.publish(format!("event {n}"));
+    }
+    for (last, wanted) in [
+        ("4", vec![": here", "data: event 5"]),
+        (
+            "1",
+            vec![": here", ": 1 events missed", "data: event 3", "data: event 4", "data: event 5"],
+        ),
+        ("5", vec![": here"]),
+        ("99", vec![": here"]),
+        ("x", vec![": here"]),
+    ] {
+        let head = format!("GET /events HTTP/1.1\r\nHost: a\r\nLast-Event-ID: {last}\r\n\r\n");
+        let client = sim.connect_and_send(head.as_bytes());
+        assert_eq!(events(&text(&mut sim, client)), wanted, "{last}");
+    }
+}
+
+#[test]
+fn a_slow_reader_skips_or_is_cut_off_and_costs_no_memory() {
+    for slow in [Slow::Skip, Slow::Cut] {
+        let topic = Topic::new(4).with_slow(slow);
+        let mut sim = Sim::new(site(&topic));
+        let (quick, stalled) = (sim.connect_and_send(EVENTS), sim.connect_and_send(EVENTS));
+        sim.stall(stalled, 2000);
+        let memory = sim.memory();
+        for n in 0..100 {
+            topic.publish(format!("{n:0>500}"));
+            turn(&mut sim);
+            assert!(sim.memory() <= memory + (64 << 10));
+        }
+        assert_eq!(events(&text(&mut sim, quick)).len(), 101);
+        sim.unstall(stalled);
+        sim.advance(SECOND);
+        let got = text(&mut sim, stalled);
+        let last = events(&got).last().unwrap().trim_start_matches(['d', 'a', 't', ':', ' ', '0']);
+        match slow {
+            Slow::Skip => {
+                assert!(got.contains(" events missed\n\n") && last == "99", "{last}");
+                assert!(!got.ends_with("\r\n0\r\n\r\n"));
+            }
+            Slow::Cut => assert!(got.ends_with("\r\n0\r\n\r\n")),
+        }
+    }
+}
+
+#[test]
+fn a_stream_has_a_heartbeat_and_ends_with_its_reader() {
+    let topic = Topic::new(4);
+    let mut sim = Sim::new(site(&topic));
+    let client = sim.connect_and_send(EVENTS);
+    text(&mut sim, client);
+    sim.advance(31 * SECOND);
+    assert_eq!(text(&mut sim, client), "3\r\n:\n\n\r\n3\r\n:\n\n\r\n");
+    sim.advance(3600 * SECOND);
+    assert!(sim.is_open(client));
+    sim.end(client);
+    assert!(!sim.is_open(client));
+    assert_eq!(topic.readers(), 0);
+    let silent = sim.connect_and_send(EVENTS);
+    sim.reset(silent);
+    sim.advance(16 * SECOND);
+    assert_eq!(topic.readers(), 0);
+}
+
+/// A request and the end of the peer's side in one segment, as `nc -N` sends them.
+#[test]
+fn a_reader_that_left_before_its_stream_began_is_seen_when_it_waits() {
+    let topic = Topic::new(4);
+    topic.publish("missed");
+    let mut sim = Sim::new(site(&topic));
+    let client = sim.connect();
+    sim.send_and_end(client, b"GET /events HTTP/1.1\r\nHost: a\r\nLast-Event-ID: 0\r\n\r\n");
+    let got = text(&mut sim, client);
+    assert!(got.contains("data: missed\n\n") && got.ends_with("\r\n0\r\n\r\n"), "{got}");
+    assert_eq!(topic.readers(), 0);
+}
+
+/// It names the last event it saw each time, and must get beyond it.
+#[test]
+fn a_reader_that_was_cut_off_comes_back_to_the_oldest_event_there_is() {
+    let topic = Topic::new(2).with_slow(Slow::Cut);
+    let mut sim = Sim::new(site(&topic));
+    for n in 1..=5 {
+        topic.publish(format!("event {n}"));
+    }
+    let again = b"GET /events HTTP/1.1\r\nHost: a\r\nLast-Event-ID: 1\r\n\r\n";
+    let client = sim.connect_and_send(again);
+    let wanted = [": here", ": 2 events missed", "data: event 4", "data: event 5"];
+    assert_eq!(events(&text(&mut sim, client)), wanted);
+    assert!(sim.is_open(client) && topic.readers() == 1);
+}
+
+#[test]
+fn readers_are_capped_and_a_closed_topic_sends_them_home() {
+    let topic = Topic::new(4).with_readers_max(1);
+    let mut sim = Sim::new(site(&topic));
+    let first = sim.connect_and_send(EVENTS);
+    let second = sim.connect_and_send(EVENTS);
+    assert!(text(&mut sim, second).starts_with("HTTP/1.1 503 "));
+    topic.publish("last words");
+    topic.close();
+    turn(&mut sim);
+    let got = text(&mut sim, first);
+    assert!(got.contains("data: last words\n\n") && got.ends_with("\r\n0\r\n\r\n"), "{got}");
+    sim.send(first, EVENTS);
+    assert!(text(&mut sim, first).starts_with("HTTP/1.1 204 "));
+}
+
+#[test]
+fn a_head_request_begins_no_stream() {
+    let topic = Topic::new(4);
+    let mut sim = Sim::new(site(&topic));
+    let client = sim.connect_and_send(b"HEAD /events HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(text(&mut sim, client).ends_with("\r\n\r\n"));
+    assert_eq!(topic.readers(), 0);
+    sim.send(client, GET);
+    assert!(text(&mut sim, client).ends_with("plain"));
+    sim.advance(MS);
+}
+
+#[test]
+fn a_drain_waits_for_a_stream_until_its_deadline() {
+    let topic = Topic::new(4);
+    let mut sim = Sim::new(site(&topic));
+    let client = sim.connect_and_send(EVENTS);
+    sim.shutdown(Some(5 * SECOND));
+    sim.advance(SECOND);
+    topic.publish("still on");
+    turn(&mut sim);
+    assert!(text(&mut sim, client).contains("data: still on"));
+    sim.advance(5 * SECOND);
+    assert!(!sim.is_running() && sim.was_reset(client));
+}
+
+/// Answers from inside the loop may publish too.
+#[test]
+fn a_handler_may_publish_to_the_readers() {
+    let topic = Topic::new(4);
+    let mut sim = Sim::new(move |req: &Request<'_>| -> Reply {
+        match req.path() {
+            "/events" => topic.subscribe(req).into(),
+            _ => {
+                topic.publish("from a handler");
+                "published".into()
+            }
+        }
+    });
+    let reader = sim.connect_and_send(EVENTS);
+    sim.connect_and_send(GET);
+    assert!(text(&mut sim, reader).contains("data: from a handler"));
+}

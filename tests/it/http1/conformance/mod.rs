@@ -1,0 +1,147 @@
+//! The conformance table: bytes in, and what must become of them.
+//!
+//! Each vector is a name, the bytes of one connection and a transcript: what the handler saw,
+//! which answers left in which order, how the connection ended. Each is sent whole, byte by byte,
+//! cut in two at every place, cut in three, and cut at random, and must give the same transcript
+//! and the same bytes every time: how a peer cuts its stream into segments says nothing.
+//!
+//! Names begin with where a vector comes from: `bNN` a class of advisories, `seed_NN` one of the
+//! first 48 vectors, `tNN`, `vN`, `kN`, ... a row of what Go's server does. Where Wheelhouse
+//! differs from Go on purpose it is stricter: what two parsers could read in two ways is refused.
+//!
+//! `WHEELHOUSE_SEED=n cargo test --test it conformance` repeats the random parts of a failure.
+
+mod chunked;
+mod expect_and_persistence;
+mod fields;
+mod framing;
+mod host_and_target;
+mod message_limits;
+mod pipelining;
+mod properties;
+mod request_line;
+mod response;
+mod run;
+mod vector;
+
+use std::collections::HashSet;
+
+use wheelhouse::sim::Sim;
+use wheelhouse::{Request, Response};
+
+use vector::Vector;
+
+/// The table is worth little when it shrinks unnoticed.
+const VECTORS_MIN: usize = 600;
+
+/// Go: TestServerHandlersCanHandleH2PRI and others (t181).
+#[test]
+fn request_lines_are_judged_alike_however_they_are_cut() {
+    run::check(&request_line::table());
+}
+
+/// Go: Test304Responses (t109), TestCodesPreventingContentTypeAndBody (t110).
+#[test]
+fn field_lines_are_judged_alike_however_they_are_cut() {
+    run::check(&fields::table());
+}
+
+/// Go: TestOptionsHandler (t179), TestStarRequestMethod (t180).
+#[test]
+fn hosts_and_targets_are_judged_alike_however_they_are_cut() {
+    run::check(&host_and_target::table());
+}
+
+/// Go: HTTP/1.0 with chunked and keep-alive (n5), length and chunked on a kept connection (n6).
+#[test]
+fn framing_is_judged_alike_however_it_is_cut() {
+    run::check(&framing::table());
+}
+
+/// Go: bare line feeds at the end of a trailer section (n4), full duplex, a bad trailer, a request
+/// behind it (n16).
+#[test]
+fn chunked_content_is_judged_alike_however_it_is_cut() {
+    run::check(&chunked::table());
+}
+
+#[test]
+fn expectations_and_persistence_do_not_depend_on_how_requests_are_cut() {
+    run::check(&expect_and_persistence::table());
+}
+
+/// Go: the bounds of lines and bytes of a head (n15), TestRequestLimit (t48).
+#[test]
+fn limits_are_met_at_the_same_byte_however_it_arrives() {
+    run::check(&message_limits::table());
+}
+
+#[test]
+fn pipelined_requests_are_answered_alike_however_they_are_cut() {
+    run::check(&pipelining::table());
+}
+
+/// Vector 47 of the first 48: what is not read back is not asked for.
+#[test]
+fn a_peer_that_never_reads_is_soon_not_read_either() {
+    let mut sim = Sim::new(|_: &Request<'_>| Response::text("x".repeat(1000)));
+    let client = sim.connect();
+    sim.stall(client, 4 << 10);
+    let before = sim.memory();
+    let requests = vector::get("").repeat(100);
+    sim.send(client, requests.as_bytes());
+    let (served, held) = (sim.report().requests, sim.memory() - before);
+    for _ in 0..100 {
+        sim.send(client, requests.as_bytes());
+    }
+    assert!(served < 100, "{served} answers while nobody reads");
+    assert_eq!(sim.report().requests, served, "nothing is served while output waits");
+    assert_eq!(sim.memory() - before, held, "nothing is held that was not read");
+    assert_eq!(sim.unread(client), 100 * requests.len());
+    sim.unstall(client);
+    assert_eq!(sim.report().requests, 101 * 100, "and everything when it reads again");
+}
+
+/// Vector 48: a head costs what it is long, not how many segments it came in.
+#[test]
+fn a_head_in_tiny_segments_holds_one_block() {
+    let mut sim = Sim::new(|_: &Request<'_>| "ok");
+    let client = sim.connect();
+    let before = sim.memory();
+    let head = vector::get(&format!("X: {}\r\n", "y".repeat(17_000)));
+    let mut most = 0;
+    for byte in head.as_bytes().iter().take((16 << 10) - 1) {
+        sim.send(client, &[*byte]);
+        most = most.max(sim.memory() - before);
+    }
+    // The block of 16 KiB, the smaller ones that it outgrew, the box of work.
+    assert!(most <= (16 + 4 + 1 + 1) << 10, "{most} bytes held");
+    assert!(sim.received(client).is_empty());
+    sim.send(client, b"y");
+    assert!(sim.received(client).starts_with(b"HTTP/1.1 431 "));
+}
+
+#[test]
+fn the_table_is_as_large_as_promised_and_every_name_is_used_once() {
+    let tables: [Vec<Vector>; 8] = [
+        request_line::table(),
+        fields::table(),
+        host_and_target::table(),
+        framing::table(),
+        chunked::table(),
+        expect_and_persistence::table(),
+        message_limits::table(),
+        pipelining::table(),
+    ];
+    let names: Vec<&str> = tables.iter().flatten().map(|vector| vector.name.as_str()).collect();
+    println!("{} vectors", names.len());
+    assert!(names.len() >= VECTORS_MIN, "only {} vectors", names.len());
+    let mut seen = HashSet::new();
+    for name in &names {
+        assert!(seen.insert(name), "{name} is used twice");
+    }
+    for seed in 1..=48 {
+        let prefix = format!("seed_{seed:02}_");
+        assert!(names.iter().any(|name| name.starts_with(&prefix)), "{prefix} is missing");
+    }
+}

@@ -1,0 +1,412 @@
+//! Runs vectors: the handler that records, the transcript of what came back, and every way to
+//! cut the input.
+
+use std::cell::RefCell;
+use std::fmt::Write as _;
+use std::io;
+use std::rc::Rc;
+
+use wheelhouse::sim::{Client, Sim};
+use wheelhouse::{
+    Flow, Handler, Limits, Out, Receive, Reply, Request, Response, StatusCode, Transform,
+};
+
+use super::response::Answer;
+use super::vector::Vector;
+use crate::support::panics::expect_panics;
+use crate::support::random::{seed, Random};
+
+/// What the handler collects at most.
+pub(crate) const COLLECT_MAX: usize = 64 << 10;
+/// What `/small` collects at most.
+pub(crate) const SMALL_MAX: usize = 20;
+/// Connections of one simulated kernel: it looks at all it ever had in every turn.
+const CONNECTIONS_PER_SIM: u32 = 24;
+/// Up to this length every pair of cuts is tried, and up to the next every other one.
+const ALL_PAIRS_MAX: usize = 50;
+const PAIRS_MAX: usize = 80;
+/// Up to this length an input is sent byte by byte.
+const BYTES_MAX: usize = 20 << 10;
+/// Above this length single cuts are tried at so many places.
+const SINGLES_MAX: usize = 512;
+const RANDOM_RUNS: usize = 16;
+const SLOW_RUNS: usize = 8;
+
+/// What the handler says when it panics because a vector wants it to.
+pub(crate) const PANIC: &str = "a handler panics, as a vector wants";
+
+/// What the handler has seen, one entry per request.
+pub(crate) type Seen = Rc<RefCell<Vec<String>>>;
+
+/// Answers by path and writes down what it is asked.
+pub(crate) struct Recorder(pub(crate) Seen);
+
+impl Handler for Recorder {
+    type State = Seen;
+
+    fn state(&mut self) -> &mut Seen {
+        &mut self.0
+    }
+
+    fn handle(&mut self, req: &Request<'_>) -> Reply<Seen> {
+        let mut saw = format!("{} {}", req.method(), req.target());
+        if req.path() == "/show" {
+            show(&mut saw, req);
+        }
+        let takes_content =
+            !["/ignore", "/deny", "/204", "/304", "/split", "/first", "/echo", "/big"]
+                .contains(&req.path());
+        let has_content = req.content_length() != Some(0);
+        // Until all of it is there.
+        let pending = if takes_content && has_content { " ..." } else { "" };
+        self.0.borrow_mut().push(saw + pending);
+        let status = |code| Response::new(StatusCode::from_u16(code).unwrap());
+        match req.path() {
+            "/ignore" => Response::text("ignored").into(),
+            "/deny" => status(401).into(),
+            "/204" => status(204).with_body("never sent").into(),
+            "/304" => status(304).with_body("never sent").into(),
+            "/split" => Response::text("x").with("X-Copied", "a\r\nSet-Cookie: b=c").into(),
+            "/close" => Response::text("last").and_close().into(),
+            "/panic" => panic!("{PANIC}"),
+            "/big" => Response::ok("text/plain", big()).into(),
+            "/receive" => Reply::receive(Joined(Vec::new())),
+            "/first" => Reply::receive(First),
+            "/echo" => Reply::transform(Response::text(""), Echo),
+            "/small" => collect(SMALL_MAX),
+            _ => collect(COLLECT_MAX),
+        }
+    }
+}
+
+fn collect(limit: usize) -> Reply<Seen> {
+    Reply::collect(limit, |seen: &mut Seen, req, content| {
+        if req.content_length() != Some(0) {
+            complete(seen, content);
+        }
+        "ok\n"
+    })
+}
+
+/// More than a socket takes at once where a client is slow.
+fn big() -> String {
+    (0..20_000).map(|n| char::from(b'a' + (n % 26) as u8)).collect()
+}
+
+/// Everything of a head that a handler can ask for.
+fn show(saw: &mut String, req: &Request<'_>) {
+    write!(saw, " host={}", req.host().unwrap_or("none")).unwrap();
+    if let Some(query) = req.query() {
+        write!(saw, " query={query}").unwrap();
+    }
+    for (name, value) in req.fields().iter().filter(|(name, _)| !name.eq_ignore_ascii_case("host"))
+    {
+        write!(saw, " [{name}={}]", value.escape_ascii()).unwrap();
+    }
+}
+
+/// The content of the latest request is there.
+fn complete(seen: &Seen, content: &[u8]) {
+    let mut seen = seen.borrow_mut();
+    let latest = seen.last_mut().unwrap();
+    latest.truncate(latest.len() - " ...".len());
+    match content.len() {
+        0..=40 => write!(latest, " \"{}\"", content.escape_ascii()).unwrap(),
+        len => write!(latest, " {len} bytes of sum {}", sum(content)).unwrap(),
+    }
+}
+
+/// Tells contents of the same length apart (FNV-1a).
+pub(crate) fn sum(content: &[u8]) -> u32 {
+    content.iter().fold(0x811c_9dc5, |sum, &byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+/// Takes content piece by piece.
+struct Joined(Vec<u8>);
+
+impl Receive<Seen> for Joined {
+    fn piece(&mut self, _: &mut Seen, piece: &[u8]) -> Flow<Seen> {
+        assert!(!piece.is_empty());
+        self.0.extend_from_slice(piece);
+        Flow::Continue
+    }
+
+    fn end(self: Box<Self>, seen: &mut Seen) -> Reply<Seen> {
+        if seen.borrow().last().unwrap().ends_with(" ...") {
+            complete(seen, &self.0);
+        }
+        "received\n".into()
+    }
+}
+
+/// Answers with the first piece, before the rest has come.
+struct First;
+
+impl Receive<Seen> for First {
+    fn piece(&mut self, _: &mut Seen, _: &[u8]) -> Flow<Seen> {
+        Flow::Answer("enough\n".into())
+    }
+
+    fn end(self: Box<Self>, _: &mut Seen) -> Reply<Seen> {
+        "nothing\n".into()
+    }
+}
+
+/// Content comes back while it arrives.
+struct Echo;
+
+impl Transform<Seen> for Echo {
+    fn piece(&mut self, _: &mut Seen, piece: &[u8], out: &mut Out<'_>) -> io::Result<usize> {
+        Ok(out.put(piece))
+    }
+}
+
+/// A simulated server that is renewed after some connections.
+pub(crate) struct Bench {
+    sim: Sim<Recorder>,
+    seen: Seen,
+    limits: Limits,
+    connections: u32,
+}
+
+/// What one connection came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) seen: Vec<String>,
+    pub(crate) output: Vec<u8>,
+    pub(crate) end: &'static str,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Bench {
+        Bench::with_limits(Limits::default())
+    }
+
+    pub(crate) fn with_limits(limits: Limits) -> Bench {
+        let seen = Seen::default();
+        let sim = Sim::with_limits(Recorder(seen.clone()), limits.clone()).unwrap();
+        Bench { sim, seen, limits, connections: 0 }
+    }
+
+    fn renew(&mut self) {
+        *self = Bench::with_limits(self.limits.clone());
+    }
+
+    /// One connection on which `vector` is sent in segments that end at `cuts`.
+    pub(crate) fn run(&mut self, vector: &Vector, cuts: &[usize]) -> Outcome {
+        // Where time passes, the dates of answers move: then every connection is a first one.
+        if self.connections >= CONNECTIONS_PER_SIM || vector.waits.is_some() {
+            self.renew();
+        }
+        self.connections += 1;
+        let client = self.sim.connect();
+        let mut from = 0;
+        for &cut in cuts {
+            self.sim.send(client, &vector.input[from..cut]);
+            from = cut;
+        }
+        match vector.ends {
+            true => self.sim.send_and_end(client, &vector.input[from..]),
+            false => self.sim.send(client, &vector.input[from..]),
+        }
+        if let Some(time) = vector.waits {
+            self.sim.advance(time);
+        }
+        let outcome = self.outcome(client);
+        self.sim.reset(client);
+        if vector.waits.is_some() {
+            self.renew();
+        }
+        outcome
+    }
+
+    /// The same on a connection whose client reads little by little: what was sent waits at both
+    /// ends. No time passes.
+    pub(crate) fn run_slowly(
+        &mut self,
+        vector: &Vector,
+        cuts: &[usize],
+        random: &mut Random,
+    ) -> Outcome {
+        if self.connections >= CONNECTIONS_PER_SIM {
+            self.renew();
+        }
+        self.connections += 1;
+        let client = self.sim.connect();
+        self.sim.stall(client, 1 + random.below(3000));
+        let mut from = 0;
+        for &cut in cuts {
+            self.sim.send(client, &vector.input[from..cut]);
+            self.sim.read(client, random.below(2000));
+            from = cut;
+        }
+        self.sim.send(client, &vector.input[from..]);
+        for _ in 0..random.below(10) {
+            self.sim.read(client, random.below(2000));
+        }
+        if vector.ends {
+            self.sim.end(client);
+        }
+        for _ in 0..random.below(10) {
+            self.sim.read(client, random.below(2000));
+        }
+        self.sim.unstall(client);
+        let outcome = self.outcome(client);
+        self.sim.reset(client);
+        outcome
+    }
+
+    fn outcome(&mut self, client: Client) -> Outcome {
+        let end = match (self.sim.was_reset(client), self.sim.has_ended(client)) {
+            (true, _) => "reset",
+            (false, true) => "ended",
+            (false, false) => "open",
+        };
+        let output = self.sim.take_received(client);
+        Outcome { seen: self.seen.take(), output, end }
+    }
+}
+
+impl Outcome {
+    /// The outcome as one line of text.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the answers, if they are not one well-formed message after another.
+    pub(crate) fn transcript(&self) -> Result<String, String> {
+        let answers = self.answers()?;
+        Ok(format!("{} | {} | {}", list(&self.seen), list(&answers), self.end))
+    }
+
+    /// Each answer as its status and whether the connection may be used after it.
+    pub(crate) fn answers(&self) -> Result<Vec<String>, String> {
+        Ok(self.decoded()?.into_iter().map(|(answer, _)| answer).collect())
+    }
+
+    /// Whether two runs came to the same: byte for byte, but where content was echoed only its
+    /// bytes and not their chunks, which show how it arrived.
+    pub(crate) fn is_same(&self, other: &Outcome) -> bool {
+        if !self.seen.iter().any(|saw| saw.contains(" /echo")) {
+            return self == other;
+        }
+        self.seen == other.seen && self.end == other.end && self.decoded() == other.decoded()
+    }
+
+    /// Each answer and its content. Checks what must hold for every connection: no answer after
+    /// the last one, at most one per request and one refusal, an end behind a `close`, and
+    /// nothing cut off but by a reset.
+    fn decoded(&self) -> Result<Vec<(String, Vec<u8>)>, String> {
+        let mut answers: Vec<(String, Vec<u8>)> = Vec::new();
+        let mut finals = 0;
+        let mut rest = &self.output[..];
+        while !rest.is_empty() {
+            if answers.last().is_some_and(|(answer, _)| answer.ends_with("close")) {
+                return Err(format!("bytes after the last answer: {}", rest.escape_ascii()));
+            }
+            let is_head = self.seen.get(finals).is_some_and(|saw| saw.starts_with("HEAD "));
+            let answer = Answer::parse(rest, is_head)?;
+            if answer.is_cut && self.end != "reset" {
+                return Err(format!("cut off: {}", rest.escape_ascii()));
+            }
+            finals += usize::from(answer.summary != "100");
+            answers.push((answer.summary, answer.content));
+            rest = &rest[answer.len..];
+        }
+        if finals > self.seen.len() + 1 {
+            return Err(format!("{finals} answers to {} requests", self.seen.len()));
+        }
+        let is_last = answers.last().is_some_and(|(answer, _)| answer.ends_with("close"));
+        if is_last && self.end == "open" {
+            return Err("the last answer is sent and the connection is open".to_owned());
+        }
+        Ok(answers)
+    }
+}
+
+/// Entries in order; more than three equal ones behind one another as one with their number.
+pub(crate) fn list(entries: &[String]) -> String {
+    let mut list: Vec<String> = Vec::new();
+    let mut from = 0;
+    while let Some(entry) = entries.get(from) {
+        let count = entries[from..].iter().take_while(|other| *other == entry).count();
+        match count {
+            0..=3 => list.extend_from_slice(&entries[from..from + count]),
+            _ => list.push(format!("{count} x {entry}")),
+        }
+        from += count;
+    }
+    list.join(", ")
+}
+
+/// Checks a table: each vector whole, and then cut in every way against that.
+pub(crate) fn check(table: &[Vector]) {
+    expect_panics(&[PANIC]);
+    let seed = seed();
+    let mut random = Random::new(seed);
+    let mut bench = Bench::new();
+    let mut faults = Vec::new();
+    let mut runs = 0;
+    for vector in table {
+        let whole = bench.run(vector, &[]);
+        let transcript = whole.transcript().unwrap_or_else(|fault| fault);
+        if transcript != vector.expected {
+            faults.push(format!(
+                "{}\n  expected {}\n  got      {transcript}",
+                vector.name, vector.expected
+            ));
+            continue;
+        }
+        let mut difference = |cut: &Outcome, cuts: &[usize], how: &str| {
+            runs += 1;
+            if !cut.is_same(&whole) {
+                let differs = cut.transcript().unwrap_or_else(|fault| fault);
+                faults.push(format!(
+                    "{}\n  whole {transcript}\n  {how}   {differs}\n  at {:?} (seed {seed})",
+                    vector.name,
+                    &cuts[..cuts.len().min(20)]
+                ));
+                return true;
+            }
+            false
+        };
+        for cuts in all_cuts(vector.input.len(), &mut random) {
+            if difference(&bench.run(vector, &cuts), &cuts, "cut") {
+                break;
+            }
+        }
+        // What a reset cuts off depends on how much has been read.
+        if vector.waits.is_none() && whole.end != "reset" {
+            for _ in 0..SLOW_RUNS {
+                let cuts = random.cuts(vector.input.len(), 12);
+                if difference(&bench.run_slowly(vector, &cuts, &mut random), &cuts, "slow") {
+                    break;
+                }
+            }
+        }
+    }
+    println!("{} vectors, {runs} ways to cut them, seed {seed}", table.len());
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+}
+
+/// Every way to cut `len` bytes that is tried.
+fn all_cuts(len: usize, random: &mut Random) -> Vec<Vec<usize>> {
+    // Byte by byte, or by 61 bytes where that would be too many segments.
+    let step = if len <= BYTES_MAX { 1 } else { 61 };
+    let mut all = vec![(1..len).step_by(step).collect()];
+    if len <= SINGLES_MAX {
+        all.extend((1..len).map(|cut| vec![cut]));
+    } else {
+        // Both ends, where most is decided, and places all over.
+        let edge = if len <= BYTES_MAX { 64 } else { 8 };
+        all.extend((1..edge).chain(len - edge..len).map(|cut| vec![cut]));
+        all.extend((0..edge).map(|_| vec![1 + random.below(len - 1)]));
+    }
+    if len <= PAIRS_MAX {
+        for first in 1..len {
+            let lasts = (first + 1..len).filter(|_| len <= ALL_PAIRS_MAX || random.one_in(2));
+            all.extend(lasts.map(|last| vec![first, last]));
+        }
+    }
+    all.extend((0..RANDOM_RUNS).map(|_| random.cuts(len, 12)));
+    all
+}

@@ -1,0 +1,148 @@
+//! Producers that wait: for their time, or until they are woken.
+
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::support::*;
+use wheelhouse::sim::Sim;
+use wheelhouse::{Body, Out, Produce, Produced, Request, Response, Waker};
+
+type Shared = (Option<Waker>, Vec<&'static str>, u32);
+
+/// Says what lies in the box, then waits for four seconds.
+struct Slot(Rc<RefCell<Shared>>);
+
+impl Produce for Slot {
+    fn start(&mut self, waker: Waker) {
+        self.0.borrow_mut().0 = Some(waker);
+    }
+
+    fn produce(&mut self, out: &mut Out<'_>) -> io::Result<Produced> {
+        for word in self.0.borrow_mut().1.drain(..) {
+            if word == "end" {
+                return Ok(Produced::End);
+            }
+            out.put(word.as_bytes());
+        }
+        Ok(Produced::Wait(4 * SECOND))
+    }
+
+    fn expire(&mut self, out: &mut Out<'_>) -> io::Result<Produced> {
+        self.0.borrow_mut().2 += 1;
+        out.put(b".");
+        Ok(Produced::Wait(4 * SECOND))
+    }
+}
+
+#[test]
+fn a_producer_that_waits_is_asked_when_it_is_woken_and_when_its_time_is_over() {
+    let shared = Rc::new(RefCell::new((None, vec!["a"], 0)));
+    let slot = Rc::clone(&shared);
+    let mut sim =
+        Sim::new(move |_: &Request<'_>| Response::ok("x/y", Body::produce(Slot(Rc::clone(&slot)))));
+    let client = sim.connect_and_send(GET);
+    assert!(text(&mut sim, client).ends_with("\r\n\r\n1\r\na\r\n"), "what there was has left");
+    sim.advance(3 * SECOND);
+    shared.borrow_mut().1.push("bc");
+    shared.borrow().0.as_ref().unwrap().wake();
+    turn(&mut sim);
+    assert_eq!(text(&mut sim, client), "2\r\nbc\r\n");
+    sim.advance(3 * SECOND);
+    assert_eq!(shared.borrow().2, 0, "the wait began anew with the word");
+    sim.advance(6 * SECOND);
+    assert_eq!((text(&mut sim, client).as_str(), shared.borrow().2), ("1\r\n.\r\n1\r\n.\r\n", 2));
+    shared.borrow_mut().1.push("end");
+    shared.borrow().0.as_ref().unwrap().wake();
+    turn(&mut sim);
+    assert_eq!(text(&mut sim, client), "0\r\n\r\n");
+    sim.send(client, GET);
+    assert!(sim.received(client).starts_with(b"HTTP/1.1 200 OK"), "the connection is kept");
+}
+
+/// Waits for as long as it is told.
+struct Patient(Rc<RefCell<(Option<Waker>, Duration)>>);
+
+impl Produce for Patient {
+    fn start(&mut self, waker: Waker) {
+        self.0.borrow_mut().0 = Some(waker);
+    }
+
+    fn produce(&mut self, _: &mut Out<'_>) -> io::Result<Produced> {
+        Ok(Produced::Wait(self.0.borrow().1))
+    }
+
+    fn expire(&mut self, out: &mut Out<'_>) -> io::Result<Produced> {
+        out.put(b"late");
+        Ok(Produced::End)
+    }
+}
+
+#[test]
+fn a_producer_may_wait_longer_or_shorter_than_it_said_before() {
+    for (before, then) in [(100, 2), (2, 100)] {
+        let shared = Rc::new(RefCell::new((None, SECOND * before)));
+        let own = Rc::clone(&shared);
+        let patient =
+            move |_: &Request<'_>| Response::ok("x/y", Body::produce(Patient(Rc::clone(&own))));
+        let mut sim = Sim::new(patient);
+        let client = sim.connect_and_send(GET);
+        sim.advance(SECOND);
+        shared.borrow_mut().1 = SECOND * then;
+        shared.borrow().0.as_ref().unwrap().wake();
+        turn(&mut sim);
+        happens_after(&mut sim, SECOND * then, |sim| sim.received(client).ends_with(b"0\r\n\r\n"));
+    }
+}
+
+#[test]
+fn while_a_producer_waits_no_system_call_is_made() {
+    let shared = Rc::new(RefCell::new((None, Vec::new(), 0)));
+    let mut sim = Sim::new(move |_: &Request<'_>| {
+        Response::ok("x/y", Body::produce(Slot(Rc::clone(&shared))))
+    });
+    let client = sim.connect_and_send(GET);
+    let polls = sim.polls();
+    sim.advance(3 * SECOND);
+    assert!(sim.polls() - polls <= 1);
+    assert!(sim.is_open(client));
+}
+
+/// Has its last word when its time is over.
+struct Last;
+
+impl Produce for Last {
+    fn produce(&mut self, _: &mut Out<'_>) -> io::Result<Produced> {
+        Ok(Produced::Wait(2 * SECOND))
+    }
+
+    fn expire(&mut self, out: &mut Out<'_>) -> io::Result<Produced> {
+        out.put(b"last");
+        Ok(Produced::End)
+    }
+}
+
+#[test]
+fn a_producer_that_ends_when_its_time_is_over_lets_the_connection_go() {
+    let mut sim = Sim::new(|_: &Request<'_>| Response::ok("x/y", Body::produce(Last)));
+    let kept = sim.connect_and_send(GET);
+    let closed = sim.connect_and_send(b"GET / HTTP/1.0\r\n\r\n");
+    sim.advance(3 * SECOND);
+    assert!(text(&mut sim, kept).ends_with("4\r\nlast\r\n0\r\n\r\n"));
+    assert!(text(&mut sim, closed).ends_with("\r\n\r\nlast"));
+    assert!(sim.is_open(kept) && sim.has_ended(closed));
+    sim.advance(61 * SECOND);
+    assert!(!sim.is_open(kept) && !sim.is_open(closed));
+}
+
+#[test]
+fn a_peer_that_drips_content_does_not_prolong_the_silence_of_a_producer() {
+    let mut sim = Sim::new(|_: &Request<'_>| Response::ok("x/y", Body::produce(Last)));
+    let client = sim.connect_and_send(&post("/", 1000, b""));
+    for _ in 0..3 {
+        sim.advance(SECOND);
+        sim.send(client, b"x");
+    }
+    assert!(text(&mut sim, client).ends_with("4\r\nlast\r\n0\r\n\r\n"));
+}

@@ -1,0 +1,305 @@
+//! Everything at once and in any order: clients that send, stall, leave and come back, a program
+//! that answers, wakes, publishes and forgets, time that passes. Nothing may panic, and the loop's
+//! invariants, checked after every turn, hold; at the end nothing is left.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::support::random::{seed, Random};
+use crate::support::{Echo, Lines};
+use wheelhouse::events::{Slow, Topic};
+use wheelhouse::sim::{Client, Sim, SimBuilder};
+use wheelhouse::{
+    channel, Body, ConnState, Flow, Handler, Informational, Io, Later, Limits, Protocol, Receive,
+    Reply, Request, Response, Sender, Waker,
+};
+
+/// What handlers have given away and not heard of again.
+#[derive(Default)]
+struct Outside {
+    laters: Vec<Later>,
+    senders: Vec<Sender>,
+    wakers: Vec<Waker>,
+}
+
+type Shared = Rc<RefCell<Outside>>;
+
+/// Pauses now and then; echoes lines after an upgrade, and fails now and then.
+struct Moody {
+    shared: Shared,
+    calls: u32,
+}
+
+impl Moody {
+    fn mood(&mut self) -> u32 {
+        self.calls = self.calls.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        self.calls >> 24
+    }
+}
+
+impl Receive<()> for Moody {
+    fn start(&mut self, (): &mut (), waker: Waker) {
+        self.shared.borrow_mut().wakers.push(waker);
+    }
+
+    fn piece(&mut self, (): &mut (), piece: &[u8]) -> Flow {
+        self.calls = self.calls.wrapping_add(piece.len() as u32);
+        match self.mood() {
+            0..=90 => Flow::Pause,
+            91..=110 => Flow::Answer("enough\n".into()),
+            _ => Flow::Continue,
+        }
+    }
+
+    fn end(self: Box<Self>, (): &mut ()) -> Reply {
+        "received\n".into()
+    }
+}
+
+impl Protocol<()> for Moody {
+    fn begin(&mut self, (): &mut (), io: &mut Io<'_>) -> std::io::Result<()> {
+        self.shared.borrow_mut().wakers.push(io.waker());
+        Ok(())
+    }
+
+    fn receive(&mut self, (): &mut (), input: &[u8], io: &mut Io<'_>) -> std::io::Result<usize> {
+        match self.mood() {
+            0..=9 => io.close(),
+            10..=14 => return Err(std::io::Error::other("a bad day")),
+            15..=60 => return Ok(0),
+            _ => {}
+        }
+        Ok(io.put(&input[..input.len().div_ceil(2)]))
+    }
+
+    fn wake(&mut self, (): &mut (), io: &mut Io<'_>) -> std::io::Result<()> {
+        io.put(&[b'w'; 30_000][..self.calls as usize % 30_000]);
+        Ok(())
+    }
+
+    fn memory(&self) -> usize {
+        self.calls as usize % 50_000
+    }
+}
+
+fn site(shared: &Shared, topic: &Topic) -> impl FnMut(&Request<'_>) -> Reply {
+    let (shared, topic) = (Rc::clone(shared), topic.clone());
+    let mut calls = 0;
+    move |req| {
+        calls += 77;
+        let moody = Moody { shared: Rc::clone(&shared), calls };
+        let keep = Rc::clone(&shared);
+        match req.path() {
+            "/later" => Reply::inform(
+                Informational::processing(),
+                Reply::<()>::later(move |later| keep.borrow_mut().laters.push(later)),
+            ),
+            "/collect" => Reply::collect(5000, move |(), _, content| {
+                let len = content.len();
+                Reply::<()>::later(move |later| {
+                    if len % 2 == 0 {
+                        keep.borrow_mut().laters.push(later);
+                    }
+                })
+            })
+            .content_within(Duration::from_secs(7)),
+            "/channel" => {
+                let (sender, body) = channel(3000);
+                shared.borrow_mut().senders.push(sender);
+                Response::ok("x/y", body).and_cut_after(Duration::from_secs(20)).into()
+            }
+            "/events" => topic.subscribe(req).into(),
+            "/receive" => Reply::receive(moody),
+            "/echo" => Reply::transform(Response::text(""), Echo { len: req.content_length() }),
+            "/lines" => Response::ok("x/y", Body::produce(Lines(3000))).into(),
+            "/upgrade" => Reply::upgrade("moody", moody),
+            "/hijack" => Reply::hijack(drop),
+            "/panic" => panic!("a handler panics"),
+            _ => "plain".into(),
+        }
+    }
+}
+
+const PATHS: [&str; 11] = [
+    "/later", "/collect", "/channel", "/events", "/receive", "/echo", "/lines", "/upgrade",
+    "/hijack", "/panic", "/",
+];
+
+fn request(random: &mut Random) -> Vec<u8> {
+    let path = PATHS[random.below(PATHS.len())];
+    let length = [0, 0, 5, 3000, 40_000][random.below(5)];
+    let length = if path == "/upgrade" { 0 } else { length };
+    let mut bytes = match random.below(4) {
+        0 if length > 0 => format!(
+            "POST {path} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{length:x}\r\n"
+        ),
+        1 => format!("PUT {path} HTTP/1.0\r\nContent-Length: {length}\r\n\r\n"),
+        _ => format!(
+            "POST {path} HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: moody\r\n\
+             Content-Length: {length}\r\n\r\n"
+        ),
+    }
+    .into_bytes();
+    bytes.resize(bytes.len() + length, b'x');
+    if bytes.windows(7).any(|part| part == b"chunked") {
+        bytes.extend_from_slice(b"\r\n0\r\nX-Sum: 1\r\n\r\n");
+    }
+    bytes
+}
+
+/// One thing that the program does on its own.
+fn act(random: &mut Random, shared: &Shared, topic: &Topic) {
+    let mut outside = shared.borrow_mut();
+    match random.below(6) {
+        0 if !outside.laters.is_empty() => {
+            let n = random.below(outside.laters.len());
+            let later = outside.laters.swap_remove(n);
+            match random.below(4) {
+                0 => drop(later),
+                1 => later.answer(|()| -> &'static str { panic!("an answer panics") }),
+                2 => later.answer(|()| Reply::<()>::later(drop)),
+                _ => later.answer(|()| "answered\n"),
+            }
+        }
+        1 if !outside.senders.is_empty() => {
+            let n = random.below(outside.senders.len());
+            match random.below(4) {
+                0 => outside.senders.swap_remove(n).finish(),
+                1 => drop(outside.senders.swap_remove(n)),
+                _ => drop(outside.senders[n].try_send(vec![b'c'; random.below(2000)])),
+            }
+        }
+        2 | 3 if !outside.wakers.is_empty() => {
+            let n = random.below(outside.wakers.len());
+            outside.wakers[n].wake();
+        }
+        4 => drop(topic.publish("e".repeat(random.below(3000)))),
+        _ => {
+            if let Some(later) = outside.laters.first() {
+                later.inform(Informational::processing());
+            }
+        }
+    }
+}
+
+/// Whether the states of a connection came one after the other as documented, to its end.
+fn is_in_order(states: &[ConnState]) -> bool {
+    use ConnState::{Active, Closed, Hijacked, Idle, New};
+    let follows = |pair: &[ConnState]| match pair {
+        [New, next] => matches!(next, Active | Closed),
+        [Active, next] => matches!(next, Idle | Hijacked | Closed),
+        [Idle, next] => matches!(next, Active | Closed),
+        [Hijacked, next] => *next == Closed,
+        _ => false,
+    };
+    states.first() == Some(&New)
+        && states.windows(2).all(follows)
+        && matches!(states.last(), Some(Closed | Hijacked))
+}
+
+/// One thing that a client or the program does, or that passes.
+fn stir<H: Handler>(
+    random: &mut Random,
+    sim: &mut Sim<H>,
+    clients: &mut Vec<Client>,
+    shared: &Shared,
+    topic: &Topic,
+) {
+    if clients.is_empty() || random.below(6) == 0 {
+        clients.push(sim.connect());
+    }
+    let client = clients[random.below(clients.len())];
+    match random.below(12) {
+        0..=3 => {
+            let mut bytes = request(random);
+            if random.below(3) == 0 {
+                bytes.extend(request(random));
+            }
+            let cut = random.below(bytes.len() + 1);
+            sim.send(client, &bytes[..cut]);
+            if random.below(8) > 0 {
+                sim.send(client, &bytes[cut..]);
+            }
+        }
+        4 => sim.end(client),
+        5 => sim.reset(client),
+        6 => sim.stall(client, 1 + random.below(3000)),
+        7 => sim.read(client, random.below(5000)),
+        8 => sim.unstall(client),
+        9 => sim.advance(Duration::from_millis(random.below(9000) as u64)),
+        _ => act(random, shared, topic),
+    }
+    if random.below(60) == 0 {
+        sim.set_keep_alive(random.below(2) == 0);
+    }
+}
+
+fn play(seed: u64) {
+    let mut random = Random::new(seed);
+    let (shared, topic) = (Shared::default(), Topic::new(3));
+    let topic = if seed % 2 == 0 { topic.with_slow(Slow::Cut) } else { topic };
+    let limits = Limits { memory_bytes_max: 1 << 20, ..Limits::default() };
+    let mut builder = SimBuilder::new().limits(limits).unwrap();
+    if seed % 4 < 2 {
+        builder = builder.faults(seed);
+    }
+    let told: Rc<RefCell<BTreeMap<u64, Vec<ConnState>>>> = Rc::default();
+    let note = Rc::clone(&told);
+    let builder =
+        builder.on_state(move |id, state| note.borrow_mut().entry(id).or_default().push(state));
+    let mut sim = builder.build(site(&shared, &topic));
+    // Room for slots and wheel nodes is kept: that of more clients than there will be.
+    let crowd: Vec<Client> = (0..60).map(|_| sim.connect()).collect();
+    let base = sim.memory();
+    crowd.into_iter().for_each(|client| sim.reset(client));
+    let mut clients: Vec<Client> = Vec::new();
+    for _ in 0..150 {
+        stir(&mut random, &mut sim, &mut clients, &shared, &topic);
+    }
+    let open = clients.iter().filter(|&&client| sim.is_open(client)).count();
+    match seed % 3 {
+        0 => sim.stop(),
+        1 => {
+            sim.shutdown(Some(Duration::from_secs(5)));
+            // Life goes on meanwhile, and perhaps somebody cannot wait.
+            for _ in 0..random.below(40) {
+                stir(&mut random, &mut sim, &mut clients, &shared, &topic);
+            }
+            if random.below(4) == 0 {
+                sim.stop();
+            }
+            sim.advance(Duration::from_secs(6));
+        }
+        _ => {
+            topic.close();
+            drop(shared.take());
+            for &client in &clients {
+                sim.reset(client);
+            }
+            for _ in 0..60 {
+                sim.advance(Duration::from_secs(15));
+            }
+        }
+    }
+    assert!(clients.iter().all(|&client| !sim.is_open(client)), "seed {seed}");
+    let (told, report) = (told.borrow(), sim.report());
+    assert_eq!(report.accepted, told.len() as u64, "seed {seed}");
+    for states in told.values() {
+        assert!(is_in_order(states), "seed {seed}: {states:?}");
+    }
+    if seed % 3 < 2 {
+        assert!(!sim.is_running(), "seed {seed}");
+        assert_eq!(report.drained + report.killed, open, "seed {seed}: {report:?}");
+    }
+    assert_eq!(topic.readers(), 0, "seed {seed}");
+    assert!(sim.memory() <= base, "seed {seed}: {} more than {base}", sim.memory());
+}
+
+#[test]
+fn nothing_breaks_whatever_clients_and_program_do_in_whatever_order() {
+    for n in 0..400 {
+        play(seed().wrapping_add(n));
+    }
+}

@@ -1,0 +1,187 @@
+//! A destructor of the program that panics costs one connection, like its other code.
+
+use crate::support::panics::expect_panics;
+use crate::support::{Count, GET, SECOND};
+use wheelhouse::sim::{Sim, SimBuilder};
+use wheelhouse::{
+    Admission, Body, Fields, Flow, Io, Out, Produce, Produced, Protocol, Receive, Reply, Request,
+    Response, Transform, Waker,
+};
+
+/// What bombs say.
+const PANICS: &[&str] = &["a destructor panics", "it does not start", "the trailers are not taken"];
+
+/// Panics when it is dropped, unless that would end the process; and where it can, if it says so,
+/// before.
+struct Bomb(bool);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            panic!("a destructor panics");
+        }
+    }
+}
+
+impl Produce for Bomb {
+    fn start(&mut self, _: Waker) {
+        assert!(!self.0, "it does not start");
+    }
+
+    fn produce(&mut self, out: &mut Out<'_>) -> std::io::Result<Produced> {
+        out.put(b"x");
+        Ok(Produced::End)
+    }
+}
+
+impl Receive<()> for Bomb {
+    fn piece(&mut self, (): &mut (), _: &[u8]) -> Flow {
+        match self.0 {
+            true => Flow::Continue,
+            false => Flow::Answer("enough".into()),
+        }
+    }
+
+    fn trailers(&mut self, (): &mut (), _: Fields<'_>) {
+        panic!("the trailers are not taken");
+    }
+
+    fn end(self: Box<Self>, (): &mut ()) -> Reply {
+        "received".into()
+    }
+}
+
+impl Transform<()> for Bomb {
+    fn piece(&mut self, (): &mut (), piece: &[u8], out: &mut Out<'_>) -> std::io::Result<usize> {
+        Ok(out.put(piece))
+    }
+}
+
+impl Protocol<()> for Bomb {
+    fn receive(&mut self, (): &mut (), input: &[u8], io: &mut Io<'_>) -> std::io::Result<usize> {
+        io.close();
+        Ok(input.len())
+    }
+}
+
+fn site(req: &Request<'_>) -> Reply {
+    let bomb = Bomb(false);
+    match req.path() {
+        "/produce" => Response::ok("x/y", Body::produce(bomb)).into(),
+        "/receive" => Reply::receive(bomb),
+        "/transform" => Reply::transform(Response::text(""), bomb),
+        "/upgrade" => Reply::upgrade("bomb", bomb),
+        "/hijack" => Reply::hijack(move |_| drop(bomb)),
+        "/collect" => Reply::collect(10, move |(), _, _| {
+            let _bomb = bomb;
+            "collected"
+        }),
+        "/later" => Reply::later(move |later| {
+            later.answer(move |()| {
+                std::mem::forget(bomb);
+                "later"
+            });
+        }),
+        _ => {
+            std::mem::forget(bomb);
+            Reply::receive(Count(0))
+        }
+    }
+}
+
+#[test]
+fn a_destructor_that_panics_costs_its_connection_and_no_other() {
+    expect_panics(PANICS);
+    let paths = ["/produce", "/receive", "/transform", "/upgrade", "/hijack", "/collect", "/later"];
+    for path in paths {
+        for method in ["POST", "HEAD"] {
+            let length = if path == "/upgrade" { 0 } else { 5 };
+            let head = format!(
+                "{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: bomb\r\n\
+                 Content-Length: {length}\r\n\r\n"
+            );
+            let all = [head.as_bytes(), b"hello and more"].concat();
+            for cut in [head.len(), head.len() + 2, all.len()] {
+                let mut sim = SimBuilder::new()
+                    .on_connect(|_| Admission::accept_with(Bomb(false)))
+                    .build(site);
+                let (other, client) = (sim.connect(), sim.connect_and_send(&all[..cut]));
+                sim.reset(client);
+                sim.advance(60 * SECOND);
+                assert!(!sim.is_open(client), "{method} {path} {cut}");
+                sim.reset(other);
+                sim.advance(SECOND);
+                let last = sim.connect_and_send(GET);
+                assert!(sim.received(last).ends_with(b"\r\n\r\n0\n"), "{method} {path} {cut}");
+                // What is left when the simulation is dropped is the test's own.
+                sim.stop();
+            }
+        }
+    }
+    stop(Sim::new(site));
+}
+
+/// Values that are let go where they were about to be used.
+#[test]
+fn a_destructor_that_panics_where_its_value_has_no_use_costs_no_more() {
+    expect_panics(PANICS);
+    fn content() -> Response {
+        Response::ok("x/y", Body::produce(Bomb(false)))
+    }
+    fn late<R: Into<Reply> + 'static>(give: fn() -> R) -> Reply {
+        Reply::later(move |later| later.answer(move |()| give()))
+    }
+    let site = |req: &Request<'_>| -> Reply {
+        match req.path() {
+            "/start" => Response::ok("x/y", Body::produce(Bomb(true))).into(),
+            "/trailers" => Reply::receive(Bomb(true)),
+            "/transform" => Reply::transform(content(), Bomb(false)),
+            "/again" => late(|| Reply::<()>::receive(Bomb(false))),
+            "/collect" => Reply::collect(10, |(), _, _| {
+                Reply::<()>::transform(Response::text(""), Bomb(false))
+            }),
+            "/upgrade" => late(|| Reply::<()>::upgrade("bomb", Bomb(false))),
+            "/unsent" => content().with("A", "\n").into(),
+            "/late" => Reply::later(std::mem::forget).within_or(SECOND, content()),
+            "/in-time" => late(|| "in time").within_or(SECOND, content()),
+            _ => Reply::receive(Count(0)),
+        }
+    };
+    for path in [
+        "/start",
+        "/trailers",
+        "/transform",
+        "/again",
+        "/collect",
+        "/upgrade",
+        "/unsent",
+        "/late",
+        "/in-time",
+    ] {
+        for method in ["POST", "HEAD"] {
+            let mut sim = Sim::new(site);
+            let head = format!(
+                "{method} {path} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+            );
+            let client = sim.connect_and_send(head.as_bytes());
+            sim.send(client, b"5\r\nhello\r\n0\r\nA: b\r\n\r\n");
+            sim.advance(60 * SECOND);
+            let last = sim.connect_and_send(GET);
+            assert!(sim.received(last).ends_with(b"\r\n\r\n0\n"), "{method} {path}");
+        }
+    }
+}
+
+/// The hard stop with a bomb in every state.
+fn stop(mut sim: Sim<impl wheelhouse::Handler>) {
+    for path in ["/receive", "/transform", "/upgrade", "/collect"] {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: bomb\r\n\
+             Content-Length: {}\r\n\r\n",
+            if path == "/upgrade" { 0 } else { 5 }
+        );
+        sim.connect_and_send(head.as_bytes());
+    }
+    sim.stop();
+    assert!(!sim.is_running());
+}

@@ -1,0 +1,517 @@
+//! Every deadline of a connection, measured to the millisecond on the virtual clock: never early,
+//! late by less than a tick and a millisecond, and never prolonged by dripping.
+
+use std::cell::Cell;
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::support::*;
+use wheelhouse::sim::{Client, Sim};
+use wheelhouse::{Body, Gone, Handler, Limits, Reply, Request, Response};
+
+fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+/// Starting points within a tick of 64 ms: rounding must not make a deadline early from any.
+const PHASES: [u64; 5] = [0, 1, 13, 62, 63];
+
+/// A silent client sees the end and no handler runs (t28, t29).
+#[test]
+fn a_new_connection_that_stays_silent_is_closed_without_a_byte_after_ten_seconds() {
+    for phase in PHASES {
+        let mut sim = Sim::new(site);
+        sim.advance(Duration::from_millis(phase));
+        let base = base(&mut sim);
+        let client = sim.connect();
+        happens_after(&mut sim, secs(10), |sim| !sim.is_open(client));
+        assert!(closed_silently(&mut sim, client));
+        assert!(!sim.was_reset(client));
+        assert_eq!(sim.report().requests, 0);
+        assert_eq!(sim.memory(), base);
+    }
+}
+
+/// An empty line does not begin a request (n1).
+#[test]
+fn an_empty_line_before_the_request_buys_no_answer_and_no_time() {
+    let mut sim = Sim::new(site);
+    let client = sim.connect();
+    sim.send(client, b"\r\n");
+    happens_after(&mut sim, secs(10), |sim| !sim.is_open(client));
+    assert!(closed_silently(&mut sim, client));
+}
+
+/// A head that is cut anywhere gets a 408 (t29, n2).
+#[test]
+fn a_partial_head_is_answered_408_ten_seconds_after_the_accept() {
+    for phase in PHASES {
+        let mut sim = Sim::new(site);
+        sim.advance(Duration::from_millis(phase));
+        let base = base(&mut sim);
+        let client = sim.connect();
+        sim.advance(secs(4));
+        sim.send(client, b"G");
+        sim.advance(secs(3));
+        sim.send(client, b"ET / HTTP/1.1\r\nHost: a");
+        happens_after(&mut sim, secs(3), |sim| statuses(sim.received(client)) == [408]);
+        assert!(sim.has_ended(client));
+        sim.end(client);
+        assert!(!sim.is_open(client) && !sim.was_reset(client));
+        assert_eq!(sim.memory(), base);
+    }
+}
+
+/// In the request line, in a field line, between two of them, in the blank line (n2).
+#[test]
+fn wherever_a_head_is_cut_its_client_gets_a_408() {
+    for cut in 1..GET.len() {
+        let mut sim = Sim::new(site);
+        let client = sim.connect_and_send(&GET[..cut]);
+        happens_after(&mut sim, secs(10), |sim| statuses(sim.received(client)) == [408]);
+    }
+}
+
+/// The first bytes of HTTP/2 have no more time than others (t29).
+#[test]
+fn a_preface_of_http_2_in_drips_is_answered_408_ten_seconds_after_the_accept() {
+    let mut sim = Sim::new(site);
+    let client = sim.connect();
+    for drip in [b"PRI", b" * ", b"HTT"] {
+        sim.advance(secs(3));
+        sim.send(client, drip);
+    }
+    happens_after(&mut sim, SECOND, |sim| statuses(sim.received(client)) == [408]);
+    assert!(sim.has_ended(client));
+}
+
+/// Go: TestServerUnencryptedHTTP2HeaderTimeout (t29).
+#[test]
+fn dripping_never_prolongs_a_head() {
+    let mut sim = Sim::new(site);
+    let client = sim.connect();
+    for byte in b"GET / HTTP/1.1\r\nHost: a\r\nX: ".iter().chain([b'y'; 99].iter()).take(99) {
+        sim.send(client, &[*byte]);
+        sim.advance(Duration::from_millis(100));
+        assert!(sim.received(client).is_empty());
+    }
+    sim.advance(Duration::from_millis(100) + LATE);
+    assert_eq!(statuses(sim.received(client)), [408]);
+}
+
+/// On a kept connection the head's time counts from its first byte, not from the response before
+/// (n1, t39, t41).
+#[test]
+fn on_a_kept_connection_the_head_has_ten_seconds_from_its_first_byte() {
+    for phase in PHASES {
+        for begun in ["G", "GE", "GET", "GET / HTTP/1.1\r\nHo"] {
+            let mut sim = Sim::new(site);
+            let client = sim.connect_and_send(GET);
+            sim.advance(secs(40) + Duration::from_millis(phase));
+            sim.take_received(client);
+            sim.send(client, begun.as_bytes());
+            happens_after(&mut sim, secs(10), |sim| statuses(sim.received(client)) == [408]);
+        }
+    }
+}
+
+/// The deadlines are armed anew for each request (t28, t35, t41).
+#[test]
+fn requests_far_apart_on_one_connection_are_all_answered() {
+    let mut sim = Sim::new(site);
+    let client = sim.connect();
+    for n in 1..=5 {
+        sim.advance(secs(if n == 1 { 9 } else { 55 }));
+        sim.send(client, GET);
+        assert_eq!(statuses(sim.received(client)).len(), n);
+    }
+    assert!(sim.is_open(client));
+}
+
+#[test]
+fn a_pipelined_head_that_is_cut_has_its_own_ten_seconds() {
+    let mut sim = Sim::new(site);
+    let client = sim.connect();
+    sim.send(client, &GET[..10]);
+    sim.advance(secs(9));
+    sim.send(client, &[&GET[10..], b"GET /"].concat());
+    assert_eq!(statuses(sim.received(client)), [200]);
+    happens_after(&mut sim, secs(10), |sim| statuses(sim.received(client)) == [200, 408]);
+}
+
+/// Go: TestServerIdleTimeout (t39).
+#[test]
+fn an_idle_connection_is_closed_without_a_byte_after_sixty_seconds() {
+    for phase in PHASES {
+        let mut sim = Sim::new(site);
+        sim.advance(Duration::from_millis(phase));
+        let client = sim.connect_and_send(GET);
+        sim.take_received(client);
+        happens_after(&mut sim, secs(60), |sim| !sim.is_open(client));
+        assert!(closed_silently(&mut sim, client) && !sim.was_reset(client));
+    }
+}
+
+/// From half full to nine tenths the idle time goes from 60 s to 5 s in a straight line.
+#[test]
+fn the_idle_time_shrinks_as_connections_fill() {
+    for (open, seconds) in [(49, 60.0), (50, 60.0), (70, 32.5), (80, 18.75), (90, 5.0), (99, 5.0)] {
+        let limits = Limits { connections_max: 100, ..Limits::default() };
+        let mut sim = Sim::with_limits(site, limits).unwrap();
+        // The others read slowly and are at work all the time.
+        for _ in 1..open {
+            let client = sim.connect();
+            sim.stall(client, 1 << 10);
+            sim.send(client, b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n");
+        }
+        let client = sim.connect_and_send(GET);
+        let idle = Duration::from_secs_f64(seconds);
+        if seconds > 9.0 {
+            // Beyond the ten seconds that a slow reader has, the others go.
+            sim.advance(secs(9));
+            assert!(sim.is_open(client));
+            happens_after(&mut sim, idle - secs(9), |sim| !sim.is_open(client));
+        } else {
+            happens_after(&mut sim, idle, |sim| !sim.is_open(client));
+        }
+    }
+}
+
+/// The code that takes the content is notified that it is gone (t31).
+#[test]
+fn a_receiver_is_told_that_its_content_came_too_slowly() {
+    let why = Rc::new(Cell::new(None));
+    let noted = Rc::clone(&why);
+    let mut sim = Sim::new(move |_: &Request<'_>| Reply::<()>::receive(Noted(Rc::clone(&noted))));
+    let client = sim.connect_and_send(&post("/", 900, b"some"));
+    happens_after(&mut sim, secs(15), |sim| statuses(sim.received(client)) == [408]);
+    assert_eq!(why.take(), Some(Gone::TooSlow));
+}
+
+/// The response still reaches the client (t31).
+#[test]
+fn content_that_stops_coming_is_408_after_the_first_window_of_fifteen_seconds() {
+    for phase in PHASES {
+        for path in ["/collect", "/receive"] {
+            let mut sim = Sim::new(site);
+            sim.advance(Duration::from_millis(phase));
+            let base = base(&mut sim);
+            let client = sim.connect();
+            sim.send(client, &post(path, 900, b"some"));
+            happens_after(&mut sim, secs(15), |sim| statuses(sim.received(client)) == [408]);
+            sim.end(client);
+            assert!(!sim.is_open(client));
+            assert_eq!(sim.memory(), base, "{path}");
+        }
+    }
+}
+
+/// The windows say how long nothing may come, up to a year (t32).
+#[test]
+fn content_that_comes_an_hour_late_is_read_where_the_window_is_longer() {
+    let limits = Limits { content_window: 2 * HOUR, content_rate_min: 0, ..Limits::default() };
+    for (path, expected) in [("/receive", "4\n"), ("/echo", "late")] {
+        let mut sim = Sim::with_limits(site, limits.clone()).unwrap();
+        let client = sim.connect_and_send(&post(path, 4, b"la"));
+        sim.advance(HOUR);
+        sim.send(client, b"te");
+        assert_eq!(content(sim.received(client)), expected.as_bytes());
+        assert!(sim.is_open(client));
+    }
+}
+
+/// Go: TestServerNoReadTimeout (t32).
+#[test]
+fn content_below_a_kibibyte_a_second_is_408_and_above_it_lives_for_an_hour() {
+    for (per_second, lives) in [(1000usize, false), (1030, true)] {
+        let mut sim = Sim::new(site);
+        let client = sim.connect_and_send(&post("/receive", 1030 * 3600, b""));
+        let piece = vec![b'x'; per_second];
+        let mut second = 0;
+        while second < 3600 && sim.received(client).is_empty() {
+            sim.send(client, &piece);
+            sim.advance(SECOND);
+            second += 1;
+        }
+        if lives {
+            assert_eq!((statuses(sim.received(client)), second), (vec![200], 3600));
+            assert_eq!(content(sim.received(client)), b"3708000\n");
+        } else {
+            // The first window lets 10 KiB in 15 s pass, the second does not.
+            assert_eq!((statuses(sim.received(client)), second), (vec![408], 26));
+        }
+    }
+}
+
+/// What is sent back must not count as what has come.
+#[test]
+fn an_echo_does_not_let_content_pass_at_half_the_rate() {
+    let mut sim = Sim::new(site);
+    let client = sim.connect_and_send(&post("/echo", 1 << 20, b""));
+    for _ in 0..30 {
+        sim.send(client, &[b'x'; 600]);
+        sim.advance(SECOND);
+    }
+    assert!(sim.was_reset(client), "the answer has begun: only a reset can tell");
+}
+
+/// Unwanted content holds the connection no longer than content that is wanted (t27).
+#[test]
+fn unasked_content_that_never_comes_ends_the_connection_after_the_answer() {
+    let mut sim = Sim::new(site);
+    let base = base(&mut sim);
+    let client = sim.connect();
+    sim.send(client, &post("/noread", 300, b"abc"));
+    assert_eq!(statuses(sim.received(client)), [200]);
+    happens_after(&mut sim, secs(15), |sim| !sim.is_open(client));
+    assert_eq!(statuses(sim.received(client)), [200]);
+    assert_eq!(sim.memory(), base);
+}
+
+/// Of what lies ready, and of what is produced without an end (t33).
+#[test]
+fn a_peer_that_does_not_read_is_reset_after_ten_seconds() {
+    let handler = |req: &Request<'_>| match req.path() {
+        "/endless" => Response::ok("text/plain", Body::reader(io::repeat(b'.'))),
+        _ => Response::ok("text/plain", &BIG[..]),
+    };
+    for phase in PHASES {
+        for path in ["/endless", "/big"] {
+            let mut sim = Sim::new(handler);
+            sim.advance(Duration::from_millis(phase));
+            let base = base(&mut sim);
+            let client = sim.connect();
+            sim.stall(client, 64 << 10);
+            sim.send(client, format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
+            happens_after(&mut sim, secs(10), |sim| !sim.is_open(client));
+            assert!(sim.was_reset(client), "{path}");
+            assert_eq!(sim.memory(), base);
+        }
+    }
+}
+
+/// An endless response, of which the client reads a mebibyte in ten minutes (t34).
+#[test]
+fn an_endless_answer_is_sent_for_as_long_as_it_is_read() {
+    let mut sim =
+        Sim::new(|_: &Request<'_>| Response::ok("text/plain", Body::reader(io::repeat(b'.'))));
+    let client = sim.connect();
+    sim.stall(client, 64 << 10);
+    sim.send(client, GET);
+    for _ in 0..600 {
+        sim.advance(SECOND);
+        sim.read(client, 1800);
+        assert!(sim.is_open(client));
+    }
+    assert!(sim.received(client).len() > 1 << 20);
+}
+
+/// The kernel tells of room only when a third of the socket buffer is free; a slow but steady
+/// reader of a large buffer must not be taken for one that stands still.
+#[test]
+fn a_reader_above_the_rate_survives_whatever_the_socket_buffer() {
+    for window in [4 << 10, 64 << 10, 256 << 10, 4 << 20] {
+        let mut sim = Sim::new(site);
+        let client = sim.connect();
+        sim.stall(client, window);
+        sim.send(client, b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n");
+        for second in 0..600 {
+            sim.read(client, 1200);
+            sim.advance(SECOND);
+            assert!(sim.is_open(client), "{window}: {second}");
+        }
+    }
+}
+
+#[test]
+fn a_reader_below_the_rate_is_reset_whatever_the_socket_buffer() {
+    for window in [4 << 10, 64 << 10, 256 << 10, 4 << 20] {
+        let mut sim = Sim::new(site);
+        let client = sim.connect();
+        sim.stall(client, window);
+        sim.send(client, b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n");
+        for _ in 0..30 {
+            sim.read(client, 800);
+            sim.advance(SECOND);
+        }
+        assert!(sim.was_reset(client), "{window}");
+    }
+}
+
+#[test]
+fn a_reader_below_the_rate_is_reset_also_while_content_is_produced() {
+    let mut sim = Sim::new(site);
+    let client = sim.connect();
+    sim.stall(client, 4 << 10);
+    sim.send(client, b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n");
+    for _ in 0..15 {
+        sim.read(client, 500);
+        sim.advance(SECOND);
+    }
+    assert!(sim.was_reset(client));
+}
+
+/// A request that is refused, so that the connection lingers.
+fn lingering<H: Handler>(sim: &mut Sim<H>) -> Client {
+    let client = sim.connect_and_send(b"BAD\r\n\r\n");
+    assert_eq!(statuses(sim.received(client)), [400]);
+    assert!(sim.has_ended(client) && sim.is_open(client));
+    client
+}
+
+/// Whatever is refused or left unread, the server ends its side and reads on, so that no reset
+/// destroys the response (t48, t150, w15).
+#[test]
+fn every_last_answer_lingers() {
+    let close = "Connection: close\r\nContent-Length: 100000\r\n\r\n";
+    for (request, status) in [
+        ("BAD\r\n\r\n".to_owned(), 400),
+        ("GET / HTTP/1.1\r\n\r\n".to_owned(), 400),
+        (format!("GET /{} HTTP/1.1\r\n", "x".repeat(9000)), 414),
+        ("GET / HTTP/1.1\r\nHost: a\r\nExpect: pony\r\n\r\n".to_owned(), 417),
+        (format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(17_000)), 431),
+        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x\r\n\r\n".to_owned(), 501),
+        ("GET / HTTP/2.0\r\n\r\n".to_owned(), 505),
+        (format!("POST /noread HTTP/1.1\r\nHost: a\r\n{close}"), 200),
+    ] {
+        let mut sim = Sim::new(site);
+        let client = sim.connect_and_send(request.as_bytes());
+        assert_eq!(statuses(sim.received(client)), [status]);
+        assert!(sim.has_ended(client) && sim.is_open(client), "{status}");
+        sim.send(client, &[b'x'; 100_000]);
+        assert!(sim.is_open(client) && sim.unread(client) == 0, "{status}");
+        sim.end(client);
+        assert!(!sim.is_open(client) && !sim.was_reset(client), "{status}");
+    }
+}
+
+/// Go: TestCloseWrite (t150).
+#[test]
+fn a_peer_that_never_closes_lingers_for_a_second_of_quiet() {
+    for phase in PHASES {
+        let mut sim = Sim::new(site);
+        sim.advance(Duration::from_millis(phase));
+        let client = lingering(&mut sim);
+        happens_after(&mut sim, SECOND, |sim| !sim.is_open(client));
+        assert!(!sim.was_reset(client));
+    }
+}
+
+/// Go: linger: writes at 150 and 750 ms (n14).
+#[test]
+fn a_peer_that_drips_lingers_for_five_seconds_in_all() {
+    for phase in PHASES {
+        let mut sim = Sim::new(site);
+        sim.advance(Duration::from_millis(phase));
+        let client = lingering(&mut sim);
+        for _ in 0..9 {
+            sim.advance(Duration::from_millis(500));
+            sim.send(client, b"x");
+        }
+        happens_after(&mut sim, Duration::from_millis(500), |sim| !sim.is_open(client));
+    }
+}
+
+#[test]
+fn a_peer_that_floods_lingers_for_256_kibibytes() {
+    let mut sim = Sim::new(site);
+    let client = lingering(&mut sim);
+    sim.send(client, &vec![b'x'; 256 << 10]);
+    assert!(sim.is_open(client) && sim.unread(client) == 0);
+    sim.send(client, b"x");
+    assert!(!sim.is_open(client));
+}
+
+#[test]
+fn the_end_of_the_peer_ends_the_linger_at_once() {
+    let mut sim = Sim::new(site);
+    let client = lingering(&mut sim);
+    sim.end(client);
+    assert!(!sim.is_open(client) && !sim.was_reset(client));
+}
+
+/// The answer was the last one and nothing seemed to be on its way; but by the time it has left,
+/// something is: closing at once would answer that with a reset, which destroys the answer.
+#[test]
+fn bytes_that_came_while_the_last_answer_left_make_the_connection_linger() {
+    let mut sim = Sim::new(site);
+    let client = sim.connect();
+    sim.stall(client, 64 << 10);
+    sim.send(client, b"GET /big HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    sim.send(client, b"more than was asked for");
+    for _ in 0..1000 {
+        sim.read(client, 64 << 10);
+    }
+    assert!(sim.received(client).len() > BIG.len() && sim.has_ended(client));
+    assert!(sim.is_open(client), "it lingers");
+    sim.advance(SECOND + LATE);
+    assert!(!sim.is_open(client) && !sim.was_reset(client));
+}
+
+fn aged(seconds: u64) -> Limits {
+    Limits { connection_age_max: Some(Duration::from_secs(seconds)), ..Limits::sidecar() }
+}
+
+/// A connection is looked at sixteen times in its life, so it is at most a sixteenth older (w9).
+#[test]
+fn a_connection_that_is_too_old_is_closed_when_it_is_idle() {
+    let mut sim = Sim::with_limits(site, aged(64)).unwrap();
+    let client = sim.connect_and_send(GET);
+    sim.take_received(client);
+    sim.advance(Duration::from_secs(64));
+    assert!(sim.is_open(client));
+    let younger = sim.connect_and_send(GET);
+    sim.advance(Duration::from_secs(4) + LATE);
+    assert!(closed_silently(&mut sim, client) && !sim.was_reset(client));
+    assert!(sim.is_open(younger));
+}
+
+/// Mended: no cap on requests or age of a connection (w9).
+#[test]
+fn a_connection_that_is_too_old_and_at_work_is_closed_after_its_next_answer() {
+    let count = |req: &Request<'_>| match req.method().as_str() {
+        "POST" => Reply::collect(9, |(), req, _| req.requests_before().to_string()),
+        _ => req.requests_before().to_string().into(),
+    };
+    let mut sim = Sim::with_limits(count, aged(8)).unwrap();
+    let client = sim.connect_and_send(GET);
+    sim.take_received(client);
+    sim.send(client, &post("/", 2, b"h"));
+    sim.advance(Duration::from_secs(9));
+    assert!(sim.is_open(client));
+    sim.send(client, b"i");
+    let says_close = |answer: &[u8]| String::from_utf8_lossy(answer).contains("Connection: close");
+    let answer = sim.take_received(client);
+    assert!(says_close(&answer));
+    assert_eq!(content(&answer), b"1", "its requests are counted as before");
+    let young = sim.connect();
+    sim.advance(SECOND);
+    sim.send(young, GET);
+    assert!(!says_close(sim.received(young)));
+}
+
+#[test]
+fn an_empty_server_does_not_look_for_old_connections() {
+    let mut sim = Sim::with_limits(site, aged(64)).unwrap();
+    let client = sim.connect_and_send(GET);
+    sim.end(client);
+    sim.advance(HOUR);
+    let polls = sim.polls();
+    sim.advance(24 * HOUR);
+    assert_eq!(sim.polls(), polls + 1, "the one that sleeps");
+}
+
+/// Bytes that come after the deadline of a content are not a request, whoever wanted it (t42).
+#[test]
+fn bytes_after_late_content_are_never_a_request() {
+    for path in ["/collect", "/receive", "/noread", "/echo"] {
+        let mut sim = Sim::new(site);
+        let client = sim.connect_and_send(&post(path, 10_000, b"hello world"));
+        sim.advance(Duration::from_secs(16));
+        sim.send(client, b"GET /secret HTTP/1.1\r\nHost: a\r\n\r\n");
+        sim.advance(Duration::from_secs(16));
+        assert!(!sim.is_open(client), "{path}");
+        assert_eq!(sim.report().requests, 1, "{path}");
+    }
+}

@@ -1,0 +1,51 @@
+//! What a system may do at any time changes nothing that a client gets.
+
+use crate::support::{chunk, post, post_chunked, site, GET, GET_CLOSE, SECOND};
+use wheelhouse::sim::SimBuilder;
+
+/// What a client gets for `input`, sent in two parts; with faults if there is a seed.
+fn transcript(input: &[u8], seed: Option<u64>) -> (String, bool) {
+    let builder = SimBuilder::new();
+    let mut sim = match seed {
+        Some(seed) => builder.faults(seed).build(site),
+        None => builder.build(site),
+    };
+    let client = sim.connect_and_send(&input[..input.len() / 2]);
+    sim.send(client, &input[input.len() / 2..]);
+    sim.advance(SECOND);
+    sim.end(client);
+    sim.advance(SECOND);
+    let text = String::from_utf8_lossy(sim.received(client)).into_owned();
+    (text, sim.was_reset(client))
+}
+
+/// Chunks are cut as writes go, so that is no part of what a client gets.
+fn without_chunks(text: &str) -> String {
+    text.lines().filter(|line| u64::from_str_radix(line.trim(), 16).is_err()).collect()
+}
+
+#[test]
+fn interrupted_short_and_spurious_calls_change_no_answer() {
+    let chunked = [post_chunked("/collect"), chunk(b"hello"), chunk(b"world"), chunk(b"")].concat();
+    let conversations = [
+        [GET, GET, GET_CLOSE].concat(),
+        [post("/collect", 900, &[b'x'; 900]), chunked].concat(),
+        [post("/echo", 60_000, &[b'y'; 60_000]), GET.to_vec()].concat(),
+        [post("/receive", 200_000, &[b'z'; 200_000]), GET.to_vec()].concat(),
+        b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n".to_vec(),
+        b"GET /big HTTP/1.0\r\n\r\n".to_vec(),
+        b"GET  / HTTP/1.1\r\n\r\n".to_vec(),
+    ];
+    for input in conversations {
+        let (expected, was_reset) = transcript(&input, None);
+        assert!(expected.starts_with("HTTP/1."));
+        for seed in 0..30 {
+            let (text, is_reset) = transcript(&input, Some(seed));
+            let line = input.split(|&byte| byte == b'\r').next().unwrap();
+            let what = format!("seed {seed}: {}", String::from_utf8_lossy(line));
+            assert_eq!(without_chunks(&text).len(), without_chunks(&expected).len(), "{what}");
+            assert!(without_chunks(&text) == without_chunks(&expected), "{what}");
+            assert_eq!(is_reset, was_reset, "{what}");
+        }
+    }
+}

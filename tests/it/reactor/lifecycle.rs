@@ -1,0 +1,706 @@
+//! The life of a connection: what hooks see of it, what keeps it and what ends it, and that a
+//! fault of a peer or a handler costs this one connection and nothing else.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use crate::support::*;
+use wheelhouse::sim::{Client, Sim, SimBuilder};
+use wheelhouse::ConnState::{Active, Closed, Idle, New};
+use wheelhouse::{
+    Admission, Body, ConnState, Flow, Handler, Limits, Out, Produce, Produced, Receive, Reply,
+    Request, Response, StatusCode, Transform,
+};
+
+type Told = Rc<RefCell<Vec<ConnState>>>;
+
+/// The site, with an ear on its state hook.
+fn told() -> (Sim<impl Handler>, Told) {
+    let told = Told::default();
+    let ear = told.clone();
+    let sim = SimBuilder::new().on_state(move |_, state| ear.borrow_mut().push(state)).build(site);
+    (sim, told)
+}
+
+/// Connect and close (t13, t12).
+#[test]
+fn a_connection_that_says_nothing_goes_from_new_to_closed() {
+    let (mut sim, told) = told();
+    let client = sim.connect();
+    assert_eq!(*told.borrow(), [New], "as soon as it is accepted");
+    sim.end(client);
+    assert_eq!(*told.borrow(), [New, Closed]);
+}
+
+/// A line that is not a request (t13).
+#[test]
+fn a_bogus_line_makes_the_connection_active_before_it_closes() {
+    let (mut sim, told) = told();
+    let client = sim.connect();
+    sim.send(client, b"b");
+    assert_eq!(*told.borrow(), [New, Active], "at the first byte");
+    sim.send_and_end(client, b"ogus\r\n\r\n");
+    assert_eq!(*told.borrow(), [New, Active, Closed]);
+}
+
+/// One request, then the client closes (t13).
+#[test]
+fn a_kept_connection_is_idle_until_the_client_closes_it() {
+    let (mut sim, told) = told();
+    let client = sim.connect_and_send(GET);
+    assert_eq!(*told.borrow(), [New, Active, Idle]);
+    sim.end(client);
+    assert_eq!(*told.borrow(), [New, Active, Idle, Closed]);
+}
+
+/// Two requests, the second closes, by the client's wish (t13).
+#[test]
+fn the_last_request_goes_from_active_to_closed() {
+    let (mut sim, told) = told();
+    let client = sim.connect_and_send(GET);
+    sim.send(client, GET_CLOSE);
+    assert!(!sim.is_open(client));
+    assert_eq!(*told.borrow(), [New, Active, Idle, Active, Closed]);
+}
+
+/// Two requests, the second closes, by the server's wish (t13).
+#[test]
+fn the_request_limit_closes_after_the_answer_that_says_so() {
+    let told = Told::default();
+    let ear = told.clone();
+    let mut sim = SimBuilder::new()
+        .limits(Limits { requests_max: 2, ..Limits::default() })
+        .unwrap()
+        .on_state(move |_, state| ear.borrow_mut().push(state))
+        .build(site);
+    let client = sim.connect_and_send(GET);
+    assert!(!has_line(sim.received(client), "connection"));
+    sim.take_received(client);
+    sim.send(client, &GET.repeat(2));
+    assert_eq!(statuses(sim.received(client)), [200], "the third is not looked at");
+    assert!(has_line(sim.received(client), "connection: close"));
+    sim.end(client);
+    assert_eq!(*told.borrow(), [New, Active, Idle, Active, Closed]);
+}
+
+/// L3: idle when the content of the request is drained too.
+#[test]
+fn a_connection_is_idle_only_when_unasked_content_has_come() {
+    let (mut sim, told) = told();
+    let client = sim.connect_and_send(&post("/noread", 4, b"ab"));
+    assert_eq!(statuses(sim.received(client)), [200]);
+    assert_eq!(*told.borrow(), [New, Active]);
+    sim.send(client, b"cd");
+    assert_eq!(*told.borrow(), [New, Active, Idle]);
+}
+
+fn has_line(bytes: &[u8], line: &str) -> bool {
+    String::from_utf8_lossy(bytes).to_lowercase().contains(&format!("\r\n{line}"))
+}
+
+/// A value that the hook attaches to one connection is seen by its requests and no others (t8, t9).
+#[test]
+fn a_connections_value_is_seen_by_all_its_requests_and_never_by_the_next_tenant() {
+    let mut sim = SimBuilder::new()
+        .on_connect(|accepted| match accepted.id() {
+            n if n % 3 == 0 => Admission::refuse(),
+            n if n % 3 == 1 => Admission::accept_with(format!("value {n}")),
+            _ => Admission::accept(),
+        })
+        .build(|req: &Request<'_>| {
+            req.connection_value::<String>().cloned().unwrap_or_else(|| "none".to_owned())
+        });
+    for n in 1..30 {
+        let client = sim.connect();
+        if n % 3 == 0 {
+            assert!(closed_silently(&mut sim, client));
+            continue;
+        }
+        for _ in 0..2 {
+            sim.send(client, GET);
+            let wanted = if n % 3 == 1 { format!("value {n}") } else { "none".to_owned() };
+            assert_eq!(content(&sim.take_received(client)), wanted.as_bytes());
+        }
+        sim.reset(client);
+    }
+}
+
+#[test]
+fn a_refused_connection_is_told_to_no_hook_and_costs_nothing() {
+    let told = Told::default();
+    let ear = told.clone();
+    let mut sim = SimBuilder::new()
+        .on_connect(|_| Admission::refuse())
+        .on_state(move |_, state| ear.borrow_mut().push(state))
+        .build(site);
+    let base = base(&mut sim);
+    for _ in 0..200 {
+        let client = sim.connect_and_send(GET);
+        assert!(closed_silently(&mut sim, client));
+    }
+    assert_eq!((told.borrow().len(), sim.memory(), sim.report().accepted), (0, base, 0));
+}
+
+/// Which side keeps a connection, and how the response says so (t15, t16, t17, t20, t61, n9).
+#[test]
+fn connection_is_kept_or_closed_as_version_and_field_say() {
+    for (version, field, keeps, said) in [
+        ("1.1", "", true, None),
+        ("1.1", "Connection: close\r\n", false, Some("connection: close\r\n")),
+        ("1.1", "Connection: CLOSE\r\n", false, Some("connection: close\r\n")),
+        ("1.1", "Connection: x, close\r\n", false, Some("connection: close\r\n")),
+        ("1.1", "Connection: keep-alive, close\r\n", false, Some("connection: close\r\n")),
+        ("1.1", "Connection: keep-alive\r\n", true, None),
+        ("1.1", "Connection: closed\r\n", true, None),
+        ("1.0", "", false, None),
+        ("1.0", "Connection: keep-alive\r\n", true, Some("connection: keep-alive\r\n")),
+        ("1.0", "Connection: keep-alive, close\r\n", false, None),
+        ("1.0", "Connection: close\r\n", false, None),
+    ] {
+        let mut sim = Sim::new(site);
+        let request = format!("GET / HTTP/{version}\r\nHost: a\r\n{field}\r\n");
+        let client = sim.connect_and_send(request.as_bytes());
+        assert_eq!(sim.is_open(client), keeps, "{request}");
+        assert!(!sim.was_reset(client));
+        let received = sim.take_received(client);
+        assert_eq!(statuses(&received), [200]);
+        match said {
+            Some(line) => assert!(has_line(&received, line), "{request}"),
+            None => assert!(!has_line(&received, "connection"), "{request}"),
+        }
+        if keeps {
+            sim.send(client, request.as_bytes());
+            assert_eq!(statuses(sim.received(client)), [200]);
+        }
+    }
+}
+
+/// The server as a whole, asked in HTTP/1.0 (t20).
+#[test]
+fn an_answer_to_http_1_0_says_nothing_of_a_connection_that_nobody_asked_to_keep() {
+    let mut sim = Sim::new(|_: &Request<'_>| "well");
+    let client = sim.connect_and_send(b"OPTIONS * HTTP/1.0\r\n\r\n");
+    assert_eq!(statuses(sim.received(client)), [200]);
+    assert!(!has_line(sim.received(client), "connection") && sim.has_ended(client));
+}
+
+/// Go: TestHandlersCanSetConnectionClose11 and others (t17).
+#[test]
+fn a_handler_can_close_on_both_versions() {
+    for version in ["1.1", "1.0"] {
+        let mut sim = Sim::new(|_: &Request<'_>| Response::text("bye").and_close());
+        let request =
+            format!("GET / HTTP/{version}\r\nConnection: keep-alive\r\nHost: a\r\n\r\n\r\n");
+        let client = sim.connect_and_send(request.as_bytes());
+        assert!(sim.has_ended(client));
+        assert_eq!(has_line(sim.received(client), "connection: close"), version == "1.1");
+    }
+}
+
+/// A head as for GET, with the length that GET would get, and nothing after it (t102, t106, t112).
+#[test]
+fn an_answer_to_head_is_a_head_with_the_length_of_what_get_would_get() {
+    let handler = |req: &Request<'_>| match req.path() {
+        "/none" => Response::new(StatusCode::OK),
+        "/large" => Response::html("x".repeat(5 << 20)),
+        "/told" => Response::ok("text/html", Body::produce_exactly(1235, Lines(9))),
+        "/untold" => Response::ok("text/html", Body::produce(Lines(9))),
+        _ => Response::html("0123456789"),
+    };
+    for (path, length) in
+        [("/", "10"), ("/none", "0"), ("/large", "5242880"), ("/told", "1235"), ("/untold", "")]
+    {
+        let mut sim = Sim::new(handler);
+        let client =
+            sim.connect_and_send(format!("HEAD {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
+        let answer = sim.take_received(client);
+        assert_eq!((statuses(&answer), content(&answer)), (vec![200], &[][..]), "{path}");
+        assert_eq!(has_line(&answer, "content-length"), !length.is_empty(), "{path}");
+        assert!(has_line(&answer, &format!("content-length: {length}")) || path == "/untold");
+        assert!(path == "/none" || has_line(&answer, "content-type: text/html"), "{path}");
+        assert!(!has_line(&answer, "transfer-encoding") && !has_field(&answer, "connection"));
+        sim.send(client, b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(statuses(sim.received(client)), [200], "the connection is kept");
+    }
+}
+
+/// A response without content keeps the connection on both versions; HEAD too (t18).
+#[test]
+fn answers_without_content_keep_the_connection() {
+    let handler = |req: &Request<'_>| -> Reply {
+        match req.path() {
+            "/204" => StatusCode::NO_CONTENT.into(),
+            "/304" => StatusCode::NOT_MODIFIED.into(),
+            "/stream" => Response::ok("text/plain", Body::produce(Lines(10))).into(),
+            _ => "Hello".into(),
+        }
+    };
+    for (method, path) in
+        [("GET", "/204"), ("GET", "/304"), ("HEAD", "/"), ("HEAD", "/204"), ("HEAD", "/stream")]
+    {
+        for version in ["1.1", "1.0"] {
+            let mut sim = Sim::new(handler);
+            let request = format!(
+                "{method} {path} HTTP/{version}\r\nConnection: keep-alive\r\nHost: a\r\n\r\n"
+            );
+            let client = sim.connect_and_send(request.repeat(2).as_bytes());
+            let received = sim.take_received(client);
+            assert_eq!(statuses(&received).len(), 2, "{request}");
+            assert!(received.ends_with(b"\r\n\r\n"), "{request}");
+            assert_eq!(has_line(&received, "content-length: 5"), method == "HEAD" && path == "/");
+            assert!(sim.is_open(client));
+        }
+    }
+}
+
+/// Go answers nothing; a once-arrived request is answered here, whatever its content does (n7).
+#[test]
+fn a_small_answer_leaves_at_once_though_announced_content_never_comes() {
+    let mut sim = Sim::new(site);
+    let client = sim.connect_and_send(&post("/noread", 3, b""));
+    assert!(sim.received(client).ends_with(b"not read"));
+}
+
+/// Go: TestClientWriteShutdown (t59).
+#[test]
+fn a_half_close_before_any_byte_is_answered_with_nothing() {
+    for bytes in ["", "\r\n"] {
+        let mut sim = Sim::new(site);
+        let client = sim.connect();
+        sim.send_and_end(client, bytes.as_bytes());
+        assert!(closed_silently(&mut sim, client) && !sim.was_reset(client));
+    }
+}
+
+/// More than one visit, one read and one turn, from five at once (t26).
+#[test]
+fn five_peers_that_send_two_thousand_requests_in_one_go_get_two_thousand_answers_each() {
+    let mut sim = Sim::new(site);
+    sim.pause();
+    let clients: Vec<_> = (0..5).map(|_| sim.connect_and_send(&GET.repeat(2000))).collect();
+    sim.resume();
+    for client in clients {
+        assert_eq!(statuses(sim.received(client)).len(), 2000);
+        assert!(sim.is_open(client));
+    }
+    assert_eq!(sim.report().requests, 10_000);
+}
+
+/// The end of the client's side cancels nothing that has arrived. More requests than one visit
+/// serves, more bytes than one read brings (n13).
+#[test]
+fn every_request_that_came_before_a_half_close_is_answered() {
+    for count in [1, 2, 31, 32, 33, 40, 64, 65, 1000, 2000] {
+        let mut sim = Sim::new(site);
+        let base = base(&mut sim);
+        let client = sim.connect();
+        sim.send_and_end(client, &GET.repeat(count));
+        assert_eq!(statuses(sim.received(client)).len(), count);
+        assert!(!sim.is_open(client) && !sim.was_reset(client), "{count}");
+        assert_eq!(sim.memory(), base);
+    }
+}
+
+#[test]
+fn a_half_close_does_not_cancel_a_long_response_or_the_requests_after_it() {
+    let mut sim = Sim::new(site);
+    let base = base(&mut sim);
+    let client = sim.connect();
+    sim.stall(client, 64 << 10);
+    sim.send_and_end(client, &[b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n", GET].concat());
+    while sim.is_open(client) {
+        let before = sim.received(client).len();
+        sim.read(client, 64 << 10);
+        assert!(sim.received(client).len() > before, "it stands still");
+    }
+    sim.unstall(client);
+    assert!(sim.received(client).ends_with(b"Hello, World!"));
+    assert!(!sim.was_reset(client));
+    assert_eq!(sim.memory(), base);
+}
+
+#[test]
+fn the_end_of_input_inside_a_head_or_content_is_400() {
+    for (bytes, expected) in [
+        (b"G".to_vec(), 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n".to_vec(), 400),
+        (post("/collect", 10, b"123456789"), 400),
+        (post("/receive", 10, b""), 400),
+        ([post_chunked("/collect"), b"5\r\nabc".to_vec()].concat(), 400),
+        ([post_chunked("/collect"), b"0\r\n".to_vec()].concat(), 400),
+    ] {
+        for at_once in [true, false] {
+            let mut sim = Sim::new(site);
+            let base = base(&mut sim);
+            let client = sim.connect();
+            if at_once {
+                sim.send_and_end(client, &bytes);
+            } else {
+                sim.send(client, &bytes);
+                sim.end(client);
+            }
+            assert_eq!(statuses(sim.received(client)), [expected]);
+            assert!(!sim.is_open(client) && !sim.was_reset(client));
+            assert_eq!(sim.memory(), base);
+        }
+    }
+}
+
+/// The content was not asked for, so nobody misses its rest: the answer must not suffer.
+#[test]
+fn broken_or_cut_content_that_nobody_wants_does_not_destroy_the_answer() {
+    for broken in [&b"zz\r\n"[..], b"3\r\nabcXX0\r\n\r\n", b"3\r\na"] {
+        for together in [true, false] {
+            let mut sim = Sim::new(site);
+            let base = base(&mut sim);
+            let client = sim.connect();
+            let head = post_chunked("/noread");
+            if together {
+                sim.send_and_end(client, &[&head, broken].concat());
+            } else {
+                sim.send(client, &head);
+                sim.send_and_end(client, broken);
+            }
+            assert_eq!(statuses(sim.received(client)), [200], "{broken:?} {together}");
+            assert!(sim.received(client).ends_with(b"not read"));
+            assert!(!sim.is_open(client) && !sim.was_reset(client), "{broken:?} {together}");
+            assert_eq!(sim.memory(), base);
+        }
+    }
+}
+
+/// Bytes after broken content are not parsed, and not served either (n16).
+#[test]
+fn nothing_behind_broken_content_is_served() {
+    let mut sim = Sim::new(site);
+    let client = sim.connect();
+    sim.send(client, &[&post_chunked("/noread"), &b"zz\r\n"[..], GET].concat());
+    assert_eq!(statuses(sim.received(client)), [200]);
+    sim.send(client, GET);
+    assert_eq!(statuses(sim.received(client)), [200]);
+    assert_eq!(sim.report().requests, 1);
+}
+
+/// A pipelined exchange of every kind of content.
+fn exchange() -> Vec<u8> {
+    let mut bytes = GET.to_vec();
+    bytes.extend(post("/collect", 5, b"hello"));
+    bytes.extend(post("/receive", 5, b"hello"));
+    bytes.extend(post("/noread", 5, b"hello"));
+    for path in ["/echo", "/collect", "/receive", "/noread"] {
+        bytes.extend(post_chunked(path));
+        bytes.extend(chunk(b"some"));
+        bytes.extend(chunk(b"content"));
+        bytes.extend(b"0\r\n\r\n");
+    }
+    bytes.extend(post("/echo", 5, b"hello"));
+    bytes.extend(GET);
+    bytes
+}
+
+#[test]
+fn a_reset_at_any_byte_leaves_nothing_behind() {
+    let bytes = exchange();
+    let mut sim = Sim::new(site);
+    let base = base(&mut sim);
+    for at in 0..=bytes.len() {
+        for stalls in [false, true] {
+            let client = sim.connect();
+            if stalls {
+                sim.stall(client, 100);
+            }
+            sim.send(client, &bytes[..at / 2]);
+            sim.send(client, &bytes[at / 2..at]);
+            sim.reset(client);
+            assert!(!sim.is_open(client), "{at}");
+            assert_eq!(sim.memory(), base, "{at}");
+        }
+    }
+}
+
+#[test]
+fn an_end_at_any_byte_leaves_nothing_behind_and_loses_no_whole_request() {
+    let bytes = exchange();
+    let mut sim = Sim::new(site);
+    let base = base(&mut sim);
+    for at in 0..=bytes.len() {
+        let client = sim.connect();
+        sim.send_and_end(client, &bytes[..at]);
+        sim.advance(SECOND + LATE);
+        assert!(!sim.is_open(client), "{at}");
+        assert_eq!(sim.memory(), base, "{at}");
+    }
+    assert_eq!(sim.report().killed, 0);
+}
+
+#[test]
+fn an_exchange_gives_the_same_bytes_however_it_is_cut() {
+    let bytes = exchange();
+    let mut sim = Sim::new(site);
+    let whole = sim.connect_and_send(&bytes);
+    // Chunks of an echo follow the pieces that came, so only their content can be compared.
+    let answered = statuses(sim.received(whole));
+    assert_eq!(answered, [200; 10]);
+    for at in 1..bytes.len() {
+        let client = sim.connect_and_send(&bytes[..at]);
+        sim.send(client, &bytes[at..]);
+        assert_eq!(statuses(sim.received(client)), answered, "{at}");
+        sim.reset(client);
+    }
+    let client = sim.connect();
+    for byte in &bytes {
+        sim.send(client, &[*byte]);
+    }
+    assert_eq!(statuses(sim.received(client)), answered);
+}
+
+/// Panics wherever a program's code runs.
+struct Panics(&'static str);
+
+impl Produce for Panics {
+    fn produce(&mut self, out: &mut Out<'_>) -> std::io::Result<Produced> {
+        assert!(self.0 != "late" || out.room() == 0, "a producer of a test panics");
+        out.put(b"some");
+        self.0 = "late";
+        Ok(Produced::More)
+    }
+}
+
+impl Receive<()> for Panics {
+    fn piece(&mut self, (): &mut (), _: &[u8]) -> Flow<()> {
+        assert!(self.0 != "piece", "a receiver of a test panics");
+        Flow::Continue
+    }
+
+    fn end(self: Box<Self>, (): &mut ()) -> Reply<()> {
+        panic!("a receiver of a test panics at the end")
+    }
+
+    fn gone(self: Box<Self>, (): &mut (), _: wheelhouse::Gone) {
+        panic!("a receiver of a test panics when the content is gone")
+    }
+}
+
+impl Transform<()> for Panics {
+    fn piece(&mut self, (): &mut (), piece: &[u8], out: &mut Out<'_>) -> std::io::Result<usize> {
+        assert!(self.0 != "piece", "a transform of a test panics");
+        Ok(out.put(piece))
+    }
+
+    fn end(&mut self, (): &mut (), _: &mut Out<'_>) -> std::io::Result<()> {
+        panic!("a transform of a test panics at the end")
+    }
+
+    fn content_length(&self) -> Option<u64> {
+        assert!(self.0 != "length", "a transform of a test panics about its length");
+        None
+    }
+}
+
+fn panicking(req: &Request<'_>) -> Reply {
+    match req.path() {
+        "/handler" => panic!("a handler of a test panics"),
+        "/collect" => {
+            Reply::collect(100, |(), _, _| -> Response { panic!("panics after content") })
+        }
+        "/receive-piece" => Reply::receive(Panics("piece")),
+        "/receive-end" => Reply::receive(Panics("end")),
+        "/transform-piece" => Reply::transform(Response::text(""), Panics("piece")),
+        "/transform-end" => Reply::transform(Response::text(""), Panics("end")),
+        "/transform-length" => Reply::transform(Response::text(""), Panics("length")),
+        "/produce" => Response::ok("text/plain", Body::produce(Panics("early"))).into(),
+        _ => "well".into(),
+    }
+}
+
+/// The bytes that have left are there, and the reset after them says that they are not the whole
+/// (t170, n10).
+#[test]
+fn a_panic_in_the_middle_of_a_response_resets_after_the_bytes_already_sent() {
+    struct HelloAndPanic(bool);
+    impl Produce for HelloAndPanic {
+        fn produce(&mut self, out: &mut Out<'_>) -> std::io::Result<Produced> {
+            assert!(!std::mem::replace(&mut self.0, true), "a producer of a test panics");
+            out.put(b"hello");
+            Ok(Produced::More)
+        }
+    }
+    let mut sim =
+        Sim::new(|_: &Request<'_>| Response::ok("text/plain", Body::produce(HelloAndPanic(false))));
+    let client = sim.connect_and_send(GET);
+    assert!(sim.received(client).ends_with(b"\r\n\r\n5\r\nhello\r\n"));
+    assert!(sim.was_reset(client));
+    assert_eq!((sim.report().panics, sim.report().cut_off), (1, 1));
+}
+
+/// Before anything was sent a panic is a 500, after it a reset; the neighbours notice nothing
+/// (t168, n10).
+#[test]
+fn a_panic_costs_one_connection() {
+    for (path, told) in [
+        ("/handler", true),
+        ("/collect", true),
+        ("/receive-piece", true),
+        ("/receive-end", true),
+        ("/transform-length", true),
+        ("/transform-piece", false),
+        ("/transform-end", false),
+        ("/produce", false),
+    ] {
+        for pieces in [1, 2] {
+            let mut sim = Sim::new(panicking);
+            let base = base(&mut sim);
+            let neighbour = sim.connect_and_send(GET);
+            let client = sim.connect();
+            let bytes = post(path, 4, b"abcd");
+            let cut = bytes.len() - 2 * (pieces - 1);
+            sim.send(client, &bytes[..cut]);
+            sim.send(client, &bytes[cut..]);
+            if told {
+                assert_eq!(statuses(sim.received(client)), [500], "{path}");
+                assert!(has_line(sim.received(client), "connection: close"));
+                sim.end(client);
+                assert!(!sim.was_reset(client), "{path}");
+            } else {
+                assert!(sim.was_reset(client), "{path}");
+            }
+            assert!(!sim.is_open(client));
+            sim.send(neighbour, GET);
+            assert_eq!(statuses(sim.received(neighbour)), [200, 200], "{path}");
+            sim.reset(neighbour);
+            assert_eq!(sim.memory(), base, "{path}");
+        }
+    }
+}
+
+#[test]
+fn a_receiver_that_panics_when_its_content_is_gone_costs_one_connection() {
+    let mut sim = Sim::new(panicking);
+    let base = base(&mut sim);
+    let client: Client = sim.connect_and_send(&post("/receive-end", 10, b"ab"));
+    sim.reset(client);
+    assert!(!sim.is_open(client));
+    assert_eq!(sim.memory(), base);
+}
+
+#[test]
+fn the_number_of_requests_before_is_the_same_however_content_comes() {
+    let handler = |_: &Request<'_>| {
+        Reply::collect(100, |(), req: &Request<'_>, _| req.requests_before().to_string())
+    };
+    for cut in [0, 2] {
+        let mut sim = Sim::new(handler);
+        let client = sim.connect();
+        for n in 0..3 {
+            let bytes = post("/", 4, b"abcd");
+            sim.send(client, &bytes[..bytes.len() - cut]);
+            sim.send(client, &bytes[bytes.len() - cut..]);
+            assert_eq!(content(&sim.take_received(client)), format!("{n}").as_bytes(), "{cut}");
+        }
+    }
+}
+
+#[test]
+fn a_hook_that_panics_costs_at_most_its_connection() {
+    let mut first = true;
+    let mut sim = SimBuilder::new()
+        .on_connect(move |_| {
+            assert!(!std::mem::take(&mut first), "the first connection is too much");
+            Admission::accept()
+        })
+        .on_state(|_, state| assert_ne!(state, Idle, "idle is too much"))
+        .build(site);
+    let refused = sim.connect_and_send(GET);
+    assert!(!sim.is_open(refused) && sim.received(refused).is_empty());
+    let served = sim.connect_and_send(GET);
+    sim.send(served, GET);
+    assert_eq!(statuses(sim.received(served)), [200, 200]);
+}
+
+#[test]
+fn a_granted_connect_has_no_framing_and_what_follows_is_no_request() {
+    let mut sim = Sim::new(site);
+    let bytes = [&b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n"[..], GET].concat();
+    let client = sim.connect_and_send(&bytes);
+    // The site answers 404 to what it does not know: an ordinary answer, and the next is served.
+    assert_eq!(statuses(sim.received(client)), [404, 200]);
+
+    let mut sim = Sim::new(|_: &Request<'_>| Response::text("granted"));
+    let client = sim.connect_and_send(&bytes);
+    let answer = String::from_utf8_lossy(sim.received(client)).to_lowercase();
+    assert!(answer.starts_with("http/1.1 200 ok\r\n") && answer.ends_with("\r\n\r\n"), "{answer}");
+    assert!(answer.contains("connection: close\r\n"), "{answer}");
+    for field in ["content-length", "transfer-encoding"] {
+        assert!(!answer.contains(field), "{answer}");
+    }
+    assert!(sim.has_ended(client));
+}
+
+#[test]
+fn a_handler_and_the_connection_hook_are_told_the_listener() {
+    let mut sim = SimBuilder::new()
+        .listen_as("public")
+        .listen_as("admin")
+        .listen_as("closed")
+        .on_connect(|accepted| match accepted.listener() {
+            "closed" => Admission::refuse(),
+            _ => Admission::accept(),
+        })
+        .build(|req: &Request<'_>| match req.method().as_str() {
+            "POST" => Reply::collect(9, |(), req, _| req.listener().to_owned()),
+            _ => Response::text(req.listener().to_owned()).into(),
+        });
+    for name in ["admin", "public", "admin"] {
+        let client = sim.connect_to(name);
+        sim.send(client, GET);
+        assert_eq!(content(&sim.take_received(client)), name.as_bytes());
+        sim.send(client, &post("/", 2, b"h"));
+        sim.send(client, b"i");
+        assert_eq!(content(sim.received(client)), name.as_bytes());
+    }
+    let refused = sim.connect_to("closed");
+    assert!(sim.was_reset(refused));
+    let first = sim.connect_and_send(GET);
+    assert_eq!(content(sim.received(first)), b"public");
+    sim.shutdown(None);
+    let late = sim.connect_to("admin");
+    assert!(sim.was_reset(late), "all of them are closed");
+}
+
+/// A crowd of requests without content, each answered whole and once (t21).
+#[test]
+fn twenty_requests_at_once_run_the_handler_twenty_times() {
+    let mut sim = Sim::new(|req: &Request<'_>| format!("{:?}", req.content_length()));
+    sim.pause();
+    let clients: Vec<_> = (0..20).map(|_| sim.connect_and_send(GET)).collect();
+    sim.resume();
+    for client in clients {
+        assert_eq!(statuses(sim.received(client)), [200]);
+        assert!(sim.is_open(client));
+    }
+    assert_eq!(sim.report().requests, 20);
+}
+
+/// A limiter that counts states sees the clients that are slow with a head (w53).
+#[test]
+fn a_connection_is_active_from_the_first_bytes_of_a_head_on() {
+    use ConnState::{Active, Closed, Idle, New};
+    let states = Rc::new(RefCell::new(Vec::new()));
+    let hook = Rc::clone(&states);
+    let mut sim = SimBuilder::new()
+        .on_state(move |_, state| hook.borrow_mut().push(state))
+        .build(|_: &Request<'_>| "hello");
+    let client = sim.connect();
+    sim.send(client, b"\r\n");
+    assert_eq!(*states.borrow(), [New], "an empty line is no beginning");
+    sim.send(client, b"G");
+    assert_eq!(*states.borrow(), [New, Active]);
+    sim.send(client, b"ET / HTTP/1.1\r\nHost: a\r\n");
+    sim.send(client, b"\r\n");
+    assert_eq!(*states.borrow(), [New, Active, Idle], "it is told once");
+    sim.send(client, b"GET / HT");
+    assert_eq!(*states.borrow(), [New, Active, Idle, Active]);
+    happens_after(&mut sim, 10 * SECOND, |sim| sim.has_ended(client));
+    sim.end(client);
+    assert_eq!(*states.borrow(), [New, Active, Idle, Active, Closed]);
+}

@@ -1,0 +1,12 @@
+//! The loop: lives, deadlines and ends of connections, overload, faults, and what is left behind.
+
+mod chaos;
+mod cleanup;
+mod deadlines;
+mod faults;
+mod keep_alive_switch;
+mod lifecycle;
+mod overload;
+mod report;
+mod shutdown;
+mod split_requests;

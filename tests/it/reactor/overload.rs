@@ -1,0 +1,484 @@
+//! What happens when there is too much of something: connections, memory, descriptors, pipelined
+//! requests. And when there is nothing at all: an idle server sleeps.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::support::*;
+use wheelhouse::sim::{Client, Sim, SimBuilder};
+use wheelhouse::{Admission, ConnState, Handler, Limits, Reply, Request};
+
+const EMFILE: i32 = 24;
+const ENFILE: i32 = 23;
+const ENOBUFS: i32 = 105;
+const ENOMEM: i32 = 12;
+const ECONNABORTED: i32 = 103;
+const EPROTO: i32 = 71;
+const EPERM: i32 = 1;
+const ENETDOWN: i32 = 100;
+
+fn at_most(connections_max: usize) -> Limits {
+    Limits { connections_max, ..Limits::default() }
+}
+
+/// A request whose content keeps its connection at work.
+fn work() -> Vec<u8> {
+    post("/collect", 900, b"")
+}
+
+fn is_answered<H: Handler>(sim: &mut Sim<H>, client: Client) -> bool {
+    !statuses(sim.received(client)).is_empty()
+}
+
+#[test]
+fn connections_beyond_the_limit_wait_and_are_served_when_there_is_room() {
+    let mut sim = Sim::with_limits(site, at_most(3)).unwrap();
+    let busy: Vec<_> = (0..3).map(|_| sim.connect_and_send(&work())).collect();
+    let waiting: Vec<_> = (0..2).map(|_| sim.connect_and_send(GET)).collect();
+    assert_eq!(sim.report().accepted, 3);
+    for client in &waiting {
+        assert!(!is_answered(&mut sim, *client));
+    }
+    let polls = sim.polls();
+    sim.advance(SECOND);
+    assert!(sim.polls() <= polls + 1, "it waits without spinning");
+    sim.reset(busy[0]);
+    assert!(is_answered(&mut sim, waiting[0]));
+    assert!(is_answered(&mut sim, waiting[1]), "the first had become idle and made room");
+    assert!(sim.is_open(busy[1]) && sim.is_open(busy[2]));
+}
+
+#[test]
+fn an_idle_connection_makes_room_for_one_that_waits_and_a_busy_one_never_does() {
+    let mut sim = Sim::with_limits(site, at_most(4)).unwrap();
+    let mut idle = Vec::new();
+    for _ in 0..2 {
+        idle.push(sim.connect_and_send(GET));
+        sim.advance(SECOND);
+    }
+    let busy = sim.connect_and_send(&work());
+    let silent = sim.connect();
+    let late = sim.connect_and_send(GET);
+    assert!(is_answered(&mut sim, late));
+    assert!(!sim.is_open(idle[0]), "the one that was idle for longest went");
+    assert!(sim.is_open(idle[1]) && sim.is_open(busy) && sim.is_open(silent));
+}
+
+#[test]
+fn a_full_server_closes_no_idle_connection_while_nobody_waits() {
+    let mut sim = Sim::with_limits(site, at_most(3)).unwrap();
+    let clients: Vec<_> = (0..3).map(|_| sim.connect_and_send(GET)).collect();
+    sim.advance(SECOND);
+    for client in &clients {
+        assert!(sim.is_open(*client));
+    }
+    let late = sim.connect_and_send(GET);
+    assert!(is_answered(&mut sim, late));
+    assert_eq!(clients.iter().filter(|&&client| sim.is_open(client)).count(), 2);
+}
+
+#[test]
+fn a_crowd_that_comes_at_once_is_served_one_after_another() {
+    let mut sim = Sim::with_limits(site, at_most(10)).unwrap();
+    sim.pause();
+    let crowd: Vec<_> = (0..500).map(|_| sim.connect_and_send(GET)).collect();
+    sim.resume();
+    assert!(crowd.iter().all(|&client| is_answered(&mut sim, client)));
+    assert_eq!(crowd.iter().filter(|&&client| sim.is_open(client)).count(), 10);
+}
+
+type Site = fn(&Request<'_>) -> Reply;
+
+/// Memory for peers: the budget less what the server has before anybody connects.
+fn scarce(extra: usize) -> (Sim<Site>, usize) {
+    let site: Site = site;
+    let mut sim = Sim::new(site);
+    let base = base(&mut sim);
+    let limits = Limits { memory_bytes_max: base + extra, ..Limits::default() };
+    (Sim::with_limits(site, limits).unwrap(), base)
+}
+
+#[test]
+fn the_ladder_of_memory_takes_luxuries_first_and_gives_them_back() {
+    let (mut sim, base) = scarce(1 << 20);
+    let budget = base + (1 << 20);
+    let mut pressers: Vec<_> = (0..100).map(|_| sim.connect()).collect();
+    let idle: Vec<_> = (0..3).map(|_| sim.connect_and_send(GET)).collect();
+    assert!(idle.iter().all(|&client| sim.is_open(client)));
+    let mut pressed = Vec::new();
+    let mut press = |sim: &mut Sim<_>, percent: usize| {
+        while sim.memory() < budget / 100 * percent {
+            let client = pressers.pop().unwrap();
+            sim.send(client, &post("/collect-much", 1 << 30, &[b'x'; 16 << 10]));
+            pressed.push(client);
+            assert!(sim.memory() <= budget);
+        }
+    };
+
+    press(&mut sim, 80);
+    let late = sim.connect_and_send(GET);
+    assert!(
+        String::from_utf8_lossy(sim.received(late)).contains("Connection: close\r\n"),
+        "80 %: connections are not kept"
+    );
+    for _ in 0..3 {
+        sim.advance(MS);
+    }
+    assert!(idle.iter().all(|&client| !sim.is_open(client)), "80 %: idle ones are closed");
+
+    press(&mut sim, 95);
+    let outside = sim.connect_and_send(GET);
+    let polls = sim.polls();
+    sim.advance(SECOND);
+    assert!(!is_answered(&mut sim, outside), "95 %: nobody is accepted");
+    assert!(sim.polls() - polls <= 2, "and the server does not spin");
+    let inside = pressers.pop().unwrap();
+    sim.send(inside, GET);
+    assert_eq!(statuses(sim.received(inside)), [200], "who is in is served");
+    let inside = pressers.pop().unwrap();
+    sim.send(inside, &post("/collect-much", 1 << 20, &[b'x'; 128 << 10]));
+    assert_eq!(statuses(sim.received(inside)), [503], "100 %: no new content");
+
+    for client in pressed {
+        sim.reset(client);
+    }
+    assert!(is_answered(&mut sim, outside), "who waited is accepted");
+    let client = sim.connect_and_send(GET);
+    assert!(is_answered(&mut sim, client) && sim.is_open(client), "and kept again");
+}
+
+#[test]
+fn collected_content_beyond_the_budget_is_503_and_gives_its_memory_back() {
+    let (mut sim, base) = scarce(256 << 10);
+    let budget = base + (256 << 10);
+    let client = sim.connect_and_send(&post("/collect-much", 1 << 30, b""));
+    let mut sent = 0;
+    while sim.received(client).is_empty() {
+        assert!(sim.memory() <= budget);
+        sim.send(client, &[b'x'; 4096]);
+        sent += 4096;
+        assert!(sent < 1 << 20);
+    }
+    assert_eq!(statuses(sim.received(client)), [503]);
+    sim.end(client);
+    assert_eq!(sim.memory(), base);
+}
+
+/// Heads that never become complete are held in blocks, and blocks count (w53).
+#[test]
+fn many_half_heads_hold_no_more_than_the_budget() {
+    let (mut sim, base) = scarce(1 << 20);
+    let budget = base + (1 << 20);
+    let head = [b"GET / HTTP/1.1\r\nHost: a\r\nX: ".to_vec(), vec![b'y'; 12 << 10]].concat();
+    let clients: Vec<_> = (0..200).map(|_| sim.connect()).collect();
+    for client in &clients {
+        sim.send(*client, &head);
+        assert!(sim.memory() <= budget, "{} of {budget}", sim.memory());
+    }
+    for client in &clients {
+        for piece in 0..3 {
+            sim.send(*client, &[b'z'; 700]);
+            assert!(sim.memory() <= budget, "{} of {budget}: {piece}", sim.memory());
+        }
+    }
+    for client in clients {
+        sim.reset(client);
+    }
+    let client = sim.connect_and_send(GET);
+    assert_eq!(statuses(sim.received(client)), [200], "service goes on");
+}
+
+/// Answers that peers do not take are held in blocks too.
+#[test]
+fn many_peers_that_do_not_read_hold_no_more_than_the_budget() {
+    let (mut sim, base) = scarce(1 << 20);
+    let budget = base + (1 << 20);
+    let clients: Vec<_> = (0..200).map(|_| sim.connect()).collect();
+    for client in &clients {
+        sim.stall(*client, 16);
+        sim.send(*client, &GET.repeat(500));
+        assert!(sim.memory() <= budget, "{} of {budget}", sim.memory());
+    }
+    for client in clients {
+        sim.reset(client);
+    }
+    let client = sim.connect_and_send(GET);
+    assert_eq!(statuses(sim.received(client)), [200], "service goes on");
+}
+
+/// Slots are memory as well. A crowd may use the budget up; when it has gone, so has its use.
+#[test]
+fn a_crowd_of_connections_does_not_shut_the_door_for_ever() {
+    let limits = Limits { memory_bytes_max: 256 << 10, ..Limits::default() };
+    let mut sim = Sim::with_limits(site, limits).unwrap();
+    let crowd: Vec<_> = (0..1500).map(|_| sim.connect()).collect();
+    assert!(sim.memory() <= 256 << 10, "{}", sim.memory());
+    for client in crowd {
+        sim.reset(client);
+    }
+    sim.advance(SECOND);
+    let client = sim.connect_and_send(GET);
+    assert_eq!(statuses(sim.received(client)), [200]);
+    sim.send(client, &post("/collect", 3, b"abc"));
+    assert_eq!(statuses(sim.received(client)).last(), Some(&200));
+}
+
+/// Running out of descriptors ends nothing. 5 ms, doubling to a second, and 5 ms again after a
+/// success (t1).
+#[test]
+fn out_of_descriptors_it_pauses_longer_and_longer_and_recovers() {
+    for errno in [EMFILE, ENFILE, ENOBUFS, ENOMEM] {
+        let mut sim = Sim::new(site);
+        sim.pause();
+        let clients: Vec<_> = (0..20).map(|_| sim.connect_and_send(GET)).collect();
+        sim.fail_accepts([errno; 12]);
+        sim.resume();
+        let mut pauses = Vec::new();
+        let (mut shed, mut since) = (shed_so_far(&mut sim, &clients), sim.now());
+        assert_eq!(shed, 1, "one is dropped by the reserve descriptor at each attempt");
+        let polls = sim.polls();
+        while pauses.len() < 11 {
+            sim.advance(MS);
+            let now = shed_so_far(&mut sim, &clients);
+            if now > shed {
+                pauses.push((sim.now() - since).as_millis());
+                (shed, since) = (now, sim.now());
+            }
+        }
+        assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 320, 640, 1000, 1000, 1000]);
+        let steps = pauses.iter().sum::<u128>() as u64;
+        assert!(sim.polls() - polls <= 2 * steps, "it does not spin");
+        sim.advance(SECOND);
+        assert!(clients[12..].iter().all(|&client| is_answered(&mut sim, client)));
+        // An idle connection would give its descriptor, and there would be no pause.
+        clients[12..].iter().for_each(|&client| sim.reset(client));
+
+        sim.pause();
+        let clients: Vec<_> = (0..3).map(|_| sim.connect_and_send(GET)).collect();
+        sim.fail_accepts([errno; 1]);
+        sim.resume();
+        sim.advance(Duration::from_millis(4));
+        assert!(!is_answered(&mut sim, clients[2]));
+        sim.advance(MS);
+        assert!(is_answered(&mut sim, clients[2]), "the pause is short again");
+    }
+}
+
+fn shed_so_far<H: Handler>(sim: &mut Sim<H>, clients: &[Client]) -> usize {
+    clients.iter().filter(|&&client| !sim.is_open(client)).count()
+}
+
+#[test]
+fn a_connection_that_closes_ends_the_pause() {
+    let mut sim = Sim::new(site);
+    let first = sim.connect_and_send(&GET[..10]);
+    sim.fail_accepts([EMFILE; 8]);
+    sim.pause();
+    let clients: Vec<_> = (0..10).map(|_| sim.connect_and_send(GET)).collect();
+    sim.resume();
+    // 635 ms have been spent on seven pauses; the eighth is 640 ms long.
+    sim.advance(Duration::from_millis(700));
+    assert!(!is_answered(&mut sim, clients[9]));
+    sim.reset(first);
+    assert!(is_answered(&mut sim, clients[9]));
+}
+
+#[test]
+fn the_trouble_of_one_peer_does_not_keep_the_next_waiting() {
+    let mut sim = Sim::new(site);
+    sim.fail_accepts([ECONNABORTED, EPROTO, EPERM, ENETDOWN].repeat(100));
+    let polls = sim.polls();
+    let client = sim.connect_and_send(GET);
+    assert!(is_answered(&mut sim, client));
+    assert_eq!(sim.now(), Duration::ZERO);
+    assert!(sim.polls() - polls < 20);
+}
+
+#[test]
+fn a_pipeliner_that_never_reads_is_not_parsed_ahead() {
+    let mut sim = Sim::new(site);
+    let base = base(&mut sim);
+    let client = sim.connect();
+    sim.stall(client, 1000);
+    sim.send(client, &GET.repeat(10_000));
+    let (requests, unread) = (sim.report().requests, sim.unread(client));
+    assert!(requests <= 32, "{requests}");
+    assert!(unread > 200_000, "what was not read stays with the peer");
+    assert!(sim.memory() < base + (64 << 10), "{}", sim.memory() - base);
+    sim.send(client, GET);
+    sim.advance(SECOND);
+    assert_eq!((sim.report().requests, sim.unread(client)), (requests, unread + GET.len()));
+    sim.unstall(client);
+    assert_eq!(statuses(sim.received(client)).len(), 10_001);
+    sim.reset(client);
+    assert_eq!(sim.memory(), base);
+}
+
+/// The order in which connections are served.
+fn order() -> (Sim<impl Handler>, Rc<RefCell<Vec<u64>>>) {
+    let order = Rc::new(RefCell::new(Vec::new()));
+    let ear = order.clone();
+    let sim = Sim::new(move |req: &Request<'_>| {
+        ear.borrow_mut().push(req.connection_id());
+        "well"
+    });
+    (sim, order)
+}
+
+#[test]
+fn a_greedy_pipeliner_delays_the_others_by_no_more_than_one_visit() {
+    let (mut sim, order) = order();
+    let greedy: Vec<_> = (0..3).map(|_| sim.connect()).collect();
+    let modest = sim.connect();
+    sim.pause();
+    for client in &greedy {
+        sim.send(*client, &GET.repeat(5000));
+    }
+    sim.send(modest, GET);
+    sim.resume();
+    let order = order.borrow();
+    assert_eq!(order.len(), 15_001);
+    let at = order.iter().position(|&id| id == 4).unwrap();
+    assert!(at <= 3 * 32, "served as number {at}");
+    let first_64 = order[..at + 65].iter().filter(|&&id| id == 1).count();
+    assert!(first_64 <= 64, "the greedy take turns");
+}
+
+#[test]
+fn a_server_without_connections_makes_no_call_in_an_hour() {
+    let mut sim = Sim::new(site);
+    for _ in 0..2 {
+        let polls = sim.polls();
+        sim.advance(HOUR);
+        assert_eq!(sim.polls(), polls + 1, "the one that sleeps");
+        let client = sim.connect_and_send(GET_CLOSE);
+        assert!(is_answered(&mut sim, client));
+    }
+}
+
+#[test]
+fn idle_connections_cost_two_wake_ups_each_at_most() {
+    let mut sim = Sim::new(site);
+    let clients: Vec<_> = (0..100)
+        .map(|_| {
+            let client = sim.connect_and_send(GET);
+            sim.advance(Duration::from_millis(100));
+            client
+        })
+        .collect();
+    let polls = sim.polls();
+    sim.advance(HOUR);
+    // Its deadline was put off without moving it on the wheel: it is looked at there once.
+    assert!(sim.polls() - polls <= 201, "{}", sim.polls() - polls);
+    assert!(clients.iter().all(|&client| !sim.is_open(client)));
+}
+
+#[test]
+fn a_connection_kept_busy_wakes_nobody_for_deadlines_that_were_postponed() {
+    let mut sim = Sim::new(site);
+    let client = sim.connect_and_send(GET);
+    let polls = sim.polls();
+    for _ in 0..1000 {
+        sim.send(client, GET);
+        sim.advance(SECOND);
+    }
+    // A send and its sleep, an advance, and now and then a deadline looked at and put off.
+    assert!(sim.polls() - polls < 3200, "{}", sim.polls() - polls);
+    assert!(sim.is_open(client));
+}
+
+/// Caps the connections of each peer, as the documentation of `Server::on_connect` shows it.
+fn at_most_of_one_peer(max: usize) -> Sim<Site> {
+    let peers: Rc<RefCell<HashMap<u64, IpAddr>>> = Rc::default();
+    let open = peers.clone();
+    SimBuilder::new()
+        .on_connect(move |accepted| {
+            let Some(peer) = accepted.peer_addr() else { return Admission::accept() };
+            let mut open = open.borrow_mut();
+            if open.values().filter(|&&ip| ip == peer.ip()).count() >= max {
+                return Admission::refuse();
+            }
+            open.insert(accepted.id(), peer.ip());
+            Admission::accept()
+        })
+        .on_state(move |id, state| {
+            if state == ConnState::Closed {
+                peers.borrow_mut().remove(&id);
+            }
+        })
+        .build(site as Site)
+}
+
+#[test]
+fn two_hooks_cap_the_connections_of_each_peer() {
+    let mut sim = at_most_of_one_peer(2);
+    let from = |ip: &str, port: u16| (ip.parse::<IpAddr>().unwrap(), port).into();
+    let first = sim.connect_from(from("192.0.2.7", 1));
+    let second = sim.connect_from(from("192.0.2.7", 2));
+    let third = sim.connect_from(from("192.0.2.7", 3));
+    assert!(sim.is_open(first) && sim.is_open(second));
+    assert!(sim.was_reset(third) && sim.take_received(third).is_empty());
+    let other = sim.connect_from(from("2001:db8::7", 1));
+    sim.send(other, GET);
+    assert!(is_answered(&mut sim, other), "another peer has its own");
+    sim.end(first);
+    let fourth = sim.connect_from(from("192.0.2.7", 4));
+    sim.send(fourth, GET);
+    assert!(is_answered(&mut sim, fourth), "one that closed makes room");
+    assert_eq!(sim.report().accepted, 4);
+}
+
+/// A crowd at one listener keeps nobody out of another: those who look after a server must get in
+/// when it is busiest.
+#[test]
+fn listeners_take_turns() {
+    for limits in [Limits::default(), at_most(2)] {
+        let order = Rc::new(RefCell::new(Vec::new()));
+        let note = order.clone();
+        let builder = SimBuilder::new().listen_as("public").listen_as("admin");
+        let builder = builder.limits(limits).unwrap().on_connect(move |accepted| {
+            note.borrow_mut().push(accepted.listener().to_owned());
+            Admission::accept()
+        });
+        let mut sim = builder.build(site);
+        sim.pause();
+        for _ in 0..1000 {
+            sim.connect_to("public");
+        }
+        let client = sim.connect_to("admin");
+        sim.send(client, GET);
+        sim.resume();
+        sim.advance(60 * SECOND);
+        let place = order.borrow().iter().position(|name| name == "admin");
+        assert!(place.is_some_and(|place| place <= 128), "{place:?}");
+        assert!(is_answered(&mut sim, client));
+    }
+}
+
+/// One that somebody else has shut down fails for ever.
+#[test]
+fn a_listener_that_fails_keeps_nobody_out_of_another() {
+    const EINVAL: i32 = 22;
+    let mut sim = SimBuilder::new().listen_as("one").listen_as("other").build(site);
+    for _ in 0..10 {
+        sim.pause();
+        let clients = ["one", "other"].map(|name| sim.connect_to(name));
+        for client in clients {
+            sim.send(client, GET);
+        }
+        // It befalls the one that is asked first.
+        sim.fail_accepts([EINVAL]);
+        sim.resume();
+        let answered = clients.map(|client| is_answered(&mut sim, client));
+        assert_eq!(answered.iter().filter(|&&is| is).count(), 1, "{answered:?}");
+        let polls = sim.polls();
+        sim.advance(4 * MS);
+        assert!(sim.polls() - polls < 5, "it does not spin");
+        sim.advance(MS);
+        assert!(clients.iter().all(|&client| is_answered(&mut sim, client)));
+    }
+    assert_eq!((sim.report().accepted, sim.report().accept_errors), (20, 10));
+}

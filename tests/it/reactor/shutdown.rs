@@ -1,0 +1,459 @@
+//! Ending well: what was received is answered, idle connections end at once, silent ones get a
+//! second, the deadline resets the rest, and the report says how it went.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::support::*;
+use wheelhouse::sim::{Client, Sim, SimBuilder};
+use wheelhouse::{Admission, Body, ConnState, Handler, Limits, Reply, Request, Response};
+
+const GET_BIG: &[u8] = b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n";
+
+fn says_close<H: Handler>(sim: &mut Sim<H>, client: Client) -> bool {
+    String::from_utf8_lossy(sim.received(client)).contains("\r\nConnection: close\r\n")
+}
+
+#[test]
+fn a_server_without_connections_ends_at_once() {
+    let mut sim = Sim::new(site);
+    sim.shutdown(None);
+    assert!(!sim.is_running());
+    assert_eq!(sim.now(), Duration::ZERO);
+    let late = sim.connect();
+    assert!(sim.was_reset(late), "connecting is refused");
+}
+
+#[test]
+fn idle_connections_end_at_once_and_without_a_byte() {
+    let mut sim = Sim::new(site);
+    let clients: Vec<_> = (0..5).map(|_| sim.connect_and_send(GET)).collect();
+    for client in &clients {
+        sim.take_received(*client);
+    }
+    sim.shutdown(None);
+    assert!(!sim.is_running());
+    for client in clients {
+        assert!(closed_silently(&mut sim, client) && !sim.was_reset(client));
+    }
+    let report = sim.report();
+    assert_eq!((report.accepted, report.requests, report.drained, report.killed), (5, 5, 5, 0));
+}
+
+/// What lies in the socket when the shutdown begins counts as begun.
+#[test]
+fn a_request_that_arrives_with_the_shutdown_gets_a_response_that_says_close() {
+    for is_kept in [false, true] {
+        let mut sim = Sim::new(site);
+        let client = sim.connect();
+        if is_kept {
+            sim.send(client, GET);
+            sim.take_received(client);
+        }
+        sim.pause();
+        sim.send(client, GET);
+        sim.shutdown(None);
+        sim.resume();
+        assert_eq!(statuses(sim.received(client)), [200]);
+        assert!(says_close(&mut sim, client));
+        sim.end(client);
+        assert!(!sim.is_running() && !sim.was_reset(client));
+        assert_eq!((sim.report().drained, sim.report().killed), (1, 0));
+    }
+}
+
+/// Who connected before the listeners closed is served, however many they are.
+#[test]
+fn connections_that_wait_to_be_accepted_are_served() {
+    let mut sim = Sim::new(site);
+    sim.pause();
+    let clients: Vec<_> = (0..200).map(|_| sim.connect_and_send(GET)).collect();
+    sim.shutdown(None);
+    sim.resume();
+    for client in clients {
+        assert_eq!(statuses(sim.received(client)), [200]);
+        assert!(!sim.was_reset(client));
+    }
+    sim.advance(SECOND + LATE);
+    assert!(!sim.is_running());
+    assert_eq!((sim.report().accepted, sim.report().killed), (200, 0));
+}
+
+/// Not for lack of a slot or a descriptor either: idle connections end first, and theirs are free.
+#[test]
+fn connections_that_wait_for_room_at_a_shutdown_get_that_of_idle_ones() {
+    let limits = Limits { connections_max: 2, ..Limits::default() };
+    let mut sim = Sim::with_limits(site, limits).unwrap();
+    let idle = [(); 2].map(|()| sim.connect_and_send(GET));
+    sim.pause();
+    let waiting = [(); 2].map(|()| sim.connect_and_send(GET));
+    sim.shutdown(None);
+    sim.resume();
+    assert!(idle.iter().all(|&client| !sim.is_open(client) && !sim.was_reset(client)));
+    for client in waiting {
+        assert_eq!(statuses(sim.received(client)), [200]);
+        sim.end(client);
+    }
+    assert!(!sim.is_running());
+    assert_eq!((sim.report().accepted, sim.report().drained, sim.report().killed), (4, 4, 0));
+}
+
+#[test]
+fn a_pause_of_the_acceptor_is_over_when_the_server_shuts_down() {
+    const EMFILE: i32 = 24;
+    let mut sim = Sim::new(site);
+    sim.pause();
+    let waiting = [(); 3].map(|()| sim.connect_and_send(GET));
+    sim.fail_accepts([EMFILE]);
+    sim.resume();
+    assert!(!sim.is_open(waiting[0]), "dropped, so that it learns that there is no room");
+    sim.shutdown(None);
+    for &client in &waiting[1..] {
+        assert_eq!(statuses(sim.received(client)), [200]);
+    }
+}
+
+/// Go drops it (n3).
+#[test]
+fn a_half_received_request_is_finished() {
+    let requests = [
+        GET.to_vec(),
+        post("/collect", 10, b"0123456789"),
+        post("/receive", 10, b"0123456789"),
+        post("/echo", 10, b"0123456789"),
+    ];
+    for request in requests {
+        for cut in [1, 20, request.len() - 1] {
+            let mut sim = Sim::new(site);
+            let client = sim.connect_and_send(&request[..cut]);
+            sim.shutdown(None);
+            assert!(sim.is_running());
+            sim.advance(Duration::from_secs(5));
+            sim.send(client, &request[cut..]);
+            assert_eq!(statuses(sim.received(client)), [200], "{cut}");
+            sim.end(client);
+            assert!(!sim.is_running() && !sim.was_reset(client));
+            assert_eq!((sim.report().drained, sim.report().killed), (1, 0));
+        }
+    }
+}
+
+/// A silent new connection has a second, and it is only then that the server ends (t173).
+#[test]
+fn a_silent_new_connection_has_one_second() {
+    for phase in [0, 1, 63] {
+        let mut sim = Sim::new(site);
+        sim.advance(Duration::from_millis(phase));
+        let client = sim.connect();
+        sim.advance(SECOND);
+        sim.shutdown(None);
+        happens_after(&mut sim, SECOND, |sim| !sim.is_running());
+        assert!(closed_silently(&mut sim, client) && !sim.was_reset(client));
+    }
+}
+
+#[test]
+fn a_shutdown_does_not_give_a_silent_connection_more_time_than_it_had() {
+    let mut sim = Sim::new(site);
+    let client = sim.connect();
+    sim.advance(Duration::from_millis(9500));
+    sim.shutdown(None);
+    happens_after(&mut sim, Duration::from_millis(500), |sim| !sim.is_open(client));
+}
+
+/// The second is for the first byte; a head that has begun has the time that heads have.
+#[test]
+fn a_head_that_begins_within_that_second_may_take_longer() {
+    let mut sim = Sim::new(site);
+    let client = sim.connect();
+    sim.shutdown(None);
+    sim.advance(Duration::from_millis(900));
+    sim.send(client, b"GET / HTTP/1.1\r\n");
+    sim.advance(Duration::from_secs(4));
+    sim.send(client, b"Host: a\r\n\r\n");
+    assert_eq!(statuses(sim.received(client)), [200]);
+}
+
+/// Go: TestServerShutdown (t172).
+#[test]
+fn an_answer_on_its_way_is_finished() {
+    for path in ["/big", "/stream"] {
+        let mut sim = Sim::new(site);
+        let client = sim.connect();
+        sim.stall(client, 100_000);
+        sim.send(client, format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
+        sim.shutdown(None);
+        assert!(sim.is_running() && sim.is_open(client));
+        sim.advance(Duration::from_secs(5));
+        let mut before = usize::MAX;
+        while before != sim.received(client).len() {
+            before = sim.received(client).len();
+            sim.read(client, 50_000);
+        }
+        let received = sim.take_received(client);
+        match path {
+            "/big" => assert!(content(&received) == &BIG[..]),
+            _ => assert_eq!(dechunk(content(&received)).len(), 800_000),
+        }
+        assert!(!sim.is_running() && !sim.was_reset(client));
+        assert_eq!((sim.report().drained, sim.report().killed), (1, 0));
+    }
+}
+
+#[test]
+fn a_client_can_read_the_rest_of_a_response_when_the_server_is_gone() {
+    let mut sim = Sim::new(site);
+    let client = sim.connect();
+    sim.stall(client, 1000);
+    sim.send(client, GET_CLOSE);
+    sim.shutdown(None);
+    sim.end(client);
+    assert!(!sim.is_running());
+    sim.unstall(client);
+    assert!(sim.received(client).ends_with(b"Hello, World!"));
+}
+
+#[test]
+fn the_deadline_resets_who_is_still_at_work_and_counts_them() {
+    for (timeout, expected) in [(None, 10), (Some(Duration::from_secs(3)), 3)] {
+        let mut sim = Sim::new(site);
+        let slow = sim.connect();
+        sim.stall(slow, 1000);
+        sim.send(slow, GET_BIG);
+        let sender = sim.connect_and_send(&post("/collect", 900, b"abc"));
+        let idle = sim.connect_and_send(GET);
+        sim.shutdown(timeout);
+        assert!(!sim.is_open(idle));
+        let start = sim.now();
+        while sim.is_running() {
+            sim.read(slow, 100);
+            sim.send(sender, b"x");
+            sim.advance(Duration::from_millis(50));
+            sim.read(slow, 1100);
+        }
+        assert_eq!(sim.now() - start, Duration::from_secs(expected));
+        assert!(sim.was_reset(slow) && sim.was_reset(sender));
+        assert_eq!((sim.report().drained, sim.report().killed), (1, 2));
+    }
+}
+
+#[test]
+fn a_shutdown_without_end_is_one_of_a_year() {
+    let mut sim = Sim::new(site);
+    let client = sim.connect_and_send(b"GET");
+    sim.shutdown(Some(Duration::MAX));
+    assert!(sim.is_running() && sim.is_open(client));
+    sim.send(client, &GET[3..]);
+    assert_eq!(statuses(sim.received(client)), [200]);
+    sim.end(client);
+    assert!(!sim.is_running());
+}
+
+#[test]
+fn a_second_shutdown_changes_nothing() {
+    let mut sim = Sim::new(site);
+    let client = sim.connect_and_send(b"GET");
+    sim.shutdown(Some(Duration::from_secs(5)));
+    sim.advance(Duration::from_secs(4));
+    sim.shutdown(Some(Duration::from_secs(5)));
+    sim.shutdown(None);
+    happens_after(&mut sim, SECOND, |sim| !sim.is_running());
+    assert!(sim.was_reset(client));
+    sim.shutdown(None);
+    sim.stop();
+    assert!(!sim.is_running());
+}
+
+/// Go: TestServerCloseDeadlock (t174).
+#[test]
+fn a_stop_resets_everybody_at_once() {
+    for drains_first in [false, true] {
+        let mut sim = Sim::new(site);
+        let base = base(&mut sim);
+        let slow = sim.connect();
+        sim.stall(slow, 1000);
+        sim.send(slow, GET_BIG);
+        let sender = sim.connect_and_send(&post("/collect", 900, b"abc"));
+        let head = sim.connect_and_send(b"GET /");
+        if drains_first {
+            sim.shutdown(None);
+        }
+        sim.stop();
+        assert!(!sim.is_running());
+        for client in [slow, sender, head] {
+            assert!(sim.was_reset(client));
+        }
+        assert_eq!((sim.report().drained, sim.report().killed), (0, 3));
+        assert!(sim.memory() <= base);
+        sim.stop();
+    }
+}
+
+#[test]
+fn a_shutdown_ends_a_lingering_connection_in_its_own_time() {
+    let mut sim = Sim::new(site);
+    let client = sim.connect_and_send(b"BAD\r\n\r\n");
+    sim.shutdown(None);
+    happens_after(&mut sim, SECOND, |sim| !sim.is_running());
+    assert!(!sim.was_reset(client));
+}
+
+#[test]
+fn pipelined_requests_behind_the_one_that_says_close_are_left_to_the_client() {
+    let mut sim = Sim::new(site);
+    let client = sim.connect();
+    sim.pause();
+    sim.send(client, &GET.repeat(3));
+    sim.shutdown(None);
+    sim.resume();
+    assert_eq!(statuses(sim.received(client)), [200]);
+    assert!(says_close(&mut sim, client));
+}
+
+#[test]
+fn every_connection_is_told_closed_by_a_shutdown() {
+    for stops in [false, true] {
+        let open = std::rc::Rc::new(std::cell::Cell::new(0));
+        let ear = open.clone();
+        let mut sim = SimBuilder::new()
+            .limits(Limits { shutdown_timeout: SECOND, ..Limits::default() })
+            .unwrap()
+            .on_state(move |_, state| match state {
+                ConnState::New => ear.set(ear.get() + 1),
+                ConnState::Closed => ear.set(ear.get() - 1),
+                _ => {}
+            })
+            .build(site);
+        sim.connect_and_send(GET);
+        sim.connect_and_send(&post("/collect", 900, b"abc"));
+        sim.connect();
+        assert_eq!(open.get(), 3);
+        match stops {
+            true => sim.stop(),
+            false => sim.shutdown(None),
+        }
+        sim.advance(SECOND + LATE);
+        assert!(!sim.is_running());
+        assert_eq!(open.get(), 0);
+    }
+}
+
+/// A builder whose hooks write into a log.
+fn told(names: &[&'static str], log: &Rc<RefCell<Vec<&'static str>>>) -> SimBuilder {
+    names.iter().fold(SimBuilder::new(), |builder, &name| {
+        let log = log.clone();
+        builder.on_shutdown(move || {
+            log.borrow_mut().push(name);
+            assert_ne!(name, "panics", "a hook of a test panics");
+        })
+    })
+}
+
+/// A hook that panics does not keep the next from running (t172).
+#[test]
+fn the_shutdown_hooks_run_once_each_in_their_order_when_it_begins() {
+    let log = Rc::default();
+    let mut sim = told(&["first", "panics", "last"], &log).build(site);
+    let client = sim.connect_and_send(b"GET");
+    assert!(log.borrow().is_empty());
+    sim.shutdown(None);
+    assert_eq!(*log.borrow(), ["first", "panics", "last"]);
+    assert!(sim.is_running() && sim.is_open(client));
+    sim.shutdown(None);
+    sim.stop();
+    assert_eq!(log.borrow().len(), 3);
+}
+
+#[test]
+fn a_stop_calls_no_shutdown_hook() {
+    let log = Rc::default();
+    let mut sim = told(&["never"], &log).build(site);
+    sim.connect();
+    sim.stop();
+    assert!(!sim.is_running() && log.borrow().is_empty());
+}
+
+/// Go: TestServerShutdown (t172), TestServerContext_ServerContextKey (t10).
+#[test]
+fn a_handler_may_shut_its_own_server_down_and_its_answer_arrives() {
+    let log = Rc::default();
+    let builder = told(&["told"], &log);
+    let handle = builder.handle();
+    let mut sim = builder.build(move |_: &Request<'_>| {
+        handle.shutdown(None);
+        "going down"
+    });
+    let (idle, client) = (sim.connect(), sim.connect_and_send(GET));
+    assert_eq!(content(sim.received(client)), b"going down");
+    assert_eq!(*log.borrow(), ["told"]);
+    let late = sim.connect();
+    assert!(sim.was_reset(late), "connecting is refused");
+    sim.end(client);
+    sim.end(idle);
+    assert!(!sim.is_running() && !sim.was_reset(client));
+    assert_eq!((sim.report().requests, sim.report().killed), (1, 0));
+}
+
+/// Those whom the connection hook refuses do not cost the others behind them their answer.
+#[test]
+fn connections_made_before_the_end_are_served_however_many_are_refused_before_them() {
+    let builder = SimBuilder::new().on_connect(|accepted| match accepted.peer_addr() {
+        Some(peer) if peer.ip().is_loopback() => Admission::accept(),
+        _ => Admission::refuse(),
+    });
+    let mut sim = builder.build(site);
+    sim.pause();
+    for _ in 0..200 {
+        sim.connect();
+    }
+    let client = sim.connect_from(([127, 0, 0, 1], 4711).into());
+    sim.send(client, GET);
+    sim.shutdown(None);
+    sim.resume();
+    assert_eq!(statuses(sim.received(client)), [200]);
+}
+
+/// The slot of one that ends in the turn in which the shutdown begins, with work in hand, is taken
+/// by one of the last who are accepted: checked by what the simulation asserts of every turn.
+#[test]
+fn the_last_who_are_accepted_take_the_slots_of_those_who_end_in_that_turn() {
+    let mut sim = Sim::new(|_: &Request<'_>| -> Reply {
+        Response::ok("text/plain", Body::produce(Lines(1_000_000))).and_cut_after(4 * SECOND).into()
+    });
+    let reader = sim.connect();
+    sim.stall(reader, 2 << 20);
+    sim.send(reader, GET);
+    sim.advance(4 * SECOND);
+    for shuts_down in [false, true] {
+        sim.pause();
+        sim.advance(100 * MS);
+        sim.read(reader, 1_500_000);
+        if shuts_down {
+            (0..70).for_each(|_| _ = sim.connect());
+            sim.shutdown(None);
+        }
+        sim.resume();
+        assert_eq!(sim.was_reset(reader), shuts_down);
+    }
+    sim.advance(2 * SECOND);
+    assert!(!sim.is_running());
+    assert_eq!((sim.report().drained, sim.report().killed), (71, 0));
+}
+
+#[test]
+fn connections_that_wait_at_a_paused_listener_are_served_before_the_end() {
+    const IO: i32 = 5;
+    for errors in [1, 12] {
+        let mut sim = Sim::new(site);
+        sim.fail_accepts([IO].repeat(errors));
+        let client = sim.connect_and_send(GET);
+        // The pause after the last error is the longest.
+        while sim.report().accept_errors < errors as u64 {
+            sim.advance(MS);
+        }
+        sim.shutdown(None);
+        assert!(says_close(&mut sim, client) && !sim.was_reset(client), "{errors}");
+        assert_eq!((sim.report().drained, sim.report().killed), (1, 0));
+    }
+}

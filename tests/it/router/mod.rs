@@ -1,0 +1,4 @@
+//! Routes over the wire: examples, and a model of the definition.
+
+mod model;
+mod wire;

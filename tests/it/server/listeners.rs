@@ -1,0 +1,271 @@
+//! Where a server can be reached: TCP and Unix sockets, several at once, and socket files.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+#[cfg(feature = "inherit")]
+use std::process::Command;
+use std::sync::mpsc;
+use std::thread;
+
+use wheelhouse::{Error, Handle, Limits, Report, Request, Response, Server};
+
+use super::running::{Client, Running, PATIENCE};
+
+/// A path for a socket file that is removed at the end, whoever made it.
+struct SocketFile(PathBuf);
+
+impl SocketFile {
+    fn new(name: &str) -> SocketFile {
+        let file = format!("wheelhouse-{}-{name}.sock", std::process::id());
+        SocketFile(std::env::temp_dir().join(file))
+    }
+
+    fn address(&self) -> String {
+        format!("unix:{}", self.0.display())
+    }
+
+    fn connect(&self) -> Client<UnixStream> {
+        let stream = UnixStream::connect(&self.0).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Client::new(stream)
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        drop(fs::remove_file(&self.0));
+    }
+}
+
+fn who(req: &Request<'_>) -> Response {
+    Response::text(if req.local_addr().is_some() { "by TCP" } else { "by Unix socket" })
+}
+
+#[test]
+fn one_server_answers_on_tcp_and_on_a_unix_socket() {
+    let file = SocketFile::new("both");
+    let server = Running::on(&["127.0.0.1:0", &file.address()], Limits::default(), who);
+    assert_eq!(server.addrs.len(), 1, "a Unix socket has no port");
+    let (mut tcp, mut unix) = (server.connect(), file.connect());
+    for _ in 0..3 {
+        tcp.get("/").assert(200, "by TCP");
+        unix.get("/").assert(200, "by Unix socket");
+    }
+    let report = server.finish();
+    assert_eq!((report.accepted, report.requests, report.killed), (2, 6, 0));
+    assert!(!file.0.exists(), "the socket file is removed at the end");
+}
+
+/// Go: TestServerContext_LocalAddrContextKey (t11).
+#[test]
+fn each_of_several_listeners_is_served() {
+    let addresses = ["127.0.0.1:0"; 5];
+    let server = Running::on(&addresses, Limits::default(), |req: &Request<'_>| {
+        Response::text(req.local_addr().unwrap().to_string())
+    });
+    let mut clients: Vec<Client> =
+        server.addrs.iter().map(|addr| Client::over(TcpStream::connect(addr).unwrap())).collect();
+    // Last first: nobody waits for an earlier listener.
+    for (client, addr) in clients.iter_mut().zip(&server.addrs).rev() {
+        client.get("/").assert(200, addr.to_string());
+    }
+}
+
+/// Go: TestSetsRemoteAddr (t3).
+#[test]
+fn a_handler_is_told_the_address_of_its_peer() {
+    let server = Running::on(&["127.0.0.1:0"], Limits::default(), |req: &Request<'_>| {
+        Response::text(req.peer_addr().unwrap().to_string())
+    });
+    let stream = TcpStream::connect(server.addrs[0]).unwrap();
+    let own = stream.local_addr().unwrap();
+    Client::over(stream).get("/").assert(200, own.to_string());
+}
+
+#[test]
+fn a_stale_socket_file_is_replaced() {
+    let file = SocketFile::new("stale");
+    drop(UnixListener::bind(&file.0).unwrap());
+    assert!(file.0.exists(), "what a killed process leaves behind");
+    let server = Running::on(&[&file.address()], Limits::default(), who);
+    file.connect().get("/").assert(200, "by Unix socket");
+    server.finish();
+    assert!(!file.0.exists());
+}
+
+#[test]
+fn a_socket_that_somebody_listens_to_is_left_alone() {
+    let file = SocketFile::new("live");
+    let _owner = UnixListener::bind(&file.0).unwrap();
+    let refused = Server::new().listen(&file.address()).unwrap_err();
+    assert!(matches!(refused, Error::Listen { .. }), "{refused}");
+    assert!(UnixStream::connect(&file.0).is_ok(), "its owner can still be reached");
+}
+
+#[test]
+fn a_file_that_is_no_socket_is_left_alone() {
+    let file = SocketFile::new("precious");
+    fs::write(&file.0, "precious").unwrap();
+    assert!(Server::new().listen(&file.address()).is_err());
+    assert_eq!(fs::read_to_string(&file.0).unwrap(), "precious");
+}
+
+#[test]
+fn an_address_in_use_or_not_understood_is_an_error_that_names_it() {
+    let server = Running::new(who);
+    let address = server.addrs[0].to_string();
+    let refused = Server::new().listen(&address).unwrap_err();
+    assert!(matches!(refused, Error::Listen { .. }), "{refused}");
+    assert!(refused.to_string().contains(&address), "{refused}");
+    let refused = Server::new().listen("no port").unwrap_err();
+    assert!(refused.to_string().contains("no port"), "{refused}");
+}
+
+#[test]
+fn without_a_listener_there_is_nothing_to_run() {
+    assert!(matches!(Server::new().run(who), Err(Error::NoListener)));
+}
+
+/// A server on what `open` opens, whose handler tells the name of the listener.
+fn named(open: impl FnOnce(Server) -> Server + Send + 'static) -> (SocketAddr, Handle, Thread) {
+    let (started, wait_for_start) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        let server = open(Server::new());
+        started.send((server.local_addrs()[0], server.handle())).unwrap();
+        server.serve(|req| Response::text(req.listener().to_owned())).unwrap()
+    });
+    let (address, handle) = wait_for_start.recv_timeout(PATIENCE).expect("the server starts");
+    (address, handle, thread)
+}
+
+type Thread = thread::JoinHandle<Report>;
+
+#[test]
+fn sockets_opened_elsewhere_are_served_and_their_files_stay() {
+    let file = SocketFile::new("elsewhere");
+    let unix = UnixListener::bind(&file.0).unwrap();
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let kept = tcp.try_clone().unwrap();
+    let (address, handle, thread) =
+        named(|server| server.listen_on(tcp).unwrap().listen_on_unix(unix).unwrap());
+    assert_eq!(address, kept.local_addr().unwrap());
+    Client::over(TcpStream::connect(address).unwrap()).get("/").assert(200, address.to_string());
+    file.connect().get("/").assert(200, file.address());
+    handle.shutdown(None);
+    assert_eq!(thread.join().unwrap().requests, 2);
+    assert!(file.0.exists(), "who made the file removes it");
+    assert!(TcpStream::connect(address).is_ok(), "the other owner still listens");
+}
+
+#[test]
+fn a_listener_has_its_name_or_its_address() {
+    let file = SocketFile::new("named");
+    let unix = file.address();
+    let (address, handle, thread) = named(move |server| {
+        server.listen("127.0.0.1:0").unwrap().listen_as("admin", &unix).unwrap()
+    });
+    let mut client = Client::over(TcpStream::connect(address).unwrap());
+    client.get("/").assert(200, "127.0.0.1:0");
+    file.connect().get("/").assert(200, "admin");
+    handle.shutdown(None);
+    assert_eq!(thread.join().unwrap().requests, 2);
+    assert!(!file.0.exists());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_shared_address_can_be_had_twice_and_another_not() {
+    let first = Server::new().listen_shared("127.0.0.1:0").unwrap();
+    let address = first.local_addrs()[0].to_string();
+    let second = Server::new().listen_shared(&address).unwrap();
+    assert_eq!(first.local_addrs(), second.local_addrs());
+    assert!(matches!(Server::new().listen(&address), Err(Error::Listen { .. })));
+}
+
+#[test]
+fn one_listener_too_many_is_an_error_and_no_panic() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let full = (0..250)
+        .fold(Server::new(), |server, _| server.listen_on(listener.try_clone().unwrap()).unwrap());
+    let refused = full.listen_on(listener).unwrap_err();
+    assert!(matches!(refused, Error::TooManyListeners { max: 250 }), "{refused}");
+}
+
+/// The test starts itself with a socket of its own as the inherited one.
+#[cfg(feature = "inherit")]
+#[test]
+fn inherited_sockets_are_served_under_the_names_that_they_were_given() {
+    if std::env::var_os("LISTEN_FDS").is_some() {
+        let (address, handle, thread) = named(|server| server.listen_inherited().unwrap());
+        Client::over(TcpStream::connect(address).unwrap()).get("/").assert(200, "front");
+        handle.shutdown(None);
+        assert_eq!(thread.join().unwrap().requests, 1);
+        let again = Server::new().listen_inherited().unwrap_err();
+        assert!(matches!(again, Error::NothingInherited), "{again}");
+        return;
+    }
+    let none = Server::new().listen_inherited().unwrap_err();
+    assert!(matches!(none, Error::NothingInherited), "{none}");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let inherits = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "--test-threads=1"])
+        .arg("server::listeners::inherited_sockets_are_served_under_the_names_that_they_were_given")
+        .env("LISTEN_FDS", "1")
+        .env("LISTEN_FDS_FIRST_FD", "0")
+        .env("LISTEN_FDNAMES", "front")
+        .stdin(std::os::fd::OwnedFd::from(listener))
+        .output()
+        .unwrap();
+    assert!(inherits.status.success(), "{}", String::from_utf8_lossy(&inherits.stdout));
+}
+
+#[test]
+fn a_socket_file_that_another_has_put_in_its_place_is_not_removed() {
+    let file = SocketFile::new("taken-over");
+    let server = Running::on(&["127.0.0.1:0", &file.address()], Limits::default(), who);
+    fs::remove_file(&file.0).unwrap();
+    let _next = UnixListener::bind(&file.0).unwrap();
+    server.finish();
+    assert!(UnixStream::connect(&file.0).is_ok(), "who came after can still be reached");
+}
+
+/// Its owner is busy or stopped: connecting to it would wait for ever.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_socket_whose_queue_is_full_is_in_use() {
+    let file = SocketFile::new("full");
+    let owner = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+    let address = socket2::SockAddr::unix(&file.0).unwrap();
+    owner.bind(&address).unwrap();
+    owner.listen(0).unwrap();
+    let _waiting = UnixStream::connect(&file.0).unwrap();
+    let (done, is_done) = mpsc::channel();
+    let asked = file.address();
+    thread::spawn(move || done.send(Server::new().listen(&asked).is_err()));
+    assert_eq!(is_done.recv_timeout(PATIENCE), Ok(true));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_connection_in_place_of_a_listener_is_refused() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let connection = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let wrong = TcpListener::from(std::os::fd::OwnedFd::from(connection));
+    let refused = Server::new().listen_on(wrong).unwrap_err();
+    assert!(refused.to_string().contains("Accept=no"), "{refused}");
+    let (one, _other) = UnixStream::pair().unwrap();
+    let wrong = UnixListener::from(std::os::fd::OwnedFd::from(one));
+    assert!(Server::new().listen_on_unix(wrong).is_err());
+}
+
+#[test]
+fn an_address_that_cannot_be_had_is_refused_with_what_to_write_instead() {
+    for address in ["unix:", "no-such-host.invalid:80", "1.2.3.4", ""] {
+        let refused = Server::new().listen(address).unwrap_err();
+        assert!(matches!(refused, Error::Address { .. }), "{address}: {refused}");
+    }
+    let refused = Server::new().listen_shared("unix:/tmp/never.sock").unwrap_err();
+    assert!(refused.to_string().contains("listen_on_unix"), "{refused}");
+}

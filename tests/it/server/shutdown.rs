@@ -1,0 +1,147 @@
+//! Ending a server from another thread: gracefully, at its deadline, and at once.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use wheelhouse::{ConnState, Reply, Request, Server};
+
+use super::running::{Client, Running, PATIENCE};
+
+fn length(_: &Request<'_>) -> Reply {
+    Reply::collect(100, |(), _, content: &[u8]| format!("{} bytes", content.len()))
+}
+
+/// A client whose request has begun for certain: it was invited to send its content.
+fn client_in_flight(server: &Running) -> Client {
+    let mut client = server.connect();
+    client.send("POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 9\r\n");
+    client.send("Expect: 100-continue\r\n\r\n");
+    assert_eq!(client.head(), "HTTP/1.1 100 Continue\r\n\r\n");
+    client.send("begun");
+    client
+}
+
+fn wait_until_refused(server: &Running) {
+    let start = Instant::now();
+    while TcpStream::connect(server.addrs[0]).is_ok() {
+        assert!(start.elapsed() < PATIENCE, "the listener stays open");
+    }
+}
+
+#[test]
+fn a_request_in_flight_is_answered_before_a_graceful_end() {
+    let server = Running::new(length);
+    let mut idle = server.connect();
+    idle.send("POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 0\r\n\r\n");
+    idle.answer().assert(200, "0 bytes");
+    let mut client = client_in_flight(&server);
+
+    server.handle.shutdown(None);
+    wait_until_refused(&server);
+    assert_eq!(idle.rest(), b"", "idle connections end at once");
+    client.send("done");
+    let answer = client.answer();
+    answer.assert(200, "9 bytes");
+    assert_eq!(answer.field("connection"), Some("close"));
+    assert_eq!(client.rest(), b"");
+    let report = server.report();
+    assert_eq!((report.requests, report.killed), (2, 0));
+    assert!(report.drained >= 2, "{report:?}");
+}
+
+/// Idle ones end with it, and those that were handed out are no longer its own (t246).
+#[test]
+fn a_server_ends_with_connections_that_are_idle_or_handed_out() {
+    let server = Running::new(|req: &Request<'_>| -> Reply {
+        match req.path() {
+            "/mine" => Reply::hijack(|hijacked| {
+                let mut stream = hijacked.stream.into_tcp().expect("a TCP listener");
+                thread::spawn(move || {
+                    let mut all = Vec::new();
+                    stream.read_to_end(&mut all).unwrap();
+                    stream.write_all(&all).unwrap();
+                });
+            }),
+            _ => "hello".into(),
+        }
+    });
+    let (mut idle, mut taken) = (server.connect(), server.connect());
+    idle.get("/").assert(200, "hello");
+    taken.send("GET /mine HTTP/1.1\r\nHost: here\r\n\r\n");
+    server.wait_for(ConnState::Hijacked);
+    let report = server.finish();
+    assert_eq!((report.requests, report.killed), (2, 0));
+    assert_eq!(idle.rest(), b"");
+    taken.send("still here");
+    taken.end();
+    assert_eq!(taken.rest(), b"still here");
+}
+
+#[test]
+fn unfinished_connections_are_reset_and_counted_at_the_deadline() {
+    let server = Running::new(length);
+    let mut client = client_in_flight(&server);
+    server.handle.shutdown(Some(Duration::from_millis(100)));
+    let (read, end) = client.rest_or_error();
+    assert_eq!((read, end.unwrap_err().kind()), (vec![], io::ErrorKind::ConnectionReset));
+    let report = server.report();
+    assert_eq!((report.accepted, report.requests, report.killed), (1, 1, 1));
+}
+
+#[test]
+fn stop_resets_at_once_what_is_in_flight() {
+    let server = Running::new(length);
+    let mut client = client_in_flight(&server);
+    server.handle.stop();
+    let (read, end) = client.rest_or_error();
+    assert_eq!((read, end.unwrap_err().kind()), (vec![], io::ErrorKind::ConnectionReset));
+    assert_eq!(server.report().killed, 1);
+}
+
+#[test]
+fn a_request_that_arrived_before_the_shutdown_is_answered() {
+    let server = Running::new(length);
+    let mut client = server.connect();
+    client.send("POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 4\r\n\r\nsent");
+    server.wait_for(ConnState::Active);
+    server.handle.shutdown(None);
+    client.answer().assert(200, "4 bytes");
+    assert_eq!(server.report().killed, 0);
+}
+
+#[test]
+fn the_report_counts_the_life_of_the_server() {
+    let server = Running::new(length);
+    for _ in 0..3 {
+        let mut client = server.connect();
+        client.send("POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 2\r\n\r\nhi");
+        client.answer().assert(200, "2 bytes");
+        client.send("BAD\r\n\r\n");
+        assert!(client.answer().head.starts_with("HTTP/1.1 400 "));
+        assert_eq!(client.rest(), b"");
+    }
+    let report = server.finish();
+    assert_eq!((report.accepted, report.requests, report.refused), (3, 3, 3));
+}
+
+#[test]
+fn a_handle_outlives_its_server_and_then_does_nothing() {
+    let server = Running::new(length);
+    let handle = server.handle.clone();
+    assert_eq!(server.finish().requests, 0);
+    handle.shutdown(None);
+    handle.stop();
+}
+
+/// A shutdown before the start counts; the listener closes (t5).
+#[test]
+fn a_server_that_was_shut_down_before_it_runs_ends_at_once() {
+    let server = Server::new().listen("127.0.0.1:0").unwrap();
+    let addr = server.local_addrs()[0];
+    server.handle().shutdown(None);
+    let report = server.run(|_: &Request<'_>| "never").unwrap();
+    assert_eq!((report.accepted, report.requests), (0, 0));
+    assert!(TcpStream::connect(addr).is_err(), "nobody listens any more");
+}

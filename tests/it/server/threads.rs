@@ -1,0 +1,221 @@
+//! Answers, content and connections that go through other threads.
+
+use std::io::{Read, Write};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use wheelhouse::{
+    channel, ConnState, HijackedStream, Io, Later, Protocol, Reply, Request, Response, SendError,
+};
+
+use super::running::{Running, PATIENCE};
+
+/// A hundred workers at once, each with a connection of its own.
+#[test]
+fn answers_from_many_threads_find_their_connections() {
+    let server = Running::new(|req: &Request<'_>| -> Reply {
+        let path = req.path().to_owned();
+        Reply::later(|later: Later| {
+            thread::spawn(move || later.answer(move |()| path));
+        })
+    });
+    let mut clients: Vec<_> = (0..100).map(|_| server.connect()).collect();
+    for round in 0..5 {
+        for (n, client) in clients.iter_mut().enumerate() {
+            client.send(format!("GET /{n}/{round} HTTP/1.1\r\nHost: here\r\n\r\n"));
+        }
+        for (n, client) in clients.iter_mut().enumerate() {
+            client.answer().assert(200, format!("/{n}/{round}"));
+        }
+    }
+}
+
+/// The kernel reports it, without a read, however much of the content is still to come (t91,
+/// t96, w11, w31).
+#[test]
+fn a_worker_sees_a_peer_end_its_side_and_a_peer_reset() {
+    for resets in [false, true] {
+        for request in [
+            "GET / HTTP/1.1\r\nHost: here\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 100\r\n\r\nunread",
+            "GET / HTTP/1.1\r\nHost: here\r\n\r\nGET /next HTTP/1.1\r\nHost: here\r\n\r\n",
+        ] {
+            let (give, take) = mpsc::channel();
+            let server = Running::new(move |_: &Request<'_>| -> Reply {
+                let give = give.clone();
+                Reply::later(move |later: Later| _ = give.send(later))
+            });
+            let mut client = server.connect();
+            client.send(request);
+            let later = take.recv_timeout(PATIENCE).unwrap();
+            assert!(!later.peer_has_left());
+            if resets {
+                client.reset();
+            } else {
+                client.end();
+            }
+            let since = Instant::now();
+            while !later.peer_has_left() {
+                assert!(since.elapsed() < PATIENCE, "not seen behind {request:?}");
+                thread::sleep(Duration::from_millis(1));
+            }
+            later.answer(|()| Response::text("all the same").and_close());
+            server.wait_for(ConnState::Closed);
+        }
+    }
+}
+
+/// The loop is never held up by a sender, and the sender is by the peer.
+#[test]
+fn content_of_another_thread_arrives_whole_and_in_order() {
+    const PIECES: u32 = 20_000;
+    let server = Running::new(|_: &Request<'_>| {
+        let (sender, body) = channel(8 << 10);
+        thread::spawn(move || {
+            for n in 0..PIECES {
+                sender.send(format!("{n:08}")).unwrap();
+            }
+            sender.finish();
+        });
+        Response::ok("text/plain", body)
+    });
+    let mut client = server.connect();
+    client.send("GET / HTTP/1.0\r\n\r\n");
+    let all = client.rest();
+    let content = &all[all.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4..];
+    assert_eq!(content.len(), 8 * PIECES as usize);
+    assert!(content.chunks(8).zip(0u32..).all(|(eight, n)| eight == format!("{n:08}").as_bytes()));
+}
+
+#[test]
+fn a_sender_learns_that_its_peer_is_gone() {
+    let (tell, told) = mpsc::channel();
+    let server = Running::new(move |_: &Request<'_>| {
+        let (sender, body) = channel(1000);
+        let tell = tell.clone();
+        thread::spawn(move || loop {
+            if let Err(error) = sender.send(&[b'x'; 500][..]) {
+                return tell.send(error).unwrap();
+            }
+        });
+        Response::ok("text/plain", body)
+    });
+    let mut client = server.connect();
+    client.send("GET / HTTP/1.1\r\nHost: here\r\n\r\n");
+    client.head();
+    client.reset();
+    let error = told.recv_timeout(PATIENCE).unwrap();
+    assert!(matches!(error, SendError::Gone(_)), "{error}");
+}
+
+/// A blocking stream, with the bytes that had been read. What its thread writes, long after the
+/// handler has returned, is all that its client gets: no response, here (t94, t157, t161, t163,
+/// t167).
+#[test]
+fn a_stream_that_is_handed_out_belongs_to_its_thread() {
+    let server = Running::new(|_: &Request<'_>| -> Reply {
+        Reply::hijack(|hijacked| {
+            let mut stream = hijacked.stream.into_tcp().expect("a TCP listener");
+            let mut all = hijacked.read;
+            thread::spawn(move || {
+                stream.read_to_end(&mut all).unwrap();
+                stream.write_all(&all[..3]).unwrap();
+                stream.write_all(&all[3..]).unwrap();
+            });
+        })
+    });
+    let mut client = server.connect();
+    client.send("POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 100000\r\n\r\nfirst ");
+    server.wait_for(ConnState::Hijacked);
+    client.send(vec![b'.'; 100_000]);
+    client.end();
+    let all = client.rest();
+    assert_eq!((all.len(), &all[..7]), (100_006, &b"first ."[..]));
+    // The loop has forgotten it and serves on.
+    assert_eq!(server.finish().drained, 0);
+}
+
+/// After a request whose worker asked whether its client had left (t93, t164).
+#[test]
+fn a_connection_is_handed_out_after_an_answer_that_came_from_elsewhere() {
+    let server = Running::new(|req: &Request<'_>| -> Reply {
+        let peer = req.peer_addr().unwrap();
+        match req.path() {
+            "/later" => Reply::later(move |later: Later| {
+                thread::spawn(move || {
+                    let has_left = later.peer_has_left();
+                    later.answer(move |()| format!("{has_left} {peer}"));
+                });
+            }),
+            _ => Reply::hijack(move |hijacked| {
+                let mut stream = hijacked.stream.into_tcp().expect("a TCP listener");
+                assert_eq!(stream.peer_addr().unwrap(), peer);
+                thread::spawn(move || {
+                    let head = format!("HTTP/1.0 200 OK\r\nPeer: {peer}\r\nContent-Length: 0\r\n");
+                    stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
+                });
+            }),
+        }
+    });
+    let mut client = server.connect();
+    let own = client.stream().local_addr().unwrap();
+    client.get("/later").assert(200, format!("false {own}"));
+    client.send("GET /mine HTTP/1.1\r\nHost: here\r\n\r\n");
+    let expected = format!("HTTP/1.0 200 OK\r\nPeer: {own}\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(String::from_utf8(client.rest()).unwrap(), expected);
+}
+
+#[test]
+fn a_stream_of_a_unix_listener_can_be_handed_out_too() {
+    let dir = std::env::temp_dir().join(format!("wheelhouse-hijack-{}", std::process::id()));
+    let address = format!("unix:{}", dir.display());
+    let server = Running::on(
+        &["127.0.0.1:0", &address],
+        wheelhouse::Limits::default(),
+        |_: &Request<'_>| -> Reply {
+            Reply::hijack(|hijacked| {
+                let HijackedStream::Unix(mut stream) = hijacked.stream else {
+                    panic!("a Unix listener")
+                };
+                thread::spawn(move || stream.write_all(b"by hand").unwrap());
+            })
+        },
+    );
+    let mut stream = std::os::unix::net::UnixStream::connect(&dir).unwrap();
+    stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+    let mut all = String::new();
+    stream.read_to_string(&mut all).unwrap();
+    assert_eq!(all, "by hand");
+    drop(server);
+}
+
+/// Sends every byte back.
+struct Echo;
+
+impl<S> Protocol<S> for Echo {
+    fn receive(&mut self, _: &mut S, input: &[u8], io: &mut Io<'_>) -> std::io::Result<usize> {
+        Ok(io.put(input))
+    }
+}
+
+/// A peer that sends much before it reads any of it: both sides' windows fill, and nothing is
+/// lost.
+#[test]
+fn an_upgraded_connection_carries_megabytes_both_ways() {
+    const MANY: usize = 8 << 20;
+    let server = Running::new(|_: &Request<'_>| Reply::<()>::upgrade("echo", Echo));
+    let mut client = server.connect();
+    client.send("GET / HTTP/1.1\r\nHost: here\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n");
+    assert!(client.head().starts_with("HTTP/1.1 101 "));
+    let mut writer = client.stream().try_clone().unwrap();
+    let sending = thread::spawn(move || {
+        let bytes: Vec<u8> = (0..MANY).map(|n| (n % 251) as u8).collect();
+        writer.write_all(&bytes).unwrap();
+        writer.shutdown(std::net::Shutdown::Write).unwrap();
+    });
+    let all = client.rest();
+    sending.join().unwrap();
+    assert_eq!(all.len(), MANY);
+    assert!(all.iter().enumerate().all(|(n, &byte)| byte == (n % 251) as u8));
+}

@@ -1,0 +1,203 @@
+//! What the behaviour tests share: a site with one path per behaviour, requests as bytes, and
+//! the measuring of deadlines. It knows nothing of the server but its public face.
+
+pub(crate) mod panics;
+pub(crate) mod random;
+
+use std::cell::Cell;
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use wheelhouse::sim::{Client, Sim};
+use wheelhouse::{
+    Body, Flow, Gone, Handler, Out, Produce, Produced, Receive, Reply, Request, Response, Transform,
+};
+
+/// How late a deadline may be: one tick of the wheel and a millisecond.
+pub(crate) const LATE: Duration = Duration::from_millis(65);
+pub(crate) const MS: Duration = Duration::from_millis(1);
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+
+pub(crate) const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+pub(crate) const GET_CLOSE: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+
+pub(crate) static BIG: [u8; 8 << 20] = [b'.'; 8 << 20];
+
+/// One path per behaviour.
+pub(crate) fn site(req: &Request<'_>) -> Reply {
+    match req.path() {
+        "/" => "Hello, World!".into(),
+        "/echo" => Reply::transform(Response::text(""), Echo { len: req.content_length() }),
+        "/collect" => Reply::collect(1000, |(), _, content| format!("{}\n", content.len())),
+        "/collect-much" => Reply::collect(1 << 30, |(), _, content| format!("{}\n", content.len())),
+        "/noread" => "not read".into(),
+        "/receive" => Reply::receive(Count(0)),
+        "/big" => Response::ok("application/octet-stream", &BIG[..]).into(),
+        "/stream" => Response::ok("text/plain", Body::produce(Lines(100_000))).into(),
+        "/panic" => panic!("a handler of a test panics"),
+        _ => Response::not_found().into(),
+    }
+}
+
+/// Sends back what comes, as it comes.
+pub(crate) struct Echo {
+    pub(crate) len: Option<u64>,
+}
+
+impl<S> Transform<S> for Echo {
+    fn piece(&mut self, _: &mut S, piece: &[u8], out: &mut Out<'_>) -> io::Result<usize> {
+        Ok(out.put(piece))
+    }
+
+    fn content_length(&self) -> Option<u64> {
+        self.len
+    }
+}
+
+/// Counts the bytes of the content.
+pub(crate) struct Count(pub(crate) u64);
+
+impl<S: 'static> Receive<S> for Count {
+    fn piece(&mut self, _: &mut S, piece: &[u8]) -> Flow<S> {
+        assert!(!piece.is_empty());
+        self.0 += piece.len() as u64;
+        Flow::Continue
+    }
+
+    fn end(self: Box<Self>, _: &mut S) -> Reply<S> {
+        format!("{}\n", self.0).into()
+    }
+
+    fn gone(self: Box<Self>, _: &mut S, _: Gone) {}
+}
+
+/// Notes why content ended.
+pub(crate) struct Noted(pub(crate) Rc<Cell<Option<Gone>>>);
+
+impl<S: 'static> Receive<S> for Noted {
+    fn piece(&mut self, _: &mut S, _: &[u8]) -> Flow<S> {
+        Flow::Continue
+    }
+
+    fn end(self: Box<Self>, _: &mut S) -> Reply<S> {
+        "whole".into()
+    }
+
+    fn gone(self: Box<Self>, _: &mut S, why: Gone) {
+        self.0.set(Some(why));
+    }
+}
+
+/// So many lines of eight bytes, and nobody knows how many bytes that will be.
+pub(crate) struct Lines(pub(crate) u32);
+
+impl Produce for Lines {
+    fn produce(&mut self, out: &mut Out<'_>) -> io::Result<Produced> {
+        while self.0 > 0 && out.room() >= 8 {
+            out.put(format!("{:07}\n", self.0).as_bytes());
+            self.0 -= 1;
+        }
+        Ok(if self.0 == 0 { Produced::End } else { Produced::More })
+    }
+}
+
+/// A request with content of an announced length; `content` may be the beginning of it.
+pub(crate) fn post(path: &str, length: usize, content: &[u8]) -> Vec<u8> {
+    let mut bytes =
+        format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n").into_bytes();
+    bytes.extend_from_slice(content);
+    bytes
+}
+
+/// The head of a request with chunked content.
+pub(crate) fn post_chunked(path: &str) -> Vec<u8> {
+    format!("POST {path} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n").into_bytes()
+}
+
+/// One chunk with its framing.
+pub(crate) fn chunk(content: &[u8]) -> Vec<u8> {
+    let mut bytes = format!("{:x}\r\n", content.len()).into_bytes();
+    bytes.extend_from_slice(content);
+    bytes.extend_from_slice(b"\r\n");
+    bytes
+}
+
+/// The statuses of the responses in `bytes`, whose contents must not hold a status line.
+pub(crate) fn statuses(bytes: &[u8]) -> Vec<u16> {
+    let text = String::from_utf8_lossy(bytes);
+    let mut rest = &*text;
+    let mut found = Vec::new();
+    while let Some(at) = rest.find("HTTP/1.") {
+        rest = &rest[at + 9..];
+        found.push(rest[..3].parse().expect("three digits of a status"));
+    }
+    found
+}
+
+/// The content behind the first head.
+pub(crate) fn content(bytes: &[u8]) -> &[u8] {
+    let head = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a whole head");
+    &bytes[head + 4..]
+}
+
+/// Decodes chunked content that must be complete.
+pub(crate) fn dechunk(mut bytes: &[u8]) -> Vec<u8> {
+    let mut content = Vec::new();
+    loop {
+        let line = bytes.windows(2).position(|two| two == b"\r\n").expect("a size line");
+        let size = usize::from_str_radix(std::str::from_utf8(&bytes[..line]).unwrap(), 16).unwrap();
+        bytes = &bytes[line + 2..];
+        content.extend_from_slice(&bytes[..size]);
+        assert_eq!(&bytes[size..size + 2], b"\r\n");
+        bytes = &bytes[size + 2..];
+        if size == 0 {
+            assert!(bytes.is_empty(), "nothing follows the last chunk");
+            return content;
+        }
+    }
+}
+
+/// Lets time pass and asserts that `condition` becomes true after `timeout`: not a millisecond
+/// before it, and late by no more than a tick and a millisecond.
+#[track_caller]
+pub(crate) fn happens_after<H: Handler>(
+    sim: &mut Sim<H>,
+    timeout: Duration,
+    mut condition: impl FnMut(&mut Sim<H>) -> bool,
+) {
+    assert!(!condition(sim), "it has happened already");
+    sim.advance(timeout - MS);
+    assert!(!condition(sim), "it is early");
+    sim.advance(MS + LATE);
+    assert!(condition(sim), "it is late");
+}
+
+/// Whether the client has got nothing and the server has closed.
+pub(crate) fn closed_silently<H: Handler>(sim: &mut Sim<H>, client: Client) -> bool {
+    sim.received(client).is_empty() && !sim.is_open(client)
+}
+
+/// What the server counts while nobody is connected, once somebody has been: the room for slots
+/// and wheel nodes is kept.
+pub(crate) fn base<H: Handler>(sim: &mut Sim<H>) -> usize {
+    let client = sim.connect();
+    sim.reset(client);
+    sim.memory()
+}
+
+/// Whether a head has a field of this name, which is given in lower case.
+pub(crate) fn has_field(bytes: &[u8], name: &str) -> bool {
+    String::from_utf8_lossy(bytes).to_lowercase().contains(&format!("\r\n{name}:"))
+}
+
+/// One turn of the loop, in which no time passes.
+pub(crate) fn turn<H: Handler>(sim: &mut Sim<H>) {
+    sim.advance(Duration::ZERO);
+}
+
+/// What has been received since the last time, as text.
+pub(crate) fn text<H: Handler>(sim: &mut Sim<H>, client: Client) -> String {
+    String::from_utf8(sim.take_received(client)).unwrap()
+}

@@ -1,0 +1,768 @@
+//! WebSockets from the wire: handshakes, messages, every way to break the rules, and every way to
+//! end. Client frames are written by hand.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use crate::support::{MS, SECOND};
+use wheelhouse::sim::{Client, Sim};
+use wheelhouse::websocket::{
+    accept, on_message, Closed, Handler, Message, Options, Sender, Socket, Topic,
+};
+use wheelhouse::{Limits, Reply, Request, Router};
+
+const SHAKE: &[u8] = b"GET /chat HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\n\
+Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+const TEXT: u8 = 0x81;
+const BINARY: u8 = 0x82;
+const CLOSE: u8 = 0x88;
+const PING: u8 = 0x89;
+const PONG: u8 = 0x8a;
+
+/// A frame as clients send it: masked.
+fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mask = [0x37, 0xfa, 0x21, 0x3d];
+    let mut bytes = vec![first];
+    match payload.len() {
+        len @ 0..=125 => bytes.push(0x80 | len as u8),
+        len @ 126..=0xffff => {
+            bytes.push(0x80 | 126);
+            bytes.extend((len as u16).to_be_bytes());
+        }
+        len => {
+            bytes.push(0x80 | 127);
+            bytes.extend((len as u64).to_be_bytes());
+        }
+    }
+    bytes.extend(mask);
+    bytes.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    bytes
+}
+
+fn close_payload(code: u16, reason: &str) -> Vec<u8> {
+    [&code.to_be_bytes(), reason.as_bytes()].concat()
+}
+
+/// The frames that the server has sent, which must be whole.
+fn frames(mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
+    let mut frames = Vec::new();
+    while let [first, len, rest @ ..] = bytes {
+        let (len, rest) = match len {
+            126 => (usize::from(u16::from_be_bytes([rest[0], rest[1]])), &rest[2..]),
+            127 => (u64::from_be_bytes(rest[..8].try_into().unwrap()) as usize, &rest[8..]),
+            len => (usize::from(*len), rest),
+        };
+        frames.push((*first, rest[..len].to_vec()));
+        bytes = &rest[len..];
+    }
+    assert!(bytes.is_empty());
+    frames
+}
+
+type Log = Rc<RefCell<Vec<String>>>;
+
+fn told(log: &Log) -> Vec<String> {
+    std::mem::take(&mut *log.borrow_mut())
+}
+
+/// Echoes, notes what it is told, and obeys some words.
+struct Echo {
+    log: Log,
+    sender: Option<Sender>,
+    /// Messages of 10,000 bytes that are still to be sent.
+    flood: u32,
+}
+
+impl Echo {
+    fn flood(&mut self, socket: &mut Socket<'_>) {
+        while self.flood > 0 && socket.queued() == 0 {
+            assert!(socket.send(&[b'.'; 10_000][..]));
+            self.flood -= 1;
+        }
+    }
+}
+
+impl Handler<()> for Echo {
+    fn open(&mut self, (): &mut (), socket: &mut Socket<'_>) {
+        self.sender = Some(socket.sender());
+        if let Some(protocol) = socket.protocol() {
+            self.log.borrow_mut().push(format!("open {protocol}"));
+        }
+    }
+
+    fn message(&mut self, (): &mut (), message: Message<'_>, socket: &mut Socket<'_>) {
+        match message {
+            Message::Text("bye") => {
+                socket.close(4000, "told to");
+                assert!(!socket.send("too late"));
+            }
+            Message::Text("bad code") => socket.close(1006, ""),
+            Message::Text("flood") => {
+                self.flood = 40;
+                self.flood(socket);
+            }
+            Message::Text("gush") => while socket.send(&[b'.'; 10_000][..]) {},
+            Message::Text("panic") => panic!("told to"),
+            Message::Text("later") => {
+                assert!(self.sender.as_ref().unwrap().send("sent by a sender"));
+                socket.send("sent at once");
+            }
+            message => assert!(socket.send(message)),
+        }
+    }
+
+    fn wake(&mut self, (): &mut (), socket: &mut Socket<'_>) {
+        self.flood(socket);
+    }
+
+    fn close(&mut self, (): &mut (), closed: Closed) {
+        let Closed { code, reason, is_clean, .. } = closed;
+        self.log.borrow_mut().push(format!("closed {code} {reason:?} {is_clean}"));
+        assert!(!self.sender.as_ref().unwrap().send("nobody is there"));
+    }
+}
+
+fn site(log: &Log, options: Options) -> impl FnMut(&Request<'_>) -> Reply {
+    let log = Rc::clone(log);
+    move |req| accept(req, &options, Echo { log: Rc::clone(&log), sender: None, flood: 0 })
+}
+
+/// A socket that is open, and nothing received.
+fn open<H: wheelhouse::Handler>(sim: &mut Sim<H>) -> Client {
+    let client = sim.connect_and_send(SHAKE);
+    let text = String::from_utf8(sim.take_received(client)).unwrap();
+    assert!(text.starts_with("HTTP/1.1 101 ") && text.ends_with("\r\n\r\n"), "{text}");
+    client
+}
+
+/// An echo with default options, and one open socket.
+fn echo() -> (Log, Sim<impl wheelhouse::Handler>, Client) {
+    let log = Log::default();
+    let mut sim = Sim::new(site(&log, Options::new()));
+    let client = open(&mut sim);
+    (log, sim, client)
+}
+
+fn answer(fields: &str, options: Options) -> String {
+    let mut sim = Sim::new(site(&Log::default(), options));
+    let client = sim.connect_and_send(fields.as_bytes());
+    String::from_utf8(sim.take_received(client)).unwrap()
+}
+
+#[test]
+fn a_handshake_is_answered_with_the_key_of_the_rfc() {
+    let text = answer(std::str::from_utf8(SHAKE).unwrap(), Options::new());
+    assert!(text.starts_with("HTTP/1.1 101 Switching Protocols\r\n"), "{text}");
+    assert!(text.contains("\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"), "{text}");
+    assert!(text.contains("\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"), "{text}");
+    assert!(!text.contains("Sec-WebSocket-Protocol"), "{text}");
+}
+
+#[test]
+fn a_malformed_handshake_is_refused_with_the_reason() {
+    let shake = std::str::from_utf8(SHAKE).unwrap();
+    for (from, to, status, field) in [
+        ("GET", "POST", "405", "Allow: GET"),
+        ("HTTP/1.1", "HTTP/1.0", "426", "Upgrade: websocket"),
+        ("keep-alive, Upgrade", "keep-alive", "426", "Upgrade: websocket"),
+        ("Upgrade: websocket\r\n", "", "426", "Upgrade: websocket"),
+        ("Version: 13", "Version: 8", "426", "Sec-WebSocket-Version: 13"),
+        ("Sec-WebSocket-Version: 13\r\n", "", "426", "Sec-WebSocket-Version: 13"),
+        ("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", "", "400", "Connection: "),
+        ("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZQ==", "400", ""),
+        ("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZQ", "400", ""),
+        ("Host: a\r\n", "Host: a\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", "400", ""),
+    ] {
+        let text = answer(&shake.replace(from, to), Options::new());
+        assert_eq!(&text[9..12], status, "{from} -> {to}: {text}");
+        if status != "400" {
+            assert!(text.contains(&format!("\r\n{field}\r\n")), "{from} -> {to}: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_page_of_another_site_is_refused_unless_it_is_trusted() {
+    let shake = std::str::from_utf8(SHAKE).unwrap();
+    let status = |origin: &str, options| {
+        let text = answer(&shake.replace("Host: a\r\n", &format!("Host: a\r\n{origin}")), options);
+        text[9..12].parse::<u16>().unwrap()
+    };
+    assert_eq!(status("", Options::new()), 101, "no browser");
+    assert_eq!(status("Origin: http://a\r\n", Options::new()), 101);
+    assert_eq!(status("Sec-Fetch-Site: same-origin\r\n", Options::new()), 101);
+    for origin in [
+        "Origin: http://evil.example\r\n",
+        "Origin: http://a:81\r\n",
+        "Origin: null\r\n",
+        "Origin: http://a\r\nSec-Fetch-Site: cross-site\r\n",
+    ] {
+        assert_eq!(status(origin, Options::new()), 403, "{origin}");
+    }
+    let trusting = || Options::new().trust("https://app.example").unwrap();
+    assert_eq!(status("Origin: https://app.example\r\n", trusting()), 101);
+    assert_eq!(status("Origin: https://evil.example\r\n", trusting()), 403);
+    assert_eq!(status("Origin: null\r\n", Options::new().any_origin()), 101);
+    assert!(Options::new().trust("app.example").is_err());
+}
+
+#[test]
+fn the_best_subprotocol_that_both_speak_is_chosen() {
+    let shake = std::str::from_utf8(SHAKE).unwrap();
+    let chosen = |offer: &str| {
+        let offer = format!("Host: a\r\nSec-WebSocket-Protocol: {offer}\r\n");
+        let text =
+            answer(&shake.replace("Host: a\r\n", &offer), Options::new().protocols(["v2", "v1"]));
+        text.lines()
+            .find_map(|line| line.strip_prefix("Sec-WebSocket-Protocol: ").map(str::to_owned))
+    };
+    assert_eq!(chosen("v1, v2").as_deref(), Some("v2"));
+    assert_eq!(chosen("v3,v1").as_deref(), Some("v1"));
+    assert_eq!(chosen("V2"), None, "they are told apart by case");
+    let log = Log::default();
+    let mut sim = Sim::new(site(&log, Options::new().protocols(["v1"])));
+    sim.connect_and_send(
+        shake.replace("Host: a", "Host: a\r\nSec-WebSocket-Protocol: v1").as_bytes(),
+    );
+    assert_eq!(told(&log), ["open v1"]);
+}
+
+/// Numbers below what is asked for, random enough to cut and to damage with.
+fn numbers(seed: u64) -> impl FnMut(usize) -> usize {
+    let mut state = seed;
+    move |below| {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    }
+}
+
+/// A conversation with everything in it that is allowed.
+fn conversation() -> (Vec<u8>, Vec<(u8, Vec<u8>)>) {
+    let long: Vec<u8> = (0..40_000u32).map(|n| n as u8).collect();
+    let sent = [
+        frame(TEXT, b"hello"),
+        frame(TEXT, b""),
+        frame(0x01, "gr\u{fc}".as_bytes().split_last().unwrap().1),
+        frame(PING, b"are you there"),
+        frame(0x00, b""),
+        frame(PONG, b"unasked"),
+        frame(0x80, "\u{fc}\u{df}".as_bytes().split_first().unwrap().1),
+        frame(BINARY, &long),
+        frame(0x02, &long[..20_000]),
+        frame(PING, b""),
+        frame(0x00, &long[20_000..30_000]),
+        frame(0x80, &long[30_000..]),
+        frame(TEXT, "x".repeat(65_536).as_bytes()),
+        frame(CLOSE, &close_payload(1000, "done")),
+    ];
+    let answers = vec![
+        (TEXT, b"hello".to_vec()),
+        (TEXT, Vec::new()),
+        (PONG, b"are you there".to_vec()),
+        (TEXT, "gr\u{fc}\u{df}".as_bytes().to_vec()),
+        (BINARY, long.clone()),
+        (PONG, Vec::new()),
+        (BINARY, long),
+        (TEXT, vec![b'x'; 65_536]),
+        (CLOSE, close_payload(1000, "done")),
+    ];
+    (sent.concat(), answers)
+}
+
+#[test]
+fn a_conversation_is_answered_alike_however_it_is_cut() {
+    let (sent, answers) = conversation();
+    let mut next = numbers(1);
+    for round in 0..8 {
+        let (log, mut sim, client) = echo();
+        let mut rest = &sent[..];
+        while !rest.is_empty() {
+            let len = match round {
+                0 => rest.len(),
+                1 => 1,
+                _ => next(1 << (2 * round)) + 1,
+            };
+            let (now, later) = rest.split_at(len.min(rest.len()));
+            sim.send(client, now);
+            rest = later;
+        }
+        assert!(frames(&sim.take_received(client)) == answers, "round {round}");
+        assert_eq!(told(&log), ["closed 1000 \"done\" true"]);
+        sim.end(client);
+        assert!(!sim.is_open(client) && !sim.was_reset(client));
+    }
+}
+
+/// RFC 6455, sections 5.1 to 5.5 and 8.1: each with the code that is answered.
+#[test]
+fn broken_rules_are_answered_with_their_code_and_the_end() {
+    let big = vec![b'x'; 40_000];
+    for (what, bytes, code) in [
+        ("not masked", b"\x81\x02hi".to_vec(), 1002),
+        ("long and not masked", b"\x82\x7e\x10\x00....".to_vec(), 1002),
+        ("a reserved bit", frame(0xc1, b"hi"), 1002),
+        ("a reserved bit of a long frame", frame(0xc1, &big), 1002),
+        ("a reserved opcode", frame(0x83, b"hi"), 1002),
+        ("a reserved control opcode", frame(0x8b, b"hi"), 1002),
+        ("a ping in fragments", frame(0x09, b"hi"), 1002),
+        ("a long ping", frame(PING, &[0; 126]), 1002),
+        ("a continuation of nothing", frame(0x80, b"hi"), 1002),
+        ("a message within another", [frame(0x01, b"a"), frame(TEXT, b"b")].concat(), 1002),
+        ("a close frame of one byte", frame(CLOSE, b"x"), 1002),
+        ("a length in more bytes than it needs", b"\x81\xfe\0\x02\0\0\0\0hi".to_vec(), 1002),
+        ("the same with eight", b"\x82\xff\0\0\0\0\0\0\xff\xff\0\0\0\0".to_vec(), 1002),
+        ("a code that must not be sent", frame(CLOSE, &close_payload(1005, "")), 1002),
+        ("a code that nobody knows", frame(CLOSE, &close_payload(999, "")), 1002),
+        ("a reason that is no text", frame(CLOSE, b"\x03\xe8\xff"), 1007),
+        ("no text", frame(TEXT, b"\xff"), 1007),
+        ("half a character", frame(TEXT, b"\xc3"), 1007),
+        ("no text in the second fragment", [frame(0x01, b"a"), frame(0, b"\xff")].concat(), 1007),
+        ("a long frame of no text", frame(TEXT, &[0xff; 2000]), 1007),
+        ("an endless frame", b"\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff\0\0\0\0".to_vec(), 1009),
+        ("a frame that is too long", frame(BINARY, &[0; 65_537])[..14].to_vec(), 1009),
+        ("too much in fragments", [frame(0x02, &big), frame(0x80, &big)].concat(), 1009),
+    ] {
+        let (log, mut sim, client) = echo();
+        sim.send(client, &bytes);
+        let frames = frames(&sim.take_received(client));
+        let [(CLOSE, payload)] = &frames[..] else { panic!("{what}: {frames:?}") };
+        assert_eq!(payload[..2], u16::to_be_bytes(code), "{what}");
+        assert!(sim.has_ended(client), "{what}");
+        assert!(told(&log)[0].starts_with(&format!("closed {code} ")), "{what}");
+        sim.end(client);
+        assert!(!sim.is_open(client) && !sim.was_reset(client), "{what}");
+    }
+}
+
+#[test]
+fn a_close_frame_without_a_code_is_answered_without_one() {
+    let (log, mut sim, client) = echo();
+    sim.send(client, &[frame(CLOSE, b""), frame(TEXT, b"ignored")].concat());
+    assert_eq!(frames(&sim.take_received(client)), [(CLOSE, Vec::new())]);
+    assert_eq!(told(&log), ["closed 1005 \"\" true"]);
+}
+
+#[test]
+fn a_handler_closes_with_its_own_code_and_the_answer_is_awaited() {
+    let (log, mut sim, client) = echo();
+    sim.send(client, &[frame(TEXT, b"bye"), frame(TEXT, b"not heard")].concat());
+    assert_eq!(frames(&sim.take_received(client)), [(CLOSE, close_payload(4000, "told to"))]);
+    assert!(sim.is_open(client) && !sim.has_ended(client));
+    assert_eq!(told(&log), [""; 0]);
+    sim.send(client, &frame(CLOSE, &close_payload(4000, "")));
+    assert_eq!(told(&log), ["closed 4000 \"told to\" true"]);
+    assert!(sim.has_ended(client));
+    sim.end(client);
+    assert!(!sim.is_open(client) && sim.received(client).is_empty());
+}
+
+#[test]
+fn a_client_that_does_not_answer_a_close_frame_is_closed() {
+    let (log, mut sim, client) = echo();
+    sim.send(client, &frame(TEXT, b"bye"));
+    sim.advance(11 * SECOND);
+    assert!(sim.has_ended(client));
+    assert_eq!(told(&log), ["closed 4000 \"told to\" false"]);
+    // Nor does one that goes on for ever stay for ever.
+    let (log, mut sim, client) = echo();
+    sim.send(client, &frame(TEXT, b"bye"));
+    for _ in 0..300 {
+        sim.send(client, &frame(TEXT, b"what?"));
+    }
+    assert!(sim.has_ended(client));
+    assert_eq!(told(&log), ["closed 4000 \"told to\" false"]);
+}
+
+#[test]
+fn a_code_that_must_not_be_sent_is_not() {
+    let (log, mut sim, client) = echo();
+    sim.send(client, &frame(TEXT, b"bad code"));
+    assert_eq!(frames(&sim.take_received(client)), [(CLOSE, close_payload(1011, ""))]);
+    sim.send(client, &frame(CLOSE, &close_payload(1011, "")));
+    assert_eq!(told(&log), ["closed 1011 \"\" true"]);
+}
+
+/// The first close frame is what counts, also if nonsense comes behind it.
+#[test]
+fn a_handler_that_has_closed_is_told_its_own_code_whatever_comes() {
+    let (log, mut sim, client) = echo();
+    sim.send(client, &[frame(TEXT, b"bye"), frame(0xc1, b"hi")].concat());
+    assert_eq!(frames(&sim.take_received(client)), [(CLOSE, close_payload(4000, "told to"))]);
+    assert_eq!(told(&log), ["closed 4000 \"told to\" false"]);
+}
+
+#[test]
+fn silence_is_pinged_and_an_answer_keeps_the_socket() {
+    let (log, mut sim, client) = echo();
+    for _ in 0..3 {
+        sim.advance(30 * SECOND - MS);
+        assert_eq!(sim.take_received(client), b"");
+        sim.advance(100 * MS);
+        assert_eq!(frames(&sim.take_received(client)), [(PING, Vec::new())]);
+        sim.advance(9 * SECOND);
+        sim.send(client, &frame(PONG, b""));
+    }
+    assert_eq!(told(&log), [""; 0]);
+    sim.advance(31 * SECOND);
+    sim.advance(10 * SECOND);
+    assert!(sim.has_ended(client));
+    assert_eq!(told(&log), ["closed 1006 \"silent\" false"]);
+}
+
+#[test]
+fn a_drain_says_going_away_and_waits_for_the_answer() {
+    let (log, mut sim, client) = echo();
+    let silent = open(&mut sim);
+    sim.shutdown(None);
+    let away = close_payload(1001, "the server shuts down");
+    assert_eq!(frames(&sim.take_received(client)), [(CLOSE, away.clone())]);
+    sim.advance(SECOND);
+    assert!(sim.is_open(client) && sim.is_running());
+    sim.send(client, &frame(CLOSE, &away));
+    sim.end(client);
+    assert!(!sim.is_open(client));
+    assert_eq!(told(&log), ["closed 1001 \"the server shuts down\" true"]);
+    sim.advance(11 * SECOND);
+    assert!(!sim.is_open(silent) && !sim.is_running());
+}
+
+#[test]
+fn an_end_without_a_close_frame_is_reported_as_such() {
+    let (log, mut sim, client) = echo();
+    sim.send_and_end(client, &frame(TEXT, b"last"));
+    assert_eq!(frames(&sim.take_received(client)), [(TEXT, b"last".to_vec())]);
+    assert!(!sim.is_open(client));
+    assert_eq!(told(&log), ["closed 1006 \"ended without a close frame\" false"]);
+    let client = open(&mut sim);
+    sim.reset(client);
+    assert_eq!(told(&log), ["closed 1006 \"the peer left\" false"]);
+}
+
+#[test]
+fn a_panic_costs_one_socket() {
+    let (log, mut sim, client) = echo();
+    let other = open(&mut sim);
+    sim.send(client, &frame(TEXT, b"panic"));
+    assert!(sim.was_reset(client));
+    assert_eq!(told(&log), ["closed 1006 \"the server stopped\" false"]);
+    sim.send(other, &frame(TEXT, b"still here"));
+    assert_eq!(frames(&sim.take_received(other)), [(TEXT, b"still here".to_vec())]);
+}
+
+#[test]
+fn a_handler_that_looks_at_the_queue_goes_on_when_it_is_empty() {
+    let (log, mut sim, client) = echo();
+    let memory = sim.memory();
+    sim.stall(client, 10_000);
+    sim.send(client, &[frame(TEXT, b"flood"), frame(TEXT, b"after it")].concat());
+    for _ in 0..60 {
+        sim.read(client, 10_000);
+        sim.advance(SECOND);
+        assert!(sim.memory() <= memory + (130 << 10), "{}", sim.memory() - memory);
+    }
+    sim.unstall(client);
+    let frames = frames(&sim.take_received(client));
+    let floods = frames.iter().filter(|(_, payload)| payload.len() == 10_000).count();
+    assert_eq!((floods, frames.len()), (40, 41));
+    assert_eq!(told(&log), [""; 0]);
+}
+
+#[test]
+fn a_client_that_reads_its_messages_too_slowly_is_cut() {
+    let (log, mut sim, client) = echo();
+    sim.stall(client, 10_000);
+    sim.send(client, &frame(TEXT, b"gush"));
+    assert_eq!(told(&log), ["closed 1006 \"too slow\" false"]);
+    sim.advance(21 * SECOND);
+    assert!(sim.was_reset(client));
+}
+
+#[test]
+fn messages_of_a_sender_keep_their_place_in_the_order() {
+    let (_, mut sim, client) = echo();
+    sim.send(client, &frame(TEXT, b"later"));
+    let expected = [(TEXT, b"sent by a sender".to_vec()), (TEXT, b"sent at once".to_vec())];
+    assert_eq!(frames(&sim.take_received(client)), expected);
+}
+
+/// Publishes what it is told, and who has come and gone.
+struct Member(Topic);
+
+impl Handler<()> for Member {
+    fn open(&mut self, (): &mut (), socket: &mut Socket<'_>) {
+        self.0.join(socket);
+        self.0.publish("one more");
+    }
+
+    fn message(&mut self, (): &mut (), message: Message<'_>, _: &mut Socket<'_>) {
+        self.0.publish(message);
+    }
+
+    fn close(&mut self, (): &mut (), closed: Closed) {
+        self.0.publish(&*format!("one less: {}", closed.code));
+    }
+}
+
+#[test]
+fn a_published_message_reaches_every_member_in_the_loop() {
+    let (topic, options) = (Topic::new(), Options::new());
+    let room = topic.clone();
+    let mut sim =
+        Sim::new(move |req: &Request<'_>| -> Reply { accept(req, &options, Member(room.clone())) });
+    let members: Vec<Client> = (0..10).map(|_| sim.connect_and_send(SHAKE)).collect();
+    assert_eq!(topic.members(), 10);
+    for &member in &members {
+        sim.take_received(member);
+    }
+    sim.send(members[3], &frame(TEXT, b"to all"));
+    for &member in &members {
+        assert_eq!(frames(&sim.take_received(member)), [(TEXT, b"to all".to_vec())]);
+    }
+    sim.send(members[4], &frame(CLOSE, &close_payload(1000, "")));
+    sim.reset(members[5]);
+    assert_eq!(topic.members(), 8);
+    let expected = [(TEXT, b"one less: 1000".to_vec()), (TEXT, b"one less: 1006".to_vec())];
+    assert_eq!(frames(&sim.take_received(members[0])), expected);
+    // From outside the loop, too.
+    sim.take_received(members[9]);
+    assert_eq!(topic.publish(&b"from afar"[..]), 8);
+    sim.advance(MS);
+    assert_eq!(frames(&sim.take_received(members[9])), [(BINARY, b"from afar".to_vec())]);
+}
+
+#[test]
+fn a_member_that_does_not_read_is_cut_and_holds_nobody_up() {
+    let (topic, options) = (Topic::new(), Options::new().queue_bytes_max(20_000));
+    let room = topic.clone();
+    let mut sim =
+        Sim::new(move |req: &Request<'_>| -> Reply { accept(req, &options, Member(room.clone())) });
+    let (slow, quick) = (sim.connect_and_send(SHAKE), sim.connect_and_send(SHAKE));
+    sim.take_received(quick);
+    sim.stall(slow, 1000);
+    for n in 0..20 {
+        topic.publish(&[n; 10_000][..]);
+        sim.advance(MS);
+    }
+    assert_eq!(topic.members(), 1);
+    let got = frames(&sim.take_received(quick));
+    assert_eq!(got.iter().filter(|(first, _)| *first == BINARY).count(), 20);
+    assert_eq!(got.last().unwrap().1.len(), 10_000);
+    // What it has not taken for 20 s ends its connection, too.
+    sim.advance(21 * SECOND);
+    assert!(sim.was_reset(slow) && sim.is_open(quick));
+    assert_eq!(frames(&sim.take_received(quick)), [(TEXT, b"one less: 1006".to_vec())]);
+}
+
+/// A frame of three bytes takes far more than three while it waits.
+#[test]
+fn short_messages_that_wait_take_no_more_than_long_ones() {
+    let (topic, options) = (Topic::new(), Options::new());
+    let room = topic.clone();
+    let mut sim =
+        Sim::new(move |req: &Request<'_>| -> Reply { accept(req, &options, Member(room.clone())) });
+    let slow = sim.connect_and_send(SHAKE);
+    sim.stall(slow, 1000);
+    topic.publish(&[0; 60_000][..]);
+    sim.advance(MS);
+    let mut waiting = 0;
+    while topic.publish(".") == 1 {
+        waiting += 1;
+    }
+    assert!((1000..3000).contains(&waiting), "{waiting} of at least 100 B each");
+}
+
+/// Also while nothing leaves, so that nothing is asked of the socket.
+#[test]
+fn messages_that_wait_for_many_silent_readers_count_against_the_budget() {
+    let limits = Limits { memory_bytes_max: 4 << 20, ..Limits::default() };
+    let (topic, options) = (Topic::new(), Options::new());
+    let room = topic.clone();
+    let site = move |req: &Request<'_>| -> Reply { accept(req, &options, Member(room.clone())) };
+    let mut sim = Sim::with_limits(site, limits).unwrap();
+    let slow: Vec<Client> = (0..50).map(|_| sim.connect_and_send(SHAKE)).collect();
+    for &client in &slow {
+        sim.stall(client, 1000);
+    }
+    for n in 0..25 {
+        topic.publish(&[n; 10_000][..]);
+        sim.advance(MS);
+        assert!(sim.memory() <= 4 << 20, "{}", sim.memory());
+    }
+    let open = slow.iter().filter(|&&client| sim.is_open(client)).count();
+    assert!((10..=20).contains(&open), "{open} of 250 kB each");
+}
+
+/// Whatever comes, the server answers with whole frames, and with a close frame if it ends.
+#[test]
+fn damaged_conversations_end_in_good_order() {
+    let (sent, _) = conversation();
+    let sent = &sent[..200];
+    let mut next = numbers(7);
+    let (mut open_still, mut closed) = (0, 0);
+    for _ in 0..500 {
+        let (_, mut sim, client) = echo();
+        let mut damaged = sent.to_vec();
+        for _ in 0..=next(4) {
+            let at = next(damaged.len());
+            match next(3) {
+                0 => damaged[at] = next(256) as u8,
+                1 => drop(damaged.remove(at)),
+                _ => damaged.insert(at, next(256) as u8),
+            }
+        }
+        let (first, rest) = damaged.split_at(next(damaged.len()));
+        sim.send(client, first);
+        sim.send(client, rest);
+        let has_ended = sim.has_ended(client);
+        let frames = frames(&sim.take_received(client));
+        let closes = frames.iter().filter(|(first, _)| *first == CLOSE).count();
+        assert_eq!((closes == 1, closes <= 1), (has_ended, true));
+        assert!(!sim.was_reset(client));
+        if has_ended {
+            closed += 1;
+        } else {
+            open_still += 1;
+        }
+    }
+    assert!(open_still > 50 && closed > 50, "{open_still} {closed}");
+}
+
+#[test]
+fn a_function_for_messages_is_a_handler() {
+    let options = Options::new();
+    let mut sim = Sim::new(move |req: &Request<'_>| -> Reply {
+        accept(
+            req,
+            &options,
+            on_message(|(), message, socket| {
+                socket.send(message);
+            }),
+        )
+    });
+    let client = open(&mut sim);
+    sim.send(client, &frame(TEXT, b"hi"));
+    assert_eq!(frames(&sim.take_received(client)), [(TEXT, b"hi".to_vec())]);
+}
+
+#[test]
+fn sockets_of_a_router_share_its_state() {
+    #[derive(Default)]
+    struct Hub {
+        messages: u32,
+    }
+    let options = Options::new();
+    let routes = Router::new(Hub::default())
+        .get("/chat", move |_, req| {
+            let count = |hub: &mut Hub, _: Message<'_>, socket: &mut Socket<'_>| {
+                hub.messages += 1;
+                socket.send(&*format!("{} so far", hub.messages));
+            };
+            accept(req, &options, on_message(count))
+        })
+        .get("/count", |hub, _| format!("{}", hub.messages))
+        .build()
+        .unwrap();
+    let mut sim = Sim::new(routes);
+    let (one, other) = (open(&mut sim), open(&mut sim));
+    sim.send(one, &frame(TEXT, b"a"));
+    sim.send(other, &frame(BINARY, b"b"));
+    assert_eq!(frames(&sim.take_received(other)), [(TEXT, b"2 so far".to_vec())]);
+    let client = sim.connect_and_send(b"GET /count HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(sim.received(client).ends_with(b"\r\n\r\n2"));
+}
+
+#[test]
+fn an_announced_frame_takes_no_memory_until_it_comes() {
+    let (_, mut sim, client) = echo();
+    let memory = sim.memory();
+    sim.send(client, &frame(BINARY, &[0; 60_000])[..8]);
+    assert!(sim.memory() <= memory + (2 << 10), "{}", sim.memory() - memory);
+    sim.send(client, &[b'x'; 30_000]);
+    assert!(sim.memory() <= memory + 60_000 + (2 << 10), "{}", sim.memory() - memory);
+}
+
+/// Whoever sends halves of long messages holds no more than the budget of the server.
+#[test]
+fn messages_that_are_being_put_together_count_against_the_budget() {
+    let limits = Limits { memory_bytes_max: 4 << 20, ..Limits::default() };
+    let log = Log::default();
+    let mut sim = Sim::with_limits(site(&log, Options::new()), limits).unwrap();
+    let clients: Vec<Client> = (0..100).map(|_| sim.connect_and_send(SHAKE)).collect();
+    for &client in &clients {
+        // The first half of a message: all but a few bytes of what it may have.
+        sim.send(client, &frame(BINARY & 0x7f, &[b'x'; 60_000]));
+        assert!(sim.memory() <= 4 << 20, "{}", sim.memory());
+    }
+    let open = clients.iter().filter(|&&client| sim.is_open(client)).count();
+    assert!((20..=35).contains(&open), "{open} of 120 kB each");
+    assert!(sim.memory() > 3 << 20, "what is held is counted");
+}
+
+/// What the server itself says, or is asked to say, is no sign of the peer.
+#[test]
+fn a_peer_that_owes_an_answer_is_given_its_time_however_much_is_sent_to_it() {
+    let topic = Topic::new();
+    let senders = Rc::new(RefCell::new(Vec::new()));
+    let (room, all) = (topic.clone(), Rc::clone(&senders));
+    let mut sim = Sim::new(move |req: &Request<'_>| -> Reply {
+        accept(req, &Options::new(), Joins(room.clone(), Rc::clone(&all)))
+    });
+    // Who owes a pong while messages are published.
+    let client = open(&mut sim);
+    sim.advance(30 * SECOND + 100 * MS);
+    assert_eq!(frames(&sim.take_received(client)), [(PING, Vec::new())]);
+    for _ in 0..3 {
+        sim.advance(3 * SECOND);
+        topic.publish("news");
+        sim.advance(MS);
+        assert!(!sim.has_ended(client));
+    }
+    sim.advance(SECOND + 100 * MS);
+    assert!(sim.has_ended(client));
+    // Who owes a close frame while somebody goes on sending.
+    let client = open(&mut sim);
+    sim.send(client, &frame(TEXT, b"bye"));
+    for _ in 0..3 {
+        sim.advance(3 * SECOND);
+        assert!(!senders.borrow().last().is_some_and(|sender: &Sender| sender.send("too late")));
+        sim.advance(MS);
+        assert!(!sim.has_ended(client));
+    }
+    sim.advance(SECOND + 100 * MS);
+    assert!(sim.has_ended(client));
+}
+
+/// A pong that is due takes nothing from the time for the good-bye.
+#[test]
+fn a_client_that_owes_a_pong_has_the_whole_time_to_answer_a_close_frame() {
+    let (topic, senders) = (Topic::new(), Rc::default());
+    let all = Rc::clone(&senders);
+    let mut sim = Sim::new(move |req: &Request<'_>| -> Reply {
+        accept(req, &Options::new(), Joins(topic.clone(), Rc::clone(&all)))
+    });
+    let client = open(&mut sim);
+    sim.advance(39 * SECOND);
+    let sender: Sender = senders.borrow_mut().remove(0);
+    sender.close(4000, "");
+    sim.advance(9 * SECOND);
+    assert!(!sim.has_ended(client));
+    sim.advance(SECOND + 100 * MS);
+    assert!(sim.has_ended(client));
+}
+
+/// Joins a topic, leaves a sender behind, and closes at the first message.
+struct Joins(Topic, Rc<RefCell<Vec<Sender>>>);
+
+impl Handler<()> for Joins {
+    fn open(&mut self, (): &mut (), socket: &mut Socket<'_>) {
+        self.0.join(socket);
+        self.1.borrow_mut().push(socket.sender());
+    }
+
+    fn message(&mut self, (): &mut (), _: Message<'_>, socket: &mut Socket<'_>) {
+        socket.close(4000, "told to");
+    }
+}

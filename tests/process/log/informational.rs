@@ -1,0 +1,35 @@
+//! A worker that goes on in the middle of what the loop does: the log lets it.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use wheelhouse::sim::Sim;
+use wheelhouse::{Informational, Reply, Request};
+
+/// What a worker reports goes ahead of its response, also while the loop looks at it.
+#[test]
+fn a_report_of_a_worker_goes_ahead_of_its_response_also_while_the_loop_reads_it() {
+    let (sender, laters) = mpsc::channel();
+    let mut sim = Sim::new(move |_: &Request<'_>| -> Reply {
+        let sender = sender.clone();
+        Reply::later(move |later| sender.send(later).unwrap())
+    });
+    let client = sim.connect_and_send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let later = laters.recv().unwrap();
+    // It cannot be sent, and the loop logs that while it reads what was reported.
+    later.inform(Informational::processing().with("A", "\n"));
+    let mut waiting = Some(later);
+    crate::listen(move |record| {
+        if record.args().to_string().starts_with("informational answer left out") {
+            if let Some(later) = waiting.take() {
+                later.inform(Informational::processing());
+                later.answer(|()| "done");
+            }
+        }
+    });
+    sim.advance(Duration::ZERO);
+    let received = String::from_utf8_lossy(sim.received(client)).into_owned();
+    let statuses: Vec<_> =
+        received.match_indices("HTTP/1.1 ").map(|(at, _)| &received[at + 9..at + 12]).collect();
+    assert_eq!(statuses, ["102", "200"]);
+}

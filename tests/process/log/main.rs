@@ -1,0 +1,51 @@
+//! Tests that listen to the log. A process has one logger, so they are apart from all others; this
+//! logger calls what the test of its thread has set up.
+
+mod informational;
+mod support_page;
+mod trailers;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Once;
+
+type Listener = Box<dyn FnMut(&log::Record<'_>)>;
+
+thread_local! {
+    static LISTENER: Cell<Option<Listener>> = const { Cell::new(None) };
+}
+
+/// Calls `listener` with what this thread logs from now on, but not with what it logs in that call.
+fn listen(listener: impl FnMut(&log::Record<'_>) + 'static) {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        log::set_logger(&Log).unwrap();
+        log::set_max_level(log::LevelFilter::Debug);
+    });
+    LISTENER.set(Some(Box::new(listener)));
+}
+
+/// Collects what this thread logs from now on, as level and line.
+fn lines() -> Rc<RefCell<Vec<String>>> {
+    let lines = Rc::new(RefCell::new(Vec::new()));
+    let logged = Rc::clone(&lines);
+    listen(move |record| logged.borrow_mut().push(format!("{} {}", record.level(), record.args())));
+    lines
+}
+
+struct Log;
+
+impl log::Log for Log {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if let Some(mut listener) = LISTENER.take() {
+            listener(record);
+            LISTENER.set(Some(listener));
+        }
+    }
+
+    fn flush(&self) {}
+}

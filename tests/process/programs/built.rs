@@ -1,0 +1,24 @@
+//! Where cargo has put an example, beside the directory of the test that asks, and an address for
+//! it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+pub(crate) fn built(example: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let profile = test.ancestors().nth(2).unwrap();
+    let path = profile.join("examples").join(example);
+    assert!(path.exists(), "{example} is not built: run `cargo test` or `cargo build --examples`");
+    path
+}
+
+/// An address whose port is free. It is not listened on even for a moment: a process that another
+/// test is just starting holds what is open here until it becomes another program, and would take
+/// connections that are meant for the example.
+pub(crate) fn free_address() -> SocketAddr {
+    use socket2::{Domain, Socket, Type};
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_reuse_address(true).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    socket.local_addr().unwrap().as_socket().unwrap()
+}

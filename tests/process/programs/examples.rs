@@ -1,0 +1,433 @@
+//! Every example does what its first lines say: started as a process, on a real socket, asked
+//! once.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::built::{built, free_address};
+
+/// All of `examples/`: one that is not started here fails the test below.
+const STARTED: [&str; 19] = [
+    "around",
+    "channel",
+    "cores",
+    "download",
+    "events",
+    "hello",
+    "hijack",
+    "later",
+    "line",
+    "listeners",
+    "probe",
+    "routes",
+    "shutdown",
+    "simulated",
+    "spool",
+    "timers",
+    "trailers",
+    "upload",
+    "websocket",
+];
+
+#[test]
+fn every_example_is_started_by_a_test() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let mut examples: Vec<String> = fs::read_dir(root)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
+        .collect();
+    examples.sort();
+    assert_eq!(examples, STARTED, "give the new one a test here and a name in STARTED");
+}
+
+#[test]
+fn hello_answers_thirteen_bytes_of_text() {
+    let hello = Example::start("hello", &[]);
+    let answer = hello.ask("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_eq!(answer.status, "HTTP/1.1 200 OK");
+    assert!(answer.field("Content-Type").unwrap().starts_with("text/plain"));
+    assert_eq!(answer.content, b"Hello, World!");
+    let head = hello.ask("HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_eq!(head.field("Content-Length"), Some("13"));
+    assert_eq!(head.content, b"");
+    let missing = hello.ask("GET /missing HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_eq!(missing.status, "HTTP/1.1 404 Not Found");
+}
+
+#[test]
+fn probe_echoes_content() {
+    let probe = Example::start("probe", &["--header-timeout", "2"]);
+    let answer = probe.ask(
+        "POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 5\r\n\r\nagain",
+    );
+    assert_eq!((answer.status.as_str(), answer.content), ("HTTP/1.1 200 OK", b"again".to_vec()));
+    let refused = probe.ask("GET /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_eq!(refused.status, "HTTP/1.1 405 Method Not Allowed");
+    assert_eq!(refused.field("Allow"), Some("POST, PUT"));
+}
+
+#[test]
+fn upload_counts_and_keeps_what_comes_in_chunks() {
+    let inbox = Scratch::new("upload");
+    let upload = Example::start("upload", &[inbox.0.to_str().unwrap()]);
+    let answer = upload.ask(
+        "PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n\
+         5\r\nhello\r\n6\r\n again\r\n0\r\n\r\n",
+    );
+    assert_eq!(
+        (answer.status.as_str(), answer.content),
+        ("HTTP/1.1 200 OK", b"11 bytes\n".to_vec())
+    );
+    let kept: Vec<PathBuf> =
+        fs::read_dir(&inbox.0).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(kept.len(), 1);
+    assert_eq!(fs::read(&kept[0]).unwrap(), b"hello again");
+}
+
+#[test]
+fn spool_answers_when_all_is_on_disk() {
+    let inbox = Scratch::new("spool");
+    let path = inbox.0.join("spooled");
+    let spool = Example::start("spool", &[path.to_str().unwrap()]);
+    // Several times what may be on its way to the disk.
+    let content = vec![b'x'; 5 << 20];
+    let head = format!(
+        "PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        content.len()
+    );
+    let answer = Answer::parse(&spool.exchange(&[head.as_bytes(), &content].concat()));
+    assert_eq!(answer.content, b"5242880 bytes on disk\n");
+    assert!(fs::read(&path).unwrap() == content);
+}
+
+#[test]
+fn around_counts_the_requests_of_a_connection_and_answers_a_preflight() {
+    let around = Example::start("around", &[]);
+    let get = "GET / HTTP/1.1\r\nHost: a\r\nOrigin: https://example.org\r\n";
+    let both = format!("{get}\r\n{get}Connection: close\r\n\r\n");
+    let bytes = around.exchange(both.as_bytes());
+    let text = String::from_utf8_lossy(&bytes);
+    assert!(text.contains("request 1 of this connection"), "{text}");
+    assert!(text.ends_with("request 2 of this connection\n"), "{text}");
+    assert_eq!(text.matches("Access-Control-Allow-Origin: https://example.org\r\n").count(), 2);
+    let options = "OPTIONS / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\
+                   Origin: https://example.org\r\n\r\n";
+    let preflight = around.ask(options);
+    assert_eq!(preflight.status, "HTTP/1.1 204 No Content");
+    assert_eq!(preflight.field("Access-Control-Allow-Methods"), Some("GET, HEAD"));
+}
+
+#[test]
+fn simulated_prints_what_both_clients_saw() {
+    let output = Command::new(built("simulated")).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with("the attacker: [\"HTTP/1.1 408 Request Timeout\"], open: false\n"));
+    assert_eq!(text.matches("HTTP/1.1 200 OK").count(), 3, "{text}");
+}
+
+#[test]
+fn events_are_followed_and_taken_up_again() {
+    let events = Example::start("events", &[]);
+    let page = events.ask("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert!(page.content.ends_with(b"</html>\n"));
+    let text =
+        events.read_until("GET /events HTTP/1.1\r\nHost: a\r\nLast-Event-ID: 0\r\n\r\n", "id: 2\n");
+    assert!(text.contains("Content-Type: text/event-stream\r\n"), "{text}");
+    assert!(text.contains("\nid: 1\nevent: tick\ndata: 1"), "{text}");
+    let text =
+        events.read_until("GET /events HTTP/1.1\r\nHost: a\r\nLast-Event-ID: 1\r\n\r\n", "id: 3\n");
+    assert!(text.contains("id: 2\n") && !text.contains("id: 1\n"), "{text}");
+}
+
+#[test]
+fn line_answers_lines_after_an_upgrade() {
+    let line = Example::start("line", &[]);
+    let answer = line.ask(
+        "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: line\r\n\r\n\
+         hello\ncount\nbye\n",
+    );
+    assert_eq!(answer.status, "HTTP/1.1 101 Switching Protocols");
+    let expected = b"hello, say count or bye\nyou said hello\n1 lines\nbye\n";
+    assert_eq!(answer.content, expected);
+    let refused = line.ask("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_eq!(refused.status, "HTTP/1.1 426 Upgrade Required");
+}
+
+#[test]
+fn later_counts_on_another_thread_and_gives_up_in_time() {
+    let later = Example::start("later", &[]);
+    let answer = later.ask("GET /primes?100 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_eq!(answer.content, b"25 primes up to 100\n");
+    let endless = "GET /primes?999999999999 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    assert_eq!(later.ask(endless).status, "HTTP/1.1 503 Service Unavailable");
+    let again = later.ask("GET /primes?10 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_eq!(again.content, b"4 primes up to 10\n", "the worker has given up, too");
+}
+
+#[test]
+fn channel_sends_what_a_thread_makes() {
+    let channel = Example::start("channel", &[]);
+    let answer = channel.ask("GET /countdown?2 HTTP/1.0\r\n\r\n");
+    assert_eq!(answer.content, b"2\n1\nlift-off\n");
+    let flood = channel.read_until("GET /flood HTTP/1.0\r\n\r\n", &".".repeat(200_000));
+    assert!(flood.starts_with("HTTP/1.0 200 OK\r\n"));
+}
+
+#[test]
+fn hijack_hands_the_stream_to_a_thread() {
+    let hijack = Example::start("hijack", &[]);
+    let text =
+        hijack.read_until("GET /raw HTTP/1.1\r\nHost: a\r\n\r\nand more\n", "said and more\n");
+    assert_eq!(text, "this is no HTTP any more\nyou said and more\n");
+}
+
+#[cfg(feature = "websocket")]
+#[test]
+fn websocket_tells_all_what_one_says() {
+    let websocket = Example::start("websocket", &[]);
+    let page = websocket.ask("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert!(page.content.ends_with(b"</html>\n"));
+    let text = websocket.read_until(
+        "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        "guest 1 has come",
+    );
+    assert!(text.starts_with("HTTP/1.1 101 "), "{text}");
+    let foreign = websocket.ask(
+        "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: close, upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+         Origin: http://evil.example\r\n\r\n",
+    );
+    assert_eq!(foreign.status, "HTTP/1.1 403 Forbidden");
+}
+
+#[test]
+fn download_sends_a_file_and_a_count_of_unknown_length() {
+    let me = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/download.rs");
+    let download = Example::start("download", &[me.to_str().unwrap()]);
+    let file = download.ask("GET /file HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_eq!(file.status, "HTTP/1.1 200 OK");
+    assert!(file.content == fs::read(&me).unwrap(), "the file came through unchanged");
+    let count = download.ask("GET /count?3 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_eq!(count.field("Transfer-Encoding"), Some("chunked"));
+    assert_eq!(count.content, b"6\r\n1\n2\n3\n\r\n0\r\n\r\n");
+}
+
+#[test]
+fn routes_is_signed_by_a_form_and_read_again() {
+    let routes = Example::start("routes", &[]);
+    let user = routes.ask("GET /user/ann HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_eq!(user.content, b"user ann\n");
+    let signed = routes.ask(
+        "POST /notes HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 20\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\n\r\nname=ann&text=hi+you",
+    );
+    assert_eq!(signed.status, "HTTP/1.1 303 See Other");
+    assert_eq!(signed.field("Location"), Some("/notes"));
+    assert_eq!(signed.field("Set-Cookie"), Some("last=ann; HttpOnly; SameSite=Lax"));
+    let notes = routes
+        .ask("GET /notes HTTP/1.1\r\nHost: a\r\nConnection: close\r\nCookie: last=ann\r\n\r\n");
+    assert_eq!(notes.content, b"ann: hi you\nYou wrote last as ann.\n");
+    let wrong = routes.ask("DELETE /notes HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_eq!(wrong.field("Allow"), Some("GET, HEAD, POST"));
+    let closed = routes.ask("GET /api/count HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_eq!(closed.status, "HTTP/1.1 401 Unauthorized");
+}
+
+#[test]
+fn trailers_checks_the_sum_of_an_upload_and_signs_its_answer() {
+    let trailers = Example::start("trailers", &[]);
+    let answer = trailers.ask(
+        "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n\
+         5\r\nhello\r\n0\r\nX-Sum: 532\r\n\r\n",
+    );
+    assert_eq!(answer.status, "HTTP/1.1 103 Early Hints");
+    assert!(answer.field("Link").is_some());
+    let page = Answer::parse(&answer.content);
+    assert_eq!((page.status.as_str(), page.field("Trailer")), ("HTTP/1.1 200 OK", Some("X-Sum")));
+    let text = "the sum is 532, you said 532\n";
+    let sum: u32 = text.bytes().map(u32::from).sum();
+    let content = format!("1d\r\n{text}\r\n0\r\nX-Sum: {sum}\r\n\r\n");
+    assert_eq!(String::from_utf8_lossy(&page.content), content);
+}
+
+#[test]
+fn listeners_serves_its_keepers_on_other_listeners() {
+    let scratch = Scratch::new("listeners");
+    let socket = scratch.0.join("admin.sock");
+    let listeners = Example::start("listeners", &[&format!("unix:{}", socket.display())]);
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_eq!(listeners.ask(&get("/")).content, b"welcome\n");
+    assert_eq!(listeners.ask(&get("/stats")).status, "HTTP/1.1 404 Not Found");
+    let mut admin = UnixStream::connect(&socket).unwrap();
+    admin.write_all(get("/stats").as_bytes()).unwrap();
+    let mut bytes = Vec::new();
+    admin.read_to_end(&mut bytes).unwrap();
+    assert_eq!(Answer::parse(&bytes).content, b"2 public requests\n");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn cores_counts_by_core() {
+    let cores = Example::start("cores", &["2"]);
+    let mut answers = BTreeSet::new();
+    for _ in 0..20 {
+        let answer = cores.ask("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        answers.insert(String::from_utf8(answer.content).unwrap());
+    }
+    assert_eq!(answers.len(), 20, "no core counts for another: {answers:?}");
+}
+
+#[test]
+fn timers_forgets_what_it_was_given() {
+    let timers = Example::start("timers", &["0.7"]);
+    let put = "PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi";
+    assert_eq!(timers.ask(put).content, b"kept\n");
+    let give_up = Instant::now() + Duration::from_secs(30);
+    let get = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    while timers.ask(get).content != b"0 kept, 1 forgotten\n" {
+        assert!(Instant::now() < give_up, "it remembers");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn shutdown_keeps_nobody_and_ends_when_it_is_asked_to() {
+    let mut shutdown = Example::start("shutdown", &[]);
+    let ask = |line: &str| shutdown.ask(&format!("{line} HTTP/1.1\r\nHost: a\r\n\r\n"));
+    let lame = shutdown.ask("POST /lame HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_eq!(lame.content, b"keeping nobody\n");
+    assert_eq!(ask("GET /").field("Connection"), Some("close"));
+    assert_eq!(ask("POST /quit").content, b"good-bye\n");
+    assert!(shutdown.process.wait().unwrap().success());
+}
+
+/// An example that runs until this is dropped.
+struct Example {
+    process: Child,
+    address: String,
+}
+
+impl Example {
+    /// Starts it on a port that was free a moment ago, since examples do not say where they
+    /// listen; if somebody else was faster, on another one.
+    fn start(name: &str, arguments: &[&str]) -> Example {
+        for _ in 0..5 {
+            let address = free_address().to_string();
+            let process = Command::new(built(name))
+                .arg(&address)
+                .args(arguments)
+                .stdin(Stdio::null())
+                .spawn()
+                .unwrap();
+            let mut example = Example { process, address };
+            if example.is_up() {
+                return example;
+            }
+        }
+        panic!("{name} does not start");
+    }
+
+    /// Waits until it accepts; `false` if it has ended instead.
+    fn is_up(&mut self) -> bool {
+        let give_up = Instant::now() + Duration::from_secs(30);
+        while Instant::now() < give_up {
+            if self.process.try_wait().unwrap().is_some() {
+                return false;
+            }
+            if TcpStream::connect(&self.address).is_ok() {
+                return true;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        false
+    }
+
+    /// Sends a request that asks to close, and reads until the end.
+    fn ask(&self, request: &str) -> Answer {
+        Answer::parse(&self.exchange(request.as_bytes()))
+    }
+
+    fn exchange(&self, request: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.send(request).read_to_end(&mut bytes).unwrap();
+        bytes
+    }
+
+    /// Sends a request and reads until `end` has come; then the client goes away.
+    fn read_until(&self, request: &str, end: &str) -> String {
+        let mut stream = self.send(request.as_bytes());
+        let mut bytes = Vec::new();
+        let mut buffer = [0; 4096];
+        while !String::from_utf8_lossy(&bytes).contains(end) {
+            let len = stream.read(&mut buffer).unwrap();
+            assert!(len > 0, "it ended early: {}", String::from_utf8_lossy(&bytes));
+            bytes.extend_from_slice(&buffer[..len]);
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    fn send(&self, request: &[u8]) -> TcpStream {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.write_all(request).unwrap();
+        stream
+    }
+}
+
+impl Drop for Example {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+struct Answer {
+    status: String,
+    lines: Vec<String>,
+    content: Vec<u8>,
+}
+
+impl Answer {
+    fn parse(bytes: &[u8]) -> Answer {
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a whole head");
+        let head = std::str::from_utf8(&bytes[..end]).unwrap();
+        let mut lines = head.split("\r\n").map(str::to_owned);
+        Answer {
+            status: lines.next().unwrap(),
+            lines: lines.collect(),
+            content: bytes[end + 4..].to_vec(),
+        }
+    }
+
+    fn field(&self, name: &str) -> Option<&str> {
+        self.lines.iter().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+}
+
+/// A directory that is removed at the end.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Scratch {
+        let path =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Scratch(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
