@@ -42,13 +42,14 @@
 //!
 //! | RFC 9112 | file |
 //! |---|---|
-//! | 2, 3, 5: syntax, byte by byte | [`scan`] |
-//! | 2 to 5: request line, field lines | [`head`] |
+//! | 2 to 5: a head, and what its parts mean together | [`head`] |
+//! | 2 to 5: request line and field lines, in one pass | [`split`] |
+//! | 2 to 5: the same, byte by byte | [`scan`], [`field_lines`] |
 //! | 3.2: target, Host | [`target`] |
 //! | 6: how long content is | [`framing`] |
-//! | 7.1: chunks | [`chunked`] |
+//! | 7.1: chunks | [`chunked`], [`trailer_section`] |
 //! | 9.3: reuse or close | [`persistence`] |
-//! | 4, 5: answers as bytes | [`encode`] |
+//! | 4, 5: responses as bytes | [`encode`], [`last_head`] |
 //! | each refusal and its status | [`reject`] |
 
 mod connection;
@@ -56,20 +57,25 @@ mod answering;
 mod exchange;
 mod scan;
 mod head;
+mod split;
+mod field_lines;
 mod target;
 mod framing;
 mod chunked;
+mod trailer_section;
 mod persistence;
 mod encode;
+mod last_head;
 mod reject;
 
-pub(crate) use chunked::{TrailerSection, CHUNK_ROOM, LAST_CHUNK};
+pub(crate) use chunked::{CHUNK_ROOM, LAST_CHUNK};
 pub(crate) use connection::{Connection, Deadline, Farewell, Rest, Settled};
 pub(crate) use encode::{Content, DateLine, Encoder};
 pub(crate) use exchange::{Answer, Circumstances, Step};
 pub(crate) use head::Head;
 pub(crate) use persistence::CloseReason;
 pub(crate) use reject::Reject;
+pub(crate) use trailer_section::TrailerSection;
 
 /// The limits of a head; each is explained in [`Limits`](crate::Limits).
 #[derive(Clone, Copy, Debug)]
