@@ -4,40 +4,35 @@
 //! chunked-body = *chunk last-chunk trailer-section CRLF
 //! chunk        = chunk-size [ chunk-ext ] CRLF chunk-data CRLF
 //! last-chunk   = 1*"0" [ chunk-ext ] CRLF
+//! chunk-ext    = *( ";" token [ "=" ( token / quoted-string ) ] )
 //! ```
 //!
-//! The decoder is strict where leniency has been a hole elsewhere: CRLF only, no white space
-//! around the size, at most 16 digits and 2^63 - 1, extensions of the grammar's bytes and short,
-//! and a bound on how much overhead may come per byte of content.
+//! The decoder is strict where leniency has been a vulnerability elsewhere: CRLF only, no white
+//! space around the size, at most 16 digits and 2^63 - 1, short extensions that follow the grammar,
+//! and a bound on the overhead per byte of content.
 
 use std::ops::Range;
 
+use crate::http1::trailer_section::TrailerScan;
 use crate::http1::Reject;
-use crate::message::field_lines::TRAILER_BYTES_MAX;
-use crate::message::fields::{is_token_byte, is_value_byte, trim_ows, FieldSpan, Fields};
-use crate::message::trailers::may_stand_in_trailer;
+use crate::message::fields::{is_token_byte, is_value_byte};
 
 /// The longest chunk-size line with its extensions. Real ones have 3 to 6 bytes.
 const LINE_BYTES_MAX: u16 = 256;
-/// How much more than content a chunked body may carry: size lines are counted, content counts
-/// against them, as in Go since CVE-2023-39326.
+/// The most bytes that a chunked body may have beyond its content: size lines add to the count and
+/// content reduces it, as in Go since CVE-2023-39326.
 const OVERHEAD_BYTES_MAX: u32 = 16 << 10;
-/// What one chunk may cost without being counted as overhead.
+/// The bytes of a size line that are not counted as overhead.
 const OVERHEAD_FREE: u64 = 16;
-/// The most lines of a trailer section; those in use have one to three.
-const TRAILER_LINES_MAX: u8 = 64;
 
 /// Decodes a chunked body, in pieces of any size.
 ///
-/// A trailer section is not taken before it is complete: until then its bytes stay in the input,
-/// as those of a head do, and are looked at once.
-///
-/// Invariant: `left` is the rest of the current chunk, and not 0 in `Data`; `line` counts the
-/// bytes of the current size line, or those of the trailer section that were looked at.
+/// Invariant: `left` is the rest of the current chunk, and not 0 in `Data`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Decoder {
     left: u64,
     overhead: u32,
+    /// Bytes of the current size line so far, without its CRLF.
     line: u16,
     place: Place,
 }
@@ -45,7 +40,7 @@ pub(crate) struct Decoder {
 /// What the next byte belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    /// Size digits, so many so far.
+    /// A size, after this many digits.
     Size(u8),
     /// The first byte of an extension's name, after `;`.
     ExtNameStart,
@@ -61,13 +56,7 @@ enum Place {
     Data,
     DataCr,
     DataLf,
-    /// The first byte of a trailer line, after so many lines.
-    TrailerStart(u8),
-    TrailerName(u8),
-    TrailerValue(u8),
-    TrailerLf(u8),
-    EndLf,
-    Done,
+    Trailers(TrailerScan),
 }
 
 /// What was found in the input.
@@ -75,10 +64,10 @@ enum Place {
 pub(crate) enum Decoded {
     /// A piece of content, at this place in the input.
     Piece(Range<usize>),
-    /// More is needed. What was not used is the beginning of a trailer section and must come
-    /// again, with more behind it.
+    /// More input is needed. The unused input is the beginning of a trailer section, and must be
+    /// passed again with more after it.
     More,
-    /// The body is complete; its trailer section is at this place in the input.
+    /// The body is complete. Its trailer section is at this place in the input.
     End(Range<usize>),
 }
 
@@ -87,51 +76,40 @@ impl Decoder {
         Decoder { left: 0, overhead: 0, line: 0, place: Place::Size(0) }
     }
 
-    /// Takes bytes from the start of `input`; says how many and what was found.
+    /// Takes bytes from the start of `input`. Returns how many, and what was found. Not to be
+    /// called again after the end.
     pub(crate) fn decode(&mut self, input: &[u8]) -> Result<(usize, Decoded), Reject> {
-        let mut section = self.is_in_trailers().then_some(0);
-        // What has come again was looked at before.
-        let mut at = section.map_or(0, |_| usize::from(self.line));
+        let mut at = 0;
         loop {
-            if self.place == Place::Done {
-                let start = section.unwrap_or(at);
-                return Ok((at, Decoded::End(start..at.saturating_sub(2).max(start))));
+            if let Place::Trailers(scan) = &mut self.place {
+                return Ok(match scan.advance(&input[at..])? {
+                    Some(len) => (at + len, Decoded::End(at..at + len - b"\r\n".len())),
+                    None => (at, Decoded::More),
+                });
             }
-            if at >= input.len() {
-                return Ok((section.unwrap_or(at), Decoded::More));
-            }
+            let Some(&byte) = input.get(at) else { return Ok((at, Decoded::More)) };
             if self.place == Place::Data {
-                let len = self.left.min((input.len() - at) as u64);
-                self.left -= len;
-                if self.left == 0 {
-                    self.place = Place::DataCr;
-                }
-                let end = at + len as usize;
+                let end = at + self.take_data(input.len() - at);
                 return Ok((end, Decoded::Piece(at..end)));
             }
-            self.place = self.step(input[at])?;
+            self.place = self.step(byte)?;
             at += 1;
-            if self.line == 0 && self.place == Place::TrailerStart(0) {
-                section = Some(at);
-            }
         }
     }
 
-    /// Whether the bytes that were not used come again.
-    fn is_in_trailers(&self) -> bool {
-        matches!(
-            self.place,
-            Place::TrailerStart(_)
-                | Place::TrailerName(_)
-                | Place::TrailerValue(_)
-                | Place::TrailerLf(_)
-                | Place::EndLf
-        )
-    }
-
-    /// A lower bound of the content still to come: what is left of the current chunk.
+    /// A lower bound of the content still to come: the rest of the current chunk.
     pub(crate) fn left(&self) -> u64 {
         self.left
+    }
+
+    /// Takes as much as possible of `available` bytes of data. Returns how many.
+    fn take_data(&mut self, available: usize) -> usize {
+        let len = self.left.min(available as u64);
+        self.left -= len;
+        if self.left == 0 {
+            self.place = Place::DataCr;
+        }
+        len as usize
     }
 
     fn step(&mut self, byte: u8) -> Result<Place, Reject> {
@@ -153,37 +131,21 @@ impl Decoder {
             }
             (Place::ExtName | Place::ExtToken | Place::ExtEnd, b';') => Ok(Place::ExtNameStart),
             (Place::ExtName | Place::ExtToken | Place::ExtEnd, b'\r') => Ok(Place::SizeLf),
-            (Place::SizeLf, b'\n') => self.end_of_size_line(),
+            (Place::SizeLf, b'\n') => self.end_size_line(),
             (Place::DataCr, b'\r') => Ok(Place::DataLf),
-            (Place::DataLf, b'\n') => Ok(self.next_line(Place::Size(0))),
-            (Place::TrailerStart(_), b'\r') => Ok(Place::EndLf),
-            (Place::TrailerStart(lines), _) if lines < TRAILER_LINES_MAX && is_token_byte(byte) => {
-                Ok(Place::TrailerName(lines + 1))
-            }
-            (Place::TrailerName(lines), _) if is_token_byte(byte) => Ok(Place::TrailerName(lines)),
-            (Place::TrailerName(lines), b':') => Ok(Place::TrailerValue(lines)),
-            (Place::TrailerValue(lines), b'\r') => Ok(Place::TrailerLf(lines)),
-            (Place::TrailerValue(lines), _) if is_value_byte(byte) => {
-                Ok(Place::TrailerValue(lines))
-            }
-            (Place::TrailerLf(lines), b'\n') => Ok(Place::TrailerStart(lines)),
-            (Place::EndLf, b'\n') => Ok(Place::Done),
+            (Place::DataLf, b'\n') => Ok(Place::Size(0)),
             _ => Err(Reject::Chunk),
         }
     }
 
-    /// Bounds the line that `byte` belongs to; the CRLF after data is no line, and the very last byte
-    /// is too late.
+    /// Bounds the size line that `byte` belongs to.
     fn count_line(&mut self, byte: u8) -> Result<(), Reject> {
-        let max = match self.place {
-            Place::DataCr | Place::DataLf | Place::EndLf => return Ok(()),
-            _ if self.is_in_trailers() => TRAILER_BYTES_MAX as u16,
-            // Its end may come after the longest line.
-            _ if byte == b'\r' || byte == b'\n' => return Ok(()),
-            _ => LINE_BYTES_MAX,
-        };
+        // The end of a line may come after the longest line, and data has an end but is not a line.
+        if matches!(byte, b'\r' | b'\n') || matches!(self.place, Place::DataCr | Place::DataLf) {
+            return Ok(());
+        }
         self.line += 1;
-        if self.line > max {
+        if self.line > LINE_BYTES_MAX {
             return Err(Reject::Chunk);
         }
         Ok(())
@@ -202,96 +164,45 @@ impl Decoder {
         Ok(Place::Size(digits + 1))
     }
 
-    fn end_of_size_line(&mut self) -> Result<Place, Reject> {
+    fn end_size_line(&mut self) -> Result<Place, Reject> {
         let paid = (self.left.saturating_mul(2)).saturating_add(OVERHEAD_FREE);
         let paid = u32::try_from(paid).unwrap_or(u32::MAX);
         self.overhead = (self.overhead + u32::from(self.line) + 2).saturating_sub(paid);
         if self.overhead > OVERHEAD_BYTES_MAX {
             return Err(Reject::Chunk);
         }
-        if self.left == 0 {
-            return Ok(self.next_line(Place::TrailerStart(0)));
-        }
-        Ok(self.next_line(Place::Data))
-    }
-
-    fn next_line(&mut self, place: Place) -> Place {
         self.line = 0;
-        place
+        Ok(match self.left {
+            0 => Place::Trailers(TrailerScan::new()),
+            _ => Place::Data,
+        })
     }
 }
 
-/// Room that one chunk needs around its data: up to 8 hex digits and two CRLF.
+/// The most bytes that frame one chunk: 8 hex digits and two CRLF.
 pub(crate) const CHUNK_ROOM: usize = 12;
 
-/// Ends the chunk whose data begin at `start` in `out`: puts the size line before them and CRLF
-/// behind. Without data nothing is written, since an empty chunk would end the body.
+/// Ends the chunk whose data begins at `start` in `out`: inserts the size line before the data and
+/// appends CRLF. Writes nothing if there is no data, since an empty chunk would end the body.
 pub(crate) fn close_chunk(out: &mut Vec<u8>, start: usize) {
     let len = out.len() - start;
     if len == 0 {
         return;
     }
-    let mut line = [0; 10];
-    let digits = (usize::BITS - len.leading_zeros()).div_ceil(4) as usize;
-    for (n, place) in line[..digits].iter_mut().enumerate() {
-        *place = b"0123456789abcdef"[len >> (4 * (digits - 1 - n)) & 0xf];
-    }
-    line[digits] = b'\r';
-    line[digits + 1] = b'\n';
-    let line_len = digits + 2;
-    out.extend_from_slice(&line[..line_len]);
-    out.copy_within(start..start + len, start + line_len);
-    out[start..start + line_len].copy_from_slice(&line[..line_len]);
+    let size_line = format!("{len:x}\r\n");
+    out.splice(start..start, size_line.bytes());
     out.extend_from_slice(b"\r\n");
 }
 
 /// The last chunk and an empty trailer section.
 pub(crate) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
-/// Ends the body: the last chunk, and behind it the trailer section of these lines, each ended by
-/// CRLF.
+/// Ends the body: the last chunk, then the trailer section of these lines, each ended by CRLF.
 pub(crate) fn end_body(out: &mut Vec<u8>, trailer_lines: &[u8]) {
     let (last_chunk, end) = LAST_CHUNK.split_at(3);
     out.extend_from_slice(last_chunk);
     out.extend_from_slice(trailer_lines);
     out.extend_from_slice(end);
-}
-
-/// A decoded trailer section where it lies in the input, without the fields that may not stand in
-/// one: what would frame, route or authorize had its place in the head, where everybody on the way
-/// has seen it (RFC 9110, section 6.5.1).
-pub(crate) struct TrailerSection<'a> {
-    bytes: &'a [u8],
-    spans: Vec<FieldSpan>,
-}
-
-impl<'a> TrailerSection<'a> {
-    /// `bytes` were found by [`Decoder`]; without any nothing is allocated.
-    pub(crate) fn new(bytes: &'a [u8]) -> TrailerSection<'a> {
-        let mut spans = Vec::new();
-        let mut start = 0;
-        while let Some(len) = bytes[start..].iter().position(|&byte| byte == b'\r') {
-            let line = &bytes[start..start + len];
-            let colon = line.iter().position(|&byte| byte == b':').unwrap_or(len);
-            let value = line.get(colon + 1..).unwrap_or_default();
-            let blanks = value.iter().take_while(|&&byte| matches!(byte, b' ' | b'\t')).count();
-            let value = &value[blanks..];
-            if may_stand_in_trailer(&line[..colon]) {
-                spans.push(FieldSpan {
-                    name: start as u32,
-                    name_len: colon as u32,
-                    value: (start + len - value.len()) as u32,
-                    value_len: trim_ows(value).len() as u32,
-                });
-            }
-            start += len + 2;
-        }
-        TrailerSection { bytes, spans }
-    }
-
-    pub(crate) fn fields(&self) -> Fields<'_> {
-        Fields::new(self.bytes, &self.spans)
-    }
 }
 
 #[cfg(test)]
@@ -375,15 +286,6 @@ mod tests {
                 assert_eq!(trailers, section.as_bytes(), "{section:?} in steps of {step}");
             }
         }
-    }
-
-    #[test]
-    fn the_fields_of_a_section_are_those_that_may_stand_there() {
-        let section = b"A:\r\nhost: evil\r\nB: \t c: d \r\nContent-Length: 9\r\na:x\r\n";
-        let section = TrailerSection::new(section);
-        let shown: Vec<_> = section.fields().iter().collect();
-        assert_eq!(shown, [("A", &b""[..]), ("B", b"c: d"), ("a", b"x")]);
-        assert!(TrailerSection::new(b"").fields().is_empty());
     }
 
     #[test]

@@ -1,27 +1,28 @@
-//! The head of a response as bytes (RFC 9112, sections 4 and 5). Dumb on purpose: what is sent
-//! was decided in [`framing`](super::framing) and [`persistence`](super::persistence).
+//! The head of a response as bytes (RFC 9112, sections 4 and 5). Nothing is decided here: see
+//! [`framing`](super::framing) and [`persistence`](super::persistence).
 
 use std::borrow::Cow;
 
 use http::StatusCode;
 
 use crate::http1::framing::Outgoing;
+use crate::http1::last_head::{Key, LastHead};
 use crate::message::request::Version;
 
-/// `Date: Sun, 06 Nov 1994 08:49:37 GMT` with its CRLF, made once a second by the clock's owner.
+/// `Date: Sun, 06 Nov 1994 08:49:37 GMT` with its CRLF. The reactor makes it once a second.
 pub(crate) type DateLine = [u8; 37];
 
-/// All that goes into the head of a final response, but the date.
+/// Everything that goes into the head of a final response, except the date.
 #[derive(Debug)]
 pub(crate) struct ResponseHead<'a> {
     pub(crate) version: Version,
     pub(crate) status: StatusCode,
     pub(crate) content_type: Option<&'a Cow<'static, str>>,
-    /// More field lines, each ended by CRLF, each checked.
+    /// Further field lines, each checked and ended by CRLF.
     pub(crate) lines: &'a [u8],
     pub(crate) outgoing: Outgoing,
     pub(crate) connection: ConnectionField,
-    /// Content that goes out with the head, where the framing lets it.
+    /// Content that is sent with the head if the framing allows any.
     pub(crate) content: Content<'a>,
 }
 
@@ -30,12 +31,12 @@ pub(crate) struct ResponseHead<'a> {
 pub(crate) enum Content<'a> {
     /// None, or it follows later.
     None,
-    /// Part of the program: of it, too, the place in memory says what it is.
+    /// Part of the program.
     Static(&'static [u8]),
     Shared(&'a [u8]),
 }
 
-/// What the `Connection` field says, if anything must be said.
+/// The value of the `Connection` field, if there must be one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ConnectionField {
     Unsaid,
@@ -43,109 +44,53 @@ pub(crate) enum ConnectionField {
     KeepAlive,
 }
 
-/// Writes heads. It keeps the date, and the last answer for as long as that is true: servers say
-/// the same thing many times a second, and copying it is a fifth of the work of making it.
+/// Writes heads, with the current date.
 #[derive(Debug)]
 pub(crate) struct Encoder {
     date: DateLine,
-    last: Key,
-    /// The head that belongs to `last`, with its content if that is static.
-    bytes: Vec<u8>,
-}
-
-/// What a remembered head was made of. Heads with field lines of their own are not remembered,
-/// nor are content types that were made at run time: of the others the place in memory says what
-/// they are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Key {
-    /// Status, version, connection and the kind of framing, each in its own bits.
-    what: u64,
-    length: u64,
-    content_type: (*const u8, usize),
-    content: *const u8,
+    last: LastHead,
 }
 
 impl Encoder {
     pub(crate) fn new() -> Encoder {
         let date = *b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n";
-        Encoder { date, last: Key::NONE, bytes: Vec::new() }
+        Encoder { date, last: LastHead::new() }
     }
 
     pub(crate) fn set_date(&mut self, date: DateLine) {
         self.date = date;
-        self.last = Key::NONE;
+        self.last.forget();
     }
 
     /// Appends the head, with its blank line and the content at hand, to `out`.
     #[inline(always)]
     pub(crate) fn head(&mut self, out: &mut Vec<u8>, head: &ResponseHead<'_>) {
         let key = Key::of(head);
-        if key == self.last && key != Key::NONE {
-            out.extend_from_slice(&self.bytes);
-        } else {
-            self.make(out, head, key);
+        match self.last.get_fast(&key) {
+            Some(bytes) => out.extend_from_slice(bytes),
+            None => self.encode(out, head, key),
         }
         if let (Content::Shared(content), Outgoing::Length(_)) = (head.content, head.outgoing) {
             out.extend_from_slice(content);
         }
     }
 
-    #[cold]
-    #[inline(never)]
-    fn make(&mut self, out: &mut Vec<u8>, head: &ResponseHead<'_>, key: Key) {
+    fn encode(&mut self, out: &mut Vec<u8>, head: &ResponseHead<'_>, key: Option<Key>) {
         let start = out.len();
         response_head(out, head, &self.date);
         if let (Content::Static(content), Outgoing::Length(_)) = (head.content, head.outgoing) {
             out.extend_from_slice(content);
         }
-        if key != Key::NONE {
-            self.last = key;
-            self.bytes.clear();
-            self.bytes.extend_from_slice(&out[start..]);
+        if let Some(key) = key {
+            self.last.put(key, &out[start..]);
         }
-    }
-}
-
-impl Key {
-    /// Of no head: every status is above 0.
-    const NONE: Key =
-        Key { what: 0, length: 0, content_type: (std::ptr::null(), 0), content: std::ptr::null() };
-
-    #[inline(always)]
-    fn of(head: &ResponseHead<'_>) -> Key {
-        let content_type = match head.content_type {
-            None => (std::ptr::null(), 0),
-            Some(Cow::Borrowed(text)) => (text.as_ptr(), text.len()),
-            Some(Cow::Owned(_)) => return Key::NONE,
-        };
-        if !head.lines.is_empty() {
-            return Key::NONE;
-        }
-        let (framing, length) = match head.outgoing {
-            Outgoing::None => (0, 0),
-            Outgoing::Announced(length) => (1, length),
-            Outgoing::Length(length) => (2, length),
-            Outgoing::Chunked => (3, 0),
-            Outgoing::UntilClose => (4, 0),
-            Outgoing::Tunnel => (5, 0),
-        };
-        let what = u64::from(head.status.as_u16())
-            | (head.version as u64) << 16
-            | (head.connection as u64) << 24
-            | framing << 32;
-        // Its length is the announced one.
-        let content = match head.content {
-            Content::Static(content) => content.as_ptr(),
-            Content::None | Content::Shared(_) => std::ptr::null(),
-        };
-        Key { what, length, content_type, content }
     }
 }
 
 fn response_head(out: &mut Vec<u8>, head: &ResponseHead<'_>, date: &DateLine) {
     status_line(out, head.version, head.status);
     out.extend_from_slice(date);
-    // A bodiless 304 says nothing about content, as RFC 9110, section 15.4.5 recommends.
+    // A 304 has no content and does not describe it, as RFC 9110, section 15.4.5, recommends.
     if let (Some(content_type), true) = (head.content_type, head.status != StatusCode::NOT_MODIFIED)
     {
         out.extend_from_slice(b"Content-Type: ");
@@ -169,11 +114,11 @@ fn response_head(out: &mut Vec<u8>, head: &ResponseHead<'_>, date: &DateLine) {
     });
 }
 
-/// The interim answer that invites content (RFC 9110, section 15.2.1).
+/// The interim response that invites content (RFC 9110, section 15.2.1).
 pub(crate) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// An HTTP/1.0 peer is answered in its own version, as Go does: some take a 1.1 status line for
-/// permission to use 1.1.
+/// An HTTP/1.0 peer gets a response in its own version, as in Go: some peers take a 1.1 status line
+/// for permission to use 1.1.
 fn status_line(out: &mut Vec<u8>, version: Version, status: StatusCode) {
     out.extend_from_slice(match version {
         Version::Http10 => b"HTTP/1.0 ",

@@ -1,16 +1,16 @@
-//! Where a message ends (RFC 9112, section 6): the rule for what comes in, with every refusal
-//! that smuggling needs, and the rule for what goes out.
+//! Where a message ends (RFC 9112, section 6): the rule for requests, with every refusal that keeps
+//! requests from being smuggled, and the rule for responses.
 
 use http::{Method, StatusCode};
 
 use crate::http1::Reject;
-use crate::message::fields::{is_token, trim_ows};
+use crate::message::fields::{is_token, trim_ows, FieldSpan};
 use crate::message::request::Version;
 
 /// How the content of a request is delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
-    /// That many bytes follow; none for 0.
+    /// This many bytes follow.
     Length(u64),
     /// Chunks follow.
     Chunked,
@@ -19,7 +19,7 @@ pub(crate) enum Framing {
 /// How the content of a response is delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outgoing {
-    /// None, and no field says anything about it: 204, 304, HEAD without a known length.
+    /// None, and no field describes it: 204, 304, HEAD without a known length.
     None,
     /// `Content-Length`, but no content: HEAD.
     Announced(u64),
@@ -29,8 +29,8 @@ pub(crate) enum Outgoing {
     Chunked,
     /// Until the connection closes: HTTP/1.0 with an unknown length.
     UntilClose,
-    /// None, and HTTP ends here: 2xx to CONNECT (RFC 9110, section 9.3.6). What the peer sends
-    /// after it is meant for somebody else and must not be read as a request.
+    /// None, and HTTP ends here: 2xx to CONNECT (RFC 9110, section 9.3.6). The bytes that the peer
+    /// sends after it are not for this server and must not be read as a request.
     Tunnel,
 }
 
@@ -41,22 +41,37 @@ impl Outgoing {
     }
 }
 
-/// The lines of a head that decide its framing: how many there are, and the first value.
+/// All lines of one field: how many there are, and the value of the last one.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Line<'a> {
+pub(crate) struct FieldCount<'a> {
     pub(crate) count: usize,
     pub(crate) value: &'a [u8],
 }
 
+impl<'a> FieldCount<'a> {
+    pub(crate) fn find(head: &'a [u8], spans: &[FieldSpan], name: &str) -> FieldCount<'a> {
+        let mut lines = FieldCount::default();
+        for span in spans.iter().filter(|span| span.is_named(head, name)) {
+            lines.add(span.value(head));
+        }
+        lines
+    }
+
+    pub(crate) fn add(&mut self, value: &'a [u8]) {
+        self.count += 1;
+        self.value = value;
+    }
+}
+
 /// Decides how the content of a request is delimited (RFC 9112, section 6.3, steps 3 to 7),
-/// refusing all that two parsers could read in two ways.
+/// and refuses everything that two parsers could read in two ways.
 ///
-/// Stricter than the RFC: equal `Content-Length` lines are not merged, `Transfer-Encoding`
-/// beside `Content-Length` is not preferred, both are refused.
+/// Stricter than the RFC: repeated `Content-Length` lines are refused even if they are equal, and so
+/// is `Transfer-Encoding` together with `Content-Length`.
 pub(crate) fn incoming(
     version: Version,
-    transfer_encoding: Line<'_>,
-    content_length: Line<'_>,
+    transfer_encoding: FieldCount<'_>,
+    content_length: FieldCount<'_>,
 ) -> Result<Framing, Reject> {
     if transfer_encoding.count + content_length.count > 1 {
         return Err(Reject::AmbiguousFraming);
@@ -73,8 +88,8 @@ pub(crate) fn incoming(
     Ok(Framing::Length(0))
 }
 
-/// `chunked` alone is understood. Another single coding is unknown (501); a list, parameters,
-/// quotes or nothing is malformed as far as we are concerned (400).
+/// Accepts `chunked` alone. Another single coding is unknown (501). A list, parameters, quotes or an
+/// empty value counts as malformed (400).
 fn chunked_only(value: &[u8]) -> Result<Framing, Reject> {
     let value = trim_ows(value);
     if value.eq_ignore_ascii_case(b"chunked") {
@@ -86,7 +101,7 @@ fn chunked_only(value: &[u8]) -> Result<Framing, Reject> {
     }
 }
 
-/// 1 to 19 digits and nothing else, below 2^63: no sign, no inner space, no list.
+/// Parses 1 to 19 digits and nothing else, below 2^63: no sign, no inner space, no list.
 fn parse_length(value: &[u8]) -> Result<u64, Reject> {
     let value = trim_ows(value);
     if value.is_empty() || value.len() > 19 {
@@ -130,7 +145,7 @@ pub(crate) fn outgoing(
     }
 }
 
-/// The methods whose answers are framed in their own way, and all others.
+/// The methods whose responses are framed in a way of their own, and all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AskedBy {
     Head,
@@ -141,7 +156,7 @@ pub(crate) enum AskedBy {
 impl AskedBy {
     #[inline(always)]
     pub(crate) fn of(method: &Method) -> AskedBy {
-        // Nearly always, and one comparison.
+        // One comparison for nearly all requests.
         if *method == Method::GET {
             return AskedBy::Other;
         }
@@ -157,21 +172,21 @@ impl AskedBy {
 mod tests {
     use super::*;
 
-    fn line(value: &str) -> Line<'_> {
-        Line { count: 1, value: value.as_bytes() }
+    fn line(value: &str) -> FieldCount<'_> {
+        FieldCount { count: 1, value: value.as_bytes() }
     }
 
     fn length(value: &str) -> Result<Framing, Reject> {
-        incoming(Version::Http11, Line::default(), line(value))
+        incoming(Version::Http11, FieldCount::default(), line(value))
     }
 
     fn coding(value: &str) -> Result<Framing, Reject> {
-        incoming(Version::Http11, line(value), Line::default())
+        incoming(Version::Http11, line(value), FieldCount::default())
     }
 
     #[test]
     fn without_either_field_there_is_no_content() {
-        let none = incoming(Version::Http11, Line::default(), Line::default());
+        let none = incoming(Version::Http11, FieldCount::default(), FieldCount::default());
         assert_eq!(none, Ok(Framing::Length(0)));
     }
 
@@ -214,18 +229,20 @@ mod tests {
 
     #[test]
     fn what_two_parsers_could_read_in_two_ways_is_refused() {
-        let twice = Line { count: 2, value: b"5" };
+        let twice = FieldCount { count: 2, value: b"5" };
         let chunked = line("chunked");
-        for (te, cl) in [(chunked, line("5")), (Line::default(), twice), (twice, Line::default())] {
+        for (te, cl) in
+            [(chunked, line("5")), (FieldCount::default(), twice), (twice, FieldCount::default())]
+        {
             assert_eq!(incoming(Version::Http11, te, cl), Err(Reject::AmbiguousFraming));
             assert_eq!(incoming(Version::Http10, te, cl), Err(Reject::AmbiguousFraming));
         }
-        let in_1_0 = incoming(Version::Http10, chunked, Line::default());
+        let in_1_0 = incoming(Version::Http10, chunked, FieldCount::default());
         assert_eq!(in_1_0, Err(Reject::TransferEncoding));
     }
 
     #[test]
-    fn an_answer_is_delimited_by_what_its_reader_understands() {
+    fn a_response_is_delimited_in_a_way_that_its_reader_understands() {
         use Version::{Http10, Http11};
         let ok = StatusCode::OK;
         use AskedBy::{Connect, Head, Other};

@@ -60,13 +60,14 @@
 //!
 //! | RFC 9112 | file |
 //! |---|---|
-//! | 2, 3, 5: syntax, byte by byte | [`scan`] |
-//! | 2 to 5: request line, field lines | [`head`] |
+//! | 2 to 5: a head, and what its parts mean together | [`head`] |
+//! | 2 to 5: request line and field lines, in one pass | [`split`] |
+//! | 2 to 5: the same, byte by byte | [`scan`], [`field_scan`] |
 //! | 3.2: target, Host | [`target`] |
 //! | 6: how long content is | [`framing`] |
-//! | 7.1: chunks | [`chunked`] |
+//! | 7.1: chunks | [`chunked`], [`trailer_section`] |
 //! | 9.3: reuse or close | [`persistence`] |
-//! | 4, 5: responses as bytes | [`encode`] |
+//! | 4, 5: responses as bytes | [`encode`], [`last_head`] |
 //! | each refusal and its status | [`reject`] |
 
 mod connection;
@@ -74,14 +75,18 @@ mod responding;
 mod exchange;
 mod scan;
 mod head;
+mod split;
+mod field_scan;
 mod target;
 mod framing;
 mod chunked;
+mod trailer_section;
 mod persistence;
 mod encode;
+mod last_head;
 mod reject;
 
-pub(crate) use chunked::{TrailerSection, CHUNK_ROOM, LAST_CHUNK};
+pub(crate) use chunked::{CHUNK_ROOM, LAST_CHUNK};
 pub(crate) use connection::{Connection, Farewell, HeadProgress, Linger, Output, Rest};
 pub(crate) use encode::{Content, DateLine, Encoder};
 pub(crate) use exchange::{Circumstances, Input, ResponseParts, Step, Taker};
@@ -89,6 +94,7 @@ pub(crate) use framing::Outgoing;
 pub(crate) use head::Head;
 pub(crate) use persistence::CloseReason;
 pub(crate) use reject::Reject;
+pub(crate) use trailer_section::TrailerSection;
 
 /// The limits of a head; each is explained in [`Limits`](crate::Limits).
 #[derive(Clone, Copy, Debug)]

@@ -1,14 +1,14 @@
 //! Reuse the connection or close it (RFC 9112, section 9.3), with the reason as a value.
 //!
-//! One function of early returns, asked once per answer, when its head is written: the last
-//! moment at which `Connection: close` can still be said.
+//! The decision is made once per response, when its head is written: after that, `Connection: close`
+//! can no longer be sent.
 
-/// What happens to the connection after the answer.
+/// How the connection continues after the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Then {
-    /// The next request is awaited.
+    /// The server waits for the next request.
     Reuse,
-    /// It is closed, for this reason.
+    /// The server closes it, for this reason.
     Close(CloseReason),
 }
 
@@ -25,21 +25,21 @@ pub(crate) enum CloseReason {
     ShuttingDown,
     /// The program has switched keep-alive off.
     KeepAliveOff,
-    /// Memory is short: idle connections are a luxury.
+    /// Memory is short, and idle connections cost some.
     MemoryShort,
     /// `connection_age_max` is reached.
     TooOld,
     /// `requests_max` is reached.
     RequestLimit,
-    /// The length of the answer is not known to an HTTP/1.0 peer: closing says where it ends.
+    /// The peer speaks HTTP/1.0 and the length of the response is unknown: closing marks its end.
     EndsByClose,
-    /// `100 Continue` was expected and not sent: whether the content follows is unknown.
+    /// The peer expected `100 Continue` and did not get it: it may or may not send the content.
     ContinueNotSent,
     /// More unread content than is worth reading.
     ContentUnread,
 }
 
-/// All that the decision depends on.
+/// Everything that the decision depends on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Facts {
     pub(crate) peer_keeps: bool,
@@ -51,12 +51,13 @@ pub(crate) struct Facts {
     pub(crate) requests_left: bool,
     pub(crate) ends_by_close: bool,
     pub(crate) continue_pending: bool,
-    /// Bytes of content still to come, as far as announced, and how many may be discarded.
+    /// Bytes of content still to come, as far as announced.
     pub(crate) content_left: u64,
+    /// Bytes of content that may be discarded.
     pub(crate) discard_max: u64,
 }
 
-/// Reuse or close.
+/// Decides whether the connection is reused, and reports the first reason against it.
 #[inline(always)]
 pub(crate) fn decide(facts: &Facts) -> Then {
     if !facts.peer_keeps {
@@ -103,7 +104,7 @@ mod tests {
     };
 
     #[test]
-    fn a_connection_is_reused_only_if_nothing_speaks_against_it() {
+    fn a_connection_is_reused_only_if_there_is_no_reason_to_close_it() {
         assert_eq!(decide(&REUSABLE), Then::Reuse);
         use CloseReason::*;
         let cases = [

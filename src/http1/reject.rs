@@ -1,12 +1,12 @@
-//! Each way in which a peer can be refused, and the one status it becomes.
+//! Every reason for which a request is refused, and the status that each becomes.
 //!
-//! A refusal is an ordinary transition of the state machine: the answer is written, the
-//! connection lingers and closes, and not one more byte of it is parsed. The reason goes to the
-//! log; the peer is told the status and its standard phrase, never its own bytes.
+//! A refusal is an ordinary transition of the state machine: the response is written, the
+//! connection lingers and closes, and no further byte of it is parsed. The reason is logged. The
+//! peer gets the status and its standard phrase, never its own bytes.
 
 use http::StatusCode;
 
-/// Why a peer is refused.
+/// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Reject {
     /// The request line is not `method SP target SP version CRLF` (RFC 9112, section 3).
@@ -14,9 +14,9 @@ pub(crate) enum Reject {
     /// A field line is not `name ":" OWS value OWS CRLF`: obs-fold, bare LF, space before the
     /// colon, a control byte (RFC 9112, section 5).
     FieldLine,
-    /// The method is longer than any that exists (RFC 9112, section 3: 501 is recommended).
+    /// The method is longer than any that exists (RFC 9112, section 3, recommends 501).
     MethodTooLong,
-    /// The target is in none of the four forms, or has a byte that no target may have.
+    /// The target has none of the four forms, or a byte that is not allowed in a target.
     Target,
     /// The target is longer than `target_bytes_max`.
     TargetTooLong,
@@ -28,11 +28,12 @@ pub(crate) enum Reject {
     Version,
     /// No `Host` in HTTP/1.1, or more than one, or not `host[:port]` (RFC 9112, section 3.2).
     Host,
-    /// Both `Content-Length` and `Transfer-Encoding`, or either of them twice (RFC 9112, 6.3).
+    /// Both `Content-Length` and `Transfer-Encoding`, or either of them twice (RFC 9112, section
+    /// 6.3).
     AmbiguousFraming,
     /// `Content-Length` is not 1 to 19 digits below 2^63.
     ContentLength,
-    /// `Transfer-Encoding` in HTTP/1.0, or a list, or no coding at all.
+    /// `Transfer-Encoding` in HTTP/1.0, or with a list, or without a coding.
     TransferEncoding,
     /// One well-formed transfer coding, but not `chunked`.
     UnknownCoding,
@@ -46,18 +47,18 @@ pub(crate) enum Reject {
     HeadTimeout,
     /// Content arrived slower than `content_rate_min`.
     ContentTimeout,
-    /// More content than the handler wants to collect.
+    /// There is more content than the handler wants to collect.
     ContentTooLarge,
-    /// Memory is exhausted: no room for new content.
+    /// Memory is exhausted: there is no room for new content.
     Overloaded,
-    /// The program had no answer, or paused the content, for longer than `handler_timeout`.
+    /// The program did not respond, or paused the content, for longer than `handler_timeout`.
     HandlerTimeout,
-    /// The handler panicked or answered what cannot be sent.
+    /// The handler panicked, or returned a response that cannot be sent.
     Internal,
 }
 
 impl Reject {
-    /// The status that the peer is answered with.
+    /// The status of the response to the peer.
     pub(crate) fn status(self) -> StatusCode {
         match self {
             Reject::RequestLine

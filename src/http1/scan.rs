@@ -1,16 +1,16 @@
-//! The syntax of a head, byte by byte (RFC 9112, sections 2 to 5): the judge of what is
-//! malformed, and where.
+//! The syntax of a head, byte by byte (RFC 9112, sections 2 to 5): decides what is malformed, and
+//! where.
 //!
-//! A head that is whole and well-formed is parsed in one go by [`head`](super::head) and never
-//! comes here. A head in pieces does, so that each byte is looked at once however small the
-//! pieces are; and so does a head that the fast parser does not like, so that what is wrong is
-//! always the *first* wrong byte. Therefore a refusal does not depend on how a head was cut into
-//! segments.
+//! Only heads that [`Head::parse`](super::Head::parse) cannot accept in one pass come here: heads
+//! that arrive in pieces, so that each byte is read once however small the pieces are, and malformed
+//! heads, so that the *first* wrong byte decides. A refusal therefore does not depend on how the
+//! head was cut into segments.
 
+use crate::http1::field_scan::FieldPlace;
 use crate::http1::{HeadLimits, Reject};
-use crate::message::fields::{is_token_byte, is_value_byte};
+use crate::message::fields::is_token_byte;
 
-/// The longest method that is not refused: nearly twice the longest registered one
+/// The longest method that is accepted: nearly twice the longest registered one
 /// (`UPDATEREDIRECTREF`, 17 bytes).
 pub(crate) const METHOD_BYTES_MAX: usize = 32;
 
@@ -34,16 +34,11 @@ enum Place {
     Method,
     TargetStart,
     Target,
-    /// `HTTP/` DIGIT `.` DIGIT, the n-th of these eight bytes; whether the major is 1.
+    /// The n-th byte of `HTTP/` DIGIT `.` DIGIT, and whether the major version is 1.
     Version(u8, bool),
     VersionCr(bool),
     RequestLf,
-    LineStart,
-    Name,
-    Value,
-    ValueLf,
-    EndLf,
-    Done,
+    Fields(FieldPlace),
 }
 
 impl Scan {
@@ -55,10 +50,10 @@ impl Scan {
         self.at == 0
     }
 
-    /// Looks at the bytes of `head` that are new, and says whether the head is complete. `head`
-    /// begins at the first byte of the head at every call; bytes behind it are not looked at.
+    /// Reads the new bytes of `head` and returns whether the head is complete. `head` begins with
+    /// the first byte of the head at every call; bytes after the head are not read.
     pub(crate) fn advance(&mut self, head: &[u8], limits: &HeadLimits) -> Result<bool, Reject> {
-        while self.place != Place::Done {
+        while self.place != Place::Fields(FieldPlace::Done) {
             if usize::from(self.at) == limits.head_bytes_max {
                 return Err(Reject::HeadTooLarge);
             }
@@ -74,7 +69,7 @@ impl Scan {
         !matches!(self.place, Place::Start | Place::StartLf | Place::MethodStart)
     }
 
-    /// How many bytes the head has, once it is complete.
+    /// The length of the head in bytes, once it is complete.
     pub(crate) fn len(&self) -> usize {
         usize::from(self.at)
     }
@@ -92,10 +87,9 @@ impl Scan {
                 self.mark = self.at + 1;
                 Ok(Place::TargetStart)
             }
-            Place::Method if since_mark >= METHOD_BYTES_MAX && is_token_byte(byte) => {
-                Err(Reject::MethodTooLong)
-            }
-            Place::Method if is_token_byte(byte) => Ok(Place::Method),
+            Place::Method if !is_token_byte(byte) => Err(Reject::RequestLine),
+            Place::Method if since_mark >= METHOD_BYTES_MAX => Err(Reject::MethodTooLong),
+            Place::Method => Ok(Place::Method),
             Place::Target if byte == b' ' => Ok(Place::Version(0, false)),
             Place::TargetStart | Place::Target if !byte.is_ascii_graphic() => {
                 Err(Reject::RequestLine)
@@ -113,24 +107,29 @@ impl Scan {
             },
             Place::VersionCr(true) if byte == b'\r' => Ok(Place::RequestLf),
             Place::VersionCr(false) if byte == b'\r' => Err(Reject::Version),
-            Place::RequestLf | Place::ValueLf if byte == b'\n' => Ok(Place::LineStart),
-            Place::LineStart if byte == b'\r' => Ok(Place::EndLf),
-            Place::LineStart if is_token_byte(byte) => {
-                self.fields += 1;
-                if usize::from(self.fields) > limits.fields_max {
-                    return Err(Reject::TooManyFields);
-                }
-                Ok(Place::Name)
-            }
-            Place::Name if byte == b':' => Ok(Place::Value),
-            Place::Name if is_token_byte(byte) => Ok(Place::Name),
-            Place::Value if byte == b'\r' => Ok(Place::ValueLf),
-            Place::Value if is_value_byte(byte) => Ok(Place::Value),
-            Place::EndLf if byte == b'\n' => Ok(Place::Done),
-            Place::LineStart | Place::Name | Place::Value | Place::ValueLf | Place::EndLf => {
-                Err(Reject::FieldLine)
-            }
-            _ => Err(Reject::RequestLine),
+            Place::RequestLf if byte == b'\n' => Ok(Place::Fields(FieldPlace::LineStart)),
+            Place::Fields(place) => self.step_fields(place, byte, limits),
+            Place::Start
+            | Place::StartLf
+            | Place::MethodStart
+            | Place::VersionCr(_)
+            | Place::RequestLf => Err(Reject::RequestLine),
         }
+    }
+
+    fn step_fields(
+        &mut self,
+        place: FieldPlace,
+        byte: u8,
+        limits: &HeadLimits,
+    ) -> Result<Place, Reject> {
+        let next = place.step(byte).ok_or(Reject::FieldLine)?;
+        if place == FieldPlace::LineStart && next == FieldPlace::Name {
+            self.fields += 1;
+            if usize::from(self.fields) > limits.fields_max {
+                return Err(Reject::TooManyFields);
+            }
+        }
+        Ok(Place::Fields(next))
     }
 }
