@@ -42,6 +42,7 @@ pub(super) enum Upgraded {
 }
 
 /// The states that own next to nothing: all that a connection without work is.
+#[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rest {
     /// Accepted, and silent so far.

@@ -47,6 +47,7 @@ use crate::http1::{Farewell, HeadProgress, Input, Reject, Rest, Step};
 use crate::reactor::kernel::{Kernel, SHORT_READ_DRAINS};
 use crate::reactor::shared::Shared;
 use crate::reactor::slot::{Facts, Flags, Life, Slot};
+use crate::reactor::visit::output::OUT_HIGH;
 use crate::reactor::work::Work;
 use crate::reactor::Token;
 
@@ -328,7 +329,7 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
     fn serve_bytes(&mut self, input: &mut Cursor<'_>) -> Stop {
         loop {
             let stop = match self.work.conn.input() {
-                Input::Head => self.serve_head(input),
+                Input::Head => self.serve_heads(input),
                 Input::Content | Input::Linger { .. } => self.serve_content(input),
                 Input::Protocol => self.serve_protocol(input),
                 Input::Paused | Input::None => Break(Stop::Done),
@@ -358,20 +359,31 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
         matches!(self.work.conn.rest(), Some(Rest::Ending { .. } | Rest::Linger(_) | Rest::Closed))
     }
 
-    /// Parses a head and answers the request.
+    /// Parses heads and answers their requests, as long as each is over at once.
     #[inline(always)]
-    fn serve_head(&mut self, input: &mut Cursor<'_>) -> Progress {
-        let Shared { head, head_limits, .. } = &mut *self.shared;
-        match self.work.conn.receive_head(input.rest(), head_limits, head) {
-            Ok(HeadProgress::Complete) => self.answer(input),
-            Ok(HeadProgress::NotBegun) => Break(Stop::Done),
-            Ok(HeadProgress::Begun) => {
-                // A client that has sent part of a head is not idle, and a hook that limits
-                // clients should know.
-                self.report(ConnState::Active);
-                Break(Stop::Done)
+    fn serve_heads(&mut self, input: &mut Cursor<'_>) -> Progress {
+        loop {
+            let Shared { head, head_limits, .. } = &mut *self.shared;
+            match self.work.conn.receive_head(input.rest(), head_limits, head) {
+                Ok(HeadProgress::Complete) => {}
+                Ok(HeadProgress::NotBegun) => return Break(Stop::Done),
+                Ok(HeadProgress::Begun) => {
+                    // A client that has sent part of a head is not idle, and a hook that limits
+                    // clients should know.
+                    self.report(ConnState::Active);
+                    return Break(Stop::Done);
+                }
+                Err(reject) => return Break(self.refuse(reject, Gone::Malformed)),
             }
-            Err(reject) => Break(self.refuse(reject, Gone::Malformed)),
+            if !self.answer(input)? {
+                return Continue(());
+            }
+            if input.is_all_used() {
+                return Break(Stop::Idle);
+            }
+            if self.shared.out.len() >= OUT_HIGH || self.spent.requests >= REQUESTS_MAX {
+                return Continue(());
+            }
         }
     }
 

@@ -13,7 +13,7 @@ use crate::reactor::task::Task;
 use crate::reactor::visit::{Progress, Stop, Visit, PIECES_MAX, WRITTEN_MAX};
 
 /// Encoded bytes above which they must leave first: room for one more response stays.
-const OUT_HIGH: usize = 48 << 10;
+pub(super) const OUT_HIGH: usize = 48 << 10;
 
 impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// Makes sure that another response can be encoded.

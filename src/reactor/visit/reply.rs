@@ -1,7 +1,7 @@
 //! The handler is called, and its reply is carried out.
 
 use std::mem;
-use std::ops::ControlFlow::{Break, Continue};
+use std::ops::ControlFlow::Continue;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -15,13 +15,14 @@ use crate::reactor::guard::let_go;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::task::Task;
 use crate::reactor::visit::request_content::LateReply;
-use crate::reactor::visit::{Cursor, Progress, Stop, Visit};
+use crate::reactor::visit::{Cursor, Progress, Visit};
 use crate::reactor::work::End;
 
 impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// Calls the handler for a request and carries out its reply. `input` begins with the head.
+    /// Returns whether the exchange is over and the connection idle.
     #[inline(always)]
-    pub(super) fn answer(&mut self, input: &mut Cursor<'_>) -> Progress {
+    pub(super) fn answer(&mut self, input: &mut Cursor<'_>) -> Progress<bool> {
         self.report(ConnState::Active);
         self.shared.counters.requests += 1;
         self.spent.requests += 1;
@@ -42,15 +43,12 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 if is_idle {
                     self.report(ConnState::Idle);
                 }
-                return match is_idle && input.is_all_used() {
-                    true => Break(Stop::Idle),
-                    false => Continue(()),
-                };
+                return Continue(is_idle);
             }
         }
         self.work.conn.begin(&self.shared.head);
         let reply = self.unless_panicked(reply)?;
-        self.carry_out(reply, bytes, input)
+        self.carry_out(reply, bytes, input).map_continue(|()| false)
     }
 
     /// Carries out the reply of the handler. `bytes` begin with the head, and `input` comes after
