@@ -163,14 +163,14 @@ impl Connection {
         limits: &HeadLimits,
         head: &mut Head,
     ) -> Result<HeadProgress, Reject> {
-        let mut scan = match self.state {
+        let scan = match self.state {
             State::Head(scan) => scan,
             _ if input.is_empty() => return Ok(HeadProgress::NotBegun),
             _ => Scan::new(),
         };
-        if head.parse(input, &mut scan, limits)? {
+        let Some(scan) = head.parse(input, scan, limits)? else {
             return Ok(HeadProgress::Complete);
-        }
+        };
         self.state = State::Head(scan);
         Ok(match scan.has_begun() {
             true => HeadProgress::Begun,

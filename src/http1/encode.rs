@@ -13,7 +13,7 @@ use crate::message::request::Version;
 pub(crate) type DateLine = [u8; 37];
 
 /// Everything that goes into the head of a final response, except the date.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct ResponseHead<'a> {
     pub(crate) version: Version,
     pub(crate) status: StatusCode,
@@ -65,23 +65,24 @@ impl Encoder {
     /// Appends the head, with its blank line and the content at hand, to `out`.
     #[inline(always)]
     pub(crate) fn head(&mut self, out: &mut Vec<u8>, head: &ResponseHead<'_>) {
-        let key = Key::of(head);
-        match self.last.get_fast(&key) {
+        match self.last.get_fast(&Key::of(head)) {
             Some(bytes) => out.extend_from_slice(bytes),
-            None => self.encode(out, head, key),
+            None => self.encode(out, *head),
         }
         if let (Content::Shared(content), Outgoing::Length(_)) = (head.content, head.outgoing) {
             out.extend_from_slice(content);
         }
     }
 
-    fn encode(&mut self, out: &mut Vec<u8>, head: &ResponseHead<'_>, key: Option<Key>) {
+    // By value, so that the fast path does not write the head to memory.
+    #[inline(never)]
+    fn encode(&mut self, out: &mut Vec<u8>, head: ResponseHead<'_>) {
         let start = out.len();
-        response_head(out, head, &self.date);
+        response_head(out, &head, &self.date);
         if let (Content::Static(content), Outgoing::Length(_)) = (head.content, head.outgoing) {
             out.extend_from_slice(content);
         }
-        if let Some(key) = key {
+        if let Some(key) = Key::of(&head) {
             self.last.put(key, &out[start..]);
         }
     }

@@ -49,8 +49,9 @@ impl Head {
         }
     }
 
-    /// Parses the head at the start of `input`. Returns `false` if the head is not complete yet:
-    /// `scan` remembers how far it was read, and the next call passes the same bytes and more.
+    /// Parses the head at the start of `input`, of which `scan` was read in earlier calls. Returns
+    /// `None` if the head is complete; else how far it was read, for the next call with the same
+    /// bytes and more.
     ///
     /// # Errors
     ///
@@ -60,14 +61,25 @@ impl Head {
     pub(crate) fn parse(
         &mut self,
         input: &[u8],
-        scan: &mut Scan,
+        scan: Scan,
         limits: &HeadLimits,
-    ) -> Result<bool, Reject> {
+    ) -> Result<Option<Scan>, Reject> {
         if scan.is_new() && self.parse_fast(input, limits).is_some() {
-            return Ok(true);
+            return Ok(None);
         }
+        self.parse_scanned(input, scan, limits)
+    }
+
+    /// Parses any head, after the scanner has looked at each of its bytes.
+    #[inline(never)]
+    fn parse_scanned(
+        &mut self,
+        input: &[u8],
+        mut scan: Scan,
+        limits: &HeadLimits,
+    ) -> Result<Option<Scan>, Reject> {
         if !scan.advance(input, limits)? {
-            return Ok(false);
+            return Ok(Some(scan));
         }
         let head = &input[..scan.len()];
         self.len = head.len();
@@ -76,7 +88,7 @@ impl Head {
         self.spans.clear();
         self.spans.extend(split_fields(head, start));
         self.judge(head)?;
-        Ok(true)
+        Ok(None)
     }
 
     /// Parses a head that is complete and acceptable. Returns `None` for any other head, so that
@@ -93,11 +105,13 @@ impl Head {
     #[inline(always)]
     fn judge(&mut self, head: &[u8]) -> Result<(), Reject> {
         let version = self.line.version;
-        let (mut host, mut has_others) = (FieldCount::default(), false);
+        let (mut host, mut has_others) = (None, false);
         for span in &self.spans {
             // The length tells nearly all names apart.
             match span.name_len {
-                4 if span.is_host(head) => host.add(span.value(head)),
+                // HTTP/1.1 requires one `Host`, and no version allows two (RFC 9112, section 3.2).
+                4 if span.is_host(head) && host.is_some() => return Err(Reject::Host),
+                4 if span.is_host(head) => host = Some(span),
                 6 if span.is_named(head, "expect") => has_others = true,
                 10 if span.is_named(head, "connection") => has_others = true,
                 14 if span.is_named(head, "content-length") => has_others = true,
@@ -105,7 +119,7 @@ impl Head {
                 _ => {}
             }
         }
-        check_host(host, version)?;
+        check_host(host.map(|host| host.value(head)), version)?;
         self.framing = Framing::Length(0);
         self.line.content_length = Some(0);
         self.expects_continue = false;
@@ -137,20 +151,15 @@ impl Head {
     }
 }
 
-/// HTTP/1.1 requires one `Host`, even if the target is absolute; it may be empty (RFC 9112,
+/// HTTP/1.1 requires a `Host`, even if the target is absolute; it may be empty (RFC 9112,
 /// section 3.2).
 #[inline(always)]
-fn check_host(host: FieldCount<'_>, version: Version) -> Result<(), Reject> {
-    let is_good = match host.count {
-        0 => version == Version::Http10,
-        1 => host.value.is_empty() || is_authority(host.value),
-        _ => false,
+fn check_host(host: Option<&[u8]>, version: Version) -> Result<(), Reject> {
+    let is_good = match host {
+        None => version == Version::Http10,
+        Some(host) => host.is_empty() || is_authority(host),
     };
-    if is_good {
-        Ok(())
-    } else {
-        Err(Reject::Host)
-    }
+    is_good.then_some(()).ok_or(Reject::Host)
 }
 
 /// Whether `100-continue` is expected. Any other expectation is refused.
@@ -192,7 +201,7 @@ mod tests {
 
     fn parse_whole(input: &[u8]) -> Result<Option<Head>, Reject> {
         let mut head = Head::new();
-        let is_complete = head.parse(input, &mut Scan::new(), &LIMITS)?;
+        let is_complete = head.parse(input, Scan::new(), &LIMITS)?.is_none();
         Ok(is_complete.then_some(head))
     }
 
@@ -270,7 +279,7 @@ mod tests {
                 input.extend_from_slice(if at + 1 == count { b"HOST: a\r\n" } else { line });
             }
             input.extend_from_slice(b"\r\nrest");
-            let whole = head.parse(&input, &mut Scan::new(), &LIMITS);
+            let whole = head.parse(&input, Scan::new(), &LIMITS).map(|scan| scan.is_none());
             assert_eq!(whole, if count == 0 { Err(Reject::Host) } else { Ok(true) }, "{count}");
             if count > 0 {
                 assert_eq!((head.len, head.spans.len()), (input.len() - 4, count), "{count}");
@@ -284,13 +293,17 @@ mod tests {
                 100 => Err(Reject::TooManyFields),
                 _ => Err(Reject::Host),
             };
-            assert_eq!(head.parse(&twice, &mut Scan::new(), &LIMITS), verdict, "{count}");
+            assert_eq!(
+                head.parse(&twice, Scan::new(), &LIMITS).map(|scan| scan.is_none()),
+                verdict,
+                "{count}"
+            );
             for at in 0..count {
                 let line_end = |bytes: &[u8]| bytes.windows(2).position(|pair| pair == b"\r\n");
                 let lf = (0..=at).fold(0, |from, _| from + line_end(&input[from..]).unwrap() + 2);
                 let mut bare = input.clone();
                 bare.remove(lf - 2);
-                let verdict = head.parse(&bare, &mut Scan::new(), &LIMITS);
+                let verdict = head.parse(&bare, Scan::new(), &LIMITS).map(|scan| scan.is_none());
                 assert!(verdict.is_err(), "{count} {at}");
             }
         }
@@ -321,8 +334,9 @@ mod tests {
     fn by_bytes(input: &[u8]) -> Result<Option<String>, Reject> {
         let (mut scan, mut head) = (Scan::new(), Head::new());
         for end in 0..=input.len() {
-            if head.parse(&input[..end], &mut scan, &LIMITS)? {
-                return Ok(Some(describe(input, &head)));
+            match head.parse(&input[..end], scan, &LIMITS)? {
+                None => return Ok(Some(describe(input, &head))),
+                Some(further) => scan = further,
             }
         }
         Ok(None)

@@ -40,7 +40,10 @@ fn split_get_fast(input: &[u8], line: &mut RequestLine) -> Option<usize> {
     if !input.starts_with(b"GET ") {
         return None;
     }
-    line.method = Method::GET;
+    // The last request was probably a GET, too. Then there is nothing to drop.
+    if line.method != Method::GET {
+        line.method = Method::GET;
+    }
     Some(b"GET ".len())
 }
 

@@ -55,7 +55,11 @@ impl<S> Work<S> {
     #[inline(always)]
     pub(super) fn resume(&mut self, rest: Rest) {
         debug_assert!(self.holds_nothing());
-        self.conn = Connection::resume(rest);
+        self.conn = match rest {
+            Rest::New => Connection::resume(Rest::New),
+            Rest::Idle => Connection::resume(Rest::Idle),
+            rest => Connection::resume(rest),
+        };
     }
 
     /// Whether nothing is held that needs a box.

@@ -30,7 +30,6 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     #[inline(always)]
     pub(super) fn finish(&mut self, stop: Stop) -> Verdict {
         let rests = stop == Stop::Idle
-            && self.has_rested
             && !self.facts.flags.has(Flags::READABLE)
             && self.shared.keeps_idle();
         if rests && self.write_fast() {
@@ -40,7 +39,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     }
 
     #[inline(never)]
-    fn finish_slow(&mut self, stop: Stop) -> Verdict {
+    pub(super) fn finish_slow(&mut self, stop: Stop) -> Verdict {
         let stop = match stop {
             Stop::Idle | Stop::Done | Stop::Spent => match self.send_all() {
                 Continue(()) => stop,

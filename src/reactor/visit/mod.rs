@@ -161,30 +161,30 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
     /// The whole visit; `scratch` is the buffer that it reads into.
     #[inline(always)]
     pub(super) fn serve(mut self, scratch: &mut [u8]) -> Verdict {
-        let stop = if self.has_rested && self.facts.flags.has(Flags::READABLE) {
-            self.read_scratch(&mut scratch[..HEAD_READ])
-        } else {
-            self.serve_in_order(scratch)
-        };
-        self.finish(stop.break_value().unwrap_or(Stop::Done))
+        if self.has_rested && self.facts.flags.has(Flags::READABLE) {
+            let stop = self.read_scratch(&mut scratch[..HEAD_READ]);
+            return self.finish(stop);
+        }
+        let stop = self.serve_in_order(scratch);
+        self.finish_slow(stop.break_value().unwrap_or(Stop::Done))
     }
 
     /// A visit only to write, since only that shows what a slow reader has read.
     pub(super) fn write_on(mut self) -> Verdict {
         let stop = self.send_all();
-        self.finish(stop.break_value().unwrap_or(Stop::Done))
+        self.finish_slow(stop.break_value().unwrap_or(Stop::Done))
     }
 
     /// A visit because the deadline has passed.
     pub(super) fn expire(mut self) -> Verdict {
         let stop = self.end_wait();
-        self.finish(stop.break_value().unwrap_or(Stop::Done))
+        self.finish_slow(stop.break_value().unwrap_or(Stop::Done))
     }
 
     /// A visit to reset the connection, whatever it is doing.
     pub(super) fn abort(mut self) -> Verdict {
         let stop = self.over(Farewell::Reset, Gone::Stopped);
-        self.finish(stop)
+        self.finish_slow(stop)
     }
 
     /// Output first, then news from the program, then bytes read earlier, then one read.
@@ -235,21 +235,24 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
             return Continue(());
         }
         match self.work.input {
-            None => self.read_scratch(&mut scratch[..most]),
+            None => Break(self.read_scratch(&mut scratch[..most])),
             Some(_) => self.read_held(most),
         }
     }
 
     /// One read into the shared scratch, and what it brings.
     #[inline(always)]
-    fn read_scratch(&mut self, scratch: &mut [u8]) -> Progress {
-        let len = self.read(scratch)?;
+    fn read_scratch(&mut self, scratch: &mut [u8]) -> Stop {
+        let len = match self.read(scratch) {
+            Continue(len) => len,
+            Break(stop) => return stop,
+        };
         let mut input = Cursor::new(&scratch[..len]);
         let stop = self.serve_bytes(&mut input);
         if input.is_all_used() {
-            return Break(stop);
+            return stop;
         }
-        Break(self.keep_input(input.rest(), stop))
+        self.keep_input(input.rest(), stop)
     }
 
     /// One read after the bytes that are held, and what both bring.

@@ -39,7 +39,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// whether all of it left; if not, it is held and the socket is watched for room.
     pub(super) fn flush(&mut self) -> Progress<bool> {
         while let Some(block) = &mut self.work.backlog {
-            let written = self.kernel.write(self.stream, block.bytes(), &[]);
+            let written = write(self.kernel, self.stream, block.bytes(), &[]);
             let Some(len) = self.judge_write(written)? else { return Continue(false) };
             self.use_up_backlog(len);
         }
@@ -67,7 +67,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 return Continue(true);
             }
             let encoded_len = encoded.len();
-            let written = self.kernel.write(self.stream, encoded, bytes);
+            let written = write(self.kernel, self.stream, encoded, bytes);
             let Some(len) = self.judge_write(written)? else {
                 self.keep_output(sent)?;
                 return Continue(false);
@@ -169,4 +169,15 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         log::debug!("connection {}: write: {error}", self.token);
         self.over(Farewell::Close, Gone::PeerLeft)
     }
+}
+
+/// Writes off the fast path. In one place, so that the compiler inlines the call on that path.
+#[inline(never)]
+fn write<K: Kernel>(
+    kernel: &mut K,
+    stream: &mut K::Stream,
+    first: &[u8],
+    second: &[u8],
+) -> io::Result<usize> {
+    kernel.write(stream, first, second)
 }
