@@ -1,29 +1,31 @@
-//! What finding a route costs, in instructions, which do not depend on the machine's mood: the
-//! same requests with 100 routes and with none, counted at two lengths, so that what happens once
-//! drops out. Needs valgrind. Last seen (x86-64, rustc's default target), more than without a
-//! router:
+//! Measures the cost of finding a route in instructions, which do not depend on the load of the
+//! machine: the same requests with 102 routes and with none, counted at two lengths, so that
+//! everything that happens once cancels out. Needs valgrind. Last measured (x86-64, rustc 1.95, its
+//! default target), in instructions per request more than without a router:
 //!
-//! | | literal | param | rest | deep | host | miss | method |
+//! | compared with | literal | param | rest | deep | host | miss | method |
 //! |---|---|---|---|---|---|---|---|
-//! | the same function behind a pointer (`boxed`) | 210 | 283 | 298 | 399 | 388 | 521 | 2,868 |
-//! | a closure whose answer the compiler sees ahead of time (`without`) | 325 | 398 | 413 | 514 | 503 | 636 | 2,990 |
+//! | the same function behind a pointer (`boxed`) | 358 | 469 | 473 | 664 | 566 | 392 | 2,887 |
+//! | a closure that the compiler can inline (`without`) | 473 | 584 | 588 | 779 | 681 | 507 | 3,009 |
 //!
-//! The difference of the rows is no search: it is what any handler costs that is not a constant.
-//! (`deep` has five segments and two wildcards, `miss` is a 404, `method` a 405, whose head is made
-//! anew for each. What the compiler inlines makes a few instructions come and go.)
+//! The difference between the rows is not part of the search: every handler costs it whose response
+//! is not a constant. (`deep` has five literal segments and two wildcards, `miss` is a 404, and
+//! `method` a 405, whose head is encoded anew for each response. A few instructions come and go
+//! with the decisions of the compiler.)
 //!
 //! ```text
 //! bin=$(cargo bench --no-run --bench routing_cost 2>&1 | sed -n "s/.*Executable.*(\(.*\))/\1/p")
-//! for kind in literal param deep rest host miss method; do
-//!   for table in without with; do
+//! for kind in literal param rest deep host miss method; do
+//!   for table in boxed without with; do
 //!     for requests in 1600 11200; do
 //!       valgrind --tool=callgrind --callgrind-out-file=/dev/null \
 //!         $bin $kind $table $requests 2>&1 |
 //!         awk -v k=$kind -v t=$table -v r=$requests '/Collected/ { print k, t, r, $4 }'
 //!     done
 //!   done
-//! done | awk '{ if (NR % 2) n = $4; else { d = ($4 - n) / 9600
-//!   if ($2 == "with") printf "%s: %.0f more\n", $1, d - without; else without = d } }'
+//! done | awk '{ if (NR % 2) n = $4; else { cost[$2] = ($4 - n) / 9600
+//!   if ($2 == "with") printf "%s: %.0f more than boxed, %.0f more than without\n", $1,
+//!     cost["with"] - cost["boxed"], cost["with"] - cost["without"] } }'
 //! ```
 
 use wheelhouse::sim::Sim;
@@ -41,11 +43,11 @@ fn main() {
         _ => "/api/v1/thing57/12345",
     };
     let requests = arg(2).parse().unwrap_or(1_600);
-    // A literal that there is for another method.
+    // Only other methods have a route for this literal.
     let method = if kind == "method" { "PUT" } else { "GET" };
     match (arg(1), kind) {
         ("boxed", _) => run(boxed(), method, target, requests),
-        ("without", _) => run(|_: &Request<'_>| answer(), method, target, requests),
+        ("without", _) => run(|_: &Request<'_>| respond(), method, target, requests),
         (_, "host") => run(routes("example.com"), method, target, requests),
         _ => run(routes(""), method, target, requests),
     }
@@ -53,28 +55,28 @@ fn main() {
 
 /// A hundred and two routes.
 fn routes(host: &str) -> impl Handler {
-    let mut router = Router::new(()).mount(&format!("{host}/static"), |_, _| answer());
+    let mut router = Router::new(()).mount(&format!("{host}/static"), |_, _| respond());
     for index in 0..33 {
         let index = index * 2 + 1;
         router = router
-            .get(&format!("{host}/api/v1/thing{index}"), |_, _| answer())
-            .get(&format!("{host}/api/v1/thing{index}/{{id}}"), |_, _| answer())
-            .put(&format!("/api/v1/thing{index}/{{id}}"), |_, _| answer());
+            .get(&format!("{host}/api/v1/thing{index}"), |_, _| respond())
+            .get(&format!("{host}/api/v1/thing{index}/{{id}}"), |_, _| respond())
+            .put(&format!("/api/v1/thing{index}/{{id}}"), |_, _| respond());
         if index == 57 {
             let pattern = format!("{host}/api/v1/thing{index}/{{id}}/parts/{{part}}/notes");
-            router = router.get(&pattern, |_, _| answer());
+            router = router.get(&pattern, |_, _| respond());
         }
     }
     router.build().expect("patterns that do not conflict")
 }
 
-/// No routes, but the compiler cannot see what is answered, as it cannot behind a route.
+/// No routes, but a function that the compiler cannot inline, like that of a route.
 fn boxed() -> impl Handler {
-    let function: Box<dyn FnMut(&Request<'_>) -> Reply> = Box::new(|_| answer().into());
+    let function: Box<dyn FnMut(&Request<'_>) -> Reply> = Box::new(|_| respond().into());
     std::hint::black_box(function)
 }
 
-fn answer() -> Response {
+fn respond() -> Response {
     Response::text("Hello, World!")
 }
 

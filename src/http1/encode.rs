@@ -1,48 +1,15 @@
 //! The head of a response as bytes (RFC 9112, sections 4 and 5). Nothing is decided here: see
 //! [`framing`](super::framing) and [`persistence`](super::persistence).
 
-use std::borrow::Cow;
-
 use http::StatusCode;
 
 use crate::http1::framing::Outgoing;
 use crate::http1::last_head::{Key, LastHead};
+use crate::http1::response_head::{ConnectionField, Content, ResponseHead};
 use crate::message::request::Version;
 
 /// `Date: Sun, 06 Nov 1994 08:49:37 GMT` with its CRLF. The reactor makes it once a second.
 pub(crate) type DateLine = [u8; 37];
-
-/// Everything that goes into the head of a final response, except the date.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ResponseHead<'a> {
-    pub(crate) version: Version,
-    pub(crate) status: StatusCode,
-    pub(crate) content_type: Option<&'a Cow<'static, str>>,
-    /// Further field lines, each checked and ended by CRLF.
-    pub(crate) lines: &'a [u8],
-    pub(crate) outgoing: Outgoing,
-    pub(crate) connection: ConnectionField,
-    /// Content that is sent with the head if the framing allows any.
-    pub(crate) content: Content<'a>,
-}
-
-/// Small content that is at hand when the head is written.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Content<'a> {
-    /// None, or it follows later.
-    None,
-    /// Part of the program.
-    Static(&'static [u8]),
-    Shared(&'a [u8]),
-}
-
-/// The value of the `Connection` field, if there must be one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ConnectionField {
-    Unsaid,
-    Close,
-    KeepAlive,
-}
 
 /// Writes heads, with the current date.
 #[derive(Debug)]
@@ -134,6 +101,7 @@ fn status_line(out: &mut Vec<u8>, version: Version, status: StatusCode) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::borrow::Cow;
 
     const DATE: &DateLine = b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
     const TEXT: Cow<'static, str> = Cow::Borrowed("text/plain");

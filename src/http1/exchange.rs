@@ -9,10 +9,11 @@ use std::ops::Range;
 use http::StatusCode;
 
 use crate::http1::chunked::{Decoded, Decoder};
-use crate::http1::encode::{ConnectionField, Content, Encoder, ResponseHead};
+use crate::http1::encode::Encoder;
 use crate::http1::framing::{self, AskedBy, Framing, Outgoing};
 use crate::http1::head::Head;
 use crate::http1::persistence::{self, CloseReason, Facts, Then};
+use crate::http1::response_head::{ConnectionField, Content, ResponseHead};
 use crate::http1::Reject;
 use crate::message::request::Version;
 

@@ -6,8 +6,8 @@
 use std::borrow::Cow;
 use std::ptr;
 
-use crate::http1::encode::{Content, ResponseHead};
 use crate::http1::framing::Outgoing;
+use crate::http1::response_head::{Content, ResponseHead};
 
 /// Remembers one head.
 #[derive(Debug)]

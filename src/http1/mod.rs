@@ -67,7 +67,7 @@
 //! | 6: how long content is | [`framing`] |
 //! | 7.1: chunks | [`chunked`], [`trailer_section`] |
 //! | 9.3: reuse or close | [`persistence`] |
-//! | 4, 5: responses as bytes | [`encode`], [`last_head`] |
+//! | 4, 5: responses as bytes | [`response_head`], [`encode`], [`last_head`] |
 //! | each refusal and its status | [`reject`] |
 
 mod connection;
@@ -82,18 +82,20 @@ mod framing;
 mod chunked;
 mod trailer_section;
 mod persistence;
+mod response_head;
 mod encode;
 mod last_head;
 mod reject;
 
 pub(crate) use chunked::{CHUNK_ROOM, LAST_CHUNK};
 pub(crate) use connection::{Connection, Farewell, HeadProgress, Linger, Output, Rest};
-pub(crate) use encode::{Content, DateLine, Encoder};
+pub(crate) use encode::{DateLine, Encoder};
 pub(crate) use exchange::{Circumstances, Input, ResponseParts, Step, Taker};
 pub(crate) use framing::Outgoing;
 pub(crate) use head::Head;
 pub(crate) use persistence::CloseReason;
 pub(crate) use reject::Reject;
+pub(crate) use response_head::Content;
 pub(crate) use trailer_section::TrailerSection;
 
 /// The limits of a head; each is explained in [`Limits`](crate::Limits).

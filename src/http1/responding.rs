@@ -9,10 +9,11 @@ use http::StatusCode;
 
 use crate::http1::chunked;
 use crate::http1::connection::{Connection, Rest, State, Upgraded};
-use crate::http1::encode::{ConnectionField, Content, Encoder, ResponseHead};
+use crate::http1::encode::Encoder;
 use crate::http1::exchange::{Asked, Circumstances, Outbound, ResponseParts, Taker};
 use crate::http1::framing::{self, AskedBy, Framing, Outgoing};
 use crate::http1::head::Head;
+use crate::http1::response_head::{ConnectionField, Content, ResponseHead};
 use crate::http1::Reject;
 use crate::message::informational::Informational;
 use crate::message::request::Version;

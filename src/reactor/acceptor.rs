@@ -57,7 +57,7 @@ struct Watched<L> {
 
 impl<L> Watched<L> {
     fn may_accept(&self, now: Millis) -> bool {
-        self.is_ready && !self.back_off.as_ref().is_some_and(|back_off| now < back_off.ends)
+        self.is_ready && self.back_off.as_ref().is_none_or(|back_off| now >= back_off.ends)
     }
 }
 

@@ -54,7 +54,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             self.sample_from = key + 1;
             let Some(slot) = self.slots.get(key).filter(|slot| slot.is_quiet()) else { continue };
             let left = self.wheel.due(key as u32).map_or(0, |due| due.wrapping_sub(now) as i32);
-            if best.map_or(true, |(least, _)| left < least) {
+            if best.is_none_or(|(least, _)| left < least) {
                 best = Some((left, Token::new(key, slot.facts.generation)));
             }
             seen += 1;

@@ -188,7 +188,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             at_most(clock::until(now, due));
         }
         if let Service::Draining(drain) = &self.shared.service {
-            at_most(drain.ends().saturating_sub(now));
+            at_most(drain.ends.saturating_sub(now));
         }
         wake.map(Duration::from_millis)
     }

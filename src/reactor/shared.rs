@@ -11,7 +11,6 @@ use crate::reactor::clock::{DateClock, Millis};
 use crate::reactor::hooks::Hooks;
 use crate::reactor::mailbox::Mailbox;
 use crate::reactor::memory::{Ledger, Pool};
-use crate::reactor::shutdown::Drain;
 use crate::reactor::timeouts::Timeouts;
 
 /// What all visits share.
@@ -46,6 +45,18 @@ pub(super) enum Service {
     KeepAliveOff,
     /// It keeps none, since it shuts down.
     Draining(Drain),
+}
+
+/// A graceful shutdown under way.
+#[derive(Debug)]
+pub(super) struct Drain {
+    pub(super) ends: Millis,
+    pub(super) open_at_start: usize,
+    /// Connections accepted before it began.
+    pub(super) accepted_at_start: u64,
+    pub(super) killed: usize,
+    /// Whether the listeners are still open: until the end of the turn in which it began.
+    pub(super) is_listening: bool,
 }
 
 impl<H: Handler> Shared<H> {

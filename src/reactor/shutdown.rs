@@ -5,30 +5,12 @@ use std::time::Duration;
 
 use crate::handler::Handler;
 use crate::limits::TIMEOUT_MAX;
-use crate::reactor::clock::{self, Millis};
+use crate::reactor::clock;
 use crate::reactor::kernel::Kernel;
-use crate::reactor::shared::Service;
+use crate::reactor::shared::{Drain, Service};
 use crate::reactor::slot::{Flags, Life};
 use crate::reactor::{enqueue, Reactor, Token};
 use crate::report::Report;
-
-/// A graceful shutdown under way.
-#[derive(Debug)]
-pub(super) struct Drain {
-    ends: Millis,
-    open_at_start: usize,
-    /// Connections accepted before it began.
-    accepted_at_start: u64,
-    killed: usize,
-    /// Whether the listeners are still open: until the end of the turn in which it began.
-    is_listening: bool,
-}
-
-impl Drain {
-    pub(super) fn ends(&self) -> Millis {
-        self.ends
-    }
-}
 
 /// How often a drain accepts, 64 at a time: more than a queue holds, and an end to clients that
 /// connect and are refused faster than that.

@@ -1,22 +1,22 @@
-//! Why routes could not be built: faults of the program, found before anything is served.
+//! The reasons why routes cannot be built: mistakes in the program, found before it serves.
 
 use std::fmt;
 
-/// Why routes could not be built. `{:?}` is the same sentence as `{}`.
+/// The reason why routes could not be built. `{:?}` prints the same sentence as `{}`.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RouteError {
-    /// A pattern cannot be understood.
+    /// A pattern is invalid.
     Pattern {
         /// The pattern as given.
         pattern: String,
-        /// The byte of the pattern where the fault is.
+        /// The index of the byte in the pattern where the mistake is.
         at: usize,
-        /// What is wrong there.
+        /// A description of the mistake.
         what: &'static str,
     },
-    /// Two patterns match some request both, and neither is more specific than the other (or they
-    /// match exactly the same requests), so the order of registration would have to decide.
+    /// Two patterns match the same request and neither is more specific, so the order of
+    /// registration would have to decide.
     Conflict {
         /// The pattern that was registered first.
         first: String,

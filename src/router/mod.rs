@@ -1,4 +1,4 @@
-//! Routes: which function answers which request, with the meaning of Go 1.22 patterns.
+//! Routes: which function handles which request, with the meaning of Go 1.22 patterns.
 //!
 //! ```
 //! use wheelhouse::{sim::Sim, Router};
@@ -28,33 +28,34 @@
 //!
 //! # Patterns
 //!
-//! `[METHOD ][host]/path`, where a segment of the path is a literal, `{name}` (one segment), or
-//! at the end `{name...}` (the rest), `{$}` (nothing behind the slash) or nothing (`/a/` is all
-//! below it, and itself).
+//! `[METHOD ][host]/path`, where a segment of the path is a literal or `{name}` (one segment). The
+//! last one may also be `{name...}` (the rest), `{$}` (nothing after the slash) or empty: `/a/`
+//! matches itself and everything below it.
 //!
-//! * `GET` answers `HEAD` too. Another method than those registered: 405 with `Allow`.
-//! * Of several patterns that match, one with a host wins, else the more specific: the one that
-//!   matches strictly fewer requests. Order never matters. Where neither is more specific,
-//!   [`Router::build`] fails and names both.
-//! * Literals compare percent-decoded, segment by segment; `%2F` never separates segments.
+//! * `GET` includes `HEAD`. A request whose path matches, but with another method, gets 405 with
+//!   `Allow`.
+//! * Of several patterns that match, one with a host wins over one without, and then the more
+//!   specific one: the one that matches strictly fewer requests. Order never matters. Where neither
+//!   is more specific, [`Router::build`] fails and names both.
+//! * Literals are compared percent-decoded, segment by segment; `%2F` never separates segments.
 //! * Paths with empty or dot segments are redirected (307, query kept) to the clean path, and
 //!   `/a` to `/a/` where only that is registered.
-//! * Hosts compare without regard to case and without the port; a pattern with a port is for
+//! * Hosts are compared without regard to case and without the port. A pattern with a port is for
 //!   `CONNECT`, whose path counts as `/`. (Go compares case, and gives `CONNECT` no path at all.)
 //!
-//! # Why there is no crate beneath
+//! # Why not a crate
 //!
-//! matchit 0.9, the usual choice, cannot hold what these patterns mean: it refuses `/{id}` beside
+//! matchit 0.9, the usual choice, cannot express these patterns. It refuses `/{id}` beside
 //! `/{rest...}`, that is, beside the subtree `/` that nearly every program has, and `/{a}/` beside
-//! `/`; a catch-all of it matches no empty rest; it knows neither methods nor hosts, so a `GET`
-//! on a path whose literal branch has only a `POST` could not go back to the wildcard; and it
-//! allocates where it may have to go back. What would be left for it is comparing bytes, so the
-//! tree over segments is our own (`tree.rs`).
+//! `/`. Its catch-all does not match an empty rest. It knows neither methods nor hosts, so a `GET`
+//! on a path whose literal branch has only a `POST` could not go back to the wildcard. Comparing
+//! bytes is all that it could do here, so the tree over segments is our own (`tree.rs`).
 
 mod error;
 mod leaf;
 pub(crate) mod path;
 mod pattern;
+mod relation;
 mod routes;
 mod table;
 #[cfg(test)]
@@ -81,22 +82,22 @@ type Function<S> = Box<dyn FnMut(&mut S, &Request<'_>) -> Reply<S>>;
 /// Routes being set up, with the state that all of them share.
 ///
 /// The loop owns the state and every function gets it as `&mut`: no `Arc`, no lock, no `Send`.
-/// A pattern that is no pattern or that conflicts with another is remembered, the first one, and
-/// comes out of [`build`](Router::build), so that the chain reads in one piece and nothing that is
-/// wrong can be served: only [`Routes`] are a [`Handler`](crate::Handler).
+/// The first pattern that is invalid or conflicts with another is an error of
+/// [`build`](Router::build), so a chain of calls needs no `?` and wrong routes cannot be served:
+/// only [`Routes`] are a [`Handler`](crate::Handler).
 ///
-/// Patterns are explained in the [module's](crate::router) first lines.
+/// The [module](crate::router) explains patterns.
 pub struct Router<S> {
     state: S,
     table: Table<S>,
-    /// What [`nest`](Router::nest) puts before the paths: empty, or `/..` without a final slash.
+    /// The prefix that [`nest`](Router::nest) puts before paths: empty, or without a final slash.
     prefix: String,
     timers: Timers<S>,
     error: Option<RouteError>,
 }
 
 impl<S: 'static> Router<S> {
-    /// No routes yet: everything is 404.
+    /// Creates a router without routes: every request gets 404.
     pub fn new(state: S) -> Router<S> {
         Router {
             state,
@@ -107,8 +108,8 @@ impl<S: 'static> Router<S> {
         }
     }
 
-    /// A route for `GET` and `HEAD`. The pattern is `[host]/path`, as in all methods named after
-    /// one.
+    /// Adds a route for `GET` and `HEAD`. Here and in the other functions that are named after a
+    /// method, the pattern is `[host]/path`.
     pub fn get<R: Into<Reply<S>>>(
         self,
         pattern: &str,
@@ -117,7 +118,7 @@ impl<S: 'static> Router<S> {
         self.add(Some(Method::GET), pattern, into_reply(function))
     }
 
-    /// A route for `HEAD` alone, where it is to differ from `GET`.
+    /// Adds a route for `HEAD` alone, where it should differ from `GET`.
     pub fn head<R: Into<Reply<S>>>(
         self,
         pattern: &str,
@@ -126,7 +127,7 @@ impl<S: 'static> Router<S> {
         self.add(Some(Method::HEAD), pattern, into_reply(function))
     }
 
-    /// A route for `POST`.
+    /// Adds a route for `POST`.
     pub fn post<R: Into<Reply<S>>>(
         self,
         pattern: &str,
@@ -135,7 +136,7 @@ impl<S: 'static> Router<S> {
         self.add(Some(Method::POST), pattern, into_reply(function))
     }
 
-    /// A route for `PUT`.
+    /// Adds a route for `PUT`.
     pub fn put<R: Into<Reply<S>>>(
         self,
         pattern: &str,
@@ -144,7 +145,7 @@ impl<S: 'static> Router<S> {
         self.add(Some(Method::PUT), pattern, into_reply(function))
     }
 
-    /// A route for `PATCH`.
+    /// Adds a route for `PATCH`.
     pub fn patch<R: Into<Reply<S>>>(
         self,
         pattern: &str,
@@ -153,7 +154,7 @@ impl<S: 'static> Router<S> {
         self.add(Some(Method::PATCH), pattern, into_reply(function))
     }
 
-    /// A route for `DELETE`.
+    /// Adds a route for `DELETE`.
     pub fn delete<R: Into<Reply<S>>>(
         self,
         pattern: &str,
@@ -162,7 +163,7 @@ impl<S: 'static> Router<S> {
         self.add(Some(Method::DELETE), pattern, into_reply(function))
     }
 
-    /// A route for `OPTIONS`; nothing answers it by itself, except `OPTIONS *`.
+    /// Adds a route for `OPTIONS`. Without one, only `OPTIONS *` is answered with 200.
     pub fn options<R: Into<Reply<S>>>(
         self,
         pattern: &str,
@@ -171,7 +172,7 @@ impl<S: 'static> Router<S> {
         self.add(Some(Method::OPTIONS), pattern, into_reply(function))
     }
 
-    /// A route for every method that has none of its own there.
+    /// Adds a route for every method that has none of its own for the same path.
     pub fn any<R: Into<Reply<S>>>(
         self,
         pattern: &str,
@@ -180,7 +181,7 @@ impl<S: 'static> Router<S> {
         self.add(None, pattern, into_reply(function))
     }
 
-    /// A route for a whole pattern, `[METHOD ][host]/path`; any token is a method.
+    /// Adds a route for a whole pattern, `[METHOD ][host]/path`; any token is a method.
     pub fn route<R: Into<Reply<S>>>(
         self,
         pattern: &str,
@@ -190,12 +191,12 @@ impl<S: 'static> Router<S> {
         self.insert(parsed, into_reply(function), false)
     }
 
-    /// A route for a whole pattern that wants the content, at most `limit` bytes of it: more is
-    /// a 413, as told at [`Reply::collect`]. The request still has its
-    /// [parameters](Request::param) when the content is there.
+    /// Adds a route for a whole pattern whose function gets the content, at most `limit` bytes of
+    /// it. A request with more gets 413; see [`Reply::collect`]. The request still has its
+    /// [parameters](Request::param) when the content has arrived.
     ///
-    /// The free function [`collect`] does the same for `post` and its like, but the compiler then
-    /// wants the type of the state said.
+    /// The free function [`collect`] does the same for `post` and its like, but needs the type of
+    /// the state written out.
     pub fn collect<R: Into<Reply<S>> + 'static>(
         self,
         pattern: &str,
@@ -205,8 +206,8 @@ impl<S: 'static> Router<S> {
         self.route(pattern, collect(limit, function))
     }
 
-    /// Everything at and below `prefix`, which is `[host]/path`, for a function that sees paths as
-    /// they begin behind the prefix: a file server, or a handler of its own. With any method.
+    /// Adds a route for everything at and below `prefix`, which is `[host]/path`, with any method.
+    /// The function sees paths without the prefix; it may be a file server or another handler.
     ///
     /// ```
     /// # use wheelhouse::{sim::Sim, Router};
@@ -227,8 +228,8 @@ impl<S: 'static> Router<S> {
     }
 
     /// Adds routes whose paths all begin with `prefix`, such as `/api` or `/{tenant}/api`. They
-    /// belong to the same table: conflicts, 405 and redirects are as if they had been written out,
-    /// and paths stay whole.
+    /// belong to the same table: conflicts, 405 and redirects are the same as if each pattern had
+    /// been written out, and functions see whole paths.
     ///
     /// ```
     /// # use wheelhouse::{sim::Sim, Router};
@@ -251,7 +252,7 @@ impl<S: 'static> Router<S> {
             self.error.get_or_insert(RouteError::Pattern {
                 pattern: prefix.to_owned(),
                 at: 0,
-                what: "a prefix is a path that can go on: \"/api\"",
+                what: "a prefix is a path that can be continued: \"/api\"",
             });
         }
         let len = self.prefix.len();
@@ -261,8 +262,8 @@ impl<S: 'static> Router<S> {
         router
     }
 
-    /// Calls `function` with the state again and again while the server runs, as told at
-    /// [`Timers`]: to forget what is stale, to write down what is new.
+    /// Calls `function` with the state every `period` while the server runs, for example to drop
+    /// stale entries or to save new ones. See [`Timers`].
     ///
     /// ```
     /// # use std::time::Duration;
@@ -282,15 +283,15 @@ impl<S: 'static> Router<S> {
         self
     }
 
-    /// Calls `function` with the state once, `delay` after the server has begun to run; as told at
+    /// Calls `function` with the state once, `delay` after the server has begun to run. See
     /// [`Timers`].
     pub fn after(mut self, delay: Duration, function: impl FnOnce(&mut S) + 'static) -> Router<S> {
         self.timers = self.timers.after(delay, function);
         self
     }
 
-    /// What answers where no route does, instead of the one-line 404. It is not asked where only
-    /// the method is wrong.
+    /// Sets the function for requests without a route, in place of the one-line 404. It is not
+    /// called for a 405.
     pub fn not_found<R: Into<Reply<S>>>(
         mut self,
         function: impl FnMut(&mut S, &Request<'_>) -> R + 'static,
@@ -299,11 +300,11 @@ impl<S: 'static> Router<S> {
         self
     }
 
-    /// The routes, ready to be served.
+    /// Returns the routes, ready to be served.
     ///
     /// # Errors
     ///
-    /// The first pattern that could not be understood, or conflicts with an earlier one.
+    /// The first pattern that is invalid or conflicts with an earlier one.
     pub fn build(self) -> Result<Routes<S>, RouteError> {
         match self.error {
             Some(error) => Err(error),
@@ -319,11 +320,11 @@ impl<S: 'static> Router<S> {
         self.insert(parsed, function, false)
     }
 
-    /// The whole text of a pattern: its method, if that is given beside it, and the prefix before
-    /// its path.
+    /// The whole text of a pattern: the method, if it was given separately, and the prefix before
+    /// the path.
     fn under_prefix(&self, method: &str, pattern: &str) -> String {
         let space = if method.is_empty() { "" } else { " " };
-        // Without a path there is nothing to put a prefix before; the parser will say so.
+        // A pattern without a path gets no prefix, and the parser then reports the missing path.
         let path = pattern.find('/').unwrap_or(pattern.len());
         let prefix = if path == pattern.len() { "" } else { &self.prefix };
         format!("{method}{space}{}{prefix}{}", &pattern[..path], &pattern[path..])
@@ -343,10 +344,10 @@ impl<S: 'static> Router<S> {
     }
 }
 
-/// Wants at most `limit` bytes of content for `function`: what [`Router::post`] and its like get
-/// for a route with content.
+/// Makes a function for [`Router::post`] and its like that collects at most `limit` bytes of
+/// content and then calls `function`.
 ///
-/// The type of the state must be said here; [`Router::collect`] needs no type.
+/// The type of the state must be written out here; [`Router::collect`] infers it.
 ///
 /// ```
 /// # use wheelhouse::{collect, Router};
@@ -362,7 +363,7 @@ pub fn collect<S: 'static, R: Into<Reply<S>>>(
     limit: usize,
     function: impl Fn(&mut S, &Request<'_>, &[u8]) -> R + 'static,
 ) -> impl FnMut(&mut S, &Request<'_>) -> Reply<S> {
-    // Several requests may be waiting for their content at the same time.
+    // Several requests may wait for their content at the same time.
     let function = Rc::new(function);
     move |_: &mut S, _: &Request<'_>| {
         let function = Rc::clone(&function);
@@ -372,7 +373,7 @@ pub fn collect<S: 'static, R: Into<Reply<S>>>(
     }
 }
 
-/// The function as the table keeps it.
+/// Boxes a function of a program in the form that the table stores.
 fn into_reply<S: 'static, R: Into<Reply<S>>>(
     mut function: impl FnMut(&mut S, &Request<'_>) -> R + 'static,
 ) -> Function<S> {

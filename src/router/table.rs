@@ -1,34 +1,49 @@
-//! All routes of a program, host by host: adding one, and finding the one for a request.
+//! All routes of a program, host by host: adding a route, and finding the one for a request.
 
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::rc::Rc;
 
 use http::Method;
 
 use super::error::RouteError;
-use super::leaf::Methods;
-use super::path::{canonical, is_clean, raw_start, segment_end, Path};
+use super::leaf::Leaf;
+use super::path::{canonical, is_clean, is_plain, nth_slash};
 use super::pattern::Pattern;
-use super::tree::{Tree, Walk};
+use super::tree::{Fit, Spans, Tree};
 use super::Function;
 use crate::message::path::clean;
-use crate::message::request::{Request, RouteNames};
+use crate::message::request::{Request, RouteNames, Span, PARAMS_MAX};
 
 /// All routes. Invariant: no two of them conflict.
 pub(super) struct Table<S> {
     pub(super) routes: Vec<Route<S>>,
+    /// The routes of every host.
     pub(super) anywhere: Tree,
-    /// Host in lower case, in order, and what is asked there before `anywhere`.
-    pub(super) hosts: Vec<(Box<str>, Tree)>,
+    /// The hosts that have routes of their own, in lower case and sorted. Their trees are searched
+    /// before `anywhere`.
+    hosts: Vec<(Box<str>, Tree)>,
     pub(super) not_found: Option<Function<S>>,
 }
 
 pub(super) struct Route<S> {
     pub(super) pattern: Box<Pattern>,
-    /// What is shown of the pattern, and outlives a call where content is waited for.
+    /// The part of the pattern that handlers see. It outlives a call that waits for content.
     pub(super) names: Rc<RouteNames>,
     pub(super) function: Function<S>,
-    /// Whether the function sees only what is behind the prefix.
+    /// Whether the function sees only the path after the prefix.
     pub(super) strips: bool,
+}
+
+/// The result of a search.
+pub(super) enum Found {
+    /// The index of the route, and the positions in the path that its wildcards match.
+    Route(usize, Spans),
+    /// The path to redirect to: the clean one, or the one with a slash added to its end.
+    Redirect(String),
+    /// Only other methods have routes; this is the value of `Allow`.
+    OtherMethods(String),
+    Nothing,
 }
 
 impl<S> Table<S> {
@@ -69,171 +84,129 @@ impl<S> Table<S> {
         &mut self.hosts[index].1
     }
 
-    /// Where `host` is, or belongs.
+    /// The index of `host`, or where it belongs.
     fn find_host(&self, host: &[u8]) -> Result<usize, usize> {
         self.hosts.binary_search_by(|(known, _)| known.as_bytes().cmp(host))
     }
 
-    /// What is to be asked for `req` before `anywhere`.
-    #[inline(always)]
-    fn tree_of_host(&self, req: &Request<'_>) -> Option<&Tree> {
-        match &self.hosts[..] {
-            // Most that name any name one, and nearly all peers spell it alike.
-            [(only, tree)] => {
-                let host = req.host_bytes()?;
-                if only.as_bytes() == host {
-                    return Some(tree);
-                }
-                self.tree_of_host_spelt(host, req.method())
+    /// Finds the best route for `path`, the path of `req`. The order is that of Go's `ServeMux`:
+    /// the path, then the path with a slash added to its end, then the path for other methods.
+    pub(super) fn find(&self, req: &Request<'_>, path: &[u8]) -> Found {
+        let mut spans = [Span { start: 0, len: 0 }; PARAMS_MAX];
+        match self.best(req, path, &mut spans) {
+            Best::Route(route) => Found::Route(route, spans),
+            Best::WithSlash => Found::Redirect(req.path().to_owned() + "/"),
+            Best::Nothing if is_plain(path) => self.find_other_methods(req, path),
+            Best::Nothing => self.find_not_plain(req, path),
+        }
+    }
+
+    /// Finds the best route for a path that is not plain, and so matches nothing as it came. An
+    /// unclean path is redirected to its clean spelling, unless only other methods have routes
+    /// there.
+    fn find_not_plain(&self, req: &Request<'_>, path: &[u8]) -> Found {
+        let is_clean = is_clean(path);
+        let clean_path = if is_clean { req.path().to_owned() } else { clean(req.path()) };
+        let form = canonical(clean_path.as_bytes());
+        let mut spans = [Span { start: 0, len: 0 }; PARAMS_MAX];
+        match self.best(req, &form, &mut spans) {
+            Best::Route(route) if is_clean => {
+                let count = self.routes[route].names.wildcards.len();
+                translate(&mut spans[..count], &form, path);
+                Found::Route(route, spans)
             }
-            // Most programs name none: then the field is not even looked for.
-            [] => None,
-            _ => self.tree_of_host_spelt(req.host_bytes()?, req.method()),
+            Best::Route(_) => Found::Redirect(clean_path),
+            Best::WithSlash => Found::Redirect(clean_path + "/"),
+            Best::Nothing => match self.find_other_methods(req, &form) {
+                Found::Nothing if !is_clean => Found::Redirect(clean_path),
+                found => found,
+            },
         }
     }
 
-    #[inline(never)]
-    fn tree_of_host_spelt(&self, host: &[u8], method: &Method) -> Option<&Tree> {
-        let host = if *method == Method::CONNECT { host } else { without_port(host) };
-        // Nearly all write it in lower case, so no copy is made before that is known to be wrong.
-        let index = self.find_host(host).or_else(|_| self.find_host(&host.to_ascii_lowercase()));
-        index.ok().map(|index| &self.hosts[index].1)
-    }
-
-    /// The route that is best for a path as it came, or for one in canonical spelling; `walk` says
-    /// which, and is told what its wildcards matched.
-    #[inline(always)]
-    pub(super) fn find(&self, req: &Request<'_>, path: Path<'_>, walk: &mut Walk) -> Option<usize> {
-        // Nothing else can be walked.
-        if path.bytes.first() != Some(&b'/') {
-            return None;
-        }
-        let names_hosts = !self.hosts.is_empty();
-        let tree = if names_hosts { self.first_tree(req) } else { &self.anywhere };
-        match tree.find(req.method(), path, walk) {
-            None if names_hosts => self.find_in_second_tree(req, path, walk),
-            found => found,
-        }
-    }
-
-    #[inline(never)]
-    fn first_tree(&self, req: &Request<'_>) -> &Tree {
-        self.tree_of_host(req).unwrap_or(&self.anywhere)
-    }
-
-    #[inline(never)]
-    fn find_in_second_tree(
-        &self,
-        req: &Request<'_>,
-        path: Path<'_>,
-        walk: &mut Walk,
-    ) -> Option<usize> {
-        if walk.has_refused || self.tree_of_host(req).is_none() {
-            return None;
-        }
-        walk.is_second = true;
-        self.anywhere.find(req.method(), path, walk)
-    }
-
-    /// What there is for a path where [`find`](Table::find) has found `route` or nothing, but
-    /// nothing final: it may be escaped, unclean, not there, or better with a slash at its end.
-    #[inline(never)]
-    pub(super) fn find_with_care(
-        &self,
-        req: &Request<'_>,
-        path: Path<'_>,
-        route: Option<usize>,
-        walk: Walk,
-    ) -> Found {
-        if path.bytes.first() == Some(&b'/') && path.is_plain_after_slash(1) {
-            return match (self.look_beside(req, path, route), route) {
-                (Beside::WithSlash, _) => Found::Elsewhere(with_slash(req.path())),
-                (Beside::OtherMethods(allow), _) => Found::OtherMethods(allow),
-                (Beside::Nothing, Some(route)) => Found::Route(route, walk),
-                (Beside::Nothing, None) => Found::Nothing,
-            };
-        }
-        let raw = path.bytes;
-        let cleaned = if is_clean(raw) { None } else { Some(clean(req.path())) };
-        let spelt = canonical(cleaned.as_deref().map_or(raw, str::as_bytes));
-        let mut walk = Walk::canonical();
-        let spelt_path = Path::whole(&spelt);
-        let route = self.find(req, spelt_path, &mut walk);
-        let beside = match route {
-            Some(_) if walk.is_final => Beside::Nothing,
-            _ => self.look_beside(req, spelt_path, route),
+    /// The best route for `path`, which matches nothing if it is not plain.
+    fn best(&self, req: &Request<'_>, path: &[u8], spans: &mut Spans) -> Best {
+        let mut best = Best::Nothing;
+        let mut see = |leaf: &Leaf, fit| match (leaf.route(req.method()), fit) {
+            (None, _) => ControlFlow::Continue(()),
+            (Some(_), Fit::LacksSlash) => {
+                best = Best::WithSlash;
+                // A more general pattern may match the path exactly.
+                ControlFlow::Continue(())
+            }
+            (Some(_), Fit::Subtree) if matches!(best, Best::WithSlash) => ControlFlow::Break(()),
+            (Some(route), Fit::Exact | Fit::Subtree) => {
+                best = Best::Route(route);
+                ControlFlow::Break(())
+            }
         };
-        match (beside, route, cleaned) {
-            (Beside::WithSlash, _, None) => Found::Elsewhere(with_slash(req.path())),
-            (Beside::WithSlash, _, Some(cleaned)) => Found::Elsewhere(with_slash(&cleaned)),
-            (Beside::OtherMethods(allow), ..) => Found::OtherMethods(allow),
-            (Beside::Nothing, _, Some(cleaned)) => Found::Elsewhere(cleaned),
-            (Beside::Nothing, Some(route), None) => {
-                walk.translate(path, &spelt);
-                Found::Route(route, walk)
+        self.walk(req, path, spans, &mut see);
+        best
+    }
+
+    /// Walks the tree of the host and then the tree of every host, until `see` breaks.
+    fn walk<'t>(
+        &'t self,
+        req: &Request<'_>,
+        path: &[u8],
+        spans: &mut Spans,
+        see: &mut impl FnMut(&'t Leaf, Fit) -> ControlFlow<()>,
+    ) {
+        if let Some(tree) = self.tree_of_host(req) {
+            if tree.walk(path, spans, &mut *see).is_break() {
+                return;
             }
-            (Beside::Nothing, None, None) => Found::Nothing,
         }
+        let _ = self.anywhere.walk(path, spans, see);
     }
 
-    /// What there is beside `route`, which is the best for `path`, if there is any.
-    fn look_beside(&self, req: &Request<'_>, path: Path<'_>, route: Option<usize>) -> Beside {
-        // Where the host has an answer, what is anywhere does not count.
-        let is_of_host = route.is_some_and(|route| !self.routes[route].pattern.host.is_empty());
-        let anywhere = (!is_of_host).then_some(&self.anywhere);
-        let (mut is_better, mut methods) = (false, Methods::default());
-        for tree in self.tree_of_host(req).into_iter().chain(anywhere) {
-            tree.see_all(path, &mut |leaf, is_with_slash| {
-                is_better |= is_with_slash && leaf.route(req.method()).is_some();
-                methods.add(leaf);
-            });
+    /// The methods that have routes for `path`, which is plain.
+    fn find_other_methods(&self, req: &Request<'_>, path: &[u8]) -> Found {
+        let mut methods = BTreeSet::new();
+        let mut spans = [Span { start: 0, len: 0 }; PARAMS_MAX];
+        self.walk(req, path, &mut spans, &mut |leaf, _| {
+            leaf.add_methods(&mut methods);
+            ControlFlow::Continue(())
+        });
+        if methods.is_empty() {
+            return Found::Nothing;
         }
-        if is_better {
-            return Beside::WithSlash;
+        let methods: Vec<&str> = methods.into_iter().collect();
+        Found::OtherMethods(methods.join(", "))
+    }
+
+    fn tree_of_host(&self, req: &Request<'_>) -> Option<&Tree> {
+        // Most programs name no host, so the field is not looked up for nothing.
+        if self.hosts.is_empty() {
+            return None;
         }
-        if route.is_some() || methods.is_empty() {
-            return Beside::Nothing;
-        }
-        Beside::OtherMethods(methods.list())
+        let host = req.host_bytes()?;
+        let host = if *req.method() == Method::CONNECT { host } else { without_port(host) };
+        // Most clients send lower case, so a copy is made only if the name as it came is not known.
+        let index = self.find_host(host).or_else(|_| self.find_host(&host.to_ascii_lowercase()));
+        Some(&self.hosts[index.ok()?].1)
     }
 }
 
-/// What there is for a path.
-pub(super) enum Found {
-    /// The index of a route, and what its wildcards matched.
-    Route(usize, Walk),
-    /// Another path is meant: the clean one, or with a slash more at its end.
-    Elsewhere(String),
-    /// Routes for other methods: the value of `Allow`.
-    OtherMethods(String),
-    Nothing,
-}
-
-/// What there is for a path beside the best route for it.
-enum Beside {
-    /// A better one, for the path with a slash more at its end.
+/// The best route for a path and the method of a request.
+enum Best {
+    /// The index of the route.
+    Route(usize),
+    /// The best route is that of the path with a slash added to its end.
     WithSlash,
-    /// None at all, but some for other methods: the value of `Allow`.
-    OtherMethods(String),
     Nothing,
 }
 
-impl Walk {
-    /// From positions in the canonical spelling of `path` to those of its own.
-    fn translate(&mut self, path: Path<'_>, spelt: &[u8]) {
-        let start = |at: usize| raw_start(path.bytes, spelt, at);
-        for span in &mut self.spans[..self.len] {
-            let at = start(usize::from(span.start));
-            let is_rest = self.rest == Some(usize::from(span.start));
-            let end = if is_rest { path.bytes.len() } else { segment_end(path.bytes, at).0 };
-            *span = path.span(at, end);
-        }
-        self.rest = self.rest.map(start);
+/// Turns positions in the canonical form of a path into positions in the path as it came.
+fn translate(spans: &mut [Span], canonical: &[u8], raw: &[u8]) {
+    for span in spans {
+        let slashes = canonical[..usize::from(span.start)].iter().filter(|&&byte| byte == b'/');
+        let count = slashes.count();
+        let start = nth_slash(raw, count - 1) + 1;
+        let is_last = span.end() == canonical.len();
+        let end = if is_last { raw.len() } else { nth_slash(raw, count) };
+        *span = Span::new(start, end - start);
     }
-}
-
-fn with_slash(path: &str) -> String {
-    [path, "/"].concat()
 }
 
 /// A host without its port; an IPv6 address keeps its brackets.

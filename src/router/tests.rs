@@ -1,12 +1,18 @@
-//! Patterns and the tree against tables, and the tree against a slow matcher that only knows the
-//! definition. What goes over the wire is in `tests/it/router/wire.rs`.
+//! Tests of patterns against tables, and of the tree against a slow matcher that knows only the
+//! definition. Tests over the wire are in `tests/router.rs`.
 
-use super::leaf::Methods;
-use super::path::Path;
-use super::pattern::{decode_segment, End, Relation, Segment};
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use super::path::canonical;
+use super::pattern::{decode_segment, End, Segment};
+use super::relation::Relation;
 use super::table::Route;
-use super::tree::Walk;
+use super::tree::Fit;
 use super::*;
+use crate::limits::Limits;
+use crate::message::request::{Span, PARAMS_MAX};
+use crate::sim::Sim;
 
 fn pattern(text: &str) -> Pattern {
     Pattern::parse(text).unwrap_or_else(|error| panic!("{error}"))
@@ -15,7 +21,7 @@ fn pattern(text: &str) -> Pattern {
 /// Go: t196.
 #[test]
 fn a_pattern_has_method_host_segments_and_end() {
-    // Literals in quotes, wildcards as their names, the end as the sign in front of it.
+    // Literals are in quotes, wildcards are {} with their names at the end, | is before the end.
     let table = [
         ("/", "any  | *"),
         ("/a", "any  \"a\" |"),
@@ -111,7 +117,7 @@ const EQUAL: Relation = Relation::Equal;
 const NONE: Relation = Relation::Disjoint;
 const OVERLAP: Relation = Relation::Overlapping;
 
-/// Go: t197, t198; every pair is looked at from both sides.
+/// Go: t197, t198; every pair is compared in both orders.
 #[rustfmt::skip]
 const PAIRS: &[(&str, &str, Relation)] = &[
     // Methods.
@@ -255,7 +261,7 @@ fn two_patterns_relate_as_their_sets_of_requests_do() {
     }
 }
 
-/// Go: t198: the table above again, through the eyes of `build`.
+/// Go: t198: the table above again, by way of `build`.
 #[test]
 fn patterns_conflict_if_they_overlap_or_are_equal_and_the_example_is_matched_by_both() {
     for &(one, other, relation) in PAIRS {
@@ -285,7 +291,7 @@ fn patterns_of_different_hosts_never_conflict() {
     );
 }
 
-/// What a pattern matches, by the definition alone, for clean paths.
+/// Whether a pattern matches a clean path, by the definition alone.
 fn matches(pattern: &Pattern, path: &str) -> bool {
     let parts: Vec<&str> = path[1..].split('/').collect();
     let count = pattern.segments.len();
@@ -346,6 +352,7 @@ impl Numbers {
 #[test]
 fn the_tree_finds_the_most_specific_of_all_patterns_that_match() {
     let mut numbers = Numbers(7);
+    let mut spans = [Span { start: 0, len: 0 }; PARAMS_MAX];
     let (mut found, mut missed) = (0, 0);
     for _ in 0..400 {
         let mut table: Table<()> = Table::new();
@@ -371,9 +378,13 @@ fn the_tree_finds_the_most_specific_of_all_patterns_that_match() {
                     })
                 });
                 assert_eq!(best.is_some(), !candidates.is_empty(), "no best of several");
-                let mut walk = Walk::raw();
-                let path_bytes = Path::whole(path.as_bytes());
-                let route = table.anywhere.find(&method, path_bytes, &mut walk);
+                let mut route = None;
+                let _ = table.anywhere.walk(path.as_bytes(), &mut spans, |leaf, fit| {
+                    if fit != Fit::LacksSlash {
+                        route = leaf.route(&method);
+                    }
+                    route.map_or(ControlFlow::Continue(()), |_| ControlFlow::Break(()))
+                });
                 let route = route.map(|index| &table.routes[index].pattern.text);
                 assert_eq!(route, best.map(|best| &best.pattern.text), "{method} {path}");
                 if best.is_some() {
@@ -387,10 +398,11 @@ fn the_tree_finds_the_most_specific_of_all_patterns_that_match() {
     assert!(found > 10_000 && missed > 10_000, "{found} {missed}");
 }
 
-/// Of a path that nothing answers: Go: t199, t201.
+/// Go: t199, t201: the routes of other methods.
 #[test]
 fn the_tree_shows_all_that_match_with_and_without_a_slash_more() {
     let mut numbers = Numbers(11);
+    let mut spans = [Span { start: 0, len: 0 }; PARAMS_MAX];
     let (mut beside, mut with_slash) = (0, 0);
     for _ in 0..400 {
         let mut table: Table<()> = Table::new();
@@ -414,20 +426,57 @@ fn the_tree_shows_all_that_match_with_and_without_a_slash_more() {
                     wanted.1.extend(names);
                 }
             }
-            let mut seen = (Methods::default(), Methods::default());
-            table.anywhere.see_all(Path::whole(path.as_bytes()), &mut |leaf, is_with_slash| {
-                let seen = if is_with_slash { &mut seen.1 } else { &mut seen.0 };
-                seen.add(leaf);
+            let mut seen = (BTreeSet::new(), BTreeSet::new());
+            let _ = table.anywhere.walk(path.as_bytes(), &mut spans, |leaf, fit| {
+                let seen = if fit == Fit::LacksSlash { &mut seen.1 } else { &mut seen.0 };
+                leaf.add_methods(seen);
+                ControlFlow::Continue(())
             });
-            for names in [&mut wanted.0, &mut wanted.1] {
-                names.sort_unstable();
-                names.dedup();
-            }
-            assert_eq!(seen.0.list(), wanted.0.join(", "), "{path}");
-            assert_eq!(seen.1.list(), wanted.1.join(", "), "{path} with a slash more");
+            assert_eq!(seen.0, wanted.0.iter().copied().collect(), "{path}");
+            assert_eq!(seen.1, wanted.1.iter().copied().collect(), "{path} with a slash added");
             beside += wanted.0.len();
             with_slash += wanted.1.len();
         }
     }
     assert!(beside > 10_000 && with_slash > 1_000, "{beside} {with_slash}");
+}
+
+/// An escaped dot segment is not a dot segment, but not a name either.
+#[test]
+fn a_wildcard_does_not_match_escaped_dots_but_a_subtree_and_a_literal_do() {
+    let mut table: Table<()> = Table::new();
+    for text in ["/a/{x}", "/", "/b/%2e%2E", "/b/{x}"] {
+        table.insert(pattern(text), into_reply(|_, _| ""), false).unwrap();
+    }
+    for (path, expected) in [
+        ("/a/%2e%2e", "/"),
+        ("/a/%2e", "/"),
+        ("/a/%2e%2e%2e", "/a/{x}"),
+        ("/b/.%2e", "/b/%2e%2E"),
+        ("/b/%01", "/b/{x}"),
+        ("/%2e/c", "/"),
+    ] {
+        let mut spans = [Span { start: 0, len: 0 }; PARAMS_MAX];
+        let mut found = None;
+        let _ = table.anywhere.walk(&canonical(path.as_bytes()), &mut spans, |leaf, _| {
+            found = leaf.route(&Method::GET);
+            found.map_or(ControlFlow::Continue(()), |_| ControlFlow::Break(()))
+        });
+        let found = found.map(|index| &*table.routes[index].pattern.text);
+        assert_eq!(found, Some(expected), "{path}");
+    }
+}
+
+/// Positions have 16 bits, so the canonical form must not be longer than a head either.
+#[test]
+fn the_longest_path_of_escapes_is_routed() {
+    let routes = Router::new(()).get("/a/{x}/{y...}", |_, req| {
+        format!("{} {}", req.param("x").map_or(0, str::len), req.param("y").map_or(0, str::len))
+    });
+    let limits = Limits { head_bytes_max: 65_000, target_bytes_max: 64_000, ..Limits::default() };
+    let mut sim = Sim::with_limits(routes.build().unwrap(), limits).unwrap();
+    let path = format!("/a/{}/{}", "%25".repeat(10_000), "%01/".repeat(7_500));
+    let client = sim.connect_and_send(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes());
+    let received = String::from_utf8_lossy(sim.received(client)).into_owned();
+    assert!(received.ends_with("\r\n\r\n30000 30000"), "{received}");
 }

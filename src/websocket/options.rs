@@ -112,7 +112,7 @@ impl Options {
 
     /// Whether the page that sent `req` may open a socket.
     pub(super) fn admits_origin(&self, req: &Request<'_>) -> bool {
-        self.origins.as_ref().map_or(true, |guard| guard.is_own_or_trusted(req))
+        self.origins.as_ref().is_none_or(|guard| guard.is_own_or_trusted(req))
     }
 }
 

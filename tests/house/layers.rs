@@ -16,7 +16,7 @@ const LAYERS: [[&str; 3]; 13] = [
     ["root", "", "std"],
     ["message", "root", "std bytes http log percent_encoding"],
     ["handler", "root message", "std http log"],
-    ["http1", "root message", "bytes http httparse itoa std::borrow std::fmt std::mem \
+    ["http1", "root message", "bytes http httparse itoa std::borrow std::fmt std::iter std::mem \
         std::net::Ipv4Addr std::net::Ipv6Addr std::ops std::ptr std::str"],
     ["reactor", "root message handler http1", "std bytes http httpdate log mio rustix \
         signal_hook slab socket2 timers"],
