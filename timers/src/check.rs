@@ -38,7 +38,7 @@ impl Wheel {
                 assert!(listed <= self.len, "I1: more nodes are listed than armed");
                 self.check_listed(list, node);
                 let later = |due: u32| is_before(node.due, due);
-                if earliest.map_or(true, later) {
+                if earliest.is_none_or(later) {
                     earliest = Some(node.due);
                 }
                 at = next;

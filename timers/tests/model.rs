@@ -152,7 +152,7 @@ impl Pair {
         let Some(id) = self.wheel.pop() else {
             let first = self.order.first();
             assert!(
-                first.map_or(true, |&(due, _)| due > self.now),
+                first.is_none_or(|&(due, _)| due > self.now),
                 "{first:?} was lost at {}",
                 self.now
             );
