@@ -190,7 +190,7 @@ fn of_endless_content_that_nobody_wants_256_kibibytes_are_read() {
     let mut sim = Sim::new(|_: &Request<'_>| Response::not_found());
     let client = sim.connect();
     sim.pause();
-    sim.send(client, &post("/", 9_999_999_999, &[b'x'; SENT]));
+    sim.send(client, &post("/", u32::MAX as usize, &[b'x'; SENT]));
     sim.resume();
     assert_eq!(statuses(sim.received(client)), [404]);
     let read = SENT - sim.unread(client);

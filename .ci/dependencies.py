@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+"""Checks the licence, the source and the number of versions of every dependency.
+
+Reads `cargo metadata` and needs no network once the dependencies are there. Covers all features
+and all platforms; where the crates of other platforms cannot be fetched, this platform alone.
+A crate is *shipped* if the library or the binary needs it, at build time included. The others
+serve tests and benchmarks.
+"""
+
+import collections
+import json
+import re
+import subprocess
+import sys
+
+# An expression passes if it can be met with these. Add one after reading it.
+LICENCES = {"MIT", "Apache-2.0", "BSD-3-Clause", "Unicode-3.0"}
+# For crates that are not shipped.
+LICENCES_OF_DEVELOPMENT = LICENCES
+
+# Crates that may be there in more than one version, and in how many. An entry that is no longer
+# needed fails the check too.
+VERSIONS = {
+    "syn": 2,  # serde_derive has moved to 3, other macros have not
+}
+
+
+def main():
+    metadata = read_metadata()
+    packages = {package["id"]: package for package in metadata["packages"]}
+    members = set(metadata["workspace_members"])
+    edges = {node["id"]: node["deps"] for node in metadata["resolve"]["nodes"]}
+    shipped = reachable(edges, members, lambda kind: kind != "dev")
+    everything = reachable(edges, members, lambda kind: True)
+    faults = []
+    for package_id in sorted(everything):
+        package = packages[package_id]
+        allowed = LICENCES if package_id in shipped else LICENCES_OF_DEVELOPMENT
+        faults += faults_of(package, package_id in members, allowed)
+    faults += faults_of_versions(packages[package_id] for package_id in everything)
+    for fault in faults:
+        print(fault)
+    of_others = len(shipped - members)
+    print(f"{of_others} crates are shipped, {len(everything - shipped)} serve development")
+    sys.exit(1 if faults else 0)
+
+
+def read_metadata():
+    command = ["cargo", "metadata", "--format-version", "1", "--locked", "--all-features"]
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if result.returncode != 0:
+        version = subprocess.run(["rustc", "-vV"], stdout=subprocess.PIPE, check=True, text=True)
+        host = re.search("^host: (.*)$", version.stdout, re.MULTILINE).group(1)
+        here = ["--offline", "--filter-platform", host]
+        result_here = subprocess.run(command + here, stdout=subprocess.PIPE, text=True)
+        if result_here.returncode != 0:
+            sys.exit(f"cargo metadata: {result.stderr}")
+        print(f"the crates of other platforms are not there: {host} alone is covered")
+        result = result_here
+    return json.loads(result.stdout)
+
+
+def reachable(edges, roots, follows):
+    """The packages that `roots` lead to by dependencies of the kinds that `follows` accepts."""
+    found, left = set(roots), list(roots)
+    while left:
+        for edge in edges[left.pop()]:
+            is_followed = any(follows(kind["kind"]) for kind in edge["dep_kinds"])
+            if is_followed and edge["pkg"] not in found:
+                found.add(edge["pkg"])
+                left.append(edge["pkg"])
+    return found
+
+
+def faults_of(package, is_member, allowed):
+    name = f"{package['name']} {package['version']}"
+    licence = package["license"]
+    if licence is None:
+        yield f"{name}: states no licence"
+    elif not is_met(licence, allowed):
+        yield f"{name}: the licence \"{licence}\" is not allowed"
+    if not is_member and not (package["source"] or "").startswith("registry+"):
+        yield f"{name}: comes from {package['source']}: expected a registry"
+
+
+def faults_of_versions(packages):
+    versions = collections.defaultdict(list)
+    for package in packages:
+        versions[package["name"]].append(package["version"])
+    for name, found in sorted(versions.items()):
+        permitted = VERSIONS.get(name, 1)
+        if len(found) > permitted:
+            yield f"{name}: {len(found)} versions ({', '.join(sorted(found))}), {permitted} permitted"
+    for name, permitted in VERSIONS.items():
+        if len(versions[name]) < permitted:
+            yield f"{name}: {permitted} versions are permitted, {len(versions[name])} needed: lower VERSIONS"
+
+
+def is_met(expression, allowed):
+    """Whether an SPDX expression is met. `OR` binds less than `AND`; `/` is an old form of `OR`."""
+    words = re.findall(r"[()]|[^\s()]+", expression.replace("/", " OR "))
+
+    def alternatives():
+        met = conjunction()
+        while words and words[0] == "OR":
+            words.pop(0)
+            met = conjunction() or met
+        return met
+
+    def conjunction():
+        met = term()
+        while words and words[0] == "AND":
+            words.pop(0)
+            met = term() and met
+        return met
+
+    def term():
+        word = words.pop(0) if words else ""
+        if word == "(":
+            met = alternatives()
+            return words[:1] == [")"] and words.pop(0) == ")" and met
+        if words and words[0] == "WITH":
+            words.pop(0)
+            word = f"{word} WITH {words.pop(0) if words else ''}"
+        return word in allowed
+
+    met = alternatives()
+    return met and not words
+
+
+if __name__ == "__main__":
+    main()
