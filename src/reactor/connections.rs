@@ -17,7 +17,6 @@ use crate::reactor::acceptor::{Next, ACCEPT_MAX};
 use crate::reactor::clock;
 use crate::reactor::guard::{guard, let_go};
 use crate::reactor::kernel::Kernel;
-use crate::reactor::memory::Pressure;
 use crate::reactor::slot::{Facts, Flags, Life, Slot};
 use crate::reactor::task::Timer;
 use crate::reactor::visit::SCRATCH;
@@ -41,7 +40,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
     pub(super) fn wants_connections(&self) -> bool {
         self.acceptor.is_ready()
             && self.slots.len() < self.connections_max
-            && self.shared.ledger.pressure() < Pressure::Severe
+            && !self.shared.ledger.is_exhausted()
     }
 
     /// Accepts waiting connections, at most [`ACCEPT_MAX`], after making room for them. Returns

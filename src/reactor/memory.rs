@@ -14,24 +14,12 @@ pub(crate) struct Ledger {
     used: usize,
     max: usize,
     high: usize,
-    severe: usize,
-}
-
-/// How full the budget is, as a ladder of consequences.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Pressure {
-    None,
-    /// 80 %: connections are not kept, idle ones are closed.
-    High,
-    /// 95 %: no connection is accepted.
-    Severe,
-    /// 100 %: no new content is taken.
-    Full,
+    exhausted: usize,
 }
 
 impl Ledger {
     pub(crate) fn new(max: usize) -> Ledger {
-        Ledger { used: 0, max, high: max / 100 * 80, severe: max / 100 * 95 }
+        Ledger { used: 0, max, high: max / 100 * 80, exhausted: max / 100 * 95 }
     }
 
     pub(crate) fn charge(&mut self, bytes: usize) {
@@ -52,19 +40,15 @@ impl Ledger {
         self.used
     }
 
-    /// Whether the pressure is [`High`](Pressure::High) or above: one comparison.
+    /// Whether 80 % of the budget are used: connections are not kept, idle ones are closed.
     #[inline(always)]
     pub(crate) fn is_short(&self) -> bool {
         self.used >= self.high
     }
 
-    pub(crate) fn pressure(&self) -> Pressure {
-        match self.used {
-            used if used >= self.max => Pressure::Full,
-            used if used >= self.severe => Pressure::Severe,
-            used if used >= self.high => Pressure::High,
-            _ => Pressure::None,
-        }
+    /// Whether 95 % of the budget are used: no connection is accepted.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.used >= self.exhausted
     }
 }
 
@@ -207,16 +191,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ladder_of_pressure_has_its_steps_at_80_95_and_100_percent() {
+    fn memory_is_short_at_80_percent_exhausted_at_95_and_without_room_at_100() {
         let mut ledger = Ledger::new(1000);
-        for (charge, pressure) in [
-            (799, Pressure::None),
-            (1, Pressure::High),
-            (150, Pressure::Severe),
-            (50, Pressure::Full),
+        for (charge, expected) in [
+            (799, (false, false, true)),
+            (1, (true, false, true)),
+            (150, (true, true, true)),
+            (50, (true, true, false)),
         ] {
             ledger.charge(charge);
-            assert_eq!(ledger.pressure(), pressure, "{}", ledger.used());
+            let state = (ledger.is_short(), ledger.is_exhausted(), ledger.has_room(1));
+            assert_eq!(state, expected, "{}", ledger.used());
         }
         ledger.release(1000);
         assert_eq!((ledger.used(), ledger.has_room(1000), ledger.has_room(1001)), (0, true, false));

@@ -23,6 +23,8 @@
 //! ```
 
 mod faults;
+#[cfg(all(test, loom))]
+mod loom_checks;
 mod kernel;
 
 use std::fmt;

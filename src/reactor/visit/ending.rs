@@ -4,16 +4,12 @@
 use std::io;
 use std::mem;
 
+use super::{
+    guard, let_go, Break, Continue, Flags, Gone, Handler, Kernel, Progress, Stop, Task, Visit,
+};
 use crate::handler::hooks::ConnState;
-use crate::handler::{Gone, Handler};
 use crate::http1::{Farewell, Reject};
-use crate::reactor::guard::{guard, let_go};
-use crate::reactor::kernel::Kernel;
-use crate::reactor::slot::Flags;
-use crate::reactor::task::{Task, Timer};
-use crate::reactor::visit::Progress;
-use crate::reactor::visit::{Stop, Visit};
-use std::ops::ControlFlow::{Break, Continue};
+use crate::reactor::task::Timer;
 
 impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// Sets what is done for the request from now on: a wait of its own.

@@ -1,14 +1,8 @@
 //! What a deadline asks for when it has passed: the last column of the table of
 //! [tasks](crate::reactor::task).
 
-use std::ops::ControlFlow::Break;
-
-use crate::handler::{Gone, Handler};
+use super::{clock, Break, Gone, Handler, Kernel, Progress, Stop, Task, Visit};
 use crate::http1::{Farewell, Input};
-use crate::reactor::clock;
-use crate::reactor::kernel::Kernel;
-use crate::reactor::task::Task;
-use crate::reactor::visit::{Progress, Stop, Visit};
 
 impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// Ends what the connection waited for.

@@ -15,15 +15,8 @@
 //! | idle, done | has left | wanted input may be there, or a protocol wants room | again |
 //! | idle, done | has left | any other | wait |
 
-use std::ops::ControlFlow::{Break, Continue};
-
-use crate::handler::{Gone, Handler};
+use super::{clock, Break, Continue, Flags, Gone, Handler, Kernel, Stop, Task, Verdict, Visit};
 use crate::http1::{Farewell, Input, Linger, Rest};
-use crate::reactor::clock;
-use crate::reactor::kernel::Kernel;
-use crate::reactor::slot::Flags;
-use crate::reactor::task::Task;
-use crate::reactor::visit::{Stop, Verdict, Visit};
 
 impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// Ends the visit.

@@ -9,7 +9,8 @@
 //!
 //! | file | what it does for the visit |
 //! |---|---|
-//! | `mod.rs` | reads, and gives bytes to whoever takes them |
+//! | `mod.rs` | begins the visit, and gives bytes to whoever takes them |
+//! | `read.rs` | reads, and keeps bytes that cannot be used yet |
 //! | `finish.rs` | ends the visit: everything leaves, and the verdict |
 //! | `reply.rs` | calls the handler and carries out its reply |
 //! | `expiry.rs` | does what a deadline asks for |
@@ -29,6 +30,7 @@ mod finish;
 mod output;
 mod produce;
 mod protocol;
+mod read;
 mod reply;
 mod request;
 mod request_content;
@@ -37,16 +39,18 @@ mod transform;
 mod wakeups;
 mod write;
 
-use std::io;
 use std::ops::ControlFlow::{self, Break, Continue};
 
 use crate::handler::hooks::ConnState;
 use crate::handler::upgrade::Hijacked;
 use crate::handler::{Gone, Handler};
-use crate::http1::{Farewell, HeadProgress, Input, Reject, Rest, Step};
-use crate::reactor::kernel::{Kernel, SHORT_READ_DRAINS};
+use crate::http1::{Farewell, HeadProgress, Input, Rest, Step};
+use crate::reactor::clock;
+use crate::reactor::guard::{guard, let_go, OnTrial};
+use crate::reactor::kernel::Kernel;
 use crate::reactor::shared::Shared;
 use crate::reactor::slot::{Facts, Flags, Life, Slot};
+use crate::reactor::task::Task;
 use crate::reactor::visit::output::OUT_HIGH;
 use crate::reactor::work::Work;
 use crate::reactor::Token;
@@ -236,7 +240,10 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
         }
         match self.work.input {
             None => Break(self.read_scratch(&mut scratch[..most])),
-            Some(_) => self.read_held(most),
+            Some(_) => {
+                self.read_held(most)?;
+                self.serve_held()
+            }
         }
     }
 
@@ -253,79 +260,6 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
             return stop;
         }
         self.keep_input(input.rest(), stop)
-    }
-
-    /// One read after the bytes that are held, and what both bring.
-    fn read_held(&mut self, most: usize) -> Progress {
-        let Some(mut block) = self.work.input.take() else { return Continue(()) };
-        let wanted = block.wants();
-        if wanted > 0 && !self.shared.pool.can_lend(wanted, &self.shared.ledger) {
-            self.work.input = Some(block);
-            return Break(self.refuse(Reject::Overloaded, Gone::Stopped));
-        }
-        let room = block.room(most, &mut self.shared.pool, &mut self.shared.ledger);
-        let room_len = room.len();
-        let result = self.read(room);
-        let len = match result {
-            Continue(len) => len,
-            Break(_) => 0,
-        };
-        block.keep(len, room_len);
-        self.work.input = Some(block);
-        result?;
-        self.serve_held()
-    }
-
-    /// Holds bytes that were read and not used, if memory allows.
-    fn keep_input(&mut self, rest: &[u8], stop: Stop) -> Stop {
-        let Shared { pool, ledger, .. } = &mut *self.shared;
-        if pool.can_lend(rest.len(), ledger) {
-            self.work.input = Some(pool.keep(rest, ledger));
-            return stop;
-        }
-        match stop {
-            Stop::Idle | Stop::Done => self.refuse(Reject::Overloaded, Gone::Stopped),
-            // Requests wait behind output: no refusal can be sent now.
-            Stop::Blocked | Stop::Spent => self.over(Farewell::Reset, Gone::Stopped),
-            Stop::Over(_) => stop,
-        }
-    }
-
-    #[inline(always)]
-    fn read(&mut self, room: &mut [u8]) -> Progress<usize> {
-        match self.kernel.read(self.stream, room) {
-            Ok(0) => {
-                self.facts.flags.set(Flags::READ_CLOSED);
-                Break(self.end_of_input())
-            }
-            Ok(len) => {
-                // A short read has drained the socket, unless its end came along: that stays
-                // unread and is not reported again.
-                let is_drained = SHORT_READ_DRAINS && len < room.len();
-                if is_drained && !self.facts.flags.has(Flags::READ_CLOSED) {
-                    self.facts.flags.clear(Flags::READABLE);
-                }
-                self.work.received += len as u64;
-                Continue(len)
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.facts.flags.clear(Flags::READABLE);
-                Break(Stop::Done)
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Break(Stop::Done),
-            Err(error) => {
-                log::debug!("connection {}: read: {error}", self.token);
-                Break(self.over(Farewell::Close, Gone::PeerLeft))
-            }
-        }
-    }
-
-    fn end_of_input(&mut self) -> Stop {
-        match self.work.conn.end_of_input() {
-            Ok(None) => self.end_protocol_input(),
-            Ok(Some(farewell)) => self.over(farewell, Gone::PeerLeft),
-            Err(reject) => self.refuse(reject, Gone::PeerLeft),
-        }
     }
 
     /// Serves requests from `input` until something stops it.

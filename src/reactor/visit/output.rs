@@ -3,14 +3,10 @@
 //!
 //! All responses of a visit leave in one `write`.
 
+use super::{
+    Break, Continue, Flags, Handler, Kernel, Progress, Stop, Task, Visit, PIECES_MAX, WRITTEN_MAX,
+};
 use std::mem;
-use std::ops::ControlFlow::{Break, Continue};
-
-use crate::handler::Handler;
-use crate::reactor::kernel::Kernel;
-use crate::reactor::slot::Flags;
-use crate::reactor::task::Task;
-use crate::reactor::visit::{Progress, Stop, Visit, PIECES_MAX, WRITTEN_MAX};
 
 /// Encoded bytes above which they must leave first: room for one more response stays.
 pub(super) const OUT_HIGH: usize = 48 << 10;

@@ -1,18 +1,14 @@
 //! Content of the response from a producer, piece by piece.
 
 use std::io;
-use std::ops::ControlFlow::{Break, Continue};
 use std::time::Duration;
 
-use crate::handler::Handler;
+use super::{
+    guard, Break, Continue, Flags, Handler, Kernel, OnTrial, Progress, Task, Visit, SCRATCH,
+};
 use crate::http1::Output;
 use crate::message::body::{Out, Produce, Produced};
 use crate::message::trailers::Trailers;
-use crate::reactor::guard::{guard, OnTrial};
-use crate::reactor::kernel::Kernel;
-use crate::reactor::slot::Flags;
-use crate::reactor::task::Task;
-use crate::reactor::visit::{Progress, Visit, SCRATCH};
 
 impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// Asks a producer for a piece and frames it.

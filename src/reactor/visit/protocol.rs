@@ -2,19 +2,18 @@
 //! in the same visits, buffers and deadlines as before.
 
 use std::io;
-use std::ops::ControlFlow::{Break, Continue};
 
+use super::{
+    guard, let_go, Break, Continue, Gone, Handler, Kernel, OnTrial, Progress, Stop, Task, Visit,
+    SCRATCH,
+};
 use crate::handler::hooks::ConnState;
 use crate::handler::upgrade::{Io, Protocol, Upgrade, Wish, ROOM_MAX};
-use crate::handler::{Gone, Handler};
 use crate::http1::Farewell;
 use crate::message::response::{Response, StatusCode};
-use crate::reactor::guard::{guard, let_go, OnTrial};
-use crate::reactor::kernel::Kernel;
 use crate::reactor::memory::Ledger;
-use crate::reactor::task::{Speaking, Task};
+use crate::reactor::task::Speaking;
 use crate::reactor::visit::response::{fault_of_fields, parts};
-use crate::reactor::visit::{Progress, Stop, Visit, SCRATCH};
 
 /// Bytes that a protocol may leave unused. If it uses none of so many, it never will.
 const HELD_MAX: usize = SCRATCH;

@@ -1,21 +1,16 @@
 //! The handler is called, and its reply is carried out.
 
 use std::mem;
-use std::ops::ControlFlow::Continue;
 use std::time::Duration;
 
 use http::StatusCode;
 
+use super::{clock, let_go, Continue, Cursor, Handler, Kernel, Progress, Task, Visit};
 use crate::handler::hooks::ConnState;
-use crate::handler::{Action, Handler, Reply};
+use crate::handler::{Action, Reply};
 use crate::message::informational::{Informational, INFORMATIONAL_MAX};
 use crate::message::response::Response;
-use crate::reactor::clock;
-use crate::reactor::guard::let_go;
-use crate::reactor::kernel::Kernel;
-use crate::reactor::task::Task;
 use crate::reactor::visit::request_content::LateReply;
-use crate::reactor::visit::{Cursor, Progress, Visit};
 use crate::reactor::work::End;
 
 impl<K: Kernel, H: Handler> Visit<'_, K, H> {

@@ -3,14 +3,10 @@
 
 use std::any::Any;
 
-use crate::handler::Handler;
+use super::{guard, Flags, Handler, Kernel, Shared, Visit};
 use crate::limits::Limits;
 use crate::message::request::{ListenerNames, Message, Peer, Request, Transport};
-use crate::reactor::guard::guard;
-use crate::reactor::kernel::Kernel;
-use crate::reactor::shared::Shared;
-use crate::reactor::slot::{Facts, Flags};
-use crate::reactor::visit::Visit;
+use crate::reactor::slot::Facts;
 use crate::reactor::Token;
 
 impl<K: Kernel, H: Handler> Visit<'_, K, H> {

@@ -1,18 +1,16 @@
 //! The content of a request: whoever asked for it gets it, collected or piece by piece. A function
 //! of the program that ends the content returns the reply, which the caller carries out.
 
-use std::ops::ControlFlow::{Break, Continue};
-
-use crate::handler::{Collect, Flow, Gone, Handler, Receive, Reply};
+use super::{
+    guard, let_go, Break, Continue, Cursor, Gone, Handler, Kernel, OnTrial, Progress, Shared, Task,
+    Visit,
+};
+use crate::handler::{Collect, Flow, Receive, Reply};
 use crate::http1::{Input, Reject, Step, Taker, TrailerSection};
 use crate::message::fields::Fields;
 use crate::message::request::{Message, Request};
-use crate::reactor::guard::{guard, let_go, OnTrial};
-use crate::reactor::kernel::Kernel;
-use crate::reactor::shared::Shared;
-use crate::reactor::task::{Collecting, Task};
+use crate::reactor::task::Collecting;
 use crate::reactor::visit::request::Client;
-use crate::reactor::visit::{Cursor, Progress, Visit};
 
 /// The reply that a program gave when it had all content, or enough of it.
 pub(super) type LateReply<S> = Option<Reply<S>>;

@@ -1,22 +1,18 @@
 //! Responses: the head is encoded, with small content after it; larger content becomes the task.
 
 use std::mem;
-use std::ops::ControlFlow::{Break, Continue};
 
 use bytes::Bytes;
 
-use crate::handler::{Gone, Handler};
+use super::{
+    clock, guard, let_go, Break, Continue, Gone, Handler, Kernel, OnTrial, Progress, Shared, Task,
+    Visit,
+};
 use crate::http1::{Circumstances, Content, Outgoing, Output, Reject, ResponseParts};
 use crate::message::body::Body;
 use crate::message::response::Response;
 use crate::message::trailers::Trailers;
-use crate::reactor::clock;
-use crate::reactor::guard::{guard, let_go, OnTrial};
-use crate::reactor::kernel::Kernel;
 use crate::reactor::mailbox::Call;
-use crate::reactor::shared::Shared;
-use crate::reactor::task::Task;
-use crate::reactor::visit::{Progress, Visit};
 use crate::reactor::work::End;
 use crate::waker::Waker;
 use std::sync::Arc;

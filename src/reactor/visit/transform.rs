@@ -2,20 +2,18 @@
 //! output leaves as room is needed.
 
 use std::io;
-use std::ops::ControlFlow::{Break, Continue};
 
-use crate::handler::{Handler, Transform};
+use super::{
+    guard, let_go, Break, Continue, Handler, Kernel, OnTrial, Progress, Shared, Stop, Task, Visit,
+    SCRATCH,
+};
+use crate::handler::Transform;
 use crate::http1::{Output, CHUNK_ROOM, LAST_CHUNK};
 use crate::message::body::Out;
 use crate::message::fields::Fields;
 use crate::message::response::Response;
 use crate::message::trailers::Trailers;
-use crate::reactor::guard::{guard, let_go, OnTrial};
-use crate::reactor::kernel::Kernel;
 use crate::reactor::memory::Block;
-use crate::reactor::shared::Shared;
-use crate::reactor::task::Task;
-use crate::reactor::visit::{Progress, Stop, Visit, SCRATCH};
 
 /// Room that a transform is given at least, so that it can always make progress.
 const TRANSFORM_ROOM_MIN: usize = (4 << 10) + CHUNK_ROOM + LAST_CHUNK.len();

@@ -1,19 +1,14 @@
 //! What the program does outside of a visit and the loop hears of in one: a response from elsewhere,
 //! a pause that ends, a producer that has something to send again.
 
-use std::ops::ControlFlow::Continue;
-
 use http::StatusCode;
 
-use crate::handler::{Finish, Handler, Hold, Place, Reply, Start, Ticket};
+use super::{guard, let_go, Continue, Flags, Handler, Kernel, Progress, Task, Visit};
+use crate::handler::{Finish, Hold, Place, Reply, Start, Ticket};
 use crate::http1::Input;
 use crate::message::response::Response;
-use crate::reactor::guard::{guard, let_go};
-use crate::reactor::kernel::Kernel;
-use crate::reactor::slot::Flags;
-use crate::reactor::task::{Deferred, Task};
+use crate::reactor::task::Deferred;
 use crate::reactor::visit::request_content::LateReply;
-use crate::reactor::visit::{Progress, Visit};
 
 impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// Hears what the program has to say, if the task waits for that.

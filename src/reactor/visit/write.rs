@@ -2,18 +2,15 @@
 //! for room.
 
 use std::io;
-use std::ops::ControlFlow::{Break, Continue};
 
 use bytes::Buf;
 
-use crate::handler::{Gone, Handler};
+use super::{
+    Break, Continue, Flags, Gone, Handler, Kernel, Progress, Shared, Stop, Task, Visit, WRITTEN_MAX,
+};
 use crate::http1::Farewell;
 use crate::message::body::FileBody;
-use crate::reactor::kernel::{is_of_socket, Kernel};
-use crate::reactor::shared::Shared;
-use crate::reactor::slot::Flags;
-use crate::reactor::task::Task;
-use crate::reactor::visit::{Progress, Stop, Visit, WRITTEN_MAX};
+use crate::reactor::kernel::is_of_socket;
 
 /// The most that one `sendfile` is asked for.
 const FILE_PIECE: u64 = 256 << 10;

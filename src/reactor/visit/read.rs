@@ -1,0 +1,82 @@
+//! Reading: into the shared scratch, or after the bytes that are held. Only bytes that cannot be used
+//! yet are kept.
+
+use std::io;
+
+use super::{Break, Continue, Flags, Gone, Handler, Kernel, Progress, Shared, Stop, Visit};
+use crate::http1::{Farewell, Reject};
+use crate::reactor::kernel::SHORT_READ_DRAINS;
+
+impl<K: Kernel, H: Handler> Visit<'_, K, H> {
+    /// One read after the bytes that are held.
+    pub(super) fn read_held(&mut self, most: usize) -> Progress {
+        let Some(mut block) = self.work.input.take() else { return Continue(()) };
+        let wanted = block.wants();
+        if wanted > 0 && !self.shared.pool.can_lend(wanted, &self.shared.ledger) {
+            self.work.input = Some(block);
+            return Break(self.refuse(Reject::Overloaded, Gone::Stopped));
+        }
+        let room = block.room(most, &mut self.shared.pool, &mut self.shared.ledger);
+        let room_len = room.len();
+        let result = self.read(room);
+        let len = match result {
+            Continue(len) => len,
+            Break(_) => 0,
+        };
+        block.keep(len, room_len);
+        self.work.input = Some(block);
+        result.map_continue(|_| ())
+    }
+
+    /// Holds bytes that were read and not used, if memory allows.
+    pub(super) fn keep_input(&mut self, rest: &[u8], stop: Stop) -> Stop {
+        let Shared { pool, ledger, .. } = &mut *self.shared;
+        if pool.can_lend(rest.len(), ledger) {
+            self.work.input = Some(pool.keep(rest, ledger));
+            return stop;
+        }
+        match stop {
+            Stop::Idle | Stop::Done => self.refuse(Reject::Overloaded, Gone::Stopped),
+            // Requests wait behind output: no refusal can be sent now.
+            Stop::Blocked | Stop::Spent => self.over(Farewell::Reset, Gone::Stopped),
+            Stop::Over(_) => stop,
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn read(&mut self, room: &mut [u8]) -> Progress<usize> {
+        match self.kernel.read(self.stream, room) {
+            Ok(0) => {
+                self.facts.flags.set(Flags::READ_CLOSED);
+                Break(self.end_of_input())
+            }
+            Ok(len) => {
+                // A short read has drained the socket, unless its end came along: that stays
+                // unread and is not reported again.
+                let is_drained = SHORT_READ_DRAINS && len < room.len();
+                if is_drained && !self.facts.flags.has(Flags::READ_CLOSED) {
+                    self.facts.flags.clear(Flags::READABLE);
+                }
+                self.work.received += len as u64;
+                Continue(len)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.facts.flags.clear(Flags::READABLE);
+                Break(Stop::Done)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Break(Stop::Done),
+            Err(error) => {
+                log::debug!("connection {}: read: {error}", self.token);
+                Break(self.over(Farewell::Close, Gone::PeerLeft))
+            }
+        }
+    }
+
+    fn end_of_input(&mut self) -> Stop {
+        match self.work.conn.end_of_input() {
+            Ok(None) => self.end_protocol_input(),
+            Ok(Some(farewell)) => self.over(farewell, Gone::PeerLeft),
+            Err(reject) => self.refuse(reject, Gone::PeerLeft),
+        }
+    }
+}

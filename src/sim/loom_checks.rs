@@ -1,0 +1,217 @@
+//! Real mailboxes, calls and tickets in every interleaving of their threads: see `src/sync.rs`. A
+//! wake-up that is lost leaves the loop asleep for ever, which loom reports as a deadlock.
+
+use loom::sync::atomic::{AtomicUsize, Ordering};
+use loom::sync::Notify;
+use loom::thread;
+
+use std::sync::Arc;
+
+use crate::handler::{Hold, Place, Ticket};
+use crate::message::informational::Informational;
+use crate::reactor::mailbox::{Call, Called, Mailbox, Message};
+use crate::reactor::Token;
+use crate::waker::{Wake, Waker};
+
+struct Bell(Notify);
+
+impl Wake for Bell {
+    fn wake(&self) {
+        self.0.notify();
+    }
+}
+
+/// The parts of a loop that other threads can see.
+struct Loop {
+    mailbox: Arc<Mailbox>,
+    bell: Arc<Bell>,
+}
+
+impl Loop {
+    fn new() -> Loop {
+        let bell = Arc::new(Bell(Notify::new()));
+        Loop { mailbox: Arc::new(Mailbox::new(bell.clone())), bell }
+    }
+
+    fn waker(&self) -> Waker {
+        Waker::new(Call::new(Token::new(3, 7), self.mailbox.clone()))
+    }
+
+    /// A poll, which does not sleep if the loop was rung.
+    fn poll(&self) {
+        if !self.mailbox.is_rung() {
+            self.bell.0.wait();
+        }
+    }
+
+    /// Returns whether the one connection was called.
+    fn read_mail(&self) -> bool {
+        let mail = self.mailbox.take();
+        assert!(mail.len() <= 1, "one message at most is under way");
+        mail.into_iter().map(called).map(Called::answer).count() > 0
+    }
+}
+
+fn called(message: Message) -> Called {
+    match message {
+        Message::Wake(called) => called,
+        other => panic!("{other:?} was not sent"),
+    }
+}
+
+/// The interleavings of three threads are too many to try all: those are tried in which a thread
+/// is preempted at most this often, besides the switches where it waits.
+const PREEMPTIONS_MAX: usize = 3;
+
+fn check_three_threads(test: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(PREEMPTIONS_MAX);
+    builder.check(test);
+}
+
+/// Three messages of two senders.
+fn receive_all(take: fn(&Mailbox) -> Vec<Message>) {
+    check_three_threads(move || {
+        let lp = Loop::new();
+        let senders = [2, 1].map(|count| {
+            let mailbox = lp.mailbox.clone();
+            thread::spawn(move || (0..count).for_each(|_| mailbox.send(Message::Stop)))
+        });
+        let mut received = 0;
+        while received < 3 {
+            lp.poll();
+            received += take(&lp.mailbox).len();
+        }
+        for sender in senders {
+            sender.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn no_message_is_lost() {
+    receive_all(Mailbox::take);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn a_message_would_be_lost_if_the_mail_were_taken_before_the_bell_is_cleared() {
+    receive_all(Mailbox::take_before_clearing);
+}
+
+/// Two threads add one to a number and wake the connection; a visit reads the number. The
+/// number itself orders nothing, so the visit sees it by way of the wake alone.
+fn see_all(visit: fn(&Loop, &AtomicUsize) -> usize) {
+    check_three_threads(move || {
+        let (lp, number) = (Loop::new(), Arc::new(AtomicUsize::new(0)));
+        let waker = lp.waker();
+        let workers = [(); 2].map(|()| {
+            let (number, waker) = (number.clone(), waker.clone());
+            thread::spawn(move || {
+                number.fetch_add(1, Ordering::Relaxed);
+                waker.wake();
+            })
+        });
+        while visit(&lp, &number) < 2 {}
+        for worker in workers {
+            worker.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_wake_after_the_visit_is_not_lost() {
+    see_all(|lp, number| {
+        lp.poll();
+        match lp.read_mail() {
+            true => number.load(Ordering::Relaxed),
+            false => 0,
+        }
+    });
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn a_wake_would_be_lost_if_the_visit_came_before_the_call_is_answered() {
+    see_all(|lp, number| {
+        lp.poll();
+        let mut seen = 0;
+        for message in lp.mailbox.take() {
+            seen = number.load(Ordering::Relaxed);
+            called(message).answer();
+        }
+        seen
+    });
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Worker {
+    Responds,
+    GivesUp,
+}
+
+/// A worker sends an informational response and then responds or gives up, while the loop visits
+/// its connection when called and when the deadline passes, if there is one. `end` ends the wait
+/// of the loop.
+fn race(worker: Worker, has_deadline: bool, end: fn(Hold<usize>)) {
+    loom::model(move || {
+        let lp = Loop::new();
+        let hold = Hold::new(Ticket::new());
+        let (ticket, later) = (Arc::clone(&hold), hold.later(lp.waker()));
+        let worker_thread = thread::spawn(move || {
+            later.inform(Informational::processing());
+            match worker {
+                Worker::Responds => later.answer(|responses: &mut usize| {
+                    *responses += 1;
+                    "done"
+                }),
+                Worker::GivesUp => drop(later),
+            }
+        });
+        let (mut responses, mut informational) = (0, 0);
+        while responses == 0 {
+            // At the deadline the poll ends without the bell, wherever the worker is.
+            if !has_deadline {
+                lp.poll();
+            }
+            if !lp.read_mail() && !has_deadline {
+                continue;
+            }
+            let (place, before) = hold.take();
+            informational += before.len();
+            let is_result = matches!(place, Place::Given(_) | Place::Forgotten);
+            assert!(!is_result || informational == 1, "an informational response was lost");
+            match place {
+                Place::Given(give) => drop(give(&mut responses)),
+                Place::Forgotten => responses += 1,
+                Place::Empty if has_deadline => responses += 1,
+                Place::Empty => {}
+                Place::Over => panic!("the loop still waits"),
+            }
+        }
+        end(hold);
+        worker_thread.join().unwrap();
+        if let Place::Given(give) = ticket.take().0 {
+            drop(give(&mut responses));
+        }
+        assert_eq!(responses, 1, "final responses");
+    });
+}
+
+#[test]
+fn a_response_is_seen_after_the_informational_response_before_it() {
+    race(Worker::Responds, false, drop);
+    race(Worker::GivesUp, false, drop);
+}
+
+#[test]
+fn response_and_deadline_race_to_one_final_response() {
+    race(Worker::Responds, true, drop);
+    race(Worker::GivesUp, true, drop);
+}
+
+#[test]
+#[should_panic(expected = "final responses")]
+fn there_would_be_two_final_responses_if_the_deadline_did_not_close_the_ticket() {
+    race(Worker::Responds, true, std::mem::forget);
+}
