@@ -1,9 +1,9 @@
 //! The operating system as a [`Kernel`], by mio: each call is passed on.
 
 use std::fs::File;
-use std::io::{self, IoSlice, Read, Write};
-use std::net::{Shutdown, SocketAddr};
-use std::os::fd::{AsFd, OwnedFd};
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use std::time::Duration;
 use mio::event::Source;
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Interest, Poll};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown};
 
 use crate::handler::upgrade::HijackedStream;
 use crate::message::request::Transport;
@@ -148,19 +149,18 @@ impl Kernel for MioKernel {
         self.poll.registry().reregister(stream.source(), token.into(), BOTH)
     }
 
+    #[inline(always)]
     fn read(&mut self, stream: &mut Stream, room: &mut [u8]) -> io::Result<usize> {
-        match stream {
-            Stream::Tcp(stream) => stream.read(room),
-            Stream::Unix(stream) => stream.read(room),
-        }
+        Ok(rustix::net::recv(stream, room, RecvFlags::empty())?.0)
     }
 
     #[inline(always)]
     fn write(&mut self, stream: &mut Stream, first: &[u8], second: &[u8]) -> io::Result<usize> {
-        match stream {
-            Stream::Tcp(stream) => write_both(stream, first, second),
-            Stream::Unix(stream) => write_both(stream, first, second),
+        if second.is_empty() {
+            return Ok(rustix::net::send(stream, first, NO_SIGNAL)?);
         }
+        let both = [IoSlice::new(first), IoSlice::new(second)];
+        Ok(rustix::net::sendmsg(stream, &both, &mut SendAncillaryBuffer::default(), NO_SIGNAL)?)
     }
 
     fn send_file(
@@ -170,17 +170,11 @@ impl Kernel for MioKernel {
         offset: u64,
         len: usize,
     ) -> io::Result<usize> {
-        match stream {
-            Stream::Tcp(stream) => send_file(&*stream, file, offset, len),
-            Stream::Unix(stream) => send_file(&*stream, file, offset, len),
-        }
+        send_file(stream, file, offset, len)
     }
 
     fn shutdown_write(&mut self, stream: &mut Stream) -> io::Result<()> {
-        match stream {
-            Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
-            Stream::Unix(stream) => stream.shutdown(Shutdown::Write),
-        }
+        Ok(rustix::net::shutdown(stream, Shutdown::Write)?)
     }
 
     fn release(&mut self, mut stream: Stream) -> io::Result<HijackedStream> {
@@ -230,6 +224,16 @@ impl Stream {
         match self {
             Stream::Tcp(stream) => stream,
             Stream::Unix(stream) => stream,
+        }
+    }
+}
+
+impl AsFd for Stream {
+    #[inline(always)]
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Stream::Tcp(stream) => stream.as_fd(),
+            Stream::Unix(stream) => stream.as_fd(),
         }
     }
 }
@@ -303,13 +307,12 @@ fn is_of_signals(token: Token) -> bool {
     token == Token::SIGNALS
 }
 
-#[inline(always)]
-fn write_both(mut stream: impl Write, first: &[u8], second: &[u8]) -> io::Result<usize> {
-    if second.is_empty() {
-        return stream.write(first);
-    }
-    stream.write_vectored(&[IoSlice::new(first), IoSlice::new(second)])
-}
+/// A client that has gone is an error of the write, and no signal that ends the process.
+#[cfg(not(target_vendor = "apple"))]
+const NO_SIGNAL: SendFlags = SendFlags::NOSIGNAL;
+/// There mio has set `SO_NOSIGPIPE` on each socket.
+#[cfg(target_vendor = "apple")]
+const NO_SIGNAL: SendFlags = SendFlags::empty();
 
 fn reserve() -> Option<File> {
     File::open("/dev/null").ok()

@@ -20,8 +20,9 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 Break(Stop::Spent)
             }
             Task::Silent(producer, _) if !has_ended => self.break_silence(producer),
-            Task::Protocol(speaking) => {
-                self.speak(speaking, |protocol, state, io| protocol.expire(state, io))
+            task @ Task::Protocol(_) => {
+                self.work.task = task;
+                self.speak(|protocol, state, io| protocol.expire(state, io)).map_continue(drop)
             }
             task => {
                 self.work.task = task;

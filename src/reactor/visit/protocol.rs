@@ -2,6 +2,7 @@
 //! in the same visits, buffers and deadlines as before.
 
 use std::io;
+use std::mem;
 
 use super::{
     guard, let_go, Break, Continue, Gone, Handler, Kernel, OnTrial, Progress, Stop, Task, Visit,
@@ -42,7 +43,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         }
         // There is no content, and the protocol has a time of its own.
         self.work.end = None;
-        let speaking = Box::new(Speaking {
+        let speaking = Speaking {
             timeout: self.shared.limits.idle_timeout,
             protocol: protocol.take(),
             waker: self.waker(),
@@ -50,25 +51,25 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             is_owed: false,
             charged: 0,
             knows_of_shutdown: false,
-        });
+        };
+        self.set_task(Task::Protocol(Box::new(speaking)));
         self.report(ConnState::Hijacked);
-        self.begin_wait();
-        self.speak(speaking, |protocol, state, io| protocol.begin(state, io))?;
-        match self.take_task() {
-            Task::Protocol(speaking) => self.hear_protocol(speaking, false),
-            task => {
-                self.work.task = task;
-                Continue(())
-            }
-        }
+        self.speak(|protocol, state, io| protocol.begin(state, io))?;
+        self.hear_protocol(false)
     }
 
-    /// Calls the protocol, and does what it wishes.
+    /// Calls the protocol, if there is one, and does what it wishes.
     pub(super) fn speak<T>(
         &mut self,
-        mut speaking: Box<Speaking<H::State>>,
         call: impl FnOnce(&mut dyn Protocol<H::State>, &mut H::State, &mut Io<'_>) -> io::Result<T>,
-    ) -> Progress<T> {
+    ) -> Progress<Option<T>> {
+        let mut speaking = match self.take_task() {
+            Task::Protocol(speaking) => speaking,
+            task => {
+                self.work.task = task;
+                return Continue(None);
+            }
+        };
         let Speaking { protocol, waker, wish, .. } = &mut *speaking;
         *wish = Wish::default();
         let out = &mut self.shared.out;
@@ -96,7 +97,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 if closes {
                     self.end_protocol();
                 }
-                Continue(value)
+                Continue(Some(value))
             }
             Ok((Err(error), ..)) => {
                 log::error!("connection {}: its protocol failed: {error}", self.token);
@@ -133,15 +134,11 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
 
     /// Gives the protocol bytes of the client; returns how many of them it has used.
     pub(super) fn hand_to_protocol(&mut self, input: &[u8]) -> Progress<usize> {
-        let speaking = match self.take_task() {
-            Task::Protocol(speaking) if !input.is_empty() => speaking,
-            task => {
-                self.work.task = task;
-                return Continue(0);
-            }
-        };
-        let used =
-            self.speak(speaking, |protocol, state, io| protocol.receive(state, input, io))?;
+        if input.is_empty() {
+            return Continue(0);
+        }
+        let used = self.speak(|protocol, state, io| protocol.receive(state, input, io))?;
+        let used = used.unwrap_or(0);
         if used > input.len() {
             log::error!("connection {}: its protocol used more than it was given", self.token);
             return Break(self.over(Farewell::Reset, Gone::Stopped));
@@ -157,28 +154,19 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     }
 
     /// Calls a protocol that was woken, has room again, or should come to an end.
-    pub(super) fn hear_protocol(
-        &mut self,
-        speaking: Box<Speaking<H::State>>,
-        is_woken: bool,
-    ) -> Progress {
-        if is_woken || speaking.wish.room {
-            self.speak(speaking, |protocol, state, io| protocol.wake(state, io))?;
-        } else {
-            self.work.task = Task::Protocol(speaking);
+    pub(super) fn hear_protocol(&mut self, is_woken: bool) -> Progress {
+        if is_woken || self.protocol_wants_room() {
+            self.speak(|protocol, state, io| protocol.wake(state, io))?;
         }
-        match self.take_task() {
-            Task::Protocol(mut speaking)
-                if self.shared.is_draining() && !speaking.knows_of_shutdown =>
-            {
-                speaking.knows_of_shutdown = true;
-                self.speak(speaking, |protocol, state, io| protocol.shutdown(state, io))
+        match &mut self.work.task {
+            Task::Protocol(speaking) if self.shared.is_draining() => {
+                if !mem::replace(&mut speaking.knows_of_shutdown, true) {
+                    self.speak(|protocol, state, io| protocol.shutdown(state, io))?;
+                }
             }
-            task => {
-                self.work.task = task;
-                Continue(())
-            }
+            _ => {}
         }
+        Continue(())
     }
 
     /// Whether the protocol has more to put as soon as there is room.
@@ -188,15 +176,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
 
     /// The client has ended its side: the protocol hears of it, if there is one.
     pub(super) fn end_protocol_input(&mut self) -> Stop {
-        let ended = match self.take_task() {
-            Task::Protocol(speaking) => {
-                self.speak(speaking, |protocol, state, io| protocol.end_of_input(state, io))
-            }
-            task => {
-                self.work.task = task;
-                Continue(())
-            }
-        };
+        let ended = self.speak(|protocol, state, io| protocol.end_of_input(state, io));
         ended.break_value().unwrap_or(Stop::Done)
     }
 }

@@ -31,8 +31,9 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 self.ask_again(producer, timeout)?;
                 self.send_all().map_continue(|()| None)
             }
-            Task::Protocol(speaking) => {
-                self.hear_protocol(speaking, is_woken).map_continue(|()| None)
+            task @ Task::Protocol(_) => {
+                self.work.task = task;
+                self.hear_protocol(is_woken).map_continue(|()| None)
             }
             task => {
                 self.work.task = task;
