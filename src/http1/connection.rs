@@ -103,13 +103,11 @@ pub(crate) enum Farewell {
 }
 
 impl Connection {
-    #[inline(always)]
     pub(crate) fn resume(rest: Rest) -> Connection {
         Connection { state: State::Rest(rest) }
     }
 
     /// The state, if it is one that owns nothing.
-    #[inline(always)]
     pub(crate) fn rest(&self) -> Option<Rest> {
         match self.state {
             State::Rest(rest) => Some(rest),
@@ -309,7 +307,6 @@ impl Connection {
         );
     }
 
-    #[inline(always)]
     pub(super) fn exchange(&mut self) -> &mut Exchange {
         match &mut self.state {
             State::Exchange(exchange) => exchange,

@@ -98,7 +98,6 @@ impl Connection {
     }
 
     /// Frames the content that was put into `out` from `start` on.
-    #[inline(always)]
     pub(crate) fn frame(&mut self, out: &mut Vec<u8>, start: usize) {
         let len = out.len() - start;
         match self.exchange().outbound {

@@ -16,7 +16,6 @@ pub(super) struct Backlog {
 }
 
 impl Backlog {
-    #[inline(always)]
     pub(super) fn note(&mut self, batch_is_full: bool, connections: usize) {
         if !batch_is_full {
             (self.reported, self.is_unheard) = (0, false);

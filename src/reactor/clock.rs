@@ -60,7 +60,6 @@ pub(crate) fn due(now: Millis, timeout: Duration) -> u32 {
 }
 
 /// The same for a time-out in milliseconds.
-#[inline(always)]
 pub(crate) fn due_in(now: Millis, timeout: Millis) -> u32 {
     tick(now + timeout).wrapping_add(1)
 }
@@ -83,7 +82,6 @@ pub(crate) struct DateClock {
 
 impl DateClock {
     /// The new line, if the last one is out of date; `wall` is asked at most once a second.
-    #[inline(always)]
     pub(crate) fn refresh(
         &mut self,
         now: Millis,

@@ -27,7 +27,6 @@ use crate::reactor::{enqueue, Reactor, Token, WHEEL_SLOTS};
 const SLOTS_KEPT: usize = 64;
 
 /// The slot that `token` names, if it still belongs to the same connection.
-#[inline(always)]
 pub(super) fn connection<K: Kernel, S>(
     slots: &mut Slab<Slot<K, S>>,
     token: Token,
@@ -174,7 +173,6 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
     }
 
     /// Gives surplus memory back at the end of a turn.
-    #[inline(always)]
     pub(super) fn give_back(&mut self) {
         if self.shared.out.capacity() > 2 * SCRATCH {
             self.shared.out = Vec::with_capacity(SCRATCH);

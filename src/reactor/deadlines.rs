@@ -102,7 +102,6 @@ fn due<K: Kernel, H: Handler>(
 }
 
 /// When a connection at rest is closed: after the idle timeout, or when it is too old.
-#[inline(always)]
 fn idle_due<H: Handler>(facts: &Facts, shared: &Shared<H>) -> u32 {
     let due = clock::due_in(shared.now, shared.timeouts.idle);
     match shared.limits.connection_age_max {

@@ -4,7 +4,6 @@
 use std::panic::{self, AssertUnwindSafe};
 
 /// Runs code of the program. The panic hook has printed the message of a panic by then.
-#[inline(always)]
 pub(super) fn guard<T>(call: impl FnOnce() -> T) -> Result<T, ()> {
     panic::catch_unwind(AssertUnwindSafe(call))
         .map_err(|_| log::error!("a function of the program panicked"))

@@ -41,7 +41,6 @@ impl Ledger {
     }
 
     /// Whether 80 % of the budget are used: connections are not kept, idle ones are closed.
-    #[inline(always)]
     pub(crate) fn is_short(&self) -> bool {
         self.used >= self.high
     }

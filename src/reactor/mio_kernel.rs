@@ -229,7 +229,6 @@ impl Stream {
 }
 
 impl AsFd for Stream {
-    #[inline(always)]
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Stream::Tcp(stream) => stream.as_fd(),

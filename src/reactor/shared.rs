@@ -72,7 +72,6 @@ impl<H: Handler> Shared<H> {
     }
 
     /// Whether idle connections are kept until further notice.
-    #[inline(always)]
     pub(super) fn keeps_idle(&self) -> bool {
         matches!(self.service, Service::Normal)
     }

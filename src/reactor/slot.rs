@@ -80,17 +80,14 @@ impl Flags {
     /// A waker called: the program has news.
     pub(super) const WOKEN: Flags = Flags(1 << 5);
 
-    #[inline(always)]
     pub(super) fn has(self, flag: Flags) -> bool {
         self.0 & flag.0 != 0
     }
 
-    #[inline(always)]
     pub(super) fn set(&mut self, flag: Flags) {
         self.0 |= flag.0;
     }
 
-    #[inline(always)]
     pub(super) fn clear(&mut self, flag: Flags) {
         self.0 &= !flag.0;
     }

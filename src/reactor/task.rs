@@ -109,7 +109,6 @@ pub(super) enum Timer {
 
 impl<S> Task<S> {
     /// Whether it has bytes to send as soon as the socket takes them.
-    #[inline(always)]
     pub(super) fn has_output(&self) -> bool {
         match self {
             Task::None | Task::Collect(_) | Task::Receive(_) | Task::Later(_) => false,

@@ -44,7 +44,6 @@ impl Token {
     }
 
     /// Whether it is the token of a connection, not of a listener, the waker or the signals.
-    #[inline(always)]
     pub(crate) fn is_of_connection(self) -> bool {
         self.key() < Self::KEYS_MAX
     }

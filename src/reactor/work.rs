@@ -52,7 +52,6 @@ impl<S> Work<S> {
     }
 
     /// Takes the spare for a connection that rests.
-    #[inline(always)]
     pub(super) fn resume(&mut self, rest: Rest) {
         debug_assert!(self.holds_nothing());
         self.conn = match rest {
@@ -63,19 +62,16 @@ impl<S> Work<S> {
     }
 
     /// Whether nothing is held that needs a box.
-    #[inline(always)]
     pub(super) fn holds_nothing(&self) -> bool {
         self.input.is_none() && self.backlog.is_none() && matches!(self.task, Task::None)
     }
 
     /// The state to rest in, if nothing is held that needs a box.
-    #[inline(always)]
     pub(super) fn rest(&self) -> Option<Rest> {
         self.conn.rest().filter(|_| self.holds_nothing())
     }
 
     /// Whether bytes wait for the socket to take them.
-    #[inline(always)]
     pub(super) fn has_output(&self) -> bool {
         self.backlog.is_some() || self.task.has_output()
     }

@@ -66,7 +66,6 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     }
 
     /// The result of a call before the response has begun: a panic is a 500.
-    #[inline(always)]
     pub(super) fn unless_panicked<T>(&mut self, result: Result<T, ()>) -> Progress<T> {
         match result {
             Ok(value) => Continue(value),

@@ -13,7 +13,6 @@ pub(super) const OUT_HIGH: usize = 48 << 10;
 
 impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// Makes sure that another response can be encoded.
-    #[inline(always)]
     pub(super) fn make_room(&mut self) -> Progress {
         if self.shared.out.len() < OUT_HIGH && !self.work.has_output() {
             return Continue(());

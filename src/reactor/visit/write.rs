@@ -141,7 +141,6 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         }
     }
 
-    #[inline(always)]
     fn count(&mut self, written: usize) {
         self.spent.written += written;
         self.work.written += written as u64;
