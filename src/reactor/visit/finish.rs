@@ -20,19 +20,8 @@ use crate::http1::{Farewell, Input, Linger, Rest};
 
 impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// Ends the visit.
-    #[inline(always)]
-    pub(super) fn finish(&mut self, stop: Stop) -> Verdict {
-        let rests = stop == Stop::Idle
-            && !self.facts.flags.has(Flags::READABLE)
-            && self.shared.keeps_idle();
-        if rests && self.write_fast() {
-            return Verdict::Idle;
-        }
-        self.finish_slow(stop)
-    }
-
     #[inline(never)]
-    pub(super) fn finish_slow(&mut self, stop: Stop) -> Verdict {
+    pub(super) fn finish(&mut self, stop: Stop) -> Verdict {
         let stop = match stop {
             Stop::Idle | Stop::Done | Stop::Spent => match self.send_all() {
                 Continue(()) => stop,

@@ -158,13 +158,14 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         if is_woken || self.protocol_wants_room() {
             self.speak(|protocol, state, io| protocol.wake(state, io))?;
         }
-        match &mut self.work.task {
+        let ends = match &mut self.work.task {
             Task::Protocol(speaking) if self.shared.is_draining() => {
-                if !mem::replace(&mut speaking.knows_of_shutdown, true) {
-                    self.speak(|protocol, state, io| protocol.shutdown(state, io))?;
-                }
+                !mem::replace(&mut speaking.knows_of_shutdown, true)
             }
-            _ => {}
+            _ => false,
+        };
+        if ends {
+            self.speak(|protocol, state, io| protocol.shutdown(state, io))?;
         }
         Continue(())
     }
