@@ -25,6 +25,8 @@ use crate::reactor::{enqueue, Reactor, Token, WHEEL_SLOTS};
 
 /// Slots kept while there are no connections.
 const SLOTS_KEPT: usize = 64;
+/// Bytes of a node of the wheel.
+const WHEEL_NODE: usize = 16;
 
 /// The slot that `token` names, if it still belongs to the same connection.
 pub(super) fn connection<K: Kernel, S>(
@@ -52,7 +54,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         if !self.wants_connections() || self.acceptor.is_paused(self.shared.now) {
             return false;
         }
-        let room = self.connections_max - self.slots.len();
+        let room = (self.connections_max - self.slots.len()).min(self.slots_within_budget());
         let mut budget = ACCEPT_MAX.min(room);
         let ran_out = loop {
             match self.acceptor.next(&mut self.kernel, self.shared.now, &mut budget) {
@@ -62,7 +64,6 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             }
         };
         let has_tried = budget < ACCEPT_MAX.min(room);
-        self.charge_slots();
         if ran_out {
             self.free_descriptor();
         } else {
@@ -96,6 +97,10 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         shared.counters.accepted += 1;
         shared.hooks.tell(token.connection_id(), ConnState::New);
         let age_max = shared.limits.connection_age_max;
+        if self.slots.len() == self.slots.capacity() {
+            self.grow_slots();
+        }
+        let shared = &mut self.shared;
         self.slots.insert(Slot {
             stream,
             life: Life::Rest(Rest::New),
@@ -109,9 +114,6 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
                 listener,
             },
         });
-        if key >= self.wheel.capacity() {
-            self.wheel.grow(key + 1);
-        }
         let due = clock::due_in(self.shared.now, self.shared.timeouts.head);
         self.wheel.arm(key as u32, due);
         if self.shared.is_draining() {
@@ -195,6 +197,29 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             self.shared.ledger.release(self.charged - fixed);
             self.charged = fixed;
         }
+    }
+
+    /// The number of connections that have a slot or can be given one before the pressure is severe.
+    fn slots_within_budget(&self) -> usize {
+        self.slots.capacity() - self.slots.len() + self.slots_to_add_at_most()
+    }
+
+    fn slots_to_add_at_most(&self) -> usize {
+        let slot = mem::size_of::<Slot<K, H::State>>() + WHEEL_NODE;
+        (self.shared.ledger.until_severe() / slot).max(1)
+    }
+
+    /// Makes room for as many slots and wheel nodes again, or for the part of them that keeps the
+    /// pressure below severe. Left alone, both vectors would double beyond the budget at once.
+    fn grow_slots(&mut self) {
+        let (capacity, at_most) = (self.slots.capacity(), self.slots_to_add_at_most());
+        let mut more = capacity.max(4).min(self.connections_max - capacity);
+        while more > at_most {
+            more /= 2;
+        }
+        self.slots.reserve_exact(more);
+        self.wheel.grow_exact(self.slots.capacity());
+        self.charge_slots();
     }
 
     /// Keeps the ledger's share for slots and wheel nodes up to date.

@@ -113,7 +113,6 @@ mod tests {
         Occupied(T),
     }
 
-    #[cfg(target_pointer_width = "64")]
     #[test]
     fn an_idle_connection_costs_one_cache_line_with_its_wheel_node() {
         const WHEEL_NODE: usize = 16;

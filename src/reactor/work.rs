@@ -118,7 +118,6 @@ impl<S> Work<S> {
 mod tests {
     use super::*;
 
-    #[cfg(target_pointer_width = "64")]
     #[test]
     fn the_box_of_a_busy_connection_is_at_most_256_bytes() {
         let work = std::mem::size_of::<Work<()>>();

@@ -32,6 +32,9 @@ use wheelhouse::{
 const CONNECTIONS: usize = 127;
 /// How long anything that must come may take before the test gives up.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How much more than what is measured the page may say. It has the figures of 64 bits; on 32 bits
+/// pointers and lengths are half as long.
+const FACTOR: usize = if usize::BITS == 64 { 2 } else { 4 };
 /// mio keeps the identity of its poll in each socket when assertions are on.
 const OF_ASSERTIONS: usize = if cfg!(debug_assertions) { 24 } else { 0 };
 
@@ -90,11 +93,12 @@ fn a_connection_costs_in_each_state_no_more_than_the_page_says() {
         let (rests, held) = measure(state, row.bytes);
         println!("{held:>8} B of {:>8} B: {}", row.bytes, state.name);
         assert!(held <= row.bytes + queues, "{}: {held} B, not {}", state.name, row.bytes);
-        assert!(held * 2 >= row.bytes, "{}: {held} B, the page says too much", state.name);
+        assert!(held * FACTOR >= row.bytes, "{}: {held} B, the page says too much", state.name);
         let counted = budget(state);
-        let is_counted = counted <= row.counted && counted * 2 >= row.counted;
+        let is_counted = counted <= row.counted && counted * FACTOR >= row.counted;
         assert!(is_counted, "{}: {counted} B are counted", state.name);
-        assert!(rests <= slot + OF_ASSERTIONS, "a slot has {rests} B, not {slot}");
+        let rest = slot + node + OF_ASSERTIONS;
+        assert!(rests <= rest, "a slot with its node has {rests} B, not {rest}");
     }
     let mut wheel = Wheel::new(64, 0);
     let before = wheel.memory();
@@ -254,7 +258,7 @@ fn measure(state: &State, bytes: usize) -> (usize, usize) {
         }
         probe.held();
     }
-    let least = silent + (bytes / 2 * CONNECTIONS) as isize;
+    let least = silent + (bytes / FACTOR * CONNECTIONS) as isize;
     let started = Instant::now();
     while probe.held() < least {
         assert!(started.elapsed() < PATIENCE, "{}: {} B", state.name, probe.held() - silent);

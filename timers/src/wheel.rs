@@ -143,6 +143,31 @@ impl Wheel {
         }
     }
 
+    /// Makes the ids `0..ids` usable as [`grow`](Wheel::grow) does, but takes exactly the memory that they need.
+    ///
+    /// For a caller that has a budget of memory. Growing one by one in this way moves the array each time.
+    ///
+    /// # Panics
+    ///
+    /// If `ids` is more than [`IDS_MAX`](Wheel::IDS_MAX), or if memory runs out.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut wheel = timers::Wheel::new(64, 0);
+    /// let before = wheel.memory();
+    /// wheel.grow_exact(100);
+    /// wheel.grow_exact(101);
+    /// assert_eq!(wheel.memory() - before, 101 * 16);
+    /// ```
+    pub fn grow_exact(&mut self, ids: usize) {
+        assert!(ids <= Self::IDS_MAX, "a wheel has at most 2^31 ids, not {ids}");
+        if ids > self.capacity() {
+            self.nodes.reserve_exact(ids - self.capacity());
+            self.grow(ids);
+        }
+    }
+
     /// The number of usable ids: `0..capacity` may be armed.
     #[must_use]
     pub fn capacity(&self) -> usize {

@@ -226,6 +226,26 @@ fn a_crowd_of_connections_does_not_shut_the_door_for_ever() {
     assert_eq!(statuses(sim.received(client)).last(), Some(&200));
 }
 
+/// Slots and wheel nodes lie in arrays that double. The last doubling must not pass the budget,
+/// nor leave the rest of it unused.
+#[test]
+fn slots_for_a_crowd_grow_within_the_budget() {
+    for kibibytes in [256, 300, 512] {
+        let budget = kibibytes << 10;
+        let limits = Limits { memory_bytes_max: budget, ..Limits::default() };
+        let mut sim = Sim::with_limits(site, limits).unwrap();
+        for _ in 0..300 {
+            sim.pause();
+            for _ in 0..50 {
+                sim.connect();
+            }
+            sim.resume();
+            assert!(sim.memory() < budget, "{} of {budget}", sim.memory());
+        }
+        assert!(sim.memory() > budget / 100 * 94, "{} of {budget}", sim.memory());
+    }
+}
+
 /// Running out of descriptors ends nothing. 5 ms, doubling to a second, and 5 ms again after a
 /// success (t1).
 #[test]
