@@ -17,28 +17,28 @@
 //!            ┌─────────────────────── one thread ───────────────────────┐
 //!   sockets  │  reactor            http1               handler          │
 //!  ─────────►│  poll ─► visit ──►  bytes ► request ──► &mut state       │
-//!  ◄─────────│  slab   one read    answer ► bytes ◄──  Reply            │
+//!  ◄─────────│  slab   one read    response ► bytes ◄─ Reply            │
 //!            │  wheel  one write                                        │
 //!            └──────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! # What to read
+//! # Where to start
 //!
 //! * [`Server`] opens listeners and runs; [`serve`] is the short form.
 //! * [`Cores`] runs one server for each core.
-//! * [`Handler`] and [`Reply`]: what a program plugs in, and what it may answer with.
-//! * [`Request`], [`Response`], [`Body`], [`Fields`]: the words.
-//! * [`Later`], [`channel()`] and [`events::Topic`]: answers and content from elsewhere, other threads
-//!   included.
-//! * [`Protocol`]: what is spoken on a connection after an upgrade.
-//! * `websocket` (a feature): messages on a `Protocol` that browsers speak.
+//! * [`Handler`] is the code that a program plugs in, and [`Reply`] its decision about a request.
+//! * [`Request`], [`Response`], [`Body`] and [`Fields`] are the messages and their parts.
+//! * [`Later`], [`channel()`] and [`events::Topic`] bring responses and content from elsewhere, other
+//!   threads included.
+//! * [`Protocol`] takes over a connection after an upgrade.
+//! * `websocket` (a feature) is such a protocol, which browsers speak.
 //! * [`files::Files`]: a directory, with ranges, conditions and a listing.
 //! * [`Router`]: routes over shared state, with the meaning of Go's patterns.
 //! * [`Limits`]: every limit and deadline, all on by default, with the reason for each.
 //! * [`sim::Sim`]: the whole server on a simulated kernel and clock, for tests without sockets.
 //! * `docs` in the repository: `coming-from-go.md` has a program in Go beside each of ours,
-//!   `support.md` what is refused and with which status, `sizing.md` what a connection costs.
-//! * `ARCHITECTURE.md` follows one request from stop to stop.
+//!   `support.md` has each refusal and its status, `sizing.md` the memory of a connection.
+//! * `ARCHITECTURE.md` is for those who read the code: it follows one request through ten functions.
 //!
 //! # Features
 //!

@@ -206,7 +206,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
 
     fn slots_to_add_at_most(&self) -> usize {
         let slot = mem::size_of::<Slot<K, H::State>>() + WHEEL_NODE;
-        (self.shared.ledger.until_severe() / slot).max(1)
+        (self.shared.ledger.until_exhausted() / slot).max(1)
     }
 
     /// Makes room for as many slots and wheel nodes again, or for the part of them that keeps the

@@ -36,9 +36,9 @@ impl Ledger {
         self.used.saturating_add(bytes) <= self.max
     }
 
-    /// Bytes that may be charged before the pressure is [`Severe`](Pressure::Severe).
-    pub(crate) fn until_severe(&self) -> usize {
-        self.severe.saturating_sub(self.used + 1)
+    /// Bytes that may be charged before the budget is [exhausted](Ledger::is_exhausted).
+    pub(crate) fn until_exhausted(&self) -> usize {
+        self.exhausted.saturating_sub(self.used + 1)
     }
 
     pub(crate) fn used(&self) -> usize {

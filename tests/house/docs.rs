@@ -1,9 +1,96 @@
-//! The pages under `docs` are true: links lead somewhere, and rows of the parity page are where
-//! they are said to be. (The refusals of `support.md` are tested in `tests/process/log`, the
+//! The pages are true. Under `docs`, links lead somewhere, and rows of the parity page are under the
+//! headings that are linked. In ARCHITECTURE, the tables are those of the sources, and the functions
+//! that a reader follows exist. (The refusals of `support.md` are tested in `tests/process/log`, the
 //! figures of `sizing.md` in `tests/house/sizes.rs`, the programs of `coming-from-go.md` as
 //! doctests, see the foot of `src/lib.rs`.)
 
 const PAGES: [&str; 3] = ["coming-from-go.md", "support.md", "sizing.md"];
+
+const VISIT: &str = "src/reactor/visit";
+/// Calls between the files of a visit that go up: the file of the caller, and the method.
+const CALLS_UP: [(&str, &str); 1] = [("expiry.rs", "carry_out_late")];
+
+#[test]
+fn the_table_of_tasks_is_the_one_of_the_source() {
+    let (page, source) = (crate::read("ARCHITECTURE.md"), crate::read("src/reactor/task.rs"));
+    assert_eq!(rows(&page, "| task |"), rows(&source, "| task |"));
+}
+
+#[test]
+fn the_list_of_the_files_of_a_visit_is_the_one_of_the_source_and_names_all_of_them() {
+    let page = crate::read("ARCHITECTURE.md");
+    let source = crate::read(format!("{VISIT}/mod.rs"));
+    let head = "| file | what it does for the visit |";
+    assert_eq!(rows(&page, head), rows(&source, head));
+    let mut listed = files_of_a_visit();
+    listed.sort();
+    let listed: Vec<String> = listed.iter().map(|name| format!("{VISIT}/{name}")).collect();
+    assert_eq!(listed, crate::files(&[VISIT]));
+}
+
+#[test]
+fn calls_between_the_files_of_a_visit_go_down_their_list() {
+    let names = files_of_a_visit();
+    let texts: Vec<String> = names.iter().map(|name| code(&format!("{VISIT}/{name}"))).collect();
+    let mut up = Vec::new();
+    for (n, text) in texts.iter().enumerate() {
+        for method in text.split("self.").skip(1).filter_map(called) {
+            let definition = format!(" fn {method}");
+            let defines = |text: &&String| text.split(&definition).skip(1).any(begins_a_list);
+            if !defines(&text) && texts[..n].iter().any(|above| defines(&above)) {
+                up.push((names[n].as_str(), method));
+            }
+        }
+    }
+    assert_eq!(up, CALLS_UP);
+}
+
+#[test]
+fn the_functions_of_one_request_are_at_most_ten_and_in_their_files() {
+    let page = crate::read("ARCHITECTURE.md");
+    let steps = rows(&page, "| | function | file |");
+    assert!((5..=10).contains(&steps.len()), "{} functions", steps.len());
+    for step in steps {
+        let words: Vec<&str> = step.split('`').collect();
+        let name = words[1].rsplit("::").next().unwrap();
+        let text = code(&format!("src/{}", words[3]));
+        let found = text.split(&format!("fn {name}")).skip(1).any(begins_a_list);
+        assert!(found, "there is no such function: {step}");
+    }
+}
+
+/// The rows of the table that begins with `head`, in a page or in the comment of a source.
+fn rows<'a>(text: &'a str, head: &str) -> Vec<&'a str> {
+    let lines = text.lines().map(|line| line.trim_start_matches("//!").trim());
+    let table = lines.skip_while(|line| !line.starts_with(head));
+    let rows: Vec<&str> = table.take_while(|line| line.starts_with('|')).skip(2).collect();
+    assert!(!rows.is_empty(), "there is no table {head}");
+    rows
+}
+
+/// The files in the list at the top of the folder, in its order.
+fn files_of_a_visit() -> Vec<String> {
+    let source = crate::read(format!("{VISIT}/mod.rs"));
+    let rows = rows(&source, "| file | what it does for the visit |");
+    let cells = rows.iter().filter_map(|row| row.split('|').nth(1));
+    cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).map(str::to_owned).collect()
+}
+
+/// A source without its comments.
+fn code(file: &str) -> String {
+    crate::read(file).lines().map(|line| line.split("//").next().unwrap()).collect()
+}
+
+/// The method that is called at the beginning of `text`, if one is.
+fn called(text: &str) -> Option<&str> {
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_')?;
+    begins_a_list(&text[end..]).then_some(&text[..end])
+}
+
+/// Whether `text` begins with parameters or arguments.
+fn begins_a_list(text: &str) -> bool {
+    text.starts_with(['(', '<'])
+}
 
 #[test]
 fn every_link_of_a_page_leads_to_a_file_and_to_a_heading_in_it() {
