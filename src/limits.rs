@@ -28,14 +28,13 @@ pub struct Limits {
     /// connections are closed, at 95 % no connection is accepted, at 100 % new content is
     /// answered with 503.
     pub memory_bytes_max: usize,
-    /// Requests on one connection, after which it is closed. Default `u32::MAX`, no limit (but
-    /// 2^31): an idle connection costs less than opening another.
+    /// Requests on one connection, after which it is closed. Default `u32::MAX`, no limit: an idle
+    /// connection costs less than opening another.
     pub requests_max: u32,
     /// How old a connection may be. Default `None`, no limit: idle ones end by their own limits, and
-    /// busy ones are worth keeping. With a limit, clients come back by way of whatever deals
-    /// connections out. It is looked at sixteen times in that time: one that is idle then is
-    /// closed, any other after its next answer, which says `Connection: close`. One that has left
-    /// HTTP stays.
+    /// busy ones are worth keeping. With a limit, clients come back through whatever
+    /// distributes connections. An idle connection is closed when it comes of age, any other after
+    /// its next response, which says `Connection: close`. A connection that has left HTTP stays.
     pub connection_age_max: Option<Duration>,
 
     /// Bytes of a request head, from its first byte to the blank line; more is 431. Default

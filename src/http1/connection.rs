@@ -79,8 +79,10 @@ pub(crate) enum Output {
     Awaited,
     /// Its content is to be sent.
     Content { in_chunks: bool },
-    /// It is complete, or HTTP is over.
+    /// It is complete.
     Done,
+    /// HTTP is over on this connection.
+    Upgraded,
 }
 
 /// How far a head is.
@@ -138,8 +140,8 @@ impl Connection {
                 Outbound::Length(_) | Outbound::UntilClose => Output::Content { in_chunks: false },
                 Outbound::Done => Output::Done,
             },
-            State::Rest(Rest::Ending { .. } | Rest::Linger(_) | Rest::Closed)
-            | State::Upgraded(_) => Output::Done,
+            State::Rest(Rest::Ending { .. } | Rest::Linger(_) | Rest::Closed) => Output::Done,
+            State::Upgraded(_) => Output::Upgraded,
         }
     }
 

@@ -199,7 +199,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         }
     }
 
-    /// The number of connections that have a slot or can be given one before the pressure is severe.
+    /// The number of connections that have a slot or can be given one before the budget is exhausted.
     fn slots_within_budget(&self) -> usize {
         self.slots.capacity() - self.slots.len() + self.slots_to_add_at_most()
     }
@@ -210,7 +210,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
     }
 
     /// Makes room for as many slots and wheel nodes again, or for the part of them that keeps the
-    /// pressure below severe. Left alone, both vectors would double beyond the budget at once.
+    /// budget from exhaustion. Left alone, both vectors would double beyond the budget at once.
     fn grow_slots(&mut self) {
         let (capacity, at_most) = (self.slots.capacity(), self.slots_to_add_at_most());
         let mut more = capacity.max(4).min(self.connections_max - capacity);

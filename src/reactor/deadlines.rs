@@ -1,10 +1,10 @@
 //! Deadlines: armed from the state after each visit, judged when they pass.
 //!
 //! A deadline belongs to one wait. As long as the wait lasts, the deadline stays where it is, so
-//! dripping bytes never prolong a head. A wait ends where its end is decided:
-//! [`begin_wait`](crate::reactor::visit::Visit::begin_wait), which the setter of the task and each
-//! new request call. Rates are judged at the end of a window, so they cost an addition per read
-//! and nothing else.
+//! dripping bytes never prolong a head. Whatever ends a wait calls
+//! [`begin_wait`](crate::reactor::visit::Visit::begin_wait): a new request, a new task, the end of a
+//! pause, a call of a protocol, an expiry. Rates are judged at the end of a window, so they cost an
+//! addition per read and nothing else.
 
 use timers::Wheel;
 

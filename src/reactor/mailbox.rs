@@ -115,7 +115,7 @@ pub(crate) struct Called {
 impl Called {
     /// The connection to visit. A wake from here on sends another message. Everything stored before
     /// an earlier wake is seen by a visit that follows this.
-    pub(crate) fn answer(self) -> Token {
+    pub(crate) fn take(self) -> Token {
         self.is_under_way.swap(false, Ordering::AcqRel);
         self.token
     }
@@ -161,7 +161,7 @@ mod tests {
         let mut messages = mailbox.take();
         assert_eq!(messages.len(), 1);
         let Some(Message::Wake(called)) = messages.pop() else { panic!("{messages:?}") };
-        assert_eq!(called.answer(), token);
+        assert_eq!(called.take(), token);
         waker.wake();
         assert_eq!(mailbox.take().len(), 1);
         assert_eq!(bell.0.load(Ordering::SeqCst), 2);

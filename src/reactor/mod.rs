@@ -212,7 +212,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
     fn read_mail(&mut self) {
         for message in self.shared.mailbox.take() {
             match message {
-                Message::Wake(called) => self.wake(called.answer()),
+                Message::Wake(called) => self.wake(called.take()),
                 Message::Shutdown(timeout) => self.shut_down(timeout),
                 Message::KeepAlive(keeps) => self.set_keep_alive(keeps),
                 Message::Stop => self.stop_now(),
@@ -248,6 +248,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
                 Visit::begin(&mut self.shared, &mut self.kernel, &mut self.spare, slot, token);
             let verdict = visit.serve(&mut self.scratch);
             if let Verdict::Idle = verdict {
+                debug_assert!(self.spare.holds_nothing());
                 slot.life = Life::Rest(Rest::Idle);
                 deadlines::arm_idle_fast(&mut self.wheel, slot, token, &self.shared);
             } else {

@@ -183,11 +183,9 @@ impl<S> Task<S> {
             Task::Later(_) => input == Input::None && output == Output::Awaited,
             Task::Bytes(_) | Task::File(_) => output == Output::Content { in_chunks: false },
             Task::Produce(_) | Task::Silent(..) => matches!(output, Output::Content { .. }),
-            Task::Transform(..) => input != Input::Head && output != Output::Awaited,
-            Task::Protocol(_) => {
-                conn.rest().is_none() && matches!(input, Input::Protocol | Input::None)
-            }
-            Task::HandOut(_) => conn.rest().is_none() && input == Input::None,
+            Task::Transform(..) => matches!(output, Output::Content { .. } | Output::Done),
+            Task::Protocol(_) => output == Output::Upgraded,
+            Task::HandOut(_) => output == Output::Upgraded && input == Input::None,
         };
         assert!(is_allowed, "{} beside {conn:?}", self.name());
     }

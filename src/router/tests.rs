@@ -1,5 +1,5 @@
 //! Tests of patterns against tables, and of the tree against a slow matcher that knows only the
-//! definition. Tests over the wire are in `tests/router.rs`.
+//! definition. Tests over the wire are in `tests/it/router`.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;

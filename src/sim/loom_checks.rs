@@ -48,7 +48,7 @@ impl Loop {
     fn read_mail(&self) -> bool {
         let mail = self.mailbox.take();
         assert!(mail.len() <= 1, "one message at most is under way");
-        mail.into_iter().map(called).map(Called::answer).count() > 0
+        mail.into_iter().map(called).map(Called::take).count() > 0
     }
 }
 
@@ -138,7 +138,7 @@ fn a_wake_would_be_lost_if_the_visit_came_before_the_call_is_answered() {
         let mut seen = 0;
         for message in lp.mailbox.take() {
             seen = number.load(Ordering::Relaxed);
-            called(message).answer();
+            called(message).take();
         }
         seen
     });

@@ -19,10 +19,14 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         self.work.task = task;
     }
 
-    /// Takes the task out, to call the program with it. If the task goes on, it is put back right
-    /// after the call, and its wait with it.
+    /// Takes the task out, to call the program with it.
     pub(super) fn take_task(&mut self) -> Task<H::State> {
         mem::replace(&mut self.work.task, Task::None)
+    }
+
+    /// Puts a task back that goes on, right after the call: its wait goes on, too.
+    pub(super) fn put_back(&mut self, task: Task<H::State>) {
+        self.work.task = task;
     }
 
     /// Ends the wait of the deadline that is armed: the next one begins anew, even if it is of

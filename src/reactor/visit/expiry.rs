@@ -21,11 +21,11 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             }
             Task::Silent(producer, _) if !has_ended => self.break_silence(producer),
             task @ Task::Protocol(_) => {
-                self.work.task = task;
+                self.put_back(task);
                 self.speak(|protocol, state, io| protocol.expire(state, io)).map_continue(drop)
             }
             task => {
-                self.work.task = task;
+                self.put_back(task);
                 Break(self.expire_exchange())
             }
         }

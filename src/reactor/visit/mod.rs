@@ -12,8 +12,8 @@
 //! | `mod.rs` | begins the visit, and gives bytes to whoever takes them |
 //! | `read.rs` | reads, and keeps bytes that cannot be used yet |
 //! | `finish.rs` | ends the visit: everything leaves, and the verdict |
+//! | `expiry.rs` | ends a wait whose deadline has passed |
 //! | `reply.rs` | calls the handler and carries out its reply |
-//! | `expiry.rs` | does what a deadline asks for |
 //! | `wakeups.rs` | hears news of the program: responses from elsewhere, pauses that end |
 //! | `request_content.rs` | gives request content to its collector or receiver |
 //! | `output.rs` | sends until all has left, the socket is full or the budget is used |
@@ -325,7 +325,7 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
                 }
                 Err(reject) => return Break(self.refuse(reject, Gone::Malformed)),
             }
-            if !self.answer(input)? {
+            if !self.call_handler(input)? {
                 return Continue(());
             }
             if input.is_all_used() {

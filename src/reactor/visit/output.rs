@@ -33,7 +33,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             match self.take_task() {
                 Task::Bytes(bytes) if bytes.is_empty() => {}
                 Task::Bytes(bytes) => {
-                    self.work.task = Task::Bytes(bytes);
+                    self.put_back(Task::Bytes(bytes));
                     return Break(Stop::Spent);
                 }
                 Task::File(body) => self.send_file(body)?,
@@ -47,7 +47,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 }
                 task => {
                     debug_assert!(!task.has_output());
-                    self.work.task = task;
+                    self.put_back(task);
                     return Continue(());
                 }
             }

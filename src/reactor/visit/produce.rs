@@ -53,13 +53,13 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         match produced {
             Produced::More if put == 0 => Break(self.broken("a producer made no progress")),
             Produced::More if goes_on => {
-                self.work.task = Task::Produce(producer.take());
+                self.put_back(Task::Produce(producer.take()));
                 Continue(())
             }
             Produced::Wait(timeout) if goes_on => {
                 let task = Task::Silent(producer.take(), timeout);
                 match silence == Some(timeout) {
-                    true => self.work.task = task,
+                    true => self.put_back(task),
                     false => self.set_task(task),
                 }
                 Continue(())

@@ -66,7 +66,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         let mut speaking = match self.take_task() {
             Task::Protocol(speaking) => speaking,
             task => {
-                self.work.task = task;
+                self.put_back(task);
                 return Continue(None);
             }
         };
@@ -90,7 +90,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             self.begin_wait();
         }
         let closes = speaking.wish.close;
-        self.work.task = Task::Protocol(speaking);
+        self.put_back(Task::Protocol(speaking));
         match called {
             Ok((Ok(_), ..)) if is_too_much => Break(self.no_memory()),
             Ok((Ok(value), ..)) => {

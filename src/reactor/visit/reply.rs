@@ -17,7 +17,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// Calls the handler for a request and carries out its reply. `input` begins with the head.
     /// Returns whether the exchange is over and the connection idle.
     #[inline(always)]
-    pub(super) fn answer(&mut self, input: &mut Cursor<'_>) -> Progress<bool> {
+    pub(super) fn call_handler(&mut self, input: &mut Cursor<'_>) -> Progress<bool> {
         self.report(ConnState::Active);
         self.shared.counters.requests += 1;
         self.spent.requests += 1;

@@ -90,7 +90,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 }
                 Task::Transform(transform, _) => self.transform_piece(transform, piece)?,
                 // It is discarded.
-                task => self.work.task = task,
+                task => self.put_back(task),
             }
         }
         self.end_if_complete()
@@ -102,7 +102,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         receiver: Box<dyn Receive<H::State>>,
         flow: Result<Flow<H::State>, ()>,
     ) -> Progress<LateReply<H::State>> {
-        self.work.task = Task::Receive(receiver);
+        self.put_back(Task::Receive(receiver));
         match self.unless_panicked(flow)? {
             Flow::Continue => self.work.conn.set_taker(Taker::Handler),
             Flow::Pause => self.work.conn.set_taker(Taker::PausedHandler),
@@ -126,7 +126,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 None
             }
         };
-        self.work.task = Task::Collect(collecting);
+        self.put_back(Task::Collect(collecting));
         match refusal {
             Some(reject) => Break(self.refuse(reject, Gone::Stopped)),
             None => Continue(()),
@@ -189,7 +189,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 self.end_transform(transform, trailers).map_continue(|()| None)
             }
             task => {
-                self.work.task = task;
+                self.put_back(task);
                 Continue(None)
             }
         }

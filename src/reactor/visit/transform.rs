@@ -56,7 +56,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                     continue;
                 }
                 let pending = self.hold_piece(rest)?;
-                self.work.task = Task::Transform(transform.take(), Some(pending));
+                self.put_back(Task::Transform(transform.take(), Some(pending)));
                 return Break(Stop::Blocked);
             }
             let Shared { out, handler, .. } = &mut *self.shared;
@@ -70,7 +70,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 _ => return Break(self.broken("a transform made no progress")),
             }
         }
-        self.work.task = Task::Transform(transform.take(), None);
+        self.put_back(Task::Transform(transform.take(), None));
         Continue(())
     }
 
@@ -95,7 +95,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 self.end_transform(transform, Fields::new(&[], &[]))
             }
             task => {
-                self.work.task = task;
+                self.put_back(task);
                 Continue(())
             }
         }

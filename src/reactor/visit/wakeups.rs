@@ -32,11 +32,11 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 self.send_all().map_continue(|()| None)
             }
             task @ Task::Protocol(_) => {
-                self.work.task = task;
+                self.put_back(task);
                 self.hear_protocol(is_woken).map_continue(|()| None)
             }
             task => {
-                self.work.task = task;
+                self.put_back(task);
                 Continue(None)
             }
         }
@@ -72,7 +72,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 self.unless_panicked(reply).map_continue(Some)
             }
             None => {
-                self.work.task = Task::Later(deferred);
+                self.put_back(Task::Later(deferred));
                 Continue(None)
             }
         }

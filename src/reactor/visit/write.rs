@@ -105,7 +105,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 if is_of_the_file {
                     return Break(self.broken(&format!("its file cannot be read: {error}")));
                 }
-                self.work.task = Task::File(body);
+                self.put_back(Task::File(body));
                 return match self.judge_write(Err(error))? {
                     Some(_) => Continue(()),
                     None => Break(Stop::Blocked),
@@ -120,7 +120,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             }
         }
         if body.len > 0 {
-            self.work.task = Task::File(body);
+            self.put_back(Task::File(body));
         }
         Continue(())
     }
