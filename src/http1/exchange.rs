@@ -12,7 +12,7 @@ use crate::http1::chunked::{Decoded, Decoder};
 use crate::http1::encode::Encoder;
 use crate::http1::framing::{self, AskedBy, Framing, Outgoing};
 use crate::http1::head::Head;
-use crate::http1::persistence::{self, CloseReason, Facts, Then};
+use crate::http1::persistence::{self, Circumstances, CloseReason, Facts, Then};
 use crate::http1::response_head::{ConnectionField, Content, ResponseHead};
 use crate::http1::Reject;
 use crate::message::request::Version;
@@ -112,15 +112,6 @@ pub(crate) struct ResponseParts<'a> {
     pub(crate) close: bool,
     /// The content, if it goes out with the head.
     pub(crate) content: Content<'a>,
-}
-
-/// What the reactor knows and the decision about reuse needs.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Circumstances {
-    pub(crate) server_closes: Option<CloseReason>,
-    pub(crate) is_too_old: bool,
-    pub(crate) requests_left: bool,
-    pub(crate) discard_bytes_max: u64,
 }
 
 impl Exchange {
@@ -248,15 +239,12 @@ impl Asked {
     ) -> (Outgoing, Then) {
         let outgoing = framing::outgoing(self.by, self.version, parts.status, parts.length);
         let then = persistence::decide(&Facts {
+            circumstances: *circumstances,
             peer_keeps: self.peer_keeps,
             handler_closes: parts.close,
-            server_closes: circumstances.server_closes,
-            is_too_old: circumstances.is_too_old,
-            requests_left: circumstances.requests_left,
             ends_by_close: matches!(outgoing, Outgoing::UntilClose | Outgoing::Tunnel),
             continue_pending: self.continue_pending,
             content_left,
-            discard_max: circumstances.discard_bytes_max,
         });
         let connection = match (then, self.version) {
             (Then::Reuse, Version::Http11) | (Then::Close(_), Version::Http10) => {

@@ -42,37 +42,44 @@ pub(crate) enum CloseReason {
 /// Everything that the decision depends on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Facts {
+    pub(crate) circumstances: Circumstances,
     pub(crate) peer_keeps: bool,
     pub(crate) handler_closes: bool,
+    pub(crate) ends_by_close: bool,
+    pub(crate) continue_pending: bool,
+    /// Bytes of content still to come, as far as announced.
+    pub(crate) content_left: u64,
+}
+
+/// What the reactor knows of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Circumstances {
     /// The server's own reason: it is shutting down, or memory is short.
     pub(crate) server_closes: Option<CloseReason>,
     /// The connection has reached `connection_age_max`.
     pub(crate) is_too_old: bool,
     pub(crate) requests_left: bool,
-    pub(crate) ends_by_close: bool,
-    pub(crate) continue_pending: bool,
-    /// Bytes of content still to come, as far as announced.
-    pub(crate) content_left: u64,
     /// Bytes of content that may be discarded.
-    pub(crate) discard_max: u64,
+    pub(crate) discard_bytes_max: u64,
 }
 
 /// Decides whether the connection is reused, and reports the first reason against it.
 #[inline(always)]
 pub(crate) fn decide(facts: &Facts) -> Then {
+    let circumstances = &facts.circumstances;
     if !facts.peer_keeps {
         return Then::Close(CloseReason::PeerAsked);
     }
     if facts.handler_closes {
         return Then::Close(CloseReason::HandlerAsked);
     }
-    if let Some(reason) = facts.server_closes {
+    if let Some(reason) = circumstances.server_closes {
         return Then::Close(reason);
     }
-    if facts.is_too_old {
+    if circumstances.is_too_old {
         return Then::Close(CloseReason::TooOld);
     }
-    if !facts.requests_left {
+    if !circumstances.requests_left {
         return Then::Close(CloseReason::RequestLimit);
     }
     if facts.ends_by_close {
@@ -81,7 +88,7 @@ pub(crate) fn decide(facts: &Facts) -> Then {
     if facts.continue_pending {
         return Then::Close(CloseReason::ContinueNotSent);
     }
-    if facts.content_left > facts.discard_max {
+    if facts.content_left > circumstances.discard_bytes_max {
         return Then::Close(CloseReason::ContentUnread);
     }
     Then::Reuse
@@ -91,28 +98,34 @@ pub(crate) fn decide(facts: &Facts) -> Then {
 mod tests {
     use super::*;
 
-    const REUSABLE: Facts = Facts {
-        peer_keeps: true,
-        handler_closes: false,
+    const NONE: Circumstances = Circumstances {
         server_closes: None,
         is_too_old: false,
         requests_left: true,
+        discard_bytes_max: 10,
+    };
+
+    const REUSABLE: Facts = Facts {
+        circumstances: NONE,
+        peer_keeps: true,
+        handler_closes: false,
         ends_by_close: false,
         continue_pending: false,
         content_left: 10,
-        discard_max: 10,
     };
 
     #[test]
     fn a_connection_is_reused_only_if_there_is_no_reason_to_close_it() {
         assert_eq!(decide(&REUSABLE), Then::Reuse);
         use CloseReason::*;
+        let in_the = |circumstances| Facts { circumstances, ..REUSABLE };
         let cases = [
             (Facts { peer_keeps: false, ..REUSABLE }, PeerAsked),
             (Facts { handler_closes: true, ..REUSABLE }, HandlerAsked),
-            (Facts { server_closes: Some(ShuttingDown), ..REUSABLE }, ShuttingDown),
-            (Facts { server_closes: Some(KeepAliveOff), ..REUSABLE }, KeepAliveOff),
-            (Facts { requests_left: false, ..REUSABLE }, RequestLimit),
+            (in_the(Circumstances { server_closes: Some(ShuttingDown), ..NONE }), ShuttingDown),
+            (in_the(Circumstances { server_closes: Some(KeepAliveOff), ..NONE }), KeepAliveOff),
+            (in_the(Circumstances { is_too_old: true, ..NONE }), TooOld),
+            (in_the(Circumstances { requests_left: false, ..NONE }), RequestLimit),
             (Facts { ends_by_close: true, ..REUSABLE }, EndsByClose),
             (Facts { continue_pending: true, ..REUSABLE }, ContinueNotSent),
             (Facts { content_left: 11, ..REUSABLE }, ContentUnread),

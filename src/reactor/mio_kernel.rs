@@ -2,15 +2,17 @@
 
 use std::fs::File;
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use mio::event::Source;
-use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use mio::net::{TcpListener, UnixListener};
+use mio::unix::SourceFd;
 use mio::{Interest, Poll};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown};
 
@@ -121,8 +123,10 @@ impl Kernel for MioKernel {
 
     fn accept(&mut self, listener: &Listener) -> io::Result<Stream> {
         match listener {
-            Listener::Tcp(listener) => Ok(Stream::Tcp(listener.accept()?.0)),
-            Listener::Unix(listener, _) => Ok(Stream::Unix(listener.accept()?.0)),
+            Listener::Tcp(listener) => Ok(Stream::Tcp(OwnedFd::from(listener.accept()?.0).into())),
+            Listener::Unix(listener, _) => {
+                Ok(Stream::Unix(OwnedFd::from(listener.accept()?.0).into()))
+            }
         }
     }
 
@@ -141,12 +145,14 @@ impl Kernel for MioKernel {
     }
 
     fn watch(&mut self, stream: &mut Stream, token: Token) -> io::Result<()> {
-        self.poll.registry().register(stream.source(), token.into(), Interest::READABLE)
+        let fd = stream.as_fd().as_raw_fd();
+        self.poll.registry().register(&mut SourceFd(&fd), token.into(), Interest::READABLE)
     }
 
     fn watch_writing(&mut self, stream: &mut Stream, token: Token) -> io::Result<()> {
         const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
-        self.poll.registry().reregister(stream.source(), token.into(), BOTH)
+        let fd = stream.as_fd().as_raw_fd();
+        self.poll.registry().reregister(&mut SourceFd(&fd), token.into(), BOTH)
     }
 
     #[inline(always)]
@@ -177,23 +183,18 @@ impl Kernel for MioKernel {
         Ok(rustix::net::shutdown(stream, Shutdown::Write)?)
     }
 
-    fn release(&mut self, mut stream: Stream) -> io::Result<HijackedStream> {
-        match &mut stream {
-            Stream::Tcp(stream) => self.poll.registry().deregister(stream)?,
-            Stream::Unix(stream) => self.poll.registry().deregister(stream)?,
-        }
-        Ok(match stream {
+    fn release(&mut self, stream: Stream) -> io::Result<HijackedStream> {
+        self.poll.registry().deregister(&mut SourceFd(&stream.as_fd().as_raw_fd()))?;
+        match stream {
             Stream::Tcp(stream) => {
-                let stream = std::net::TcpStream::from(OwnedFd::from(stream));
                 stream.set_nonblocking(false)?;
-                HijackedStream::Tcp(stream)
+                Ok(HijackedStream::Tcp(stream))
             }
             Stream::Unix(stream) => {
-                let stream = std::os::unix::net::UnixStream::from(OwnedFd::from(stream));
                 stream.set_nonblocking(false)?;
-                HijackedStream::Unix(stream)
+                Ok(HijackedStream::Unix(stream))
             }
-        })
+        }
     }
 
     fn close(&mut self, stream: Stream, with_reset: bool) {
@@ -212,20 +213,11 @@ impl Wake for mio::Waker {
     }
 }
 
-/// An accepted connection.
+/// An accepted connection, which does not block.
 #[derive(Debug)]
 pub(crate) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
-}
-
-impl Stream {
-    fn source(&mut self) -> &mut dyn Source {
-        match self {
-            Stream::Tcp(stream) => stream,
-            Stream::Unix(stream) => stream,
-        }
-    }
 }
 
 impl AsFd for Stream {

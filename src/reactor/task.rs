@@ -187,24 +187,7 @@ impl<S> Task<S> {
             Task::Protocol(_) => output == Output::Upgraded,
             Task::HandOut(_) => output == Output::Upgraded && input == Input::None,
         };
-        assert!(is_allowed, "{} beside {conn:?}", self.name());
-    }
-
-    /// Its row in the table.
-    pub(super) fn name(&self) -> &'static str {
-        match self {
-            Task::None => "None",
-            Task::Collect(_) => "Collect",
-            Task::Receive(_) => "Receive",
-            Task::Later(_) => "Later",
-            Task::Bytes(_) => "Bytes",
-            Task::File(_) => "File",
-            Task::Produce(_) => "Produce",
-            Task::Silent(..) => "Silent",
-            Task::Transform(..) => "Transform",
-            Task::Protocol(_) => "Protocol",
-            Task::HandOut(_) => "HandOut",
-        }
+        assert!(is_allowed, "a task that may not stand beside {conn:?}");
     }
 }
 

@@ -45,8 +45,9 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// All output has left, and all input is used as far as it can be.
     fn finish_sent(&mut self) -> Verdict {
         self.settle(self.work.input.is_none());
-        if let Task::HandOut(_) = self.work.task {
-            return self.hand_out();
+        match self.take_task() {
+            Task::HandOut(take) => return Verdict::HandOut(take),
+            task => self.put_back(task),
         }
         let is_drained = !self.facts.flags.has(Flags::READABLE) && self.work.input.is_none();
         match self.work.conn.rest() {
@@ -107,12 +108,5 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             self.shared.pool.take_back(block, &mut self.shared.ledger);
         }
         Verdict::Close(farewell)
-    }
-
-    fn hand_out(&mut self) -> Verdict {
-        match self.take_task() {
-            Task::HandOut(take) => Verdict::HandOut(take),
-            task => panic!("{} cannot be handed out", task.name()),
-        }
     }
 }
