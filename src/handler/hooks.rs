@@ -1,10 +1,13 @@
-//! The words of the hooks: what a program is told of its connections (Go's `ConnContext` and
-//! `ConnState`). The loop calls them in `reactor/hooks.rs`.
+//! Hooks: functions of a program that hear of its connections (Go's `ConnContext` and `ConnState`) and
+//! of the end (Go's `RegisterOnShutdown`).
 
 use std::any::Any;
 use std::fmt;
+use std::mem;
 use std::net::SocketAddr;
 
+use crate::handler::guard::guard;
+use crate::handler::timers::Timers;
 use crate::message::request::Transport;
 
 /// The state of a connection, as the state hook is told it. The sequences are those of Go's
@@ -94,5 +97,51 @@ impl Accepted<'_> {
 impl fmt::Debug for Accepted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Accepted").field("id", &self.id).field("peer", &self.peer_addr()).finish()
+    }
+}
+
+type ConnectHook = Box<dyn FnMut(&Accepted<'_>) -> Admission>;
+type ShutdownHook = Box<dyn FnOnce()>;
+type StateHook = Box<dyn FnMut(u64, ConnState)>;
+
+/// The hooks that a program has set.
+#[derive(Default)]
+pub(crate) struct Hooks {
+    pub(crate) on_connect: Option<ConnectHook>,
+    pub(crate) on_state: Option<StateHook>,
+    pub(crate) on_shutdown: Vec<ShutdownHook>,
+    /// Functions to be called at certain times, without the state.
+    pub(crate) timers: Timers,
+    /// How many calls of hooks have panicked.
+    pub(crate) panics: u64,
+}
+
+impl Hooks {
+    /// Whether a connection is served, and the value that the program attaches to it.
+    pub(crate) fn admit(
+        &mut self,
+        accepted: &Accepted<'_>,
+    ) -> Result<Option<Box<dyn Any>>, Refused> {
+        match &mut self.on_connect {
+            Some(hook) => guard(|| hook(accepted).0).unwrap_or_else(|()| {
+                self.panics += 1;
+                Err(Refused)
+            }),
+            None => Ok(None),
+        }
+    }
+
+    /// Calls each shutdown hook once, in the order in which they were set.
+    pub(crate) fn report_shutdown(&mut self) {
+        for hook in mem::take(&mut self.on_shutdown) {
+            self.panics += u64::from(guard(hook).is_err());
+        }
+    }
+
+    /// Reports a state to the state hook. A hook that panics has heard of it all the same.
+    pub(crate) fn report(&mut self, id: u64, state: ConnState) {
+        if let Some(hook) = &mut self.on_state {
+            self.panics += u64::from(guard(|| hook(id, state)).is_err());
+        }
     }
 }

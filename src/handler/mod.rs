@@ -7,6 +7,7 @@
 //! the request do not compile.
 
 mod gone;
+pub(crate) mod guard;
 pub(crate) mod hooks;
 mod map;
 mod reply;

@@ -9,13 +9,13 @@ use std::mem;
 use slab::Slab;
 use timers::Wheel;
 
+use crate::handler::guard::{guard, let_go};
 use crate::handler::hooks::{Accepted, ConnState};
 use crate::handler::upgrade::Hijacked;
 use crate::handler::Handler;
 use crate::http1::{Farewell, Rest};
 use crate::reactor::acceptor::{Next, ACCEPT_MAX};
 use crate::reactor::clock;
-use crate::reactor::guard::{guard, let_go};
 use crate::reactor::kernel::Kernel;
 use crate::reactor::slot::{Facts, Flags, Life, Slot};
 use crate::reactor::task::Timer;
@@ -95,7 +95,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             return self.kernel.close(stream, true);
         }
         shared.counters.accepted += 1;
-        shared.hooks.tell(token.connection_id(), ConnState::New);
+        shared.hooks.report(token.connection_id(), ConnState::New);
         let age_max = shared.limits.connection_age_max;
         if self.slots.len() == self.slots.capacity() {
             self.grow_slots();
@@ -131,7 +131,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         if let Some(value) = slot.facts.value {
             let_go(value);
         }
-        self.shared.hooks.tell(token.connection_id(), ConnState::Closed);
+        self.shared.hooks.report(token.connection_id(), ConnState::Closed);
         self.acceptor.descriptor_freed(self.shared.now);
     }
 
@@ -152,14 +152,14 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         }
         match self.kernel.release(slot.stream) {
             Ok(stream) => {
-                self.shared.hooks.tell(token.connection_id(), ConnState::Hijacked);
+                self.shared.hooks.report(token.connection_id(), ConnState::Hijacked);
                 let result = guard(|| take(Hijacked { read, stream }));
                 self.shared.counters.panics += u64::from(result.is_err());
             }
             Err(error) => {
                 log::error!("connection {token}: cannot be handed out: {error}");
                 let_go(take);
-                self.shared.hooks.tell(token.connection_id(), ConnState::Closed);
+                self.shared.hooks.report(token.connection_id(), ConnState::Closed);
             }
         }
     }

@@ -16,7 +16,6 @@
 //! 7. give surplus memory back; a drain accepts for the last time, or ends.
 
 mod token;
-mod guard;
 mod task;
 mod work;
 mod slot;
@@ -32,7 +31,6 @@ mod evict;
 mod shutdown;
 mod program_timers;
 pub(crate) mod loop_group;
-pub(crate) mod hooks;
 pub(crate) mod mailbox;
 #[cfg(feature = "signals")]
 mod signals;
@@ -48,6 +46,7 @@ use std::time::Duration;
 use slab::Slab;
 use timers::Wheel;
 
+use crate::handler::hooks::Hooks;
 use crate::handler::Handler;
 use crate::http1::{Encoder, Head, HeadLimits, Rest};
 use crate::limits::Limits;
@@ -56,8 +55,8 @@ use crate::reactor::acceptor::Acceptor;
 use crate::reactor::backlog::Backlog;
 use crate::reactor::clock::{DateClock, Millis};
 use crate::reactor::connections::connection;
-use crate::reactor::hooks::Hooks;
 use crate::reactor::kernel::{Event, Kernel};
+use crate::reactor::loop_group::Group;
 use crate::reactor::mailbox::{Mailbox, Message};
 use crate::reactor::memory::{Ledger, Pool};
 use crate::reactor::program_timers::ProgramTimers;
@@ -87,6 +86,10 @@ pub(crate) struct Reactor<K: Kernel, H: Handler> {
     /// Bytes just read. Requests are parsed in place and borrow from it.
     scratch: Vec<u8>,
     backlog: Backlog,
+    /// The loops that end with this one.
+    group: Option<Arc<Group>>,
+    /// Signals heard so far.
+    signals: u32,
     next_generation: u32,
     /// What the ledger has been charged for what is not lent: scratch buffers, slots, wheel.
     charged: usize,
@@ -152,12 +155,19 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             program_timers,
             scratch: vec![0; SCRATCH],
             backlog: Backlog::default(),
+            group: None,
+            signals: 0,
             next_generation: 0,
             charged: fixed,
             connections_max,
             sample_from: 0,
             kernel,
         })
+    }
+
+    /// Ends with the other loops of `group`, and they with this one.
+    pub(crate) fn join(&mut self, group: Option<Arc<Group>>) {
+        self.group = group;
     }
 
     /// One turn; `false` when the loop has nothing left to do.
@@ -219,7 +229,10 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             }
         }
         for _ in 0..self.kernel.signals() {
-            if self.shared.hooks.is_first_signal() {
+            // The server may be draining already, because of its program or because another loop of
+            // the group was faster with this very signal.
+            self.signals += 1;
+            if self.signals == 1 {
                 log::info!("signal: shutting down gracefully, a second signal stops at once");
                 self.shut_down(None);
             } else {

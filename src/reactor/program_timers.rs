@@ -4,10 +4,10 @@
 //! is due. A wheel would look at one that is far off once in each of its turns, and wake an idle
 //! server for that.
 
+use crate::handler::guard::guard;
 use crate::handler::timers::{Call, Timers, TIMER_MIN};
 use crate::limits::TIMEOUT_MAX;
 use crate::reactor::clock::{self, Millis};
-use crate::reactor::guard::guard;
 
 /// The timers of one loop.
 pub(super) struct ProgramTimers<S> {

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
+use crate::handler::hooks::Hooks;
 use crate::handler::Handler;
 use crate::http1::{CloseReason, Encoder, Head, HeadLimits};
 use crate::limits::Limits;
 use crate::message::request::ListenerNames;
 use crate::reactor::clock::{DateClock, Millis};
-use crate::reactor::hooks::Hooks;
 use crate::reactor::mailbox::Mailbox;
 use crate::reactor::memory::{Ledger, Pool};
 use crate::reactor::timeouts::Timeouts;

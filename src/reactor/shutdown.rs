@@ -20,15 +20,17 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
     /// The graceful end: the hooks are called, then it begins.
     pub(super) fn shut_down(&mut self, timeout: Option<Duration>) {
         if !self.shared.is_draining() {
-            let timeout = self.shared.hooks.tell_group(timeout);
-            self.shared.hooks.tell_shutdown();
+            let timeout = self.group.as_ref().map_or(timeout, |group| group.shut_down(timeout));
+            self.shared.hooks.report_shutdown();
             self.begin_drain(timeout);
         }
     }
 
     /// The hard end that was asked for.
     pub(super) fn stop_now(&mut self) {
-        self.shared.hooks.tell_group_to_stop();
+        if let Some(group) = &self.group {
+            group.stop();
+        }
         self.stop();
     }
 

@@ -10,11 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::handler::hooks::{Accepted, Admission, ConnState};
+use crate::handler::hooks::{Accepted, Admission, ConnState, Hooks};
 use crate::handler::{Handler, Reply};
 use crate::limits::Limits;
 use crate::message::request::Request;
-use crate::reactor::hooks::Hooks;
 use crate::reactor::loop_group::Group;
 use crate::reactor::mailbox::{Mailbox, Message};
 use crate::reactor::mio_kernel::{Listener, MioKernel};
@@ -56,6 +55,7 @@ pub struct Server {
     pub(crate) addresses: Vec<SocketAddr>,
     limits: Limits,
     hooks: Hooks,
+    group: Option<Arc<Group>>,
     mailbox: Arc<Mailbox>,
     keeps_connections: bool,
 }
@@ -86,6 +86,7 @@ impl Server {
             addresses: Vec::new(),
             limits: Limits::default(),
             hooks: Hooks::default(),
+            group: None,
             mailbox,
             keeps_connections: true,
         })
@@ -222,7 +223,7 @@ impl Server {
     /// Ends with the others of `group`, and they with it.
     pub(crate) fn join(&mut self, group: &Arc<Group>) {
         group.join(self.mailbox.clone());
-        self.hooks.group = Some(group.clone());
+        self.group = Some(group.clone());
     }
 
     /// [`run`](Server::run) with a closure, whose parameter then needs no type.
@@ -261,6 +262,7 @@ impl Server {
             connections_max,
         )
         .map_err(Error::Loop)?;
+        reactor.join(self.group);
         reactor.set_keep_alive(self.keeps_connections);
         while reactor.turn().map_err(Error::Loop)? {}
         Ok(reactor.report())

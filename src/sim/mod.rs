@@ -32,10 +32,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::handler::hooks::{Accepted, Admission, ConnState};
+use crate::handler::hooks::{Accepted, Admission, ConnState, Hooks};
 use crate::handler::Handler;
 use crate::limits::{Limits, LimitsError};
-use crate::reactor::hooks::Hooks;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::mailbox::{Mailbox, Message};
 use crate::reactor::{Reactor, LISTENERS_MAX};

@@ -137,7 +137,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         } else {
             self.facts.flags.clear(Flags::REPORTED_ACTIVE);
         }
-        self.shared.hooks.tell(self.token.connection_id(), state);
+        self.shared.hooks.report(self.token.connection_id(), state);
     }
 
     /// Moves on if the exchange is over.

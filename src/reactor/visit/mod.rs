@@ -41,12 +41,12 @@ mod write;
 
 use std::ops::ControlFlow::{self, Break, Continue};
 
+use crate::handler::guard::{guard, let_go, OnTrial};
 use crate::handler::hooks::ConnState;
 use crate::handler::upgrade::Hijacked;
 use crate::handler::{Gone, Handler};
 use crate::http1::{Farewell, HeadProgress, Input, Rest, Step};
 use crate::reactor::clock;
-use crate::reactor::guard::{guard, let_go, OnTrial};
 use crate::reactor::kernel::Kernel;
 use crate::reactor::shared::Shared;
 use crate::reactor::slot::{Facts, Flags, Life, Slot};

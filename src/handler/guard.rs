@@ -4,30 +4,30 @@
 use std::panic::{self, AssertUnwindSafe};
 
 /// Runs code of the program. The panic hook has printed the message of a panic by then.
-pub(super) fn guard<T>(call: impl FnOnce() -> T) -> Result<T, ()> {
+pub(crate) fn guard<T>(call: impl FnOnce() -> T) -> Result<T, ()> {
     panic::catch_unwind(AssertUnwindSafe(call))
         .map_err(|_| log::error!("a function of the program panicked"))
 }
 
 /// Drops a value of the program: its destructor may panic, too.
-pub(super) fn let_go<T>(value: T) {
+pub(crate) fn let_go<T>(value: T) {
     let _ = guard(|| drop(value));
 }
 
 /// A value of the program on its way to its place. If it does not get there it is
 /// [let go](let_go).
-pub(super) struct OnTrial<T>(Option<T>);
+pub(crate) struct OnTrial<T>(Option<T>);
 
 impl<T> OnTrial<T> {
-    pub(super) fn new(value: T) -> OnTrial<T> {
+    pub(crate) fn new(value: T) -> OnTrial<T> {
         OnTrial(Some(value))
     }
 
-    pub(super) fn get(&mut self) -> &mut T {
+    pub(crate) fn get(&mut self) -> &mut T {
         self.0.as_mut().expect("it has not been taken")
     }
 
-    pub(super) fn take(mut self) -> T {
+    pub(crate) fn take(mut self) -> T {
         self.0.take().expect("it is taken once")
     }
 }
