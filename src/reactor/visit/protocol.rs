@@ -3,6 +3,7 @@
 
 use std::io;
 use std::mem;
+use std::time::Duration;
 
 use super::{
     guard, let_go, Break, Continue, Gone, Handler, Kernel, OnTrial, Progress, Stop, Task, Visit,
@@ -77,29 +78,17 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         let state = self.shared.handler.state();
         let called = guard(|| {
             let result = call(&mut **protocol, state, &mut Io::new(out, room, waker, wish));
-            (result, protocol.timeout(), protocol.is_owed(), protocol.memory())
+            (result, (protocol.timeout(), protocol.is_owed(), protocol.memory()))
         });
-        let was_owed = speaking.is_owed;
-        let mut is_too_much = false;
-        if let Ok((_, timeout, is_owed, held)) = called {
-            (speaking.timeout, speaking.is_owed) = (timeout, is_owed);
-            is_too_much = !recharge(&mut speaking.charged, held, &mut self.shared.ledger);
-        }
-        // Each call is a sign of life, unless the client still owes something.
-        if speaking.wish.anew || !speaking.is_owed || !was_owed {
-            self.begin_wait();
-        }
-        let closes = speaking.wish.close;
+        let fits = self.note_manner(&mut speaking, called.as_ref().ok().map(|(_, manner)| manner));
         self.put_back(Task::Protocol(speaking));
         match called {
-            Ok((Ok(_), ..)) if is_too_much => Break(self.no_memory()),
-            Ok((Ok(value), ..)) => {
-                if closes {
-                    self.end_protocol();
-                }
+            Ok((Ok(_), _)) if !fits => Break(self.no_memory()),
+            Ok((Ok(value), _)) => {
+                self.end_if_closed();
                 Continue(Some(value))
             }
-            Ok((Err(error), ..)) => {
+            Ok((Err(error), _)) => {
                 log::error!("connection {}: its protocol failed: {error}", self.token);
                 Break(self.over(Farewell::Reset, Gone::Stopped))
             }
@@ -107,11 +96,33 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         }
     }
 
-    /// The protocol has closed the connection, after the bytes that it has put.
-    fn end_protocol(&mut self) {
-        self.shared.ledger.release(self.work.task.memory());
-        let_go(self.take_task());
-        self.work.conn.end_upgraded();
+    /// Notes how the protocol wants to be treated from now on; returns whether what it holds fits
+    /// into memory. A call that panicked says nothing.
+    fn note_manner(
+        &mut self,
+        speaking: &mut Speaking<H::State>,
+        manner: Option<&(Duration, bool, usize)>,
+    ) -> bool {
+        let was_owed = speaking.is_owed;
+        let mut fits = true;
+        if let Some(&(timeout, is_owed, held)) = manner {
+            (speaking.timeout, speaking.is_owed) = (timeout, is_owed);
+            fits = recharge(&mut speaking.charged, held, &mut self.shared.ledger);
+        }
+        // Each call is a sign of life, unless the client still owes something.
+        if speaking.wish.anew || !speaking.is_owed || !was_owed {
+            self.begin_wait();
+        }
+        fits
+    }
+
+    /// If the protocol has closed the connection, it ends after the bytes that were put.
+    fn end_if_closed(&mut self) {
+        if matches!(&self.work.task, Task::Protocol(speaking) if speaking.wish.close) {
+            self.shared.ledger.release(self.work.task.memory());
+            let_go(self.take_task());
+            self.work.conn.end_upgraded();
+        }
     }
 
     /// A protocol that is not called, since its output does not leave, may have been given more
