@@ -186,7 +186,7 @@ impl Exchange {
             Inbound::Chunked(decoder) => match decoder.decode(input) {
                 Ok(decoded) => decoded,
                 Err(reject) if self.abandon_content() => {
-                    return Ok((input.len(), Step::Abandoned(reject)));
+                    return Ok((0, Step::Abandoned(reject)));
                 }
                 Err(reject) => return Err(reject),
             },

@@ -45,7 +45,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
     }
 
     /// Accepts waiting connections, at most [`ACCEPT_MAX`], after making room for them. Returns
-    /// whether any call of `accept` brought a connection or an error.
+    /// whether `accept` was called at all.
     pub(super) fn accept(&mut self) -> bool {
         if !self.acceptor.is_ready() && !self.shared.ledger.is_short() {
             return false;

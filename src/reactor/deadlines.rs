@@ -2,7 +2,7 @@
 //!
 //! A deadline belongs to one wait. As long as the wait lasts, the deadline stays where it is, so
 //! dripping bytes never prolong a head. Whatever ends a wait calls
-//! [`begin_wait`](crate::reactor::visit::Visit::begin_wait): a new request, a new task, the end of a
+//! [`end_wait`](crate::reactor::visit::Visit::end_wait): a new request, a new task, the end of a
 //! pause, a call of a protocol, an expiry. Rates are judged at the end of a window, so they cost an
 //! addition per read and nothing else.
 
@@ -16,6 +16,7 @@ use crate::reactor::kernel::Kernel;
 use crate::reactor::shared::Shared;
 use crate::reactor::slot::{Facts, Flags, Life, Slot};
 use crate::reactor::task::Timer;
+use crate::reactor::visit::Visit;
 use crate::reactor::{Reactor, Token};
 
 /// Deadlines that expire in one turn.
@@ -165,10 +166,10 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
 
     fn expire(&mut self, key: usize) {
         let token = Token::new(key, self.slots[key].facts.generation);
-        if self.has_unserved_input(token) {
+        if self.grants_one_more_turn(token) {
             return self.wheel.arm(key as u32, clock::tick(self.shared.now).wrapping_add(1));
         }
-        if self.slots[key].facts.armed == Timer::Response && self.has_moved_on(token) {
+        if self.slots[key].facts.armed == Timer::Response && self.moves_on(token) {
             return;
         }
         if let Some(next) = self.next_window(token) {
@@ -177,9 +178,9 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         self.run_out(token);
     }
 
-    /// Whether a connection has unread bytes, or room for its output, that count before its
-    /// deadline does.
-    fn has_unserved_input(&mut self, token: Token) -> bool {
+    /// Extends the deadline of a connection that has unread bytes, or room for its output, unless it
+    /// was extended before. Returns whether it was.
+    fn grants_one_more_turn(&mut self, token: Token) -> bool {
         let slot = &mut self.slots[token.key()];
         let is_queued = slot.facts.flags.has(Flags::QUEUED);
         is_queued
@@ -189,14 +190,18 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             }
     }
 
-    /// Writes to a slow reader before it is judged. The kernel reports room in a socket only when
-    /// much of it is free, which takes a slow reader of a large buffer longer than a window: only a
-    /// write shows how much it has read. Returns whether the connection waits for something else
-    /// now, or is gone.
-    fn has_moved_on(&mut self, token: Token) -> bool {
-        let verdict = self.begin_visit(token).write_on();
+    /// Visits a slow reader before it is judged. The kernel reports room in a socket only when much
+    /// of it is free, which takes a slow reader of a large buffer longer than a window: only a write
+    /// shows how much it has read. Returns whether the connection waits for something else now, or
+    /// is gone.
+    fn moves_on(&mut self, token: Token) -> bool {
+        let slot = &mut self.slots[token.key()];
+        let visit = Visit::begin(&mut self.shared, &mut self.kernel, &mut self.spare, slot, token);
+        let verdict = visit.serve(&mut self.scratch);
         self.conclude(token, verdict);
-        connection(&mut self.slots, token).is_none() || self.wheel.due(token.key() as u32).is_some()
+        let is_armed = self.wheel.due(token.key() as u32).is_some();
+        connection(&mut self.slots, token)
+            .is_none_or(|slot| is_armed || slot.facts.armed != Timer::Response)
     }
 
     /// If the deadline is the end of a rate window in which enough bytes moved: the end of the next

@@ -10,7 +10,8 @@ pub(crate) struct Token(usize);
 
 impl Token {
     /// 64-bit: half and half. 32-bit: a million connections, 4,096 generations, which is enough
-    /// because events of a batch are noted before any of its slots is reused.
+    /// because the events of a batch are noted before any of its slots is reused. A stale token of a
+    /// waker that meets a later connection only costs it a visit.
     const KEY_BITS: u32 = if usize::BITS >= 64 { 32 } else { 20 };
     const KEY_MASK: usize = (1 << Self::KEY_BITS) - 1;
     /// The top 256 keys are not connections.

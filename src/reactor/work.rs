@@ -54,11 +54,8 @@ impl<S> Work<S> {
     /// Takes the spare for a connection that rests.
     pub(super) fn resume(&mut self, rest: Rest) {
         debug_assert!(self.holds_nothing());
-        self.conn = match rest {
-            Rest::New => Connection::resume(Rest::New),
-            Rest::Idle => Connection::resume(Rest::Idle),
-            rest => Connection::resume(rest),
-        };
+        self.end = None;
+        self.conn = Connection::resume(rest);
     }
 
     /// Whether nothing is held that needs a box.

@@ -1,41 +1,12 @@
-//! How the task of a connection begins and ends: the one setter, and what becomes of the task when
-//! the exchange is refused or the connection is reset.
+//! How an exchange ends early: refusals, resets, and what becomes of the task then.
 
 use std::io;
-use std::mem;
 
-use super::{
-    guard, let_go, Break, Continue, Flags, Gone, Handler, Kernel, Progress, Stop, Task, Visit,
-};
+use super::{guard, let_go, Break, Continue, Gone, Handler, Kernel, Progress, Stop, Task, Visit};
 use crate::handler::hooks::ConnState;
 use crate::http1::{Farewell, Reject};
-use crate::reactor::task::Timer;
 
 impl<K: Kernel, H: Handler> Visit<'_, K, H> {
-    /// Sets what is done for the request from now on: a wait of its own.
-    pub(super) fn set_task(&mut self, task: Task<H::State>) {
-        debug_assert!(matches!(self.work.task, Task::None), "it replaces none");
-        self.begin_wait();
-        self.work.task = task;
-    }
-
-    /// Takes the task out, to call the program with it.
-    pub(super) fn take_task(&mut self) -> Task<H::State> {
-        mem::replace(&mut self.work.task, Task::None)
-    }
-
-    /// Puts a task back that goes on, right after the call: its wait goes on, too.
-    pub(super) fn put_back(&mut self, task: Task<H::State>) {
-        self.work.task = task;
-    }
-
-    /// Ends the wait of the deadline that is armed: the next one begins anew, even if it is of
-    /// the same kind.
-    #[inline(always)]
-    pub(super) fn begin_wait(&mut self) {
-        self.facts.armed = Timer::None;
-    }
-
     /// Refuses the client if a status can still be sent, else ends the connection.
     pub(super) fn refuse(&mut self, reject: Reject, why: Gone) -> Stop {
         log::debug!("connection {}: refused: {reject:?}", self.token);
@@ -119,31 +90,6 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 self.shared.counters.panics += u64::from(result.is_err());
             }
             Task::HandOut(take) => let_go(take),
-        }
-    }
-
-    /// Reports a state to the program's hook, once per change.
-    #[inline(always)]
-    pub(super) fn report(&mut self, state: ConnState) {
-        if self.shared.hooks.on_state.is_none() {
-            return;
-        }
-        let is_active = state == ConnState::Active;
-        if is_active && self.facts.flags.has(Flags::REPORTED_ACTIVE) {
-            return;
-        }
-        if is_active {
-            self.facts.flags.set(Flags::REPORTED_ACTIVE);
-        } else {
-            self.facts.flags.clear(Flags::REPORTED_ACTIVE);
-        }
-        self.shared.hooks.report(self.token.connection_id(), state);
-    }
-
-    /// Moves on if the exchange is over.
-    pub(super) fn settle(&mut self, is_all_used: bool) {
-        if self.work.conn.settle(is_all_used) {
-            self.report(ConnState::Idle);
         }
     }
 }

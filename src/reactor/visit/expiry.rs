@@ -6,8 +6,8 @@ use crate::http1::{Farewell, Input};
 
 impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// Ends what the connection waited for.
-    pub(super) fn end_wait(&mut self) -> Progress {
-        self.begin_wait();
+    pub(super) fn expire_task(&mut self) -> Progress {
+        self.end_wait();
         if self.work.has_output() {
             return Break(self.over(Farewell::Reset, Gone::TooSlow));
         }

@@ -6,14 +6,15 @@
 //! | over | – | – | close, as the farewell says |
 //! | blocked | waits | – | wait |
 //! | spent | – | – | again |
-//! | idle, done | waits | – | wait, or again if the budget of output was used |
 //! | idle, done | has left | `HandOut` | hand out |
 //! | idle, done | has left | `Ending` or `Linger`, clean, nothing unread | close |
-//! | idle, done | has left | `Ending` | shut down our side; it lingers: as in the last two rows |
+//! | idle, done | has left | `Ending`, any other | shut down our side; it lingers: as in the last two rows |
 //! | idle, done | has left | `Idle`, none is kept, nothing unread | close |
 //! | idle, done | has left | `Closed` | close |
-//! | idle, done | has left | wanted input may be there, or a protocol wants room | again |
+//! | idle, done | has left | wanted input may be there, `Idle` with a request that is held, or a protocol that wants room | again |
 //! | idle, done | has left | any other | wait |
+//!
+//! Where output of an idle or done visit waits, sending it has stopped as blocked or spent.
 
 use super::{clock, Break, Continue, Flags, Gone, Handler, Kernel, Stop, Task, Verdict, Visit};
 use crate::http1::{Farewell, Input, Linger, Rest};
@@ -33,7 +34,9 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             Stop::Over(farewell) => {
                 // Responses that were complete before the connection broke are owed, as far as the
                 // socket takes them at once.
-                let _ = self.flush();
+                if !self.shared.out.is_empty() {
+                    let _ = self.flush();
+                }
                 self.close(farewell)
             }
             Stop::Blocked => Verdict::Wait,

@@ -22,7 +22,8 @@
 //! | `response.rs` | encodes a response |
 //! | `request.rs` | shows a request to the program |
 //! | `write.rs` | writes to the socket; keeps what it does not take |
-//! | `ending.rs` | sets the task; refusals, resets, and what becomes of the task then |
+//! | `ending.rs` | ends an exchange early: refusals, resets, and the end of the task |
+//! | `state.rs` | moves the task, its wait and the exchange on |
 
 mod ending;
 mod expiry;
@@ -35,6 +36,7 @@ mod reply;
 mod request;
 mod request_content;
 mod response;
+mod state;
 mod transform;
 mod wakeups;
 mod write;
@@ -186,15 +188,9 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
         self.finish(stop)
     }
 
-    /// A visit only to write, since only that shows what a slow reader has read.
-    pub(super) fn write_on(mut self) -> Verdict {
-        let stop = self.send_all();
-        self.finish(stop.break_value().unwrap_or(Stop::Done))
-    }
-
     /// A visit because the deadline has passed.
     pub(super) fn expire(mut self) -> Verdict {
-        let stop = self.end_wait();
+        let stop = self.expire_task();
         self.finish(stop.break_value().unwrap_or(Stop::Done))
     }
 
@@ -207,12 +203,12 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
     /// Output first, then news from the program, then bytes read earlier, then one read.
     #[inline(never)]
     fn serve_in_order(&mut self, scratch: &mut [u8]) -> Progress {
+        let was_silent = matches!(self.work.task, Task::Silent(..));
         if let Break(stop) = self.send_all() {
             return Break(self.weigh_protocol(stop));
         }
-        let reply = self.hear_program()?;
+        let reply = self.hear_program(was_silent)?;
         self.carry_out_late(reply)?;
-        self.make_room()?;
         self.serve_held()?;
         self.read_if_wanted(scratch)
     }
@@ -244,7 +240,7 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
             Input::Head => HEAD_READ,
             Input::Content | Input::Protocol => SCRATCH,
             // One byte more than may come shows that too many have come.
-            Input::Linger { bytes_left } => SCRATCH.min(bytes_left as usize + 1),
+            Input::Linger { bytes_left } => SCRATCH.min((bytes_left as usize).saturating_add(1)),
         };
         // What a read finds may end the connection: responses that wait leave first, and the visit
         // that reads comes next.

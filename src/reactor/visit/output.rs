@@ -4,7 +4,8 @@
 //! All responses of a visit leave in one `write`.
 
 use super::{
-    Break, Continue, Flags, Handler, Kernel, Progress, Stop, Task, Visit, PIECES_MAX, WRITTEN_MAX,
+    let_go, Break, Continue, Flags, Handler, Kernel, Progress, Stop, Task, Visit, PIECES_MAX,
+    WRITTEN_MAX,
 };
 use std::mem;
 
@@ -31,7 +32,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 return Break(Stop::Blocked);
             }
             match self.take_task() {
-                Task::Bytes(bytes) if bytes.is_empty() => {}
+                Task::Bytes(bytes) if bytes.is_empty() => let_go(bytes),
                 Task::Bytes(bytes) => {
                     self.put_back(Task::Bytes(bytes));
                     return Break(Stop::Spent);

@@ -57,11 +57,10 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 Continue(())
             }
             Produced::Wait(timeout) if goes_on => {
-                let task = Task::Silent(producer.take(), timeout);
-                match silence == Some(timeout) {
-                    true => self.put_back(task),
-                    false => self.set_task(task),
+                if silence != Some(timeout) {
+                    self.end_silence();
                 }
+                self.put_back(Task::Silent(producer.take(), timeout));
                 Continue(())
             }
             // That was all, or all that was announced.

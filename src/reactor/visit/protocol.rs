@@ -111,7 +111,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         }
         // Each call is a sign of life, unless the client still owes something.
         if speaking.wish.anew || !speaking.is_owed || !was_owed {
-            self.begin_wait();
+            self.end_silence();
         }
         fits
     }

@@ -23,7 +23,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         self.spent.requests += 1;
         // It cannot overflow: at `u32::MAX` there are none left, whatever the limit.
         self.facts.requests += 1;
-        self.begin_wait();
+        self.end_wait();
         // A time that the program has set is for one exchange.
         self.work.end = None;
         let bytes = input.rest();
@@ -31,9 +31,10 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         let reply = self.with_request(bytes, |handler, request| handler.handle(request));
         if let Ok(Reply(Action::Respond(response))) = &reply {
             if let Some(is_idle) = self.respond_fast(response, input.is_all_used()) {
-                if response.owns_nothing() {
+                match response.owns_nothing() {
                     // Its destructor has nothing to do. Saves 21 instructions per GET.
-                    mem::forget(reply);
+                    true => mem::forget(reply),
+                    false => let_go(reply),
                 }
                 if is_idle {
                     self.report(ConnState::Idle);

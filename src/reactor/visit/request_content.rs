@@ -97,7 +97,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                         return Continue(reply);
                     }
                 }
-                Task::Transform(transform, _) => self.transform_piece(transform, piece)?,
+                Task::Transform(transform, None) => self.transform_piece(transform, piece)?,
                 // It is discarded.
                 task => self.put_back(task),
             }

@@ -11,15 +11,16 @@ use crate::reactor::task::Deferred;
 use crate::reactor::visit::request_content::LateReply;
 
 impl<K: Kernel, H: Handler> Visit<'_, K, H> {
-    /// Hears what the program has to say, if the task waits for that.
-    pub(super) fn hear_program(&mut self) -> Progress<LateReply<H::State>> {
+    /// Hears what the program has to say, if the task waits for that. A producer is asked again if it
+    /// was silent when the visit began.
+    pub(super) fn hear_program(&mut self, was_silent: bool) -> Progress<LateReply<H::State>> {
         let is_woken = self.facts.flags.take(Flags::WOKEN);
         match self.take_task() {
             Task::Receive(mut receiver) if is_woken && self.work.conn.input() == Input::Paused => {
                 let state = self.shared.handler.state();
                 let flow = guard(|| receiver.resume(state));
                 // If it pauses again, that is another pause.
-                self.begin_wait();
+                self.end_wait();
                 let reply = self.follow(receiver, flow)?;
                 match reply {
                     Some(reply) => Continue(Some(reply)),
@@ -27,7 +28,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 }
             }
             Task::Later(deferred) => self.hear_worker(deferred),
-            Task::Silent(producer, timeout) => {
+            Task::Silent(producer, timeout) if was_silent => {
                 self.ask_again(producer, timeout)?;
                 self.send_all().map_continue(|()| None)
             }

@@ -1,5 +1,6 @@
 //! The loop: lives, deadlines and ends of connections, overload, faults, and what is left behind.
 
+mod blocked_output;
 mod chaos;
 mod cleanup;
 mod deadlines;

@@ -185,3 +185,31 @@ fn stop(mut sim: Sim<impl wheelhouse::Handler>) {
     sim.stop();
     assert!(!sim.is_running());
 }
+
+/// Content of a response whose owner panics when it is dropped.
+struct Owned;
+
+impl AsRef<[u8]> for Owned {
+    fn as_ref(&self) -> &[u8] {
+        &[b'x'; 5000]
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        drop(Bomb(false));
+    }
+}
+
+#[test]
+fn the_owner_of_sent_bytes_may_panic() {
+    expect_panics(PANICS);
+    for len in [10, 5000] {
+        let mut sim = Sim::new(move |_: &Request<'_>| {
+            Response::ok("text/plain", bytes::Bytes::from_owner(Owned).slice(..len))
+        });
+        let client = sim.connect_and_send(&GET.repeat(2));
+        assert!(sim.received(client).ends_with(b"xxxxxxxxxx"), "{len}");
+        assert!(sim.is_open(client) && sim.is_running(), "{len}");
+    }
+}

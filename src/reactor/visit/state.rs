@@ -1,0 +1,68 @@
+//! How the state of a connection moves on: the task and its wait, the exchange, and the reports about
+//! it.
+
+use std::mem;
+
+use crate::handler::hooks::ConnState;
+use crate::reactor::task::Timer;
+
+use super::{Flags, Handler, Kernel, Task, Visit};
+
+impl<K: Kernel, H: Handler> Visit<'_, K, H> {
+    /// Sets what is done for the request from now on: a wait of its own.
+    pub(super) fn set_task(&mut self, task: Task<H::State>) {
+        debug_assert!(matches!(self.work.task, Task::None), "it replaces none");
+        self.end_wait();
+        self.work.task = task;
+    }
+
+    /// Takes the task out, to call the program with it.
+    pub(super) fn take_task(&mut self) -> Task<H::State> {
+        mem::replace(&mut self.work.task, Task::None)
+    }
+
+    /// Puts a task back that goes on, right after the call: its wait goes on, too.
+    pub(super) fn put_back(&mut self, task: Task<H::State>) {
+        self.work.task = task;
+    }
+
+    /// Ends the wait if it is one of silence. A reader that is slow keeps its window, however often
+    /// the program speaks.
+    pub(super) fn end_silence(&mut self) {
+        if self.facts.armed == Timer::Silence {
+            self.end_wait();
+        }
+    }
+
+    /// Ends the wait of the deadline that is armed: the next one begins anew, even if it is of
+    /// the same kind.
+    #[inline(always)]
+    pub(super) fn end_wait(&mut self) {
+        self.facts.armed = Timer::None;
+    }
+
+    /// Reports a state to the program's hook, once per change.
+    #[inline(always)]
+    pub(super) fn report(&mut self, state: ConnState) {
+        if self.shared.hooks.on_state.is_none() {
+            return;
+        }
+        let is_active = state == ConnState::Active;
+        if is_active && self.facts.flags.has(Flags::REPORTED_ACTIVE) {
+            return;
+        }
+        if is_active {
+            self.facts.flags.set(Flags::REPORTED_ACTIVE);
+        } else {
+            self.facts.flags.clear(Flags::REPORTED_ACTIVE);
+        }
+        self.shared.hooks.report(self.token.connection_id(), state);
+    }
+
+    /// Moves on if the exchange is over.
+    pub(super) fn settle(&mut self, is_all_used: bool) {
+        if self.work.conn.settle(is_all_used) {
+            self.report(ConnState::Idle);
+        }
+    }
+}
