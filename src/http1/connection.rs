@@ -1,10 +1,12 @@
 //! The state machine of one connection: the table in [`http1`](super) as an enum, with one arm for
-//! each row wherever the state is asked something.
+//! each row in each question about the state.
 //!
 //! It sees bytes and responses, and nothing else: no socket, no clock, no handler. States go in and
 //! out by value and own their data, so leaving a state drops its data and nothing is ever reset.
 //! This file has what comes in and what follows from it; [`responding`](super::responding) has what
 //! goes out.
+
+use std::mem;
 
 use crate::http1::encode;
 use crate::http1::exchange::{Exchange, Inbound, Input, Outbound, Step, Taker};
@@ -19,8 +21,8 @@ pub(crate) struct Connection {
     pub(super) state: State,
 }
 
-// A tag of its own is larger than one in a niche, and quicker to read. The state is read often, and
-// kept only while there is work.
+// An explicit tag takes more space and is faster to read. The state is read often, and kept only
+// while there is work.
 #[repr(u8)]
 #[derive(Debug)]
 pub(super) enum State {
@@ -49,9 +51,9 @@ pub(crate) enum Rest {
     New,
     /// Between two requests.
     Idle,
-    /// The last response is complete. Once it has left, the connection lingers, or is closed at
-    /// once if it is clean: all of the request was read, and nothing came after it that a reset
-    /// could answer.
+    /// The last response is complete. Once it has left, the connection lingers. It is closed at once
+    /// if it is clean: all of the request was read and nothing came after it, so that closing causes
+    /// no reset.
     Ending { is_clean: bool },
     /// Our side is shut down. Bytes that still come are read and dropped, so that no reset destroys
     /// the response on its way (RFC 9112, section 9.6).
@@ -95,7 +97,7 @@ pub(crate) enum HeadProgress {
     Complete,
 }
 
-/// How a connection ends without a response.
+/// How the reactor ends a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Farewell {
     /// An ordinary close.
@@ -150,8 +152,8 @@ impl Connection {
         !matches!(&self.state, State::Exchange(exchange) if !matches!(exchange.inbound, Inbound::Done))
     }
 
-    /// Parses the head at the start of `input`. A complete one fills `head`, and must be answered
-    /// with [`respond_fast`](Connection::respond_fast) or after [`begin`](Connection::begin).
+    /// Parses the head at the start of `input`. A complete one fills `head`; the state moves on with
+    /// [`respond_fast`](Connection::respond_fast) or [`begin`](Connection::begin).
     ///
     /// # Errors
     ///
@@ -252,19 +254,14 @@ impl Connection {
         }
     }
 
-    /// The handler takes the content from here on. `100 Continue` goes out if the client waits for
-    /// it.
-    pub(crate) fn want_content(&mut self, out: &mut Vec<u8>) {
+    /// Changes who takes the content from here on. If the handler does and the client waits for it,
+    /// `100 Continue` goes out.
+    pub(crate) fn set_taker(&mut self, taker: Taker, out: &mut Vec<u8>) {
         let exchange = self.exchange();
-        exchange.taker = Taker::Handler;
-        if std::mem::take(&mut exchange.asked.continue_pending) {
+        exchange.taker = taker;
+        if taker == Taker::Handler && mem::take(&mut exchange.asked.continue_pending) {
             out.extend_from_slice(encode::CONTINUE);
         }
-    }
-
-    /// Changes who takes the rest of the content.
-    pub(crate) fn set_taker(&mut self, taker: Taker) {
-        self.exchange().taker = taker;
     }
 
     /// Moves on if the exchange is over: to Idle, or to Ending if the connection is not kept.
@@ -313,7 +310,7 @@ impl Connection {
         match &mut self.state {
             State::Exchange(exchange) => exchange,
             State::Rest(_) | State::Head(_) | State::Upgraded(_) => {
-                panic!("there is no request to answer")
+                panic!("there is no exchange")
             }
         }
     }

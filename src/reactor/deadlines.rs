@@ -34,7 +34,7 @@ pub(super) fn arm<K: Kernel, H: Handler>(
     if slot.facts.armed != timer {
         slot.facts.armed = timer;
         begin_window(&mut slot.life);
-    } else if timer != Timer::None && !is_put_off(timer, &mut slot.life) {
+    } else if timer != Timer::None && !take_signs_of_life(timer, &mut slot.life) {
         return;
     }
     let key = token.key() as u32;
@@ -71,7 +71,7 @@ fn timer<K: Kernel, H: Handler>(slot: &Slot<K, H::State>, shared: &Shared<H>) ->
     }
 }
 
-/// When the deadline is due that begins now; `armed` is when the one before would have been.
+/// The tick of the new deadline; `armed` is the tick of the old one.
 fn due<K: Kernel, H: Handler>(
     timer: Timer,
     slot: &Slot<K, H::State>,
@@ -119,9 +119,9 @@ fn begin_window<S>(life: &mut Life<S>) {
     }
 }
 
-/// Whether the visit has put off the deadline that is armed: of these two kinds, each sign of life
-/// begins anew what was waited for.
-fn is_put_off<S>(timer: Timer, life: &mut Life<S>) -> bool {
+/// Takes the signs of life of the visit; returns whether they put off the deadline that is armed. A
+/// linger or a silence begins anew with each.
+fn take_signs_of_life<S>(timer: Timer, life: &mut Life<S>) -> bool {
     match (timer, &*life) {
         (Timer::Linger, _) => true,
         (Timer::Silence, Life::Busy(work)) => {
@@ -151,8 +151,8 @@ fn earlier(a: u32, b: u32) -> u32 {
 }
 
 impl<K: Kernel, H: Handler> Reactor<K, H> {
-    /// Expires the deadlines that are due. Not while bytes that would save a client may be waiting
-    /// for the next poll.
+    /// Expires the deadlines that are due. Waits while the next poll may report bytes that save a
+    /// client.
     pub(super) fn expire_deadlines(&mut self) {
         if self.backlog.is_unheard() {
             return;
@@ -169,7 +169,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         if self.grants_one_more_turn(token) {
             return self.wheel.arm(key as u32, clock::tick(self.shared.now).wrapping_add(1));
         }
-        if self.slots[key].facts.armed == Timer::Response && self.moves_on(token) {
+        if self.slots[key].facts.armed == Timer::Response && self.tries_to_move_on(token) {
             return;
         }
         if let Some(next) = self.next_window(token) {
@@ -194,7 +194,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
     /// of it is free, which takes a slow reader of a large buffer longer than a window: only a write
     /// shows how much it has read. Returns whether the connection waits for something else now, or
     /// is gone.
-    fn moves_on(&mut self, token: Token) -> bool {
+    fn tries_to_move_on(&mut self, token: Token) -> bool {
         let slot = &mut self.slots[token.key()];
         let visit = Visit::begin(&mut self.shared, &mut self.kernel, &mut self.spare, slot, token);
         let verdict = visit.serve(&mut self.scratch);

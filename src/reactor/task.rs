@@ -1,19 +1,23 @@
-//! What the loop does for the request of one connection: the closed list of what a handler can
-//! reply, as a state.
+//! The task of a connection: the reply of its handler, while it takes longer than a visit.
+//!
+//! While output waits for the socket, the deadline of every task is the response rate, and at that
+//! deadline the connection is reset. The table has the rest:
 //!
 //! | task | stands beside ([`http1`](crate::http1)) | request content goes to | the response comes from | deadline while nothing moves | a wake-up | at the deadline |
 //! |---|---|---|---|---|---|---|
 //! | `None` | a state at rest, a head, a response that is complete | the discard | – (small responses leave at once) | the one of the http1 state | – | 408 or close |
 //! | `Collect` | content, response awaited | a growing buffer | the handler, when it is complete | content rate | – | 408 |
-//! | `Receive` | content, response awaited; may pause | the receiver | the receiver | content rate, or the pause | resumes a pause | 408, or 504 for a pause |
-//! | `Later` | response awaited | the discard, after the response | another thread | handler timeout, or its own | takes the response | 504 |
+//! | `Receive` | content, response awaited; may pause | the receiver | the receiver | content rate; handler timeout in a pause | resumes a pause | 408, or 504 for a pause |
+//! | `Later` | response awaited | the discard, after the response | another thread | handler timeout, or its own | takes the response | its `late` response, else 504 |
 //! | `Bytes` | content of the response | the discard, after the response | memory | response rate | – | reset |
 //! | `File` | content of the response | the discard, after the response | a file, by `sendfile` | response rate | – | reset |
 //! | `Produce` | content of the response | the discard, after the response | a producer | response rate | – | reset |
-//! | `Silent` | content of the response | the discard | the producer, when woken | what the producer said | asks it again | asks its `expire` |
-//! | `Transform` | content of the response, or all of it sent | the transform | the transform | content rate; response rate while output waits | – | reset |
-//! | `Protocol` | upgraded | the protocol | the protocol | what the protocol said | calls it | asks its `expire` |
-//! | `HandOut` | upgraded, to be handed out | – | – (the stream leaves the loop) | response rate of earlier responses | – | reset |
+//! | `Silent` | content of the response | the discard, after the response | the producer, when woken | the time that the producer named | asks it again | asks its `expire` |
+//! | `Transform` | content of the response, or all of it sent | the transform | the transform | content rate | – | reset; close if all of the response was sent |
+//! | `Protocol` | upgraded | the protocol | the protocol | the time that the protocol named | calls it | asks its `expire` |
+//! | `HandOut` | upgraded, to be handed out | – | – (the stream leaves the loop) | none: it is handed out at once | – | – |
+//!
+//! A time that the program has set for content or response ends these waits sooner, with a reset.
 //!
 //! Every question about a task is one `match` in the order of this table. Those that call the
 //! program are in [`visit`](super::visit); the others are here.
@@ -35,7 +39,7 @@ use crate::message::response::Response;
 use crate::reactor::memory::Block;
 use crate::waker::Waker;
 
-/// What is done for the request under way. The table above has a row for each.
+/// The work for the request under way. The table above has a row for each.
 pub(super) enum Task<S> {
     None,
     Collect(Box<Collecting<S>>),
@@ -52,7 +56,7 @@ pub(super) enum Task<S> {
     HandOut(Box<dyn FnOnce(Hijacked)>),
 }
 
-/// Content being collected, with the head that its request will be shown with.
+/// Content being collected, with the head that the program sees with it.
 pub(super) struct Collecting<S> {
     pub(super) limit: usize,
     pub(super) then: Collected<S>,
@@ -71,7 +75,7 @@ pub(super) struct Deferred<S> {
     pub(super) timeout: Option<Duration>,
     /// The response when the time has passed; a 504 otherwise.
     pub(super) late: Option<Response>,
-    /// What the reply goes through.
+    /// Changes the reply.
     pub(super) finish: Option<Finish<S>>,
 }
 
@@ -82,14 +86,14 @@ pub(super) struct Speaking<S> {
     pub(super) wish: Wish,
     /// How long nothing may move.
     pub(super) timeout: Duration,
-    /// Only bytes from the client count as movement.
+    /// The client owes bytes, so writes do not put the deadline off.
     pub(super) is_owed: bool,
     /// What the ledger was charged for what it holds.
     pub(super) charged: usize,
     pub(super) knows_of_shutdown: bool,
 }
 
-/// What a deadline on the wheel is for.
+/// The purpose of a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Timer {
     None,

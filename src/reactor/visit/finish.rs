@@ -1,11 +1,11 @@
 //! The end of a visit: everything encoded goes out, our side is shut down after the last response,
-//! and what becomes of the connection is decided.
+//! and the verdict is found. Output is sent first, so the first column is the outcome of that:
 //!
 //! | stopped | output | state | verdict |
 //! |---|---|---|---|
 //! | over | – | – | close, as the farewell says |
 //! | blocked | waits | – | wait |
-//! | spent | – | – | again |
+//! | spent | may wait | – | again |
 //! | idle, done | has left | `HandOut` | hand out |
 //! | idle, done | has left | `Ending` or `Linger`, clean, nothing unread | close |
 //! | idle, done | has left | `Ending`, any other | shut down our side; it lingers: as in the last two rows |
@@ -13,8 +13,6 @@
 //! | idle, done | has left | `Closed` | close |
 //! | idle, done | has left | wanted input may be there, `Idle` with a request that is held, or a protocol that wants room | again |
 //! | idle, done | has left | any other | wait |
-//!
-//! Where output of an idle or done visit waits, sending it has stopped as blocked or spent.
 
 use super::{clock, Break, Continue, Flags, Gone, Handler, Kernel, Stop, Task, Verdict, Visit};
 use crate::http1::{Farewell, Input, Linger, Rest};
@@ -54,7 +52,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         }
         let is_drained = !self.facts.flags.has(Flags::READABLE) && self.work.input.is_none();
         match self.work.conn.rest() {
-            // Nothing is on its way that a reset could answer: no need to wait for the client.
+            // No bytes of the client are on their way, so closing causes no reset.
             Some(Rest::Ending { is_clean: true } | Rest::Linger(Linger { is_clean: true, .. }))
                 if is_drained =>
             {
@@ -64,7 +62,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 self.begin_linger(is_clean);
                 self.wait_or_go_on()
             }
-            // A connection at rest has been read once more: nothing was there.
+            // The socket is empty, so the idle connection can close.
             Some(Rest::Idle) if is_drained && !self.shared.keeps_idle() => {
                 self.close(Farewell::Close)
             }
@@ -81,7 +79,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 self.facts.flags.has(Flags::READABLE)
             }
         };
-        // Bytes that were read after a request that has got its response only now.
+        // Bytes of the next request, held until this response was complete.
         let has_request = self.work.conn.rest() == Some(Rest::Idle) && self.work.input.is_some();
         match may_read || has_request || self.protocol_wants_room() {
             true => Verdict::Again,

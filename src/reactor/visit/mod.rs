@@ -1,5 +1,5 @@
-//! One visit to a ready connection: output that waits goes out, news of the program are heard, one
-//! read comes in, requests are served from it, and their responses leave in one write.
+//! One visit to a ready connection: it sends waiting output, asks the program for news, serves bytes
+//! that are held, reads once, serves requests, and lets their responses leave in one write.
 //!
 //! A visit has a budget, so that no connection is served at the cost of the others: one read,
 //! [`REQUESTS_MAX`] requests, [`WRITTEN_MAX`] bytes, [`PIECES_MAX`] pieces. Over budget, the
@@ -57,7 +57,7 @@ use crate::reactor::visit::output::OUT_HIGH;
 use crate::reactor::work::Work;
 use crate::reactor::Token;
 
-/// Requests served in one visit: a full pipeline of the usual clients twice over.
+/// Requests served in one visit: twice the pipeline of the usual clients.
 const REQUESTS_MAX: u32 = 32;
 /// Bytes written in one visit.
 const WRITTEN_MAX: usize = 256 << 10;
@@ -68,7 +68,7 @@ const HEAD_READ: usize = 16 << 10;
 /// Bytes read at once where content flows, and the size of both shared buffers.
 pub(super) const SCRATCH: usize = 64 << 10;
 
-/// What becomes of the connection after a visit.
+/// The outcome of a visit.
 pub(super) enum Verdict {
     /// It rested, has got its responses, and rests again.
     Idle,
@@ -82,7 +82,7 @@ pub(super) enum Verdict {
     HandOut(Box<dyn FnOnce(Hijacked)>),
 }
 
-/// Why a visit goes no further.
+/// The reason why a visit stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stop {
     /// All input is used, the connection awaits the next request, and nothing is held.
@@ -107,7 +107,7 @@ pub(super) struct Visit<'v, K: Kernel, H: Handler> {
     facts: &'v mut Facts,
     /// The connection's own box, or the loop's spare if the connection rested.
     work: &'v mut Work<H::State>,
-    /// When the visit began, it awaited a request and nothing was held.
+    /// At the beginning, the connection was New or Idle.
     has_rested: bool,
     token: Token,
     spent: Spent,
@@ -216,7 +216,7 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
     /// Serves bytes that were read earlier and not used then. The block stays where it is until it
     /// is used up.
     fn serve_held(&mut self) -> Progress {
-        // All output has left by now: that may have been the end of an exchange.
+        // The exchange may be over by now.
         self.settle(self.work.input.is_none());
         let Some(mut block) = self.work.input.take() else { return Continue(()) };
         let mut input = Cursor::new(block.bytes());
@@ -239,11 +239,10 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
             Input::None | Input::Paused => return Continue(()),
             Input::Head => HEAD_READ,
             Input::Content | Input::Protocol => SCRATCH,
-            // One byte more than may come shows that too many have come.
+            // One byte more than is allowed shows that too many have come.
             Input::Linger { bytes_left } => SCRATCH.min((bytes_left as usize).saturating_add(1)),
         };
-        // What a read finds may end the connection: responses that wait leave first, and the visit
-        // that reads comes next.
+        // A read may end the connection. Responses that wait leave first; the next visit reads.
         if !self.facts.flags.has(Flags::READABLE) || !self.shared.out.is_empty() {
             return Continue(());
         }
@@ -285,7 +284,7 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
             }
             if let Break(stop) = stop {
                 if matches!(stop, Stop::Over(_)) || self.is_ending() {
-                    // What follows a refusal or the last request is not looked at.
+                    // Bytes after a refusal or the last request are dropped.
                     input.used = input.bytes.len();
                 }
                 return stop;
@@ -305,7 +304,7 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
         matches!(self.work.conn.rest(), Some(Rest::Ending { .. } | Rest::Linger(_) | Rest::Closed))
     }
 
-    /// Parses heads and answers their requests, as long as each is over at once.
+    /// Parses heads and responds to their requests, as long as each is over at once.
     #[inline(always)]
     fn serve_heads(&mut self, input: &mut Cursor<'_>) -> Progress {
         loop {

@@ -113,11 +113,11 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     ) -> Progress<LateReply<H::State>> {
         self.put_back(Task::Receive(receiver));
         match self.unless_panicked(flow)? {
-            Flow::Continue => self.work.conn.set_taker(Taker::Handler),
-            Flow::Pause => self.work.conn.set_taker(Taker::PausedHandler),
+            Flow::Continue => self.work.conn.set_taker(Taker::Handler, &mut self.shared.out),
+            Flow::Pause => self.work.conn.set_taker(Taker::PausedHandler, &mut self.shared.out),
             Flow::Answer(reply) => {
                 let_go(self.take_task());
-                self.work.conn.set_taker(Taker::Discard);
+                self.work.conn.set_taker(Taker::Discard, &mut self.shared.out);
                 return Continue(Some(reply));
             }
         }

@@ -8,7 +8,7 @@ use super::{
     clock, guard, let_go, Break, Continue, Gone, Handler, Kernel, OnTrial, Progress, Shared, Task,
     Visit,
 };
-use crate::http1::{Circumstances, Content, Outgoing, Output, Reject, ResponseParts};
+use crate::http1::{Circumstances, Content, Outgoing, Output, Reject, ResponseParts, Taker};
 use crate::message::body::Body;
 use crate::message::response::Response;
 use crate::message::trailers::Trailers;
@@ -138,7 +138,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         if !self.work.conn.has_all_content() && !self.shared.ledger.has_room(1) {
             return Break(self.refuse(Reject::Overloaded, Gone::Stopped));
         }
-        self.work.conn.want_content(&mut self.shared.out);
+        self.work.conn.set_taker(Taker::Handler, &mut self.shared.out);
         Continue(())
     }
 
