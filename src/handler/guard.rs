@@ -1,12 +1,26 @@
 //! The border to the program's code: handlers, receivers, producers, protocols, hooks, and the
 //! destructors of what they own. A panic in any of them costs one connection and not the loop.
 
+use std::io;
+use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 
 /// Runs code of the program. The panic hook has printed the message of a panic by then.
 pub(crate) fn guard<T>(call: impl FnOnce() -> T) -> Result<T, ()> {
-    panic::catch_unwind(AssertUnwindSafe(call))
-        .map_err(|_| log::error!("a function of the program panicked"))
+    panic::catch_unwind(AssertUnwindSafe(call)).map_err(|payload| {
+        log::error!("a function of the program panicked");
+        // Dropping the payload is the program's code, too. Should that panic, its payload is leaked.
+        if let Err(second) = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            mem::forget(second);
+        }
+    })
+}
+
+/// The message of an error that the program has returned, and the end of that error.
+pub(crate) fn message_of(error: io::Error) -> String {
+    let message = guard(|| error.to_string());
+    let_go(error);
+    message.unwrap_or_else(|()| "an error that cannot be shown".to_owned())
 }
 
 /// Drops a value of the program: its destructor may panic, too.

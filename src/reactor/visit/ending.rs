@@ -3,6 +3,7 @@
 use std::io;
 
 use super::{guard, let_go, Break, Continue, Gone, Handler, Kernel, Progress, Stop, Task, Visit};
+use crate::handler::guard::message_of;
 use crate::handler::hooks::ConnState;
 use crate::http1::{Farewell, Reject};
 
@@ -55,7 +56,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     pub(super) fn unless_broken<T>(&mut self, result: Result<io::Result<T>, ()>) -> Progress<T> {
         match result {
             Ok(Ok(value)) => Continue(value),
-            Ok(Err(error)) => Break(self.broken(&error.to_string())),
+            Ok(Err(error)) => Break(self.broken(&message_of(error))),
             Err(()) => Break(self.panicked()),
         }
     }

@@ -9,6 +9,7 @@ use super::{
     guard, let_go, Break, Continue, Gone, Handler, Kernel, OnTrial, Progress, Stop, Task, Visit,
     SCRATCH,
 };
+use crate::handler::guard::message_of;
 use crate::handler::hooks::ConnState;
 use crate::handler::upgrade::{Io, Protocol, Upgrade, Wish, ROOM_MAX};
 use crate::http1::Farewell;
@@ -89,7 +90,8 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 Continue(Some(value))
             }
             Ok((Err(error), _)) => {
-                log::error!("connection {}: its protocol failed: {error}", self.token);
+                let message = message_of(error);
+                log::error!("connection {}: its protocol failed: {message}", self.token);
                 Break(self.over(Farewell::Reset, Gone::Stopped))
             }
             Err(()) => Break(self.panicked()),

@@ -213,3 +213,70 @@ fn the_owner_of_sent_bytes_may_panic() {
         assert!(sim.is_open(client) && sim.is_running(), "{len}");
     }
 }
+
+/// An error that panics when it is shown, if it says so, and always when it is dropped.
+#[derive(Debug)]
+struct Unshown(bool);
+
+impl std::fmt::Display for Unshown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        assert!(!self.0, "it is not shown");
+        f.write_str("shown")
+    }
+}
+
+impl std::error::Error for Unshown {}
+
+impl Drop for Unshown {
+    fn drop(&mut self) {
+        drop(Bomb(false));
+    }
+}
+
+/// Fails in its first call.
+struct Fails(bool);
+
+impl Produce for Fails {
+    fn produce(&mut self, _: &mut Out<'_>) -> std::io::Result<Produced> {
+        Err(std::io::Error::other(Unshown(self.0)))
+    }
+}
+
+impl Protocol<()> for Fails {
+    fn begin(&mut self, (): &mut (), _: &mut Io<'_>) -> std::io::Result<()> {
+        Err(std::io::Error::other(Unshown(self.0)))
+    }
+
+    fn receive(&mut self, (): &mut (), input: &[u8], _: &mut Io<'_>) -> std::io::Result<usize> {
+        Ok(input.len())
+    }
+}
+
+#[test]
+fn an_error_of_the_program_may_panic_when_it_is_shown_or_dropped() {
+    expect_panics(&["a destructor panics", "it is not shown"]);
+    const UPGRADE: &[u8] =
+        b"GET /up HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
+    for is_unshown in [false, true] {
+        for request in [GET, UPGRADE] {
+            let mut sim = Sim::new(move |req: &Request<'_>| -> Reply {
+                match req.path() {
+                    "/up" => Reply::upgrade("x", Fails(is_unshown)),
+                    _ => Response::ok("x/y", Body::produce(Fails(is_unshown))).into(),
+                }
+            });
+            let client = sim.connect_and_send(request);
+            assert!(sim.was_reset(client) && sim.is_running());
+        }
+    }
+}
+
+#[test]
+fn the_payload_of_a_panic_may_panic_when_it_is_dropped() {
+    expect_panics(PANICS);
+    let mut sim =
+        Sim::new(|_: &Request<'_>| -> Reply { std::panic::resume_unwind(Box::new(Bomb(false))) });
+    let client = sim.connect_and_send(GET);
+    assert!(sim.received(client).starts_with(b"HTTP/1.1 500 ") && sim.is_running());
+    assert_eq!(sim.report().panics, 1);
+}
