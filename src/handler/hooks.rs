@@ -1,5 +1,5 @@
-//! Hooks: functions of a program that hear of its connections (Go's `ConnContext` and `ConnState`) and
-//! of the end (Go's `RegisterOnShutdown`).
+//! Hooks: functions of a program that hear of its connections (Go's `ConnContext` and `ConnState`)
+//! and of the end (Go's `RegisterOnShutdown`).
 
 use std::any::Any;
 use std::fmt;

@@ -159,7 +159,7 @@ mod tests {
 }
 
 /// Real tickets in every interleaving: see `src/sync.rs`. The whole way of a response, through
-/// calls and the mailbox, is checked in `src/reactor/mailbox.rs`.
+/// calls and the mailbox, is checked in `src/sim/loom_checks.rs`.
 #[cfg(all(loom, test))]
 mod loom_checks {
     use super::*;

@@ -189,9 +189,15 @@ pub(crate) fn close_chunk(out: &mut Vec<u8>, start: usize) {
     if len == 0 {
         return;
     }
-    let size_line = format!("{len:x}\r\n");
-    out.splice(start..start, size_line.bytes());
-    out.extend_from_slice(b"\r\n");
+    let digits = len.checked_ilog2().map_or(1, |log| log as usize / 4 + 1);
+    out.resize(out.len() + digits + 2 + 2, 0);
+    out.copy_within(start..start + len, start + digits + 2);
+    for (n, digit) in out[start..start + digits].iter_mut().rev().enumerate() {
+        *digit = b"0123456789abcdef"[len >> (4 * n) & 0xf];
+    }
+    out[start + digits..start + digits + 2].copy_from_slice(b"\r\n");
+    let end = out.len();
+    out[end - 2..].copy_from_slice(b"\r\n");
 }
 
 /// The last chunk and an empty trailer section.

@@ -26,6 +26,8 @@ use crate::waker::Wake;
 /// A kernel made up: sockets are byte queues, readiness has edges as epoll has them, time moves
 /// only as far as the test lets it.
 pub(crate) struct SimKernel {
+    /// Signals that ask for shutdown and have not been asked for.
+    pub(crate) signals: usize,
     pub(super) now: Duration,
     /// How far time may move.
     pub(super) horizon: Duration,
@@ -84,6 +86,7 @@ const WALL_AT_START: Duration = Duration::from_millis(1_767_268_800_500);
 impl SimKernel {
     pub(super) fn new() -> SimKernel {
         SimKernel {
+            signals: 0,
             now: Duration::ZERO,
             horizon: Duration::ZERO,
             is_asleep: false,
@@ -273,7 +276,7 @@ impl Kernel for SimKernel {
     }
 
     fn signals(&mut self) -> usize {
-        0
+        std::mem::take(&mut self.signals)
     }
 
     fn watch_listener(&mut self, _: &mut usize, _: Token) -> io::Result<()> {

@@ -430,3 +430,30 @@ impl fmt::Debug for SimBuilder {
         f.debug_struct("SimBuilder").field("limits", &self.limits).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Reply, Request};
+
+    fn signal<H: Handler>(sim: &mut Sim<H>) {
+        sim.kernel().signals += 1;
+        sim.mailbox.send(Message::KeepAlive(true));
+        sim.run();
+    }
+
+    #[test]
+    fn only_a_second_signal_stops_at_once_even_if_the_server_drains_already() {
+        for drains in [false, true] {
+            let mut sim = Sim::new(|_: &Request<'_>| Reply::<()>::later(std::mem::forget));
+            let client = sim.connect_and_send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+            if drains {
+                sim.shutdown(None);
+            }
+            signal(&mut sim);
+            assert!(sim.is_running() && sim.is_open(client), "the first signal drains");
+            signal(&mut sim);
+            assert!(!sim.is_running() && sim.was_reset(client), "the second one stops");
+        }
+    }
+}

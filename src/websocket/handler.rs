@@ -7,7 +7,8 @@ use crate::websocket::socket::Socket;
 ///
 /// All of it runs on the loop: it must not block.
 pub trait Handler<S> {
-    /// The handshake is done. The place to greet, to join a [`Topic`](super::Topic), to take a [`Sender`](super::Sender).
+    /// The handshake is done. The place to greet, to join a [`Topic`](super::Topic), to take a
+    /// [`Sender`](super::Sender).
     fn open(&mut self, state: &mut S, socket: &mut Socket<'_>) {
         let _ = (state, socket);
     }

@@ -52,8 +52,8 @@ impl fmt::Debug for Sender {
     }
 }
 
-/// The most memory that a frame takes beside its bytes: its handle in a list that grows by doubling, and
-/// the two allocations behind it. Without it short messages would take many times their bound.
+/// The most memory that a frame takes beside its bytes: its handle in a list that grows by doubling,
+/// and the two allocations behind it. Without it short messages would take many times their bound.
 const FRAME: usize = 128;
 
 /// One socket as its senders see it.

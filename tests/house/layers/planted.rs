@@ -1,6 +1,6 @@
 //! Imports that are planted to see that the check finds them.
 
-use super::{circles, crates, is_wrong, paths};
+use super::{circles, crates, is_wrong, leaks, paths};
 
 #[test]
 fn an_import_that_points_up_is_found_however_it_is_written() {
@@ -29,6 +29,7 @@ fn an_import_that_points_up_is_found_however_it_is_written() {
         ("src/router/mod.rs", "use crate::server;"),
         ("src/server/mod.rs", "use crate::router::Router;"),
         ("src/reactor/slot.rs", "use httparse::Request;"),
+        ("src/http1/head.rs", "use httparse::Request;"),
         ("timers/src/wheel.rs", "use std::vec::Vec;"),
         ("src/teapot.rs", "use std::fmt;"),
         ("src/teapot/mod.rs", "use std::fmt;"),
@@ -55,4 +56,10 @@ fn a_circle_of_imports_is_found_and_a_chain_is_not() {
     assert!(circles(edges(&chain)).is_empty());
     let found = circles(edges(&[&chain[..], &[("d", "b")]].concat()));
     assert_eq!(found, edges(&[("b", "c"), ("c", "d"), ("d", "b")]));
+}
+
+#[test]
+fn a_public_signature_that_names_a_hidden_crate_is_found() {
+    assert_eq!(leaks("    pub fn take(_: mio::net::TcpStream) {}").count(), 1);
+    assert_eq!(leaks("pub(crate) fn take(_: mio::net::TcpStream) {}").count(), 0);
 }

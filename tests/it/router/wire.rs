@@ -145,6 +145,17 @@ fn an_unclean_path_is_redirected_once_with_its_query() {
     ask(routes(&patterns), &requests);
 }
 
+#[test]
+fn the_port_of_a_host_does_not_count_and_dots_are_cleaned_even_if_a_route_has_escaped_ones() {
+    let requests = [
+        ("GET", "one/a", "404"),
+        ("GET", "one:81/a", "404"),
+        ("GET", "h/%2e%2e/x", "/%2e%2e/x"),
+        ("GET", "h/../x", "307 /x"),
+    ];
+    ask(routes(&["one:81/", "/%2e%2e/x"]), &requests);
+}
+
 /// Go: TestServeMuxHandlerRedirectPost (t187), TestServeWithSlashRedirectKeepsQueryString (t189),
 /// TestServeWithSlashRedirectForHostPatterns (t190).
 #[test]
