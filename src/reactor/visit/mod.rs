@@ -213,8 +213,8 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
         self.read_if_wanted(scratch)
     }
 
-    /// Serves bytes that were read earlier and not used then. The block stays where it is until it
-    /// is used up.
+    /// Serves bytes that were read earlier and not used then. The block is put back unless it is used
+    /// up.
     fn serve_held(&mut self) -> Progress {
         // The exchange may be over by now.
         self.settle(self.work.input.is_none());
