@@ -41,7 +41,7 @@ fn enter(
     if let Some(visitor) = req.connection_value::<Visitor>() {
         visitor.0.set(visitor.0.get() + 1);
     }
-    let is_friend = req.field("origin") == Some(FRIEND.as_bytes());
+    let is_friend = req.header("origin") == Some(FRIEND);
     if is_friend && req.method() == Method::OPTIONS {
         let allow = Response::new(StatusCode::NO_CONTENT)
             .with("Access-Control-Allow-Origin", FRIEND)

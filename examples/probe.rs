@@ -54,7 +54,7 @@ static BIG: [u8; 8 << 20] = [b'.'; 8 << 20];
 
 /// Sends back what comes, as it comes.
 fn echo(req: &Request<'_>) -> Reply {
-    let kind = req.fields().text("content-type").unwrap_or("application/octet-stream");
+    let kind = req.header("content-type").unwrap_or("application/octet-stream");
     let echo = Echo { len: req.content_length() };
     Reply::transform(Response::new(StatusCode::OK).with_content_type(kind.to_owned()), echo)
 }

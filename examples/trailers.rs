@@ -42,7 +42,7 @@ fn main() -> Result<(), Error> {
     wheelhouse::serve(&address, |_| {
         let hints = Informational::early_hints().with("Link", "</a.css>; rel=preload; as=style");
         let checked = Reply::collect(64 << 10, |(), req, content| {
-            let said = req.trailers().text("x-sum").unwrap_or("nothing");
+            let said = req.trailers().get("x-sum").unwrap_or("nothing");
             let text = format!("the sum is {}, you said {said}\n", sum(content));
             let body = Body::produce(Summed { text, sent: 0, sum: 0 });
             Response::ok("text/plain", body).with_trailer("X-Sum")

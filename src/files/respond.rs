@@ -128,7 +128,7 @@ impl Files {
         }
         let Opened { file, meta } = opened;
         let validators = Validators { etag: etag(&meta), last_modified: meta.last_modified() };
-        let judgement = conditions::judge(&req.fields(), &validators);
+        let judgement = conditions::judge(&req.headers(), &validators);
         if judgement == Judgement::Failed {
             return Err(StatusCode::PRECONDITION_FAILED);
         }
@@ -148,8 +148,8 @@ impl Files {
         }
         // Only GET has ranges (RFC 9110, section 14.2).
         let wanted = match *req.method() {
-            Method::GET if conditions::range_holds(&req.fields(), &validators) => {
-                ranges::wanted(&req.fields(), meta.len, req.limits().ranges_max)
+            Method::GET if conditions::range_holds(&req.headers(), &validators) => {
+                ranges::wanted(&req.headers(), meta.len, req.limits().ranges_max)
             }
             _ => Wanted::Whole,
         };
@@ -192,7 +192,7 @@ impl Files {
         path: &Path,
         original: &Meta,
     ) -> Option<(Opened, &'static str)> {
-        encodings::accepted(&req.fields()).find_map(|encoding| {
+        encodings::accepted(&req.headers()).find_map(|encoding| {
             let mut sibling = OsString::from_vec(path.as_os_str().as_bytes().to_vec());
             sibling.push(encoding.suffix);
             let opened = self.root.file(Path::new(&sibling)).ok()?;

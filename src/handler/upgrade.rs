@@ -285,8 +285,8 @@ impl Upgrade {
         };
         // In HTTP/1.0 the field means nothing (RFC 9110, section 7.8).
         let is_asked = req.version() == Version::Http11
-            && req.fields().has_member("connection", "upgrade")
-            && req.fields().has_member("upgrade", name);
+            && req.headers().has_member("connection", "upgrade")
+            && req.headers().has_member("upgrade", name);
         if is_asked {
             return None;
         }

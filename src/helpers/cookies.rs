@@ -17,7 +17,7 @@ impl<'a> Request<'a> {
     /// value are removed. What is no cookie is left out; more than
     /// [`Limits::cookies_max`](crate::Limits::cookies_max) are none.
     pub fn cookies(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let fields = self.fields();
+        let fields = self.headers();
         let count: usize = fields.all("cookie").map(count_pairs).sum();
         let is_within = count <= self.limits().cookies_max;
         fields.all("cookie").filter(move |_| is_within).flat_map(parse_line)

@@ -188,7 +188,7 @@ impl Topic {
     /// [`Limits::response_rate_min`](crate::Limits::response_rate_min). When the reader ends its
     /// side, the stream ends.
     pub fn subscribe(&self, req: &Request<'_>) -> Response {
-        let last = req.fields().text("last-event-id").and_then(|id| id.parse::<u64>().ok());
+        let last = req.header("last-event-id").and_then(|id| id.parse::<u64>().ok());
         let mut shared = self.lock();
         if shared.is_closed {
             return Response::new(StatusCode::NO_CONTENT);

@@ -30,7 +30,7 @@ impl Request<'_> {
         };
         let request = http::Request::builder().version(version).method(self.method().clone());
         let mut request = request.uri(self.target()).body(())?;
-        for (name, value) in self.fields().iter() {
+        for (name, value) in self.headers().iter() {
             let name = HeaderName::from_bytes(name.as_bytes())?;
             let value = HeaderValue::from_bytes(value)?;
             // More than `http` has room for is a panic in `append`.

@@ -107,7 +107,7 @@ impl OriginGuard {
 
     /// The same for what is dangerous whatever the method.
     pub(crate) fn is_own_or_trusted(&self, req: &Request<'_>) -> bool {
-        is_our_own(req) || self.is_trusted(&req.fields())
+        is_our_own(req) || self.is_trusted(&req.headers())
     }
 
     /// A handler that gets only what may pass.
@@ -126,7 +126,7 @@ impl OriginGuard {
 }
 
 fn is_our_own(req: &Request<'_>) -> bool {
-    let fields = req.fields();
+    let fields = req.headers();
     match (the_only(&fields, "sec-fetch-site"), the_only(&fields, "origin")) {
         (One(site), _) => matches!(site, b"same-origin" | b"none"),
         (Nothing, Nothing) => true,

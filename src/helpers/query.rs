@@ -149,7 +149,7 @@ impl<'a> Request<'a> {
 
     /// What `Content-Type` names, without its parameters.
     pub(crate) fn media_type(&self) -> Option<&'a str> {
-        let value = self.fields().text("content-type")?;
+        let value = self.header("content-type")?;
         Some(value.split(';').next().unwrap_or("").trim_matches([' ', '\t']))
     }
 }

@@ -1,22 +1,23 @@
-//! Field lines of a request (RFC 9110, section 5), zero-copy.
+//! Fields of a header or trailer section (RFC 9110, section 5), zero-copy.
 //!
-//! A [`Fields`] is two borrowed slices: the bytes of the head as they came from the wire, and an
-//! index of 16 bytes per line. Nothing is allocated, canonicalised or merged; look-up is a linear
-//! scan, which for the at most few dozen lines of a real head is faster than any map and cannot
-//! be made slow by colliding names.
+//! [`Fields`] borrow either the head of a request with an index of 16 bytes for each line, or the
+//! encoded lines of a response. Nothing is allocated, canonicalised or merged. A look-up is a linear
+//! scan, which is faster than any map for the few dozen lines of a real head and cannot be made slow
+//! by colliding names.
 
-use std::str;
+use std::{slice, str};
 
-/// The field lines of one message, in the order in which they arrived.
+/// The fields of a header or trailer section, in the order in which they arrived or were set.
 ///
-/// Names compare without regard to case; values are bytes, with surrounding spaces and tabs
-/// removed, because RFC 9110 allows any byte from 0x80 up in them.
+/// Names compare without regard to case, and constants such as `http::header::VARY` are names too.
+/// Values have no spaces and tabs around them. RFC 9110 allows any byte from 0x80 up in a value, so
+/// [`get`](Fields::get) gives text and [`get_bytes`](Fields::get_bytes) the bytes.
 ///
 /// ```
 /// # let mut sim = wheelhouse::sim::Sim::new(|req: &wheelhouse::Request<'_>| {
-/// let fields = req.fields();
-/// assert_eq!(fields.get("ACCEPT"), Some(&b"text/html, */*;q=0.1"[..]));
-/// assert!(fields.has_member("accept", "text/html"));
+/// let headers = req.headers();
+/// assert_eq!(headers.get("ACCEPT"), Some("text/html, */*;q=0.1"));
+/// assert!(headers.has_member("accept", "text/html"));
 /// # "ok"
 /// # });
 /// # let c = sim.connect();
@@ -25,8 +26,16 @@ use std::str;
 /// ```
 #[derive(Clone, Copy)]
 pub struct Fields<'a> {
-    bytes: &'a [u8],
-    spans: &'a [FieldSpan],
+    source: Source<'a>,
+}
+
+/// The place that fields are read from.
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    /// A section that was parsed.
+    Parsed { bytes: &'a [u8], spans: &'a [FieldSpan] },
+    /// A section that is ready to be sent.
+    Encoded { content_type: Option<&'a str>, lines: &'a [u8] },
 }
 
 /// Where one field line lies in the bytes of its head.
@@ -43,39 +52,57 @@ pub(crate) struct FieldSpan {
 
 impl<'a> Fields<'a> {
     pub(crate) fn new(bytes: &'a [u8], spans: &'a [FieldSpan]) -> Self {
-        Fields { bytes, spans }
+        Fields { source: Source::Parsed { bytes, spans } }
     }
 
-    /// The value of the first line called `name`, or `None`.
-    pub fn get(&self, name: &str) -> Option<&'a [u8]> {
+    /// The fields of a response: `Content-Type`, which it keeps apart, and then its lines, each of
+    /// them `Name: value\r\n`.
+    #[cfg_attr(not(test), allow(dead_code, reason = "for the fields of responses"))]
+    pub(crate) fn encoded(content_type: Option<&'a str>, lines: &'a [u8]) -> Self {
+        Fields { source: Source::Encoded { content_type, lines } }
+    }
+
+    /// The value of the first field called `name`; `None` too if it is not UTF-8.
+    pub fn get(&self, name: impl AsRef<str>) -> Option<&'a str> {
+        str::from_utf8(self.find(name.as_ref())?).ok()
+    }
+
+    /// The value of the first field called `name`, as bytes.
+    pub fn get_bytes(&self, name: impl AsRef<str>) -> Option<&'a [u8]> {
+        self.find(name.as_ref())
+    }
+
+    /// Whether there is a field called `name`.
+    pub fn contains(&self, name: impl AsRef<str>) -> bool {
+        self.find(name.as_ref()).is_some()
+    }
+
+    fn find(&self, name: &str) -> Option<&'a [u8]> {
         self.all(name).next()
     }
 
     /// The value of `Host`: looked up for each request where routes name hosts.
     #[inline(always)]
     pub(crate) fn host(&self) -> Option<&'a [u8]> {
-        self.spans.iter().find(|span| span.is_host(self.bytes)).map(|span| span.value(self.bytes))
+        match self.source {
+            Source::Parsed { bytes, spans } => {
+                spans.iter().find(|span| span.is_host(bytes)).map(|span| span.value(bytes))
+            }
+            Source::Encoded { .. } => self.find("host"),
+        }
     }
 
-    /// The value of the first line called `name` as text; `None` too if it is not UTF-8.
-    pub fn text(&self, name: &str) -> Option<&'a str> {
-        str::from_utf8(self.get(name)?).ok()
-    }
-
-    /// The values of every line called `name`, in order.
+    /// The values of every field called `name`, in order.
     pub fn all<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + 'n
     where
         'a: 'n,
     {
-        let Fields { bytes, spans } = *self;
-        spans
-            .iter()
-            .filter(move |span| span.is_named(bytes, name))
-            .map(move |span| span.value(bytes))
+        let is_named = move |found: &[u8]| found.eq_ignore_ascii_case(name.as_bytes());
+        self.lines().filter(move |(found, _)| is_named(found)).map(|(_, value)| value)
     }
 
-    /// The members of a comma-separated list field over all its lines (RFC 9110, section 5.6.1):
-    /// trimmed, empty members skipped.
+    /// The members of a comma-separated list over all fields called `name` (RFC 9110, section
+    /// 5.6.1): trimmed, empty members skipped.
     pub fn members<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + 'n
     where
         'a: 'n,
@@ -88,21 +115,68 @@ impl<'a> Fields<'a> {
         self.members(name).any(|member| member.eq_ignore_ascii_case(token.as_bytes()))
     }
 
-    /// Every line as name and value, in order; names keep the case of the wire.
+    /// Every field as name and value, in order. Names keep the case in which they arrived or were
+    /// set.
     pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
-        let Fields { bytes, spans } = *self;
-        spans.iter().map(move |span| (span.name(bytes), span.value(bytes)))
+        // A field name is a token, hence ASCII: the fallback is never taken.
+        self.lines().map(|(name, value)| (str::from_utf8(name).unwrap_or_default(), value))
     }
 
-    /// How many field lines there are.
+    /// The number of fields.
     pub fn len(&self) -> usize {
-        self.spans.len()
+        match self.source {
+            Source::Parsed { spans, .. } => spans.len(),
+            Source::Encoded { .. } => self.lines().count(),
+        }
     }
 
-    /// Whether there is no field line at all.
+    /// Whether there is no field.
     pub fn is_empty(&self) -> bool {
-        self.spans.is_empty()
+        match self.source {
+            Source::Parsed { spans, .. } => spans.is_empty(),
+            Source::Encoded { content_type, lines } => content_type.is_none() && lines.is_empty(),
+        }
     }
+
+    fn lines(&self) -> Lines<'a> {
+        match self.source {
+            Source::Parsed { bytes, spans } => Lines::Parsed { bytes, spans: spans.iter() },
+            Source::Encoded { content_type, lines } => Lines::Encoded { content_type, lines },
+        }
+    }
+}
+
+/// Names and values, in order.
+enum Lines<'a> {
+    Parsed { bytes: &'a [u8], spans: slice::Iter<'a, FieldSpan> },
+    Encoded { content_type: Option<&'a str>, lines: &'a [u8] },
+}
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Lines::Parsed { bytes, spans } => {
+                spans.next().map(|span| (span.name_bytes(bytes), span.value(bytes)))
+            }
+            Lines::Encoded { content_type, lines } => match content_type.take() {
+                Some(value) => Some((b"Content-Type", value.as_bytes())),
+                None => split_encoded_line(lines),
+            },
+        }
+    }
+}
+
+/// Splits the first line off `lines`.
+fn split_encoded_line<'a>(lines: &mut &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let end = lines.iter().position(|&byte| byte == b'\n')?;
+    let (line, rest) = lines.split_at(end + 1);
+    *lines = rest;
+    // A name is a token and has no colon.
+    let colon = line.iter().position(|&byte| byte == b':')?;
+    Some((&line[..colon], trim_ows(line[colon + 1..].strip_suffix(b"\r\n").unwrap_or_default())))
 }
 
 impl std::fmt::Debug for Fields<'_> {
@@ -122,11 +196,6 @@ impl FieldSpan {
     pub(crate) fn name_bytes<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
         let start = self.name as usize;
         &bytes[start..start + self.name_len as usize]
-    }
-
-    fn name<'a>(&self, bytes: &'a [u8]) -> &'a str {
-        // A field name is a token, hence ASCII: the fallback is never taken.
-        str::from_utf8(self.name_bytes(bytes)).unwrap_or_default()
     }
 
     pub(crate) fn is_named(&self, bytes: &[u8], name: &str) -> bool {
@@ -210,10 +279,34 @@ mod tests {
             FieldSpan { name: 17, name_len: 3, value: 22, value_len: 1 },
         ];
         let fields = Fields::new(bytes, &spans);
-        assert_eq!(fields.get("abc"), Some(&b"1"[..]));
+        assert_eq!(fields.get("abc"), Some("1"));
         assert_eq!(fields.all("ABC").collect::<Vec<_>>(), [b"1", b"3"]);
-        assert_eq!(fields.text("abcd"), Some("2"));
+        assert_eq!(fields.get("abcd"), Some("2"));
         assert_eq!(fields.get("ab"), None);
         assert_eq!(fields.iter().nth(1), Some(("ABCD", &b"2"[..])));
+    }
+
+    #[test]
+    fn fields_that_are_ready_to_be_sent_are_read_like_parsed_ones() {
+        let lines = b"Vary: a, b\r\nX:  1:2 \r\nempty: \r\nvary: C\r\nBytes: \xff\r\n";
+        let fields = Fields::encoded(Some("text/html"), lines);
+        let listed: Vec<_> = fields.iter().map(|(name, value)| (name, value.to_vec())).collect();
+        assert_eq!(listed[0], ("Content-Type", b"text/html".to_vec()));
+        assert_eq!(listed[2], ("X", b"1:2".to_vec()));
+        assert_eq!((fields.len(), listed.len()), (6, 6));
+        assert_eq!(fields.get("CONTENT-TYPE"), Some("text/html"));
+        assert_eq!(fields.get("Empty"), Some(""));
+        assert!(fields.has_member("vary", "c") && fields.contains("x") && !fields.contains("y"));
+        assert_eq!((fields.get("bytes"), fields.get_bytes("bytes")), (None, Some(&b"\xff"[..])));
+        assert!(Fields::encoded(None, b"").is_empty());
+        assert!(!fields.is_empty() && !Fields::encoded(Some("a/b"), b"").is_empty());
+    }
+
+    #[test]
+    fn a_name_of_the_http_crate_is_a_name() {
+        let fields = Fields::encoded(None, b"Vary: a\r\n");
+        assert_eq!(fields.get(http::header::VARY), Some("a"));
+        assert_eq!(fields.get_bytes(&http::header::VARY), Some(&b"a"[..]));
+        assert!(fields.contains(String::from("VARY")));
     }
 }

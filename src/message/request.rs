@@ -146,7 +146,7 @@ impl<'a> Request<'a> {
     pub fn host(&self) -> Option<&'a str> {
         match self.message.line.authority {
             Some(authority) => Some(self.ascii(authority)),
-            None => self.fields().text("host"),
+            None => self.headers().get("host"),
         }
     }
 
@@ -154,7 +154,7 @@ impl<'a> Request<'a> {
     pub(crate) fn host_bytes(&self) -> Option<&'a [u8]> {
         match self.message.line.authority {
             Some(authority) => Some(authority.of(self.message.bytes)),
-            None => self.fields().host(),
+            None => self.headers().host(),
         }
     }
 
@@ -163,21 +163,22 @@ impl<'a> Request<'a> {
         self.message.line.version
     }
 
-    /// All field lines.
-    pub fn fields(&self) -> Fields<'a> {
+    /// The header fields.
+    pub fn headers(&self) -> Fields<'a> {
         Fields::new(self.message.bytes, self.message.spans)
     }
 
-    /// The value of the first field line called `name`; short for `fields().get(name)`.
-    pub fn field(&self, name: &str) -> Option<&'a [u8]> {
-        self.fields().get(name)
+    /// The value of the first header field called `name`, if it is text; short for
+    /// `headers().get(name)`. [`Fields::get_bytes`] gives the bytes of a value that is not UTF-8.
+    pub fn header(&self, name: impl AsRef<str>) -> Option<&'a str> {
+        self.headers().get(name)
     }
 
     /// The trailer fields that stood behind the content (RFC 9110, section 6.5), where the content
     /// has been had: in the callback of [`Reply::collect`](crate::Reply::collect). Empty before
     /// that, and for content that did not come in chunks.
     ///
-    /// They are not merged into [`fields`](Request::fields), and names that may not stand behind
+    /// They are not merged into [`headers`](Request::headers), and names that may not stand behind
     /// content (framing, routing, authentication, `Content-Type`, ...) are left out, whether
     /// `Trailer` announced them or not.
     ///
@@ -185,7 +186,7 @@ impl<'a> Request<'a> {
     /// # use wheelhouse::{sim::Sim, Reply, Request};
     /// # let mut sim = Sim::new(|_: &Request<'_>| {
     /// Reply::collect(4096, |(), req, content| {
-    ///     let digest = req.trailers().text("digest").unwrap_or("none");
+    ///     let digest = req.trailers().get("digest").unwrap_or("none");
     ///     format!("{} bytes, digest {digest}", content.len())
     /// })
     /// # });
@@ -262,7 +263,7 @@ impl fmt::Debug for Request<'_> {
             .field("method", self.method())
             .field("target", &self.target())
             .field("version", &self.version())
-            .field("fields", &self.fields())
+            .field("headers", &self.headers())
             .finish()
     }
 }

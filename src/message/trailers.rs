@@ -13,7 +13,7 @@ use crate::message::field_lines::{
 /// HTTP/1.1, without a known length, and not to `HEAD`. Elsewhere nothing can follow the content;
 /// that they are left out is a line in the debug log. A peer may ignore trailer fields, and one on
 /// the way may drop them: nothing that must arrive belongs here, unless the request said
-/// `TE: trailers` (`req.fields().has_member("te", "trailers")`).
+/// `TE: trailers` (`req.headers().has_member("te", "trailers")`).
 ///
 /// ```
 /// use wheelhouse::{FieldError, Trailers};

@@ -50,7 +50,7 @@ fn key<'a>(req: &Request<'a>, options: &Options) -> Result<&'a [u8], Box<Respons
     if let Some(refusal) = Upgrade::to("websocket").refusal(req) {
         return Err(Box::new(refusal));
     }
-    let fields = req.fields();
+    let fields = req.headers();
     let only = |name| {
         let mut values = fields.all(name);
         values.next().filter(|_| values.next().is_none())

@@ -103,7 +103,7 @@ impl Options {
     /// The subprotocol for `req`.
     pub(super) fn choose(&self, req: &Request<'_>) -> Option<String> {
         let offers = |name: &str| {
-            let fields = req.fields();
+            let fields = req.headers();
             let mut offered = fields.members("sec-websocket-protocol");
             offered.any(|offer| offer == name.as_bytes())
         };

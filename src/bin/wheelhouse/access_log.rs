@@ -67,8 +67,8 @@ impl AccessLog {
                 _ => answer.body().len(),
             },
             host: req.host(),
-            referrer: req.field("referer"),
-            agent: req.field("user-agent"),
+            referrer: req.headers().get_bytes("referer"),
+            agent: req.headers().get_bytes("user-agent"),
         };
         self.line.clear();
         entry.write(format, &mut self.line);

@@ -120,7 +120,7 @@ pub(crate) struct Asker<H: Handler> {
 /// no target can have.
 pub(crate) fn asker(files: Files) -> Asker<impl Handler> {
     let sim = Sim::new(move |req: &Request<'_>| -> Response {
-        match req.fields().text("x-path") {
+        match req.header("x-path") {
             Some(path) => files.answer_path(req, path),
             None => files.answer(req),
         }

@@ -99,7 +99,7 @@ fn show(saw: &mut String, req: &Request<'_>) {
     if let Some(query) = req.query() {
         write!(saw, " query={query}").unwrap();
     }
-    for (name, value) in req.fields().iter().filter(|(name, _)| !name.eq_ignore_ascii_case("host"))
+    for (name, value) in req.headers().iter().filter(|(name, _)| !name.eq_ignore_ascii_case("host"))
     {
         write!(saw, " [{name}={}]", value.escape_ascii()).unwrap();
     }
