@@ -7,12 +7,12 @@
 //! Then open <http://127.0.0.1:8080/> in two tabs. A page of another site cannot join: its origin
 //! is refused. A real program would also ask who somebody is before it lets him in.
 
-use wheelhouse::websocket::{accept, Closed, Handler, Message, Options, Socket, Topic};
+use wheelhouse::websocket::{accept, Closed, Group, Message, Options, Socket, SocketHandler};
 use wheelhouse::{Error, Reply, Request, Response};
 
 fn main() -> Result<(), Error> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
-    let (room, options) = (Topic::new(), Options::new().message_bytes_max(2000));
+    let (room, options) = (Group::new(), Options::new().message_bytes_max(2000));
     let mut guests = 0;
     wheelhouse::serve(&address, move |req: &Request<'_>| -> Reply {
         match req.path() {
@@ -30,16 +30,16 @@ fn main() -> Result<(), Error> {
 
 struct Guest {
     name: String,
-    room: Topic,
+    room: Group,
 }
 
 impl Guest {
     fn say(&self, what: &str) {
-        self.room.publish(&*format!("{} {what}", self.name));
+        self.room.send_text(format!("{} {what}", self.name));
     }
 }
 
-impl<S> Handler<S> for Guest {
+impl<S> SocketHandler<S> for Guest {
     fn open(&mut self, _: &mut S, socket: &mut Socket<'_>) {
         self.room.join(socket);
         self.say("has come");

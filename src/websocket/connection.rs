@@ -23,7 +23,7 @@ use tungstenite::Error;
 use crate::handler::upgrade::{Io, Protocol};
 use crate::handler::Gone;
 use crate::websocket::frames::{code, ping_frame, Cutter, Piece, Wire, READ};
-use crate::websocket::handler::{Closed, Handler};
+use crate::websocket::handler::{Closed, SocketHandler};
 use crate::websocket::message::Message;
 use crate::websocket::options::Bounds;
 use crate::websocket::queue::{SendQueue, State};
@@ -86,7 +86,7 @@ impl<H> Connection<H> {
         io: &mut Io<'_>,
         call: impl FnOnce(&mut H, &mut S, &mut Socket<'_>),
     ) where
-        H: Handler<S>,
+        H: SocketHandler<S>,
     {
         let protocol = self.protocol.as_deref();
         call(
@@ -101,7 +101,7 @@ impl<H> Connection<H> {
     /// has gone into `io`.
     fn follow<S>(&mut self, state: &mut S, io: &mut Io<'_>) -> bool
     where
-        H: Handler<S>,
+        H: SocketHandler<S>,
     {
         let mut pending = self.queue.lock();
         match &mut pending.state {
@@ -131,7 +131,7 @@ impl<H> Connection<H> {
     /// The conversation is over; what is queued may still leave.
     fn end<S>(&mut self, state: &mut S, closed: Closed)
     where
-        H: Handler<S>,
+        H: SocketHandler<S>,
     {
         if matches!(mem::replace(&mut self.phase, Phase::Ending), Phase::Ending) {
             return;
@@ -143,7 +143,7 @@ impl<H> Connection<H> {
     /// Ends it because the peer has broken the rules, and says which.
     fn fail<S>(&mut self, state: &mut S, code: u16)
     where
-        H: Handler<S>,
+        H: SocketHandler<S>,
     {
         let reason = match code {
             code::NO_TEXT => "not UTF-8",
@@ -192,7 +192,7 @@ impl<H> Connection<H> {
     /// Puts one piece through the state machine.
     fn hear<S>(&mut self, piece: Piece<'_>, state: &mut S, io: &mut Io<'_>)
     where
-        H: Handler<S>,
+        H: SocketHandler<S>,
     {
         self.begun += piece.adds;
         let mut wire = Wire { piece: Some(piece), answers: Vec::new() };
@@ -218,7 +218,7 @@ impl<H> Connection<H> {
 
     fn deliver<S>(&mut self, message: Message<'_>, state: &mut S, io: &mut Io<'_>)
     where
-        H: Handler<S>,
+        H: SocketHandler<S>,
     {
         self.begun = 0;
         if let Phase::Open { .. } = self.phase {
@@ -229,7 +229,7 @@ impl<H> Connection<H> {
     /// Both close frames are there, or the second is queued.
     fn end_cleanly<S>(&mut self, frame: Option<CloseFrame>, state: &mut S)
     where
-        H: Handler<S>,
+        H: SocketHandler<S>,
     {
         let theirs = match frame {
             Some(frame) => abnormal(frame.reason.as_str()).with_code(u16::from(frame.code)),
@@ -256,7 +256,7 @@ impl<H> Connection<H> {
     /// Ends it without another word.
     fn hang_up<S>(&mut self, why: &str, state: &mut S, io: &mut Io<'_>)
     where
-        H: Handler<S>,
+        H: SocketHandler<S>,
     {
         let closed = self.sent_or(abnormal(why));
         self.queue.lock().end(State::Over);
@@ -275,7 +275,7 @@ impl Closed {
     }
 }
 
-impl<S, H: Handler<S>> Protocol<S> for Connection<H> {
+impl<S, H: SocketHandler<S>> Protocol<S> for Connection<H> {
     fn begin(&mut self, state: &mut S, io: &mut Io<'_>) -> io::Result<()> {
         self.queue.open(io.waker());
         self.call(state, io, |handler, state, socket| handler.open(state, socket));
@@ -339,7 +339,7 @@ impl<S, H: Handler<S>> Protocol<S> for Connection<H> {
     fn timeout(&self) -> Duration {
         match self.phase {
             Phase::Open { awaits_pong: false } => self.bounds.ping_after,
-            _ => self.bounds.answer_timeout,
+            _ => self.bounds.peer_timeout,
         }
     }
 

@@ -1,4 +1,4 @@
-//! [`Handler`]: the code of a program for one socket.
+//! [`SocketHandler`]: the code of a program for one socket.
 
 use crate::websocket::message::Message;
 use crate::websocket::socket::Socket;
@@ -6,8 +6,8 @@ use crate::websocket::socket::Socket;
 /// The code of a program for one socket.
 ///
 /// All of it runs on the loop: it must not block.
-pub trait Handler<S> {
-    /// The handshake is done. The place to greet, to join a [`Topic`](super::Topic), to take a
+pub trait SocketHandler<S = ()> {
+    /// The handshake is done. The place to greet, to join a [`Group`](super::Group), to take a
     /// [`Sender`](super::Sender).
     fn open(&mut self, state: &mut S, socket: &mut Socket<'_>) {
         let _ = (state, socket);
@@ -29,7 +29,7 @@ pub trait Handler<S> {
     }
 }
 
-/// A [`Handler`] of nothing but a function for messages.
+/// A [`SocketHandler`] of nothing but a function for messages.
 pub fn on_message<S, F>(message: F) -> OnMessage<F>
 where
     F: FnMut(&mut S, Message<'_>, &mut Socket<'_>),
@@ -41,7 +41,7 @@ where
 #[derive(Clone, Copy, Debug)]
 pub struct OnMessage<F>(F);
 
-impl<S, F> Handler<S> for OnMessage<F>
+impl<S, F> SocketHandler<S> for OnMessage<F>
 where
     F: FnMut(&mut S, Message<'_>, &mut Socket<'_>),
 {

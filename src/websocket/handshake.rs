@@ -9,7 +9,7 @@ use crate::handler::Reply;
 use crate::message::request::Request;
 use crate::message::response::Response;
 use crate::websocket::connection::Connection;
-use crate::websocket::handler::Handler;
+use crate::websocket::handler::SocketHandler;
 use crate::websocket::options::Options;
 
 /// Is hashed after the key of the client (RFC 6455, section 1.3).
@@ -28,7 +28,7 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 pub fn accept<S: 'static>(
     req: &Request<'_>,
     options: &Options,
-    handler: impl Handler<S> + 'static,
+    handler: impl SocketHandler<S> + 'static,
 ) -> Reply<S> {
     let key = match key(req, options) {
         Ok(key) => key,

@@ -8,15 +8,3 @@ pub enum Message<'a> {
     /// Bytes.
     Binary(&'a [u8]),
 }
-
-impl<'a> From<&'a str> for Message<'a> {
-    fn from(text: &'a str) -> Message<'a> {
-        Message::Text(text)
-    }
-}
-
-impl<'a> From<&'a [u8]> for Message<'a> {
-    fn from(bytes: &'a [u8]) -> Message<'a> {
-        Message::Binary(bytes)
-    }
-}

@@ -1,7 +1,7 @@
 //! WebSockets (RFC 6455): whole messages both ways, in the loop, with every bound on by default.
 //! Behind the feature `websocket`.
 //!
-//! [`accept`] responds to the handshake and gives the connection to a [`Handler`], which gets one
+//! [`accept`] responds to the handshake and gives the connection to a [`SocketHandler`], which gets one
 //! message after another. The state machine of the crate tungstenite handles frames, fragments,
 //! pings, closing and UTF-8; this module feeds it so that memory stays bounded.
 //!
@@ -39,18 +39,18 @@
 
 mod connection;
 mod frames;
+mod group;
 mod handler;
 mod handshake;
 mod message;
 mod options;
 mod queue;
 mod socket;
-mod topic;
 
-pub use handler::{on_message, Closed, Handler, OnMessage};
+pub use group::Group;
+pub use handler::{on_message, Closed, OnMessage, SocketHandler};
 pub use handshake::accept;
 pub use message::Message;
 pub use options::Options;
 pub use queue::Sender;
 pub use socket::Socket;
-pub use topic::Topic;

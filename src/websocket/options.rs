@@ -21,7 +21,7 @@ pub(super) struct Bounds {
     pub(super) message_bytes_max: usize,
     pub(super) queue_bytes_max: usize,
     pub(super) ping_after: Duration,
-    pub(super) answer_timeout: Duration,
+    pub(super) peer_timeout: Duration,
 }
 
 impl Default for Options {
@@ -38,7 +38,7 @@ impl Options {
             message_bytes_max: 64 << 10,
             queue_bytes_max: 256 << 10,
             ping_after: Duration::from_secs(30),
-            answer_timeout: Duration::from_secs(10),
+            peer_timeout: Duration::from_secs(10),
         };
         Options { bounds, protocols: Vec::new(), origins: Some(OriginGuard::new()) }
     }
@@ -68,8 +68,8 @@ impl Options {
     /// How long the peer may be silent when it owes the response to a ping or a close frame; then
     /// the connection is closed without it. Anything else that it sends shows that it is there, but
     /// a close frame is awaited for 256 reads at most. Default 10 s.
-    pub fn answer_timeout(mut self, timeout: Duration) -> Options {
-        self.bounds.answer_timeout = timeout;
+    pub fn peer_timeout(mut self, timeout: Duration) -> Options {
+        self.bounds.peer_timeout = timeout;
         self
     }
 

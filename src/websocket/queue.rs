@@ -11,7 +11,7 @@ use crate::waker::Waker;
 use crate::websocket::frames::message_frame;
 use crate::websocket::message::Message;
 
-/// Sends on one socket from anywhere: other sockets, other threads, a [`Topic`](super::Topic).
+/// Sends on one socket from anywhere: other sockets, other threads, a [`Group`](super::Group).
 ///
 /// Clones send on the same socket. What is sent is put into the socket's queue and leaves with the
 /// next turn of the loop, behind what was sent before.
@@ -19,10 +19,15 @@ use crate::websocket::message::Message;
 pub struct Sender(pub(super) Arc<SendQueue>);
 
 impl Sender {
-    /// Sends a message. Whether it was taken: not if the socket is closing or gone, nor if its
-    /// queue is full, which cuts it.
-    pub fn send<'a>(&self, message: impl Into<Message<'a>>) -> bool {
-        self.send_frame(message_frame(message.into()))
+    /// Sends text. Returns whether it was taken: it is not if the socket is closing or gone, nor if
+    /// its queue is full, which cuts the socket.
+    pub fn send_text(&self, text: impl AsRef<str>) -> bool {
+        self.send_frame(message_frame(Message::Text(text.as_ref())))
+    }
+
+    /// Sends bytes: see [`send_text`](Sender::send_text).
+    pub fn send_binary(&self, bytes: impl AsRef<[u8]>) -> bool {
+        self.send_frame(message_frame(Message::Binary(bytes.as_ref())))
     }
 
     /// Closes the socket behind what was sent before, as

@@ -7,7 +7,7 @@ use crate::waker::Waker;
 use crate::websocket::message::Message;
 use crate::websocket::queue::{SendQueue, Sender};
 
-/// The socket, for one call of its [`Handler`](super::Handler).
+/// The socket, for one call of its [`SocketHandler`](super::SocketHandler).
 pub struct Socket<'a> {
     pub(super) queue: &'a Arc<SendQueue>,
     pub(super) io: Io<'a>,
@@ -15,11 +15,22 @@ pub struct Socket<'a> {
 }
 
 impl Socket<'_> {
-    /// Sends a message. Whether it was taken: not if the socket is closing, nor if the queue is
-    /// full, which cuts it. Who has much to say looks at [`queued`](Socket::queued) and goes on in
-    /// [`Handler::wake`](super::Handler::wake).
-    pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> bool {
-        self.queue.send(message.into(), &mut self.io)
+    /// Sends a message as it is, such as one that came. Returns whether it was taken: it is not if
+    /// the socket is closing, nor if the queue is full, which cuts the socket. A handler with much to
+    /// send looks at [`queued`](Socket::queued) and goes on in
+    /// [`SocketHandler::wake`](super::SocketHandler::wake).
+    pub fn send(&mut self, message: Message<'_>) -> bool {
+        self.queue.send(message, &mut self.io)
+    }
+
+    /// Sends text: see [`send`](Socket::send).
+    pub fn send_text(&mut self, text: impl AsRef<str>) -> bool {
+        self.send(Message::Text(text.as_ref()))
+    }
+
+    /// Sends bytes: see [`send`](Socket::send).
+    pub fn send_binary(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.send(Message::Binary(bytes.as_ref()))
     }
 
     /// How many bytes wait for the peer beyond the 64 KiB that the loop holds for it: 0 for who
@@ -32,17 +43,17 @@ impl Socket<'_> {
     /// 3000 to 4999 for your own) and a reason of at most 123 bytes. A code that must not be sent
     /// (RFC 6455, section 7.4) becomes 1011, with a log line.
     ///
-    /// The peer has [`Options::answer_timeout`](super::Options::answer_timeout) to say good-bye.
+    /// The peer has [`Options::peer_timeout`](super::Options::peer_timeout) to say good-bye.
     pub fn close(&mut self, code: u16, reason: &str) {
         self.queue.lock().ask_to_close(code, reason);
     }
 
-    /// A sender for other sockets, other threads, topics.
+    /// A sender for other sockets, other threads, groups.
     pub fn sender(&self) -> Sender {
         Sender(Arc::clone(self.queue))
     }
 
-    /// Has [`Handler::wake`](super::Handler::wake) called, from anywhere.
+    /// Has [`SocketHandler::wake`](super::SocketHandler::wake) called, from anywhere.
     pub fn waker(&self) -> Waker {
         self.io.waker()
     }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use crate::support::{MS, SECOND};
 use wheelhouse::sim::{Client, Sim};
 use wheelhouse::websocket::{
-    accept, on_message, Closed, Handler, Message, Options, Sender, Socket, Topic,
+    accept, on_message, Closed, Group, Message, Options, Sender, Socket, SocketHandler,
 };
 use wheelhouse::{Limits, Reply, Request, Router};
 
@@ -78,13 +78,13 @@ struct Echo {
 impl Echo {
     fn flood(&mut self, socket: &mut Socket<'_>) {
         while self.flood > 0 && socket.queued() == 0 {
-            assert!(socket.send(&[b'.'; 10_000][..]));
+            assert!(socket.send_binary([b'.'; 10_000]));
             self.flood -= 1;
         }
     }
 }
 
-impl Handler<()> for Echo {
+impl SocketHandler<()> for Echo {
     fn open(&mut self, (): &mut (), socket: &mut Socket<'_>) {
         self.sender = Some(socket.sender());
         if let Some(protocol) = socket.protocol() {
@@ -96,18 +96,18 @@ impl Handler<()> for Echo {
         match message {
             Message::Text("bye") => {
                 socket.close(4000, "told to");
-                assert!(!socket.send("too late"));
+                assert!(!socket.send_text("too late"));
             }
             Message::Text("bad code") => socket.close(1006, ""),
             Message::Text("flood") => {
                 self.flood = 40;
                 self.flood(socket);
             }
-            Message::Text("gush") => while socket.send(&[b'.'; 10_000][..]) {},
+            Message::Text("gush") => while socket.send_binary([b'.'; 10_000]) {},
             Message::Text("panic") => panic!("told to"),
             Message::Text("later") => {
-                assert!(self.sender.as_ref().unwrap().send("sent by a sender"));
-                socket.send("sent at once");
+                assert!(self.sender.as_ref().unwrap().send_text("sent by a sender"));
+                socket.send_text("sent at once");
             }
             message => assert!(socket.send(message)),
         }
@@ -120,7 +120,7 @@ impl Handler<()> for Echo {
     fn close(&mut self, (): &mut (), closed: Closed) {
         let Closed { code, reason, is_clean, .. } = closed;
         self.log.borrow_mut().push(format!("closed {code} {reason:?} {is_clean}"));
-        assert!(!self.sender.as_ref().unwrap().send("nobody is there"));
+        assert!(!self.sender.as_ref().unwrap().send_text("nobody is there"));
     }
 }
 
@@ -488,32 +488,35 @@ fn messages_of_a_sender_keep_their_place_in_the_order() {
     assert_eq!(frames(&sim.take_received(client)), expected);
 }
 
-/// Publishes what it is told, and who has come and gone.
-struct Member(Topic);
+/// Sends every message to all, and a line when a member comes or goes.
+struct Member(Group);
 
-impl Handler<()> for Member {
+impl SocketHandler<()> for Member {
     fn open(&mut self, (): &mut (), socket: &mut Socket<'_>) {
         self.0.join(socket);
-        self.0.publish("one more");
+        self.0.send_text("one more");
     }
 
     fn message(&mut self, (): &mut (), message: Message<'_>, _: &mut Socket<'_>) {
-        self.0.publish(message);
+        match message {
+            Message::Text(text) => self.0.send_text(text),
+            Message::Binary(bytes) => self.0.send_binary(bytes),
+        };
     }
 
     fn close(&mut self, (): &mut (), closed: Closed) {
-        self.0.publish(&*format!("one less: {}", closed.code));
+        self.0.send_text(format!("one less: {}", closed.code));
     }
 }
 
 #[test]
-fn a_published_message_reaches_every_member_in_the_loop() {
-    let (topic, options) = (Topic::new(), Options::new());
-    let room = topic.clone();
+fn a_message_to_a_group_reaches_every_member_in_the_loop() {
+    let (group, options) = (Group::new(), Options::new());
+    let room = group.clone();
     let mut sim =
         Sim::new(move |req: &Request<'_>| -> Reply { accept(req, &options, Member(room.clone())) });
     let members: Vec<Client> = (0..10).map(|_| sim.connect_and_send(SHAKE)).collect();
-    assert_eq!(topic.members(), 10);
+    assert_eq!(group.members(), 10);
     for &member in &members {
         sim.take_received(member);
     }
@@ -523,30 +526,30 @@ fn a_published_message_reaches_every_member_in_the_loop() {
     }
     sim.send(members[4], &frame(CLOSE, &close_payload(1000, "")));
     sim.reset(members[5]);
-    assert_eq!(topic.members(), 8);
+    assert_eq!(group.members(), 8);
     let expected = [(TEXT, b"one less: 1000".to_vec()), (TEXT, b"one less: 1006".to_vec())];
     assert_eq!(frames(&sim.take_received(members[0])), expected);
     // From outside the loop, too.
     sim.take_received(members[9]);
-    assert_eq!(topic.publish(&b"from afar"[..]), 8);
+    assert_eq!(group.send_binary(b"from afar"), 8);
     sim.advance(MS);
     assert_eq!(frames(&sim.take_received(members[9])), [(BINARY, b"from afar".to_vec())]);
 }
 
 #[test]
 fn a_member_that_does_not_read_is_cut_and_holds_nobody_up() {
-    let (topic, options) = (Topic::new(), Options::new().queue_bytes_max(20_000));
-    let room = topic.clone();
+    let (group, options) = (Group::new(), Options::new().queue_bytes_max(20_000));
+    let room = group.clone();
     let mut sim =
         Sim::new(move |req: &Request<'_>| -> Reply { accept(req, &options, Member(room.clone())) });
     let (slow, quick) = (sim.connect_and_send(SHAKE), sim.connect_and_send(SHAKE));
     sim.take_received(quick);
     sim.stall(slow, 1000);
     for n in 0..20 {
-        topic.publish(&[n; 10_000][..]);
+        group.send_binary([n; 10_000]);
         sim.advance(MS);
     }
-    assert_eq!(topic.members(), 1);
+    assert_eq!(group.members(), 1);
     let got = frames(&sim.take_received(quick));
     assert_eq!(got.iter().filter(|(first, _)| *first == BINARY).count(), 20);
     assert_eq!(got.last().unwrap().1.len(), 10_000);
@@ -559,16 +562,16 @@ fn a_member_that_does_not_read_is_cut_and_holds_nobody_up() {
 /// A frame of three bytes takes far more than three while it waits.
 #[test]
 fn short_messages_that_wait_take_no_more_than_long_ones() {
-    let (topic, options) = (Topic::new(), Options::new());
-    let room = topic.clone();
+    let (group, options) = (Group::new(), Options::new());
+    let room = group.clone();
     let mut sim =
         Sim::new(move |req: &Request<'_>| -> Reply { accept(req, &options, Member(room.clone())) });
     let slow = sim.connect_and_send(SHAKE);
     sim.stall(slow, 1000);
-    topic.publish(&[0; 60_000][..]);
+    group.send_binary([0; 60_000]);
     sim.advance(MS);
     let mut waiting = 0;
-    while topic.publish(".") == 1 {
+    while group.send_text(".") == 1 {
         waiting += 1;
     }
     assert!((1000..3000).contains(&waiting), "{waiting} of at least 100 B each");
@@ -578,8 +581,8 @@ fn short_messages_that_wait_take_no_more_than_long_ones() {
 #[test]
 fn messages_that_wait_for_many_silent_readers_count_against_the_budget() {
     let limits = Limits { memory_bytes_max: 4 << 20, ..Limits::default() };
-    let (topic, options) = (Topic::new(), Options::new());
-    let room = topic.clone();
+    let (group, options) = (Group::new(), Options::new());
+    let room = group.clone();
     let site = move |req: &Request<'_>| -> Reply { accept(req, &options, Member(room.clone())) };
     let mut sim = Sim::with_limits(site, limits).unwrap();
     let slow: Vec<Client> = (0..50).map(|_| sim.connect_and_send(SHAKE)).collect();
@@ -587,7 +590,7 @@ fn messages_that_wait_for_many_silent_readers_count_against_the_budget() {
         sim.stall(client, 1000);
     }
     for n in 0..25 {
-        topic.publish(&[n; 10_000][..]);
+        group.send_binary([n; 10_000]);
         sim.advance(MS);
         assert!(sim.memory() <= 4 << 20, "{}", sim.memory());
     }
@@ -658,7 +661,7 @@ fn sockets_of_a_router_share_its_state() {
         .get("/chat", move |_, req| {
             let count = |hub: &mut Hub, _: Message<'_>, socket: &mut Socket<'_>| {
                 hub.messages += 1;
-                socket.send(&*format!("{} so far", hub.messages));
+                socket.send_text(format!("{} so far", hub.messages));
             };
             accept(req, &options, on_message(count))
         })
@@ -704,19 +707,19 @@ fn messages_that_are_being_put_together_count_against_the_budget() {
 /// What the server itself says, or is asked to say, is no sign of the peer.
 #[test]
 fn a_peer_that_owes_an_answer_is_given_its_time_however_much_is_sent_to_it() {
-    let topic = Topic::new();
+    let group = Group::new();
     let senders = Rc::new(RefCell::new(Vec::new()));
-    let (room, all) = (topic.clone(), Rc::clone(&senders));
+    let (room, all) = (group.clone(), Rc::clone(&senders));
     let mut sim = Sim::new(move |req: &Request<'_>| -> Reply {
         accept(req, &Options::new(), Joins(room.clone(), Rc::clone(&all)))
     });
-    // Who owes a pong while messages are published.
+    // Who owes a pong while messages are sent to the group.
     let client = open(&mut sim);
     sim.advance(30 * SECOND + 100 * MS);
     assert_eq!(frames(&sim.take_received(client)), [(PING, Vec::new())]);
     for _ in 0..3 {
         sim.advance(3 * SECOND);
-        topic.publish("news");
+        group.send_text("news");
         sim.advance(MS);
         assert!(!sim.has_ended(client));
     }
@@ -727,7 +730,10 @@ fn a_peer_that_owes_an_answer_is_given_its_time_however_much_is_sent_to_it() {
     sim.send(client, &frame(TEXT, b"bye"));
     for _ in 0..3 {
         sim.advance(3 * SECOND);
-        assert!(!senders.borrow().last().is_some_and(|sender: &Sender| sender.send("too late")));
+        assert!(!senders
+            .borrow()
+            .last()
+            .is_some_and(|sender: &Sender| sender.send_text("too late")));
         sim.advance(MS);
         assert!(!sim.has_ended(client));
     }
@@ -738,10 +744,10 @@ fn a_peer_that_owes_an_answer_is_given_its_time_however_much_is_sent_to_it() {
 /// A pong that is due takes nothing from the time for the good-bye.
 #[test]
 fn a_client_that_owes_a_pong_has_the_whole_time_to_answer_a_close_frame() {
-    let (topic, senders) = (Topic::new(), Rc::default());
+    let (group, senders) = (Group::new(), Rc::default());
     let all = Rc::clone(&senders);
     let mut sim = Sim::new(move |req: &Request<'_>| -> Reply {
-        accept(req, &Options::new(), Joins(topic.clone(), Rc::clone(&all)))
+        accept(req, &Options::new(), Joins(group.clone(), Rc::clone(&all)))
     });
     let client = open(&mut sim);
     sim.advance(39 * SECOND);
@@ -753,10 +759,10 @@ fn a_client_that_owes_a_pong_has_the_whole_time_to_answer_a_close_frame() {
     assert!(sim.has_ended(client));
 }
 
-/// Joins a topic, leaves a sender behind, and closes at the first message.
-struct Joins(Topic, Rc<RefCell<Vec<Sender>>>);
+/// Joins a group, leaves a sender behind, and closes at the first message.
+struct Joins(Group, Rc<RefCell<Vec<Sender>>>);
 
-impl Handler<()> for Joins {
+impl SocketHandler<()> for Joins {
     fn open(&mut self, (): &mut (), socket: &mut Socket<'_>) {
         self.0.join(socket);
         self.1.borrow_mut().push(socket.sender());

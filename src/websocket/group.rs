@@ -8,41 +8,44 @@ use crate::websocket::message::Message;
 use crate::websocket::queue::Sender;
 use crate::websocket::socket::Socket;
 
-/// A group of sockets that are sent the same: a chat room, a live value. Clones are the same topic;
-/// publishing works from any handler and any thread.
+/// A group of sockets that are sent the same: a chat room, a live value. Clones are the same group;
+/// sending works from any handler and any thread. Nothing is remembered: a socket that joins later does
+/// not get the messages of before.
 ///
-/// A message is encoded once and lies in memory once, however many sockets it waits for. Who is too
-/// slow is cut and holds nobody up; who has gone is forgotten.
+/// A message is encoded once and lies in memory once, however many sockets it waits for. A member
+/// that is too slow is cut and does not hold up the others; one that has gone is forgotten.
 ///
 /// ```
-/// use wheelhouse::websocket::{accept, Handler, Message, Options, Socket, Topic};
+/// use wheelhouse::websocket::{accept, Group, Message, Options, Socket, SocketHandler};
 /// use wheelhouse::{Reply, Request};
 ///
-/// struct Member(Topic);
+/// struct Member(Group);
 ///
-/// impl<S> Handler<S> for Member {
+/// impl<S> SocketHandler<S> for Member {
 ///     fn open(&mut self, _: &mut S, socket: &mut Socket<'_>) {
 ///         self.0.join(socket);
 ///     }
 ///
 ///     fn message(&mut self, _: &mut S, message: Message<'_>, _: &mut Socket<'_>) {
-///         self.0.publish(message); // To all, this one too.
+///         if let Message::Text(text) = message {
+///             self.0.send_text(text); // To all, this one too.
+///         }
 ///     }
 /// }
 ///
-/// let (room, options) = (Topic::new(), Options::new());
+/// let (room, options) = (Group::new(), Options::new());
 /// let handler = move |req: &Request<'_>| -> Reply { accept(req, &options, Member(room.clone())) };
 /// # let _ = wheelhouse::sim::Sim::new(handler);
 /// ```
 #[derive(Clone, Default)]
-pub struct Topic {
+pub struct Group {
     members: Arc<Mutex<Vec<Sender>>>,
 }
 
-impl Topic {
-    /// A topic that nobody has joined.
-    pub fn new() -> Topic {
-        Topic::default()
+impl Group {
+    /// A group without members.
+    pub fn new() -> Group {
+        Group::default()
     }
 
     /// Adds a socket, until it ends.
@@ -55,15 +58,24 @@ impl Topic {
         members.push(socket.sender());
     }
 
-    /// Sends to every member; how many they are.
-    pub fn publish<'a>(&self, message: impl Into<Message<'a>>) -> usize {
-        let frame = message_frame(message.into());
+    /// Sends text to every member and returns their number.
+    pub fn send_text(&self, text: impl AsRef<str>) -> usize {
+        self.send(Message::Text(text.as_ref()))
+    }
+
+    /// Sends bytes to every member and returns their number.
+    pub fn send_binary(&self, bytes: impl AsRef<[u8]>) -> usize {
+        self.send(Message::Binary(bytes.as_ref()))
+    }
+
+    fn send(&self, message: Message<'_>) -> usize {
+        let frame = message_frame(message);
         let mut members = self.lock();
         members.retain(|member| member.send_frame(frame.clone()));
         members.len()
     }
 
-    /// How many sockets there are.
+    /// The number of members.
     pub fn members(&self) -> usize {
         let mut members = self.lock();
         members.retain(Sender::is_open);
@@ -75,8 +87,8 @@ impl Topic {
     }
 }
 
-impl fmt::Debug for Topic {
+impl fmt::Debug for Group {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Topic").field("members", &self.members()).finish()
+        f.debug_struct("Group").field("members", &self.members()).finish()
     }
 }
