@@ -44,17 +44,17 @@ fn enter(
     let is_friend = req.header("origin") == Some(FRIEND);
     if is_friend && req.method() == Method::OPTIONS {
         let allow = Response::new(StatusCode::NO_CONTENT)
-            .with("Access-Control-Allow-Origin", FRIEND)
-            .with("Access-Control-Allow-Methods", "GET, HEAD");
+            .with_header("Access-Control-Allow-Origin", FRIEND)
+            .with_header("Access-Control-Allow-Methods", "GET, HEAD");
         return Enter::Answer(Reply::from(allow));
     }
     let line = format!("{} {}", req.method(), req.target().escape_default());
     Enter::Pass(move |(): &mut (), answer: &mut Response| {
         if is_friend {
             // Both are fields that can be sent: nothing to report.
-            let _ = answer.try_set("Access-Control-Allow-Origin", FRIEND);
+            let _ = answer.set_header("Access-Control-Allow-Origin", FRIEND);
         }
-        let _ = answer.try_set("Vary", "Origin");
+        let _ = answer.append_header("Vary", "Origin");
         println!("{line} {}", answer.status().as_u16());
     })
 }

@@ -11,7 +11,8 @@
 use std::thread;
 use std::time::Duration;
 
-use wheelhouse::{channel, Error, Request, Response, SendError, Sender};
+use wheelhouse::body::{SendError, Sender};
+use wheelhouse::{Body, Error, Request, Response};
 
 fn main() -> Result<(), Error> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
@@ -29,9 +30,9 @@ fn site(req: &Request<'_>) -> Response {
 }
 
 fn produced(make: impl FnOnce(Sender) -> Result<(), SendError> + Send + 'static) -> Response {
-    let (sender, body) = channel(64 << 10);
+    let (sender, body) = Body::channel(64 << 10);
     thread::spawn(move || {
-        if let Err(SendError::Gone(_)) = make(sender) {
+        if let Err(SendError::Closed(_)) = make(sender) {
             eprintln!("the peer has gone, the thread ends");
         }
     });

@@ -13,7 +13,8 @@
 use std::fs::File;
 use std::io::{self, Write};
 
-use wheelhouse::{Body, Error, Method, Out, Produce, Produced, Reply, Request, Response};
+use wheelhouse::body::{Out, Produce, Produced};
+use wheelhouse::{Body, Error, Method, Reply, Request, Response};
 
 fn main() -> Result<(), Error> {
     let mut arguments = std::env::args().skip(1);
@@ -36,9 +37,7 @@ fn download(req: &Request<'_>, path: &str) -> Reply {
 }
 
 fn file(path: &str) -> io::Result<Response> {
-    let file = File::open(path)?;
-    let len = file.metadata()?.len();
-    Ok(Response::ok("application/octet-stream", Body::file(file, 0, len)))
+    Ok(Response::ok("application/octet-stream", Body::file(File::open(path)?)?))
 }
 
 /// The numbers up to `last`, one on a line: how many bytes that is, nobody has worked out.

@@ -21,7 +21,7 @@ fn main() -> Result<(), Error> {
     let publisher = ticks.clone();
     thread::spawn(move || loop {
         let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        publisher.publish(Event::data(time.as_secs().to_string()).named("tick"));
+        publisher.publish(Event::new(time.as_secs().to_string()).named("tick"));
         thread::sleep(Duration::from_millis(500));
     });
     wheelhouse::serve(&address, move |req| site(req, &ticks))?;

@@ -9,9 +9,9 @@
 use std::io;
 use std::time::Duration;
 
+use wheelhouse::body::{Out, Produce, Produced};
 use wheelhouse::{
-    Body, Error, Limits, Method, Out, Produce, Produced, Reply, Request, Response, Server,
-    StatusCode, Transform,
+    Body, Error, Limits, Method, Reply, Request, Response, Server, StatusCode, Transform,
 };
 
 const USAGE: &str = "usage: probe ADDRESS [--header-timeout SECONDS] [--idle-timeout SECONDS] \
@@ -56,7 +56,7 @@ static BIG: [u8; 8 << 20] = [b'.'; 8 << 20];
 fn echo(req: &Request<'_>) -> Reply {
     let kind = req.header("content-type").unwrap_or("application/octet-stream");
     let echo = Echo { len: req.content_length() };
-    Reply::transform(Response::new(StatusCode::OK).with_content_type(kind.to_owned()), echo)
+    Reply::transform(Response::new(StatusCode::OK).with_header("Content-Type", kind), echo)
 }
 
 struct Echo {

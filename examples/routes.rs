@@ -53,6 +53,6 @@ fn count(book: &mut Book, req: &Request<'_>) -> Response {
         Some(auth) if auth.is("admin", "secret") => {
             Response::text(format!("{}\n", book.notes.len()))
         }
-        _ => Response::unauthorized("guest book"),
+        _ => Response::unauthorized_basic("guest book"),
     }
 }

@@ -10,7 +10,8 @@
 
 use std::io;
 
-use wheelhouse::{Body, Error, Informational, Out, Produce, Produced, Reply, Response, Trailers};
+use wheelhouse::body::{Out, Produce, Produced};
+use wheelhouse::{Body, Error, Informational, Reply, Response, Trailers};
 
 /// Sends a text and, behind it, the sum of its bytes.
 struct Summed {
@@ -28,8 +29,8 @@ impl Produce for Summed {
         Ok(if put == rest.len() { Produced::End } else { Produced::More })
     }
 
-    fn put_trailers(&mut self, trailers: &mut Trailers) {
-        trailers.set("X-Sum", self.sum.to_string());
+    fn put_trailers(&mut self, trailers: &mut Trailers) -> io::Result<()> {
+        Ok(trailers.append("X-Sum", self.sum.to_string())?)
     }
 }
 
@@ -40,7 +41,8 @@ fn sum(bytes: &[u8]) -> u32 {
 fn main() -> Result<(), Error> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
     wheelhouse::serve(&address, |_| {
-        let hints = Informational::early_hints().with("Link", "</a.css>; rel=preload; as=style");
+        let hints = Informational::early_hints()
+            .with_appended_header("Link", "</a.css>; rel=preload; as=style");
         let checked = Reply::collect(64 << 10, |(), req, content| {
             let said = req.trailers().get("x-sum").unwrap_or("nothing");
             let text = format!("the sum is {}, you said {said}\n", sum(content));

@@ -28,7 +28,7 @@
 //! * [`Cores`] runs one server for each core.
 //! * [`Handler`] is the code that a program plugs in, and [`Reply`] its decision about a request.
 //! * [`Request`], [`Response`], [`Body`] and [`Fields`] are the messages and their parts.
-//! * [`Later`], [`channel()`] and [`events::Topic`] bring responses and content from elsewhere, other
+//! * [`Later`], [`Body::channel`] and [`events::Topic`] bring responses and content from elsewhere, other
 //!   threads included.
 //! * [`Protocol`] takes over a connection after an upgrade.
 //! * `websocket` (a feature) is such a protocol, which browsers speak.
@@ -45,7 +45,7 @@
 //! * `cli` (default): the `wheelhouse` binary. Libraries say `default-features = false`.
 //! * `inherit` (part of `cli`): `Server::listen_inherited`, sockets by socket activation.
 //! * `signals` (part of `cli`): `Server::on_signals`.
-//! * `json`: `Response::json_of` and `Request::json`, with serde_json.
+//! * `json`: `Response::json` and `Request::json`, with serde_json.
 //! * `websocket`: the module `websocket`, with tungstenite.
 
 #![forbid(unsafe_code)]
@@ -74,18 +74,16 @@ pub use handler::upgrade::{Hijacked, HijackedStream, Io, Protocol, Upgrade};
 pub use handler::{Flow, Gone, Handler, Later, Receive, Reply, Transform};
 pub use helpers::around::{around, Around, Enter};
 pub use helpers::auth::{constant_time_eq, BasicAuth};
-pub use helpers::channel::{channel, SendError, Sender};
 pub use helpers::cookies::{CookieError, SameSite, SetCookie, COOKIE_BYTES_MAX};
 pub use helpers::events;
 #[cfg(feature = "json")]
 pub use helpers::json::JsonError;
 pub use helpers::origin::{Guarded, OriginError, OriginGuard};
 pub use helpers::query::{Pairs, PairsError};
-pub use helpers::sniff::{sniff, SNIFF_BYTES_MAX};
 pub use helpers::within::{within, Within};
 pub use limits::{Limits, LimitsError};
-pub use message::body::{Body, FileBody, Out, Produce, ProduceBody, Produced};
-pub use message::field_lines::{FieldError, RESPONSE_FIELD_BYTES_MAX, TRAILER_BYTES_MAX};
+pub use message::body::Body;
+pub use message::field_lines::FieldError;
 pub use message::fields::Fields;
 pub use message::informational::Informational;
 pub use message::request::{Method, Request, Version};
@@ -96,6 +94,13 @@ pub use router::{collect, RouteError, Router, Routes};
 pub use server::cores::{Cores, CoresHandle};
 pub use server::{serve, Handle, Server};
 pub use waker::Waker;
+
+/// The content of a response that is made piece by piece: by a producer on the loop, or by another
+/// thread through a channel. [`Body`] has the constructors.
+pub mod body {
+    pub use crate::helpers::channel::{SendError, Sender};
+    pub use crate::message::body::{Out, Produce, Produced};
+}
 
 /// Runs the program of the README with the tests.
 #[cfg(doctest)]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 /// Makes the loop look at one connection again, from any thread.
 ///
 /// Who waits for something outside the loop is given one: a paused [`Receive`](crate::Receive), a
-/// [`Produce`](crate::Produce) with nothing to say, a [`Protocol`](crate::Protocol). Store what
+/// [`Produce`](crate::body::Produce) with nothing to say, a [`Protocol`](crate::Protocol). Store what
 /// there is to say where both sides see it, then wake. Waking is cheap, may be done too often, and
 /// does nothing once the connection has gone.
 #[derive(Clone)]

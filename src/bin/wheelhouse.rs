@@ -165,7 +165,7 @@ fn handler(options: Arc<Options>, files: Files) -> impl FnMut(&Request<'_>) -> R
         let user = options.auth.as_ref().map(|auth| auth.user_of(req));
         let answer = match user {
             Some(None) => unauthorized(&options),
-            _ => files.answer(req),
+            _ => files.respond(req),
         };
         log.note(req, &answer, user.flatten());
         answer
@@ -174,8 +174,11 @@ fn handler(options: Arc<Options>, files: Files) -> impl FnMut(&Request<'_>) -> R
 
 /// 401, with the fields that the files add to theirs.
 fn unauthorized(options: &Options) -> Response {
-    let answer = Response::unauthorized("wheelhouse");
-    options.headers.iter().fold(answer, |answer, (name, value)| answer.with(name, value))
+    let answer = Response::unauthorized_basic("wheelhouse");
+    options
+        .headers
+        .iter()
+        .fold(answer, |answer, (name, value)| answer.with_appended_header(name, value))
 }
 
 fn sum(mut total: Report, of_one: &Report) -> Report {
@@ -213,7 +216,7 @@ fn files(options: &Options) -> Result<Files, Failure> {
         files = files.cache_control(value).map_err(|error| refused("--cache-control", &error))?;
     }
     for (name, value) in &options.headers {
-        files = files.field(name, value).map_err(|error| refused("--header", &error))?;
+        files = files.header(name, value).map_err(|error| refused("--header", &error))?;
     }
     for (extension, kind) in &options.types {
         files = files.content_type(extension, kind).map_err(|error| refused("--type", &error))?;

@@ -46,8 +46,8 @@ impl Listings {
         }
         Ok(Response::ok("text/html; charset=utf-8", Body::produce_exactly(len as u64, body))
             // Belt and braces: a name that got through the escaping could still run nothing.
-            .with("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-            .with("Cache-Control", "no-cache"))
+            .with_header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+            .with_header("Cache-Control", "no-cache"))
     }
 }
 

@@ -9,6 +9,7 @@
 //! | `conditions` | 304, 412, and whether a range still holds |
 //! | `ranges`, `parts` | which bytes; several of them in one answer |
 //! | `encodings`, `media_types` | `Content-Encoding` and `Content-Type` |
+//! | `sniff` | a media type by the first bytes, if a program asks |
 //! | `entries`, `listing`, `page` | the entries of a directory; the page that shows them |
 
 mod conditions;
@@ -22,6 +23,9 @@ mod path;
 mod ranges;
 mod respond;
 mod root;
+mod sniff;
+
+pub use sniff::sniff;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -37,7 +41,7 @@ use crate::message::response::{Response, StatusCode};
 /// use wheelhouse::files::Files;
 ///
 /// let files = Files::new("public")?.listing(false).cache_control("max-age=3600")?;
-/// wheelhouse::serve("127.0.0.1:8080", move |req| files.answer(req))?;
+/// wheelhouse::serve("127.0.0.1:8080", move |req| files.respond(req))?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
@@ -153,22 +157,22 @@ impl Files {
     ///
     /// [`FieldError`] if `value` is no field value.
     pub fn cache_control(mut self, value: &str) -> Result<Files, FieldError> {
-        Response::new(StatusCode::OK).try_set("Cache-Control", value)?;
+        Response::new(StatusCode::OK).append_header("Cache-Control", value)?;
         self.cache_control = Some(value.to_owned());
         Ok(self)
     }
 
-    /// One more field line on every answer, whatever its status.
+    /// Adds a header field to every response, whatever its status.
     ///
     /// # Errors
     ///
     /// [`FieldError`] if it cannot be sent, or is one that the file decides, such as `ETag`.
-    pub fn field(mut self, name: &str, value: impl AsRef<[u8]>) -> Result<Files, FieldError> {
+    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Result<Files, FieldError> {
         if OWN.iter().any(|own| own.eq_ignore_ascii_case(name)) {
             return Err(FieldError::Reserved { name: name.to_owned() });
         }
         let mut all = self.fielded(Response::new(StatusCode::OK));
-        all.try_set(name, value.as_ref())?;
+        all.append_header(name, value.as_ref())?;
         self.fields.push((name.to_owned(), value.as_ref().to_owned()));
         Ok(self)
     }
@@ -188,7 +192,7 @@ impl Files {
     ///
     /// [`FieldError`] if `kind` is no field value.
     pub fn content_type(mut self, extension: &str, kind: &str) -> Result<Files, FieldError> {
-        Response::new(StatusCode::OK).try_set("Content-Type", kind)?;
+        Response::new(StatusCode::OK).append_header("Content-Type", kind)?;
         self.kinds.insert(extension.to_ascii_lowercase(), kind.to_owned());
         Ok(self)
     }
@@ -204,7 +208,7 @@ impl Files {
     /// Adds the fields that every response has.
     fn fielded(&self, mut response: Response) -> Response {
         for (name, value) in &self.fields {
-            response = response.with(name, value);
+            response = response.with_appended_header(name, value);
         }
         response
     }

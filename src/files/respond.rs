@@ -16,12 +16,12 @@ use crate::message::response::{Response, StatusCode};
 
 impl Files {
     /// Responds to a request by its path.
-    pub fn answer(&self, req: &Request<'_>) -> Response {
-        self.answer_path(req, req.path())
+    pub fn respond(&self, req: &Request<'_>) -> Response {
+        self.respond_at(req, req.path())
     }
 
     /// Responds to a request with the file that `path` names, still percent-encoded: for files
-    /// that are mounted under a prefix, which the caller has cut off. Redirects are relative to the
+    /// that are mounted under a prefix, which the program has cut off. Redirects are relative to the
     /// request's own path, so they stay under the prefix.
     ///
     /// ```no_run
@@ -29,12 +29,12 @@ impl Files {
     /// # let files = Files::new("public")?;
     /// # let handler =
     /// move |req: &Request<'_>| match req.path().strip_prefix("/static/") {
-    ///     Some(path) => files.answer_path(req, path),
+    ///     Some(path) => files.respond_at(req, path),
     ///     None => Response::not_found(),
     /// };
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    pub fn answer_path(&self, req: &Request<'_>, path: &str) -> Response {
+    pub fn respond_at(&self, req: &Request<'_>, path: &str) -> Response {
         let response = self.find(req, path).unwrap_or_else(Response::status_page);
         self.fielded(response)
     }
@@ -134,12 +134,12 @@ impl Files {
         }
         // The fields that a 304 must repeat (RFC 9110, section 15.4.5).
         let with_metadata = |mut answer: Response| {
-            answer = answer.with("ETag", &validators.etag);
+            answer = answer.with_header("ETag", &validators.etag);
             if varies {
-                answer = answer.with("Vary", "Accept-Encoding");
+                answer = answer.with_header("Vary", "Accept-Encoding");
             }
             match cache_control {
-                Some(value) => answer.with("Cache-Control", value),
+                Some(value) => answer.with_header("Cache-Control", value),
                 None => answer,
             }
         };
@@ -161,12 +161,14 @@ impl Files {
         let mut answer = match wanted {
             Wanted::Unsatisfiable => {
                 return Ok(Response::status_page(StatusCode::RANGE_NOT_SATISFIABLE)
-                    .with("Content-Range", format!("bytes */{}", meta.len)))
+                    .with_header("Content-Range", format!("bytes */{}", meta.len)))
             }
-            Wanted::Whole => Response::ok(kind, Body::file(file, 0, meta.len)),
+            Wanted::Whole => Response::ok(kind, Body::file_range(file, 0..meta.len)),
             Wanted::Parts(parts) => match parts.as_slice() {
-                [part] => Response::ok(kind, Body::file(file, part.start, part.len))
-                    .with("Content-Range", part.content_range(meta.len)),
+                [part] => {
+                    Response::ok(kind, Body::file_range(file, part.start..part.start + part.len))
+                        .with_header("Content-Range", part.content_range(meta.len))
+                }
                 parts => {
                     let (kind, body) = parts::multipart(file, parts, meta.len, &kind);
                     Response::ok(kind, body)
@@ -174,12 +176,12 @@ impl Files {
             }
             .with_status(StatusCode::PARTIAL_CONTENT),
         };
-        answer = with_metadata(answer).with("Accept-Ranges", "bytes");
+        answer = with_metadata(answer).with_header("Accept-Ranges", "bytes");
         if let Some(time) = validators.last_modified {
-            answer = answer.with("Last-Modified", httpdate::fmt_http_date(time));
+            answer = answer.with_header("Last-Modified", httpdate::fmt_http_date(time));
         }
         if let Some(encoding) = encoding {
-            answer = answer.with("Content-Encoding", encoding);
+            answer = answer.with_header("Content-Encoding", encoding);
         }
         Ok(answer)
     }
@@ -249,5 +251,5 @@ fn redirect(req: &Request<'_>, slash: Slash) -> Response {
         location.push('?');
         location.push_str(query);
     }
-    Response::status_page(StatusCode::MOVED_PERMANENTLY).with("Location", location)
+    Response::status_page(StatusCode::MOVED_PERMANENTLY).with_header("Location", location)
 }

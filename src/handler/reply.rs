@@ -122,7 +122,7 @@ impl<S: 'static> Reply<S> {
     /// year; then 408. The rate of [`Limits::content_rate_min`](crate::Limits::content_rate_min)
     /// counts beside it. By default there is none: a long upload is not a slow one. The response
     /// of a [transform](Reply::transform) begins before the content is whole: give that a time
-    /// with [`Response::and_cut_after`].
+    /// with [`Response::with_send_timeout`].
     pub fn content_within(self, timeout: Duration) -> Reply<S> {
         Reply(Action::ContentWithin(Box::new((timeout.min(TIMEOUT_MAX), self))))
     }
@@ -139,7 +139,7 @@ impl<S: 'static> Reply<S> {
     /// use wheelhouse::{Informational, Reply, Request, Response};
     ///
     /// let page = |_: &Request<'_>| -> Reply {
-    ///     let hints = Informational::early_hints().with("Link", "</a.css>; rel=preload; as=style");
+    ///     let hints = Informational::early_hints().with_appended_header("Link", "</a.css>; rel=preload; as=style");
     ///     Reply::inform(hints, Response::html("<link rel=stylesheet href=/a.css>"))
     /// };
     /// # let mut sim = wheelhouse::sim::Sim::new(page);

@@ -10,7 +10,8 @@ use crate::message::trailers::Trailers;
 ///
 /// ```
 /// use std::io;
-/// use wheelhouse::{Out, Reply, Request, Response, Transform};
+/// use wheelhouse::body::Out;
+/// use wheelhouse::{Reply, Request, Response, Transform};
 ///
 /// struct Upper;
 ///
@@ -53,10 +54,16 @@ pub trait Transform<S> {
         Ok(())
     }
 
-    /// Fields to be sent after the response's content, where it goes out in chunks. Called once,
-    /// after [`end`](Transform::end).
-    fn put_trailers(&mut self, state: &mut S, trailers: &mut Trailers) {
+    /// Puts the fields that are sent after the response's content, where it goes out in chunks.
+    /// Called once, after [`end`](Transform::end).
+    ///
+    /// # Errors
+    ///
+    /// As for [`piece`](Transform::piece). A [`FieldError`](crate::FieldError) is such an error, so
+    /// `?` works on [`Trailers::append`].
+    fn put_trailers(&mut self, state: &mut S, trailers: &mut Trailers) -> io::Result<()> {
         let _ = (state, trailers);
+        Ok(())
     }
 
     /// The length of the response's content, if it is known: the content is then sent with

@@ -296,9 +296,9 @@ impl Upgrade {
         Some(response)
     }
 
-    /// The same with one more field line, as [`Response::with`].
+    /// The same with one more field line, as [`Response::with_appended_header`].
     pub fn with(mut self, name: &str, value: impl AsRef<[u8]>) -> Upgrade {
-        self.response = self.response.with(name, value);
+        self.response = self.response.with_appended_header(name, value);
         self
     }
 }

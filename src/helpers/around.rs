@@ -41,7 +41,7 @@ pub enum Enter<S, L> {
 ///     let line = format!("{} {}", req.method(), req.target().escape_default());
 ///     Enter::Pass(move |_: &mut (), answer: &mut Response| {
 ///         println!("{line} {}", answer.status().as_u16());
-///         let _ = answer.try_set("X-Frame-Options", "DENY");
+///         let _ = answer.set_header("X-Frame-Options", "DENY");
 ///     })
 /// });
 /// # let mut sim = wheelhouse::sim::Sim::new(guarded);

@@ -15,7 +15,7 @@ use crate::message::response::Response;
 /// # use wheelhouse::{sim::Sim, Request, Response};
 /// # let mut sim = Sim::new(|req: &Request<'_>| {
 /// if !req.basic_auth().is_some_and(|auth| auth.is("ann", "secret")) {
-///     return Response::unauthorized("the hub");
+///     return Response::unauthorized_basic("the hub");
 /// }
 /// # Response::text("in")
 /// # });
@@ -70,10 +70,10 @@ impl Request<'_> {
 
 impl Response {
     /// 401 that makes a browser ask for name and password for `realm`.
-    pub fn unauthorized(realm: &str) -> Response {
+    pub fn unauthorized_basic(realm: &str) -> Response {
         let quoted = realm.replace('\\', "\\\\").replace('"', "\\\"");
         let challenge = format!("Basic realm=\"{quoted}\", charset=\"UTF-8\"");
-        Response::status_page(StatusCode::UNAUTHORIZED).with("WWW-Authenticate", challenge)
+        Response::status_page(StatusCode::UNAUTHORIZED).with_header("WWW-Authenticate", challenge)
     }
 }
 
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_realm_is_quoted() {
-        let response = Response::unauthorized("a \"b\\c");
+        let response = Response::unauthorized_basic("a \"b\\c");
         let expected = b"WWW-Authenticate: Basic realm=\"a \\\"b\\\\c\", charset=\"UTF-8\"\r\n";
         assert_eq!(response.lines(), expected);
     }

@@ -1,7 +1,7 @@
-//! Content that another thread makes: a bounded channel into an answer.
+//! Content that another thread makes: a bounded channel into a response.
 //!
-//! The bound is in bytes. A sender that is ahead of its peer waits; the peer's TCP window is felt
-//! through the loop, which takes from the channel only when there is room.
+//! The bound is in bytes. A sender that is ahead of its client waits: the loop takes from the channel
+//! only when there is room, so the sender feels the TCP window of the client.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -14,49 +14,87 @@ use bytes::{Buf, Bytes};
 use crate::message::body::{Body, Out, Produce, Produced};
 use crate::waker::Waker;
 
-/// How long a sender may say nothing before the answer is cut off.
+/// The silence of a sender after which the response is cut off.
 const SILENCE_MAX: Duration = Duration::from_secs(300);
 
-/// Content of unknown length that comes from another thread, and its sender.
-///
-/// At most `capacity` bytes lie between the two (one piece may be longer if nothing else waits);
-/// they are the program's own and not counted against
-/// [`Limits::memory_bytes_max`](crate::Limits::memory_bytes_max). The sender must
-/// [`finish`](Sender::finish): if it is dropped before that, or says nothing for five minutes, the
-/// connection is reset, so that the peer never takes a part for the whole.
-///
-/// ```
-/// use std::thread;
-/// use wheelhouse::{channel, Request, Response};
-///
-/// fn count(_: &Request<'_>) -> Response {
-///     let (sender, body) = channel(16 << 10);
-///     thread::spawn(move || {
-///         for n in 0..3 {
-///             if sender.send(format!("{n}\n")).is_err() {
-///                 return; // The peer has gone: nobody reads on.
-///             }
-///         }
-///         sender.finish();
-///     });
-///     Response::ok("text/plain", body)
-/// }
-/// # let mut sim = wheelhouse::sim::Sim::new(count);
-/// # let c = sim.connect_and_send(b"GET / HTTP/1.0\r\n\r\n");
-/// # for _ in 0..5000 {
-/// #     if !sim.is_open(c) { break }
-/// #     thread::sleep(std::time::Duration::from_millis(1));
-/// #     sim.advance(std::time::Duration::ZERO);
-/// # }
-/// # assert!(sim.received(c).ends_with(b"\r\n\r\n0\n1\n2\n"));
-/// ```
-pub fn channel(capacity: usize) -> (Sender, Body) {
-    let pipe = Arc::new(Pipe { capacity, inner: Mutex::default(), has_room: Condvar::new() });
-    let receiver = Receiver(Arc::clone(&pipe));
-    (Sender { pipe }, Body::produce(receiver))
+impl Body {
+    /// Content of unknown length that comes from another thread, and its sender.
+    ///
+    /// At most `capacity` bytes wait between the two (a longer piece goes if nothing else waits); they
+    /// are the program's own and not counted against
+    /// [`Limits::memory_bytes_max`](crate::Limits::memory_bytes_max). The sender must
+    /// [`finish`](Sender::finish): if it is dropped before that, or sends nothing for five minutes,
+    /// the connection is reset, so that the client never takes a part for the whole.
+    ///
+    /// ```
+    /// use std::thread;
+    /// use wheelhouse::{Body, Request, Response};
+    ///
+    /// fn count(_: &Request<'_>) -> Response {
+    ///     let (sender, body) = Body::channel(16 << 10);
+    ///     thread::spawn(move || {
+    ///         for n in 0..3 {
+    ///             if sender.send(format!("{n}\n")).is_err() {
+    ///                 return; // The client has gone.
+    ///             }
+    ///         }
+    ///         sender.finish();
+    ///     });
+    ///     Response::ok("text/plain", body)
+    /// }
+    /// # let mut sim = wheelhouse::sim::Sim::new(count);
+    /// # let c = sim.connect_and_send(b"GET / HTTP/1.0\r\n\r\n");
+    /// # for _ in 0..5000 {
+    /// #     if !sim.is_open(c) { break }
+    /// #     thread::sleep(std::time::Duration::from_millis(1));
+    /// #     sim.advance(std::time::Duration::ZERO);
+    /// # }
+    /// # assert!(sim.received(c).ends_with(b"\r\n\r\n0\n1\n2\n"));
+    /// ```
+    pub fn channel(capacity: usize) -> (Sender, Body) {
+        let (sender, receiver) = pipe(capacity);
+        (sender, Body::produce(receiver))
+    }
+
+    /// As [`channel`](Body::channel), with content of a length that is promised beforehand: sent with
+    /// `Content-Length` instead of in chunks.
+    ///
+    /// Content that is complete needs no [`finish`](Sender::finish). A sender that finishes short of
+    /// the length resets the connection; one that sends more finds the channel closed.
+    pub fn channel_exactly(len: u64, capacity: usize) -> (Sender, Body) {
+        let (sender, receiver) = pipe(capacity);
+        (sender, Body::produce_exactly(len, receiver))
+    }
 }
 
-/// Puts content into an answer, from any thread.
+fn pipe(capacity: usize) -> (Sender, Receiver) {
+    let pipe = Arc::new(Pipe { capacity, inner: Mutex::default(), has_room: Condvar::new() });
+    let receiver = Receiver(Arc::clone(&pipe));
+    (Sender { pipe }, receiver)
+}
+
+/// Sends content into a response, from any thread: see [`Body::channel`].
+///
+/// It is an [`io::Write`], too. A write sends all of its bytes as one piece and waits while the channel
+/// is full; it fails with [`io::ErrorKind::BrokenPipe`] if nobody reads on.
+///
+/// ```
+/// use std::io::{self, Write};
+/// use wheelhouse::body::Sender;
+///
+/// /// The work of a thread.
+/// fn list(mut sender: Sender) -> io::Result<()> {
+///     for n in 0..3 {
+///         writeln!(sender, "{n}")?;
+///     }
+///     sender.finish();
+///     Ok(())
+/// }
+/// # let (sender, body) = wheelhouse::Body::channel(100);
+/// # list(sender).unwrap();
+/// # drop(body);
+/// ```
+#[must_use = "a sender that is dropped before `finish` resets the connection"]
 pub struct Sender {
     pipe: Arc<Pipe>,
 }
@@ -64,7 +102,7 @@ pub struct Sender {
 struct Pipe {
     capacity: usize,
     inner: Mutex<Inner>,
-    /// Told when bytes were taken, and when the other side is gone.
+    /// Notified when bytes were taken, and when the other side is gone.
     has_room: Condvar,
 }
 
@@ -89,25 +127,25 @@ enum End {
     Broken,
 }
 
-/// Why a piece could not be sent. It is given back.
+/// The reason why a piece was not sent. It holds the piece.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
     /// The channel is full at present.
     Full(Bytes),
-    /// Nobody reads on: the connection or the server is gone.
-    Gone(Bytes),
+    /// The other end is closed: the connection or the server is gone.
+    Closed(Bytes),
 }
 
 impl Sender {
     /// Sends one piece, and waits while the channel is full.
     ///
-    /// Not for handlers and whatever else runs on the loop, which empties the channel and would
-    /// wait for itself: use [`try_send`](Sender::try_send) there.
+    /// Handlers and other code on the loop must not call it: the loop empties the channel and would
+    /// wait for itself. They use [`try_send`](Sender::try_send).
     ///
     /// # Errors
     ///
-    /// [`SendError::Gone`] if nobody reads on.
+    /// [`SendError::Closed`] if the other end is closed.
     pub fn send(&self, piece: impl Into<Bytes>) -> Result<(), SendError> {
         let mut piece = piece.into();
         let mut inner = self.pipe.lock();
@@ -129,7 +167,7 @@ impl Sender {
     ///
     /// # Errors
     ///
-    /// [`SendError::Full`] if there is not, [`SendError::Gone`] if nobody reads on.
+    /// [`SendError::Full`] if there is none, [`SendError::Closed`] if the other end is closed.
     pub fn try_send(&self, piece: impl Into<Bytes>) -> Result<(), SendError> {
         let mut inner = self.pipe.lock();
         let waker = self.pipe.push(&mut inner, piece.into())?;
@@ -138,7 +176,7 @@ impl Sender {
         Ok(())
     }
 
-    /// The content is complete.
+    /// Ends the content: it is complete.
     pub fn finish(self) {
         self.pipe.end(End::Finished);
     }
@@ -147,6 +185,18 @@ impl Sender {
     /// [`Later::peer_has_left`](crate::Later::peer_has_left).
     pub fn peer_has_left(&self) -> bool {
         self.pipe.lock().peer_has_left
+    }
+}
+
+impl io::Write for Sender {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.send(Bytes::copy_from_slice(bytes)).map_err(io::Error::from)?;
+        Ok(bytes.len())
+    }
+
+    /// Does nothing: each piece is on its way already.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -161,10 +211,10 @@ impl Pipe {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a piece in, and says whom to wake for it once the lock is released.
+    /// Puts a piece in; returns the waker to use for it once the lock is released.
     fn push(&self, inner: &mut Inner, piece: Bytes) -> Result<Option<Waker>, SendError> {
         if inner.receiver_is_gone {
-            return Err(SendError::Gone(piece));
+            return Err(SendError::Closed(piece));
         }
         let fits = inner.len.saturating_add(piece.len()) <= self.capacity;
         if !fits && inner.len > 0 {
@@ -251,7 +301,7 @@ impl fmt::Debug for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, piece) = match self {
             SendError::Full(piece) => ("Full", piece),
-            SendError::Gone(piece) => ("Gone", piece),
+            SendError::Closed(piece) => ("Closed", piece),
         };
         write!(f, "{name}({} bytes)", piece.len())
     }
@@ -261,19 +311,34 @@ impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             SendError::Full(_) => "the channel is full: try again later, or use `send`",
-            SendError::Gone(_) => "nobody reads on: the connection or the server is gone",
+            SendError::Closed(_) => "the channel is closed: its connection or server is gone",
         })
     }
 }
 
 impl std::error::Error for SendError {}
 
+/// As `?` makes it in a function that writes: [`io::ErrorKind::WouldBlock`] or
+/// [`io::ErrorKind::BrokenPipe`].
+impl From<SendError> for io::Error {
+    fn from(error: SendError) -> io::Error {
+        let kind = match error {
+            SendError::Full(_) => io::ErrorKind::WouldBlock,
+            SendError::Closed(_) => io::ErrorKind::BrokenPipe,
+        };
+        io::Error::new(kind, error)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
+    use crate::message::body::Source;
 
     fn take(body: &mut Body, room: usize) -> (Vec<u8>, io::Result<Produced>) {
-        let Body::Produce(produce) = body else { panic!("a channel is a producer") };
+        let Source::Produce(produce) = &mut body.0 else { panic!("a channel is a producer") };
         let mut buffer = Vec::new();
         let produced = produce.producer.produce(&mut Out::new(&mut buffer, room));
         (buffer, produced)
@@ -281,7 +346,7 @@ mod tests {
 
     #[test]
     fn what_was_sent_comes_out_in_order_and_in_the_room_there_is() {
-        let (sender, mut body) = channel(100);
+        let (sender, mut body) = Body::channel(100);
         sender.send("hello ").unwrap();
         sender.send("world").unwrap();
         let (bytes, produced) = take(&mut body, 8);
@@ -293,7 +358,7 @@ mod tests {
 
     #[test]
     fn a_full_channel_gives_the_piece_back_and_takes_it_once_there_is_room() {
-        let (sender, mut body) = channel(4);
+        let (sender, mut body) = Body::channel(4);
         sender.try_send("abcd").unwrap();
         assert_eq!(sender.try_send("e"), Err(SendError::Full("e".into())));
         let _ = take(&mut body, 1);
@@ -303,7 +368,7 @@ mod tests {
 
     #[test]
     fn a_piece_larger_than_the_channel_goes_alone() {
-        let (sender, mut body) = channel(2);
+        let (sender, mut body) = Body::channel(2);
         sender.try_send("abcd").unwrap();
         assert!(sender.try_send("e").is_err());
         assert_eq!(take(&mut body, 10).0, b"abcd");
@@ -312,7 +377,7 @@ mod tests {
 
     #[test]
     fn a_sender_that_waits_is_freed_by_room_and_by_the_end_of_the_reader() {
-        let (sender, mut body) = channel(1);
+        let (sender, mut body) = Body::channel(1);
         sender.send("a").unwrap();
         let thread = std::thread::spawn(move || {
             let second = sender.send("b");
@@ -327,17 +392,29 @@ mod tests {
         // "b" has its room now, "c" never gets any.
         drop(body);
         let (second, third) = thread.join().unwrap();
-        assert!(second.is_ok() || second == Err(SendError::Gone("b".into())));
-        assert_eq!(third, Err(SendError::Gone("c".into())));
+        assert!(second.is_ok() || second == Err(SendError::Closed("b".into())));
+        assert_eq!(third, Err(SendError::Closed("c".into())));
     }
 
     #[test]
-    fn a_sender_that_is_dropped_unfinished_is_an_error_behind_what_it_sent() {
-        let (sender, mut body) = channel(10);
+    fn a_sender_that_is_dropped_unfinished_is_an_error_after_the_pieces_that_it_sent() {
+        let (sender, mut body) = Body::channel(10);
         sender.send("half").unwrap();
         drop(sender);
         let (bytes, produced) = take(&mut body, 10);
         assert_eq!(bytes, b"half");
         assert_eq!(produced.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn a_write_sends_one_piece_and_fails_once_nobody_reads_on() {
+        let (mut sender, mut body) = Body::channel_exactly(4, 10);
+        write!(sender, "{}-{}", 1, 22).unwrap();
+        assert_eq!(body.content_length(), Some(4));
+        assert_eq!(take(&mut body, 10).0, b"1-22");
+        drop(body);
+        assert_eq!(sender.write(b"x").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+        let full = io::Error::from(SendError::Full("x".into()));
+        assert_eq!(full.kind(), io::ErrorKind::WouldBlock);
     }
 }

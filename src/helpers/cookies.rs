@@ -74,7 +74,7 @@ impl Response {
     /// ```
     pub fn with_cookie(mut self, cookie: &SetCookie) -> Response {
         match cookie.encode() {
-            Ok(line) => self.with("Set-Cookie", line),
+            Ok(line) => self.with_appended_header("Set-Cookie", line),
             Err(error) => {
                 log::error!("cookie {:?} cannot be set: {error}", cookie.name);
                 self.keep_fault(FieldError::Value { name: "Set-Cookie".to_owned() });

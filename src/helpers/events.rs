@@ -20,7 +20,7 @@
 //! };
 //! # let mut sim = wheelhouse::sim::Sim::new(handler);
 //! # let c = sim.connect_and_send(b"GET /events HTTP/1.1\r\nHost: a\r\n\r\n");
-//! publisher.publish(Event::data("tick"));
+//! publisher.publish(Event::new("tick"));
 //! # sim.advance(std::time::Duration::ZERO);
 //! # assert!(sim.received(c).ends_with(b"id: 1\ndata: tick\n\n\r\n"));
 //! ```
@@ -44,14 +44,15 @@ pub const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// One event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use = "an event is sent with `Topic::publish`"]
 pub struct Event {
     name: Option<String>,
     data: String,
 }
 
 impl Event {
-    /// An event with this data; each of its lines becomes a `data` field.
-    pub fn data(data: impl Into<String>) -> Event {
+    /// An event with this text; each of its lines becomes a `data` field.
+    pub fn new(data: impl Into<String>) -> Event {
         Event { name: None, data: data.into() }
     }
 
@@ -80,24 +81,61 @@ impl Event {
 
 impl From<&str> for Event {
     fn from(data: &str) -> Event {
-        Event::data(data)
+        Event::new(data)
     }
 }
 
 impl From<String> for Event {
     fn from(data: String) -> Event {
-        Event::data(data)
+        Event::new(data)
     }
 }
 
-/// What becomes of a reader that has fallen out of the ring.
+/// The rule for readers that have fallen out of the ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Slow {
     /// It goes on with the oldest event there is; a comment says how many it has missed.
     Skip,
-    /// Its answer ends, so that it comes back and knows that it has missed something; then it goes
+    /// Its response ends, so that it comes back and knows that it has missed something; then it goes
     /// on with the oldest event there is.
     Cut,
+}
+
+/// The settings of a [`Topic`].
+///
+/// ```
+/// use wheelhouse::events::{Slow, Topic, TopicOptions};
+///
+/// let prices = Topic::with_options(TopicOptions::new(256).slow(Slow::Cut).readers_max(1000));
+/// # let _ = prices;
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct TopicOptions {
+    capacity: usize,
+    slow: Slow,
+    readers_max: usize,
+}
+
+impl TopicOptions {
+    /// The settings of [`Topic::new`].
+    pub const fn new(capacity: usize) -> TopicOptions {
+        TopicOptions { capacity, slow: Slow::Skip, readers_max: usize::MAX }
+    }
+
+    /// Sets the rule for readers that are slow. By default they [skip](Slow::Skip).
+    pub const fn slow(mut self, slow: Slow) -> TopicOptions {
+        self.slow = slow;
+        self
+    }
+
+    /// Sets the most readers at a time; a further one gets a 503. By default only the connections of
+    /// the server are counted.
+    pub const fn readers_max(mut self, readers: usize) -> TopicOptions {
+        self.readers_max = readers;
+        self
+    }
 }
 
 /// Events with one ring and any number of readers. Clones are the same topic; publishing works
@@ -120,32 +158,25 @@ struct Shared {
 }
 
 impl Topic {
-    /// A topic that keeps the last `capacity` events (at least one) and lets slow readers skip.
+    /// A topic that keeps the last `capacity` events (at least one), lets slow readers skip, and has
+    /// as many readers as the server has connections.
     pub fn new(capacity: usize) -> Topic {
+        Topic::with_options(TopicOptions::new(capacity))
+    }
+
+    /// A topic with these settings.
+    pub fn with_options(options: TopicOptions) -> Topic {
         let shared = Shared {
             ring: VecDeque::new(),
-            capacity: capacity.max(1),
-            slow: Slow::Skip,
+            capacity: options.capacity.max(1),
+            slow: options.slow,
             first: 1,
             is_closed: false,
             readers: BTreeMap::new(),
             next_reader: 0,
-            readers_max: usize::MAX,
+            readers_max: options.readers_max,
         };
         Topic { shared: Arc::new(Mutex::new(shared)) }
-    }
-
-    /// The same topic with another rule for readers that are slow.
-    pub fn with_slow(self, slow: Slow) -> Topic {
-        self.lock().slow = slow;
-        self
-    }
-
-    /// The same topic with at most so many readers; more are answered with 503. By default only
-    /// the connections of the server are counted.
-    pub fn with_readers_max(self, readers_max: usize) -> Topic {
-        self.lock().readers_max = readers_max;
-        self
     }
 
     /// Adds an event, to be sent to all readers. Its `id` is its number in the topic, from 1 on,
@@ -186,7 +217,8 @@ impl Topic {
     /// It may stay for ever: there is always something to write, a comment every
     /// [`HEARTBEAT`] if nothing else, and who does not take that in time is cut off by
     /// [`Limits::response_rate_min`](crate::Limits::response_rate_min). When the reader ends its
-    /// side, the stream ends.
+    /// side, the stream ends. When the server shuts down gracefully, it ends after the last event, so
+    /// that the shutdown does not wait for it; browsers come back by themselves.
     pub fn subscribe(&self, req: &Request<'_>) -> Response {
         let last = req.header("last-event-id").and_then(|id| id.parse::<u64>().ok());
         let mut shared = self.lock();
@@ -194,7 +226,8 @@ impl Topic {
             return Response::new(StatusCode::NO_CONTENT);
         }
         if shared.readers.len() >= shared.readers_max {
-            return Response::status_page(StatusCode::SERVICE_UNAVAILABLE).with("Retry-After", "5");
+            return Response::status_page(StatusCode::SERVICE_UNAVAILABLE)
+                .with_header("Retry-After", "5");
         }
         // A number that was never given is not waited for: it is of another life of the server.
         let next = last.filter(|&last| last < shared.next()).map_or(shared.next(), |last| last + 1);
@@ -209,10 +242,10 @@ impl Topic {
         shared.next_reader += 1;
         shared.readers.insert(id, None);
         drop(shared);
-        let reader = Reader { topic: self.clone(), id, next, rest, peer_left: false };
+        let reader = Reader { topic: self.clone(), id, next, rest, lasts: Lasts::ForEver };
         Response::ok("text/event-stream", Body::produce(reader))
-            .with("Cache-Control", "no-store")
-            .with("X-Accel-Buffering", "no")
+            .with_header("Cache-Control", "no-store")
+            .with_header("X-Accel-Buffering", "no")
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
@@ -259,7 +292,17 @@ struct Reader {
     next: u64,
     /// What is left of the present one.
     rest: Bytes,
-    peer_left: bool,
+    lasts: Lasts,
+}
+
+/// The time for which a reader goes on, the shortest last.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Lasts {
+    ForEver,
+    /// The server shuts down: until the last event that there is now.
+    ToLastEvent,
+    /// Its client has left: until the present event has gone.
+    ToPresentEvent,
 }
 
 impl Reader {
@@ -281,7 +324,7 @@ impl Produce for Reader {
             if !self.put_rest(out) {
                 return Ok(Produced::More);
             }
-            if self.peer_left {
+            if self.lasts == Lasts::ToPresentEvent {
                 return Ok(Produced::End);
             }
             let shared = self.topic.lock();
@@ -295,10 +338,8 @@ impl Produce for Reader {
                 continue;
             }
             let Some(event) = shared.ring.get((self.next - shared.first) as usize) else {
-                return Ok(match shared.is_closed {
-                    true => Produced::End,
-                    false => Produced::Wait(HEARTBEAT),
-                });
+                let ends = shared.is_closed || self.lasts == Lasts::ToLastEvent;
+                return Ok(if ends { Produced::End } else { Produced::Wait(HEARTBEAT) });
             };
             self.rest = event.clone();
             self.next += 1;
@@ -311,7 +352,11 @@ impl Produce for Reader {
     }
 
     fn peer_left(&mut self) {
-        self.peer_left = true;
+        self.lasts = Lasts::ToPresentEvent;
+    }
+
+    fn shutdown(&mut self) {
+        self.lasts = self.lasts.max(Lasts::ToLastEvent);
     }
 }
 
@@ -327,16 +372,16 @@ mod tests {
 
     #[test]
     fn an_event_has_its_number_its_name_and_a_field_for_each_line() {
-        let event = Event::data("one\ntwo\r\nthree\rfour").named("a\r\nb");
+        let event = Event::new("one\ntwo\r\nthree\rfour").named("a\r\nb");
         assert_eq!(
             event.encode(7),
             "id: 7\nevent: ab\ndata: one\ndata: two\ndata: three\ndata: four\n\n"
         );
-        assert_eq!(Event::data("").encode(1), "id: 1\ndata: \n\n");
+        assert_eq!(Event::new("").encode(1), "id: 1\ndata: \n\n");
     }
 
     fn reader(topic: &Topic, next: u64) -> Reader {
-        Reader { topic: topic.clone(), id: 0, next, rest: Bytes::new(), peer_left: false }
+        Reader { topic: topic.clone(), id: 0, next, rest: Bytes::new(), lasts: Lasts::ForEver }
     }
 
     fn read(reader: &mut Reader, room: usize) -> (String, Produced) {
@@ -364,7 +409,10 @@ mod tests {
         }
         let (text, _) = read(&mut reader(&topic, 2), 1000);
         assert_eq!(text, ": 2 events missed\n\nid: 4\ndata: 3\n\nid: 5\ndata: 4\n\n");
-        let topic = topic.with_slow(Slow::Cut);
+        let topic = Topic::with_options(TopicOptions::new(2).slow(Slow::Cut));
+        for n in 0..5 {
+            topic.publish(n.to_string());
+        }
         let (text, produced) = read(&mut reader(&topic, 2), 1000);
         assert_eq!((text.as_str(), produced), ("", Produced::End));
     }

@@ -1,6 +1,6 @@
 //! To and from the types of the `http` crate, for code that is written against them.
 
-use http::header::{HeaderName, HeaderValue, CONTENT_TYPE};
+use http::header::{HeaderMap, HeaderName, HeaderValue, CONTENT_TYPE};
 
 use crate::message::body::Body;
 use crate::message::field_lines::FieldError;
@@ -59,7 +59,7 @@ impl<B: Into<Body>> From<http::Response<B>> for Response {
                 converted = converted.with_content_type(text.to_owned());
                 continue;
             }
-            match converted.try_set(name.as_str(), value.as_bytes()) {
+            match converted.append_header(name.as_str(), value.as_bytes()) {
                 Ok(()) | Err(FieldError::Reserved { .. }) => {}
                 Err(error) => converted.keep_fault(error),
             }
@@ -69,27 +69,20 @@ impl<B: Into<Body>> From<http::Response<B>> for Response {
 }
 
 impl Response {
-    /// The same answer as an [`http::Response`], such as for a test that looks at fields. The
+    /// The same response as an [`http::Response`], such as for a test that looks at fields. The
     /// fields that the server adds when it sends are not there yet.
     pub fn into_http(self) -> http::Response<Body> {
-        let lines = self.extra.map(|extra| extra.lines.bytes).unwrap_or_default();
-        let mut response = http::Response::new(self.body);
-        *response.status_mut() = self.status;
-        let headers = response.headers_mut();
-        let content_type = self.content_type.and_then(|text| HeaderValue::from_str(&text).ok());
-        if let Some(content_type) = content_type {
-            headers.append(CONTENT_TYPE, content_type);
-        }
-        for line in lines.split(|&byte| byte == b'\n') {
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
-            let Some(colon) = line.iter().position(|&byte| byte == b':') else { continue };
-            let name = HeaderName::from_bytes(&line[..colon]);
-            let value = line.get(colon + 2..).unwrap_or(b"");
+        let mut headers = HeaderMap::new();
+        for (name, value) in self.headers().iter() {
+            let name = HeaderName::from_bytes(name.as_bytes());
             // Each was checked when it was set.
             if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value)) {
                 headers.append(name, value);
             }
         }
+        let mut response = http::Response::new(self.body);
+        *response.status_mut() = self.status;
+        *response.headers_mut() = headers;
         response
     }
 }
@@ -127,7 +120,7 @@ mod tests {
         assert!(!response.has_fault() && !response.close);
         assert_eq!(response.lines(), b"x-a: 1\r\nx-a: 2\r\n");
         let response = response.into_http();
-        assert_eq!((response.status().as_u16(), response.body().len()), (404, Some(4)));
+        assert_eq!((response.status().as_u16(), response.body().content_length()), (404, Some(4)));
         assert_eq!(response.headers()["content-type"], "text/x");
         assert_eq!(response.headers().get_all("x-a").iter().count(), 2);
         assert_eq!(response.headers().len(), 3);

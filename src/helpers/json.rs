@@ -12,21 +12,23 @@ use crate::message::response::Response;
 impl Response {
     /// 200 with `value` as JSON.
     ///
-    /// # Errors
-    ///
-    /// What the value's own `Serialize` reports, or a map whose keys are no text.
+    /// A value that cannot be written turns the response into a 500, and the reason is logged: an
+    /// error of its own `Serialize`, or a map with keys that are not text. Use `serde_json` and
+    /// [`json_text`](Response::json_text) to handle that error.
     ///
     /// ```
     /// # use wheelhouse::{sim::Sim, Request, Response};
     /// # let mut sim = Sim::new(|_: &Request<'_>| {
-    /// // A `Result` may be returned as it is: an error is a 500 with a log line.
-    /// Response::json_of(&[1, 2, 3])
+    /// Response::json(&[1, 2, 3])
     /// # });
     /// # let c = sim.connect_and_send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     /// # assert!(sim.received(c).ends_with(b"\r\n\r\n[1,2,3]"));
     /// ```
-    pub fn json_of(value: &(impl Serialize + ?Sized)) -> Result<Response, serde_json::Error> {
-        Ok(Response::ok("application/json", serde_json::to_vec(value)?))
+    pub fn json(value: &(impl Serialize + ?Sized)) -> Response {
+        match serde_json::to_vec(value) {
+            Ok(text) => Response::ok("application/json", text),
+            Err(error) => Response::unmade(format!("the value is not JSON: {error}")),
+        }
     }
 }
 
@@ -133,5 +135,22 @@ mod tests {
         assert_eq!(status, "400");
         assert!(text.starts_with("bad JSON: EOF"), "{text}");
         assert_eq!(ask("application/json", "[256]").0, "400");
+    }
+
+    #[test]
+    fn a_value_that_is_not_json_is_a_500_and_a_value_that_is_has_its_type() {
+        use std::collections::BTreeMap;
+
+        let mut sim = Sim::new(|req: &Request<'_>| match req.path() {
+            "/list" => Response::json(&["a", "b"]),
+            _ => Response::json(&BTreeMap::from([(vec![1], 2)])).with_status(StatusCode::CREATED),
+        });
+        let client = sim.connect_and_send(b"GET /list HTTP/1.1\r\nHost: a\r\n\r\n");
+        let list = String::from_utf8(sim.take_received(client)).unwrap();
+        assert!(list.contains("\r\nContent-Type: application/json\r\n"), "{list}");
+        assert!(list.ends_with("\r\n\r\n[\"a\",\"b\"]"), "{list}");
+        sim.send(client, b"GET /map HTTP/1.1\r\nHost: a\r\n\r\n");
+        let map = String::from_utf8(sim.take_received(client)).unwrap();
+        assert!(map.starts_with("HTTP/1.1 500 "), "{map}");
     }
 }

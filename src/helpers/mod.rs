@@ -10,5 +10,4 @@ mod http_types;
 pub(crate) mod json;
 pub(crate) mod origin;
 pub(crate) mod query;
-pub(crate) mod sniff;
 pub(crate) mod within;

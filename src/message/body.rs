@@ -1,12 +1,13 @@
-//! The content of an answer (RFC 9110, section 6.4): bytes at hand, a part of a file, or made piece
-//! by piece by a [`Produce`].
+//! [`Body`], the content of a response (RFC 9110, section 6.4): bytes at hand, a part of a file, or
+//! pieces made by a [`Produce`].
 //!
-//! How content is framed and sent is not known here; a producer sees room and nothing else.
+//! This file knows nothing about framing and sending; a producer sees room and nothing else.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,122 +15,166 @@ use bytes::Bytes;
 use crate::message::trailers::Trailers;
 use crate::waker::Waker;
 
-/// The content of an answer.
-pub enum Body {
-    /// No content: `Content-Length: 0` where a length may stand.
+/// The content of a response.
+///
+/// Most content comes from a conversion: text, bytes and [`Bytes`] are a `Body` each. Others are a
+/// file, a [`Produce`] that makes the content piece by piece, or the end of a channel.
+///
+/// ```
+/// use wheelhouse::Body;
+///
+/// let page = Body::from("hello\n");
+/// assert_eq!(page.content_length(), Some(6));
+/// assert_eq!(Body::from_reader(&b"unknown"[..]).content_length(), None);
+/// ```
+#[derive(Default)]
+pub struct Body(pub(crate) Source);
+
+/// The places that content comes from.
+#[derive(Default)]
+pub(crate) enum Source {
+    #[default]
     Empty,
     /// Bytes compiled into the program: never copied if they are many.
     Static(&'static [u8]),
-    /// Shared bytes: many answers may hold the same without a copy.
+    /// Shared bytes: many responses may hold the same without a copy.
     Bytes(Bytes),
-    /// A part of an open file, sent by the kernel without passing through the process where
-    /// there is `sendfile`. A file that shrinks meanwhile ends in a reset, never in a short
-    /// answer that looks complete.
-    File(FileBody),
-    /// Content made piece by piece, asked for only when there is room.
-    Produce(ProduceBody),
+    File(FilePart),
+    Produce(Producer),
 }
 
-/// The part of a file that an answer sends.
+/// The part of a file that a response sends.
 #[derive(Debug)]
-pub struct FileBody {
+pub(crate) struct FilePart {
     pub(crate) file: File,
     pub(crate) offset: u64,
     pub(crate) len: u64,
 }
 
 /// A producer with the length it promises, if it promises one.
-pub struct ProduceBody {
-    pub(crate) producer: Box<dyn Produce>,
+pub(crate) struct Producer {
+    pub(crate) producer: Box<dyn Produce + Send>,
     pub(crate) len: Option<u64>,
 }
 
 impl Body {
-    /// `len` bytes of `file` from `offset` on.
-    pub fn file(file: File, offset: u64, len: u64) -> Body {
-        Body::File(FileBody { file, offset, len })
+    /// No content: `Content-Length: 0` where a length may stand.
+    pub const fn empty() -> Body {
+        Body(Source::Empty)
+    }
+
+    /// The whole of `file`, from its first byte to the length that it has now, sent by the kernel
+    /// without passing through the process where there is `sendfile`.
+    ///
+    /// A file that shrinks meanwhile ends in a reset, never in a short response that looks
+    /// complete.
+    ///
+    /// # Errors
+    ///
+    /// The error of reading the length of the file.
+    ///
+    /// ```
+    /// use std::fs::File;
+    /// use std::io;
+    /// use wheelhouse::{Body, Request, Response};
+    ///
+    /// fn logo(_: &Request<'_>) -> io::Result<Response> {
+    ///     Ok(Response::ok("image/png", Body::file(File::open("logo.png")?)?))
+    /// }
+    /// # let _ = logo;
+    /// ```
+    pub fn file(file: File) -> io::Result<Body> {
+        let len = file.metadata()?.len();
+        Ok(Body::file_range(file, 0..len))
+    }
+
+    /// The bytes `range` of `file`, sent as [`file`](Body::file) sends them. A range that ends
+    /// before it starts is empty; one that goes beyond the end of the file ends in a reset.
+    pub fn file_range(file: File, range: Range<u64>) -> Body {
+        let len = range.end.saturating_sub(range.start);
+        Body(Source::File(FilePart { file, offset: range.start, len }))
     }
 
     /// Content of unknown length: chunked in HTTP/1.1, ended by closing in HTTP/1.0.
-    pub fn produce(producer: impl Produce + 'static) -> Body {
-        Body::Produce(ProduceBody { producer: Box::new(producer), len: None })
+    pub fn produce(producer: impl Produce + Send + 'static) -> Body {
+        Body(Source::Produce(Producer { producer: Box::new(producer), len: None }))
     }
 
-    /// Content of a length that is promised beforehand. A producer that ends short of it is an
-    /// error of the program: the connection is reset and the log says so. One that has more is not
-    /// asked for it.
-    pub fn produce_exactly(len: u64, producer: impl Produce + 'static) -> Body {
-        Body::Produce(ProduceBody { producer: Box::new(producer), len: Some(len) })
+    /// Content of a length that is promised beforehand.
+    ///
+    /// A producer that ends short of it is an error of the program: the connection is reset and the
+    /// reason is logged. A producer that has more is not asked for it.
+    pub fn produce_exactly(len: u64, producer: impl Produce + Send + 'static) -> Body {
+        Body(Source::Produce(Producer { producer: Box::new(producer), len: Some(len) }))
     }
 
-    /// Content read from `reader` until its end. Reading must not block: the loop would wait.
-    pub fn reader(reader: impl io::Read + 'static) -> Body {
+    /// Content of unknown length, read from `reader` until its end. Reading must not block: the
+    /// loop would wait.
+    pub fn from_reader(reader: impl io::Read + Send + 'static) -> Body {
         Body::produce(FromReader(reader))
     }
 
-    /// The length, if it is known before the content is sent.
-    pub fn len(&self) -> Option<u64> {
-        match self {
-            Body::Empty => Some(0),
-            Body::Static(bytes) => Some(bytes.len() as u64),
-            Body::Bytes(bytes) => Some(bytes.len() as u64),
-            Body::File(file) => Some(file.len),
-            Body::Produce(produce) => produce.len,
+    /// The length in bytes, if it is known before the content is sent.
+    pub fn content_length(&self) -> Option<u64> {
+        match &self.0 {
+            Source::Empty => Some(0),
+            Source::Static(bytes) => Some(bytes.len() as u64),
+            Source::Bytes(bytes) => Some(bytes.len() as u64),
+            Source::File(file) => Some(file.len),
+            Source::Produce(produce) => produce.len,
         }
-    }
-
-    /// Whether the content is known to be empty.
-    pub fn is_empty(&self) -> bool {
-        self.len() == Some(0)
     }
 }
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match self {
-            Body::Empty => "Empty",
-            Body::Static(_) => "Static",
-            Body::Bytes(_) => "Bytes",
-            Body::File(_) => "File",
-            Body::Produce(_) => "Produce",
+        let source = match self.0 {
+            Source::Empty => "empty",
+            Source::Static(_) => "static",
+            Source::Bytes(_) => "bytes",
+            Source::File(_) => "file",
+            Source::Produce(_) => "producer",
         };
-        f.debug_struct(kind).field("len", &self.len()).finish()
-    }
-}
-
-impl fmt::Debug for ProduceBody {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProduceBody").field("len", &self.len).finish_non_exhaustive()
+        f.debug_struct("Body")
+            .field("source", &source)
+            .field("content_length", &self.content_length())
+            .finish()
     }
 }
 
 impl From<&'static str> for Body {
     fn from(text: &'static str) -> Body {
-        Body::Static(text.as_bytes())
+        Body(Source::Static(text.as_bytes()))
     }
 }
 
 impl From<&'static [u8]> for Body {
     fn from(bytes: &'static [u8]) -> Body {
-        Body::Static(bytes)
+        Body(Source::Static(bytes))
+    }
+}
+
+impl<const N: usize> From<&'static [u8; N]> for Body {
+    fn from(bytes: &'static [u8; N]) -> Body {
+        Body(Source::Static(bytes))
     }
 }
 
 impl From<String> for Body {
     fn from(text: String) -> Body {
-        Body::Bytes(text.into())
+        Body(Source::Bytes(text.into()))
     }
 }
 
 impl From<Vec<u8>> for Body {
     fn from(bytes: Vec<u8>) -> Body {
-        Body::Bytes(bytes.into())
+        Body(Source::Bytes(bytes.into()))
     }
 }
 
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Body {
-        Body::Bytes(bytes)
+        Body(Source::Bytes(bytes))
     }
 }
 
@@ -142,14 +187,39 @@ impl From<Cow<'static, str>> for Body {
     }
 }
 
-/// Makes the content of an answer, piece by piece.
+/// Makes the content of a response, piece by piece.
 ///
 /// The loop asks only when everything before has left and there is room for more, so a producer
-/// cannot outrun its peer and nobody has to watch a high-water mark. One that waits for something
-/// (another thread, an event) says so with [`Produced::Wait`] and is asked again when its
-/// [`Waker`] is woken. All of it runs on the loop: it must not block.
+/// cannot outrun its client. A producer that waits for something (another thread, an event) returns
+/// [`Produced::Wait`] and is asked again when its [`Waker`] is woken. All of it runs on the loop and
+/// must not block. Producers are `Send`, so that another thread can make a response.
+///
+/// ```
+/// use std::io;
+/// use wheelhouse::body::{Out, Produce, Produced};
+/// use wheelhouse::{Body, Request, Response};
+///
+/// /// Counts down to 1, a line each.
+/// struct Countdown(u32);
+///
+/// impl Produce for Countdown {
+///     fn produce(&mut self, out: &mut Out<'_>) -> io::Result<Produced> {
+///         while self.0 > 0 && out.put_all(format!("{}\n", self.0).as_bytes()) {
+///             self.0 -= 1;
+///         }
+///         Ok(if self.0 == 0 { Produced::End } else { Produced::More })
+///     }
+/// }
+///
+/// fn launch(_: &Request<'_>) -> Response {
+///     Response::ok("text/plain", Body::produce(Countdown(3)))
+/// }
+/// # let mut sim = wheelhouse::sim::Sim::new(launch);
+/// # let c = sim.connect_and_send(b"GET / HTTP/1.0\r\n\r\n");
+/// # assert!(sim.received(c).ends_with(b"\r\n\r\n3\n2\n1\n"));
+/// ```
 pub trait Produce {
-    /// The answer begins; `waker` has this producer asked again after a [`Produced::Wait`].
+    /// The response begins; `waker` has this producer asked again after a [`Produced::Wait`].
     fn start(&mut self, waker: Waker) {
         let _ = waker;
     }
@@ -158,12 +228,12 @@ pub trait Produce {
     ///
     /// # Errors
     ///
-    /// An error resets the connection (the peer must not take the part for the whole) and is
-    /// logged.
+    /// An error is logged and resets the connection: the client must not take the part for the
+    /// whole.
     fn produce(&mut self, out: &mut Out<'_>) -> io::Result<Produced>;
 
-    /// The time of a [`Produced::Wait`] has passed and nobody woke. By default an error: who
-    /// promised to wake has forgotten it.
+    /// The time of a [`Produced::Wait`] has passed without a wake-up. By default this is an error:
+    /// the program has forgotten to wake the producer.
     ///
     /// # Errors
     ///
@@ -173,19 +243,31 @@ pub trait Produce {
         Err(io::Error::new(io::ErrorKind::TimedOut, "a producer was not woken in time"))
     }
 
-    /// This producer waits, and the peer has ended or broken its side, now or before; it is asked
-    /// once more after this. Ending its side is no cancellation (a half-closed peer reads on), so by
-    /// default nothing happens; may be called more than once.
+    /// The client has ended or broken its side, now or before, and this producer waits; it is asked
+    /// once more after this. May be called more than once. The end of its side cancels nothing,
+    /// since a half-closed client reads on, so by default nothing happens.
     fn peer_left(&mut self) {}
 
-    /// The content is complete: fields to be sent behind it, where it goes out in chunks. Asked
-    /// once, after [`Produced::End`] or the last byte of a promised length.
-    fn put_trailers(&mut self, trailers: &mut Trailers) {
+    /// The server shuts down gracefully, and this producer is under way: it should come to its end
+    /// soon, since a connection that is still open at the end of
+    /// [`Limits::shutdown_timeout`](crate::Limits::shutdown_timeout) is reset. Called once; the
+    /// producer is asked again after it, also in a [`Produced::Wait`]. By default nothing happens.
+    fn shutdown(&mut self) {}
+
+    /// The content is complete: puts the fields that are sent after it, where it goes out in chunks.
+    /// Called once, after [`Produced::End`] or the last byte of a promised length.
+    ///
+    /// # Errors
+    ///
+    /// As for [`produce`](Produce::produce). A [`FieldError`](crate::FieldError) is such an error,
+    /// so `?` works on [`Trailers::append`].
+    fn put_trailers(&mut self, trailers: &mut Trailers) -> io::Result<()> {
         let _ = trailers;
+        Ok(())
     }
 }
 
-/// What a producer says after a piece.
+/// The state of a producer after a piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Produced {
     /// There is more: ask again when this has left. Saying so without having written a byte is
@@ -218,14 +300,27 @@ impl<'a> Out<'a> {
         self.end - self.buffer.len()
     }
 
-    /// Puts as many of `bytes` as fit and says how many that were.
+    /// Puts as many of `bytes` as fit and returns their number.
     pub fn put(&mut self, bytes: &[u8]) -> usize {
         let taken = bytes.len().min(self.room());
         self.buffer.extend_from_slice(&bytes[..taken]);
         taken
     }
 
-    /// Lets `read` fill the whole room and keeps as many bytes as it says.
+    /// Puts all of `bytes`, or none of them if they do not fit. Returns whether they fit.
+    ///
+    /// The room of one call is 64 KiB at most. A larger piece never fits: a producer has to put it
+    /// in parts.
+    #[must_use]
+    pub fn put_all(&mut self, bytes: &[u8]) -> bool {
+        let fits = bytes.len() <= self.room();
+        if fits {
+            self.buffer.extend_from_slice(bytes);
+        }
+        fits
+    }
+
+    /// Lets `read` fill the whole room and keeps as many bytes as it returns.
     ///
     /// # Errors
     ///
@@ -294,6 +389,43 @@ mod tests {
         assert_eq!(out.fill(|room| io::Read::read(&mut &b"defg"[..], room)).unwrap(), 2);
         assert_eq!((out.room(), out.put(b"x")), (0, 0));
         assert_eq!(buffer, b"headabcde");
+    }
+
+    #[test]
+    fn all_of_a_piece_is_put_or_none_of_it() {
+        let mut buffer = b"head".to_vec();
+        let mut out = Out::new(&mut buffer, 3);
+        assert!(!out.put_all(b"abcd") && out.put_all(b"ab") && !out.put_all(b"cd"));
+        assert_eq!((out.room(), out.put_all(b"c"), out.put_all(b"")), (1, true, true));
+        assert_eq!(buffer, b"headabc");
+    }
+
+    #[test]
+    fn a_body_is_send_and_has_a_length_where_one_is_known() {
+        fn is_send<T: Send>(_: &T) {}
+        let table = [
+            (Body::empty(), Some(0)),
+            (Body::default(), Some(0)),
+            (Body::from(b"array"), Some(5)),
+            (Body::from("text"), Some(4)),
+            (Body::from(vec![0; 3]), Some(3)),
+            (Body::from_reader(io::empty()), None),
+            (Body::produce_exactly(7, FromReader(io::empty())), Some(7)),
+        ];
+        for (body, length) in table {
+            is_send(&body);
+            assert_eq!(body.content_length(), length, "{body:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_sent_as_a_whole_or_in_a_range_that_cannot_be_negative() {
+        let file = || File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).unwrap();
+        let len = file().metadata().unwrap().len();
+        assert_eq!(Body::file(file()).unwrap().content_length(), Some(len));
+        assert_eq!(Body::file_range(file(), 2..9).content_length(), Some(7));
+        let backwards = Range { start: 9, end: 2 };
+        assert_eq!(Body::file_range(file(), backwards).content_length(), Some(0));
     }
 
     /// Gives a byte at a time and scribbles over the room behind it.

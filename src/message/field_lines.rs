@@ -2,16 +2,16 @@
 //! the wire. Responses, informational responses and trailer sections all hold their fields this way.
 
 use std::fmt;
+use std::io;
 
 use crate::message::fields::{is_token, is_value_byte, trim_ows};
 
-/// The most bytes of field lines that one response may carry: what clients and proxies in the
-/// field accept (curl 300 KiB, nginx as a client 4 to 64 KiB).
-pub const RESPONSE_FIELD_BYTES_MAX: usize = 60 * 1024;
+/// The most bytes of field lines that one response may carry: clients and proxies in the field accept
+/// as many (curl 300 KiB, nginx as a client 4 to 64 KiB).
+pub(crate) const RESPONSE_FIELD_BYTES_MAX: usize = 60 * 1024;
 
-/// The most bytes of a trailer section, in both directions: what is sent is no more than what
-/// would be taken.
-pub const TRAILER_BYTES_MAX: usize = 4 << 10;
+/// The most bytes of a trailer section, in both directions.
+pub(crate) const TRAILER_BYTES_MAX: usize = 4 << 10;
 
 /// Field lines, and the first field that could not be set.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +38,39 @@ impl FieldLines {
         Ok(())
     }
 
+    /// Sets a line of a checked name and value in place of all lines of that name, unless more than
+    /// `bytes_max` bytes of lines would result. It stands where the first of them stood.
+    pub(crate) fn set(
+        &mut self,
+        name: &str,
+        value: &[u8],
+        bytes_max: usize,
+    ) -> Result<(), FieldError> {
+        let others: usize =
+            lines(&self.bytes).filter(|line| !is_named(line, name)).map(<[u8]>::len).sum();
+        if others + line_len(name, value) > bytes_max {
+            return Err(FieldError::TooLarge { name: name.to_owned() });
+        }
+        let after = self.remove(name).map(|place| self.bytes.split_off(place));
+        self.push(name, value);
+        self.bytes.extend_from_slice(&after.unwrap_or_default());
+        Ok(())
+    }
+
+    /// Removes all lines of that name and returns the place of the first, if there was one.
+    pub(crate) fn remove(&mut self, name: &str) -> Option<usize> {
+        let before = lines(&self.bytes).take_while(|line| !is_named(line, name));
+        let place = before.map(<[u8]>::len).sum();
+        if place == self.bytes.len() {
+            return None;
+        }
+        let rest = self.bytes.split_off(place);
+        for line in lines(&rest).filter(|line| !is_named(line, name)) {
+            self.bytes.extend_from_slice(line);
+        }
+        Some(place)
+    }
+
     /// Adds a line without a bound. The name and the value are known to be good.
     pub(crate) fn push(&mut self, name: &str, value: &[u8]) {
         self.bytes.reserve(line_len(name, value));
@@ -57,7 +90,17 @@ pub(crate) fn line_len(name: &str, value: &[u8]) -> usize {
     name.len() + value.len() + 4
 }
 
-/// Why a response field was refused.
+/// Each line with its end.
+fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes.split_inclusive(|&byte| byte == b'\n')
+}
+
+fn is_named(line: &[u8], name: &str) -> bool {
+    let found = line.get(..name.len()).filter(|_| line.get(name.len()) == Some(&b':'));
+    found.is_some_and(|found| found.eq_ignore_ascii_case(name.as_bytes()))
+}
+
+/// The reason why a field of a response was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FieldError {
@@ -73,7 +116,7 @@ pub enum FieldError {
         name: String,
     },
     /// The server sets this field itself: use a [`Body`](crate::Body) for the length and
-    /// [`Response::and_close`](crate::Response::and_close) for closing.
+    /// [`Response::with_close`](crate::Response::with_close) for closing.
     Reserved {
         /// The name as given.
         name: String,
@@ -81,12 +124,15 @@ pub enum FieldError {
     /// The field may not stand in a trailer section: framing, routing, authentication and the
     /// description of the content must be known before the content. Set the field on the
     /// [`Response`](crate::Response).
-    NoTrailer {
+    Trailer {
         /// The name as given.
         name: String,
     },
-    /// More than [`RESPONSE_FIELD_BYTES_MAX`] bytes of field lines, or
-    /// [`TRAILER_BYTES_MAX`] of trailer fields.
+    /// The header fields of a response have more than 61,440 bytes (60 KiB), or its trailer fields
+    /// more than 4,096 (4 KiB). Each field counts with its colon, space, CR and LF.
+    ///
+    /// Clients and proxies accept less than a server can send: curl takes 300 KiB of header fields,
+    /// nginx as a client 4 to 64 KiB.
     TooLarge {
         /// The field that did not fit.
         name: String,
@@ -106,9 +152,9 @@ impl fmt::Display for FieldError {
             FieldError::Reserved { name } => write!(
                 f,
                 "field {name:?} is set by the server: leave it out (a Body decides the length, \
-                 `and_close` closes)"
+                 `with_close` closes)"
             ),
-            FieldError::NoTrailer { name } => write!(
+            FieldError::Trailer { name } => write!(
                 f,
                 "field {name:?} may not stand in a trailer section: set it on the Response"
             ),
@@ -122,6 +168,13 @@ impl fmt::Display for FieldError {
 }
 
 impl std::error::Error for FieldError {}
+
+/// So that `?` works in [`Produce::put_trailers`](crate::body::Produce::put_trailers).
+impl From<FieldError> for io::Error {
+    fn from(error: FieldError) -> io::Error {
+        io::Error::new(io::ErrorKind::InvalidInput, error)
+    }
+}
 
 /// Fields that say where a message ends or when it was made. Only the server knows that.
 const RESERVED: [&str; 8] = [

@@ -57,7 +57,6 @@ impl<'a> Fields<'a> {
 
     /// The fields of a response: `Content-Type`, which it keeps apart, and then its lines, each of
     /// them `Name: value\r\n`.
-    #[cfg_attr(not(test), allow(dead_code, reason = "for the fields of responses"))]
     pub(crate) fn encoded(content_type: Option<&'a str>, lines: &'a [u8]) -> Self {
         Fields { source: Source::Encoded { content_type, lines } }
     }

@@ -17,11 +17,12 @@ pub(crate) const INFORMATIONAL_MAX: usize = 16;
 /// use wheelhouse::Informational;
 ///
 /// let hints = Informational::early_hints()
-///     .with("Link", "</style.css>; rel=preload; as=style")
-///     .with("Link", "</script.js>; rel=preload; as=script");
+///     .with_appended_header("Link", "</style.css>; rel=preload; as=style")
+///     .with_appended_header("Link", "</script.js>; rel=preload; as=script");
 /// # let _ = hints;
 /// ```
 #[derive(Clone, Debug)]
+#[must_use = "an informational response is sent with `Reply::inform` or `Later::inform`"]
 pub struct Informational {
     status: StatusCode,
     lines: FieldLines,
@@ -51,21 +52,30 @@ impl Informational {
         Informational { status, lines: FieldLines::default() }
     }
 
-    /// The same with one more field line. With a field that cannot be sent the whole is not sent,
-    /// and the reason is logged as an error; the final answer comes all the same.
-    pub fn with(mut self, name: &str, value: impl AsRef<[u8]>) -> Informational {
-        if let Err(error) = self.try_set(name, value) {
+    /// Returns it with one more field. With a field that cannot be sent nothing of it is sent, and
+    /// the reason is logged as an error; the final response comes all the same.
+    pub fn with_appended_header(
+        mut self,
+        name: impl AsRef<str>,
+        value: impl AsRef<[u8]>,
+    ) -> Informational {
+        if let Err(error) = self.append_header(name, value) {
             self.lines.keep_fault(error);
         }
         self
     }
 
-    /// Adds one field line.
+    /// Adds one field.
     ///
     /// # Errors
     ///
-    /// [`FieldError`] as for [`Response::try_set`](crate::Response::try_set).
-    pub fn try_set(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), FieldError> {
+    /// [`FieldError`] as for [`Response::append_header`](crate::Response::append_header).
+    pub fn append_header(
+        &mut self,
+        name: impl AsRef<str>,
+        value: impl AsRef<[u8]>,
+    ) -> Result<(), FieldError> {
+        let name = name.as_ref();
         check_name(name)?;
         let value = check_value(name, value.as_ref())?;
         self.lines.append(name, value, RESPONSE_FIELD_BYTES_MAX)
@@ -106,7 +116,9 @@ mod tests {
     #[test]
     fn it_is_a_status_line_and_fields_and_can_come_from_another_thread() {
         fn is_send<T: Send>(_: &T) {}
-        let hints = Informational::early_hints().with("Link", "</a>").with("Link", " </b> ");
+        let hints = Informational::early_hints()
+            .with_appended_header("Link", "</a>")
+            .with_appended_header("Link", " </b> ");
         is_send(&hints);
         assert_eq!(encode(&hints), "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nLink: </b>\r\n\r\n");
         assert_eq!(encode(&Informational::processing()), "HTTP/1.1 102 Processing\r\n\r\n");
@@ -126,8 +138,8 @@ mod tests {
     #[test]
     fn what_cannot_be_sent_is_left_out_as_a_whole() {
         for (name, value) in [("A", "b\r\nC: d"), ("", "x"), ("Content-Length", "123")] {
-            assert!(Informational::early_hints().try_set(name, value).is_err());
-            assert_eq!(encode(&Informational::early_hints().with(name, value)), "");
+            assert!(Informational::early_hints().append_header(name, value).is_err());
+            assert_eq!(encode(&Informational::early_hints().with_appended_header(name, value)), "");
         }
     }
 }

@@ -1,45 +1,53 @@
-//! An answer: status and field lines (RFC 9110, sections 6, 8 and 15). Its content is a
+//! [`Response`]: status and header fields (RFC 9110, sections 6, 8 and 15). Its content is a
 //! [`Body`], which has a file of its own.
 //!
-//! A [`Response`] is a plain value that owns what it holds. The fields that decide where a
+//! A [`Response`] is a plain value that owns everything in it. The fields that decide where a
 //! message ends (`Content-Length`, `Transfer-Encoding`, `Connection`, `Trailer`, ...) and `Date`
 //! belong to the server and cannot be set, so two layers can never disagree about framing.
 
 use std::borrow::Cow;
 use std::fmt;
+use std::mem;
 use std::time::Duration;
 
 pub use http::StatusCode;
 
 use crate::limits::TIMEOUT_MAX;
-use crate::message::body::Body;
+use crate::message::body::{Body, Source};
 use crate::message::field_lines::{
     check_name, check_value, line_len, FieldError, FieldLines, RESPONSE_FIELD_BYTES_MAX,
     TRAILER_BYTES_MAX,
 };
+use crate::message::fields::Fields;
 use crate::message::trailers::check_trailer_name;
 
-/// An answer to one request.
+/// A response to one request: status, header fields and content.
+///
+/// It is `Send`, so that another thread can make one.
 ///
 /// ```
 /// use wheelhouse::{Response, StatusCode};
 ///
-/// let page = Response::html("<h1>It turns</h1>").with("Cache-Control", "max-age=60");
+/// let mut page = Response::html("<h1>It turns</h1>").with_header("Cache-Control", "max-age=60");
+/// page.append_header("Vary", "Accept-Language")?;
+/// page.append_header("Vary", "Cookie")?;
 /// assert_eq!(page.status(), StatusCode::OK);
-/// let gone = Response::new(StatusCode::GONE);
-/// # let _ = gone;
+/// assert_eq!(page.headers().get("Content-Type"), Some("text/html; charset=utf-8"));
+/// assert!(page.headers().has_member("vary", "cookie"));
+/// # Ok::<(), wheelhouse::FieldError>(())
 /// ```
 #[derive(Debug)]
+#[must_use = "a response does nothing unless the handler returns it"]
 pub struct Response {
     pub(crate) status: StatusCode,
     pub(crate) close: bool,
     pub(crate) content_type: Option<Cow<'static, str>>,
     pub(crate) body: Body,
-    /// What most answers do not have.
+    /// The parts that most responses do not have.
     pub(crate) extra: Option<Box<Extra>>,
 }
 
-/// Field lines beyond the usual ones.
+/// The parts of a response beyond the usual ones.
 #[derive(Debug, Default)]
 pub(crate) struct Extra {
     /// A fault in them turns the response into a 500 with a log line.
@@ -47,15 +55,45 @@ pub(crate) struct Extra {
     /// The names of trailer fields to come, as the value of `Trailer`.
     pub(crate) trailer: Vec<u8>,
     /// The time in which the whole response must have left.
-    pub(crate) cut_after: Option<Duration>,
+    pub(crate) send_timeout: Option<Duration>,
+    /// The reason why the content could not be made: the response becomes a 500 with a log line.
+    pub(crate) unmade: Option<String>,
+}
+
+/// 200 without content.
+impl Default for Response {
+    fn default() -> Response {
+        Response::new(StatusCode::OK)
+    }
+}
+
+/// As [`Response::text`].
+impl From<&'static str> for Response {
+    fn from(text: &'static str) -> Response {
+        Response::text(text)
+    }
+}
+
+/// As [`Response::text`].
+impl From<String> for Response {
+    fn from(text: String) -> Response {
+        Response::text(text)
+    }
+}
+
+/// As [`Response::status_page`].
+impl From<StatusCode> for Response {
+    fn from(status: StatusCode) -> Response {
+        Response::status_page(status)
+    }
 }
 
 impl Response {
-    /// An answer with `status` and no content.
+    /// A response with `status` and no content.
     ///
-    /// An informational status (1xx) cannot be a final answer: it becomes a 500 with a log line.
+    /// An informational status (1xx) cannot be a final response: it becomes a 500 with a log line.
     pub fn new(status: StatusCode) -> Response {
-        Response { status, close: false, content_type: None, body: Body::Empty, extra: None }
+        Response { status, close: false, content_type: None, body: Body::empty(), extra: None }
     }
 
     /// 200 with `text/plain; charset=utf-8`.
@@ -69,7 +107,7 @@ impl Response {
     }
 
     /// 200 with `application/json`; the text is sent as it is.
-    pub fn json(text: impl Into<Cow<'static, str>>) -> Response {
+    pub fn json_text(text: impl Into<Cow<'static, str>>) -> Response {
         Response::typed("application/json", text.into())
     }
 
@@ -84,7 +122,8 @@ impl Response {
         }
     }
 
-    /// 200 with content of the given type.
+    /// 200 with content of the given type. A type that cannot be sent turns the response into a 500,
+    /// as with [`with_header`](Response::with_header).
     pub fn ok(content_type: impl Into<Cow<'static, str>>, body: impl Into<Body>) -> Response {
         Response::new(StatusCode::OK).with_content_type(content_type).with_body(body)
     }
@@ -92,7 +131,7 @@ impl Response {
     /// The plain page for a status: its number and standard phrase as one line of text.
     pub fn status_page(status: StatusCode) -> Response {
         let page = match status {
-            // What scanners ask for all day costs no allocation.
+            // The responses that scanners ask for all day cost no allocation.
             StatusCode::NOT_FOUND => Cow::Borrowed("404 Not Found\n"),
             StatusCode::METHOD_NOT_ALLOWED => Cow::Borrowed("405 Method Not Allowed\n"),
             _ => {
@@ -103,13 +142,13 @@ impl Response {
         Response::text(page).with_status(status)
     }
 
-    /// A plain page that says `text`, for a status that went wrong: text and nothing else, told to
-    /// the browser too (`X-Content-Type-Options: nosniff`), so that a part of the request in it
-    /// cannot become markup.
+    /// A plain page that says `text`, for an error status. It is text and nothing else for browsers
+    /// too (`X-Content-Type-Options: nosniff`), so that a part of the request in it cannot become
+    /// markup.
     pub fn error(status: StatusCode, text: impl fmt::Display) -> Response {
         let mut response = Response::text(format!("{text}\n"));
         response.status = status;
-        response.with("X-Content-Type-Options", "nosniff")
+        response.with_header("X-Content-Type-Options", "nosniff")
     }
 
     /// 404 with a one-line page.
@@ -120,23 +159,138 @@ impl Response {
     /// 405 with the `Allow` field that RFC 9110, section 15.5.6 requires; `allow` is its value,
     /// such as `"GET, HEAD"`.
     pub fn method_not_allowed(allow: &str) -> Response {
-        Response::status_page(StatusCode::METHOD_NOT_ALLOWED).with("Allow", allow)
+        Response::status_page(StatusCode::METHOD_NOT_ALLOWED).with_header("Allow", allow)
     }
 
-    /// The same answer with another status.
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The header fields that were set so far, in the order in which they will be sent;
+    /// `Content-Type` is the first. The fields that the server adds when it sends the response
+    /// (`Content-Length`, `Date`, ...) are not among them.
+    pub fn headers(&self) -> Fields<'_> {
+        Fields::encoded(self.content_type.as_deref(), self.lines())
+    }
+
+    /// The content.
+    pub fn body(&self) -> &Body {
+        &self.body
+    }
+
+    /// Changes the status.
+    pub fn set_status(&mut self, status: StatusCode) {
+        self.status = status;
+    }
+
+    /// Sets a header field, in place of all fields of that name: the new one stands where the first
+    /// of them stood, and at the end if there was none.
+    ///
+    /// ```
+    /// # use wheelhouse::Response;
+    /// let mut page = Response::text("{}");
+    /// page.set_header("Content-Type", "application/json")?;
+    /// assert_eq!(page.headers().len(), 1);
+    /// # Ok::<(), wheelhouse::FieldError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`FieldError`] if the name is not a token, the value has a byte that no field value may have
+    /// (the response splitting of many advisories), the value of `Content-Type` is not UTF-8, the
+    /// field is the server's own, or the fields of the response have become too large. Then nothing
+    /// has changed.
+    pub fn set_header(
+        &mut self,
+        name: impl AsRef<str>,
+        value: impl AsRef<[u8]>,
+    ) -> Result<(), FieldError> {
+        let (name, value) = checked(name.as_ref(), value.as_ref())?;
+        if is_content_type(name) {
+            return self.set_checked_type(name, value);
+        }
+        self.lines_mut().set(name, value, RESPONSE_FIELD_BYTES_MAX)
+    }
+
+    /// Adds a header field after those that are there, also after fields of the same name
+    /// (`Set-Cookie`, `Vary`, `Link`). `Content-Type` takes the place of the one there: two would be
+    /// read in two ways.
+    ///
+    /// # Errors
+    ///
+    /// As for [`set_header`](Response::set_header).
+    pub fn append_header(
+        &mut self,
+        name: impl AsRef<str>,
+        value: impl AsRef<[u8]>,
+    ) -> Result<(), FieldError> {
+        let (name, value) = checked(name.as_ref(), value.as_ref())?;
+        if is_content_type(name) {
+            return self.set_checked_type(name, value);
+        }
+        self.lines_mut().append(name, value, RESPONSE_FIELD_BYTES_MAX)
+    }
+
+    /// Removes all header fields of that name, whatever its case; returns whether there was one.
+    pub fn remove_header(&mut self, name: impl AsRef<str>) -> bool {
+        let name = name.as_ref();
+        if is_content_type(name) {
+            return self.content_type.take().is_some();
+        }
+        self.extra.as_mut().is_some_and(|extra| extra.lines.remove(name).is_some())
+    }
+
+    /// Replaces the content and returns the content that was there. The header fields stay as they
+    /// are.
+    pub fn replace_body(&mut self, body: impl Into<Body>) -> Body {
+        mem::replace(&mut self.body, body.into())
+    }
+
+    /// Returns the response with another status.
     pub fn with_status(mut self, status: StatusCode) -> Response {
         self.status = status;
         self
     }
 
-    /// The same answer with other content.
+    /// Returns the response with a header field in place of all fields of that name: see
+    /// [`set_header`](Response::set_header).
+    ///
+    /// A field that cannot be sent (see [`FieldError`]) does not vanish: the response becomes a 500
+    /// and the reason is logged. Use [`set_header`](Response::set_header) for values that you do not
+    /// control.
+    pub fn with_header(mut self, name: impl AsRef<str>, value: impl AsRef<[u8]>) -> Response {
+        if let Err(error) = self.set_header(name, value) {
+            self.keep_fault(error);
+        }
+        self
+    }
+
+    /// Returns the response with one more header field: see
+    /// [`append_header`](Response::append_header). A field that cannot be sent turns the response
+    /// into a 500, as with [`with_header`](Response::with_header).
+    pub fn with_appended_header(
+        mut self,
+        name: impl AsRef<str>,
+        value: impl AsRef<[u8]>,
+    ) -> Response {
+        if let Err(error) = self.append_header(name, value) {
+            self.keep_fault(error);
+        }
+        self
+    }
+
+    /// Returns the response with other content.
     pub fn with_body(mut self, body: impl Into<Body>) -> Response {
         self.body = body.into();
         self
     }
 
-    /// The same answer with another `Content-Type`.
-    pub fn with_content_type(mut self, content_type: impl Into<Cow<'static, str>>) -> Response {
+    /// The type of the content, of which no copy is made.
+    pub(crate) fn with_content_type(
+        mut self,
+        content_type: impl Into<Cow<'static, str>>,
+    ) -> Response {
         let content_type = content_type.into();
         match check_value("content-type", content_type.as_bytes()) {
             Ok(_) => self.content_type = Some(content_type),
@@ -145,48 +299,24 @@ impl Response {
         self
     }
 
-    /// The same answer with one more field line; `Content-Type` takes the place of the one there.
-    ///
-    /// A field that cannot be sent (see [`FieldError`]) does not vanish: the answer becomes a
-    /// 500 and the reason is logged. Use [`try_set`](Response::try_set) for values that you do
-    /// not control.
-    pub fn with(mut self, name: &str, value: impl AsRef<[u8]>) -> Response {
-        if let Err(error) = self.try_set(name, value) {
-            self.keep_fault(error);
+    fn set_checked_type(&mut self, name: &str, value: &[u8]) -> Result<(), FieldError> {
+        if line_len(name, value) > RESPONSE_FIELD_BYTES_MAX {
+            return Err(FieldError::TooLarge { name: name.to_owned() });
         }
-        self
+        let text = std::str::from_utf8(value);
+        let text = text.map_err(|_| FieldError::Value { name: name.to_owned() })?;
+        self.content_type = Some(text.to_owned().into());
+        Ok(())
     }
 
-    /// Adds one field line; `Content-Type` takes the place of the one there.
-    ///
-    /// # Errors
-    ///
-    /// [`FieldError`] if the name is no token, the value has a byte that no field value may have
-    /// (the response splitting of many advisories) or is a type and no UTF-8, the field is the
-    /// server's own, or there are more than [`RESPONSE_FIELD_BYTES_MAX`] bytes of field lines.
-    pub fn try_set(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), FieldError> {
-        check_name(name)?;
-        let value = check_value(name, value.as_ref())?;
-        if name.eq_ignore_ascii_case("content-type") {
-            // One line: two would be read in two ways.
-            if line_len(name, value) > RESPONSE_FIELD_BYTES_MAX {
-                return Err(FieldError::TooLarge { name: name.to_owned() });
-            }
-            let text = std::str::from_utf8(value);
-            let text = text.map_err(|_| FieldError::Value { name: name.to_owned() })?;
-            self.content_type = Some(text.to_owned().into());
-            return Ok(());
-        }
-        self.lines_mut().append(name, value, RESPONSE_FIELD_BYTES_MAX)
-    }
-
-    /// The same answer, which announces that a trailer field called `name` will follow its
-    /// content (the `Trailer` field): a producer gives it in
-    /// [`Produce::put_trailers`](crate::Produce::put_trailers), a transform in
+    /// Returns the response with the announcement that a trailer field called `name` will follow its
+    /// content (the `Trailer` field). A producer gives the field in
+    /// [`Produce::put_trailers`](crate::body::Produce::put_trailers), a transform in
     /// [`Transform::put_trailers`](crate::Transform::put_trailers).
     ///
-    /// Said only where it can be true: in chunks, see [`Trailers`](crate::Trailers). A name that
-    /// cannot be sent turns the answer into a 500, as with [`with`](Response::with).
+    /// The announcement is sent only where it can be true: in chunks, see
+    /// [`Trailers`](crate::Trailers). A name that cannot be sent turns the response into a 500, as
+    /// with [`with_header`](Response::with_header).
     pub fn with_trailer(mut self, name: &str) -> Response {
         let checked = check_trailer_name(name);
         let trailer = &mut self.extra.get_or_insert_with(Box::default).trailer;
@@ -215,41 +345,31 @@ impl Response {
         &mut self.extra.get_or_insert_with(Box::default).lines
     }
 
-    /// The same answer with a time in which all of it must have left, at most a year; then the
+    /// Returns the response with a time in which all of it must have left, at most a year; then the
     /// connection is reset, whatever is still to be sent. The rate of
     /// [`Limits::response_rate_min`](crate::Limits::response_rate_min) counts beside it. By default
-    /// there is none: a long download is not a slow one.
-    pub fn and_cut_after(mut self, timeout: Duration) -> Response {
+    /// there is no such time: a long download is not a slow one.
+    pub fn with_send_timeout(mut self, timeout: Duration) -> Response {
         let timeout = timeout.min(TIMEOUT_MAX);
-        self.extra.get_or_insert_with(Box::default).cut_after = Some(timeout);
+        self.extra.get_or_insert_with(Box::default).send_timeout = Some(timeout);
         self
     }
 
     #[inline(always)]
-    pub(crate) fn cut_after(&self) -> Option<Duration> {
-        self.extra.as_ref()?.cut_after
+    pub(crate) fn send_timeout(&self) -> Option<Duration> {
+        self.extra.as_ref()?.send_timeout
     }
 
-    /// The same answer, after which the connection is closed.
-    pub fn and_close(mut self) -> Response {
+    /// Returns the response with the wish that the connection is closed after it.
+    pub fn with_close(mut self) -> Response {
         self.close = true;
         self
-    }
-
-    /// The status.
-    pub fn status(&self) -> StatusCode {
-        self.status
-    }
-
-    /// The content.
-    pub fn body(&self) -> &Body {
-        &self.body
     }
 
     /// Whether all of it is part of the program, so that dropping it does nothing.
     #[inline(always)]
     pub(crate) fn owns_nothing(&self) -> bool {
-        matches!(self.body, Body::Empty | Body::Static(_))
+        matches!(self.body.0, Source::Empty | Source::Static(_))
             && matches!(self.content_type, None | Some(Cow::Borrowed(_)))
             && self.extra.is_none()
     }
@@ -263,14 +383,40 @@ impl Response {
         Some(&*self.extra.as_ref()?.trailer).filter(|names| !names.is_empty())
     }
 
-    #[cfg(test)]
+    /// Whether [`fault`](Response::fault) is to be asked.
+    #[inline(always)]
     pub(crate) fn has_fault(&self) -> bool {
-        self.extra.as_ref().is_some_and(|extra| extra.lines.fault.is_some())
+        matches!(&self.extra, Some(extra) if extra.lines.fault.is_some() || extra.unmade.is_some())
+    }
+
+    /// The reason why the program's fields or content cannot be sent.
+    pub(crate) fn fault(&self) -> Option<String> {
+        let extra = self.extra.as_ref()?;
+        let of_fields = extra.lines.fault.as_ref().map(FieldError::to_string);
+        of_fields.or_else(|| extra.unmade.clone())
     }
 
     pub(crate) fn keep_fault(&mut self, error: FieldError) {
         self.lines_mut().keep_fault(error);
     }
+
+    /// Turns the response into a 500 with `reason` in the log.
+    #[cfg(feature = "json")]
+    pub(crate) fn unmade(reason: String) -> Response {
+        let extra = Extra { unmade: Some(reason), ..Extra::default() };
+        let extra = Some(Box::new(extra));
+        Response { extra, ..Response::new(StatusCode::INTERNAL_SERVER_ERROR) }
+    }
+}
+
+/// Checks a field of the program.
+fn checked<'f>(name: &'f str, value: &'f [u8]) -> Result<(&'f str, &'f [u8]), FieldError> {
+    check_name(name)?;
+    Ok((name, check_value(name, value)?))
+}
+
+fn is_content_type(name: &str) -> bool {
+    name.eq_ignore_ascii_case("content-type")
 }
 
 #[cfg(test)]
@@ -282,33 +428,37 @@ mod tests {
     fn a_field_that_would_split_the_response_is_refused() {
         let mut response = Response::text("x");
         for value in ["x\r\nSet-Cookie: a=b", "x\ny", "x\ry", "x\0y", "x\x7f"] {
-            let refused = response.try_set("X-Name", value);
+            let refused = response.append_header("X-Name", value);
             assert_eq!(refused, Err(FieldError::Value { name: "X-Name".into() }), "{value:?}");
         }
         assert!(response.lines().is_empty());
-        let refused = response.try_set("X-Name: a\r\nX", "b");
+        let refused = response.append_header("X-Name: a\r\nX", "b");
         assert!(matches!(refused, Err(FieldError::Name { .. })));
     }
 
     /// t140.
     #[test]
     fn fields_are_trimmed_and_stay_in_the_order_in_which_they_were_set() {
-        let response = Response::text("x").with("B", " \t2 3 ").with("A", "1").with("b", "");
+        let response = Response::text("x")
+            .with_header("B", " \t2 3 ")
+            .with_header("A", "1")
+            .with_appended_header("b", "");
         assert_eq!(response.lines(), b"B: 2 3\r\nA: 1\r\nb: \r\n");
     }
 
     #[test]
-    fn an_answer_has_one_type_however_it_is_set() {
-        let response = Response::text("{}").with("content-type", " application/x; a=\u{e4} ");
+    fn a_response_has_one_type_however_it_is_set() {
+        let response =
+            Response::text("{}").with_header("content-type", " application/x; a=\u{e4} ");
         assert_eq!(response.content_type.as_deref(), Some("application/x; a=\u{e4}"));
         assert!(response.lines().is_empty());
-        let refused = Response::text("x").try_set("Content-Type", b"text/\xff");
+        let refused = Response::text("x").append_header("Content-Type", b"text/\xff");
         assert_eq!(refused, Err(FieldError::Value { name: "Content-Type".into() }));
         let mut response = Response::text("x");
-        let refused = response.try_set("Content-Type", vec![b'x'; RESPONSE_FIELD_BYTES_MAX]);
+        let refused = response.append_header("Content-Type", vec![b'x'; RESPONSE_FIELD_BYTES_MAX]);
         assert_eq!(refused, Err(FieldError::TooLarge { name: "Content-Type".into() }));
         assert!(response.content_type.is_some(), "what is refused changes nothing");
-        let response = Response::text("x").with("Content-Type", "a\r\nb");
+        let response = Response::text("x").with_header("Content-Type", "a\r\nb");
         assert!(response.has_fault());
     }
 
@@ -316,16 +466,81 @@ mod tests {
     #[test]
     fn framing_fields_belong_to_the_server_in_any_case_of_letters() {
         for name in ["Content-Length", "transfer-encoding", "CONNECTION", "date", "Trailer"] {
-            let refused = Response::text("x").try_set(name, "1");
+            let refused = Response::text("x").append_header(name, "1");
             assert_eq!(refused, Err(FieldError::Reserved { name: name.into() }));
         }
     }
 
     #[test]
     fn a_refused_field_of_the_builder_is_remembered() {
-        let response = Response::text("x").with("X-A", "1").with("X-B", "\0").with("X-C", "\n");
+        let response = Response::text("x")
+            .with_header("X-A", "1")
+            .with_header("X-B", "\0")
+            .with_header("X-C", "\n");
         let lines = response.extra.unwrap().lines;
         assert_eq!(lines.fault, Some(FieldError::Value { name: "X-B".into() }));
         assert_eq!(lines.bytes, b"X-A: 1\r\n");
+    }
+
+    #[test]
+    fn a_field_that_is_set_takes_the_place_of_the_first_of_its_name() {
+        let mut response = Response::text("x").with_header("A", "1").with_header("B", "2");
+        response.append_header("a", "3").unwrap();
+        response.append_header(http::header::VARY, "4").unwrap();
+        assert_eq!(response.lines(), b"A: 1\r\nB: 2\r\na: 3\r\nvary: 4\r\n");
+        response.set_header("a", "longer").unwrap();
+        assert_eq!(response.lines(), b"a: longer\r\nB: 2\r\nvary: 4\r\n");
+        response.set_header("vary", "").unwrap();
+        response.set_header("C", "5").unwrap();
+        assert_eq!(response.lines(), b"a: longer\r\nB: 2\r\nvary: \r\nC: 5\r\n");
+        assert!(response.set_header("a", "\n").is_err());
+        assert!(response.set_header("B", vec![b'x'; RESPONSE_FIELD_BYTES_MAX - 4]).is_err());
+        assert_eq!(response.lines(), b"a: longer\r\nB: 2\r\nvary: \r\nC: 5\r\n", "as before");
+    }
+
+    /// A large field can be replaced by another one that fills the same room.
+    #[test]
+    fn a_field_that_is_replaced_counts_once() {
+        let large = vec![b'x'; RESPONSE_FIELD_BYTES_MAX - line_len("A", b"")];
+        let mut response = Response::default().with_header("A", &large).with_header("A", &large);
+        assert!(!response.has_fault());
+        assert!(response.append_header("B", "").is_err());
+        response.set_header("a", "").unwrap();
+        response.append_header("B", "").unwrap();
+    }
+
+    #[test]
+    fn fields_are_removed_by_name_and_the_others_stay() {
+        let mut response = Response::text("x").with_header("A", "1").with_header("AB", "2");
+        response.append_header("a", "3").unwrap();
+        assert!(response.remove_header("a") && !response.remove_header("A"));
+        assert!(!response.remove_header("") && !response.remove_header("2"));
+        assert_eq!(response.lines(), b"AB: 2\r\n");
+        assert!(response.remove_header(http::header::CONTENT_TYPE));
+        assert!(!response.remove_header("Content-Type") && !Response::default().remove_header("a"));
+        assert_eq!(response.headers().iter().collect::<Vec<_>>(), [("AB", &b"2"[..])]);
+    }
+
+    #[test]
+    fn the_fields_can_be_read_with_the_type_among_them() {
+        let response = Response::html("x").with_header("X-A", "1").with_appended_header("x-a", "2");
+        let fields: Vec<_> = response.headers().iter().collect();
+        let html = &b"text/html; charset=utf-8"[..];
+        assert_eq!(fields, [("Content-Type", html), ("X-A", &b"1"[..]), ("x-a", &b"2"[..])]);
+        assert_eq!(response.headers().get("content-type"), Some("text/html; charset=utf-8"));
+        assert!(Response::default().headers().is_empty());
+    }
+
+    #[test]
+    fn content_is_replaced_and_given_back() {
+        fn is_send<T: Send>(_: &T) {}
+        let mut response = Response::from("first");
+        is_send(&response);
+        assert_eq!(response.replace_body("2nd").content_length(), Some(5));
+        assert_eq!(response.body().content_length(), Some(3));
+        response.set_status(StatusCode::CREATED);
+        assert_eq!((response.status(), response.headers().len()), (StatusCode::CREATED, 1));
+        assert_eq!(Response::from(StatusCode::GONE).body().content_length(), Some(9));
+        assert_eq!(Response::from(String::from("four")).body().content_length(), Some(4));
     }
 }

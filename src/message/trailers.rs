@@ -1,15 +1,15 @@
-//! The trailer section of an answer (RFC 9110, section 6.5): fields that are known only when all
+//! The trailer section of a response (RFC 9110, section 6.5): fields that are known only when all
 //! content has been made, such as a digest; and which fields may stand in one at all.
 
 use crate::message::field_lines::{
     check_name, check_value, FieldError, FieldLines, TRAILER_BYTES_MAX,
 };
 
-/// The trailer fields of one answer, filled when its content is complete:
-/// [`Produce::put_trailers`](crate::Produce::put_trailers),
+/// The trailer fields of one response, filled when its content is complete:
+/// [`Produce::put_trailers`](crate::body::Produce::put_trailers),
 /// [`Transform::put_trailers`](crate::Transform::put_trailers).
 ///
-/// They are sent behind the last chunk, hence only where the content goes out in chunks: in
+/// They are sent after the last chunk, hence only where the content goes out in chunks: in
 /// HTTP/1.1, without a known length, and not to `HEAD`. Elsewhere nothing can follow the content;
 /// that they are left out is a line in the debug log. A peer may ignore trailer fields, and one on
 /// the way may drop them: nothing that must arrive belongs here, unless the request said
@@ -19,9 +19,9 @@ use crate::message::field_lines::{
 /// use wheelhouse::{FieldError, Trailers};
 ///
 /// let mut trailers = Trailers::default();
-/// trailers.try_set("Digest", "sha-256=4REjxQ4yrqUVicfSKYNO/cF9zNj5ANbzgDZt3/h3Qxo=")?;
-/// let refused = trailers.try_set("Content-Length", "3");
-/// assert!(matches!(refused, Err(FieldError::NoTrailer { .. })));
+/// trailers.append("Digest", "sha-256=4REjxQ4yrqUVicfSKYNO/cF9zNj5ANbzgDZt3/h3Qxo=")?;
+/// let refused = trailers.append("Content-Length", "3");
+/// assert!(matches!(refused, Err(FieldError::Trailer { .. })));
 /// # Ok::<(), FieldError>(())
 /// ```
 #[derive(Debug, Default)]
@@ -30,29 +30,25 @@ pub struct Trailers {
 }
 
 impl Trailers {
-    /// Adds one field line. One that was not announced with
+    /// Adds one field. A field that was not announced with
     /// [`Response::with_trailer`](crate::Response::with_trailer) is sent all the same.
     ///
     /// # Errors
     ///
-    /// [`FieldError`] as for [`Response::try_set`](crate::Response::try_set), or if the field may
-    /// not stand in a trailer section, or there are more than [`TRAILER_BYTES_MAX`] bytes of them.
-    pub fn try_set(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), FieldError> {
+    /// [`FieldError`] as for [`Response::append_header`](crate::Response::append_header), or if the
+    /// field may not stand in a trailer section, or the section has become too large. Returned from
+    /// `put_trailers`, the error resets the connection and is logged: the head has left, so there is
+    /// no other way to say that the response is not complete.
+    pub fn append(
+        &mut self,
+        name: impl AsRef<str>,
+        value: impl AsRef<[u8]>,
+    ) -> Result<(), FieldError> {
+        let name = name.as_ref();
         check_trailer_name(name)?;
         let value = check_value(name, value.as_ref())?;
         // The empty line at the end counts too.
         self.lines.append(name, value, TRAILER_BYTES_MAX - 2)
-    }
-
-    /// Adds one field line that is known to be good.
-    ///
-    /// A field that cannot be sent does not vanish: the connection is reset instead of ended well,
-    /// and the reason is logged. The head has left, so there is no other way to say that the answer
-    /// is not what it should be.
-    pub fn set(&mut self, name: &str, value: impl AsRef<[u8]>) {
-        if let Err(error) = self.try_set(name, value) {
-            self.lines.keep_fault(error);
-        }
     }
 
     /// Whether there is no field.
@@ -63,10 +59,6 @@ impl Trailers {
     pub(crate) fn lines(&self) -> &[u8] {
         &self.lines.bytes
     }
-
-    pub(crate) fn fault(&self) -> Option<&FieldError> {
-        self.lines.fault.as_ref()
-    }
 }
 
 /// Whether `name` can be announced and sent.
@@ -74,7 +66,7 @@ pub(crate) fn check_trailer_name(name: &str) -> Result<(), FieldError> {
     if name.is_empty() || may_stand_in_trailer(name.as_bytes()) {
         return check_name(name);
     }
-    Err(FieldError::NoTrailer { name: name.to_owned() })
+    Err(FieldError::Trailer { name: name.to_owned() })
 }
 
 /// Whether a field of this name may stand in a trailer section. Not what frames the message,
@@ -159,8 +151,8 @@ mod tests {
             "Vary",
         ] {
             assert!(!may_stand_in_trailer(name.as_bytes()), "{name}");
-            let refused = Trailers::default().try_set(name, "x");
-            assert_eq!(refused, Err(FieldError::NoTrailer { name: name.into() }));
+            let refused = Trailers::default().append(name, "x");
+            assert_eq!(refused, Err(FieldError::Trailer { name: name.into() }));
         }
         for name in ["Digest", "Content-Digest", "Server-Timing", "ETag", "Grpc-Status", "Hosts"] {
             assert!(may_stand_in_trailer(name.as_bytes()), "{name}");
@@ -170,19 +162,16 @@ mod tests {
     #[test]
     fn trailer_fields_are_checked_like_those_of_the_head() {
         let mut trailers = Trailers::default();
-        trailers.try_set("A", " b ").unwrap();
-        assert!(matches!(trailers.try_set("", "x"), Err(FieldError::Name { .. })));
-        assert!(matches!(trailers.try_set("A b", "x"), Err(FieldError::Name { .. })));
-        assert!(matches!(trailers.try_set("A", "x\r\nB: c"), Err(FieldError::Value { .. })));
+        trailers.append("A", " b ").unwrap();
+        assert!(matches!(trailers.append("", "x"), Err(FieldError::Name { .. })));
+        assert!(matches!(trailers.append("A b", "x"), Err(FieldError::Name { .. })));
+        assert!(matches!(trailers.append("A", "x\r\nB: c"), Err(FieldError::Value { .. })));
         let long = "x".repeat(TRAILER_BYTES_MAX - 2 - 6 - 5);
         assert!(matches!(
-            trailers.try_set("B", format!("{long}x")),
+            trailers.append("B", format!("{long}x")),
             Err(FieldError::TooLarge { .. })
         ));
-        trailers.try_set("B", &long).unwrap();
+        trailers.append("B", &long).unwrap();
         assert_eq!(trailers.lines(), format!("A: b\r\nB: {long}\r\n").as_bytes());
-        assert_eq!(trailers.fault(), None);
-        trailers.set("C", "\n");
-        assert_eq!(trailers.fault(), Some(&FieldError::Value { name: "C".into() }));
     }
 }

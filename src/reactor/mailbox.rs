@@ -11,7 +11,7 @@
 //! loop that was rung does not sleep.
 //!
 //! A message never carries a response: the data of a thread for a connection lies where both sides
-//! can see it ([`Later`](crate::Later), [`channel`](mod@crate::helpers::channel)), and the message says only
+//! can see it ([`Later`](crate::Later), [`Body::channel`](crate::Body::channel)), and the message says only
 //! "look". So the mailbox holds at most one message for each waker, however often it is woken.
 
 use std::mem;

@@ -32,7 +32,7 @@ use crate::handler::{Collected, Receive, Transform};
 use crate::handler::{Finish, Hold};
 use crate::http1::{Connection, Input, Output, Rest};
 use crate::limits::TIMEOUT_MAX;
-use crate::message::body::{FileBody, Produce};
+use crate::message::body::{FilePart, Produce};
 use crate::message::fields::FieldSpan;
 use crate::message::request::RequestLine;
 use crate::message::response::Response;
@@ -46,10 +46,10 @@ pub(super) enum Task<S> {
     Receive(Box<dyn Receive<S>>),
     Later(Box<Deferred<S>>),
     Bytes(Bytes),
-    File(FileBody),
-    Produce(Box<dyn Produce>),
+    File(FilePart),
+    Produce(Producing),
     /// With the time for which it may have nothing to send.
-    Silent(Box<dyn Produce>, Duration),
+    Silent(Producing, Duration),
     /// With a piece that it has not been given yet, since the socket was full.
     Transform(Box<dyn Transform<S>>, Option<Block>),
     Protocol(Box<Speaking<S>>),
@@ -77,6 +77,12 @@ pub(super) struct Deferred<S> {
     pub(super) late: Option<Response>,
     /// Changes the reply.
     pub(super) finish: Option<Finish<S>>,
+}
+
+/// A producer whose content is being sent.
+pub(super) struct Producing {
+    pub(super) producer: Box<dyn Produce + Send>,
+    pub(super) knows_of_shutdown: bool,
 }
 
 /// A protocol, and what it said last.

@@ -151,7 +151,7 @@ fn respond_for_server(req: &Request<'_>) -> Response {
     if *req.method() == Method::OPTIONS {
         return Response::new(StatusCode::OK);
     }
-    Response::status_page(StatusCode::BAD_REQUEST).and_close()
+    Response::status_page(StatusCode::BAD_REQUEST).with_close()
 }
 
 fn redirect(req: &Request<'_>, path: &str) -> Response {

@@ -20,11 +20,11 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 use timers::Wheel;
+use wheelhouse::body::{Out, Produce, Produced};
 use wheelhouse::events::Topic;
 use wheelhouse::sim::Sim;
 use wheelhouse::{
-    channel, Body, Flow, Handle, Handler, Io, Out, Produce, Produced, Protocol, Receive, Reply,
-    Request, Response, Server, Waker,
+    Body, Flow, Handle, Handler, Io, Protocol, Receive, Reply, Request, Response, Server, Waker,
 };
 
 /// With the one that asks whether the server has done what it was sent, a power of two: a slab that
@@ -173,12 +173,12 @@ fn site() -> impl Handler {
             "/later" => Reply::later(mem::forget),
             "/bytes" => Response::ok("text/plain", &BIG[..]).into(),
             "/file" => {
-                let body = Body::file(File::open(&big).unwrap(), 0, BIG.len() as u64);
+                let body = Body::file_range(File::open(&big).unwrap(), 0..BIG.len() as u64);
                 Response::ok("text/plain", body).into()
             }
             "/produce" => Response::ok("text/plain", Body::produce(Endless)).into(),
             "/channel" => {
-                let (sender, body) = channel(16 << 10);
+                let (sender, body) = Body::channel(16 << 10);
                 mem::forget(sender);
                 Response::ok("text/plain", body).into()
             }

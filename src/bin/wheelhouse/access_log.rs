@@ -64,7 +64,7 @@ impl AccessLog {
             status: answer.status().as_u16(),
             bytes: match (req.method(), answer.status()) {
                 (&Method::HEAD, _) | (_, StatusCode::NOT_MODIFIED) => Some(0),
-                _ => answer.body().len(),
+                _ => answer.body().content_length(),
             },
             host: req.host(),
             referrer: req.headers().get_bytes("referer"),

@@ -1,6 +1,7 @@
 //! Content of the response from a producer, piece by piece.
 
 use std::io;
+use std::mem;
 use std::time::Duration;
 
 use super::{
@@ -9,18 +10,20 @@ use super::{
 use crate::http1::Output;
 use crate::message::body::{Out, Produce, Produced};
 use crate::message::trailers::Trailers;
+use crate::reactor::task::Producing;
 
 impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// Asks a producer for a piece and frames it.
-    pub(super) fn produce(&mut self, producer: Box<dyn Produce>) -> Progress {
+    pub(super) fn produce(&mut self, producer: Producing) -> Progress {
         self.ask(producer, None, |producer, out| producer.produce(out))
     }
 
     /// A producer that had nothing to say may have something now: visits come for many reasons,
     /// and asking is cheap.
-    pub(super) fn ask_again(&mut self, producer: Box<dyn Produce>, silence: Duration) -> Progress {
+    pub(super) fn ask_again(&mut self, producer: Producing, silence: Duration) -> Progress {
         let mut producer = OnTrial::new(producer);
-        if self.facts.flags.has(Flags::READ_CLOSED) && guard(|| producer.get().peer_left()).is_err()
+        if self.facts.flags.has(Flags::READ_CLOSED)
+            && guard(|| producer.get().producer.peer_left()).is_err()
         {
             return Break(self.panicked());
         }
@@ -28,24 +31,31 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     }
 
     /// A producer has been silent for as long as it said.
-    pub(super) fn break_silence(&mut self, producer: Box<dyn Produce>) -> Progress {
+    pub(super) fn break_silence(&mut self, producer: Producing) -> Progress {
         self.ask(producer, None, |producer, out| producer.expire(out))
     }
 
-    /// Asks a producer in one of these ways. `silence` is the wait that it was in, if that goes on
-    /// when it says so again.
+    /// Asks a producer in one of these ways; once in a shutdown, it is notified of that first.
+    /// `silence` is the wait that it was in, if that goes on when it says so again.
     fn ask(
         &mut self,
-        producer: Box<dyn Produce>,
+        producer: Producing,
         silence: Option<Duration>,
         how: impl FnOnce(&mut dyn Produce, &mut Out<'_>) -> io::Result<Produced>,
     ) -> Progress {
         self.spent.pieces += 1;
         let mut producer = OnTrial::new(producer);
+        let shuts_down = self.shared.is_draining();
         let out = &mut self.shared.out;
         let start = out.len();
         let room = self.work.conn.content_room(SCRATCH.saturating_sub(start));
-        let produced = guard(|| how(&mut **producer.get(), &mut Out::new(out, room)));
+        let produced = guard(|| {
+            let Producing { producer, knows_of_shutdown } = producer.get();
+            if shuts_down && !mem::replace(knows_of_shutdown, true) {
+                producer.shutdown();
+            }
+            how(&mut **producer, &mut Out::new(out, room))
+        });
         let put = out.len() - start;
         self.work.conn.frame(out, start);
         let produced = self.unless_broken(produced)?;
@@ -70,15 +80,14 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         }
     }
 
-    fn end_produced(&mut self, mut producer: Box<dyn Produce>) -> Progress {
+    fn end_produced(&mut self, mut producer: Producing) -> Progress {
         let mut trailers = Trailers::default();
         let asked = guard(|| {
-            producer.put_trailers(&mut trailers);
+            let asked = producer.producer.put_trailers(&mut trailers);
             drop(producer);
+            asked
         });
-        match asked {
-            Ok(()) => self.end_content(&trailers),
-            Err(()) => Break(self.panicked()),
-        }
+        self.unless_broken(asked)?;
+        self.end_content(&trailers)
     }
 }

@@ -16,7 +16,7 @@ use crate::http1::Farewell;
 use crate::message::response::{Response, StatusCode};
 use crate::reactor::memory::Ledger;
 use crate::reactor::task::Speaking;
-use crate::reactor::visit::response::{fault_of_fields, parts};
+use crate::reactor::visit::response::parts;
 
 /// Bytes that a protocol may leave unused. If it uses none of so many, it never will.
 const HELD_MAX: usize = SCRATCH;
@@ -33,7 +33,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         if let Some(refusal) = self.unless_panicked(refusal)? {
             return self.respond(refusal);
         }
-        if let Some(fault) = fault_of_fields(&upgrade.response) {
+        if let Some(fault) = upgrade.response.fault() {
             log::error!("connection {}: upgrade replaced by 500: {fault}", self.token);
             return self.respond(Response::status_page(StatusCode::INTERNAL_SERVER_ERROR));
         }
@@ -41,7 +41,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         let parts = parts(&upgrade.response, None);
         if !self.work.conn.upgrade(&mut shared.out, &parts, &mut shared.encoder) {
             let what = "an upgrade with content is not understood here";
-            return self.respond(Response::error(StatusCode::BAD_REQUEST, what).and_close());
+            return self.respond(Response::error(StatusCode::BAD_REQUEST, what).with_close());
         }
         // There is no content, and the protocol has a time of its own.
         self.work.end = None;

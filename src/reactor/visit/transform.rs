@@ -1,8 +1,6 @@
 //! Content of the response made from content of the request: a transform takes pieces, and its
 //! output leaves as room is needed.
 
-use std::io;
-
 use super::{
     guard, let_go, Break, Continue, Handler, Kernel, OnTrial, Progress, Shared, Stop, Task, Visit,
     SCRATCH,
@@ -120,8 +118,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 transform.trailers(state, shown);
             }
             transform.end(state, &mut Out::new(out, room))?;
-            transform.put_trailers(state, &mut trailers);
-            Ok::<_, io::Error>(())
+            transform.put_trailers(state, &mut trailers)
         });
         self.work.conn.frame(out, start);
         self.unless_broken(ended)?;

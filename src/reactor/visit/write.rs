@@ -9,7 +9,7 @@ use super::{
     Break, Continue, Flags, Gone, Handler, Kernel, Progress, Shared, Stop, Task, Visit, WRITTEN_MAX,
 };
 use crate::http1::Farewell;
-use crate::message::body::FileBody;
+use crate::message::body::FilePart;
 use crate::reactor::kernel::is_of_socket;
 
 /// The most that one `sendfile` is asked for.
@@ -94,7 +94,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     }
 
     /// Sends a piece of a file, whose position moves on.
-    pub(super) fn send_file(&mut self, mut body: FileBody) -> Progress {
+    pub(super) fn send_file(&mut self, mut body: FilePart) -> Progress {
         let most = body.len.min(FILE_PIECE) as usize;
         let sent = self.kernel.send_file(self.stream, &body.file, body.offset, most);
         match sent {

@@ -123,7 +123,7 @@ fn conditions_are_judged_in_the_order_of_the_rfc() {
 #[test]
 fn answers_without_the_file_carry_no_fields_of_the_file() {
     let tree = Tree::new();
-    let files = tree.files().cache_control("max-age=5").unwrap().field("X-Own", "1").unwrap();
+    let files = tree.files().cache_control("max-age=5").unwrap().header("X-Own", "1").unwrap();
     let mut asker = asker(files);
     let whole = asker.get("/file.txt");
     assert_eq!(whole.field("last-modified"), Some(CHANGED_DATE));

@@ -191,14 +191,14 @@ fn a_single_page_application_answers_where_nothing_is_but_not_for_missing_files(
 #[test]
 fn fields_that_cannot_be_sent_are_refused_when_they_are_set() {
     let tree = Tree::new();
-    assert!(tree.files().field("Content-Length", "1").is_err());
-    assert!(tree.files().field("X\r\nY", "1").is_err());
-    assert!(tree.files().field("X", "1\r\nY: 2").is_err());
+    assert!(tree.files().header("Content-Length", "1").is_err());
+    assert!(tree.files().header("X\r\nY", "1").is_err());
+    assert!(tree.files().header("X", "1\r\nY: 2").is_err());
     // What each answer has one of and the file decides.
     for name in ["Content-Type", "etag", "Last-Modified", "Content-Encoding", "Content-Range"] {
-        assert!(tree.files().field(name, "x").is_err(), "{name}");
+        assert!(tree.files().header(name, "x").is_err(), "{name}");
     }
-    assert!(tree.files().field("Vary", "Origin").is_ok(), "a list goes on in a second line");
+    assert!(tree.files().header("Vary", "Origin").is_ok(), "a list goes on in a second line");
     assert!(tree.files().cache_control("a\nb").is_err());
     assert!(tree.files().content_type("x", "a\0b").is_err());
 }

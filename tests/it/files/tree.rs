@@ -121,8 +121,8 @@ pub(crate) struct Asker<H: Handler> {
 pub(crate) fn asker(files: Files) -> Asker<impl Handler> {
     let sim = Sim::new(move |req: &Request<'_>| -> Response {
         match req.header("x-path") {
-            Some(path) => files.answer_path(req, path),
-            None => files.answer(req),
+            Some(path) => files.respond_at(req, path),
+            None => files.respond(req),
         }
     });
     Asker { sim }

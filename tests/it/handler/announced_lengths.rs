@@ -6,12 +6,13 @@
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::Arc;
 
 use crate::support::*;
+use wheelhouse::body::{Out, Produce, Produced};
 use wheelhouse::sim::Sim;
-use wheelhouse::{
-    Body, Fields, Flow, Gone, Out, Produce, Produced, Receive, Reply, Request, Response, Transform,
-};
+use wheelhouse::{Body, Fields, Flow, Gone, Receive, Reply, Request, Response, Transform};
 
 /// An echo that announces its own idea of a length.
 struct Announces(u64);
@@ -114,22 +115,22 @@ fn a_transform_that_has_sent_its_length_is_told_the_end_of_the_content() {
 /// One that has said all it announced is not asked again.
 #[test]
 fn a_producer_with_more_to_say_is_not_asked_beyond_its_length() {
-    struct Asked(Rc<RefCell<u32>>);
+    struct Asked(Arc<AtomicU32>);
     impl Produce for Asked {
         fn produce(&mut self, out: &mut Out<'_>) -> io::Result<Produced> {
-            *self.0.borrow_mut() += 1;
+            self.0.fetch_add(1, Relaxed);
             assert_eq!(out.put(b"more than three"), 3);
             Ok(Produced::More)
         }
     }
-    let asked = Rc::new(RefCell::new(0));
+    let asked = Arc::new(AtomicU32::new(0));
     let shared = asked.clone();
     let mut sim = Sim::new(move |_: &Request<'_>| {
         Response::ok("text/plain", Body::produce_exactly(3, Asked(shared.clone())))
     });
     let client = sim.connect_and_send(GET);
     assert_eq!(content(sim.received(client)), b"mor");
-    assert_eq!(*asked.borrow(), 1);
+    assert_eq!(asked.load(Relaxed), 1);
 }
 
 /// Keeps what was told to it.

@@ -288,7 +288,7 @@ fn a_deadline_of_its_own_counts_from_when_the_answer_is_put_off() {
 fn a_deadline_of_its_own_buffers_nothing() {
     let (give, senders) = mpsc::channel();
     let site = move |_: &Request<'_>| {
-        let (sender, body) = wheelhouse::channel(1000);
+        let (sender, body) = wheelhouse::Body::channel(1000);
         give.send(sender).unwrap();
         Response::ok("text/plain", body)
     };

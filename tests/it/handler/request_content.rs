@@ -4,10 +4,9 @@
 use std::io::{self};
 
 use crate::support::*;
+use wheelhouse::body::Out;
 use wheelhouse::sim::{Client, Sim};
-use wheelhouse::{
-    Flow, Gone, Handler, Out, Receive, Reply, Request, Response, StatusCode, Transform,
-};
+use wheelhouse::{Flow, Gone, Handler, Receive, Reply, Request, Response, StatusCode, Transform};
 
 /// What one connection may hold beyond the base: a few blocks.
 const FLAT: usize = 256 << 10;

@@ -74,7 +74,7 @@ fn an_answer_that_has_not_left_in_the_time_of_its_handler_is_reset_however_fast_
             "/produced" => Body::produce(Lines(u32::MAX)),
             _ => Body::from(&BIG[..]),
         };
-        Response::ok("text/plain", body).and_cut_after(4 * SECOND)
+        Response::ok("text/plain", body).with_send_timeout(4 * SECOND)
     });
     for path in ["/", "/produced"] {
         let client = sim.connect();
@@ -86,7 +86,7 @@ fn an_answer_that_has_not_left_in_the_time_of_its_handler_is_reset_however_fast_
         });
     }
     // One that leaves at once has no end any more.
-    let mut sim = Sim::new(|_: &Request<'_>| Response::text("x").and_cut_after(SECOND));
+    let mut sim = Sim::new(|_: &Request<'_>| Response::text("x").with_send_timeout(SECOND));
     let client = sim.connect_and_send(GET);
     sim.advance(5 * SECOND);
     assert!(sim.is_open(client));
@@ -100,7 +100,7 @@ fn a_client_that_keeps_the_server_busy_has_no_more_time_than_others() {
     let mut sim = Sim::new(|req: &Request<'_>| -> Reply {
         match req.path() {
             "/answer" => Response::ok("text/plain", Body::produce(Lines(1_000_000)))
-                .and_cut_after(4 * SECOND)
+                .with_send_timeout(4 * SECOND)
                 .into(),
             _ => Reply::<()>::receive(Count(0)).content_within(4 * SECOND),
         }
@@ -130,7 +130,7 @@ fn a_client_that_keeps_the_server_busy_has_no_more_time_than_others() {
 fn a_stream_that_waits_is_cut_off_too() {
     let topic = Topic::new(1);
     let mut sim =
-        Sim::new(move |req: &Request<'_>| topic.subscribe(req).and_cut_after(60 * SECOND));
+        Sim::new(move |req: &Request<'_>| topic.subscribe(req).with_send_timeout(60 * SECOND));
     let client = sim.connect_and_send(GET);
     happens_after(&mut sim, 60 * SECOND, |sim| sim.was_reset(client));
 }
@@ -138,7 +138,7 @@ fn a_stream_that_waits_is_cut_off_too() {
 #[test]
 fn the_time_of_one_answer_is_not_that_of_the_next_request() {
     let mut sim = Sim::new(|req: &Request<'_>| match req.path() {
-        "/cut" => Response::text("cut").and_cut_after(SECOND).into(),
+        "/cut" => Response::text("cut").with_send_timeout(SECOND).into(),
         _ => Reply::<()>::receive(Count(0)),
     });
     let first = sim.connect_and_send(b"GET /cut HTTP/1.1\r\nHost: a\r\n\r\n");

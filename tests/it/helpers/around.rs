@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::support::{Count, SECOND};
 use wheelhouse::sim::Sim;
-use wheelhouse::{around, channel, Enter, Io, Protocol, Reply, Request, Response, StatusCode};
+use wheelhouse::{around, Body, Enter, Io, Protocol, Reply, Request, Response, StatusCode};
 
 struct Silent;
 
@@ -27,7 +27,7 @@ fn site(req: &Request<'_>) -> Reply {
             Reply::<()>::later(|later| later.answer(|()| StatusCode::IM_A_TEAPOT))
         }),
         "/stream" => {
-            let (sender, body) = channel(10);
+            let (sender, body) = Body::channel(10);
             sender.send("x").unwrap();
             sender.finish();
             Response::ok("text/plain", body).into()
@@ -48,7 +48,7 @@ fn every_answer_goes_through_it_at_once_or_whenever_it_comes() {
         let (path, log) = (req.path().to_owned(), Rc::clone(&log));
         Enter::Pass(move |_: &mut (), answer: &mut Response| {
             log.borrow_mut().push((path, answer.status().as_u16()));
-            answer.try_set("X-Seen", "yes").unwrap();
+            answer.append_header("X-Seen", "yes").unwrap();
         })
     });
     let mut sim = Sim::new(handler);

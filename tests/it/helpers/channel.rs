@@ -3,14 +3,15 @@
 use std::sync::mpsc;
 
 use crate::support::*;
+use wheelhouse::body::Sender;
 use wheelhouse::sim::Sim;
-use wheelhouse::{channel, Handler, Request, Response, Sender};
+use wheelhouse::{Body, Handler, Request, Response};
 
 /// A site whose content comes through channels that the test holds.
 fn channels() -> (impl Handler<State = ()>, mpsc::Receiver<Sender>) {
     let (give, take) = mpsc::channel();
     let handler = move |_: &Request<'_>| -> Response {
-        let (sender, body) = channel(1000);
+        let (sender, body) = Body::channel(1000);
         give.send(sender).unwrap();
         Response::ok("text/plain", body)
     };

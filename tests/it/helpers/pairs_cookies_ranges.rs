@@ -19,7 +19,7 @@ fn pairs_cookies_and_ranges_are_bounded_by_the_limits_of_the_server() {
                 req.cookies().count()
             ))
         }
-        _ => files.answer(req),
+        _ => files.respond(req),
     };
     let mut sim = Sim::with_limits(site, limits).unwrap();
     let client = sim.connect();

@@ -1,15 +1,16 @@
 //! The content of responses: produced, read, sent from a file; its framing, and how much memory it
 //! takes.
 
-use std::cell::Cell;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
-use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::Arc;
 
 use crate::support::*;
+use wheelhouse::body::{Out, Produce, Produced};
 use wheelhouse::sim::Sim;
-use wheelhouse::{Body, Out, Produce, Produced, Request, Response};
+use wheelhouse::{Body, Request, Response};
 
 /// What one connection may hold beyond the base: a few blocks.
 const FLAT: usize = 256 << 10;
@@ -135,25 +136,25 @@ fn a_producer_that_says_more_and_gives_nothing_does_not_spin() {
 }
 
 /// A byte at a time, as long as anybody asks.
-struct Drips(Rc<Cell<u32>>);
+struct Drips(Arc<AtomicU32>);
 
 impl Produce for Drips {
     fn produce(&mut self, out: &mut Out<'_>) -> io::Result<Produced> {
-        self.0.set(self.0.get() + 1);
+        let asked = self.0.fetch_add(1, Relaxed) + 1;
         out.put(b".");
-        Ok(if self.0.get() == 10_000 { Produced::End } else { Produced::More })
+        Ok(if asked == 10_000 { Produced::End } else { Produced::More })
     }
 }
 
 /// Each piece is a call and a write, whatever it weighs.
 #[test]
 fn a_producer_of_small_pieces_holds_nobody_up() {
-    let (asked, when_another_came) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
-    let (count, noted) = (Rc::clone(&asked), Rc::clone(&when_another_came));
+    let (asked, when_another_came) = (Arc::<AtomicU32>::default(), Arc::<AtomicU32>::default());
+    let (count, noted) = (Arc::clone(&asked), Arc::clone(&when_another_came));
     let mut sim = Sim::new(move |req: &Request<'_>| match req.path() {
-        "/drips" => Response::ok("x/y", Body::produce(Drips(Rc::clone(&count)))),
+        "/drips" => Response::ok("x/y", Body::produce(Drips(Arc::clone(&count)))),
         _ => {
-            noted.set(count.get());
+            noted.store(count.load(Relaxed), Relaxed);
             Response::text("served")
         }
     });
@@ -163,7 +164,7 @@ fn a_producer_of_small_pieces_holds_nobody_up() {
     sim.send(other, GET);
     sim.resume();
     assert!(sim.received(other).ends_with(b"served"));
-    assert!((1..=300).contains(&when_another_came.get()), "{when_another_came:?}");
+    assert!((1..=300).contains(&when_another_came.load(Relaxed)), "{when_another_came:?}");
     assert_eq!(dechunk(content(sim.received(slow))), [b'.'; 10_000]);
 }
 
@@ -194,7 +195,10 @@ fn a_file_is_sent_whole_or_in_part_also_to_a_slow_reader() {
             let path = path.clone();
             let mut sim = Sim::new(move |_: &Request<'_>| {
                 File::open(&path).map(|file| {
-                    Response::ok("text/plain", Body::file(file, offset as u64, len as u64))
+                    Response::ok(
+                        "text/plain",
+                        Body::file_range(file, offset as u64..(offset + len) as u64),
+                    )
                 })
             });
             let base = base(&mut sim);
@@ -226,7 +230,7 @@ fn a_file_that_shrinks_while_it_is_sent_resets_the_connection() {
     let file = Temporary::new("shrinks", &[b'f'; 200_000]);
     let path = file.0.clone();
     let mut sim = Sim::new(move |_: &Request<'_>| {
-        File::open(&path).map(|file| Response::ok("text/plain", Body::file(file, 0, 200_000)))
+        File::open(&path).map(|file| Response::ok("text/plain", Body::file_range(file, 0..200_000)))
     });
     let base = base(&mut sim);
     let client = sim.connect();
@@ -251,7 +255,7 @@ fn a_file_that_cannot_be_read_resets_the_connection_and_is_counted() {
                 .read(path.is_dir())
                 .write(!path.is_dir())
                 .open(&path)
-                .map(|file| Response::ok("text/plain", Body::file(file, 0, 9000)))
+                .map(|file| Response::ok("text/plain", Body::file_range(file, 0..9000)))
         });
         let client = sim.connect_and_send(GET);
         assert!(sim.received(client).starts_with(b"HTTP/1.1 200 "));
@@ -265,7 +269,7 @@ fn a_file_that_cannot_be_read_resets_the_connection_and_is_counted() {
 fn the_last_chunk_leaves_in_the_same_write_as_the_data_before_it() {
     let value = br#"{"a": 1}"#;
     let mut sim =
-        Sim::new(|_: &Request<'_>| Response::ok("application/json", Body::reader(&value[..])));
+        Sim::new(|_: &Request<'_>| Response::ok("application/json", Body::from_reader(&value[..])));
     let client = sim.connect();
     for requests in 1..=3 {
         sim.send(client, GET);
@@ -316,8 +320,8 @@ fn a_page_is_the_same_from_every_source() {
         || PAGE.as_bytes().into(),
         || PAGE.to_owned().into(),
         || PAGE.as_bytes().to_vec().into(),
-        || Body::reader(PAGE.as_bytes()),
-        || Body::reader(Bytewise(PAGE.as_bytes())),
+        || Body::from_reader(PAGE.as_bytes()),
+        || Body::from_reader(Bytewise(PAGE.as_bytes())),
     ];
     for (number, source) in sources.into_iter().enumerate() {
         let mut sim = Sim::new(move |_: &Request<'_>| Response::ok("text/html", source()));
@@ -334,7 +338,7 @@ fn a_page_is_the_same_from_every_source() {
 #[test]
 fn a_reader_is_sent_to_get_and_not_to_head() {
     let mut sim = Sim::new(|_: &Request<'_>| {
-        Response::ok("text/plain", Body::reader(io::repeat(b'r').take(4096)))
+        Response::ok("text/plain", Body::from_reader(io::repeat(b'r').take(4096)))
     });
     let client = sim.connect_and_send(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
     assert!(sim.take_received(client).ends_with(b"\r\n\r\n"));

@@ -11,11 +11,11 @@ fn hints(links: usize) -> Informational {
     let links = ["</style.css>; rel=preload; as=style", "</script.js>; rel=preload; as=script"]
         .into_iter()
         .take(links);
-    links.fold(Informational::early_hints(), |hints, link| hints.with("Link", link))
+    links.fold(Informational::early_hints(), |hints, link| hints.with_appended_header("Link", link))
 }
 
 fn page() -> Response {
-    Response::text("page").with("Link", "</style.css>; rel=preload; as=style")
+    Response::text("page").with_appended_header("Link", "</style.css>; rel=preload; as=style")
 }
 
 /// The bytes received, without the date.
@@ -59,7 +59,7 @@ fn processing_needs_no_fields() {
 #[test]
 fn a_length_is_in_the_final_head_alone() {
     let mut sim = Sim::new(|_: &Request<'_>| {
-        let wrong = hints(1).with("Content-Length", "123");
+        let wrong = hints(1).with_appended_header("Content-Length", "123");
         Reply::inform(wrong, Reply::inform(hints(1), "x".repeat(123)))
     });
     let client = sim.connect_and_send(GET);

@@ -31,8 +31,12 @@ fn there_is_a_type_where_the_program_has_set_one() {
         for media_type in [None, Some("text/html")] {
             let mut sim = Sim::new(move |_: &Request<'_>| {
                 let page = Response::new(StatusCode::OK).with_body("<html><head>");
-                let page = media_type.into_iter().fold(page, Response::with_content_type);
-                coding.into_iter().fold(page, |page, coding| page.with("Content-Encoding", coding))
+                let page = media_type
+                    .into_iter()
+                    .fold(page, |page, media_type| page.with_header("Content-Type", media_type));
+                coding.into_iter().fold(page, |page, coding| {
+                    page.with_appended_header("Content-Encoding", coding)
+                })
             });
             let client = sim.connect_and_send(GET);
             let answer = sim.take_received(client);
@@ -76,7 +80,9 @@ fn an_empty_type_stays_empty() {
 #[test]
 fn a_type_is_kept_without_content() {
     let mut sim = Sim::new(|_: &Request<'_>| {
-        Response::new(StatusCode::NO_CONTENT).with_content_type("text/x").with_body("dropped")
+        Response::new(StatusCode::NO_CONTENT)
+            .with_header("Content-Type", "text/x")
+            .with_body("dropped")
     });
     let client = sim.connect_and_send(GET);
     let answer = sim.take_received(client);

@@ -7,10 +7,10 @@ use std::io;
 use std::rc::Rc;
 
 use crate::support::*;
+use wheelhouse::body::{Out, Produce, Produced};
 use wheelhouse::sim::Sim;
 use wheelhouse::{
-    Body, Fields, Flow, Handler, Out, Produce, Produced, Receive, Reply, Request, Response,
-    Trailers, Transform,
+    Body, FieldError, Fields, Flow, Handler, Receive, Reply, Request, Response, Trailers, Transform,
 };
 
 const UPLOAD: &str = "POST /PATH HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\
@@ -55,8 +55,8 @@ impl Transform<()> for Told {
         Ok(())
     }
 
-    fn put_trailers(&mut self, (): &mut (), trailers: &mut Trailers) {
-        trailers.set("Seen", &self.0);
+    fn put_trailers(&mut self, (): &mut (), trailers: &mut Trailers) -> io::Result<()> {
+        Ok(trailers.append("Seen", &self.0)?)
     }
 }
 
@@ -173,7 +173,7 @@ fn a_half_trailer_section_is_held_and_given_back() {
 /// Says how its content ends: with so many bytes and these trailers.
 struct Signed {
     left: usize,
-    trailers: fn(&mut Trailers),
+    trailers: fn(&mut Trailers) -> Result<(), FieldError>,
 }
 
 impl Produce for Signed {
@@ -182,12 +182,12 @@ impl Produce for Signed {
         Ok(if self.left == 0 { Produced::End } else { Produced::More })
     }
 
-    fn put_trailers(&mut self, trailers: &mut Trailers) {
-        (self.trailers)(trailers);
+    fn put_trailers(&mut self, trailers: &mut Trailers) -> io::Result<()> {
+        Ok((self.trailers)(trailers)?)
     }
 }
 
-fn signed(trailers: fn(&mut Trailers)) -> Response {
+fn signed(trailers: fn(&mut Trailers) -> Result<(), FieldError>) -> Response {
     Response::ok("text/plain", Body::produce(Signed { left: 6, trailers }))
 }
 
@@ -206,8 +206,8 @@ fn answer_to(request: &[u8], site: impl FnMut(&Request<'_>) -> Response + 'stati
 fn trailers_of_an_answer_follow_its_last_chunk() {
     let answer = answer_to(GET, |_| {
         signed(|trailers| {
-            trailers.set("A", "1");
-            trailers.try_set("C", "3").unwrap();
+            trailers.append("A", "1")?;
+            trailers.append("C", "3")
         })
         .with_trailer("A")
         .with_trailer("B")
@@ -223,14 +223,14 @@ fn trailers_of_an_answer_follow_its_last_chunk() {
 /// Nothing has to be announced, and nothing has to be flushed (t144, n12).
 #[test]
 fn trailers_that_were_not_announced_are_sent_all_the_same() {
-    let answer = answer_to(GET, |_| signed(|t| t.set("A", "late")).with("A", "early"));
+    let answer = answer_to(GET, |_| signed(|t| t.append("A", "late")).with_header("A", "early"));
     assert!(answer.contains("\r\nA: early\r\n") && !answer.contains("Trailer"), "{answer}");
     assert!(answer.ends_with("2\r\nss\r\n0\r\nA: late\r\n\r\n"), "{answer}");
 }
 
 #[test]
 fn the_connection_is_kept_behind_trailers() {
-    let mut sim = Sim::new(|_: &Request<'_>| signed(|t| t.set("A", "1")).with_trailer("A"));
+    let mut sim = Sim::new(|_: &Request<'_>| signed(|t| t.append("A", "1")).with_trailer("A"));
     let client = sim.connect_and_send(&GET.repeat(3));
     assert_eq!(statuses(sim.received(client)), [200, 200, 200]);
     assert!(sim.received(client).ends_with(b"0\r\nA: 1\r\n\r\n"));
@@ -240,7 +240,7 @@ fn the_connection_is_kept_behind_trailers() {
 #[test]
 fn a_trailer_that_may_not_be_one_cannot_be_announced() {
     for name in ["Content-Length", "Set-Cookie", "no name", ""] {
-        let answer = answer_to(GET, move |_| signed(|_| {}).with_trailer(name));
+        let answer = answer_to(GET, move |_| signed(|_| Ok(())).with_trailer(name));
         assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
     }
 }
@@ -277,8 +277,8 @@ fn a_transform_checks_and_signs_with_the_state_of_the_loop() {
         fn trailers(&mut self, seen: &mut Seen, trailers: Fields<'_>) {
             seen.borrow_mut().push(shown(trailers));
         }
-        fn put_trailers(&mut self, seen: &mut Seen, trailers: &mut Trailers) {
-            trailers.set("Seen", seen.borrow().len().to_string());
+        fn put_trailers(&mut self, seen: &mut Seen, trailers: &mut Trailers) -> io::Result<()> {
+            Ok(trailers.append("Seen", seen.borrow().len().to_string())?)
         }
     }
     struct Site(Seen);

@@ -1,26 +1,30 @@
 //! Producers that wait: for their time, or until they are woken.
 
-use std::cell::RefCell;
 use std::io;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use crate::support::*;
+use wheelhouse::body::{Out, Produce, Produced};
 use wheelhouse::sim::Sim;
-use wheelhouse::{Body, Out, Produce, Produced, Request, Response, Waker};
+use wheelhouse::{Body, Request, Response, Waker};
 
 type Shared = (Option<Waker>, Vec<&'static str>, u32);
 
-/// Says what lies in the box, then waits for four seconds.
-struct Slot(Rc<RefCell<Shared>>);
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap()
+}
+
+/// Sends the words in the box, then waits for four seconds.
+struct Slot(Arc<Mutex<Shared>>);
 
 impl Produce for Slot {
     fn start(&mut self, waker: Waker) {
-        self.0.borrow_mut().0 = Some(waker);
+        lock(&self.0).0 = Some(waker);
     }
 
     fn produce(&mut self, out: &mut Out<'_>) -> io::Result<Produced> {
-        for word in self.0.borrow_mut().1.drain(..) {
+        for word in lock(&self.0).1.drain(..) {
             if word == "end" {
                 return Ok(Produced::End);
             }
@@ -30,7 +34,7 @@ impl Produce for Slot {
     }
 
     fn expire(&mut self, out: &mut Out<'_>) -> io::Result<Produced> {
-        self.0.borrow_mut().2 += 1;
+        lock(&self.0).2 += 1;
         out.put(b".");
         Ok(Produced::Wait(4 * SECOND))
     }
@@ -38,23 +42,24 @@ impl Produce for Slot {
 
 #[test]
 fn a_producer_that_waits_is_asked_when_it_is_woken_and_when_its_time_is_over() {
-    let shared = Rc::new(RefCell::new((None, vec!["a"], 0)));
-    let slot = Rc::clone(&shared);
-    let mut sim =
-        Sim::new(move |_: &Request<'_>| Response::ok("x/y", Body::produce(Slot(Rc::clone(&slot)))));
+    let shared = Arc::new(Mutex::new((None, vec!["a"], 0)));
+    let slot = Arc::clone(&shared);
+    let mut sim = Sim::new(move |_: &Request<'_>| {
+        Response::ok("x/y", Body::produce(Slot(Arc::clone(&slot))))
+    });
     let client = sim.connect_and_send(GET);
     assert!(text(&mut sim, client).ends_with("\r\n\r\n1\r\na\r\n"), "what there was has left");
     sim.advance(3 * SECOND);
-    shared.borrow_mut().1.push("bc");
-    shared.borrow().0.as_ref().unwrap().wake();
+    lock(&shared).1.push("bc");
+    lock(&shared).0.as_ref().unwrap().wake();
     turn(&mut sim);
     assert_eq!(text(&mut sim, client), "2\r\nbc\r\n");
     sim.advance(3 * SECOND);
-    assert_eq!(shared.borrow().2, 0, "the wait began anew with the word");
+    assert_eq!(lock(&shared).2, 0, "the wait began anew with the word");
     sim.advance(6 * SECOND);
-    assert_eq!((text(&mut sim, client).as_str(), shared.borrow().2), ("1\r\n.\r\n1\r\n.\r\n", 2));
-    shared.borrow_mut().1.push("end");
-    shared.borrow().0.as_ref().unwrap().wake();
+    assert_eq!((text(&mut sim, client).as_str(), lock(&shared).2), ("1\r\n.\r\n1\r\n.\r\n", 2));
+    lock(&shared).1.push("end");
+    lock(&shared).0.as_ref().unwrap().wake();
     turn(&mut sim);
     assert_eq!(text(&mut sim, client), "0\r\n\r\n");
     sim.send(client, GET);
@@ -62,15 +67,15 @@ fn a_producer_that_waits_is_asked_when_it_is_woken_and_when_its_time_is_over() {
 }
 
 /// Waits for as long as it is told.
-struct Patient(Rc<RefCell<(Option<Waker>, Duration)>>);
+struct Patient(Arc<Mutex<(Option<Waker>, Duration)>>);
 
 impl Produce for Patient {
     fn start(&mut self, waker: Waker) {
-        self.0.borrow_mut().0 = Some(waker);
+        lock(&self.0).0 = Some(waker);
     }
 
     fn produce(&mut self, _: &mut Out<'_>) -> io::Result<Produced> {
-        Ok(Produced::Wait(self.0.borrow().1))
+        Ok(Produced::Wait(lock(&self.0).1))
     }
 
     fn expire(&mut self, out: &mut Out<'_>) -> io::Result<Produced> {
@@ -82,15 +87,15 @@ impl Produce for Patient {
 #[test]
 fn a_producer_may_wait_longer_or_shorter_than_it_said_before() {
     for (before, then) in [(100, 2), (2, 100)] {
-        let shared = Rc::new(RefCell::new((None, SECOND * before)));
-        let own = Rc::clone(&shared);
+        let shared = Arc::new(Mutex::new((None, SECOND * before)));
+        let own = Arc::clone(&shared);
         let patient =
-            move |_: &Request<'_>| Response::ok("x/y", Body::produce(Patient(Rc::clone(&own))));
+            move |_: &Request<'_>| Response::ok("x/y", Body::produce(Patient(Arc::clone(&own))));
         let mut sim = Sim::new(patient);
         let client = sim.connect_and_send(GET);
         sim.advance(SECOND);
-        shared.borrow_mut().1 = SECOND * then;
-        shared.borrow().0.as_ref().unwrap().wake();
+        lock(&shared).1 = SECOND * then;
+        lock(&shared).0.as_ref().unwrap().wake();
         turn(&mut sim);
         happens_after(&mut sim, SECOND * then, |sim| sim.received(client).ends_with(b"0\r\n\r\n"));
     }
@@ -98,9 +103,9 @@ fn a_producer_may_wait_longer_or_shorter_than_it_said_before() {
 
 #[test]
 fn while_a_producer_waits_no_system_call_is_made() {
-    let shared = Rc::new(RefCell::new((None, Vec::new(), 0)));
+    let shared = Arc::new(Mutex::new((None, Vec::new(), 0)));
     let mut sim = Sim::new(move |_: &Request<'_>| {
-        Response::ok("x/y", Body::produce(Slot(Rc::clone(&shared))))
+        Response::ok("x/y", Body::produce(Slot(Arc::clone(&shared))))
     });
     let client = sim.connect_and_send(GET);
     let polls = sim.polls();

@@ -1,15 +1,13 @@
 //! Connections whose output is blocked: whatever waits behind it goes on when it has left, and a slow
 //! reader is judged by its rate, however the program speaks meanwhile.
 
-use std::cell::RefCell;
 use std::io;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 use crate::support::{statuses, GET, SECOND};
+use wheelhouse::body::{Out, Produce, Produced};
 use wheelhouse::sim::{Client, Sim};
-use wheelhouse::{
-    Body, Handler, Io, Out, Produce, Produced, Protocol, Reply, Request, Response, Transform, Waker,
-};
+use wheelhouse::{Body, Handler, Io, Protocol, Reply, Request, Response, Transform, Waker};
 
 /// Connects a client with a small window that reads too little for the kernel to report room, until
 /// the server writes by itself at the end of the response window. Then the client reads everything.
@@ -78,11 +76,11 @@ fn bytes_held_behind_blocked_output_reach_their_protocol() {
 }
 
 /// Puts 50,000 bytes, is woken while they wait, and ends.
-struct Twice(Rc<RefCell<Option<Waker>>>, u32);
+struct Twice(Arc<Mutex<Option<Waker>>>, u32);
 
 impl Produce for Twice {
     fn start(&mut self, waker: Waker) {
-        *self.0.borrow_mut() = Some(waker);
+        *self.0.lock().unwrap() = Some(waker);
     }
 
     fn produce(&mut self, out: &mut Out<'_>) -> io::Result<Produced> {
@@ -97,11 +95,11 @@ impl Produce for Twice {
 
 #[test]
 fn a_wake_while_output_is_blocked_is_heard_when_it_has_left() {
-    let waker = Rc::new(RefCell::new(None));
+    let waker = Arc::new(Mutex::new(None));
     let shared = waker.clone();
     let site =
         move |_: &Request<'_>| Response::ok("text/plain", Body::produce(Twice(shared.clone(), 0)));
-    let wake = || waker.borrow().as_ref().map(Waker::wake).expect("it has started");
+    let wake = || waker.lock().unwrap().as_ref().map(Waker::wake).expect("it has started");
     let (mut sim, client) = read_late(site, GET, wake);
     assert!(sim.received(client).ends_with(b".\r\n0\r\n\r\n") && sim.is_open(client));
 }

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use crate::support::random::{seed, Random};
 use crate::support::{Echo, Lines};
-use wheelhouse::events::{Slow, Topic};
+use wheelhouse::body::Sender;
+use wheelhouse::events::{Slow, Topic, TopicOptions};
 use wheelhouse::sim::{Client, Sim, SimBuilder};
 use wheelhouse::{
-    channel, Body, ConnState, Flow, Handler, Informational, Io, Later, Limits, Protocol, Receive,
-    Reply, Request, Response, Sender, Waker,
+    Body, ConnState, Flow, Handler, Informational, Io, Later, Limits, Protocol, Receive, Reply,
+    Request, Response, Waker,
 };
 
 /// What handlers have given away and not heard of again.
@@ -106,9 +107,9 @@ fn site(shared: &Shared, topic: &Topic) -> impl FnMut(&Request<'_>) -> Reply {
             })
             .content_within(Duration::from_secs(7)),
             "/channel" => {
-                let (sender, body) = channel(3000);
+                let (sender, body) = Body::channel(3000);
                 shared.borrow_mut().senders.push(sender);
-                Response::ok("x/y", body).and_cut_after(Duration::from_secs(20)).into()
+                Response::ok("x/y", body).with_send_timeout(Duration::from_secs(20)).into()
             }
             "/events" => topic.subscribe(req).into(),
             "/receive" => Reply::receive(moody),
@@ -238,8 +239,9 @@ fn stir<H: Handler>(
 
 fn play(seed: u64) {
     let mut random = Random::new(seed);
-    let (shared, topic) = (Shared::default(), Topic::new(3));
-    let topic = if seed % 2 == 0 { topic.with_slow(Slow::Cut) } else { topic };
+    let slow = if seed % 2 == 0 { Slow::Cut } else { Slow::Skip };
+    let topic = Topic::with_options(TopicOptions::new(3).slow(slow));
+    let shared = Shared::default();
     let limits = Limits { memory_bytes_max: 1 << 20, ..Limits::default() };
     let mut builder = SimBuilder::new().limits(limits).unwrap();
     if seed % 4 < 2 {

@@ -273,7 +273,7 @@ fn unasked_content_that_never_comes_ends_the_connection_after_the_answer() {
 #[test]
 fn a_peer_that_does_not_read_is_reset_after_ten_seconds() {
     let handler = |req: &Request<'_>| match req.path() {
-        "/endless" => Response::ok("text/plain", Body::reader(io::repeat(b'.'))),
+        "/endless" => Response::ok("text/plain", Body::from_reader(io::repeat(b'.'))),
         _ => Response::ok("text/plain", &BIG[..]),
     };
     for phase in PHASES {
@@ -295,7 +295,7 @@ fn a_peer_that_does_not_read_is_reset_after_ten_seconds() {
 #[test]
 fn an_endless_answer_is_sent_for_as_long_as_it_is_read() {
     let mut sim =
-        Sim::new(|_: &Request<'_>| Response::ok("text/plain", Body::reader(io::repeat(b'.'))));
+        Sim::new(|_: &Request<'_>| Response::ok("text/plain", Body::from_reader(io::repeat(b'.'))));
     let client = sim.connect();
     sim.stall(client, 64 << 10);
     sim.send(client, GET);

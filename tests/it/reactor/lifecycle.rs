@@ -5,11 +5,12 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::support::*;
+use wheelhouse::body::{Out, Produce, Produced};
 use wheelhouse::sim::{Client, Sim, SimBuilder};
 use wheelhouse::ConnState::{Active, Closed, Idle, New};
 use wheelhouse::{
-    Admission, Body, ConnState, Flow, Handler, Limits, Out, Produce, Produced, Receive, Reply,
-    Request, Response, StatusCode, Transform,
+    Admission, Body, ConnState, Flow, Handler, Limits, Receive, Reply, Request, Response,
+    StatusCode, Transform,
 };
 
 type Told = Rc<RefCell<Vec<ConnState>>>;
@@ -188,7 +189,7 @@ fn an_answer_to_http_1_0_says_nothing_of_a_connection_that_nobody_asked_to_keep(
 #[test]
 fn a_handler_can_close_on_both_versions() {
     for version in ["1.1", "1.0"] {
-        let mut sim = Sim::new(|_: &Request<'_>| Response::text("bye").and_close());
+        let mut sim = Sim::new(|_: &Request<'_>| Response::text("bye").with_close());
         let request =
             format!("GET / HTTP/{version}\r\nConnection: keep-alive\r\nHost: a\r\n\r\n\r\n");
         let client = sim.connect_and_send(request.as_bytes());

@@ -8,6 +8,7 @@ mod faults;
 mod keep_alive_switch;
 mod lifecycle;
 mod overload;
+mod producers_at_shutdown;
 mod report;
 mod shutdown;
 mod split_requests;

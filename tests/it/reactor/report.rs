@@ -3,11 +3,9 @@
 use std::io;
 
 use crate::support::*;
+use wheelhouse::body::{Out, Produce, Produced};
 use wheelhouse::sim::{Sim, SimBuilder};
-use wheelhouse::{
-    Admission, Body, ConnState, Gone, Io, Out, Produce, Produced, Protocol, Reply, Request,
-    Response, Waker,
-};
+use wheelhouse::{Admission, Body, ConnState, Gone, Io, Protocol, Reply, Request, Response, Waker};
 
 #[test]
 fn a_client_too_slow_with_a_message_is_counted_and_an_idle_one_is_not() {

@@ -419,7 +419,9 @@ fn connections_made_before_the_end_are_served_however_many_are_refused_before_th
 #[test]
 fn the_last_who_are_accepted_take_the_slots_of_those_who_end_in_that_turn() {
     let mut sim = Sim::new(|_: &Request<'_>| -> Reply {
-        Response::ok("text/plain", Body::produce(Lines(1_000_000))).and_cut_after(4 * SECOND).into()
+        Response::ok("text/plain", Body::produce(Lines(1_000_000)))
+            .with_send_timeout(4 * SECOND)
+            .into()
     });
     let reader = sim.connect();
     sim.stall(reader, 2 << 20);

@@ -3,9 +3,8 @@
 
 use std::sync::mpsc::{self, Receiver, Sender};
 
-use wheelhouse::{
-    Body, ConnState, Flow, Gone, Out, Produce, Produced, Receive, Reply, Request, Response,
-};
+use wheelhouse::body::{Out, Produce, Produced};
+use wheelhouse::{Body, ConnState, Flow, Gone, Receive, Reply, Request, Response};
 
 use super::running::{Running, PATIENCE};
 

@@ -7,7 +7,8 @@ use std::net::TcpStream;
 use std::thread;
 
 use socket2::{Domain, Socket, Type};
-use wheelhouse::{Body, Method, Out, Reply, Request, Response, StatusCode, Transform, Version};
+use wheelhouse::body::Out;
+use wheelhouse::{Body, Method, Reply, Request, Response, StatusCode, Transform, Version};
 
 use super::running::{Client, Running, PATIENCE};
 
@@ -159,7 +160,7 @@ fn a_part_of_a_file_is_sent_and_the_connection_kept() {
     let file = File::open(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
     let server = Running::new(move |_: &Request<'_>| {
-        let part = Body::file(file.try_clone().unwrap(), 1000, 2 << 20);
+        let part = Body::file_range(file.try_clone().unwrap(), 1000..1000 + (2 << 20));
         Response::ok("application/octet-stream", part)
     });
     let mut client = Client::over(connect_with_small_window(&server));
@@ -177,7 +178,7 @@ fn a_file_that_has_shrunk_ends_in_a_reset_and_not_in_a_short_answer() {
     let file = File::open(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
     let server = Running::new(move |_: &Request<'_>| {
-        Response::ok("text/plain", Body::file(file.try_clone().unwrap(), 0, 100))
+        Response::ok("text/plain", Body::file_range(file.try_clone().unwrap(), 0..100))
     });
     let mut client = server.connect();
     client.send("GET / HTTP/1.1\r\nHost: here\r\n\r\n");

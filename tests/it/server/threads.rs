@@ -5,9 +5,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use wheelhouse::{
-    channel, ConnState, HijackedStream, Io, Later, Protocol, Reply, Request, Response, SendError,
-};
+use wheelhouse::body::SendError;
+use wheelhouse::{Body, ConnState, HijackedStream, Io, Later, Protocol, Reply, Request, Response};
 
 use super::running::{Running, PATIENCE};
 
@@ -60,7 +59,7 @@ fn a_worker_sees_a_peer_end_its_side_and_a_peer_reset() {
                 assert!(since.elapsed() < PATIENCE, "not seen behind {request:?}");
                 thread::sleep(Duration::from_millis(1));
             }
-            later.answer(|()| Response::text("all the same").and_close());
+            later.answer(|()| Response::text("all the same").with_close());
             server.wait_for(ConnState::Closed);
         }
     }
@@ -71,7 +70,7 @@ fn a_worker_sees_a_peer_end_its_side_and_a_peer_reset() {
 fn content_of_another_thread_arrives_whole_and_in_order() {
     const PIECES: u32 = 20_000;
     let server = Running::new(|_: &Request<'_>| {
-        let (sender, body) = channel(8 << 10);
+        let (sender, body) = Body::channel(8 << 10);
         thread::spawn(move || {
             for n in 0..PIECES {
                 sender.send(format!("{n:08}")).unwrap();
@@ -92,7 +91,7 @@ fn content_of_another_thread_arrives_whole_and_in_order() {
 fn a_sender_learns_that_its_peer_is_gone() {
     let (tell, told) = mpsc::channel();
     let server = Running::new(move |_: &Request<'_>| {
-        let (sender, body) = channel(1000);
+        let (sender, body) = Body::channel(1000);
         let tell = tell.clone();
         thread::spawn(move || loop {
             if let Err(error) = sender.send(&[b'x'; 500][..]) {
@@ -106,7 +105,7 @@ fn a_sender_learns_that_its_peer_is_gone() {
     client.head();
     client.reset();
     let error = told.recv_timeout(PATIENCE).unwrap();
-    assert!(matches!(error, SendError::Gone(_)), "{error}");
+    assert!(matches!(error, SendError::Closed(_)), "{error}");
 }
 
 /// A blocking stream, with the bytes that had been read. What its thread writes, long after the

@@ -9,10 +9,9 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
+use wheelhouse::body::{Out, Produce, Produced};
 use wheelhouse::sim::{Client, Sim};
-use wheelhouse::{
-    Body, Flow, Gone, Handler, Out, Produce, Produced, Receive, Reply, Request, Response, Transform,
-};
+use wheelhouse::{Body, Flow, Gone, Handler, Receive, Reply, Request, Response, Transform};
 
 /// How late a deadline may be: one tick of the wheel and a millisecond.
 pub(crate) const LATE: Duration = Duration::from_millis(65);

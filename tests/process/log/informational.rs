@@ -17,7 +17,7 @@ fn a_report_of_a_worker_goes_ahead_of_its_response_also_while_the_loop_reads_it(
     let client = sim.connect_and_send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     let later = laters.recv().unwrap();
     // It cannot be sent, and the loop logs that while it reads what was reported.
-    later.inform(Informational::processing().with("A", "\n"));
+    later.inform(Informational::processing().with_appended_header("A", "\n"));
     let mut waiting = Some(later);
     crate::listen(move |record| {
         if record.args().to_string().starts_with("informational answer left out") {

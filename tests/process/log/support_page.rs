@@ -96,7 +96,7 @@ fn site() -> impl Handler {
             "/error" => Err::<Response, _>("the page wants an error").into(),
             "/shout" => Reply::upgrade("shout", Shout),
             path => match path.strip_prefix("/files/") {
-                Some(path) => files.answer_path(req, path).into(),
+                Some(path) => files.respond_at(req, path).into(),
                 None => routes.handle(req),
             },
         }

@@ -6,10 +6,9 @@ use std::fmt::Write as _;
 use std::io;
 use std::rc::Rc;
 
+use wheelhouse::body::Out;
 use wheelhouse::sim::{Client, Sim};
-use wheelhouse::{
-    Flow, Handler, Limits, Out, Receive, Reply, Request, Response, StatusCode, Transform,
-};
+use wheelhouse::{Flow, Handler, Limits, Receive, Reply, Request, Response, StatusCode, Transform};
 
 use super::response::Answer;
 use super::vector::Vector;
@@ -66,8 +65,8 @@ impl Handler for Recorder {
             "/deny" => status(401).into(),
             "/204" => status(204).with_body("never sent").into(),
             "/304" => status(304).with_body("never sent").into(),
-            "/split" => Response::text("x").with("X-Copied", "a\r\nSet-Cookie: b=c").into(),
-            "/close" => Response::text("last").and_close().into(),
+            "/split" => Response::text("x").with_header("X-Copied", "a\r\nSet-Cookie: b=c").into(),
+            "/close" => Response::text("last").with_close().into(),
             "/panic" => panic!("{PANIC}"),
             "/big" => Response::ok("text/plain", big()).into(),
             "/receive" => Reply::receive(Joined(Vec::new())),

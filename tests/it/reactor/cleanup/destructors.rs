@@ -2,10 +2,11 @@
 
 use crate::support::panics::expect_panics;
 use crate::support::{Count, GET, SECOND};
+use wheelhouse::body::{Out, Produce, Produced};
 use wheelhouse::sim::{Sim, SimBuilder};
 use wheelhouse::{
-    Admission, Body, Fields, Flow, Io, Out, Produce, Produced, Protocol, Receive, Reply, Request,
-    Response, Transform, Waker,
+    Admission, Body, Fields, Flow, Io, Protocol, Receive, Reply, Request, Response, Transform,
+    Waker,
 };
 
 /// What bombs say.
@@ -141,7 +142,7 @@ fn a_destructor_that_panics_where_its_value_has_no_use_costs_no_more() {
                 Reply::<()>::transform(Response::text(""), Bomb(false))
             }),
             "/upgrade" => late(|| Reply::<()>::upgrade("bomb", Bomb(false))),
-            "/unsent" => content().with("A", "\n").into(),
+            "/unsent" => content().with_header("A", "\n").into(),
             "/late" => Reply::later(std::mem::forget).within_or(SECOND, content()),
             "/in-time" => late(|| "in time").within_or(SECOND, content()),
             _ => Reply::receive(Count(0)),

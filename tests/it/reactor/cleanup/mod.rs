@@ -2,19 +2,17 @@
 
 mod destructors;
 
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::*;
+use wheelhouse::body::{Out, Produce, Produced};
 use wheelhouse::events::Topic;
 use wheelhouse::sim::Sim;
-use wheelhouse::{
-    channel, Body, Flow, Io, Later, Out, Produce, Produced, Protocol, Receive, Reply, Request,
-    Response,
-};
+use wheelhouse::{Body, Flow, Io, Later, Protocol, Receive, Reply, Request, Response};
 
 /// Dropped with the last of everything that was begun.
-type Witness = Rc<()>;
+type Witness = Arc<()>;
 
 struct Held(#[allow(dead_code)] Witness);
 
@@ -42,9 +40,9 @@ impl Produce for Held {
 }
 
 fn site(witness: &Witness, topic: &Topic) -> impl FnMut(&Request<'_>) -> Reply {
-    let (witness, topic) = (Rc::clone(witness), topic.clone());
+    let (witness, topic) = (Arc::clone(witness), topic.clone());
     move |req| {
-        let held = Held(Rc::clone(&witness));
+        let held = Held(Arc::clone(&witness));
         match req.path() {
             "/upgrade" => Reply::upgrade("held", held),
             "/hijack" => Reply::hijack(move |_| drop(held)),
@@ -62,7 +60,7 @@ fn site(witness: &Witness, topic: &Topic) -> impl FnMut(&Request<'_>) -> Reply {
                 })
             }),
             "/channel" => {
-                let (sender, body) = channel(5000);
+                let (sender, body) = Body::channel(5000);
                 while sender.try_send(&[b'x'; 1000][..]).is_ok() {}
                 std::mem::forget(sender);
                 Response::ok("x/y", body).into()
@@ -104,7 +102,7 @@ fn however_a_connection_ends_nothing_of_its_request_is_left() {
         let all = [head.as_bytes(), b"hello, and what follows it"].concat();
         for ending in [Reset, End, Stalled, Silence, Drain, Stop] {
             for cut in (head.len() - 1..=all.len()).step_by(3) {
-                let (witness, topic) = (Rc::new(()), Topic::new(2));
+                let (witness, topic) = (Arc::new(()), Topic::new(2));
                 let mut sim = Sim::new(site(&witness, &topic));
                 let base = base(&mut sim);
                 let client = sim.connect();
@@ -136,7 +134,7 @@ fn however_a_connection_ends_nothing_of_its_request_is_left() {
                 assert_eq!(sim.memory(), base, "{what}");
                 assert_eq!(topic.readers(), 0, "{what}");
                 drop(sim);
-                assert_eq!(Rc::strong_count(&witness), 1, "{what}");
+                assert_eq!(Arc::strong_count(&witness), 1, "{what}");
             }
         }
     }

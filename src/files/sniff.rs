@@ -1,19 +1,19 @@
-//! Guessing a media type from the first bytes, for content that nobody named.
+//! [`sniff`] guesses a media type from the first bytes, for content without a name.
 //!
-//! Nothing calls this by itself: the server sends the type it is told. The table follows the
+//! Nothing calls this by itself: the server sends the type that the program gives. The table follows the
 //! WHATWG's MIME Sniffing Standard, sections 6 and 7, in the part that servers meet.
 
-/// How many bytes are looked at.
-pub const SNIFF_BYTES_MAX: usize = 512;
+/// The number of bytes that are looked at.
+const SNIFF_BYTES_MAX: usize = 512;
 
-/// The media type that the first bytes of some content suggest, of which at most
-/// [`SNIFF_BYTES_MAX`] are looked at; `application/octet-stream` if they suggest none.
+/// The media type that the first 512 bytes of some content suggest; `application/octet-stream` if
+/// they suggest none.
 ///
-/// What begins like HTML is called HTML, whoever wrote it: do not sniff what strangers upload, or
-/// send it with `Content-Disposition: attachment`.
+/// Content that begins like HTML is called HTML, even if an attacker wrote it: do not sniff the uploads
+/// of strangers, or send them with `Content-Disposition: attachment`.
 ///
 /// ```
-/// use wheelhouse::sniff;
+/// use wheelhouse::files::sniff;
 ///
 /// assert_eq!(sniff(b"\x89PNG\r\n\x1a\n...."), "image/png");
 /// assert_eq!(sniff(b"just words"), "text/plain; charset=utf-8");
