@@ -21,7 +21,7 @@ fn main() -> Result<(), Error> {
 }
 
 fn site(req: &Request<'_>) -> Response {
-    let from = req.query().and_then(|text| text.parse().ok()).unwrap_or(3);
+    let from = req.raw_query().and_then(|text| text.parse().ok()).unwrap_or(3);
     match req.path() {
         "/countdown" => produced(move |sender| countdown(from, sender)),
         "/flood" => produced(|sender| flood(&sender)),

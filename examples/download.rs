@@ -28,7 +28,7 @@ fn download(req: &Request<'_>, path: &str) -> Reply {
     match (req.method(), req.path()) {
         (&Method::GET | &Method::HEAD, "/file") => file(path).into(),
         (&Method::GET | &Method::HEAD, "/count") => {
-            let last = req.query().and_then(|text| text.parse().ok()).unwrap_or(10);
+            let last = req.raw_query().and_then(|text| text.parse().ok()).unwrap_or(10);
             Response::ok("text/plain", Body::produce(Count { next: 1, last })).into()
         }
         (_, "/file" | "/count") => Response::method_not_allowed("GET, HEAD").into(),

@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     });
     let handler = move |req: &Request<'_>| -> Reply {
-        let Some(last) = req.query().and_then(|text| text.parse().ok()) else {
+        let Some(last) = req.raw_query().and_then(|text| text.parse().ok()) else {
             return Response::error(StatusCode::BAD_REQUEST, "up to which number?").into();
         };
         let jobs = jobs.clone();

@@ -9,7 +9,8 @@
 //! curl -i http://127.0.0.1:8080/api/count                 # 401 without -u admin:secret
 //! ```
 
-use wheelhouse::{Request, Response, Router, Server, SetCookie, StatusCode};
+use wheelhouse::cookies::SetCookie;
+use wheelhouse::{Request, Response, Router, Server, StatusCode};
 
 #[derive(Default)]
 struct Book {
@@ -20,7 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
     let routes = Router::new(Book::default())
         .get("/{$}", |_, req| Response::redirect(req, StatusCode::SEE_OTHER, "/notes"))
-        .get("/user/{id}", |_, req| format!("user {}\n", req.param("id").unwrap_or("")))
+        .get("/user/{id}", |_, req| format!("user {}\n", req.param("id").unwrap_or_default()))
         .get("/notes", |book, req| {
             let last = req.cookie("last").unwrap_or("nobody");
             format!("{}\nYou wrote last as {last}.\n", book.notes.join("\n"))
@@ -34,8 +35,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn sign(book: &mut Book, req: &Request<'_>, content: &[u8]) -> Response {
-    let Some(form) = req.form_pairs(content) else {
-        return Response::status_page(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    let form = match req.form(content) {
+        Ok(form) => form,
+        Err(error) => return Response::error(StatusCode::BAD_REQUEST, error),
     };
     let (Some(name), Some(text)) = (form.get("name"), form.get("text")) else {
         return Response::error(StatusCode::BAD_REQUEST, "send name and text");
@@ -50,7 +52,7 @@ fn sign(book: &mut Book, req: &Request<'_>, content: &[u8]) -> Response {
 
 fn count(book: &mut Book, req: &Request<'_>) -> Response {
     match req.basic_auth() {
-        Some(auth) if auth.is("admin", "secret") => {
+        Some(auth) if auth.matches("admin", "secret") => {
             Response::text(format!("{}\n", book.notes.len()))
         }
         _ => Response::unauthorized_basic("guest book"),

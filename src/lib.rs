@@ -73,20 +73,20 @@ pub use handler::timers::{Timers, TIMER_MIN};
 pub use handler::upgrade::{Hijacked, HijackedStream, Io, Protocol, Upgrade};
 pub use handler::{Flow, Gone, Handler, Later, Receive, Reply, Transform};
 pub use helpers::around::{around, Around, Enter};
-pub use helpers::auth::{constant_time_eq, BasicAuth};
-pub use helpers::cookies::{CookieError, SameSite, SetCookie, COOKIE_BYTES_MAX};
 pub use helpers::events;
 #[cfg(feature = "json")]
 pub use helpers::json::JsonError;
 pub use helpers::origin::{Guarded, OriginError, OriginGuard};
-pub use helpers::query::{Pairs, PairsError};
 pub use helpers::within::{within, Within};
+pub use http::Version;
 pub use limits::{Limits, LimitsError};
 pub use message::body::Body;
 pub use message::field_lines::FieldError;
 pub use message::fields::Fields;
 pub use message::informational::Informational;
-pub use message::request::{Method, Request, Version};
+pub use message::media_type::MediaType;
+pub use message::params::ParamError;
+pub use message::request::{Method, Request};
 pub use message::response::{Response, StatusCode};
 pub use message::trailers::Trailers;
 pub use report::Report;
@@ -100,6 +100,22 @@ pub use waker::Waker;
 pub mod body {
     pub use crate::helpers::channel::{SendError, Sender};
     pub use crate::message::body::{Out, Produce, Produced};
+}
+
+/// Queries and forms as decoded pairs, and text for HTML.
+pub mod forms {
+    pub use crate::helpers::query::{FormError, Pairs};
+    pub use crate::message::html::escape_html;
+}
+
+/// Cookies to be set. [`Request::cookie`] reads those of a request.
+pub mod cookies {
+    pub use crate::helpers::cookies::{CookieError, SameSite, SetCookie, COOKIE_BYTES_MAX};
+}
+
+/// Credentials of requests, and a comparison that does not show how much of a secret was right.
+pub mod auth {
+    pub use crate::helpers::auth::{constant_time_eq, BasicAuth};
 }
 
 /// Runs the program of the README with the tests.

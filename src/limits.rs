@@ -77,7 +77,7 @@ pub struct Limits {
     pub response_rate_min: u32,
 
     /// Pairs of a query or form that are looked at; the rest is left out, and
-    /// [`Pairs::check`](crate::Pairs::check) tells. Default 1,000: they are looked up by scanning,
+    /// [`Pairs::check`](crate::forms::Pairs::check) tells. Default 1,000: they are looked up by scanning,
     /// and pages have at most a few dozen fields.
     pub pairs_max: usize,
     /// Cookies of one request; more count as none. Default 3,000 (Go's bound, after an advisory):

@@ -35,7 +35,7 @@ impl Listings {
             // The page is not even made.
             return Err(Missing::Exhausted);
         }
-        let order = Order::of_query(req.query().unwrap_or_default());
+        let order = Order::of_query(req.raw_query().unwrap_or_default());
         let (mut entries, is_cut) = directory.read()?;
         order.sort(&mut entries);
         let page = page::render(names, &entries, order, is_cut);

@@ -9,6 +9,7 @@ use percent_encoding::{percent_encode, AsciiSet, NON_ALPHANUMERIC};
 
 use crate::files::entries::{Column, Entry, Order};
 use crate::files::path::Names;
+use crate::message::html::escape_html;
 
 /// Everything but what RFC 3986 calls unreserved.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -169,21 +170,15 @@ fn size(bytes: u64) -> String {
     }
 }
 
-/// A name as text of the page: escaped, what is no UTF-8 or no visible character replaced.
+/// A name as text of the page: escaped, and every byte that is not UTF-8 and every character that is
+/// not visible replaced.
 fn text(name: &[u8]) -> String {
-    let mut escaped = String::with_capacity(name.len());
-    for char in String::from_utf8_lossy(name).chars() {
-        match char {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            // Controls, and the marks that turn the direction of a line: `exe.txt` is not a text.
-            char if char.is_control() => escaped.push('\u{fffd}'),
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => escaped.push('\u{fffd}'),
-            char => escaped.push(char),
-        }
-    }
-    escaped
+    let shown = |char: char| match char {
+        // Controls, and the marks that turn the direction of a line: `exe.txt` is not a text.
+        char if char.is_control() => '\u{fffd}',
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+        char => char,
+    };
+    let name: String = String::from_utf8_lossy(name).chars().map(shown).collect();
+    escape_html(&name).into_owned()
 }

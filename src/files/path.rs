@@ -1,7 +1,8 @@
 //! From the path of a request target to names under the root (RFC 3986, sections 2.1 and 3.3).
 //!
-//! Decoding happens once, here, and what is refused is refused after it, so that no second
-//! encoding can hide anything. This file knows nothing of the file system: what it lets through
+//! Here the escapes are decoded that [`Request::path`](crate::Request::path) keeps, and names are
+//! refused after that. A percent sign stays escaped until then, so nothing is decoded twice and no
+//! second encoding can hide anything. This file knows nothing of the file system: what it lets through
 //! still has to be opened beneath the root by [`root`](super::root), which trusts none of it.
 
 use std::borrow::Cow;
@@ -34,7 +35,7 @@ pub(super) enum BadPath {
 }
 
 impl<'a> Names<'a> {
-    /// Takes a path apart, still percent-encoded and without its query. A missing leading slash
+    /// Takes apart a path in which escapes may be left, without its query. A missing leading slash
     /// is as good as one, so that a prefix may be cut off with or without it; empty segments
     /// (`//`) count for nothing.
     pub(super) fn parse(path: &'a str) -> Result<Names<'a>, BadPath> {

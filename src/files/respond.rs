@@ -11,6 +11,7 @@ use crate::files::ranges::{self, Wanted};
 use crate::files::root::{Found, Meta, Missing, Opened};
 use crate::files::{encodings, media_types, parts, Files};
 use crate::message::body::Body;
+use crate::message::percent::encode_path;
 use crate::message::request::{Method, Request};
 use crate::message::response::{Response, StatusCode};
 
@@ -20,8 +21,8 @@ impl Files {
         self.respond_at(req, req.path())
     }
 
-    /// Responds to a request with the file that `path` names, still percent-encoded: for files
-    /// that are mounted under a prefix, which the program has cut off. Redirects are relative to the
+    /// Responds to a request with the file that `path` names, in the form of [`Request::path`]: for
+    /// files that are mounted under a prefix, which the program has cut off. Redirects are relative to the
     /// request's own path, so they stay under the prefix.
     ///
     /// ```no_run
@@ -237,17 +238,16 @@ enum Slash {
 
 /// 301 to the same path with or without its trailing slash, the query kept.
 ///
-/// The location is relative and made of the last segment as it came, behind `./` or `../`: no
-/// segment can be taken for a host (`//host`) or a scheme (`a:b`) there.
+/// The location is relative and made of the last segment, after `./` or `../`: no segment can be taken for a host (`//host`) or a scheme (`a:b`) there.
 fn redirect(req: &Request<'_>, slash: Slash) -> Response {
     let trimmed = req.path().trim_end_matches('/');
-    let segment = trimmed.rsplit('/').next().unwrap_or_default();
+    let segment = encode_path(trimmed.rsplit('/').next().unwrap_or_default());
     let mut location = match slash {
         Slash::Add => format!("./{segment}/"),
         // One level up for each slash at the end.
         Slash::Cut => format!("{}{segment}", "../".repeat(req.path().len() - trimmed.len())),
     };
-    if let Some(query) = req.query() {
+    if let Some(query) = req.raw_query() {
         location.push('?');
         location.push_str(query);
     }

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use crate::handler::guard::guard;
 use crate::handler::timers::Timers;
-use crate::message::request::Transport;
+use crate::message::request::{canonical_addr, Transport};
 
 /// The state of a connection, as the state hook is told it. The sequences are those of Go's
 /// `net/http`: `New` first, `Closed` last (`Hijacked` if it was handed out), `Active` when a head
@@ -75,7 +75,7 @@ pub struct Accepted<'a> {
 impl Accepted<'_> {
     /// The address of the peer; `None` if it has already gone or is a Unix socket.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
-        self.transport.peer_addr()
+        self.transport.peer_addr().map(canonical_addr)
     }
 
     /// The local address that it connected to; `None` for a Unix socket.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::handler::gone::Gone;
 use crate::message::field_lines::FieldError;
 use crate::message::fields::is_token_byte;
-use crate::message::request::{Method, Request, Version};
+use crate::message::request::{Method, Request};
 use crate::message::response::{Response, StatusCode};
 use crate::waker::Waker;
 
@@ -284,7 +284,7 @@ impl Upgrade {
             return (!is_connect).then(|| Response::method_not_allowed("CONNECT"));
         };
         // In HTTP/1.0 the field means nothing (RFC 9110, section 7.8).
-        let is_asked = req.version() == Version::Http11
+        let is_asked = req.version() == http::Version::HTTP_11
             && req.headers().has_member("connection", "upgrade")
             && req.headers().has_member("upgrade", name);
         if is_asked {

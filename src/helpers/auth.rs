@@ -14,7 +14,7 @@ use crate::message::response::Response;
 /// ```
 /// # use wheelhouse::{sim::Sim, Request, Response};
 /// # let mut sim = Sim::new(|req: &Request<'_>| {
-/// if !req.basic_auth().is_some_and(|auth| auth.is("ann", "secret")) {
+/// if !req.basic_auth().is_some_and(|auth| auth.matches("ann", "secret")) {
 ///     return Response::unauthorized_basic("the hub");
 /// }
 /// # Response::text("in")
@@ -41,8 +41,9 @@ impl BasicAuth {
         &self.bytes[self.colon + 1..]
     }
 
-    /// Whether both are these, found out in a time that does not tell how much of them was right.
-    pub fn is(&self, user: &str, password: &str) -> bool {
+    /// Whether name and password are these. The time that it takes does not show how much of them was
+    /// right.
+    pub fn matches(&self, user: &str, password: &str) -> bool {
         let is_user = constant_time_eq(self.user(), user.as_bytes());
         let is_password = constant_time_eq(self.password(), password.as_bytes());
         is_user & is_password
@@ -194,7 +195,11 @@ mod tests {
         }
         assert!(!constant_time_eq(b"\0", b""));
         let auth = parse(b"Basic YW5uOnNlY3JldA==").unwrap();
-        assert!(auth.is("ann", "secret") && !auth.is("ann", "") && !auth.is("bob", "secret"));
+        assert!(
+            auth.matches("ann", "secret")
+                && !auth.matches("ann", "")
+                && !auth.matches("bob", "secret")
+        );
         assert!(!format!("{auth:?}").contains("secret"));
     }
 

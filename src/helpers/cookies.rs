@@ -67,7 +67,7 @@ impl Response {
     /// and the reason is logged; [`SetCookie::encode`] tells beforehand.
     ///
     /// ```
-    /// use wheelhouse::{Response, SetCookie};
+    /// use wheelhouse::{cookies::SetCookie, Response};
     ///
     /// let answer = Response::text("welcome").with_cookie(&SetCookie::new("session", "x7"));
     /// # let _ = answer;
@@ -91,7 +91,7 @@ impl Response {
 ///
 /// ```
 /// use std::time::Duration;
-/// use wheelhouse::SetCookie;
+/// use wheelhouse::cookies::SetCookie;
 ///
 /// let cookie = SetCookie::new("id", "a1").path("/").max_age(Duration::from_secs(3600)).secure();
 /// assert_eq!(
@@ -100,6 +100,7 @@ impl Response {
 /// );
 /// ```
 #[derive(Clone, Debug)]
+#[must_use = "a cookie is set only by `Response::with_cookie`"]
 pub struct SetCookie {
     name: String,
     value: String,
@@ -109,7 +110,7 @@ pub struct SetCookie {
     max_age: Option<Duration>,
     http_only: bool,
     secure: bool,
-    same_site: Option<SameSite>,
+    same_site: SameSite,
     partitioned: bool,
 }
 
@@ -136,7 +137,7 @@ impl SetCookie {
             max_age: None,
             http_only: true,
             secure: false,
-            same_site: Some(SameSite::Lax),
+            same_site: SameSite::Lax,
             partitioned: false,
         }
     }
@@ -171,9 +172,9 @@ impl SetCookie {
         self
     }
 
-    /// Readable by scripts.
-    pub fn for_scripts(mut self) -> SetCookie {
-        self.http_only = false;
+    /// Sets whether the cookie is hidden from scripts (`HttpOnly`). Default true.
+    pub fn http_only(mut self, http_only: bool) -> SetCookie {
+        self.http_only = http_only;
         self
     }
 
@@ -183,8 +184,8 @@ impl SetCookie {
         self
     }
 
-    /// When it is sent from other sites; `None` leaves the attribute out.
-    pub fn same_site(mut self, same_site: Option<SameSite>) -> SetCookie {
+    /// Sets the requests from other sites that the cookie is sent with. Default [`SameSite::Lax`].
+    pub fn same_site(mut self, same_site: SameSite) -> SetCookie {
         self.same_site = same_site;
         self
     }
@@ -217,10 +218,9 @@ impl SetCookie {
             line += &format!("; Max-Age={}", max_age.as_secs());
         }
         let same_site = match self.same_site {
-            Some(SameSite::Strict) => "; SameSite=Strict",
-            Some(SameSite::Lax) => "; SameSite=Lax",
-            Some(SameSite::None) => "; SameSite=None",
-            None => "",
+            SameSite::Strict => "; SameSite=Strict",
+            SameSite::Lax => "; SameSite=Lax",
+            SameSite::None => "; SameSite=None",
         };
         line += if self.http_only { "; HttpOnly" } else { "" };
         line += if self.secure { "; Secure" } else { "" };
@@ -251,7 +251,7 @@ impl SetCookie {
         }
         let is_host = self.name.starts_with("__Host-");
         let needs_secure = self.partitioned
-            || self.same_site == Some(SameSite::None)
+            || self.same_site == SameSite::None
             || self.name.starts_with("__Secure-")
             || is_host;
         if needs_secure && !self.secure {
@@ -371,25 +371,32 @@ mod tests {
     /// Go: t244.
     #[test]
     fn a_cookie_has_its_attributes_in_order() {
-        let bare = |name: &str, value: &str| SetCookie::new(name, value).same_site(None);
+        let bare =
+            |name: &str, value: &str| SetCookie::new(name, value).same_site(SameSite::Strict);
         let time = UNIX_EPOCH + Duration::from_secs(1_257_894_000);
         let table = [
-            (bare("a", "1").for_scripts(), "a=1"),
-            (bare("a", "b c,d").for_scripts(), "a=\"b c,d\""),
-            (bare("a", ""), "a=; HttpOnly"),
-            (bare("a", "1").domain(".example.com"), "a=1; Domain=example.com; HttpOnly"),
-            (bare("a", "1").domain("127.0.0.1"), "a=1; Domain=127.0.0.1; HttpOnly"),
+            (bare("a", "1").http_only(false), "a=1; SameSite=Strict"),
+            (bare("a", "b c,d").http_only(false), "a=\"b c,d\"; SameSite=Strict"),
+            (bare("a", ""), "a=; HttpOnly; SameSite=Strict"),
             (
-                bare("a", "1").path("/x y").expires(time),
-                "a=1; Path=/x y; Expires=Tue, 10 Nov 2009 23:00:00 GMT; HttpOnly",
+                bare("a", "1").domain(".example.com"),
+                "a=1; Domain=example.com; HttpOnly; SameSite=Strict",
             ),
             (
-                SetCookie::removal("a").same_site(Some(SameSite::Strict)),
+                bare("a", "1").domain("127.0.0.1"),
+                "a=1; Domain=127.0.0.1; HttpOnly; SameSite=Strict",
+            ),
+            (
+                bare("a", "1").path("/x y").expires(time),
+                "a=1; Path=/x y; Expires=Tue, 10 Nov 2009 23:00:00 GMT; HttpOnly; SameSite=Strict",
+            ),
+            (
+                SetCookie::removal("a").same_site(SameSite::Strict),
                 "a=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; SameSite=Strict",
             ),
             (
                 bare("__Host-a", "1").path("/").secure().partitioned(),
-                "__Host-a=1; Path=/; HttpOnly; Secure; Partitioned",
+                "__Host-a=1; Path=/; HttpOnly; Secure; SameSite=Strict; Partitioned",
             ),
         ];
         for (cookie, expected) in table {
@@ -419,7 +426,7 @@ mod tests {
             (cookie().expires(UNIX_EPOCH - Duration::from_secs(1)), CookieError::Expires),
             (cookie().expires(UNIX_EPOCH + Duration::from_secs(YEAR_10000)), CookieError::Expires),
             (cookie().partitioned(), CookieError::NotSecure),
-            (cookie().same_site(Some(SameSite::None)), CookieError::NotSecure),
+            (cookie().same_site(SameSite::None), CookieError::NotSecure),
             (SetCookie::new("__Secure-a", "1"), CookieError::NotSecure),
             (SetCookie::new("__Host-a", "1").secure(), CookieError::NotOfHost),
             (SetCookie::new("a", "1".repeat(COOKIE_BYTES_MAX)), CookieError::TooLarge),

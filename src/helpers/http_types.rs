@@ -4,7 +4,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue, CONTENT_TYPE};
 
 use crate::message::body::Body;
 use crate::message::field_lines::FieldError;
-use crate::message::request::{Request, Version};
+use crate::message::request::Request;
 use crate::message::response::Response;
 
 impl Request<'_> {
@@ -24,11 +24,8 @@ impl Request<'_> {
     /// # assert!(sim.received(c).ends_with(b"\r\n\r\n/a"));
     /// ```
     pub fn to_http(&self) -> Result<http::Request<()>, http::Error> {
-        let version = match self.version() {
-            Version::Http10 => http::Version::HTTP_10,
-            Version::Http11 => http::Version::HTTP_11,
-        };
-        let request = http::Request::builder().version(version).method(self.method().clone());
+        let request = http::Request::builder();
+        let request = request.version(self.version()).method(self.method().clone());
         let mut request = request.uri(self.target()).body(())?;
         for (name, value) in self.headers().iter() {
             let name = HeaderName::from_bytes(name.as_bytes())?;

@@ -54,7 +54,8 @@ impl Request<'_> {
     /// # Ok::<(), wheelhouse::RouteError>(())
     /// ```
     pub fn json<T: DeserializeOwned>(&self, content: &[u8]) -> Result<T, JsonError> {
-        let media_type = self.media_type().unwrap_or("").to_ascii_lowercase();
+        let media_type =
+            self.content_type().map_or("", |named| named.essence()).to_ascii_lowercase();
         if media_type != "application/json" && !media_type.ends_with("+json") {
             // Asking for the type also keeps foreign forms out: they cannot name this one.
             return Err(JsonError::MediaType);
@@ -76,11 +77,15 @@ pub enum JsonError {
 impl JsonError {
     /// 415 or 400, with the reason as text.
     pub fn response(&self) -> Response {
-        let status = match self {
+        Response::error(self.status(), self)
+    }
+
+    /// The status of a response that reports the error: 415 or 400.
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
             JsonError::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             JsonError::Syntax(_) => StatusCode::BAD_REQUEST,
-        };
-        Response::error(status, self)
+        }
     }
 }
 

@@ -18,6 +18,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use http::StatusCode;
+
 use crate::limits::Limits;
 use crate::message::percent::has_broken_escape;
 use crate::message::request::Request;
@@ -25,8 +27,8 @@ use crate::message::request::Request;
 /// The pairs of a query or of a form's content, decoded when they are asked for.
 ///
 /// ```
-/// # use wheelhouse::Pairs;
-/// let pairs = Pairs::new("name=Ann+Lee&tag=a&tag=%C3%A4&done");
+/// # use wheelhouse::forms::Pairs;
+/// let pairs = Pairs::parse("name=Ann+Lee&tag=a&tag=%C3%A4&done");
 /// assert_eq!(pairs.get("name").as_deref(), Some("Ann Lee"));
 /// assert_eq!(pairs.all("tag").collect::<Vec<_>>(), ["a", "ä"]);
 /// assert_eq!(pairs.get("done").as_deref(), Some(""));
@@ -43,7 +45,7 @@ pub struct Pairs<'a> {
 impl<'a> Pairs<'a> {
     /// The pairs in `raw`, which is still encoded; at most as many as
     /// [`Limits::pairs_max`](crate::Limits::pairs_max) is by default.
-    pub fn new(raw: &'a (impl AsRef<[u8]> + ?Sized)) -> Pairs<'a> {
+    pub fn parse(raw: &'a (impl AsRef<[u8]> + ?Sized)) -> Pairs<'a> {
         Pairs::within(raw.as_ref(), &Limits::open_internet())
     }
 
@@ -55,8 +57,8 @@ impl<'a> Pairs<'a> {
     /// allowed, and only where no proxy before the server looks at queries: it would see others.
     ///
     /// ```
-    /// # use wheelhouse::Pairs;
-    /// let pairs = Pairs::new("a=1;b=2").separated_by_semicolons();
+    /// # use wheelhouse::forms::Pairs;
+    /// let pairs = Pairs::parse("a=1;b=2").separated_by_semicolons();
     /// assert_eq!(pairs.get("b").as_deref(), Some("2"));
     /// ```
     pub fn separated_by_semicolons(self) -> Pairs<'a> {
@@ -86,12 +88,12 @@ impl<'a> Pairs<'a> {
     /// # Errors
     ///
     /// The first fault; [`iter`](Pairs::iter) gives the good pairs all the same.
-    pub fn check(&self) -> Result<(), PairsError> {
+    pub fn check(&self) -> Result<(), FormError> {
         if let Some(fault) = self.parts().take(self.max).find_map(fault_of) {
             return Err(fault);
         }
         match self.parts().nth(self.max) {
-            Some(_) => Err(PairsError::TooMany),
+            Some(_) => Err(FormError::TooMany),
             None => Ok(()),
         }
     }
@@ -104,31 +106,37 @@ impl<'a> Pairs<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// The pairs of the query; none without one.
+    /// The pairs of the query, decoded; none without one. [`raw_query`](Request::raw_query) is the query
+    /// as it came.
     ///
     /// ```
     /// # use wheelhouse::{sim::Sim, Request};
     /// # let mut sim = Sim::new(|req: &Request<'_>| {
-    /// let page = req.query_pairs().get("page").and_then(|page| page.parse().ok()).unwrap_or(1);
+    /// let page = req.query().get("page").and_then(|page| page.parse().ok()).unwrap_or(1);
     /// # format!("{}", page + 1)
     /// # });
     /// # let c = sim.connect_and_send(b"GET /?page=7 HTTP/1.1\r\nHost: a\r\n\r\n");
     /// # assert!(sim.received(c).ends_with(b"\r\n\r\n8"));
     /// ```
-    pub fn query_pairs(&self) -> Pairs<'a> {
-        Pairs::within(self.query().unwrap_or("").as_bytes(), self.limits())
+    pub fn query(&self) -> Pairs<'a> {
+        Pairs::within(self.raw_query().unwrap_or("").as_bytes(), self.limits())
     }
 
-    /// The pairs of `content`, if its type says that it is a form; `None` for any other type, or
-    /// none. Where query and form are to count as one, ask the form first, as Go does.
+    /// The pairs of `content`, which is a form (`application/x-www-form-urlencoded`). Collect it with a
+    /// limit first. Where query and form are to count as one, ask the form first, as Go does.
+    ///
+    /// # Errors
+    ///
+    /// [`FormError`]: `MediaType` is a 415 and the others are a 400. A form with a bad pair is refused
+    /// as a whole; [`Pairs::parse`] reads the good ones.
     ///
     /// ```
     /// # use wheelhouse::{Response, Router, StatusCode};
     /// let routes = Router::new(()).collect("POST /sign", 4096, |_, req, content| {
-    ///     let Some(form) = req.form_pairs(content) else {
-    ///         return Response::status_page(StatusCode::UNSUPPORTED_MEDIA_TYPE);
-    ///     };
-    ///     Response::text(form.get("name").unwrap_or_default().into_owned())
+    ///     match req.form(content) {
+    ///         Ok(form) => Response::text(form.get("name").unwrap_or_default().into_owned()),
+    ///         Err(error) => Response::error(StatusCode::BAD_REQUEST, error),
+    ///     }
     /// });
     /// # let mut sim = wheelhouse::sim::Sim::new(routes.build()?);
     /// # let c = sim.connect_and_send(b"POST /sign HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\
@@ -136,65 +144,77 @@ impl<'a> Request<'a> {
     /// # assert!(sim.received(c).ends_with(b"\r\n\r\na"));
     /// # Ok::<(), wheelhouse::RouteError>(())
     /// ```
-    pub fn form_pairs<'c>(&self, content: &'c [u8]) -> Option<Pairs<'c>> {
-        self.has_content_type("application/x-www-form-urlencoded")
-            .then(|| Pairs::within(content, self.limits()))
-    }
-
-    /// Whether `Content-Type` names `media_type`, whatever its parameters and the case of its
-    /// letters.
-    pub fn has_content_type(&self, media_type: &str) -> bool {
-        self.media_type().is_some_and(|named| named.eq_ignore_ascii_case(media_type))
-    }
-
-    /// What `Content-Type` names, without its parameters.
-    pub(crate) fn media_type(&self) -> Option<&'a str> {
-        let value = self.header("content-type")?;
-        Some(value.split(';').next().unwrap_or("").trim_matches([' ', '\t']))
+    pub fn form<'c>(&self, content: &'c [u8]) -> Result<Pairs<'c>, FormError> {
+        let media_type = self.content_type();
+        if !media_type.is_some_and(|named| named.is("application/x-www-form-urlencoded")) {
+            return Err(FormError::MediaType);
+        }
+        let pairs = Pairs::within(content, self.limits());
+        pairs.check().map(|()| pairs)
     }
 }
 
-fn fault_of(part: &[u8]) -> Option<PairsError> {
+fn fault_of(part: &[u8]) -> Option<FormError> {
     if part.contains(&b';') {
-        return Some(PairsError::Semicolon);
+        return Some(FormError::Semicolon);
     }
-    has_broken_escape(part).then_some(PairsError::Escape)
+    has_broken_escape(part).then_some(FormError::Escape)
 }
 
 fn decode(part: &[u8]) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
     form_urlencoded::parse(part).next()
 }
 
-/// What is wrong with a query or form.
+/// The reason why content or a query could not be read as a form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum PairsError {
+pub enum FormError {
+    /// `Content-Type` names another media type, or none.
+    MediaType,
     /// A part has a semicolon that is not encoded.
     Semicolon,
-    /// A percent sign without two hexadecimal digits behind it.
+    /// There is a percent sign without two hexadecimal digits after it.
     Escape,
-    /// More pairs than [`Limits::pairs_max`](crate::Limits::pairs_max).
+    /// There are more pairs than [`Limits::pairs_max`](crate::Limits::pairs_max).
     TooMany,
 }
 
-impl fmt::Display for PairsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl FormError {
+    /// The status of a response that reports the error: 415 or 400.
+    #[cfg_attr(not(test), allow(dead_code, reason = "for handlers that return the error"))]
+    pub(crate) fn status(&self) -> StatusCode {
         match self {
-            PairsError::Semicolon => f.write_str("a semicolon in a query or form: encode it"),
-            PairsError::Escape => f.write_str("a bad percent-escape in a query or form"),
-            PairsError::TooMany => f.write_str("more pairs in a query or form than `pairs_max`"),
+            FormError::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            FormError::Semicolon | FormError::Escape | FormError::TooMany => {
+                StatusCode::BAD_REQUEST
+            }
         }
     }
 }
 
-impl std::error::Error for PairsError {}
+impl fmt::Display for FormError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            FormError::MediaType => {
+                "not a form: content of type application/x-www-form-urlencoded was expected"
+            }
+            FormError::Semicolon => "a semicolon in a query or form: %3B was expected",
+            FormError::Escape => {
+                "a bad escape in a query or form: two hexadecimal digits were expected after %"
+            }
+            FormError::TooMany => "too many pairs in a query or form: at most `pairs_max` are read",
+        })
+    }
+}
+
+impl std::error::Error for FormError {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn list(raw: &str) -> String {
-        let pairs: Vec<_> = Pairs::new(raw).iter().map(|(n, v)| format!("{n}={v}")).collect();
+        let pairs: Vec<_> = Pairs::parse(raw).iter().map(|(n, v)| format!("{n}={v}")).collect();
         pairs.join(" ")
     }
 
@@ -205,16 +225,16 @@ mod tests {
             ("", "", Ok(())),
             ("a=1&b=2", "a=1 b=2", Ok(())),
             ("a=1&&b=&=c&d", "a=1 b= =c d=", Ok(())),
-            ("a=1;b=2", "", Err(PairsError::Semicolon)),
-            ("a=1;x&b=2", "b=2", Err(PairsError::Semicolon)),
+            ("a=1;b=2", "", Err(FormError::Semicolon)),
+            ("a=1;x&b=2", "b=2", Err(FormError::Semicolon)),
             ("a=1%3Bx&b=2", "a=1;x b=2", Ok(())),
-            ("a=1&;&b=2", "a=1 b=2", Err(PairsError::Semicolon)),
-            ("a=%&b=%4&c=%zz&%=d&e=%41", "e=A", Err(PairsError::Escape)),
+            ("a=1&;&b=2", "a=1 b=2", Err(FormError::Semicolon)),
+            ("a=%&b=%4&c=%zz&%=d&e=%41", "e=A", Err(FormError::Escape)),
             ("a=b=c+%2B", "a=b=c +", Ok(())),
             ("a=%ff", "a=\u{fffd}", Ok(())),
         ];
         for (raw, expected, check) in table {
-            assert_eq!((&*list(raw), Pairs::new(raw).check()), (expected, check), "{raw}");
+            assert_eq!((&*list(raw), Pairs::parse(raw).check()), (expected, check), "{raw}");
         }
     }
 
@@ -228,7 +248,7 @@ mod tests {
             (";;a=1;&;", "a=1"),
         ];
         for (raw, expected) in table {
-            let pairs = Pairs::new(raw).separated_by_semicolons();
+            let pairs = Pairs::parse(raw).separated_by_semicolons();
             let list: Vec<_> = pairs.iter().map(|(n, v)| format!("{n}={v}")).collect();
             assert_eq!((list.join(" ").as_str(), pairs.check()), (expected, Ok(())), "{raw}");
         }
@@ -242,21 +262,22 @@ mod tests {
 
         let mut sim = Sim::new(|_: &Request<'_>| {
             Reply::collect(100, |(), req: &Request<'_>, content: &[u8]| {
-                let form = req.form_pairs(content).map(|form| form.get("a").map(Cow::into_owned));
-                format!("{form:?} {:?}", req.query_pairs().get("a"))
+                let form = req.form(content).map(|form| form.get("a").map(Cow::into_owned));
+                let form = form.map_err(|error| error.status().as_u16());
+                format!("{form:?} {:?}", req.query().get("a"))
             })
         });
         let form = "Content-Type: application/x-www-form-urlencoded";
         for (fields, expected) in [
-            (format!("{form}\r\n"), "Some(Some(\"2\")) Some(\"1\")"),
-            (format!("{form}; charset=utf-8\r\n"), "Some(Some(\"2\")) Some(\"1\")"),
+            (format!("{form}\r\n"), "Ok(Some(\"2\")) Some(\"1\")"),
+            (format!("{form}; charset=utf-8\r\n"), "Ok(Some(\"2\")) Some(\"1\")"),
             (
                 "Content-Type: Application/X-WWW-Form-URLEncoded\r\n".into(),
-                "Some(Some(\"2\")) Some(\"1\")",
+                "Ok(Some(\"2\")) Some(\"1\")",
             ),
-            ("Content-Type: text/plain\r\n".into(), "None Some(\"1\")"),
-            ("Content-Type: ;\r\n".into(), "None Some(\"1\")"),
-            (String::new(), "None Some(\"1\")"),
+            ("Content-Type: text/plain\r\n".into(), "Err(415) Some(\"1\")"),
+            ("Content-Type: ;\r\n".into(), "Err(415) Some(\"1\")"),
+            (String::new(), "Err(415) Some(\"1\")"),
         ] {
             for method in ["POST", "PUT", "PATCH"] {
                 let head = format!("{method} /?a=1 HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n");
@@ -272,9 +293,9 @@ mod tests {
     fn pairs_beyond_the_cap_are_left_out_and_told() {
         let max = Limits::default().pairs_max;
         let raw = "a=1&".repeat(max);
-        assert_eq!(Pairs::new(&raw).check(), Ok(()));
+        assert_eq!(Pairs::parse(&raw).check(), Ok(()));
         let raw = raw + "b=2";
-        assert_eq!(Pairs::new(&raw).check(), Err(PairsError::TooMany));
-        assert_eq!((Pairs::new(&raw).iter().count(), Pairs::new(&raw).get("b")), (max, None));
+        assert_eq!(Pairs::parse(&raw).check(), Err(FormError::TooMany));
+        assert_eq!((Pairs::parse(&raw).iter().count(), Pairs::parse(&raw).get("b")), (max, None));
     }
 }

@@ -13,7 +13,7 @@ pub(super) fn parse(input: &[u8], start: usize, line: &mut RequestLine) -> Optio
     if line.method == Method::CONNECT || input.get(start) != Some(&b'/') {
         return parse_other_form(input, start, line);
     }
-    let (path_end, end) = origin_ends(input, start);
+    let (path_end, end) = origin_ends(input, start, &mut line.has_escapes);
     line.form = TargetForm::Origin;
     line.target = Span::new(start, end - start);
     line.path = Span::new(start, path_end - start);
@@ -26,6 +26,7 @@ fn parse_other_form(input: &[u8], start: usize, line: &mut RequestLine) -> Optio
     let rest = &input[start..];
     let len = rest.iter().position(|&byte| byte == b' ')?;
     let target = &rest[..len];
+    line.has_escapes = false;
     line.target = Span::new(start, len);
     if line.method == Method::CONNECT {
         line.form = TargetForm::Authority;
@@ -43,7 +44,7 @@ fn parse_other_form(input: &[u8], start: usize, line: &mut RequestLine) -> Optio
     let rest = &target[authority_start..];
     let is_end = |byte: &u8| matches!(byte, b'/' | b'?');
     let authority_len = rest.iter().position(is_end).unwrap_or(rest.len());
-    let (path_end, end) = origin_ends(rest, authority_len);
+    let (path_end, end) = origin_ends(rest, authority_len, &mut line.has_escapes);
     let authority = Span::new(start + authority_start, authority_len);
     line.form = TargetForm::Absolute;
     line.path = Span::new(authority.end(), path_end - authority_len);
@@ -66,8 +67,8 @@ fn has_port(authority: &[u8]) -> bool {
 }
 
 /// Where the path that begins at `at` ends, and where its query ends.
-fn origin_ends(bytes: &[u8], at: usize) -> (usize, usize) {
-    let path_end = path_end(bytes, at);
+fn origin_ends(bytes: &[u8], at: usize, has_escapes: &mut bool) -> (usize, usize) {
+    let path_end = path_end(bytes, at, has_escapes);
     match bytes.get(path_end) {
         Some(b'?') => (path_end, query_end(bytes, path_end)),
         _ => (path_end, path_end),
@@ -75,11 +76,15 @@ fn origin_ends(bytes: &[u8], at: usize) -> (usize, usize) {
 }
 
 /// Where the path that begins at `at` ends: at the first byte that is not allowed in a path.
-fn path_end(bytes: &[u8], mut at: usize) -> usize {
+fn path_end(bytes: &[u8], mut at: usize, has_escapes: &mut bool) -> usize {
+    *has_escapes = false;
     loop {
         match bytes.get(at) {
             Some(&byte) if is_in(PATH, byte) => at += 1,
-            Some(b'%') if begins_with_escape(&bytes[at..]) => at += 3,
+            Some(b'%') if begins_with_escape(&bytes[at..]) => {
+                *has_escapes = true;
+                at += 3;
+            }
             _ => return at,
         }
     }

@@ -4,7 +4,10 @@
 pub(crate) mod body;
 pub(crate) mod field_lines;
 pub(crate) mod fields;
+pub(crate) mod html;
 pub(crate) mod informational;
+pub(crate) mod media_type;
+pub(crate) mod params;
 pub(crate) mod path;
 pub(crate) mod percent;
 pub(crate) mod redirect;

@@ -3,25 +3,12 @@
 use std::borrow::Cow;
 
 use http::{Method, StatusCode};
-use percent_encoding::{percent_encode, AsciiSet, CONTROLS};
+use percent_encoding::percent_encode;
 
 use crate::message::path::clean;
+use crate::message::percent::{encode_path, NEVER_IN_URL};
 use crate::message::request::Request;
 use crate::message::response::Response;
-
-/// What never stands in a URL as it is. The backslash above all: browsers read `/\host` as
-/// `//host`, another server.
-const NEVER_IN_URL: &AsciiSet = &CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'<')
-    .add(b'>')
-    .add(b'\\')
-    .add(b'^')
-    .add(b'`')
-    .add(b'{')
-    .add(b'|')
-    .add(b'}');
 
 impl Response {
     /// Sends the client to `target`: with 303 after a form was taken, 307 or 308 to have the same
@@ -45,7 +32,7 @@ impl Response {
     /// # assert!(answer.contains("\r\nLocation: /done?ok\r\n"), "{answer}");
     /// ```
     pub fn redirect(req: &Request<'_>, status: StatusCode, target: &str) -> Response {
-        let base = format!("{}{}", req.stripped(), req.path());
+        let base = encode_path(&format!("{}{}", req.stripped(), req.path()));
         redirect_to(req.method(), status, &resolve(&base, target))
     }
 }

@@ -12,6 +12,8 @@ use std::str;
 
 use crate::limits::Limits;
 use crate::message::fields::{FieldSpan, Fields};
+use crate::message::path::nth_slash;
+use crate::message::percent::decode_path;
 
 pub use http::Method;
 
@@ -23,14 +25,15 @@ pub use http::Method;
 #[derive(Clone, Copy)]
 pub struct Request<'a> {
     message: &'a Message<'a>,
-    /// What `path` gives: the path of the line, or what is left of it behind a prefix.
+    /// The path that `path` gives, in the text of the message's path: all of it, or the part after
+    /// a prefix.
     path: Span,
     route: Option<&'a RouteMatch<'a>>,
 }
 
 impl<'a> Request<'a> {
     pub(crate) fn new(message: &'a Message<'a>) -> Self {
-        Request { message, path: message.line.path, route: None }
+        Request { message, path: message.path.whole, route: None }
     }
 
     /// The same request, as the route sees it that was found for it.
@@ -46,21 +49,46 @@ impl<'a> Request<'a> {
         self.route.copied()
     }
 
-    /// What has been cut from the front of the path so far.
+    /// The part that has been cut from the front of the path so far.
     pub(crate) fn stripped(&self) -> &'a str {
-        let start = usize::from(self.message.line.path.start);
-        self.ascii(Span::new(start, usize::from(self.path.start) - start))
+        let start = usize::from(self.message.path.whole.start);
+        self.path_text(Span::new(start, usize::from(self.path.start) - start))
     }
 
-    /// Where the path lies in the head.
+    /// The place of the path in the text that the spans of a [`RouteMatch`] refer to.
     pub(crate) fn path_span(&self) -> Span {
         self.path
     }
 
-    /// The head, in which all spans lie.
     #[inline(always)]
-    pub(crate) fn head_bytes(&self) -> &'a [u8] {
-        self.message.bytes
+    pub(crate) fn path_bytes(&self) -> &'a [u8] {
+        self.path.of(self.message.path.text)
+    }
+
+    /// The part of the path that `span` covers.
+    pub(crate) fn path_text(&self, span: Span) -> &'a str {
+        // The parser lets only visible ASCII into the request line, and decoding makes UTF-8 of it:
+        // the fallback is never taken.
+        str::from_utf8(span.of(self.message.path.text)).unwrap_or_default()
+    }
+
+    /// The part of the path that `span` covers, which begins and ends beside slashes, as it came.
+    pub(crate) fn raw_path_text(&self, span: Span) -> &'a str {
+        let Message { line, bytes, path, .. } = *self.message;
+        if !line.has_escapes {
+            return self.path_text(span);
+        }
+        // A slash is never decoded, so both forms have as many.
+        let count = |end: usize| path.text[..end].iter().filter(|&&byte| byte == b'/').count();
+        let raw = line.path.of(bytes);
+        let (from, to) = (usize::from(span.start), span.end());
+        let start = match (path.text.get(from), count(from)) {
+            (Some(b'/'), slashes) => nth_slash(raw, slashes),
+            (_, 0) => 0,
+            (_, slashes) => nth_slash(raw, slashes - 1) + 1,
+        };
+        let end = if to == path.whole.end() { raw.len() } else { nth_slash(raw, count(to)) };
+        self.ascii(Span::new(usize::from(line.path.start) + start, end - start))
     }
 
     /// Such a target means `/`, but there is no byte of it to cut.
@@ -84,23 +112,44 @@ impl<'a> Request<'a> {
         self.ascii(self.message.line.target)
     }
 
-    /// The path of the target, still percent-encoded, without the query.
+    /// The path of the target: the one that the [router](crate::router), guards and
+    /// [`Files`](crate::files::Files) read, so that no other spelling of a path gets past any of them.
     ///
-    /// `/` for an absolute target without a path; `*` for `OPTIONS *`; empty for `CONNECT`.
-    /// Under [`Router::mount`](crate::Router::mount) it begins behind the prefix; `target` stays
-    /// whole.
+    /// Each percent-escape is decoded, once. Four kinds stay, in upper case: slashes (so splitting at
+    /// `/` finds the segments), percent signs, characters that control a line of a log (control
+    /// characters, line separators, marks of writing direction), and bytes that are not UTF-8.
+    /// Everything else can be in a path: a space, a quote, `?`, `#`. Empty and dot segments stay too;
+    /// routes redirect to the path without them. A path without `%` costs nothing.
+    ///
+    /// `/` for an absolute target without a path; `*` for `OPTIONS *`; empty for `CONNECT`. Under
+    /// [`Router::mount`](crate::Router::mount) it begins after the prefix.
     pub fn path(&self) -> &'a str {
-        match self.path.of(self.message.bytes) {
-            // The commonest of all, told without a look at its encoding.
+        match self.path_bytes() {
+            // The commonest of all, returned without a look at its encoding.
             [b'/'] => "/",
             [] if self.is_absolute_without_path() => "/",
-            _ => self.ascii(self.path),
+            _ => self.path_text(self.path),
         }
     }
 
-    /// The same request with `prefix` cut from the front of its path; `None` if the path does not
-    /// begin with exactly these bytes, which is then a 404 (an encoded spelling of the prefix
-    /// does not count). Nothing can be cut from an absolute target without a path, though it
+    /// The path as it came, percent-encoded: for signatures and proxies. Compare
+    /// [`path`](Request::path) instead, since the same path has many spellings.
+    ///
+    /// Under [`Router::mount`](crate::Router::mount) it begins after the prefix.
+    pub fn raw_path(&self) -> &'a str {
+        match self.path.len {
+            0 if self.is_absolute_without_path() => "/",
+            0 => "",
+            _ => self.raw_path_text(self.path),
+        }
+    }
+
+    /// The same request with whole segments cut from the front of its path; `None` if the path does
+    /// not begin with the segments of `prefix`, which is usually a 404.
+    ///
+    /// `prefix` is compared with [`path`](Request::path), and a slash at its end does not count:
+    /// `/static` and `/static/` cut `/static/a` to `/a` and `/static` to nothing, and leave
+    /// `/staticfoo` alone. Nothing can be cut from an absolute target without a path, though it
     /// counts as `/`. Nothing is copied and the original stays as it is.
     ///
     /// ```
@@ -115,26 +164,17 @@ impl<'a> Request<'a> {
     /// # assert!(sim.received(c).ends_with(b"\r\n\r\n/a.css"));
     /// ```
     pub fn strip_prefix(&self, prefix: &str) -> Option<Request<'a>> {
-        let rest = self.ascii(self.path).strip_prefix(prefix)?;
+        let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
+        let rest = self.path_bytes().strip_prefix(prefix.as_bytes())?;
+        if !matches!(rest, [] | [b'/', ..]) {
+            return None;
+        }
         Some(Request { path: Span::new(self.path.end() - rest.len(), rest.len()), ..*self })
     }
 
-    /// What the wildcard `{name}` or `{name...}` of the [route](crate::Router) matched, as it
-    /// came, percent-encoded; `None` if the route has no such wildcard.
-    pub fn param(&self, name: &str) -> Option<&'a str> {
-        let route = self.route?;
-        let index = route.names.wildcards.iter().position(|known| **known == *name)?;
-        Some(self.ascii(route.spans[index]))
-    }
-
-    /// The pattern of the [route](crate::Router) that was found, as it was registered; `None`
-    /// without a router.
-    pub fn pattern(&self) -> Option<&'a str> {
-        self.route.map(|route| &*route.names.pattern)
-    }
-
-    /// What follows the first `?` of the target, still percent-encoded; `None` without a `?`.
-    pub fn query(&self) -> Option<&'a str> {
+    /// The query as it came, percent-encoded: all after the first `?` of the target. `None` without a
+    /// `?`. [`query`](Request::query) decodes its pairs.
+    pub fn raw_query(&self) -> Option<&'a str> {
         let path_end = self.message.line.path.end();
         let target = self.message.line.target;
         let rest = Span::new(path_end, target.end() - path_end);
@@ -158,9 +198,13 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The version that is spoken with this peer: HTTP/1.0 or HTTP/1.1.
-    pub fn version(&self) -> Version {
-        self.message.line.version
+    /// The version that is spoken with this client: HTTP/1.0 or HTTP/1.1. Newer minor versions are
+    /// served as 1.1 (RFC 9110, section 2.5); other major versions never reach a handler.
+    pub fn version(&self) -> http::Version {
+        match self.message.line.version {
+            Version::Http10 => http::Version::HTTP_10,
+            Version::Http11 => http::Version::HTTP_11,
+        }
     }
 
     /// The header fields.
@@ -205,11 +249,13 @@ impl<'a> Request<'a> {
         self.message.line.content_length
     }
 
-    /// The address of the peer; `None` if it has already reset the connection or is a Unix
-    /// socket. Asked of the system at each call and never stored: an idle connection has no room
-    /// for it.
+    /// The address of the peer; `None` if it has already reset the connection or is a Unix socket.
+    /// A client of IPv4 has an IPv4 address on every listener: the form `::ffff:192.0.2.1`, in which a
+    /// listener for both families sees it, is not passed on.
+    ///
+    /// The system is asked at each call, since an idle connection has no room for an address.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
-        self.message.peer.transport().peer_addr()
+        self.message.peer.transport().peer_addr().map(canonical_addr)
     }
 
     /// The local address that the peer connected to; `None` for a Unix socket.
@@ -268,10 +314,14 @@ impl fmt::Debug for Request<'_> {
     }
 }
 
-/// The HTTP version that is spoken with a peer. Minor versions above 1 are served as 1.1
-/// (RFC 9110, section 2.5); other majors never reach a handler.
+/// The address that a peer of IPv4 has on a listener for both families, in its own family.
+pub(crate) fn canonical_addr(addr: SocketAddr) -> SocketAddr {
+    SocketAddr::new(addr.ip().to_canonical(), addr.port())
+}
+
+/// The HTTP version that is spoken with a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Version {
+pub(crate) enum Version {
     /// HTTP/1.0: no chunks, no 100-continue, closes unless it asks for keep-alive.
     Http10,
     /// HTTP/1.1 and anything newer of major version 1.
@@ -294,9 +344,40 @@ pub(crate) struct RequestLine {
     pub(crate) version: Version,
     pub(crate) form: TargetForm,
     pub(crate) target: Span,
+    /// The path as it came.
     pub(crate) path: Span,
+    /// Whether the path has an escape, so that it must be decoded.
+    pub(crate) has_escapes: bool,
     pub(crate) authority: Option<Span>,
     pub(crate) content_length: Option<u64>,
+}
+
+impl RequestLine {
+    /// Decodes the path into `text`, if it has escapes. `head` is the one that was parsed.
+    #[inline(always)]
+    pub(crate) fn decode_path(&self, head: &[u8], text: &mut String) {
+        if self.has_escapes {
+            decode_path(self.path.of(head), text);
+        }
+    }
+}
+
+/// The path of a request: the text that its positions refer to, and the place of all of it there.
+#[derive(Clone, Copy)]
+pub(crate) struct Path<'a> {
+    text: &'a [u8],
+    whole: Span,
+}
+
+impl<'a> Path<'a> {
+    /// The path in `head`, or `decoded` if that was made of it.
+    #[inline(always)]
+    pub(crate) fn new(line: &RequestLine, head: &'a [u8], decoded: &'a str) -> Path<'a> {
+        match line.has_escapes {
+            false => Path { text: head, whole: line.path },
+            true => Path { text: decoded.as_bytes(), whole: Span::new(0, decoded.len()) },
+        }
+    }
 }
 
 /// A range of bytes in a head.
@@ -328,7 +409,7 @@ pub(crate) const PARAMS_MAX: usize = 8;
 #[derive(Clone, Copy)]
 pub(crate) struct RouteMatch<'a> {
     pub(crate) names: &'a Rc<RouteNames>,
-    /// What the wildcards matched, in their order.
+    /// The parts of the path that the wildcards match, in their order.
     pub(crate) spans: &'a [Span; PARAMS_MAX],
 }
 
@@ -345,6 +426,7 @@ pub(crate) struct RouteNames {
 pub(crate) struct Message<'a> {
     pub(crate) line: &'a RequestLine,
     pub(crate) bytes: &'a [u8],
+    pub(crate) path: Path<'a>,
     pub(crate) spans: &'a [FieldSpan],
     /// What stood behind the content, where that has come already.
     pub(crate) trailers: Option<&'a Fields<'a>>,

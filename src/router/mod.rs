@@ -9,7 +9,7 @@
 //! }
 //!
 //! let routes = Router::new(Hub::default())
-//!     .get("/user/{id}", |_, req| format!("user {}\n", req.param("id").unwrap_or("")))
+//!     .get("/user/{id}", |_, req| format!("user {}\n", req.param("id").unwrap_or_default()))
 //!     .get("/notes/{$}", |hub, _| hub.notes.join("\n"))
 //!     .collect("POST /note", 4096, |hub, _, content| {
 //!         hub.notes.push(String::from_utf8_lossy(content).into_owned());
@@ -37,7 +37,9 @@
 //! * Of several patterns that match, one with a host wins over one without, and then the more
 //!   specific one: the one that matches strictly fewer requests. Order never matters. Where neither
 //!   is more specific, [`Router::build`] fails and names both.
-//! * Literals are compared percent-decoded, segment by segment; `%2F` never separates segments.
+//! * Literals are compared with [`Request::path`](crate::Request::path), so any spelling of a path
+//!   finds its route, and a guard that compares the same path cannot be passed by another spelling.
+//!   `%2F` never separates segments.
 //! * Paths with empty or dot segments are redirected (307, query kept) to the clean path, and
 //!   `/a` to `/a/` where only that is registered.
 //! * Hosts are compared without regard to case and without the port. A pattern with a port is for
@@ -236,7 +238,7 @@ impl<S: 'static> Router<S> {
     /// fn users(router: Router<u64>) -> Router<u64> {
     ///     router.get("/{id}", |asked, req| {
     ///         *asked += 1;
-    ///         format!("{} of {}", req.param("id").unwrap_or(""), req.path())
+    ///         format!("{} of {}", req.param("id").unwrap_or_default(), req.path())
     ///     })
     /// }
     ///

@@ -95,6 +95,8 @@ impl Pattern {
     }
 }
 
+const NOT_CLEAN: &str = "the path is not clean, so no request would ever match";
+
 /// The parts of a path parsed so far.
 struct Parser<'t> {
     /// The whole pattern, for errors.
@@ -126,8 +128,7 @@ impl Parser<'_> {
     /// Parses the segment at `at` of the text, and returns the end of the pattern if it is the last.
     fn segment(&mut self, segment: &str, is_last: bool, at: usize) -> Result<End, RouteError> {
         if matches!(segment, "" | "." | "..") {
-            let what = "the path is not clean, so no request would ever match";
-            return Err(fault(self.text, at, what));
+            return Err(fault(self.text, at, NOT_CLEAN));
         }
         if let Some(brace) = segment.find('{') {
             let inner = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
@@ -136,6 +137,9 @@ impl Parser<'_> {
             return self.wildcard(inner, is_last, at);
         }
         let literal = decode_segment(segment.as_bytes());
+        if matches!(*literal, [b'.'] | [b'.', b'.']) {
+            return Err(fault(self.text, at, NOT_CLEAN));
+        }
         self.segments.push(Segment::Literal(literal.into()));
         Ok(End::Nothing)
     }

@@ -1,21 +1,20 @@
 //! Serving routes: from a request to the reply of its route, or to a redirect, 405 or 404.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::mem;
 use std::rc::Rc;
 
 use http::{Method, StatusCode};
-use percent_encoding::percent_decode_str;
 
 use super::error::RouteError;
 use super::into_reply;
-use super::path::nth_slash;
 use super::pattern::Pattern;
 use super::table::{Found, Route, Table};
 use super::tree::Spans;
 use crate::handler::timers::Timers;
 use crate::handler::{Action, Collect, Handler, Reply};
+use crate::message::path::nth_slash;
+use crate::message::percent::encode_path;
 use crate::message::redirect::redirect_to;
 use crate::message::request::{Request, RouteMatch, Span, TargetForm};
 use crate::message::response::Response;
@@ -100,26 +99,14 @@ fn path_to_route<'a>(req: &Request<'a>) -> Option<&'a [u8]> {
         TargetForm::Asterisk => None,
         TargetForm::Authority => Some(b"/"),
         TargetForm::Absolute if req.is_absolute_without_path() => Some(b"/"),
-        TargetForm::Origin | TargetForm::Absolute => Some(req.path_span().of(req.head_bytes())),
-    }
-}
-
-impl<'a> Request<'a> {
-    /// Returns the part of the path that the wildcard `name` of the [route](crate::Router) matched,
-    /// percent-decoded. Allocates only if there is an escape. Bytes that are not UTF-8 become
-    /// U+FFFD.
-    ///
-    /// An encoded slash becomes a slash, so split a `{name...}` before you decode it, and never use
-    /// it as a file name without a check.
-    pub fn param_decoded(&self, name: &str) -> Option<Cow<'a, str>> {
-        self.param(name).map(|raw| percent_decode_str(raw).decode_utf8_lossy())
+        TargetForm::Origin | TargetForm::Absolute => Some(req.path_bytes()),
     }
 }
 
 /// The position of the path of `req` without its first `count` segments.
 fn strip(req: &Request<'_>, count: usize) -> Span {
     let path = req.path_span();
-    let prefix_len = nth_slash(path.of(req.head_bytes()), count);
+    let prefix_len = nth_slash(req.path_bytes(), count);
     Span::new(usize::from(path.start) + prefix_len, usize::from(path.len) - prefix_len)
 }
 
@@ -155,10 +142,10 @@ fn respond_for_server(req: &Request<'_>) -> Response {
 }
 
 fn redirect(req: &Request<'_>, path: &str) -> Response {
-    let query = req.query().map_or_else(String::new, |query| format!("?{query}"));
-    let whole = format!("{}{path}{query}", req.stripped());
+    let query = req.raw_query().map_or_else(String::new, |query| format!("?{query}"));
+    let path = encode_path(&format!("{}{path}", req.stripped()));
     // With two slashes at its front, the target would be another host.
-    let target = format!("/{}", whole.trim_start_matches('/'));
+    let target = format!("/{}{query}", path.trim_start_matches('/'));
     redirect_to(req.method(), StatusCode::TEMPORARY_REDIRECT, &target)
 }
 

@@ -8,7 +8,7 @@ use http::Method;
 
 use super::error::RouteError;
 use super::leaf::Leaf;
-use super::path::{canonical, is_clean, is_plain, nth_slash};
+use super::path::is_clean;
 use super::pattern::Pattern;
 use super::tree::{Fit, Spans, Tree};
 use super::Function;
@@ -96,35 +96,27 @@ impl<S> Table<S> {
         match self.best(req, path, &mut spans) {
             Best::Route(route) => Found::Route(route, spans),
             Best::WithSlash => Found::Redirect(req.path().to_owned() + "/"),
-            Best::Nothing if is_plain(path) => self.find_other_methods(req, path),
-            Best::Nothing => self.find_not_plain(req, path),
+            Best::Nothing if is_clean(path) => self.find_other_methods(req, path),
+            Best::Nothing => self.find_unclean(req),
         }
     }
 
-    /// Finds the best route for a path that is not plain, and so matches nothing as it came. An
-    /// unclean path is redirected to its clean spelling, unless only other methods have routes
-    /// there.
-    fn find_not_plain(&self, req: &Request<'_>, path: &[u8]) -> Found {
-        let is_clean = is_clean(path);
-        let clean_path = if is_clean { req.path().to_owned() } else { clean(req.path()) };
-        let form = canonical(clean_path.as_bytes());
+    /// Finds the way on for a path that is not clean, and so matches nothing as it came: a redirect
+    /// to the clean path, unless only other methods have routes there.
+    fn find_unclean(&self, req: &Request<'_>) -> Found {
+        let path = clean(req.path());
         let mut spans = [Span { start: 0, len: 0 }; PARAMS_MAX];
-        match self.best(req, &form, &mut spans) {
-            Best::Route(route) if is_clean => {
-                let count = self.routes[route].names.wildcards.len();
-                translate(&mut spans[..count], &form, path);
-                Found::Route(route, spans)
-            }
-            Best::Route(_) => Found::Redirect(clean_path),
-            Best::WithSlash => Found::Redirect(clean_path + "/"),
-            Best::Nothing => match self.find_other_methods(req, &form) {
-                Found::Nothing if !is_clean => Found::Redirect(clean_path),
+        match self.best(req, path.as_bytes(), &mut spans) {
+            Best::Route(_) => Found::Redirect(path),
+            Best::WithSlash => Found::Redirect(path + "/"),
+            Best::Nothing => match self.find_other_methods(req, path.as_bytes()) {
+                Found::Nothing => Found::Redirect(path),
                 found => found,
             },
         }
     }
 
-    /// The best route for `path`, which matches nothing if it is not plain.
+    /// The best route for `path`, which matches nothing if it is not clean.
     fn best(&self, req: &Request<'_>, path: &[u8], spans: &mut Spans) -> Best {
         let mut best = Best::Nothing;
         let mut see = |leaf: &Leaf, fit| match (leaf.route(req.method()), fit) {
@@ -160,7 +152,7 @@ impl<S> Table<S> {
         let _ = self.anywhere.walk(path, spans, see);
     }
 
-    /// The methods that have routes for `path`, which is plain.
+    /// The methods that have routes for `path`, which is clean.
     fn find_other_methods(&self, req: &Request<'_>, path: &[u8]) -> Found {
         let mut methods = BTreeSet::new();
         let mut spans = [Span { start: 0, len: 0 }; PARAMS_MAX];
@@ -195,18 +187,6 @@ enum Best {
     /// The best route is that of the path with a slash added to its end.
     WithSlash,
     Nothing,
-}
-
-/// Turns positions in the canonical form of a path into positions in the path as it came.
-fn translate(spans: &mut [Span], canonical: &[u8], raw: &[u8]) {
-    for span in spans {
-        let slashes = canonical[..usize::from(span.start)].iter().filter(|&&byte| byte == b'/');
-        let count = slashes.count();
-        let start = nth_slash(raw, count - 1) + 1;
-        let is_last = span.end() == canonical.len();
-        let end = if is_last { raw.len() } else { nth_slash(raw, count) };
-        *span = Span::new(start, end - start);
-    }
 }
 
 /// A host without its port; an IPv6 address keeps its brackets.

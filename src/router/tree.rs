@@ -8,15 +8,15 @@
 //! Since no two registered patterns conflict, a walk meets the matching ones from the most
 //! specific to the most general.
 //!
-//! Only plain paths match anything ([`path`](super::path) defines plain): literals are stored in
-//! canonical form, which is plain, and wildcards and subtrees refuse all else. So a path is walked
-//! as it came, and its canonical form is needed only where that finds nothing.
+//! Only clean paths match anything ([`path`](super::path) defines clean): literals are clean, and
+//! wildcards and subtrees refuse all else. So a path is walked as it came, and cleaned only where
+//! that finds nothing.
 
 use std::mem;
 use std::ops::ControlFlow;
 
 use super::leaf::Leaf;
-use super::path::{is_plain, push_canonical, split_name};
+use super::path::{is_clean, push_segment, split_name};
 use super::pattern::{End, Pattern, Segment};
 use crate::message::request::{Span, PARAMS_MAX};
 
@@ -75,7 +75,7 @@ impl Tree {
                 literal.push(b'/');
             }
             match segment {
-                Segment::Literal(text) => push_canonical(text, &mut literal),
+                Segment::Literal(text) => push_segment(text, &mut literal),
                 Segment::Single => {
                     let wild = node.descend(&literal).wild.get_or_insert_with(Box::default);
                     node = wild.single.get_or_insert_with(Node::default);
@@ -170,7 +170,7 @@ impl<'t, F: FnMut(&'t Leaf, Fit) -> ControlFlow<()>> Walk<'_, F> {
     /// Visits the subtree of `wild`, which has all of `rest`.
     fn visit_subtree(&mut self, wild: &'t Wild, rest: &[u8], count: usize) -> ControlFlow<()> {
         let start = self.path.len() - rest.len();
-        if wild.subtree.is_empty() || !is_plain(&self.path[start - 1..]) {
+        if wild.subtree.is_empty() || !is_clean(&self.path[start - 1..]) {
             return ControlFlow::Continue(());
         }
         // After eight wildcards there is no room, but then the subtree has no name.

@@ -58,8 +58,8 @@ impl AccessLog {
             method: req.method().as_str(),
             target: req.target(),
             version: match req.version() {
-                Version::Http10 => "HTTP/1.0",
-                Version::Http11 => "HTTP/1.1",
+                Version::HTTP_10 => "HTTP/1.0",
+                _ => "HTTP/1.1",
             },
             status: answer.status().as_u16(),
             bytes: match (req.method(), answer.status()) {

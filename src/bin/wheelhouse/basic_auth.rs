@@ -22,7 +22,7 @@ impl Credentials {
 
     /// The user, if the request proves to be his.
     pub(crate) fn user_of(&self, req: &Request<'_>) -> Option<&str> {
-        req.basic_auth()?.is(&self.user, &self.password).then_some(self.user.as_str())
+        req.basic_auth()?.matches(&self.user, &self.password).then_some(self.user.as_str())
     }
 }
 

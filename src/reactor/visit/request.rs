@@ -5,7 +5,7 @@ use std::any::Any;
 
 use super::{guard, Flags, Handler, Kernel, Shared, Visit};
 use crate::limits::Limits;
-use crate::message::request::{ListenerNames, Message, Peer, Request, Transport};
+use crate::message::request::{ListenerNames, Message, Path, Peer, Request, Transport};
 use crate::reactor::slot::Facts;
 use crate::reactor::Token;
 
@@ -23,7 +23,8 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         let client = Client { stream, facts, token, listeners, limits };
         let bytes = &bytes[..head.len];
         let (line, spans) = (&head.line, &head.spans);
-        let message = Message { line, bytes, spans, trailers: None, peer: &client };
+        let path = Path::new(line, bytes, &head.decoded);
+        let message = Message { line, bytes, path, spans, trailers: None, peer: &client };
         guard(|| call(handler, &Request::new(&message)))
     }
 }

@@ -8,7 +8,7 @@ use super::{
 use crate::handler::{Collect, Collected, Flow, Receive, Reply};
 use crate::http1::{Input, Reject, Step, Taker, TrailerSection};
 use crate::message::fields::Fields;
-use crate::message::request::{Message, Request};
+use crate::message::request::{Message, Path, Request};
 use crate::reactor::task::Collecting;
 use crate::reactor::visit::request::Client;
 
@@ -215,7 +215,11 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         let (stream, facts, token) = (&*self.stream, &*self.facts, self.token);
         let client = Client { stream, facts, token, listeners, limits };
         let trailers = Some(trailers);
-        let message = Message { line: &line, bytes: &head, spans: &spans, trailers, peer: &client };
+        let mut decoded = String::new();
+        line.decode_path(&head, &mut decoded);
+        let path = Path::new(&line, &head, &decoded);
+        let (line, bytes, spans) = (&line, &*head, &*spans);
+        let message = Message { line, bytes, path, spans, trailers, peer: &client };
         let reply = guard(|| then(handler.state(), &Request::new(&message), &content));
         self.shared.ledger.release(charged);
         reply

@@ -11,7 +11,7 @@ fn pairs_cookies_and_ranges_are_bounded_by_the_limits_of_the_server() {
     let files = Files::new(env!("CARGO_MANIFEST_DIR")).unwrap();
     let site = move |req: &Request<'_>| match req.path() {
         "/asked" => {
-            let pairs = req.query_pairs();
+            let pairs = req.query();
             wheelhouse::Response::text(format!(
                 "{} {:?} {}",
                 pairs.iter().count(),

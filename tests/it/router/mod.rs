@@ -1,4 +1,5 @@
 //! Routes over the wire: examples, and a model of the definition.
 
 mod model;
+mod one_path;
 mod wire;

@@ -104,7 +104,8 @@ fn best<'m>(all: &'m [Model], host: &str, method: &str, path: &str) -> Option<&'
 
 /// What Go says, in the words of [`brief`].
 fn expected(all: &[Model], method: &str, host: &str, raw: &str) -> String {
-    let path = clean(raw);
+    let decoded = decoded(raw);
+    let path = clean(&decoded);
     let found = best(all, host, method, &path);
     let longer = format!("{path}/");
     let is_exact = |model: Option<&Model>, path: &str| model.is_some_and(|m| m.is_exact(path));
@@ -124,10 +125,22 @@ fn expected(all: &[Model], method: &str, host: &str, raw: &str) -> String {
         None if !allowed.is_empty() => {
             format!("405 {}", allowed.into_iter().collect::<Vec<_>>().join(", "))
         }
-        _ if path != raw => format!("307 {path}"),
+        _ if path != decoded => format!("307 {path}"),
         None => "404".to_owned(),
-        Some(model) => format!("{} {:?}", model.text, model.values(raw)),
+        Some(model) => {
+            let raw = model.values(raw);
+            let decode = |raw: &String| percent_decode_str(raw).decode_utf8().unwrap().into_owned();
+            let values: Vec<String> = raw.iter().map(decode).collect();
+            format!("{} {raw:?} {values:?} {path}", model.text)
+        }
     }
+}
+
+/// The path that the program sees. None of the escapes here but these two stay.
+fn decoded(raw: &str) -> String {
+    let kept = raw.replace("%2F", "%252F").replace("%2f", "%252F").replace("%25", "%2525");
+    let kept = kept.replace("%25252F", "%252F");
+    percent_decode_str(&kept).decode_utf8().unwrap().into_owned()
 }
 
 fn clean(path: &str) -> String {
@@ -163,6 +176,7 @@ fn pattern(random: &mut Random) -> String {
 fn path(random: &mut Random) -> String {
     let plain = ["/a", "/b", "/c", "/a%2Fb", "/%25", "/a-long-one-of-19-by"];
     let odd = ["/%61", "/%2561", "/a%2fb", "/a-long-one-of-19-bytes", "//", "/.", "/..", "/.a"];
+    let odd = [&odd[..], &["/%2e", "/%2E.", "/%2ea"]].concat();
     let mut path = String::new();
     let is_odd = random.one_in(3);
     for _ in 0..random.below(5) {
@@ -191,8 +205,9 @@ fn router(patterns: &[String]) -> Router<()> {
     patterns.iter().fold(Router::new(()), |router, pattern| {
         router.route(pattern, |_, req: &Request<'_>| {
             let names = ["x0", "x1", "x2", "rest"];
+            let raw: Vec<_> = names.iter().filter_map(|name| req.raw_param(name)).collect();
             let values: Vec<_> = names.iter().filter_map(|name| req.param(name)).collect();
-            format!("{} {values:?}", req.pattern().unwrap_or("none"))
+            format!("{} {raw:?} {values:?} {}", req.pattern().unwrap_or("none"), req.path())
         })
     })
 }

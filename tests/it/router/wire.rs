@@ -139,21 +139,18 @@ fn an_unclean_path_is_redirected_once_with_its_query() {
         ("GET", "h//dir?q", "307 /dir/?q"),
         ("GET", "h/./dir", "307 /dir/"),
         ("GET", "h/dir//x/deep", "307 /dir/x/deep/"),
-        ("GET", "h/%2e%2e/f", "/"),
+        ("GET", "h/%2e%2e/f", "307 /f"),
+        ("GET", "h/%2E/%66", "307 /f"),
+        ("GET", "h/a/%2e%2E", "307 /"),
         ("GET", "h/..f/.x", "/"),
     ];
     ask(routes(&patterns), &requests);
 }
 
 #[test]
-fn the_port_of_a_host_does_not_count_and_dots_are_cleaned_even_if_a_route_has_escaped_ones() {
-    let requests = [
-        ("GET", "one/a", "404"),
-        ("GET", "one:81/a", "404"),
-        ("GET", "h/%2e%2e/x", "/%2e%2e/x"),
-        ("GET", "h/../x", "307 /x"),
-    ];
-    ask(routes(&["one:81/", "/%2e%2e/x"]), &requests);
+fn a_pattern_with_a_port_matches_no_host() {
+    let requests = [("GET", "one/a", "404"), ("GET", "one:81/a", "404")];
+    ask(routes(&["one:81/"]), &requests);
 }
 
 /// Go: TestServeMuxHandlerRedirectPost (t187), TestServeWithSlashRedirectKeepsQueryString (t189),
@@ -177,7 +174,7 @@ fn a_folder_asked_for_without_its_slash_is_redirected_with_its_query() {
         ("GET", "h/end", "307 /end/"),
         ("GET", "h/end/", "/end/{$}"),
         ("GET", "h/end/x", "404"),
-        ("GET", "h/w/a%2fb?q", "307 /w/a%2fb/?q"),
+        ("GET", "h/w/a%2fb?q", "307 /w/a%2Fb/?q"),
         ("GET", "h/w/", "404"),
         ("GET", "h/w", "404"),
         ("GET", "h/r", "307 /r/"),
@@ -194,7 +191,7 @@ fn a_redirect_never_leads_away() {
         ("GET", "h//evil.example", "307 /evil.example/"),
         ("GET", "h/.//%5Cevil.example", "307 /%5Cevil.example/"),
         ("GET", "h/.//evil.example/..", "307 /"),
-        ("GET", "h/%2f%2fevil.example", "307 /%2f%2fevil.example/"),
+        ("GET", "h/%2f%2fevil.example", "307 /%2F%2Fevil.example/"),
         // The parser lets no backslash through; were it to, the redirect would encode it.
         ("GET", "h/./\\evil.example", "400"),
     ];
@@ -281,7 +278,7 @@ fn literals_compare_decoded_and_an_encoded_slash_separates_nothing() {
 #[test]
 fn parameters_come_by_name_raw_or_decoded_and_the_pattern_as_it_was_written() {
     let show = |_: &mut (), req: &Request<'_>| {
-        let param = |name| match (req.param(name), req.param_decoded(name)) {
+        let param = |name| match (req.raw_param(name), req.param(name)) {
             (Some(raw), Some(decoded)) => format!("{name}={raw}={decoded} "),
             _ => String::new(),
         };
@@ -373,7 +370,7 @@ fn state_is_shared_and_content_comes_with_the_parameters_of_its_route() {
     let routes = Router::new(Hub::default())
         .get("/notes", |hub, _| hub.notes.join(","))
         .collect("POST /note/{by}", 8, |hub, req, content| {
-            let by = req.param("by").unwrap_or("nobody");
+            let by = req.param("by").unwrap_or_default();
             hub.notes.push(format!("{by}:{}", String::from_utf8_lossy(content)));
             req.pattern().unwrap_or("none").to_owned()
         })
@@ -422,7 +419,7 @@ fn state_is_shared_and_content_comes_with_the_parameters_of_its_route() {
 fn a_mount_sees_what_is_behind_its_prefix_and_the_target_stays_whole() {
     let show = |_: &mut (), req: &Request<'_>| {
         let whole = req.strip_prefix("/none").is_none();
-        let user = req.param("user").unwrap_or("");
+        let user = req.param("user").unwrap_or_default();
         format!("{} {} {user} {whole}", req.path(), req.target())
     };
     let router = Router::new(()).mount("/static/", show).mount("/home/{user}/files", show);
@@ -431,7 +428,7 @@ fn a_mount_sees_what_is_behind_its_prefix_and_the_target_stays_whole() {
         ("GET", "h/static/a/b.css?q", "/a/b.css /static/a/b.css?q  true"),
         ("PUT", "h/static/", "/ /static/  true"),
         ("GET", "h/static", "307 /static/"),
-        ("GET", "h/%73tatic/%61", "/%61 /%73tatic/%61  true"),
+        ("GET", "h/%73tatic/%61", "/a /%73tatic/%61  true"),
         ("GET", "h/home/ann/files/x/", "/x/ /home/ann/files/x/ ann true"),
         ("GET", "h.example/", "/ /  true"),
         ("GET", "h.example/x", "/x /x  true"),
@@ -442,9 +439,9 @@ fn a_mount_sees_what_is_behind_its_prefix_and_the_target_stays_whole() {
 
 /// Go: TestStripPrefix and others (t235).
 #[test]
-fn a_prefix_is_stripped_only_where_it_is_spelt_out() {
+fn a_prefix_is_stripped_by_whole_segments_however_it_is_spelt() {
     let mut sim = Sim::new(|req: &Request<'_>| match req.strip_prefix("/foo/bar") {
-        Some(inner) => format!("{} of {} {:?}", inner.path(), req.path(), inner.query()),
+        Some(inner) => format!("{} of {} {:?}", inner.path(), req.path(), inner.raw_query()),
         None => "404".to_owned(),
     });
     for (target, expected) in [
@@ -455,7 +452,9 @@ fn a_prefix_is_stripped_only_where_it_is_spelt_out() {
         ("http://h", "404"),
         ("/bar", "404"),
         ("/foo%2fbar/qux", "404"),
-        ("/foo/ba%72/qux", "404"),
+        ("/foo/barn", "404"),
+        ("/foo/ba%72/%71ux", "/qux of /foo/bar/qux None"),
+        ("/foo/bar/", "/ of /foo/bar/ None"),
     ] {
         let request = format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n");
         let client = sim.connect_and_send(request.as_bytes());
@@ -538,7 +537,7 @@ fn a_route_of_any_host_comes_before_a_redirect_within_the_host() {
 fn a_redirect_within_the_host_comes_before_a_subtree_that_is_anywhere() {
     let requests = [
         ("GET", "one.example/a", "307 /a/"),
-        ("GET", "one.example/%61?q", "307 /%61/?q"),
+        ("GET", "one.example/%61?q", "307 /a/?q"),
         ("GET", "one.example/a/", "one.example/a/"),
         ("GET", "one.example/b", "/"),
         ("GET", "one.example/", "/"),
@@ -561,7 +560,7 @@ fn routes_behind_a_stripped_prefix_redirect_what_is_left_of_a_name() {
         ("/in/b/c", "/"),
         ("/in", "307 /in/"),
         ("/in?q", "307 /in/?q"),
-        ("/inn", "307 /in/n"),
+        ("/inn", "404"),
         ("http://h/in", "307 /in/"),
         ("http://h/in/a", "/a"),
     ] {

@@ -60,7 +60,7 @@ impl<S> Transform<S> for Echo {
 }
 
 fn echo(req: &Request<'_>) -> Reply {
-    assert_eq!((req.method(), req.version()), (&Method::PUT, Version::Http11));
+    assert_eq!((req.method(), req.version()), (&Method::PUT, Version::HTTP_11));
     Reply::transform(Response::new(StatusCode::OK), Echo(req.content_length()))
 }
 

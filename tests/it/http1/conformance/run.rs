@@ -95,7 +95,7 @@ fn big() -> String {
 /// Everything of a head that a handler can ask for.
 fn show(saw: &mut String, req: &Request<'_>) {
     write!(saw, " host={}", req.host().unwrap_or("none")).unwrap();
-    if let Some(query) = req.query() {
+    if let Some(query) = req.raw_query() {
         write!(saw, " query={query}").unwrap();
     }
     for (name, value) in req.headers().iter().filter(|(name, _)| !name.eq_ignore_ascii_case("host"))
