@@ -76,6 +76,7 @@ use crate::message::response::{Response, StatusCode};
 /// [`Limits::connections_max`](crate::Limits::connections_max) to less than half of what the
 /// process may have; the binary does.
 #[derive(Debug)]
+#[must_use]
 pub struct Files {
     root: Root,
     index: Vec<PathBuf>,

@@ -38,8 +38,8 @@ use crate::message::request::Request;
 use crate::message::response::{Response, StatusCode};
 use crate::waker::Waker;
 
-/// After so much silence a comment is sent: it keeps proxies from closing the connection, and
-/// finds out who has gone without a word.
+/// The silence after which a comment is sent: it keeps proxies from closing the connection, and shows
+/// which readers have gone without a word.
 pub const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// One event.
@@ -197,8 +197,8 @@ impl Topic {
         id
     }
 
-    /// Ends the stream of every reader behind the last event. What subscribes from here on is
-    /// told not to come back (204).
+    /// Ends the stream of every reader after the last event. A reader that subscribes later gets a 204,
+    /// so that it does not come back.
     pub fn close(&self) {
         let mut shared = self.lock();
         shared.is_closed = true;
@@ -210,12 +210,12 @@ impl Topic {
         self.lock().readers.len()
     }
 
-    /// The answer to a reader: events from now on, or, if it names the last one that it saw
-    /// (`Last-Event-ID`), from the one behind that, or from the oldest that is still there; a comment
+    /// The response to a reader: events from now on. If it names the last one that it saw
+    /// (`Last-Event-ID`), it gets those after that, or from the oldest that is still there; a comment
     /// says how many are missing.
     ///
     /// It may stay for ever: there is always something to write, a comment every
-    /// [`HEARTBEAT`] if nothing else, and who does not take that in time is cut off by
+    /// [`HEARTBEAT`] if nothing else, and a reader that does not take that in time is cut off by
     /// [`Limits::response_rate_min`](crate::Limits::response_rate_min). When the reader ends its
     /// side, the stream ends. When the server shuts down gracefully, it ends after the last event, so
     /// that the shutdown does not wait for it; browsers come back by themselves.
@@ -279,7 +279,7 @@ impl fmt::Debug for Topic {
 /// Sent at once, so that the reader knows that the stream has begun.
 const GREETING: &str = ": here\n\n";
 
-/// What a reader is told that has missed so many events.
+/// The comment for a reader that has missed so many events.
 fn comment_on(missed: u64) -> String {
     format!(": {missed} events missed\n\n")
 }
@@ -418,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_topic_ends_its_readers_behind_the_last_event() {
+    fn a_closed_topic_ends_its_readers_after_the_last_event() {
         let topic = Topic::new(2);
         topic.publish("last");
         topic.close();

@@ -1,4 +1,4 @@
-//! Informational answers (RFC 9110, section 15.2): told before the final one. `100 Continue` is
+//! Informational responses (RFC 9110, section 15.2), sent before the final one. `100 Continue` is
 //! the server's own, `101` is no matter of a handler.
 
 use http::StatusCode;
@@ -10,7 +10,7 @@ use crate::message::field_lines::{
 /// The most informational responses that are sent before one final response.
 pub(crate) const INFORMATIONAL_MAX: usize = 16;
 
-/// An informational answer: a status 1xx and field lines, sent ahead of the final answer with
+/// An informational response: a status 1xx and fields, sent ahead of the final response with
 /// [`Reply::inform`](crate::Reply::inform).
 ///
 /// ```
@@ -29,7 +29,7 @@ pub struct Informational {
 }
 
 impl Informational {
-    /// 103: fields that the final answer will probably have, such as `Link`, so that the peer can
+    /// 103: fields that the final response will probably have, such as `Link`, so that the peer can
     /// begin to load (RFC 8297).
     pub fn early_hints() -> Informational {
         Informational::of(StatusCode::EARLY_HINTS)
@@ -86,7 +86,7 @@ impl Informational {
         self.status
     }
 
-    /// Appends the answer to `out`; nothing, and an error in the log, if it cannot be sent. Whether
+    /// Appends the response to `out`; nothing, and an error in the log, if it cannot be sent. Whether
     /// one may be sent now, and to this peer, is not known here.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         if let Some(fault) = &self.lines.fault {

@@ -8,6 +8,7 @@ use crate::message::request::Request;
 
 /// The pages that may open a socket, and the bounds that it is held to. Made once, used for every
 /// [`accept`](super::accept).
+#[must_use]
 pub struct Options {
     pub(super) bounds: Bounds,
     protocols: Vec<String>,

@@ -14,7 +14,7 @@ use crate::websocket::message::Message;
 /// Sends on one socket from anywhere: other sockets, other threads, a [`Group`](super::Group).
 ///
 /// Clones send on the same socket. What is sent is put into the socket's queue and leaves with the
-/// next turn of the loop, behind what was sent before.
+/// next turn of the loop, in the order of sending.
 #[derive(Clone)]
 pub struct Sender(pub(super) Arc<SendQueue>);
 
@@ -30,7 +30,7 @@ impl Sender {
         self.send_frame(message_frame(Message::Binary(bytes.as_ref())))
     }
 
-    /// Closes the socket behind what was sent before, as
+    /// Closes the socket after the messages that were sent before, as
     /// [`Socket::close`](super::Socket::close).
     pub fn close(&self, code: u16, reason: &str) {
         let mut pending = self.0.lock();

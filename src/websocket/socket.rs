@@ -39,7 +39,7 @@ impl Socket<'_> {
         self.queue.lock().bytes()
     }
 
-    /// Closes the socket behind what was sent before, with a code (1000 for a purpose fulfilled,
+    /// Closes the socket after the messages that were sent before, with a code (1000 for a purpose fulfilled,
     /// 3000 to 4999 for your own) and a reason of at most 123 bytes. A code that must not be sent
     /// (RFC 6455, section 7.4) becomes 1011, with a log line.
     ///
