@@ -5,8 +5,8 @@
 //!
 //! | compared with | literal | param | rest | deep | host | miss | method |
 //! |---|---|---|---|---|---|---|---|
-//! | the same function behind a pointer (`boxed`) | 358 | 469 | 473 | 664 | 566 | 392 | 2,887 |
-//! | a closure that the compiler can inline (`without`) | 473 | 584 | 588 | 779 | 681 | 507 | 3,009 |
+//! | the same function behind a pointer (`boxed`) | 360 | 455 | 458 | 629 | 553 | 376 | 2,977 |
+//! | a closure that the compiler can inline (`without`) | 482 | 577 | 580 | 751 | 674 | 498 | 3,105 |
 //!
 //! The difference between the rows is not part of the search: every handler costs it whose response
 //! is not a constant. (`deep` has five literal segments and two wildcards, `miss` is a 404, and
