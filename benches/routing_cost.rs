@@ -55,7 +55,7 @@ fn main() {
 
 /// A hundred and two routes.
 fn routes(host: &str) -> impl Handler {
-    let mut router = Router::new(()).mount(&format!("{host}/static"), |_, _| respond());
+    let mut router = Router::<()>::new().mount(&format!("{host}/static"), |_, _| respond());
     for index in 0..33 {
         let index = index * 2 + 1;
         router = router
@@ -81,7 +81,7 @@ fn respond() -> Response {
 }
 
 /// Sixteen requests at a time, as a pipelining client sends them.
-fn run(handler: impl Handler, method: &str, target: &str, requests: usize) {
+fn run(handler: impl Handler + 'static, method: &str, target: &str, requests: usize) {
     let mut sim = Sim::new(handler);
     let client = sim.connect();
     let request = format!("{method} {target} HTTP/1.1\r\nHost: example.com\r\n\r\n");

@@ -23,7 +23,7 @@ fn main() -> Result<(), Error> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
     let server = Server::new()
         .listen(&address)?
-        .on_connect(|_| Admission::accept_with(Visitor(Cell::new(0))));
+        .on_connect(|_, _| Admission::accept_with(Visitor(Cell::new(0))));
     server.run(around(site, enter))?;
     Ok(())
 }

@@ -17,9 +17,9 @@ fn main() -> Result<(), Error> {
     let cores = Cores::start(count, move |core| {
         // Limits are of each core; descriptors are of the process.
         let limits = Limits { connections_max: 128, ..Limits::sidecar() };
-        let server = Server::new().limits(limits)?.listen_shared(&address)?;
+        let server = Server::new().limits(limits).listen_shared(&address)?;
         #[cfg(feature = "signals")]
-        let server = server.on_signals()?;
+        let server = server.on_signals();
         let mut served = 0;
         let handler = move |_: &Request<'_>| {
             served += 1;

@@ -23,7 +23,7 @@ fn main() -> Result<(), Error> {
         eprintln!("probe: {error}\n{USAGE}");
         std::process::exit(2)
     });
-    Server::new().limits(limits)?.listen(&address)?.run(probe)?;
+    Server::new().limits(limits).listen(&address)?.run(probe)?;
     Ok(())
 }
 

@@ -19,7 +19,7 @@ struct Book {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
-    let routes = Router::new(Book::default())
+    let routes = Router::<Book>::new()
         .get("/{$}", |_, req| Response::redirect(req, StatusCode::SEE_OTHER, "/notes"))
         .get("/user/{id}", |_, req| format!("user {}\n", req.param("id").unwrap_or_default()))
         .get("/notes", |book, req| {
@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .nest("/api", |api| api.get("/count", count))
         .not_found(|_, req| Response::error(StatusCode::NOT_FOUND, format!("no {}", req.path())))
         .build()?;
-    Server::new().listen(&address)?.run(routes)?;
+    Server::with_state(Book::default()).listen(&address)?.run(routes)?;
     Ok(())
 }
 

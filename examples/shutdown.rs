@@ -14,8 +14,8 @@ fn main() -> Result<(), Error> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
     let server = Server::new().listen(&address)?;
     #[cfg(feature = "signals")]
-    let server = server.on_signals()?;
-    let server = server.on_shutdown(|| println!("finishing what was begun"));
+    let server = server.on_signals();
+    let server = server.on_shutdown(|_| println!("finishing what was begun"));
     let handle = server.handle();
     let report = server.serve(|req| match (req.method().as_str(), req.path()) {
         ("GET", "/") => Response::text("here\n"),
@@ -26,7 +26,7 @@ fn main() -> Result<(), Error> {
         }
         ("POST", "/quit") => {
             // It begins when this answer has been given, and the answer still arrives.
-            handle.shutdown(None);
+            handle.shutdown();
             Response::text("good-bye\n")
         }
         _ => Response::not_found(),

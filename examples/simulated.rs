@@ -10,7 +10,7 @@
 use std::time::{Duration, Instant};
 
 use wheelhouse::sim::{Client, Sim};
-use wheelhouse::{Handler, Request, Response};
+use wheelhouse::{Request, Response};
 
 fn main() {
     let begun = Instant::now();
@@ -28,7 +28,7 @@ fn main() {
     println!("60 s of theirs were {} ms of ours", begun.elapsed().as_millis());
 }
 
-fn print<H: Handler>(who: &str, sim: &mut Sim<H>, client: Client) {
+fn print(who: &str, sim: &mut Sim, client: Client) {
     let text = String::from_utf8_lossy(sim.received(client)).into_owned();
     let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("HTTP/")).collect();
     println!("{who}: {lines:?}, open: {}", sim.is_open(client));

@@ -26,12 +26,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Ok(Ok(lifetime)) if lifetime <= Duration::from_secs(86_400) => lifetime,
         _ => return Err("write the seconds as a number from 0 to 86400".into()),
     };
-    let routes = Router::new(Notes::default())
-        .every(lifetime / 10, move |notes| {
-            let before = notes.kept.len();
-            notes.kept.retain(|(since, _)| since.elapsed() < lifetime);
-            notes.forgotten += before - notes.kept.len();
-        })
+    let routes = Router::<Notes>::new()
         .get("/{$}", |notes, _| {
             format!("{} kept, {} forgotten\n", notes.kept.len(), notes.forgotten)
         })
@@ -40,7 +35,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "kept\n"
         })
         .build()?;
-    let server = Server::new().listen(&address)?;
-    server.after(lifetime * 6, || eprintln!("still here")).run(routes)?;
+    Server::with_state(Notes::default())
+        .every(lifetime / 10, move |notes| {
+            let before = notes.kept.len();
+            notes.kept.retain(|(since, _)| since.elapsed() < lifetime);
+            notes.forgotten += before - notes.kept.len();
+        })
+        .after(lifetime * 6, |_| eprintln!("still here"))
+        .listen(&address)?
+        .run(routes)?;
     Ok(())
 }

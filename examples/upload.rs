@@ -29,7 +29,7 @@ fn upload(req: &Request<'_>, inbox: Option<&PathBuf>) -> Reply {
         _ => return Response::method_not_allowed("GET, HEAD, PUT, POST").into(),
     }
     // Named by us and not by the peer, so no name can lead out of the directory.
-    let name = format!("{}-{}", req.connection_id(), req.requests_before());
+    let name = format!("{}-{}", req.connection_id(), req.id().index());
     let path = inbox.map(|inbox| inbox.join(name));
     match path.as_ref().map(File::create).transpose() {
         Ok(file) => Reply::receive(Upload { path, file, len: 0 }),

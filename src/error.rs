@@ -97,10 +97,12 @@ mod tests {
         let address = Server::new().listen("nonsense").unwrap_err();
         assert!(format!("{address:?}").contains("write HOST:PORT"), "{address:?}");
         let limits = Limits { memory_bytes_max: 1, ..Limits::default() };
-        let limits = Server::new().limits(limits).unwrap_err();
+        let limits = Server::new().limits(limits).listen("127.0.0.1:0").unwrap();
+        let limits = limits.serve(|_| "").unwrap_err();
         assert_eq!(format!("{limits:?}"), limits.to_string());
         assert!(!format!("{limits:?}").contains("LimitsError"), "{limits:?}");
-        let routes = Router::new(()).get("a", |_, _| Response::not_found()).build().unwrap_err();
+        let routes =
+            Router::<()>::new().get("a", |_, _| Response::not_found()).build().unwrap_err();
         assert_eq!(format!("{routes:?}"), routes.to_string());
     }
 }

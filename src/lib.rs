@@ -68,8 +68,8 @@ pub mod websocket;
 pub mod sim;
 
 pub use error::Error;
-pub use handler::hooks::{Accepted, Admission, ConnState};
-pub use handler::timers::{Timers, TIMER_MIN};
+pub use handler::hooks::{Admission, ConnectionState, NewConnection};
+pub use handler::timers::TIMER_MIN;
 pub use handler::upgrade::{Hijacked, HijackedStream, Io, Protocol, Upgrade};
 pub use handler::{Flow, Gone, Handler, Later, Receive, Reply, Transform};
 pub use helpers::around::{around, Around, Enter};
@@ -83,6 +83,7 @@ pub use limits::{Limits, LimitsError};
 pub use message::body::Body;
 pub use message::field_lines::FieldError;
 pub use message::fields::Fields;
+pub use message::id::{ConnectionId, RequestId};
 pub use message::informational::Informational;
 pub use message::media_type::MediaType;
 pub use message::params::ParamError;
@@ -91,7 +92,7 @@ pub use message::response::{Response, StatusCode};
 pub use message::trailers::Trailers;
 pub use report::Report;
 pub use router::{collect, RouteError, Router, Routes};
-pub use server::cores::{Cores, CoresHandle};
+pub use server::cores::Cores;
 pub use server::{serve, Handle, Server};
 pub use waker::Waker;
 

@@ -26,5 +26,5 @@ pub struct Report {
     /// within its deadline.
     pub drained: usize,
     /// Connections that were still at work at its deadline and were reset.
-    pub killed: usize,
+    pub reset: usize,
 }

@@ -125,7 +125,7 @@ fn server(
     chosen: &OnceLock<Vec<Option<SocketAddr>>>,
     is_shared: bool,
 ) -> Result<Server, Error> {
-    let mut server = Server::new().limits(options.limits.clone())?.on_signals()?;
+    let mut server = Server::new().limits(options.limits.clone()).on_signals();
     if let Some(chosen) = chosen.get() {
         for address in chosen.iter().flatten() {
             server = server.listen_shared(&address.to_string())?;
@@ -190,7 +190,7 @@ fn sum(mut total: Report, of_one: &Report) -> Report {
     total.panics += of_one.panics;
     total.accept_errors += of_one.accept_errors;
     total.drained += of_one.drained;
-    total.killed += of_one.killed;
+    total.reset += of_one.reset;
     total
 }
 
@@ -225,10 +225,10 @@ fn files(options: &Options) -> Result<Files, Failure> {
 }
 
 fn in_words(report: &Report) -> String {
-    let Report { accepted, requests, refused, drained, killed, .. } = report;
+    let Report { accepted, requests, refused, drained, reset, .. } = report;
     format!(
         "wheelhouse: {accepted} connections, {requests} requests, {refused} refused; \
-         at the end {drained} finished, {killed} cut"
+         at the end {drained} finished, {reset} cut"
     )
 }
 

@@ -41,7 +41,7 @@ use crate::message::response::{Response, StatusCode};
 /// use wheelhouse::files::Files;
 ///
 /// let files = Files::new("public")?.listing(false).cache_control("max-age=3600")?;
-/// wheelhouse::serve("127.0.0.1:8080", move |req| files.respond(req))?;
+/// wheelhouse::Server::new().listen("127.0.0.1:8080")?.run(files)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///

@@ -10,10 +10,17 @@ use crate::files::path::{BadPath, Names};
 use crate::files::ranges::{self, Wanted};
 use crate::files::root::{Found, Meta, Missing, Opened};
 use crate::files::{encodings, media_types, parts, Files};
+use crate::handler::{Handler, Reply};
 use crate::message::body::Body;
 use crate::message::percent::encode_path;
 use crate::message::request::{Method, Request};
 use crate::message::response::{Response, StatusCode};
+
+impl<S> Handler<S> for Files {
+    fn handle(&mut self, _: &mut S, req: &Request<'_>) -> Reply<S> {
+        self.respond(req).into()
+    }
+}
 
 impl Files {
     /// Responds to a request by its path.

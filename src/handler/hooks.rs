@@ -1,5 +1,5 @@
-//! Hooks: functions of a program that hear of its connections (Go's `ConnContext` and `ConnState`)
-//! and of the end (Go's `RegisterOnShutdown`).
+//! Hooks: functions of a program that the loop calls for its connections (Go's `ConnContext` and
+//! `ConnectionState`) and when a shutdown begins (Go's `RegisterOnShutdown`).
 
 use std::any::Any;
 use std::fmt;
@@ -7,16 +7,19 @@ use std::mem;
 use std::net::SocketAddr;
 
 use crate::handler::guard::guard;
-use crate::handler::timers::Timers;
+use crate::message::id::ConnectionId;
 use crate::message::request::{canonical_addr, Transport};
 
-/// The state of a connection, as the state hook is told it. The sequences are those of Go's
-/// `net/http`: `New` first, `Closed` last (`Hijacked` if it was handed out), `Active` when a head
-/// has begun (Go: when it is complete, so that who is slow with it looks idle), `Idle` when an
-/// answer is complete and the connection is kept.
+/// The state of a connection, as [`Server::on_connection_state`](crate::Server::on_connection_state)
+/// reports it.
+///
+/// The sequences are those of Go's `net/http`: `New` comes first, `Closed` last (`Hijacked` if the
+/// stream was handed out). A connection is `Active` when a head has begun (in Go when the head is
+/// complete, so that a slow client looks idle), and `Idle` when a response is complete and the
+/// connection is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum ConnState {
+pub enum ConnectionState {
     /// Accepted. Leads to `Active` or `Closed`.
     New,
     /// At work on a request. Leads to `Idle`, `Hijacked` or `Closed`.
@@ -30,7 +33,8 @@ pub enum ConnState {
     Closed,
 }
 
-/// What the connection hook decides about a new connection.
+/// The decision of [`Server::on_connect`](crate::Server::on_connect) about a new connection.
+#[must_use = "an admission has an effect only when the hook returns it"]
 pub struct Admission(pub(crate) Result<Option<Box<dyn Any>>, Refused>);
 
 /// The connection is closed at once.
@@ -38,18 +42,18 @@ pub struct Admission(pub(crate) Result<Option<Box<dyn Any>>, Refused>);
 pub(crate) struct Refused;
 
 impl Admission {
-    /// Serve it.
+    /// Serves the connection.
     pub fn accept() -> Admission {
         Admission(Ok(None))
     }
 
-    /// Serve it, and let its handlers find `value` with
+    /// Serves the connection. Its handlers find `value` with
     /// [`Request::connection_value`](crate::Request::connection_value).
     pub fn accept_with(value: impl Any) -> Admission {
         Admission(Ok(Some(Box::new(value))))
     }
 
-    /// Close it without a word.
+    /// Closes the connection without a response.
     pub fn refuse() -> Admission {
         Admission(Err(Refused))
     }
@@ -66,13 +70,13 @@ impl fmt::Debug for Admission {
 }
 
 /// A connection that has just been accepted, as the connection hook sees it.
-pub struct Accepted<'a> {
+pub struct NewConnection<'a> {
     pub(crate) transport: &'a dyn Transport,
-    pub(crate) id: u64,
+    pub(crate) id: ConnectionId,
     pub(crate) listener: &'a str,
 }
 
-impl Accepted<'_> {
+impl NewConnection<'_> {
     /// The address of the peer; `None` if it has already gone or is a Unix socket.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.transport.peer_addr().map(canonical_addr)
@@ -88,42 +92,48 @@ impl Accepted<'_> {
         self.listener
     }
 
-    /// The number that [`Request::connection_id`](crate::Request::connection_id) gives for it.
-    pub fn id(&self) -> u64 {
+    /// The number of the connection: the same as
+    /// [`Request::connection_id`](crate::Request::connection_id).
+    pub fn id(&self) -> ConnectionId {
         self.id
     }
 }
 
-impl fmt::Debug for Accepted<'_> {
+impl fmt::Debug for NewConnection<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Accepted").field("id", &self.id).field("peer", &self.peer_addr()).finish()
+        f.debug_struct("NewConnection")
+            .field("id", &self.id)
+            .field("peer", &self.peer_addr())
+            .finish()
     }
 }
 
-type ConnectHook = Box<dyn FnMut(&Accepted<'_>) -> Admission>;
-type ShutdownHook = Box<dyn FnOnce()>;
-type StateHook = Box<dyn FnMut(u64, ConnState)>;
+type ConnectHook<S> = Box<dyn FnMut(&mut S, &NewConnection<'_>) -> Admission + Send>;
+type ShutdownHook<S> = Box<dyn FnOnce(&mut S) + Send>;
+type StateHook<S> = Box<dyn FnMut(&mut S, ConnectionId, ConnectionState) + Send>;
 
 /// The hooks that a program has set.
-#[derive(Default)]
-pub(crate) struct Hooks {
-    pub(crate) on_connect: Option<ConnectHook>,
-    pub(crate) on_state: Option<StateHook>,
-    pub(crate) on_shutdown: Vec<ShutdownHook>,
-    /// Functions to be called at certain times, without the state.
-    pub(crate) timers: Timers,
-    /// How many calls of hooks have panicked.
+pub(crate) struct Hooks<S> {
+    pub(crate) on_connect: Option<ConnectHook<S>>,
+    pub(crate) on_connection_state: Option<StateHook<S>>,
+    pub(crate) on_shutdown: Vec<ShutdownHook<S>>,
+    /// The number of calls of hooks that have panicked.
     pub(crate) panics: u64,
 }
 
-impl Hooks {
-    /// Whether a connection is served, and the value that the program attaches to it.
+impl<S> Hooks<S> {
+    pub(crate) fn new() -> Hooks<S> {
+        Hooks { on_connect: None, on_connection_state: None, on_shutdown: Vec::new(), panics: 0 }
+    }
+
+    /// Decides whether a connection is served. The value is the one that the program attaches to it.
     pub(crate) fn admit(
         &mut self,
-        accepted: &Accepted<'_>,
+        state: &mut S,
+        new: &NewConnection<'_>,
     ) -> Result<Option<Box<dyn Any>>, Refused> {
         match &mut self.on_connect {
-            Some(hook) => guard(|| hook(accepted).0).unwrap_or_else(|()| {
+            Some(hook) => guard(|| hook(state, new).0).unwrap_or_else(|()| {
                 self.panics += 1;
                 Err(Refused)
             }),
@@ -132,16 +142,16 @@ impl Hooks {
     }
 
     /// Calls each shutdown hook once, in the order in which they were set.
-    pub(crate) fn report_shutdown(&mut self) {
+    pub(crate) fn report_shutdown(&mut self, state: &mut S) {
         for hook in mem::take(&mut self.on_shutdown) {
-            self.panics += u64::from(guard(hook).is_err());
+            self.panics += u64::from(guard(|| hook(state)).is_err());
         }
     }
 
-    /// Reports a state to the state hook. A hook that panics has heard of it all the same.
-    pub(crate) fn report(&mut self, id: u64, state: ConnState) {
-        if let Some(hook) = &mut self.on_state {
-            self.panics += u64::from(guard(|| hook(id, state)).is_err());
+    /// Reports the new state of a connection. A hook that panics is not called again for it.
+    pub(crate) fn report(&mut self, state: &mut S, id: ConnectionId, connection: ConnectionState) {
+        if let Some(hook) = &mut self.on_connection_state {
+            self.panics += u64::from(guard(|| hook(state, id, connection)).is_err());
         }
     }
 }

@@ -22,78 +22,65 @@ pub use crate::handler::gone::Gone;
 pub(crate) use crate::handler::reply::{Action, Collect, Collected, Finish, Hold, Start};
 pub use crate::handler::reply::{Flow, Later, Receive, Reply};
 pub(crate) use crate::handler::ticket::{Place, Ticket};
-use crate::handler::timers::Timers;
 pub use crate::handler::transform::Transform;
 
-/// Responds to requests.
+/// Handles requests, with `&mut` access to the state of the server.
 ///
-/// Every `FnMut(&Request<'_>) -> impl Into<Reply>` is one. Implement it yourself when callbacks
-/// that run later ([`Reply::collect`], [`Reply::receive`]) want the same state:
+/// Every `FnMut(&Request<'_>) -> impl Into<Reply<S>>` is a handler, for any state.
+/// [`Routes`](crate::Routes) and [`Files`](crate::files::Files) are others. Implement the trait for a
+/// struct of your own to wrap another handler, or to hold data that only this handler needs:
 ///
 /// ```
-/// use wheelhouse::{Handler, Reply, Request, Response};
+/// use wheelhouse::{sim::Sim, Handler, Reply, Request};
 ///
-/// #[derive(Default)]
-/// struct Notes(Vec<String>);
+/// /// Passes each tenth request on and refuses the others.
+/// struct Sampled<H>(H, u64);
 ///
-/// impl Handler for Notes {
-///     type State = Self;
-///
-///     fn state(&mut self) -> &mut Self {
-///         self
-///     }
-///
-///     fn handle(&mut self, req: &Request<'_>) -> Reply<Self> {
-///         match req.method().as_str() {
-///             "POST" => Reply::collect(4096, |notes: &mut Notes, _req, content| {
-///                 notes.0.push(String::from_utf8_lossy(content).into_owned());
-///                 "noted\n"
-///             }),
-///             "GET" => Response::text(self.0.join("\n")).into(),
-///             _ => Response::method_not_allowed("GET, POST").into(),
+/// impl<S, H: Handler<S>> Handler<S> for Sampled<H> {
+///     fn handle(&mut self, state: &mut S, req: &Request<'_>) -> Reply<S> {
+///         self.1 += 1;
+///         match self.1 % 10 {
+///             1 => self.0.handle(state, req),
+///             _ => "not this time\n".into(),
 ///         }
 ///     }
 /// }
-/// # let mut sim = wheelhouse::sim::Sim::new(Notes::default());
-/// # let c = sim.connect();
-/// # sim.send(c, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
-/// # assert!(sim.received(c).ends_with(b"noted\n"));
+///
+/// let mut sim = Sim::new(Sampled(|_: &Request<'_>| "hello\n", 0));
+/// # let client = sim.connect();
+/// # for end in ["hello\n", "time\n"] {
+/// #     sim.send(client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+/// #     assert!(sim.received(client).ends_with(end.as_bytes()));
+/// # }
 /// ```
-pub trait Handler {
-    /// The type that callbacks which run after [`handle`](Handler::handle) get as `&mut`.
-    type State: 'static;
-
-    /// The state for such a callback.
-    fn state(&mut self) -> &mut Self::State;
-
-    /// Functions to be called at times of their own, with the state. Called once, before the
-    /// server begins to run. None by default.
-    fn timers(&mut self) -> Timers<Self::State> {
-        Timers::new()
-    }
-
-    /// Responds to one request, whose head has arrived and whose content has not been asked for.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a handler for a server with the state `{S}`",
+    label = "not a `Handler<{S}>`",
+    note = "a closure needs the type of its parameter: `|req: &Request<'_>| ..`",
+    note = "a `Router` needs `.build()?`, and its state must be the server's: `Server::with_state(..)`"
+)]
+pub trait Handler<S = ()> {
+    /// Handles one request. Its head has arrived, and its content has not been asked for.
     ///
     /// # Panics
     ///
-    /// A panic costs this one connection: a 500 if nothing of the response was sent, then a close.
-    /// The state stays as the panic left it.
-    fn handle(&mut self, req: &Request<'_>) -> Reply<Self::State>;
+    /// A panic costs this one connection: the client gets a 500 if no byte of the response was sent,
+    /// and then the connection is closed. The state stays as the panic left it.
+    fn handle(&mut self, state: &mut S, req: &Request<'_>) -> Reply<S>;
 }
 
-impl<F, R> Handler for F
+impl<S, F, R> Handler<S> for F
 where
     F: FnMut(&Request<'_>) -> R,
-    R: Into<Reply>,
+    R: Into<Reply<S>>,
 {
-    type State = ();
-
-    fn state(&mut self) -> &mut () {
-        // A box of nothing allocates nothing, so there is nothing to leak.
-        Box::leak(Box::new(()))
-    }
-
-    fn handle(&mut self, req: &Request<'_>) -> Reply {
+    fn handle(&mut self, _: &mut S, req: &Request<'_>) -> Reply<S> {
         self(req).into()
+    }
+}
+
+impl<S> Handler<S> for Box<dyn Handler<S> + '_> {
+    fn handle(&mut self, state: &mut S, req: &Request<'_>) -> Reply<S> {
+        (**self).handle(state, req)
     }
 }

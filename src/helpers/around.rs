@@ -6,7 +6,6 @@
 
 use std::fmt;
 
-use crate::handler::timers::Timers;
 use crate::handler::{Handler, Reply};
 use crate::message::request::Request;
 use crate::message::response::Response;
@@ -50,11 +49,12 @@ pub enum Enter<S, L> {
 /// # let c = sim.connect_and_send(b"GET /private HTTP/1.1\r\nHost: a\r\n\r\n");
 /// # assert!(sim.received(c).starts_with(b"HTTP/1.1 403 "));
 /// ```
-pub fn around<H, E, L>(handler: H, enter: E) -> Around<H, E>
+pub fn around<S, H, E, L>(handler: H, enter: E) -> Around<H, E>
 where
-    H: Handler,
-    E: FnMut(&mut H::State, &Request<'_>) -> Enter<H::State, L>,
-    L: FnOnce(&mut H::State, &mut Response) + 'static,
+    S: 'static,
+    H: Handler<S>,
+    E: FnMut(&mut S, &Request<'_>) -> Enter<S, L>,
+    L: FnOnce(&mut S, &mut Response) + 'static,
 {
     Around { handler, enter }
 }
@@ -65,28 +65,19 @@ pub struct Around<H, E> {
     enter: E,
 }
 
-impl<H, E, L> Handler for Around<H, E>
+impl<S, H, E, L> Handler<S> for Around<H, E>
 where
-    H: Handler,
-    E: FnMut(&mut H::State, &Request<'_>) -> Enter<H::State, L>,
-    L: FnOnce(&mut H::State, &mut Response) + 'static,
+    S: 'static,
+    H: Handler<S>,
+    E: FnMut(&mut S, &Request<'_>) -> Enter<S, L>,
+    L: FnOnce(&mut S, &mut Response) + 'static,
 {
-    type State = H::State;
-
-    fn state(&mut self) -> &mut H::State {
-        self.handler.state()
-    }
-
-    fn timers(&mut self) -> Timers<H::State> {
-        self.handler.timers()
-    }
-
-    fn handle(&mut self, req: &Request<'_>) -> Reply<H::State> {
-        match (self.enter)(self.handler.state(), req) {
+    fn handle(&mut self, state: &mut S, req: &Request<'_>) -> Reply<S> {
+        match (self.enter)(state, req) {
             Enter::Answer(reply) => reply,
             Enter::Pass(leave) => {
-                let reply = self.handler.handle(req);
-                reply.map_response(self.handler.state(), leave)
+                let reply = self.handler.handle(state, req);
+                reply.map_response(state, leave)
             }
         }
     }

@@ -347,14 +347,13 @@ mod tests {
     /// Go: t243 (limits, look-up), over the wire. w52.
     #[test]
     fn cookies_are_found_over_all_lines_and_too_many_are_none() {
-        use crate::limits::Limits;
-        use crate::sim::Sim;
+        use crate::{sim::Sim, Limits, Server};
 
         let limits = Limits { head_bytes_max: 32 << 10, ..Limits::default() };
         let handler = |req: &Request<'_>| {
             format!("{} {:?} {:?}", req.cookies().count(), req.cookie("b"), req.cookie(""))
         };
-        let mut sim = Sim::with_limits(handler, limits).unwrap();
+        let mut sim = Sim::of(Server::new().limits(limits), handler).unwrap();
         let mut ask = |fields: String| {
             let request = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
             let client = sim.connect_and_send(request.as_bytes());

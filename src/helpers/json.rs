@@ -41,7 +41,7 @@ impl Request<'_> {
     ///
     /// ```
     /// # use wheelhouse::{Response, Router};
-    /// let routes = Router::new(()).collect("POST /sum", 4096, |_, req, content| {
+    /// let routes = Router::<()>::new().collect("POST /sum", 4096, |_, req, content| {
     ///     match req.json::<Vec<i64>>(content) {
     ///         Ok(numbers) => Response::text(numbers.iter().sum::<i64>().to_string()),
     ///         Err(error) => error.response(),

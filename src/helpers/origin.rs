@@ -8,7 +8,6 @@ use std::fmt;
 
 use http::{Method, StatusCode};
 
-use crate::handler::timers::Timers;
 use crate::handler::{Handler, Reply};
 use crate::message::fields::Fields;
 use crate::message::redirect::is_scheme;
@@ -111,7 +110,7 @@ impl OriginGuard {
     }
 
     /// A handler that gets only what may pass.
-    pub fn around<H: Handler>(self, inner: H) -> Guarded<H> {
+    pub fn around<H>(self, inner: H) -> Guarded<H> {
         Guarded { guard: self, inner }
     }
 
@@ -163,20 +162,10 @@ pub struct Guarded<H> {
     inner: H,
 }
 
-impl<H: Handler> Handler for Guarded<H> {
-    type State = H::State;
-
-    fn state(&mut self) -> &mut H::State {
-        self.inner.state()
-    }
-
-    fn timers(&mut self) -> Timers<Self::State> {
-        self.inner.timers()
-    }
-
-    fn handle(&mut self, req: &Request<'_>) -> Reply<H::State> {
+impl<S, H: Handler<S>> Handler<S> for Guarded<H> {
+    fn handle(&mut self, state: &mut S, req: &Request<'_>) -> Reply<S> {
         if self.guard.lets_pass(req) {
-            return self.inner.handle(req);
+            return self.inner.handle(state, req);
         }
         (self.guard.denial)(req).into()
     }
@@ -223,7 +212,7 @@ mod tests {
     use super::*;
     use crate::sim::Sim;
 
-    fn status(sim: &mut Sim<impl Handler>, line: &str, fields: &str) -> u16 {
+    fn status(sim: &mut Sim, line: &str, fields: &str) -> u16 {
         let request = format!(
             "{line} HTTP/1.1\r\nHost: hub.example:8080\r\nContent-Length: 0\r\n{fields}\r\n"
         );

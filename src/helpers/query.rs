@@ -132,7 +132,7 @@ impl<'a> Request<'a> {
     ///
     /// ```
     /// # use wheelhouse::{Response, Router, StatusCode};
-    /// let routes = Router::new(()).collect("POST /sign", 4096, |_, req, content| {
+    /// let routes = Router::<()>::new().collect("POST /sign", 4096, |_, req, content| {
     ///     match req.form(content) {
     ///         Ok(form) => Response::text(form.get("name").unwrap_or_default().into_owned()),
     ///         Err(error) => Response::error(StatusCode::BAD_REQUEST, error),

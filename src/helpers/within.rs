@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::handler::timers::Timers;
 use crate::handler::{Handler, Reply, Start};
 use crate::message::request::Request;
 use crate::message::response::Response;
@@ -28,11 +27,7 @@ use crate::message::response::Response;
 /// sim.advance(Duration::from_secs(3));
 /// assert!(sim.received(client).starts_with(b"HTTP/1.1 503 "));
 /// ```
-pub fn within<H: Handler, F: FnMut() -> Response>(
-    timeout: Duration,
-    late: F,
-    handler: H,
-) -> Within<H, F> {
+pub fn within<H, F: FnMut() -> Response>(timeout: Duration, late: F, handler: H) -> Within<H, F> {
     Within { timeout, late, handler }
 }
 
@@ -44,20 +39,10 @@ pub struct Within<H, F> {
     handler: H,
 }
 
-impl<H: Handler, F: FnMut() -> Response> Handler for Within<H, F> {
-    type State = H::State;
-
-    fn state(&mut self) -> &mut H::State {
-        self.handler.state()
-    }
-
-    fn timers(&mut self) -> Timers<H::State> {
-        self.handler.timers()
-    }
-
-    fn handle(&mut self, req: &Request<'_>) -> Reply<H::State> {
+impl<S: 'static, H: Handler<S>, F: FnMut() -> Response> Handler<S> for Within<H, F> {
+    fn handle(&mut self, state: &mut S, req: &Request<'_>) -> Reply<S> {
         let (timeout, late) = (self.timeout, (self.late)());
-        self.handler.handle(req).map_later(move |start| match start.timeout {
+        self.handler.handle(state, req).map_later(move |start| match start.timeout {
             Some(own) if own <= timeout => start,
             _ => Start { timeout: Some(timeout), late: Some(late), ..start },
         })

@@ -51,7 +51,7 @@
 //! The usual exchange, a request without content and a small response at hand, is made in one step
 //! ([`respond_fast`](Connection::respond_fast)): the same decisions, without the states in between.
 //!
-//! Go's `ConnState` in these words: New is `Rest::New`; Active begins with the first byte of a
+//! Go's `ConnectionState` in these words: New is `Rest::New`; Active begins with the first byte of a
 //! head (in Go with the last one, so that a client that is slow with it looks idle) and lasts through
 //! `Exchange`, `Ending` and `Linger`; Idle is `Rest::Idle`; Hijacked is `Upgraded`; Closed is
 //! `Rest::Closed`.

@@ -5,6 +5,7 @@ pub(crate) mod body;
 pub(crate) mod field_lines;
 pub(crate) mod fields;
 pub(crate) mod html;
+pub(crate) mod id;
 pub(crate) mod informational;
 pub(crate) mod media_type;
 pub(crate) mod params;

@@ -37,7 +37,7 @@ impl<'a> Request<'a> {
     ///
     /// ```
     /// # use wheelhouse::{sim::Sim, Response, Router};
-    /// let routes = Router::new(()).get("/item/{id}", |_, req| match req.parse_param::<u32>("id") {
+    /// let routes = Router::<()>::new().get("/item/{id}", |_, req| match req.parse_param::<u32>("id") {
     ///     Ok(id) => Response::text(format!("item {id}")),
     ///     Err(_) => Response::not_found(),
     /// });
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_parameter_comes_decoded_or_raw_or_parsed() {
-        let routes = Router::new(()).get("/{x}/{rest...}", |_, req| {
+        let routes = Router::<()>::new().get("/{x}/{rest...}", |_, req| {
             let number = req.parse_param::<i8>("x").map_err(|error| error.status().as_u16());
             let all = [req.param("x"), req.param("rest"), req.param("none")];
             format!("{all:?} {:?} {:?} {number:?}", req.raw_param("x"), req.raw_param("rest"))

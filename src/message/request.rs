@@ -12,6 +12,7 @@ use std::str;
 
 use crate::limits::Limits;
 use crate::message::fields::{FieldSpan, Fields};
+use crate::message::id::{ConnectionId, RequestId};
 use crate::message::path::nth_slash;
 use crate::message::percent::decode_path;
 
@@ -281,14 +282,24 @@ impl<'a> Request<'a> {
         self.message.peer.has_left()
     }
 
-    /// Which connection this is: a number that is not used again for four billion connections.
-    pub fn connection_id(&self) -> u64 {
+    /// The number of the connection.
+    pub fn connection_id(&self) -> ConnectionId {
         self.message.peer.id()
     }
 
-    /// How many requests came before this one on the same connection.
-    pub fn requests_before(&self) -> u32 {
-        self.message.peer.requests().wrapping_sub(1)
+    /// The number of this request, unique in this server: that of its connection and the number of
+    /// requests before it there.
+    ///
+    /// ```
+    /// # use wheelhouse::{sim::Sim, Request};
+    /// let mut sim = Sim::new(|req: &Request<'_>| format!("{} then {}", req.id(), req.id().index()));
+    /// # let client = sim.connect();
+    /// # sim.send(client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    /// # assert!(sim.received(client).ends_with(b"1-0 then 0"));
+    /// ```
+    pub fn id(&self) -> RequestId {
+        let index = self.message.peer.requests().wrapping_sub(1);
+        RequestId { connection: self.connection_id(), index }
     }
 
     /// The value that the connection hook attached
@@ -438,7 +449,7 @@ pub(crate) trait Peer {
     fn transport(&self) -> &dyn Transport;
     /// What the connection hook attached.
     fn value(&self) -> Option<&dyn Any>;
-    fn id(&self) -> u64;
+    fn id(&self) -> ConnectionId;
     /// Requests begun on the connection so far, this one too.
     fn requests(&self) -> u32;
     fn listener(&self) -> &str;

@@ -102,13 +102,19 @@ impl<K: Kernel> Acceptor<K> {
         kernel: &mut K,
         listeners: impl IntoIterator<Item = K::Listener>,
     ) -> io::Result<Self> {
-        let mut watched = Vec::new();
-        for (n, mut listener) in listeners.into_iter().enumerate() {
-            kernel.watch_listener(&mut listener, Token::listener(n))?;
-            watched.push(Watched { listener, is_ready: true, back_off: None });
-        }
         let (back_off, quiet) = (None, Quiet::default());
-        Ok(Acceptor { listeners: watched, first: 0, back_off, quiet, errors: 0 })
+        let mut acceptor = Acceptor { listeners: Vec::new(), first: 0, back_off, quiet, errors: 0 };
+        for listener in listeners {
+            acceptor.add(kernel, listener)?;
+        }
+        Ok(acceptor)
+    }
+
+    /// Watches one more listener.
+    pub(crate) fn add(&mut self, kernel: &mut K, mut listener: K::Listener) -> io::Result<()> {
+        kernel.watch_listener(&mut listener, Token::listener(self.listeners.len()))?;
+        self.listeners.push(Watched { listener, is_ready: true, back_off: None });
+        Ok(())
     }
 
     /// Notes an event, if its token is that of a listener.

@@ -10,7 +10,7 @@ use slab::Slab;
 use timers::Wheel;
 
 use crate::handler::guard::{guard, let_go};
-use crate::handler::hooks::{Accepted, ConnState};
+use crate::handler::hooks::{ConnectionState, NewConnection};
 use crate::handler::upgrade::Hijacked;
 use crate::handler::Handler;
 use crate::http1::{Farewell, Rest};
@@ -36,7 +36,7 @@ pub(super) fn connection<K: Kernel, S>(
     slots.get_mut(token.key()).filter(|slot| token.is_generation(slot.facts.generation))
 }
 
-impl<K: Kernel, H: Handler> Reactor<K, H> {
+impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     /// Whether another connection may be accepted now.
     pub(super) fn wants_connections(&self) -> bool {
         self.acceptor.is_ready()
@@ -82,12 +82,12 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             return self.kernel.close(stream, true);
         }
         let shared = &mut self.shared;
-        let accepted = Accepted {
+        let new = NewConnection {
             transport: &stream,
             id: token.connection_id(),
             listener: shared.listeners.name(listener),
         };
-        let Ok(value) = shared.hooks.admit(&accepted) else {
+        let Ok(value) = shared.hooks.admit(&mut shared.state, &new) else {
             return self.kernel.close(stream, true);
         };
         if let Err(error) = self.kernel.watch(&mut stream, token) {
@@ -95,7 +95,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             return self.kernel.close(stream, true);
         }
         shared.counters.accepted += 1;
-        shared.hooks.report(token.connection_id(), ConnState::New);
+        shared.report(token, ConnectionState::New);
         let age_max = shared.limits.connection_age_max;
         if self.slots.len() == self.slots.capacity() {
             self.grow_slots();
@@ -131,7 +131,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         if let Some(value) = slot.facts.value {
             let_go(value);
         }
-        self.shared.hooks.report(token.connection_id(), ConnState::Closed);
+        self.shared.report(token, ConnectionState::Closed);
         self.acceptor.descriptor_freed(self.shared.now);
     }
 
@@ -152,24 +152,24 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         }
         match self.kernel.release(slot.stream) {
             Ok(stream) => {
-                self.shared.hooks.report(token.connection_id(), ConnState::Hijacked);
+                self.shared.report(token, ConnectionState::Hijacked);
                 let result = guard(|| take(Hijacked { read, stream }));
                 self.shared.counters.panics += u64::from(result.is_err());
             }
             Err(error) => {
                 log::error!("connection {token}: cannot be handed out: {error}");
                 let_go(take);
-                self.shared.hooks.report(token.connection_id(), ConnState::Closed);
+                self.shared.report(token, ConnectionState::Closed);
             }
         }
     }
 
     /// Frees the slot of a connection, and the box if it has one.
-    fn remove(&mut self, token: Token) -> Slot<K, H::State> {
+    fn remove(&mut self, token: Token) -> Slot<K, S> {
         self.wheel.disarm(token.key() as u32);
         let slot = self.slots.remove(token.key());
         if let Life::Busy(_) = slot.life {
-            self.shared.ledger.release(mem::size_of::<Work<H::State>>());
+            self.shared.ledger.release(mem::size_of::<Work<S>>());
         }
         slot
     }
@@ -205,7 +205,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
     }
 
     fn slots_to_add_at_most(&self) -> usize {
-        let slot = mem::size_of::<Slot<K, H::State>>() + WHEEL_NODE;
+        let slot = mem::size_of::<Slot<K, S>>() + WHEEL_NODE;
         (self.shared.ledger.until_exhausted() / slot).max(1)
     }
 
@@ -224,7 +224,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
 
     /// Keeps the ledger's share for slots and wheel nodes up to date.
     fn charge_slots(&mut self) {
-        let slots = self.slots.capacity() * mem::size_of::<Slot<K, H::State>>();
+        let slots = self.slots.capacity() * mem::size_of::<Slot<K, S>>();
         let bytes = 2 * SCRATCH + slots + self.wheel.memory();
         if bytes > self.charged {
             self.shared.ledger.charge(bytes - self.charged);

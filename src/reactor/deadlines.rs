@@ -24,11 +24,11 @@ const EXPIRE_MAX: usize = 4096;
 
 /// Arms the deadline of a connection's state, unless the one that is armed belongs to the same
 /// wait.
-pub(super) fn arm<K: Kernel, H: Handler>(
+pub(super) fn arm<K: Kernel, S: 'static, H: Handler<S>>(
     wheel: &mut Wheel,
-    slot: &mut Slot<K, H::State>,
+    slot: &mut Slot<K, S>,
     token: Token,
-    shared: &Shared<H>,
+    shared: &Shared<S, H>,
 ) {
     let timer = timer(slot, shared);
     if slot.facts.armed != timer {
@@ -49,18 +49,18 @@ pub(super) fn arm<K: Kernel, H: Handler>(
 /// [`arm`] for a connection that has got its responses and rests again. Saves 92 of 1,070
 /// instructions per GET.
 #[inline(always)]
-pub(super) fn arm_idle_fast<K: Kernel, H: Handler>(
+pub(super) fn arm_idle_fast<K: Kernel, S: 'static, H: Handler<S>>(
     wheel: &mut Wheel,
-    slot: &mut Slot<K, H::State>,
+    slot: &mut Slot<K, S>,
     token: Token,
-    shared: &Shared<H>,
+    shared: &Shared<S, H>,
 ) {
     slot.facts.armed = Timer::Idle;
     wheel.arm(token.key() as u32, idle_due(&slot.facts, shared));
 }
 
 /// Which deadline a connection must have.
-fn timer<K: Kernel, H: Handler>(slot: &Slot<K, H::State>, shared: &Shared<H>) -> Timer {
+fn timer<K: Kernel, S: 'static, H: Handler<S>>(slot: &Slot<K, S>, shared: &Shared<S, H>) -> Timer {
     match &slot.life {
         Life::Busy(work) => work.timer(),
         Life::Rest(Rest::New) if shared.is_draining() => Timer::Grace,
@@ -72,10 +72,10 @@ fn timer<K: Kernel, H: Handler>(slot: &Slot<K, H::State>, shared: &Shared<H>) ->
 }
 
 /// The tick of the new deadline; `armed` is the tick of the old one.
-fn due<K: Kernel, H: Handler>(
+fn due<K: Kernel, S: 'static, H: Handler<S>>(
     timer: Timer,
-    slot: &Slot<K, H::State>,
-    shared: &Shared<H>,
+    slot: &Slot<K, S>,
+    shared: &Shared<S, H>,
     armed: Option<u32>,
 ) -> Option<u32> {
     let timeouts = &shared.timeouts;
@@ -104,7 +104,7 @@ fn due<K: Kernel, H: Handler>(
 }
 
 /// When a connection at rest is closed: after the idle timeout, or when it is too old.
-fn idle_due<H: Handler>(facts: &Facts, shared: &Shared<H>) -> u32 {
+fn idle_due<S: 'static, H: Handler<S>>(facts: &Facts, shared: &Shared<S, H>) -> u32 {
     let due = clock::due_in(shared.now, shared.timeouts.idle);
     match shared.limits.connection_age_max {
         Some(_) => earlier(due, facts.too_old_at),
@@ -150,7 +150,7 @@ fn earlier(a: u32, b: u32) -> u32 {
     }
 }
 
-impl<K: Kernel, H: Handler> Reactor<K, H> {
+impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     /// Expires the deadlines that are due. Waits while the next poll may report bytes that save a
     /// client.
     pub(super) fn expire_deadlines(&mut self) {

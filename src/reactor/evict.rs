@@ -14,7 +14,7 @@ const SAMPLE: usize = 32;
 /// Slots looked at in one turn to find them: a full house of busy connections costs no more.
 const LOOKED_AT: usize = 1024;
 
-impl<K: Kernel, H: Handler> Reactor<K, H> {
+impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     /// Closes an old idle connection if a client waits for its slot or memory is short. Short
     /// memory also takes back the free blocks.
     pub(super) fn relieve(&mut self) {

@@ -66,12 +66,11 @@ impl fmt::Debug for Group {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::waker::Deaf;
 
     #[test]
     fn each_stage_goes_round_once_with_the_time_out_of_the_first() {
         let group = Group::default();
-        let members = [(); 3].map(|()| Arc::new(Mailbox::new(Arc::new(Deaf))));
+        let members = [(); 3].map(|()| Arc::new(Mailbox::new()));
         members.iter().for_each(|member| group.join(member.clone()));
         let first = Some(Duration::from_secs(3));
         assert_eq!(group.shut_down(first), first);

@@ -40,18 +40,28 @@ pub(crate) enum Message {
 pub(crate) struct Mailbox {
     rung: AtomicBool,
     messages: Mutex<Vec<Message>>,
-    bell: Arc<dyn Wake>,
+    /// Set when the loop is built. Messages may come before: the loop reads them in its first turn.
+    bell: Mutex<Option<Arc<dyn Wake>>>,
 }
 
 impl Mailbox {
-    pub(crate) fn new(bell: Arc<dyn Wake>) -> Mailbox {
-        Mailbox { rung: AtomicBool::new(false), messages: Mutex::default(), bell }
+    pub(crate) fn new() -> Mailbox {
+        let (messages, bell) = (Mutex::default(), Mutex::default());
+        Mailbox { rung: AtomicBool::new(false), messages, bell }
+    }
+
+    /// Sets the bell that wakes the loop. The loop must look at [`is_rung`](Mailbox::is_rung)
+    /// afterwards, before it sleeps: a sender that found no bell has set it.
+    pub(crate) fn set_bell(&self, bell: Arc<dyn Wake>) {
+        *lock(&self.bell) = Some(bell);
     }
 
     pub(crate) fn send(&self, message: Message) {
-        self.lock().push(message);
+        lock(&self.messages).push(message);
         if !self.rung.swap(true, Ordering::AcqRel) {
-            self.bell.wake();
+            if let Some(bell) = &*lock(&self.bell) {
+                bell.wake();
+            }
         }
     }
 
@@ -61,13 +71,13 @@ impl Mailbox {
             return Vec::new();
         }
         self.rung.swap(false, Ordering::AcqRel);
-        mem::take(&mut *self.lock())
+        mem::take(&mut *lock(&self.messages))
     }
 
     /// The two steps of [`take`](Mailbox::take) in the wrong order, which the model checks must find.
     #[cfg(all(test, loom))]
     pub(crate) fn take_before_clearing(&self) -> Vec<Message> {
-        let messages = mem::take(&mut *self.lock());
+        let messages = mem::take(&mut *lock(&self.messages));
         self.rung.swap(false, Ordering::AcqRel);
         messages
     }
@@ -75,11 +85,11 @@ impl Mailbox {
     pub(crate) fn is_rung(&self) -> bool {
         self.rung.load(Ordering::Acquire)
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Message>> {
-        // A push does not panic half-way: what a poisoned lock guards is whole.
-        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing panics half-way through a change, so the data behind a poisoned lock is whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Calls the loop to one connection, for a [`Waker`](crate::Waker). At most one message of a call
@@ -139,7 +149,8 @@ mod tests {
     #[test]
     fn a_burst_of_messages_rings_once_and_is_taken_whole() {
         let bell = Arc::new(Bell::default());
-        let mailbox = Mailbox::new(bell.clone());
+        let mailbox = Mailbox::new();
+        mailbox.set_bell(bell.clone());
         assert!(mailbox.take().is_empty());
         mailbox.send(Message::Shutdown(None));
         mailbox.send(Message::Stop);
@@ -152,7 +163,8 @@ mod tests {
     #[test]
     fn a_waker_has_one_message_under_way_however_often_it_is_woken() {
         let bell = Arc::new(Bell::default());
-        let mailbox = Arc::new(Mailbox::new(bell.clone()));
+        let mailbox = Arc::new(Mailbox::new());
+        mailbox.set_bell(bell.clone());
         let token = Token::new(3, 7);
         let waker = Waker::new(Call::new(token, mailbox.clone()));
         for _ in 0..1000 {

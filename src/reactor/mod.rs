@@ -47,6 +47,7 @@ use slab::Slab;
 use timers::Wheel;
 
 use crate::handler::hooks::Hooks;
+use crate::handler::timers::Timers;
 use crate::handler::Handler;
 use crate::http1::{Encoder, Head, HeadLimits, Rest};
 use crate::limits::Limits;
@@ -68,13 +69,21 @@ use crate::reactor::work::Work;
 
 pub(crate) use crate::reactor::token::Token;
 
+/// Everything that a program plugs into a loop.
+pub(crate) struct Program<S, H> {
+    pub(crate) state: S,
+    pub(crate) handler: H,
+    pub(crate) hooks: Hooks<S>,
+    pub(crate) timers: Timers<S>,
+}
+
 /// One loop.
-pub(crate) struct Reactor<K: Kernel, H: Handler> {
+pub(crate) struct Reactor<K: Kernel, S: 'static, H: Handler<S>> {
     kernel: K,
-    shared: Shared<H>,
-    slots: Slab<Slot<K, H::State>>,
+    shared: Shared<S, H>,
+    slots: Slab<Slot<K, S>>,
     /// The work of a connection that rests, while it is visited: holds nothing between visits.
-    spare: Work<H::State>,
+    spare: Work<S>,
     wheel: Wheel,
     /// The connections to be visited in the next turn: those marked as queued.
     ready: Vec<Token>,
@@ -82,7 +91,7 @@ pub(crate) struct Reactor<K: Kernel, H: Handler> {
     serving: Vec<Token>,
     acceptor: Acceptor<K>,
     /// The timers of the program, if it has any.
-    program_timers: Option<Box<ProgramTimers<H::State>>>,
+    program_timers: Option<Box<ProgramTimers<S>>>,
     /// Bytes just read. Requests are parsed in place and borrow from it.
     scratch: Vec<u8>,
     backlog: Backlog,
@@ -103,20 +112,19 @@ const WHEEL_SLOTS: usize = 2048;
 /// Listeners of one loop, whose numbers fit the byte that a slot has for them.
 pub(crate) const LISTENERS_MAX: usize = Token::LISTENERS_MAX;
 
-impl<K: Kernel, H: Handler> Reactor<K, H> {
+impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     pub(crate) fn new(
         mut kernel: K,
         mailbox: Arc<Mailbox>,
         listeners: Vec<(Box<str>, K::Listener)>,
-        mut handler: H,
-        mut hooks: Hooks,
+        program: Program<S, H>,
         limits: Limits,
         connections_max: usize,
     ) -> io::Result<Self> {
         let (names, listeners): (Vec<_>, Vec<_>) = listeners.into_iter().unzip();
         let acceptor = Acceptor::new(&mut kernel, listeners)?;
         let now = kernel.now();
-        let timers = handler.timers().and(mem::take(&mut hooks.timers));
+        let Program { state, handler, hooks, timers } = program;
         let program_timers = ProgramTimers::new(timers, now);
         let mut ledger = Ledger::new(limits.memory_bytes_max);
         // Both scratch buffers, the wheel's ring: what the loop has before any client connects.
@@ -125,6 +133,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
         ledger.charge(fixed);
         Ok(Reactor {
             shared: Shared {
+                state,
                 handler,
                 hooks,
                 listeners: ListenerNames(names),
@@ -163,6 +172,13 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             sample_from: 0,
             kernel,
         })
+    }
+
+    /// Listens on one more listener.
+    pub(crate) fn add_listener(&mut self, name: Box<str>, listener: K::Listener) -> io::Result<()> {
+        self.acceptor.add(&mut self.kernel, listener)?;
+        self.shared.listeners.0.push(name);
+        Ok(())
     }
 
     /// Ends with the other loops of `group`, and they with this one.
@@ -272,7 +288,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
     }
 
     /// A visit outside the ready queue: because a deadline has passed, or at the hard end.
-    fn begin_visit(&mut self, token: Token) -> Visit<'_, K, H> {
+    fn begin_visit(&mut self, token: Token) -> Visit<'_, K, S, H> {
         let slot = &mut self.slots[token.key()];
         Visit::begin(&mut self.shared, &mut self.kernel, &mut self.spare, slot, token)
     }
@@ -294,7 +310,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
     /// Calls the timers of the program that are due.
     fn call_program_timers(&mut self) {
         if let Some(timers) = &mut self.program_timers {
-            let panics = timers.run(self.shared.now, self.shared.handler.state());
+            let panics = timers.run(self.shared.now, &mut self.shared.state);
             self.shared.counters.panics += panics;
         }
     }
@@ -312,7 +328,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             assert!(is_armed || queued > 0, "every connection has a deadline");
             if let Life::Busy(work) = &slot.life {
                 work.check();
-                lent += mem::size_of::<Work<H::State>>() + work.memory();
+                lent += mem::size_of::<Work<S>>() + work.memory();
             }
         }
         assert_eq!(self.shared.ledger.used(), self.charged + lent, "the ledger");
@@ -324,6 +340,11 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
 
     pub(crate) fn kernel(&mut self) -> &mut K {
         &mut self.kernel
+    }
+
+    /// The state of the program.
+    pub(crate) fn state(&mut self) -> &mut S {
+        &mut self.shared.state
     }
 
     pub(crate) fn memory_used(&self) -> usize {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::handler::hooks::Hooks;
+use crate::handler::hooks::{ConnectionState, Hooks};
 use crate::handler::Handler;
 use crate::http1::{CloseReason, Encoder, Head, HeadLimits};
 use crate::limits::Limits;
@@ -12,11 +12,14 @@ use crate::reactor::clock::{DateClock, Millis};
 use crate::reactor::mailbox::Mailbox;
 use crate::reactor::memory::{Ledger, Pool};
 use crate::reactor::timeouts::Timeouts;
+use crate::reactor::token::Token;
 
 /// What all visits share.
-pub(super) struct Shared<H: Handler> {
+pub(super) struct Shared<S: 'static, H: Handler<S>> {
+    /// The state of the program, lent to one of its functions at a time.
+    pub(super) state: S,
     pub(super) handler: H,
-    pub(super) hooks: Hooks,
+    pub(super) hooks: Hooks<S>,
     pub(super) listeners: ListenerNames,
     pub(super) limits: Limits,
     pub(super) head_limits: HeadLimits,
@@ -54,12 +57,12 @@ pub(super) struct Drain {
     pub(super) open_at_start: usize,
     /// Connections accepted before it began.
     pub(super) accepted_at_start: u64,
-    pub(super) killed: usize,
+    pub(super) reset: usize,
     /// Whether the listeners are still open: until the end of the turn in which it began.
     pub(super) is_listening: bool,
 }
 
-impl<H: Handler> Shared<H> {
+impl<S: 'static, H: Handler<S>> Shared<S, H> {
     /// Why no connection is kept now, if so.
     #[inline(always)]
     pub(super) fn reason_to_close(&self) -> Option<CloseReason> {
@@ -69,6 +72,11 @@ impl<H: Handler> Shared<H> {
             Service::KeepAliveOff => Some(CloseReason::KeepAliveOff),
             Service::Draining(_) => Some(CloseReason::ShuttingDown),
         }
+    }
+
+    /// Reports the new state of a connection to the program's hook.
+    pub(super) fn report(&mut self, token: Token, state: ConnectionState) {
+        self.hooks.report(&mut self.state, token.connection_id(), state);
     }
 
     /// Whether idle connections are kept until further notice.

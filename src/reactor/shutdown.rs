@@ -16,12 +16,13 @@ use crate::report::Report;
 /// connect and are refused faster than that.
 const ROUNDS_MAX: usize = 1024;
 
-impl<K: Kernel, H: Handler> Reactor<K, H> {
+impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     /// The graceful end: the hooks are called, then it begins.
     pub(super) fn shut_down(&mut self, timeout: Option<Duration>) {
         if !self.shared.is_draining() {
             let timeout = self.group.as_ref().map_or(timeout, |group| group.shut_down(timeout));
-            self.shared.hooks.report_shutdown();
+            let shared = &mut self.shared;
+            shared.hooks.report_shutdown(&mut shared.state);
             self.begin_drain(timeout);
         }
     }
@@ -45,7 +46,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             ends: self.shared.now + clock::millis(timeout),
             open_at_start: self.slots.len(),
             accepted_at_start: self.shared.counters.accepted,
-            killed: 0,
+            reset: 0,
             is_listening: true,
         });
         self.look_once_more(|_| true);
@@ -79,7 +80,7 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
     }
 
     /// One more read before an end: a request that is already in the socket counts as begun.
-    fn look_once_more(&mut self, at: impl Fn(&Life<H::State>) -> bool) {
+    fn look_once_more(&mut self, at: impl Fn(&Life<S>) -> bool) {
         for (key, slot) in &mut self.slots {
             if at(&slot.life) {
                 slot.facts.flags.set(Flags::READABLE);
@@ -93,12 +94,11 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
     fn stop(&mut self) {
         self.begin_drain(None);
         self.acceptor.close(&mut self.kernel);
-        let token = |(key, slot): (usize, &super::Slot<K, H::State>)| {
-            Token::new(key, slot.facts.generation)
-        };
+        let token =
+            |(key, slot): (usize, &super::Slot<K, S>)| Token::new(key, slot.facts.generation);
         let open: Vec<Token> = self.slots.iter().map(token).collect();
         if let Service::Draining(drain) = &mut self.shared.service {
-            drain.killed += open.len();
+            drain.reset += open.len();
         }
         for token in open {
             let verdict = self.begin_visit(token).abort();
@@ -125,10 +125,10 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
     /// What has been done so far.
     pub(crate) fn report(&self) -> Report {
         let counters = &self.shared.counters;
-        let (open, killed) = match &self.shared.service {
+        let (open, reset) = match &self.shared.service {
             Service::Draining(drain) => {
                 let later = (counters.accepted - drain.accepted_at_start) as usize;
-                (drain.open_at_start + later, drain.killed)
+                (drain.open_at_start + later, drain.reset)
             }
             Service::Normal | Service::KeepAliveOff => (0, 0),
         };
@@ -140,8 +140,8 @@ impl<K: Kernel, H: Handler> Reactor<K, H> {
             cut_off: counters.cut_off,
             panics: counters.panics + self.shared.hooks.panics,
             accept_errors: self.acceptor.errors(),
-            drained: open.saturating_sub(killed),
-            killed,
+            drained: open.saturating_sub(reset),
+            reset,
         }
     }
 }

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::message::id::ConnectionId;
+
 /// Names a connection, or one of the few other things that a poll can tell of: the key of its
 /// slot in the lower bits, its generation in the upper ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +38,8 @@ impl Token {
         self.0 & Self::KEY_MASK
     }
 
-    pub(crate) fn connection_id(self) -> u64 {
-        (self.0 >> Self::KEY_BITS) as u64
+    pub(crate) fn connection_id(self) -> ConnectionId {
+        ConnectionId((self.0 >> Self::KEY_BITS) as u64)
     }
 
     pub(super) fn is_generation(self, generation: u32) -> bool {

@@ -8,7 +8,7 @@
 //!     notes: Vec<String>,
 //! }
 //!
-//! let routes = Router::new(Hub::default())
+//! let routes = Router::<Hub>::new()
 //!     .get("/user/{id}", |_, req| format!("user {}\n", req.param("id").unwrap_or_default()))
 //!     .get("/notes/{$}", |hub, _| hub.notes.join("\n"))
 //!     .collect("POST /note", 4096, |hub, _, content| {
@@ -16,7 +16,7 @@
 //!         "noted\n"
 //!     })
 //!     .build()?;
-//! # let mut sim = Sim::new(routes);
+//! # let mut sim = Sim::with_state(Hub::default(), routes);
 //! # let c = sim.connect_and_send(b"GET /user/7 HTTP/1.1\r\nHost: a\r\n\r\n");
 //! # assert!(sim.received(c).ends_with(b"\r\n\r\nuser 7\n"));
 //! # sim.send(c, b"POST /note HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
@@ -66,11 +66,9 @@ mod tree;
 
 use std::fmt;
 use std::rc::Rc;
-use std::time::Duration;
 
 use http::Method;
 
-use crate::handler::timers::Timers;
 use crate::handler::Reply;
 use crate::message::request::Request;
 
@@ -81,33 +79,26 @@ use table::Table;
 
 type Function<S> = Box<dyn FnMut(&mut S, &Request<'_>) -> Reply<S>>;
 
-/// Routes being set up, with the state that all of them share.
+/// Routes being set up. The state belongs to the [`Server`](crate::Server), and every function gets it
+/// as `&mut`, without an `Arc` or a lock.
 ///
-/// The loop owns the state and every function gets it as `&mut`: no `Arc`, no lock, no `Send`.
 /// The first pattern that is invalid or conflicts with another is an error of
 /// [`build`](Router::build), so a chain of calls needs no `?` and wrong routes cannot be served:
 /// only [`Routes`] are a [`Handler`](crate::Handler).
 ///
 /// The [module](crate::router) explains patterns.
-pub struct Router<S> {
-    state: S,
+#[must_use = "a router does nothing until its routes are built and served"]
+pub struct Router<S = ()> {
     table: Table<S>,
     /// The prefix that [`nest`](Router::nest) puts before paths: empty, or without a final slash.
     prefix: String,
-    timers: Timers<S>,
     error: Option<RouteError>,
 }
 
 impl<S: 'static> Router<S> {
     /// Creates a router without routes: every request gets 404.
-    pub fn new(state: S) -> Router<S> {
-        Router {
-            state,
-            table: Table::new(),
-            prefix: String::new(),
-            timers: Timers::new(),
-            error: None,
-        }
+    pub fn new() -> Router<S> {
+        Router { table: Table::new(), prefix: String::new(), error: None }
     }
 
     /// Adds a route for `GET` and `HEAD`. Here and in the other functions that are named after a
@@ -213,7 +204,7 @@ impl<S: 'static> Router<S> {
     ///
     /// ```
     /// # use wheelhouse::{sim::Sim, Router};
-    /// let routes = Router::new(()).mount("/static", |_, req| req.path().to_owned()).build()?;
+    /// let routes = Router::<()>::new().mount("/static", |_, req| req.path().to_owned()).build()?;
     /// # let mut sim = Sim::new(routes);
     /// # let c = sim.connect_and_send(b"GET /static/css/a?b HTTP/1.1\r\nHost: a\r\n\r\n");
     /// # assert!(sim.received(c).ends_with(b"\r\n\r\n/css/a"));
@@ -242,8 +233,8 @@ impl<S: 'static> Router<S> {
     ///     })
     /// }
     ///
-    /// let routes = Router::new(0).nest("/api", |api| api.nest("/users", users)).build()?;
-    /// # let mut sim = Sim::new(routes);
+    /// let routes = Router::<u64>::new().nest("/api", |api| api.nest("/users", users)).build()?;
+    /// # let mut sim = Sim::with_state(0, routes);
     /// # let c = sim.connect_and_send(b"GET /api/users/7 HTTP/1.1\r\nHost: a\r\n\r\n");
     /// # assert!(sim.received(c).ends_with(b"\r\n\r\n7 of /api/users/7"));
     /// # Ok::<(), wheelhouse::RouteError>(())
@@ -264,34 +255,6 @@ impl<S: 'static> Router<S> {
         router
     }
 
-    /// Calls `function` with the state every `period` while the server runs, for example to drop
-    /// stale entries or to save new ones. See [`Timers`].
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # use wheelhouse::{sim::Sim, Router};
-    /// let routes = Router::new(0)
-    ///     .every(Duration::from_secs(1), |seconds| *seconds += 1)
-    ///     .get("/", |seconds, _| format!("up {seconds} s\n"))
-    ///     .build()?;
-    /// # let mut sim = Sim::new(routes);
-    /// # sim.advance(Duration::from_millis(3500));
-    /// # let c = sim.connect_and_send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    /// # assert!(sim.received(c).ends_with(b"up 3 s\n"));
-    /// # Ok::<(), wheelhouse::RouteError>(())
-    /// ```
-    pub fn every(mut self, period: Duration, function: impl FnMut(&mut S) + 'static) -> Router<S> {
-        self.timers = self.timers.every(period, function);
-        self
-    }
-
-    /// Calls `function` with the state once, `delay` after the server has begun to run. See
-    /// [`Timers`].
-    pub fn after(mut self, delay: Duration, function: impl FnOnce(&mut S) + 'static) -> Router<S> {
-        self.timers = self.timers.after(delay, function);
-        self
-    }
-
     /// Sets the function for requests without a route, in place of the one-line 404. It is not
     /// called for a 405.
     pub fn not_found<R: Into<Reply<S>>>(
@@ -310,7 +273,7 @@ impl<S: 'static> Router<S> {
     pub fn build(self) -> Result<Routes<S>, RouteError> {
         match self.error {
             Some(error) => Err(error),
-            None => Ok(Routes { state: self.state, table: self.table, timers: self.timers }),
+            None => Ok(Routes { table: self.table }),
         }
     }
 
@@ -357,7 +320,7 @@ impl<S: 'static> Router<S> {
 ///     *total += content.len() as u64;
 ///     total.to_string()
 /// });
-/// let routes = Router::new(0).post("/add", sum).build()?;
+/// let routes = Router::<u64>::new().post("/add", sum).build()?;
 /// # let _ = routes;
 /// # Ok::<(), wheelhouse::RouteError>(())
 /// ```
@@ -380,6 +343,12 @@ fn into_reply<S: 'static, R: Into<Reply<S>>>(
     mut function: impl FnMut(&mut S, &Request<'_>) -> R + 'static,
 ) -> Function<S> {
     Box::new(move |state: &mut S, req: &Request<'_>| function(state, req).into())
+}
+
+impl<S: 'static> Default for Router<S> {
+    fn default() -> Router<S> {
+        Router::new()
+    }
 }
 
 impl<S> fmt::Debug for Router<S> {

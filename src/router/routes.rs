@@ -1,7 +1,6 @@
 //! Serving routes: from a request to the reply of its route, or to a redirect, 405 or 404.
 
 use std::fmt;
-use std::mem;
 use std::rc::Rc;
 
 use http::{Method, StatusCode};
@@ -11,7 +10,6 @@ use super::into_reply;
 use super::pattern::Pattern;
 use super::table::{Found, Route, Table};
 use super::tree::Spans;
-use crate::handler::timers::Timers;
 use crate::handler::{Action, Collect, Handler, Reply};
 use crate::message::path::nth_slash;
 use crate::message::percent::encode_path;
@@ -20,37 +18,31 @@ use crate::message::request::{Request, RouteMatch, Span, TargetForm};
 use crate::message::response::Response;
 
 /// Routes, ready to be served: the result of [`Router::build`](super::Router::build).
-pub struct Routes<S> {
-    pub(super) state: S,
+pub struct Routes<S = ()> {
     pub(super) table: Table<S>,
-    pub(super) timers: Timers<S>,
 }
 
-impl<S: 'static> Handler for Routes<S> {
-    type State = S;
-
-    fn state(&mut self) -> &mut S {
-        &mut self.state
-    }
-
-    fn timers(&mut self) -> Timers<S> {
-        mem::take(&mut self.timers)
-    }
-
-    fn handle(&mut self, req: &Request<'_>) -> Reply<S> {
+impl<S: 'static> Handler<S> for Routes<S> {
+    fn handle(&mut self, state: &mut S, req: &Request<'_>) -> Reply<S> {
         let Some(path) = path_to_route(req) else { return respond_for_server(req).into() };
         match self.table.find(req, path) {
-            Found::Route(route, spans) => self.call(route, spans, req),
+            Found::Route(route, spans) => self.call(state, route, spans, req),
             Found::Redirect(path) => redirect(req, &path).into(),
             Found::OtherMethods(allow) => Response::method_not_allowed(&allow).into(),
-            Found::Nothing => self.not_found(req),
+            Found::Nothing => self.not_found(state, req),
         }
     }
 }
 
 impl<S: 'static> Routes<S> {
     /// Calls the function of a route. `spans` are positions in the path.
-    fn call(&mut self, route: usize, mut spans: Spans, req: &Request<'_>) -> Reply<S> {
+    fn call(
+        &mut self,
+        state: &mut S,
+        route: usize,
+        mut spans: Spans,
+        req: &Request<'_>,
+    ) -> Reply<S> {
         let Route { pattern, names, function, strips } = &mut self.table.routes[route];
         let path = req.path_span();
         for span in &mut spans[..names.wildcards.len()] {
@@ -59,7 +51,7 @@ impl<S: 'static> Routes<S> {
         let found = RouteMatch { names, spans: &spans };
         let seen = if *strips { strip(req, pattern.segments.len()) } else { path };
         let req = req.with_route(&found, seen);
-        let reply = function(&mut self.state, &req);
+        let reply = function(state, &req);
         match reply.0 {
             // Most replies are responses. Not to pass them on saves 25 instructions.
             Action::Respond(_) => reply,
@@ -67,9 +59,9 @@ impl<S: 'static> Routes<S> {
         }
     }
 
-    fn not_found(&mut self, req: &Request<'_>) -> Reply<S> {
+    fn not_found(&mut self, state: &mut S, req: &Request<'_>) -> Reply<S> {
         match &mut self.table.not_found {
-            Some(function) => function(&mut self.state, req),
+            Some(function) => function(state, req),
             None => Response::not_found().into(),
         }
     }
@@ -78,7 +70,7 @@ impl<S: 'static> Routes<S> {
 /// A set of patterns without functions.
 impl Routes<()> {
     pub(crate) fn none() -> Routes<()> {
-        Routes { state: (), table: Table::new(), timers: Timers::new() }
+        Routes { table: Table::new() }
     }
 
     pub(crate) fn add_pattern(&mut self, pattern: &str) -> Result<(), RouteError> {

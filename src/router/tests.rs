@@ -264,7 +264,7 @@ fn two_patterns_relate_as_their_sets_of_requests_do() {
 #[test]
 fn patterns_conflict_if_they_overlap_or_are_equal_and_the_example_is_matched_by_both() {
     for &(one, other, relation) in PAIRS {
-        let built = Router::new(()).route(one, |_, _| "").route(other, |_, _| "").build();
+        let built = Router::<()>::new().route(one, |_, _| "").route(other, |_, _| "").build();
         let is_conflict = matches!(relation, EQUAL | OVERLAP);
         assert_eq!(built.is_err(), is_conflict, "{one} and {other}");
         if let Err(RouteError::Conflict { first, second, example }) = built {
@@ -279,7 +279,7 @@ fn patterns_conflict_if_they_overlap_or_are_equal_and_the_example_is_matched_by_
 /// Go: t198: a host tells two patterns apart.
 #[test]
 fn patterns_of_different_hosts_never_conflict() {
-    let router = || Router::new(()).get("a.example/{x}/b", |_, _| "");
+    let router = || Router::<()>::new().get("a.example/{x}/b", |_, _| "");
     assert!(router().get("b.example/a/{y}", |_, _| "").build().is_ok());
     assert!(router().get("/a/{y}", |_, _| "").build().is_ok());
     let conflict = router().get("A.Example/a/{y}", |_, _| "").build().unwrap_err();
@@ -453,12 +453,13 @@ fn a_pattern_with_an_escaped_dot_segment_is_invalid() {
 /// Positions have 16 bits, so the decoded path must not be longer than a head either.
 #[test]
 fn the_longest_path_of_escapes_is_routed() {
-    let routes = Router::new(()).get("/a/{x}/{y...}", |_, req| {
+    let routes = Router::<()>::new().get("/a/{x}/{y...}", |_, req| {
         let (x, y) = (req.param("x").unwrap(), req.param("y").unwrap());
         format!("{} {} {}", x.len(), y.len(), req.raw_param("y").unwrap().len())
     });
     let limits = Limits { head_bytes_max: 65_000, target_bytes_max: 64_000, ..Limits::default() };
-    let mut sim = Sim::with_limits(routes.build().unwrap(), limits).unwrap();
+    let server = crate::Server::new().limits(limits);
+    let mut sim = Sim::of(server, routes.build().unwrap()).unwrap();
     let path = format!("/a/{}/{}", "%25".repeat(10_000), "%01/".repeat(7_500));
     let client = sim.connect_and_send(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes());
     let received = String::from_utf8_lossy(sim.received(client)).into_owned();

@@ -5,14 +5,12 @@ use std::fmt;
 use std::panic;
 use std::sync::{mpsc, Arc};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use crate::error::Error;
 use crate::handler::Handler;
 use crate::reactor::loop_group::Group;
-use crate::reactor::mailbox::Message;
 use crate::report::Report;
-use crate::server::Server;
+use crate::server::{Handle, Server};
 
 /// Servers on several threads, started by a factory and ended together.
 ///
@@ -26,7 +24,7 @@ use crate::server::Server;
 /// let cores = Cores::start(0, |core| {
 ///     let server = Server::new().listen_shared("127.0.0.1:8080")?;
 ///     #[cfg(feature = "signals")]
-///     let server = server.on_signals()?;
+///     let server = server.on_signals();
 ///     let mut served = 0; // of this core alone
 ///     let handler = move |_: &wheelhouse::Request<'_>| {
 ///         served += 1;
@@ -54,6 +52,7 @@ use crate::server::Server;
 ///   set `connections_max`.
 pub struct Cores {
     group: Arc<Group>,
+    handle: Handle,
     threads: Vec<JoinHandle<Result<Report, Error>>>,
 }
 
@@ -82,17 +81,20 @@ impl Cores {
     /// # Panics
     ///
     /// If a factory panics, with its panic.
-    pub fn start<H, F>(count: usize, factory: F) -> Result<Cores, Error>
+    pub fn start<S, H, F>(count: usize, factory: F) -> Result<Cores, Error>
     where
-        H: Handler,
-        F: Fn(usize) -> Result<(Server, H), Error> + Send + Sync + 'static,
+        S: 'static,
+        H: Handler<S>,
+        F: Fn(usize) -> Result<(Server<S>, H), Error> + Send + Sync + 'static,
     {
         let count = match count {
             0 => thread::available_parallelism().map_or(1, usize::from),
             count => count,
         };
         let factory = Arc::new(factory);
-        let mut cores = Cores { group: Arc::default(), threads: Vec::new() };
+        let group = Arc::<Group>::default();
+        let handle = Handle::of_group(group.clone());
+        let mut cores = Cores { group, handle, threads: Vec::new() };
         let mut waiting = Vec::new();
         for core in 0..count {
             match cores.start_one(core, factory.clone()) {
@@ -112,10 +114,15 @@ impl Cores {
 
     /// Starts one thread and waits until its server is made: how it is told to run. The error of a
     /// factory comes out of its thread.
-    fn start_one<H, F>(&mut self, core: usize, factory: Arc<F>) -> Result<mpsc::Sender<()>, Error>
+    fn start_one<S, H, F>(
+        &mut self,
+        core: usize,
+        factory: Arc<F>,
+    ) -> Result<mpsc::Sender<()>, Error>
     where
-        H: Handler,
-        F: Fn(usize) -> Result<(Server, H), Error> + Send + Sync + 'static,
+        S: 'static,
+        H: Handler<S>,
+        F: Fn(usize) -> Result<(Server<S>, H), Error> + Send + Sync + 'static,
     {
         let (say_ready, is_ready) = mpsc::channel();
         let (go, wait_for_go) = mpsc::channel();
@@ -146,19 +153,9 @@ impl Cores {
         }
     }
 
-    /// What ends or changes all cores from another thread.
-    pub fn handle(&self) -> CoresHandle {
-        CoresHandle { group: self.group.clone() }
-    }
-
-    /// As [`CoresHandle::shutdown`].
-    pub fn shutdown(&self, timeout: Option<Duration>) {
-        self.handle().shutdown(timeout);
-    }
-
-    /// As [`CoresHandle::stop`].
-    pub fn stop(&self) {
-        self.handle().stop();
+    /// Returns the handle that ends or changes all cores.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
     }
 
     /// Waits until all have ended, and gives the report of each in the order of their numbers.
@@ -180,30 +177,5 @@ impl Cores {
 impl fmt::Debug for Cores {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cores").field("count", &self.threads.len()).finish_non_exhaustive()
-    }
-}
-
-/// Ends or changes all servers of [`Cores`] from another thread. Cloning it is cheap; it may
-/// outlive them, and then does nothing.
-#[derive(Clone, Debug)]
-pub struct CoresHandle {
-    group: Arc<Group>,
-}
-
-impl CoresHandle {
-    /// Shuts all down gracefully, each as [`Handle::shutdown`](crate::Handle::shutdown) does.
-    pub fn shutdown(&self, timeout: Option<Duration>) {
-        self.group.shut_down(timeout);
-    }
-
-    /// Stops all, as [`Handle::stop`](crate::Handle::stop).
-    pub fn stop(&self) {
-        self.group.stop();
-    }
-
-    /// Keeps connections or keeps none, as
-    /// [`Handle::set_keep_alive`](crate::Handle::set_keep_alive), on all cores.
-    pub fn set_keep_alive(&self, keeps: bool) {
-        self.group.tell(|| Message::KeepAlive(keeps));
     }
 }

@@ -16,7 +16,7 @@ use crate::reactor::mio_kernel::{Listener, SocketFile};
 use crate::reactor::LISTENERS_MAX;
 use crate::server::Server;
 
-impl Server {
+impl<S: 'static> Server<S> {
     /// Listens on one more address: `HOST:PORT` (port 0 lets the system choose), or `unix:PATH`.
     ///
     /// TCP listeners get the backlog of the system, `SO_REUSEADDR`, `TCP_NODELAY` and keep-alive
@@ -27,7 +27,7 @@ impl Server {
     ///
     /// [`Error::Address`] if the address cannot be understood or resolved, [`Error::Listen`] with
     /// the system's word if it cannot be had, [`Error::TooManyListeners`] beyond 250.
-    pub fn listen(self, address: &str) -> Result<Server, Error> {
+    pub fn listen(self, address: &str) -> Result<Server<S>, Error> {
         self.listen_as(address, address)
     }
 
@@ -52,7 +52,7 @@ impl Server {
     /// # Errors
     ///
     /// As [`listen`](Server::listen).
-    pub fn listen_as(mut self, name: &str, address: &str) -> Result<Server, Error> {
+    pub fn listen_as(mut self, name: &str, address: &str) -> Result<Server<S>, Error> {
         if let Some(path) = address.strip_prefix("unix:") {
             if path.is_empty() {
                 return Err(Error::Address { address: address.to_owned() });
@@ -74,7 +74,7 @@ impl Server {
     /// # Errors
     ///
     /// As [`listen`](Server::listen).
-    pub fn listen_shared(mut self, address: &str) -> Result<Server, Error> {
+    pub fn listen_shared(mut self, address: &str) -> Result<Server<S>, Error> {
         if address.starts_with("unix:") {
             let what = "a Unix socket cannot be shared so: see `listen_on_unix`";
             return Err(failed(address)(io::Error::new(io::ErrorKind::Unsupported, what)));
@@ -91,7 +91,7 @@ impl Server {
     ///
     /// [`Error::Listen`] if the system refuses or the socket does not listen,
     /// [`Error::TooManyListeners`] beyond 250.
-    pub fn listen_on(mut self, listener: TcpListener) -> Result<Server, Error> {
+    pub fn listen_on(mut self, listener: TcpListener) -> Result<Server<S>, Error> {
         let address = listener.local_addr().map_or_else(|_| "TCP".to_owned(), |a| a.to_string());
         self.adopt_tcp(&address, listener)?;
         Ok(self)
@@ -103,7 +103,7 @@ impl Server {
     /// # Errors
     ///
     /// As [`listen_on`](Server::listen_on).
-    pub fn listen_on_unix(mut self, listener: UnixListener) -> Result<Server, Error> {
+    pub fn listen_on_unix(mut self, listener: UnixListener) -> Result<Server<S>, Error> {
         let address = listener.local_addr().ok();
         let path = address.as_ref().and_then(unix::SocketAddr::as_pathname);
         let name = format!("unix:{}", path.unwrap_or(Path::new("")).display());
@@ -122,7 +122,7 @@ impl Server {
     /// [`Error::NothingInherited`] if there is none, [`Error::Listen`] if one does not listen for
     /// streams, [`Error::TooManyListeners`] beyond 250.
     #[cfg(feature = "inherit")]
-    pub fn listen_inherited(mut self) -> Result<Server, Error> {
+    pub fn listen_inherited(mut self) -> Result<Server<S>, Error> {
         let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
         let mut names = names.split(':');
         let mut inherited = listenfd::ListenFd::from_env();

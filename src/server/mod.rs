@@ -10,14 +10,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::handler::hooks::{Accepted, Admission, ConnState, Hooks};
+use crate::handler::hooks::{Admission, ConnectionState, Hooks, NewConnection};
+use crate::handler::timers::Timers;
 use crate::handler::{Handler, Reply};
 use crate::limits::Limits;
+use crate::message::id::ConnectionId;
 use crate::message::request::Request;
+use crate::reactor::kernel::Kernel;
 use crate::reactor::loop_group::Group;
 use crate::reactor::mailbox::{Mailbox, Message};
 use crate::reactor::mio_kernel::{Listener, MioKernel};
-use crate::reactor::Reactor;
+use crate::reactor::{Program, Reactor};
 use crate::report::Report;
 
 /// Serves `handler` on one address, with default limits, until the process ends.
@@ -34,199 +37,67 @@ pub fn serve<R: Into<Reply>>(
 
 /// A server being set up.
 ///
+/// It is plain data until it runs: nothing but the listeners is opened, and it may move to another
+/// thread if its state may.
+///
 /// ```no_run
 /// use wheelhouse::{Limits, Response, Server};
 ///
 /// let server = Server::new()
-///     .limits(Limits { connections_max: 512, ..Limits::small() })?
+///     .limits(Limits { connections_max: 512, ..Limits::small() })
 ///     .listen("127.0.0.1:8080")?
 ///     .listen("unix:/run/hello.sock")?;
 /// let handle = server.handle();
-/// // Another thread may end it: handle.shutdown(None)
+/// // Another thread may end it: handle.shutdown()
 /// let report = server.serve(|req| Response::text(format!("hello {}\n", req.path())))?;
 /// println!("{report:?}");
 /// # let _ = handle;
 /// # Ok::<(), wheelhouse::Error>(())
 /// ```
-pub struct Server {
-    kernel: MioKernel,
+///
+/// Handlers, hooks and timers share one state, which each of them gets as `&mut`:
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use wheelhouse::{Router, Server};
+///
+/// struct Visits(u64);
+///
+/// let routes = Router::<Visits>::new()
+///     .get("/{$}", |visits, _| {
+///         visits.0 += 1;
+///         format!("visit {}\n", visits.0)
+///     })
+///     .build()?;
+/// Server::with_state(Visits(0))
+///     .every(Duration::from_secs(3600), |visits| visits.0 = 0)
+///     .listen("127.0.0.1:8080")?
+///     .run(routes)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a server does nothing until it runs"]
+pub struct Server<S = ()> {
+    state: S,
+    hooks: Hooks<S>,
+    timers: Timers<S>,
     /// With their names.
     pub(crate) listeners: Vec<(Box<str>, Listener)>,
     pub(crate) addresses: Vec<SocketAddr>,
-    limits: Limits,
-    hooks: Hooks,
+    pub(crate) limits: Limits,
     group: Option<Arc<Group>>,
-    mailbox: Arc<Mailbox>,
-    keeps_connections: bool,
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) keeps_connections: bool,
+    #[cfg(feature = "signals")]
+    catches_signals: bool,
 }
 
 impl Server {
-    /// A server with default limits and no listener.
-    ///
-    /// # Panics
-    ///
-    /// If the system has no descriptor left for a poll. Use [`try_new`](Server::try_new) to get
-    /// that as an error.
-    #[allow(clippy::new_without_default)]
+    /// Creates a server without state, with default limits and without a listener.
     pub fn new() -> Server {
-        Server::try_new().expect("a server needs three descriptors to begin with")
+        Server::with_state(())
     }
 
-    /// A server with default limits and no listener.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Loop`] if the system has no descriptor left for a poll.
-    pub fn try_new() -> Result<Server, Error> {
-        let kernel = MioKernel::new().map_err(Error::Loop)?;
-        let mailbox = Arc::new(Mailbox::new(crate::reactor::kernel::Kernel::waker(&kernel)));
-        Ok(Server {
-            kernel,
-            listeners: Vec::new(),
-            addresses: Vec::new(),
-            limits: Limits::default(),
-            hooks: Hooks::default(),
-            group: None,
-            mailbox,
-            keeps_connections: true,
-        })
-    }
-
-    /// Replaces the limits.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Limits`] if they cannot be kept together.
-    pub fn limits(mut self, limits: Limits) -> Result<Server, Error> {
-        limits.check()?;
-        self.limits = limits;
-        Ok(self)
-    }
-
-    /// Sets the hook for new connections: it may refuse one, or attach a value for its handlers
-    /// (Go's `ConnContext`). It runs on the loop, where the connection is accepted: it must not
-    /// block.
-    ///
-    /// ```no_run
-    /// # use wheelhouse::{Admission, Server};
-    /// # let server = Server::new();
-    /// server.on_connect(|accepted| match accepted.peer_addr() {
-    ///     Some(addr) if addr.ip().is_loopback() => Admission::accept_with(addr),
-    ///     _ => Admission::refuse(),
-    /// });
-    /// ```
-    ///
-    /// With [`on_state`](Server::on_state) it caps the connections of each peer. Behind a proxy
-    /// all of them have one address, and so have many peers behind one router: choose a cap that
-    /// they can live with.
-    ///
-    /// ```no_run
-    /// # use std::{cell::RefCell, collections::HashMap, net::IpAddr, rc::Rc};
-    /// # use wheelhouse::{Admission, ConnState, Server};
-    /// # let server = Server::new();
-    /// const CONNECTIONS_MAX: usize = 16; // of one peer
-    /// let peers: Rc<RefCell<HashMap<u64, IpAddr>>> = Rc::default();
-    /// let open = peers.clone();
-    /// server
-    ///     .on_connect(move |accepted| {
-    ///         let Some(peer) = accepted.peer_addr() else { return Admission::accept() };
-    ///         let mut open = open.borrow_mut();
-    ///         if open.values().filter(|&&ip| ip == peer.ip()).count() >= CONNECTIONS_MAX {
-    ///             return Admission::refuse();
-    ///         }
-    ///         open.insert(accepted.id(), peer.ip());
-    ///         Admission::accept()
-    ///     })
-    ///     .on_state(move |id, state| {
-    ///         if matches!(state, ConnState::Closed | ConnState::Hijacked) {
-    ///             peers.borrow_mut().remove(&id);
-    ///         }
-    ///     });
-    /// ```
-    pub fn on_connect(mut self, hook: impl FnMut(&Accepted<'_>) -> Admission + 'static) -> Server {
-        self.hooks.on_connect = Some(Box::new(hook));
-        self
-    }
-
-    /// Sets the hook for states (Go's `ConnState`): it is told the
-    /// [id](Request::connection_id) of a connection and its new state. It runs on the loop: it
-    /// must not block.
-    pub fn on_state(mut self, hook: impl FnMut(u64, ConnState) + 'static) -> Server {
-        self.hooks.on_state = Some(Box::new(hook));
-        self
-    }
-
-    /// Adds a hook for the beginning of a graceful shutdown (Go's `RegisterOnShutdown`): to tell
-    /// those who hold an answer open, to take the server out of a registry. Hooks run once each, in
-    /// their order, on the loop, before the listeners close: they must not block. A panic in one is
-    /// logged and does not keep the others from running. [`Handle::stop`] calls none.
-    ///
-    /// ```no_run
-    /// # use wheelhouse::Server;
-    /// # let server = Server::new();
-    /// server.on_shutdown(|| eprintln!("finishing what was begun"));
-    /// ```
-    pub fn on_shutdown(mut self, hook: impl FnOnce() + 'static) -> Server {
-        self.hooks.on_shutdown.push(Box::new(hook));
-        self
-    }
-
-    /// Calls `function` on the loop again and again, as told at [`Timers`](crate::Timers), which are
-    /// for functions that want the state.
-    ///
-    /// ```no_run
-    /// # use std::time::Duration;
-    /// # use wheelhouse::Server;
-    /// # let server = Server::new();
-    /// server.every(Duration::from_secs(60), || eprintln!("still here"));
-    /// ```
-    pub fn every(mut self, period: Duration, mut function: impl FnMut() + 'static) -> Server {
-        self.hooks.timers = self.hooks.timers.every(period, move |()| function());
-        self
-    }
-
-    /// Calls `function` on the loop once, `delay` after the server has begun to run; as told at
-    /// [`Timers`](crate::Timers).
-    pub fn after(mut self, delay: Duration, function: impl FnOnce() + 'static) -> Server {
-        self.hooks.timers = self.hooks.timers.after(delay, move |()| function());
-        self
-    }
-
-    /// Whether connections are kept after their answers, as they are by default (Go's
-    /// `SetKeepAlivesEnabled`). Without, every answer says `Connection: close`.
-    /// [`Handle::set_keep_alive`] changes it while the server runs.
-    pub fn keep_alive(mut self, keeps: bool) -> Server {
-        self.keeps_connections = keeps;
-        self
-    }
-
-    /// SIGINT and SIGTERM shut down gracefully; a second signal stops at once. The loop looks for
-    /// them between two turns: a handler that blocks keeps it from that.
-    ///
-    /// Their default action is not given back when the server has ended: from then on they do
-    /// nothing, unless the program listens itself.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Loop`] if the system refuses.
-    #[cfg(feature = "signals")]
-    pub fn on_signals(mut self) -> Result<Server, Error> {
-        self.kernel.catch_signals().map_err(Error::Loop)?;
-        Ok(self)
-    }
-
-    /// A handle with which other threads, and handlers too, end the server.
-    pub fn handle(&self) -> Handle {
-        Handle::new(self.mailbox.clone())
-    }
-
-    /// Ends with the others of `group`, and they with it.
-    pub(crate) fn join(&mut self, group: &Arc<Group>) {
-        group.join(self.mailbox.clone());
-        self.group = Some(group.clone());
-    }
-
-    /// [`run`](Server::run) with a closure, whose parameter then needs no type.
+    /// Runs the server as [`run`](Server::run) does, with a closure whose parameter needs no type.
     ///
     /// # Errors
     ///
@@ -237,39 +108,237 @@ impl Server {
     ) -> Result<Report, Error> {
         self.run(handler)
     }
+}
 
-    /// Serves until it is shut down, and reports what was done.
+impl Default for Server {
+    fn default() -> Server {
+        Server::new()
+    }
+}
+
+impl<S: 'static> Server<S> {
+    /// Creates a server whose handlers, hooks and timers share `state`, with default limits and
+    /// without a listener.
+    pub fn with_state(state: S) -> Server<S> {
+        Server {
+            state,
+            hooks: Hooks::new(),
+            timers: Timers::new(),
+            listeners: Vec::new(),
+            addresses: Vec::new(),
+            limits: Limits::default(),
+            group: None,
+            mailbox: Arc::new(Mailbox::new()),
+            keeps_connections: true,
+            #[cfg(feature = "signals")]
+            catches_signals: false,
+        }
+    }
+
+    /// Replaces the limits. [`run`](Server::run) checks that they can be kept together.
+    pub fn limits(mut self, limits: Limits) -> Server<S> {
+        self.limits = limits;
+        self
+    }
+
+    /// Sets the hook that decides about each new connection (Go's `ConnContext`). It may refuse the
+    /// connection, or attach a value for its handlers. The hook runs on the loop when the connection
+    /// is accepted, so it must not block.
+    ///
+    /// ```no_run
+    /// # use wheelhouse::{Admission, Server};
+    /// # let server = Server::new();
+    /// # let server =
+    /// server.on_connect(|_, new| match new.peer_addr() {
+    ///     Some(addr) if addr.ip().is_loopback() => Admission::accept_with(addr),
+    ///     _ => Admission::refuse(),
+    /// });
+    /// # let _ = server;
+    /// ```
+    ///
+    /// With [`on_connection_state`](Server::on_connection_state) it limits the connections of each
+    /// client. All clients behind one proxy or router have the same address: choose a number that
+    /// they can share.
+    ///
+    /// ```no_run
+    /// # use std::{collections::HashMap, net::IpAddr};
+    /// # use wheelhouse::{Admission, ConnectionId, ConnectionState, Server};
+    /// #[derive(Default)]
+    /// struct Clients(HashMap<ConnectionId, IpAddr>);
+    ///
+    /// const CONNECTIONS_MAX: usize = 16; // of one client
+    ///
+    /// # let server =
+    /// Server::with_state(Clients::default())
+    ///     .on_connect(|clients, new| {
+    ///         let Some(peer) = new.peer_addr() else { return Admission::accept() };
+    ///         if clients.0.values().filter(|&&ip| ip == peer.ip()).count() >= CONNECTIONS_MAX {
+    ///             return Admission::refuse();
+    ///         }
+    ///         clients.0.insert(new.id(), peer.ip());
+    ///         Admission::accept()
+    ///     })
+    ///     .on_connection_state(|clients, id, state| {
+    ///         if matches!(state, ConnectionState::Closed | ConnectionState::Hijacked) {
+    ///             clients.0.remove(&id);
+    ///         }
+    ///     });
+    /// # let _ = server;
+    /// ```
+    pub fn on_connect(
+        mut self,
+        hook: impl FnMut(&mut S, &NewConnection<'_>) -> Admission + Send + 'static,
+    ) -> Server<S> {
+        self.hooks.on_connect = Some(Box::new(hook));
+        self
+    }
+
+    /// Sets the hook that is called with each new state of a connection (Go's `ConnectionState`). It runs
+    /// on the loop, so it must not block.
+    pub fn on_connection_state(
+        mut self,
+        hook: impl FnMut(&mut S, ConnectionId, ConnectionState) + Send + 'static,
+    ) -> Server<S> {
+        self.hooks.on_connection_state = Some(Box::new(hook));
+        self
+    }
+
+    /// Adds a hook that is called when a graceful shutdown begins (Go's `RegisterOnShutdown`), for
+    /// example to end responses that are held open, or to take the server out of a registry.
+    ///
+    /// The hooks run once each, in their order, on the loop, before the listeners close: they must
+    /// not block. A panic in a hook is logged, and the others still run. [`Handle::stop`] calls none.
+    ///
+    /// ```no_run
+    /// # use wheelhouse::Server;
+    /// # let server = Server::new();
+    /// # let server =
+    /// server.on_shutdown(|_| eprintln!("finishing the requests that have begun"));
+    /// # let _ = server;
+    /// ```
+    pub fn on_shutdown(mut self, hook: impl FnOnce(&mut S) + Send + 'static) -> Server<S> {
+        self.hooks.on_shutdown.push(Box::new(hook));
+        self
+    }
+
+    /// Adds a timer that calls `function` on the loop every `period`.
+    ///
+    /// The calls are due at whole multiples of `period` after the server begins to run, and do not
+    /// drift. A busy loop leaves out the calls that it missed. Times are kept to a tick of the loop:
+    /// a call is never early, and late by at most 65 ms if nothing keeps the loop busy. A period
+    /// shorter than [`TIMER_MIN`](crate::TIMER_MIN) counts as that, one longer than a year as a
+    /// year. The function must not block. A panic in it is logged and counted
+    /// ([`Report::panics`]), and the timer goes on. A shutdown does not wait for timers.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use wheelhouse::{sim::Sim, Request, Server};
+    /// let server = Server::with_state(0_u64).every(Duration::from_secs(1), |seconds| *seconds += 1);
+    /// let mut sim = Sim::of(server, |_: &Request<'_>| "still here\n")?;
+    /// sim.advance(Duration::from_millis(3500));
+    /// assert_eq!(*sim.state(), 3);
+    /// # Ok::<(), wheelhouse::Error>(())
+    /// ```
+    pub fn every(
+        mut self,
+        period: Duration,
+        function: impl FnMut(&mut S) + Send + 'static,
+    ) -> Server<S> {
+        self.timers.every(period, function);
+        self
+    }
+
+    /// Adds a timer that calls `function` on the loop once, `delay` after the server has begun to
+    /// run. The rules are those of [`every`](Server::every).
+    pub fn after(
+        mut self,
+        delay: Duration,
+        function: impl FnOnce(&mut S) + Send + 'static,
+    ) -> Server<S> {
+        self.timers.after(delay, function);
+        self
+    }
+
+    /// Sets whether connections are kept after their responses, as they are by default (Go's
+    /// `SetKeepAlivesEnabled`). If not, every response says `Connection: close`.
+    /// [`Handle::set_keep_alive`] changes it while the server runs.
+    pub fn keep_alive(mut self, keeps: bool) -> Server<S> {
+        self.keeps_connections = keeps;
+        self
+    }
+
+    /// Lets SIGINT and SIGTERM shut the server down gracefully, and a second signal stop it at once.
+    /// The loop looks for signals between two turns, so a handler that blocks delays them.
+    ///
+    /// [`run`](Server::run) registers the signals. Their default action does not come back when the
+    /// server has ended: from then on they do nothing, unless the program handles them.
+    #[cfg(feature = "signals")]
+    pub fn on_signals(mut self) -> Server<S> {
+        self.catches_signals = true;
+        self
+    }
+
+    /// Returns a handle that ends or changes the server from another thread or from a handler.
+    pub fn handle(&self) -> Handle {
+        Handle::of_loop(self.mailbox.clone())
+    }
+
+    /// Makes the server end with the others of `group`, and the others with it.
+    pub(crate) fn join(&mut self, group: &Arc<Group>) {
+        group.join(self.mailbox.clone());
+        self.group = Some(group.clone());
+    }
+
+    /// Serves until the server is shut down, and returns a report.
+    ///
+    /// A closure needs the type of its parameter here: `|req: &Request<'_>|`. For a server without
+    /// state, [`serve`](Server::serve) does without.
     ///
     /// # Errors
     ///
-    /// [`Error::NoListener`] without a listener; [`Error::Loop`] if the poll itself fails.
-    pub fn run<H: Handler>(self, handler: H) -> Result<Report, Error> {
+    /// [`Error::NoListener`] without a listener, [`Error::Limits`] if the limits cannot be kept
+    /// together, [`Error::Loop`] if the system refuses a poll, or if the poll fails later.
+    pub fn run<H: Handler<S>>(self, handler: H) -> Result<Report, Error> {
+        let mut reactor = self.into_reactor(handler)?;
+        while reactor.turn().map_err(Error::Loop)? {}
+        Ok(reactor.report())
+    }
+
+    /// Opens the poll and builds the loop.
+    fn into_reactor<H: Handler<S>>(self, handler: H) -> Result<Reactor<MioKernel, S, H>, Error> {
         if self.listeners.is_empty() {
             return Err(Error::NoListener);
         }
+        self.limits.check()?;
         let connections_max = match self.limits.connections_max {
             0 => connections_by_descriptors(),
             max => max,
         };
         log::debug!("at most {connections_max} connections");
-        let mut reactor = Reactor::new(
-            self.kernel,
-            self.mailbox,
-            self.listeners,
-            handler,
-            self.hooks,
-            self.limits,
-            connections_max,
-        )
-        .map_err(Error::Loop)?;
+        let mut kernel = MioKernel::new().map_err(Error::Loop)?;
+        self.mailbox.set_bell(kernel.waker());
+        #[cfg(feature = "signals")]
+        if self.catches_signals {
+            kernel.catch_signals().map_err(Error::Loop)?;
+        }
+        let program =
+            Program { state: self.state, handler, hooks: self.hooks, timers: self.timers };
+        let (listeners, limits) = (self.listeners, self.limits);
+        let reactor =
+            Reactor::new(kernel, self.mailbox, listeners, program, limits, connections_max);
+        let mut reactor = reactor.map_err(Error::Loop)?;
         reactor.join(self.group);
         reactor.set_keep_alive(self.keeps_connections);
-        while reactor.turn().map_err(Error::Loop)? {}
-        Ok(reactor.report())
+        Ok(reactor)
+    }
+
+    /// The parts that a simulation needs: all but the listeners.
+    pub(crate) fn into_program<H>(self, handler: H) -> Program<S, H> {
+        Program { state: self.state, handler, hooks: self.hooks, timers: self.timers }
     }
 }
 
-impl fmt::Debug for Server {
+impl<S> fmt::Debug for Server<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
             .field("listeners", &self.listeners)
@@ -278,37 +347,71 @@ impl fmt::Debug for Server {
     }
 }
 
-/// Ends or changes a server from another thread. Cloning it is cheap; it may outlive the server,
-/// and then does nothing.
+/// Ends or changes one server, or all [`Cores`](crate::Cores), from any thread or handler.
+///
+/// A handle is cheap to clone. It may outlive the server, and then does nothing. A call before the
+/// server runs takes effect when it begins.
 #[derive(Clone)]
-pub struct Handle {
-    mailbox: Arc<Mailbox>,
+pub struct Handle(Target);
+
+#[derive(Clone)]
+enum Target {
+    Loop(Arc<Mailbox>),
+    Group(Arc<Group>),
 }
 
 impl Handle {
-    pub(crate) fn new(mailbox: Arc<Mailbox>) -> Handle {
-        Handle { mailbox }
+    pub(crate) fn of_loop(mailbox: Arc<Mailbox>) -> Handle {
+        Handle(Target::Loop(mailbox))
     }
 
-    /// Shuts down gracefully, from another thread or from a handler: listeners close, idle
-    /// connections end at once, what was received is answered with `Connection: close`. What is not
-    /// done after `timeout` ([`Limits::shutdown_timeout`] if `None`, at most a year) is reset. Then
-    /// [`Server::run`] returns. The first call counts: another one changes nothing, and
-    /// [`stop`](Handle::stop) ends it sooner.
-    pub fn shutdown(&self, timeout: Option<Duration>) {
-        self.mailbox.send(Message::Shutdown(timeout));
+    pub(crate) fn of_group(group: Arc<Group>) -> Handle {
+        Handle(Target::Group(group))
     }
 
-    /// Keeps connections after their answers from now on, or keeps none: then idle ones are closed
-    /// at once and the others after their present answer, which says `Connection: close`. For a
-    /// server that is to lose its clients to others without going down itself.
-    pub fn set_keep_alive(&self, keeps: bool) {
-        self.mailbox.send(Message::KeepAlive(keeps));
+    /// Shuts down gracefully within [`Limits::shutdown_timeout`].
+    ///
+    /// Listeners close and idle connections end at once. Requests that were received get their
+    /// responses, with `Connection: close`. Connections that are still at work when the time is over
+    /// are reset. Then [`Server::run`] returns. Only the first call counts; [`stop`](Handle::stop)
+    /// ends a shutdown sooner.
+    pub fn shutdown(&self) {
+        self.begin_shutdown(None);
+    }
+
+    /// Shuts down gracefully as [`shutdown`](Handle::shutdown) does, within `timeout`, at most a
+    /// year.
+    pub fn shutdown_within(&self, timeout: Duration) {
+        self.begin_shutdown(Some(timeout));
+    }
+
+    fn begin_shutdown(&self, timeout: Option<Duration>) {
+        match &self.0 {
+            Target::Loop(mailbox) => mailbox.send(Message::Shutdown(timeout)),
+            Target::Group(group) => {
+                group.shut_down(timeout);
+            }
+        }
     }
 
     /// Resets every connection and lets [`Server::run`] return.
     pub fn stop(&self) {
-        self.mailbox.send(Message::Stop);
+        match &self.0 {
+            Target::Loop(mailbox) => mailbox.send(Message::Stop),
+            Target::Group(group) => group.stop(),
+        }
+    }
+
+    /// Sets whether connections are kept after their responses from now on.
+    ///
+    /// If not, idle connections are closed at once, and the others after their present response,
+    /// which says `Connection: close`. This moves clients to other servers while this one keeps
+    /// running.
+    pub fn set_keep_alive(&self, keeps: bool) {
+        match &self.0 {
+            Target::Loop(mailbox) => mailbox.send(Message::KeepAlive(keeps)),
+            Target::Group(group) => group.tell(|| Message::KeepAlive(keeps)),
+        }
     }
 }
 

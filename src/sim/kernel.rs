@@ -105,9 +105,9 @@ impl SimKernel {
         &mut self.wires[client.0]
     }
 
-    /// Opens listeners.
-    pub(super) fn listen(&mut self, count: usize) {
-        self.queues.resize_with(count, Queue::default);
+    /// Opens one more listener.
+    pub(super) fn listen(&mut self) {
+        self.queues.push(Queue::default());
     }
 
     pub(super) fn connect(&mut self, listener: usize, peer: Option<SocketAddr>) -> Client {

@@ -30,7 +30,9 @@ struct Loop {
 impl Loop {
     fn new() -> Loop {
         let bell = Arc::new(Bell(Notify::new()));
-        Loop { mailbox: Arc::new(Mailbox::new(bell.clone())), bell }
+        let mailbox = Arc::new(Mailbox::new());
+        mailbox.set_bell(bell.clone());
+        Loop { mailbox, bell }
     }
 
     fn waker(&self) -> Waker {

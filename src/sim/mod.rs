@@ -32,20 +32,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::handler::hooks::{Accepted, Admission, ConnState, Hooks};
+use crate::error::Error;
 use crate::handler::Handler;
-use crate::limits::{Limits, LimitsError};
 use crate::reactor::kernel::Kernel;
-use crate::reactor::mailbox::{Mailbox, Message};
+use crate::reactor::mailbox::Mailbox;
 use crate::reactor::{Reactor, LISTENERS_MAX};
 use crate::report::Report;
-use crate::server::Handle;
+use crate::server::{Handle, Server};
 use crate::sim::faults::Faults;
 use crate::sim::kernel::{Closed, SimKernel};
 
 /// A server in a simulated world.
-pub struct Sim<H: Handler> {
-    reactor: Reactor<SimKernel, H>,
+pub struct Sim<S = ()> {
+    reactor: Box<dyn Simulated<S>>,
     mailbox: Arc<Mailbox>,
     listeners: Vec<Box<str>>,
     is_running: bool,
@@ -56,19 +55,85 @@ pub struct Sim<H: Handler> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Client(usize);
 
-impl<H: Handler> Sim<H> {
-    /// A server with default limits.
-    pub fn new(handler: H) -> Sim<H> {
-        SimBuilder::new().build(handler)
+impl Sim {
+    /// Creates a server without state, with default limits.
+    pub fn new(handler: impl Handler + 'static) -> Sim {
+        Sim::with_state((), handler)
+    }
+}
+
+impl<S: 'static> Sim<S> {
+    /// Creates a server with state, with default limits.
+    pub fn with_state(state: S, handler: impl Handler<S> + 'static) -> Sim<S> {
+        let sim = Sim::of(Server::with_state(state), handler);
+        sim.expect("the default limits can be kept together")
     }
 
-    /// A server with other limits.
+    /// Creates a simulation of a program's own server, with its limits, hooks and timers. Its
+    /// listeners are closed; clients connect to their names.
     ///
     /// # Errors
     ///
-    /// [`LimitsError`] if they cannot be kept together.
-    pub fn with_limits(handler: H, limits: Limits) -> Result<Sim<H>, LimitsError> {
-        Ok(SimBuilder::new().limits(limits)?.build(handler))
+    /// [`Error::Limits`] if the limits cannot be kept together.
+    pub fn of(server: Server<S>, handler: impl Handler<S> + 'static) -> Result<Sim<S>, Error> {
+        server.limits.check()?;
+        let (mut kernel, mailbox) = (SimKernel::new(), server.mailbox.clone());
+        mailbox.set_bell(kernel.waker());
+        let mut listeners: Vec<_> = server.listeners.iter().map(|(name, _)| name.clone()).collect();
+        if listeners.is_empty() {
+            listeners.push("192.0.2.80:80".into());
+        }
+        for _ in &listeners {
+            kernel.listen();
+        }
+        let connections_max = match server.limits.connections_max {
+            0 => 1 << 20,
+            max => max,
+        };
+        let (limits, keeps_connections) = (server.limits.clone(), server.keeps_connections);
+        let mut reactor = Reactor::new(
+            kernel,
+            mailbox.clone(),
+            listeners.iter().cloned().zip(0..).collect(),
+            server.into_program(handler),
+            limits,
+            connections_max,
+        )
+        .expect("the simulated kernel refuses nothing at the start");
+        reactor.set_keep_alive(keeps_connections);
+        let reactor = Box::new(reactor);
+        let mut sim = Sim { reactor, mailbox, listeners, is_running: true, is_paused: false };
+        sim.run();
+        Ok(sim)
+    }
+
+    /// Lets the simulated system show faults that `seed` decides: interrupted calls, short reads and
+    /// writes, sockets that are full for a moment, events without a cause. The same seed gives the
+    /// same faults. They may cost turns; the bytes that clients get stay the same.
+    ///
+    /// ```
+    /// use wheelhouse::{sim::Sim, Request};
+    ///
+    /// for seed in 0..100 {
+    ///     let mut sim = Sim::new(|_: &Request<'_>| "whole");
+    ///     sim.set_faults(seed);
+    ///     let client = sim.connect_and_send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    ///     assert!(sim.received(client).ends_with(b"\r\n\r\nwhole"));
+    /// }
+    /// ```
+    pub fn set_faults(&mut self, seed: u64) {
+        self.kernel().faults = Faults::of(seed);
+    }
+
+    /// The state of the server.
+    pub fn state(&mut self) -> &mut S {
+        self.reactor.state()
+    }
+
+    /// Returns a handle that ends or changes the server. A call on it takes effect with the next
+    /// call on the simulation.
+    pub fn handle(&self) -> Handle {
+        Handle::of_loop(self.mailbox.clone())
     }
 
     /// Connects a client and lets the server notice it; to the first listener, if there are
@@ -77,14 +142,27 @@ impl<H: Handler> Sim<H> {
         self.connect_to_number(0, None)
     }
 
-    /// Connects a client to the listener of this name.
+    /// Connects a client to the listener of this name. A name that the server does not have becomes
+    /// one more listener.
     ///
     /// # Panics
     ///
-    /// If there is no such listener: name it with [`SimBuilder::listen_as`].
+    /// If the server has 250 listeners already.
     pub fn connect_to(&mut self, listener: &str) -> Client {
         let n = self.listeners.iter().position(|name| **name == *listener);
-        self.connect_to_number(n.expect("a listener of this name"), None)
+        let n = n.unwrap_or_else(|| self.add_listener(listener));
+        self.connect_to_number(n, None)
+    }
+
+    fn add_listener(&mut self, name: &str) -> usize {
+        let n = self.listeners.len();
+        assert!(n < LISTENERS_MAX, "a server has at most {LISTENERS_MAX} listeners");
+        self.listeners.push(name.into());
+        if self.is_running {
+            self.kernel().listen();
+            self.reactor.add_listener(name.into(), n);
+        }
+        n
     }
 
     /// Connects a client whose address is `peer`, for rules that look at it. Others come from
@@ -100,23 +178,23 @@ impl<H: Handler> Sim<H> {
     }
 
     /// Connects a client that has already sent `bytes`, and lets the server notice both.
-    pub fn connect_and_send(&mut self, bytes: &[u8]) -> Client {
+    pub fn connect_and_send(&mut self, bytes: impl AsRef<[u8]>) -> Client {
         let client = self.kernel().connect(0, None);
-        self.kernel().send(client, bytes);
+        self.kernel().send(client, bytes.as_ref());
         self.run();
         client
     }
 
     /// The client sends `bytes` as one segment, and the server does what it will. Lost if either
     /// side has closed, as in life.
-    pub fn send(&mut self, client: Client, bytes: &[u8]) {
-        self.kernel().send(client, bytes);
+    pub fn send(&mut self, client: Client, bytes: impl AsRef<[u8]>) {
+        self.kernel().send(client, bytes.as_ref());
         self.run();
     }
 
     /// The client sends `bytes` and ends its side in the same segment.
-    pub fn send_and_end(&mut self, client: Client, bytes: &[u8]) {
-        self.kernel().send(client, bytes);
+    pub fn send_and_end(&mut self, client: Client, bytes: impl AsRef<[u8]>) {
+        self.kernel().send(client, bytes.as_ref());
         self.kernel().end(client);
         self.run();
     }
@@ -216,25 +294,6 @@ impl<H: Handler> Sim<H> {
         self.kernel().accept_errors.extend(errors);
     }
 
-    /// Shuts down gracefully, as [`Handle::shutdown`](crate::Handle::shutdown).
-    pub fn shutdown(&mut self, timeout: Option<Duration>) {
-        self.mailbox.send(Message::Shutdown(timeout));
-        self.run();
-    }
-
-    /// Keeps connections or keeps none, as
-    /// [`Handle::set_keep_alive`](crate::Handle::set_keep_alive).
-    pub fn set_keep_alive(&mut self, keeps: bool) {
-        self.mailbox.send(Message::KeepAlive(keeps));
-        self.run();
-    }
-
-    /// Stops at once, as [`Handle::stop`](crate::Handle::stop).
-    pub fn stop(&mut self) {
-        self.mailbox.send(Message::Stop);
-        self.run();
-    }
-
     /// Whether the loop has something left to do.
     pub fn is_running(&self) -> bool {
         self.is_running
@@ -269,8 +328,7 @@ impl<H: Handler> Sim<H> {
     fn run(&mut self) {
         while self.is_running && !self.is_paused {
             self.kernel().is_asleep = false;
-            self.is_running = self.reactor.turn().expect("the simulated poll does not fail");
-            self.reactor.check();
+            self.is_running = self.reactor.turn();
             self.kernel().deliver();
             if self.kernel().is_asleep && !self.kernel().has_news() {
                 return;
@@ -283,160 +341,63 @@ impl<H: Handler> Sim<H> {
     }
 }
 
-impl<H: Handler> fmt::Debug for Sim<H> {
+impl<S> fmt::Debug for Sim<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sim").field("is_running", &self.is_running).finish_non_exhaustive()
     }
 }
 
-/// A simulated server being set up.
-pub struct SimBuilder {
-    limits: Limits,
-    hooks: Hooks,
-    listeners: Vec<Box<str>>,
-    mailbox: Arc<Mailbox>,
-    kernel: SimKernel,
+/// A loop whose handler is of any type.
+trait Simulated<S> {
+    fn kernel(&mut self) -> &mut SimKernel;
+    fn state(&mut self) -> &mut S;
+    fn turn(&mut self) -> bool;
+    fn check_wheel(&self);
+    fn add_listener(&mut self, name: Box<str>, listener: usize);
+    fn report(&self) -> Report;
+    fn memory_used(&self) -> usize;
 }
 
-impl Default for SimBuilder {
-    fn default() -> SimBuilder {
-        let kernel = SimKernel::new();
-        let mailbox = Arc::new(Mailbox::new(kernel.waker()));
-        SimBuilder {
-            limits: Limits::default(),
-            hooks: Hooks::default(),
-            listeners: Vec::new(),
-            mailbox,
-            kernel,
-        }
-    }
-}
-
-impl SimBuilder {
-    /// Default limits, no hooks.
-    pub fn new() -> SimBuilder {
-        SimBuilder::default()
+impl<S: 'static, H: Handler<S>> Simulated<S> for Reactor<SimKernel, S, H> {
+    fn kernel(&mut self) -> &mut SimKernel {
+        self.kernel()
     }
 
-    /// As [`Server::limits`](crate::Server::limits).
-    ///
-    /// # Errors
-    ///
-    /// [`LimitsError`] if they cannot be kept together.
-    pub fn limits(mut self, limits: Limits) -> Result<SimBuilder, LimitsError> {
-        limits.check()?;
-        self.limits = limits;
-        Ok(self)
+    fn state(&mut self) -> &mut S {
+        self.state()
     }
 
-    /// One more listener, as [`Server::listen_as`](crate::Server::listen_as) with an address that
-    /// nobody asks for. Without this there is one, called `192.0.2.80:80`.
-    ///
-    /// # Panics
-    ///
-    /// If there are 250 already.
-    pub fn listen_as(mut self, name: &str) -> SimBuilder {
-        assert!(self.listeners.len() < LISTENERS_MAX, "at most {LISTENERS_MAX} listeners");
-        self.listeners.push(name.into());
-        self
+    /// One turn, after which everything must hold.
+    fn turn(&mut self) -> bool {
+        let goes_on = self.turn().expect("the simulated poll does not fail");
+        self.check();
+        goes_on
     }
 
-    /// Has the simulated system show faults that `seed` decides: interrupted calls, short reads and
-    /// writes, sockets that are full for a moment, events without a cause. The same seed gives the
-    /// same faults. They may cost turns; what clients get stays the same.
-    ///
-    /// ```
-    /// use wheelhouse::{sim::SimBuilder, Request};
-    ///
-    /// for seed in 0..100 {
-    ///     let mut sim = SimBuilder::new().faults(seed).build(|_: &Request<'_>| "whole");
-    ///     let client = sim.connect_and_send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    ///     assert!(sim.received(client).ends_with(b"\r\n\r\nwhole"));
-    /// }
-    /// ```
-    pub fn faults(mut self, seed: u64) -> SimBuilder {
-        self.kernel.faults = Faults::of(seed);
-        self
+    fn check_wheel(&self) {
+        self.check_wheel();
     }
 
-    /// As [`Server::on_connect`](crate::Server::on_connect).
-    pub fn on_connect(
-        mut self,
-        hook: impl FnMut(&Accepted<'_>) -> Admission + 'static,
-    ) -> SimBuilder {
-        self.hooks.on_connect = Some(Box::new(hook));
-        self
+    fn add_listener(&mut self, name: Box<str>, listener: usize) {
+        self.add_listener(name, listener).expect("the simulated kernel watches every listener");
     }
 
-    /// As [`Server::on_state`](crate::Server::on_state).
-    pub fn on_state(mut self, hook: impl FnMut(u64, ConnState) + 'static) -> SimBuilder {
-        self.hooks.on_state = Some(Box::new(hook));
-        self
+    fn report(&self) -> Report {
+        self.report()
     }
 
-    /// As [`Server::on_shutdown`](crate::Server::on_shutdown).
-    pub fn on_shutdown(mut self, hook: impl FnOnce() + 'static) -> SimBuilder {
-        self.hooks.on_shutdown.push(Box::new(hook));
-        self
-    }
-
-    /// As [`Server::every`](crate::Server::every).
-    pub fn every(mut self, period: Duration, mut function: impl FnMut() + 'static) -> SimBuilder {
-        self.hooks.timers = self.hooks.timers.every(period, move |()| function());
-        self
-    }
-
-    /// As [`Server::after`](crate::Server::after).
-    pub fn after(mut self, delay: Duration, function: impl FnOnce() + 'static) -> SimBuilder {
-        self.hooks.timers = self.hooks.timers.after(delay, move |()| function());
-        self
-    }
-
-    /// As [`Server::handle`](crate::Server::handle), for handlers that end their own server. What
-    /// it is told takes effect when the simulation goes on.
-    pub fn handle(&self) -> Handle {
-        Handle::new(self.mailbox.clone())
-    }
-
-    /// The server, which has begun to listen.
-    pub fn build<H: Handler>(self, handler: H) -> Sim<H> {
-        let SimBuilder { mut kernel, mailbox, mut listeners, .. } = self;
-        if listeners.is_empty() {
-            listeners.push("192.0.2.80:80".into());
-        }
-        kernel.listen(listeners.len());
-        let connections_max = match self.limits.connections_max {
-            0 => 1 << 20,
-            max => max,
-        };
-        let reactor = Reactor::new(
-            kernel,
-            mailbox.clone(),
-            listeners.iter().cloned().zip(0..).collect(),
-            handler,
-            self.hooks,
-            self.limits,
-            connections_max,
-        );
-        let reactor = reactor.expect("the simulated kernel refuses nothing at the start");
-        let mut sim = Sim { reactor, mailbox, listeners, is_running: true, is_paused: false };
-        sim.run();
-        sim
-    }
-}
-
-impl fmt::Debug for SimBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SimBuilder").field("limits", &self.limits).finish_non_exhaustive()
+    fn memory_used(&self) -> usize {
+        self.memory_used()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reactor::mailbox::Message;
     use crate::{Reply, Request};
 
-    fn signal<H: Handler>(sim: &mut Sim<H>) {
+    fn signal(sim: &mut Sim) {
         sim.kernel().signals += 1;
         sim.mailbox.send(Message::KeepAlive(true));
         sim.run();
@@ -448,7 +409,8 @@ mod tests {
             let mut sim = Sim::new(|_: &Request<'_>| Reply::<()>::later(std::mem::forget));
             let client = sim.connect_and_send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
             if drains {
-                sim.shutdown(None);
+                sim.handle().shutdown();
+                sim.run();
             }
             signal(&mut sim);
             assert!(sim.is_running() && sim.is_open(client), "the first signal drains");

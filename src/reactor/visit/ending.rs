@@ -4,10 +4,10 @@ use std::io;
 
 use super::{guard, let_go, Break, Continue, Gone, Handler, Kernel, Progress, Stop, Task, Visit};
 use crate::handler::guard::message_of;
-use crate::handler::hooks::ConnState;
+use crate::handler::hooks::ConnectionState;
 use crate::http1::{Farewell, Reject};
 
-impl<K: Kernel, H: Handler> Visit<'_, K, H> {
+impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Refuses the client if a status can still be sent, else ends the connection.
     pub(super) fn refuse(&mut self, reject: Reject, why: Gone) -> Stop {
         log::debug!("connection {}: refused: {reject:?}", self.token);
@@ -17,7 +17,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             return Stop::Over(Farewell::Reset);
         }
         self.shared.counters.refused += 1;
-        self.report(ConnState::Active);
+        self.report(ConnectionState::Active);
         Stop::Done
     }
 
@@ -70,7 +70,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 let_go(collecting);
             }
             Task::Receive(receiver) => {
-                let state = self.shared.handler.state();
+                let state = &mut self.shared.state;
                 let result = guard(|| receiver.gone(state, why));
                 self.shared.counters.panics += u64::from(result.is_err());
             }
@@ -86,7 +86,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             }
             Task::Protocol(speaking) => {
                 self.shared.ledger.release(speaking.charged);
-                let state = self.shared.handler.state();
+                let state = &mut self.shared.state;
                 let result = guard(|| speaking.protocol.gone(state, why));
                 self.shared.counters.panics += u64::from(result.is_err());
             }

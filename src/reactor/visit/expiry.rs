@@ -4,7 +4,7 @@
 use super::{clock, Break, Gone, Handler, Kernel, Progress, Stop, Task, Visit};
 use crate::http1::{Farewell, Input};
 
-impl<K: Kernel, H: Handler> Visit<'_, K, H> {
+impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Ends what the connection waited for.
     pub(super) fn expire_task(&mut self) -> Progress {
         self.end_wait();

@@ -17,7 +17,7 @@
 use super::{clock, Break, Continue, Flags, Gone, Handler, Kernel, Stop, Task, Verdict, Visit};
 use crate::http1::{Farewell, Input, Linger, Rest};
 
-impl<K: Kernel, H: Handler> Visit<'_, K, H> {
+impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Ends the visit.
     #[inline(never)]
     pub(super) fn finish(&mut self, stop: Stop) -> Verdict {

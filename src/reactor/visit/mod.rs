@@ -44,7 +44,7 @@ mod write;
 use std::ops::ControlFlow::{self, Break, Continue};
 
 use crate::handler::guard::{guard, let_go, OnTrial};
-use crate::handler::hooks::ConnState;
+use crate::handler::hooks::ConnectionState;
 use crate::handler::upgrade::Hijacked;
 use crate::handler::{Gone, Handler};
 use crate::http1::{Farewell, HeadProgress, Input, Rest, Step};
@@ -100,13 +100,13 @@ enum Stop {
 type Progress<T = ()> = ControlFlow<Stop, T>;
 
 /// A visit under way: the parts of the loop and of the connection that it borrows.
-pub(super) struct Visit<'v, K: Kernel, H: Handler> {
-    shared: &'v mut Shared<H>,
+pub(super) struct Visit<'v, K: Kernel, S: 'static, H: Handler<S>> {
+    shared: &'v mut Shared<S, H>,
     kernel: &'v mut K,
     stream: &'v mut K::Stream,
     facts: &'v mut Facts,
     /// The connection's own box, or the loop's spare if the connection rested.
-    work: &'v mut Work<H::State>,
+    work: &'v mut Work<S>,
     /// At the beginning, the connection was New or Idle.
     has_rested: bool,
     token: Token,
@@ -141,13 +141,13 @@ impl<'a> Cursor<'a> {
     }
 }
 
-impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
+impl<'v, K: Kernel, S: 'static, H: Handler<S>> Visit<'v, K, S, H> {
     #[inline(always)]
     pub(super) fn begin(
-        shared: &'v mut Shared<H>,
+        shared: &'v mut Shared<S, H>,
         kernel: &'v mut K,
-        spare: &'v mut Work<H::State>,
-        slot: &'v mut Slot<K, H::State>,
+        spare: &'v mut Work<S>,
+        slot: &'v mut Slot<K, S>,
         token: Token,
     ) -> Self {
         debug_assert!(shared.out.is_empty());
@@ -315,7 +315,7 @@ impl<'v, K: Kernel, H: Handler> Visit<'v, K, H> {
                 Ok(HeadProgress::Begun) => {
                     // A client that has sent part of a head is not idle, and a hook that limits
                     // clients should know.
-                    self.report(ConnState::Active);
+                    self.report(ConnectionState::Active);
                     return Break(Stop::Done);
                 }
                 Err(reject) => return Break(self.refuse(reject, Gone::Malformed)),

@@ -12,7 +12,7 @@ use std::mem;
 /// Encoded bytes above which they must leave first: room for one more response stays.
 pub(super) const OUT_HIGH: usize = 48 << 10;
 
-impl<K: Kernel, H: Handler> Visit<'_, K, H> {
+impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Makes sure that another response can be encoded.
     pub(super) fn make_room(&mut self) -> Progress {
         if self.shared.out.len() < OUT_HIGH && !self.work.has_output() {

@@ -12,7 +12,7 @@ use crate::message::body::{Out, Produce, Produced};
 use crate::message::trailers::Trailers;
 use crate::reactor::task::Producing;
 
-impl<K: Kernel, H: Handler> Visit<'_, K, H> {
+impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Asks a producer for a piece and frames it.
     pub(super) fn produce(&mut self, producer: Producing) -> Progress {
         self.ask(producer, None, |producer, out| producer.produce(out))

@@ -10,7 +10,7 @@ use super::{
     SCRATCH,
 };
 use crate::handler::guard::message_of;
-use crate::handler::hooks::ConnState;
+use crate::handler::hooks::ConnectionState;
 use crate::handler::upgrade::{Io, Protocol, Upgrade, Wish, ROOM_MAX};
 use crate::http1::Farewell;
 use crate::message::response::{Response, StatusCode};
@@ -21,12 +21,12 @@ use crate::reactor::visit::response::parts;
 /// Bytes that a protocol may leave unused. If it uses none of so many, it never will.
 const HELD_MAX: usize = SCRATCH;
 
-impl<K: Kernel, H: Handler> Visit<'_, K, H> {
+impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Switches to a protocol, unless the request does not ask for it: `refusal` says so.
     pub(super) fn upgrade(
         &mut self,
         upgrade: &Upgrade,
-        protocol: Box<dyn Protocol<H::State>>,
+        protocol: Box<dyn Protocol<S>>,
         refusal: Result<Option<Response>, ()>,
     ) -> Progress {
         let protocol = OnTrial::new(protocol);
@@ -55,7 +55,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             knows_of_shutdown: false,
         };
         self.set_task(Task::Protocol(Box::new(speaking)));
-        self.report(ConnState::Hijacked);
+        self.report(ConnectionState::Hijacked);
         self.speak(|protocol, state, io| protocol.begin(state, io))?;
         self.hear_protocol(false)
     }
@@ -63,7 +63,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// Calls the protocol, if there is one, and does what it wishes.
     pub(super) fn speak<T>(
         &mut self,
-        call: impl FnOnce(&mut dyn Protocol<H::State>, &mut H::State, &mut Io<'_>) -> io::Result<T>,
+        call: impl FnOnce(&mut dyn Protocol<S>, &mut S, &mut Io<'_>) -> io::Result<T>,
     ) -> Progress<Option<T>> {
         let mut speaking = match self.take_task() {
             Task::Protocol(speaking) => speaking,
@@ -76,7 +76,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         *wish = Wish::default();
         let out = &mut self.shared.out;
         let room = ROOM_MAX.saturating_sub(out.len());
-        let state = self.shared.handler.state();
+        let state = &mut self.shared.state;
         let called = guard(|| {
             let result = call(&mut **protocol, state, &mut Io::new(out, room, waker, wish));
             (result, (protocol.timeout(), protocol.is_owed(), protocol.memory()))
@@ -102,7 +102,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// into memory. A call that panicked says nothing.
     fn note_manner(
         &mut self,
-        speaking: &mut Speaking<H::State>,
+        speaking: &mut Speaking<S>,
         manner: Option<&(Duration, bool, usize)>,
     ) -> bool {
         let was_owed = speaking.is_owed;

@@ -7,7 +7,7 @@ use super::{Break, Continue, Flags, Gone, Handler, Kernel, Progress, Shared, Sto
 use crate::http1::{Farewell, Reject};
 use crate::reactor::kernel::SHORT_READ_DRAINS;
 
-impl<K: Kernel, H: Handler> Visit<'_, K, H> {
+impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// One read after the bytes that are held.
     pub(super) fn read_held(&mut self, most: usize) -> Progress {
         let Some(mut block) = self.work.input.take() else { return Continue(()) };

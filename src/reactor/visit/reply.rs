@@ -6,19 +6,19 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::{clock, let_go, Continue, Cursor, Handler, Kernel, Progress, Task, Visit};
-use crate::handler::hooks::ConnState;
+use crate::handler::hooks::ConnectionState;
 use crate::handler::{Action, Reply};
 use crate::message::informational::{Informational, INFORMATIONAL_MAX};
 use crate::message::response::Response;
 use crate::reactor::visit::request_content::LateReply;
 use crate::reactor::work::End;
 
-impl<K: Kernel, H: Handler> Visit<'_, K, H> {
+impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Calls the handler for a request and carries out its reply. `input` begins with the head.
     /// Returns whether the exchange is over and the connection idle.
     #[inline(always)]
     pub(super) fn call_handler(&mut self, input: &mut Cursor<'_>) -> Progress<bool> {
-        self.report(ConnState::Active);
+        self.report(ConnectionState::Active);
         self.shared.counters.requests += 1;
         self.spent.requests += 1;
         // It cannot overflow: at `u32::MAX` there are none left, whatever the limit.
@@ -28,7 +28,8 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         self.work.end = None;
         let bytes = input.rest();
         input.used += self.shared.head.len;
-        let reply = self.with_request(bytes, |handler, request| handler.handle(request));
+        let reply =
+            self.with_request(bytes, |handler, state, request| handler.handle(state, request));
         if let Ok(Reply(Action::Respond(response))) = &reply {
             if let Some(is_idle) = self.respond_fast(response, input.is_all_used()) {
                 match response.owns_nothing() {
@@ -37,7 +38,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                     false => let_go(reply),
                 }
                 if is_idle {
-                    self.report(ConnState::Idle);
+                    self.report(ConnectionState::Idle);
                 }
                 return Continue(is_idle);
             }
@@ -50,12 +51,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// Carries out the reply of the handler. `bytes` begin with the head, and `input` comes after
     /// it.
     #[inline(never)]
-    fn carry_out(
-        &mut self,
-        mut reply: Reply<H::State>,
-        bytes: &[u8],
-        input: &mut Cursor<'_>,
-    ) -> Progress {
+    fn carry_out(&mut self, mut reply: Reply<S>, bytes: &[u8], input: &mut Cursor<'_>) -> Progress {
         let mut informed = 0;
         let late = loop {
             reply = match reply.0 {
@@ -71,7 +67,8 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 Action::Later(start) => return self.defer(*start),
                 Action::Upgrade(both) => {
                     let (upgrade, protocol) = *both;
-                    let refusal = self.with_request(bytes, |_, request| upgrade.refusal(request));
+                    let refusal =
+                        self.with_request(bytes, |_, _, request| upgrade.refusal(request));
                     let begun = self.upgrade(&upgrade, protocol, refusal);
                     let_go(upgrade);
                     return begun;
@@ -90,7 +87,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
 
     /// Carries out a reply that was given after the head had gone: only a response can follow, now
     /// or later.
-    pub(super) fn carry_out_late(&mut self, late: LateReply<H::State>) -> Progress {
+    pub(super) fn carry_out_late(&mut self, late: LateReply<S>) -> Progress {
         let Some(mut reply) = late else { return Continue(()) };
         let mut informed = 0;
         let fault = loop {
@@ -116,9 +113,9 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// Sends an informational response; returns the rest of the reply.
     fn inform_first(
         &mut self,
-        (informational, then): (Informational, Reply<H::State>),
+        (informational, then): (Informational, Reply<S>),
         informed: &mut usize,
-    ) -> Reply<H::State> {
+    ) -> Reply<S> {
         *informed += 1;
         if *informed <= INFORMATIONAL_MAX {
             self.work.conn.inform(&mut self.shared.out, &informational);
@@ -132,7 +129,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     }
 
     /// Sets the time in which the content must be complete; returns the rest of the reply.
-    fn limit_content(&mut self, (time, then): (Duration, Reply<H::State>)) -> Reply<H::State> {
+    fn limit_content(&mut self, (time, then): (Duration, Reply<S>)) -> Reply<S> {
         self.work.end = Some(End::at(clock::due(self.shared.now, time)));
         then
     }

@@ -5,27 +5,28 @@ use std::any::Any;
 
 use super::{guard, Flags, Handler, Kernel, Shared, Visit};
 use crate::limits::Limits;
+use crate::message::id::ConnectionId;
 use crate::message::request::{ListenerNames, Message, Path, Peer, Request, Transport};
 use crate::reactor::slot::Facts;
 use crate::reactor::Token;
 
-impl<K: Kernel, H: Handler> Visit<'_, K, H> {
+impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Shows the request whose head was parsed last to a function of the program. `bytes` begin
     /// with the head.
     #[inline(always)]
     pub(super) fn with_request<R>(
         &mut self,
         bytes: &[u8],
-        call: impl FnOnce(&mut H, &Request<'_>) -> R,
+        call: impl FnOnce(&mut H, &mut S, &Request<'_>) -> R,
     ) -> Result<R, ()> {
-        let Shared { head, handler, listeners, limits, .. } = &mut *self.shared;
+        let Shared { head, handler, state, listeners, limits, .. } = &mut *self.shared;
         let (stream, facts, token) = (&*self.stream, &*self.facts, self.token);
         let client = Client { stream, facts, token, listeners, limits };
         let bytes = &bytes[..head.len];
         let (line, spans) = (&head.line, &head.spans);
         let path = Path::new(line, bytes, &head.decoded);
         let message = Message { line, bytes, path, spans, trailers: None, peer: &client };
-        guard(|| call(handler, &Request::new(&message)))
+        guard(|| call(handler, state, &Request::new(&message)))
     }
 }
 
@@ -47,7 +48,7 @@ impl<T: Transport> Peer for Client<'_, T> {
         self.facts.value.as_ref().map(|value| &***value)
     }
 
-    fn id(&self) -> u64 {
+    fn id(&self) -> ConnectionId {
         self.token.connection_id()
     }
 

@@ -15,14 +15,14 @@ use crate::reactor::visit::request::Client;
 /// The reply that a program gave when it had all content, or enough of it.
 pub(super) type LateReply<S> = Option<Reply<S>>;
 
-impl<K: Kernel, H: Handler> Visit<'_, K, H> {
+impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Begins to collect the content. `bytes` begin with the head, and `input` comes after it.
     pub(super) fn collect(
         &mut self,
-        collect: Collect<H::State>,
+        collect: Collect<S>,
         bytes: &[u8],
         input: &mut Cursor<'_>,
-    ) -> Progress<LateReply<H::State>> {
+    ) -> Progress<LateReply<S>> {
         let Collect { limit, then } = collect;
         let then = OnTrial::new(then);
         let announced = self.shared.head.line.content_length;
@@ -55,29 +55,25 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// Saves 1,148 of 5,335 instructions per small POST.
     fn collect_fast(
         &mut self,
-        then: Collected<H::State>,
+        then: Collected<S>,
         bytes: &[u8],
         content: &[u8],
-    ) -> Progress<LateReply<H::State>> {
+    ) -> Progress<LateReply<S>> {
         if !content.is_empty() {
             let received = self.work.conn.receive(content);
             debug_assert!(
                 matches!(received, Ok((used, Step::Content(_))) if used == content.len())
             );
         }
-        let reply =
-            self.with_request(bytes, |handler, request| then(handler.state(), request, content));
+        let reply = self.with_request(bytes, |_, state, request| then(state, request, content));
         self.unless_panicked(reply).map_continue(Some)
     }
 
     /// Begins to give the content to a receiver.
-    pub(super) fn receive(
-        &mut self,
-        receiver: Box<dyn Receive<H::State>>,
-    ) -> Progress<LateReply<H::State>> {
+    pub(super) fn receive(&mut self, receiver: Box<dyn Receive<S>>) -> Progress<LateReply<S>> {
         let mut receiver = OnTrial::new(receiver);
         self.admit_content()?;
-        let (waker, state) = (self.waker(), self.shared.handler.state());
+        let (waker, state) = (self.waker(), &mut self.shared.state);
         let started = guard(|| receiver.get().start(state, waker));
         self.unless_panicked(started)?;
         self.set_task(Task::Receive(receiver.take()));
@@ -85,12 +81,12 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     }
 
     /// Gives a piece of content to whoever takes it.
-    pub(super) fn take_piece(&mut self, piece: &[u8]) -> Progress<LateReply<H::State>> {
+    pub(super) fn take_piece(&mut self, piece: &[u8]) -> Progress<LateReply<S>> {
         if !piece.is_empty() {
             match self.take_task() {
                 Task::Collect(collecting) => self.gather(collecting, piece)?,
                 Task::Receive(mut receiver) => {
-                    let state = self.shared.handler.state();
+                    let state = &mut self.shared.state;
                     let flow = guard(|| receiver.piece(state, piece));
                     let reply = self.follow(receiver, flow)?;
                     if reply.is_some() {
@@ -108,9 +104,9 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// Goes on as a receiver says.
     pub(super) fn follow(
         &mut self,
-        receiver: Box<dyn Receive<H::State>>,
-        flow: Result<Flow<H::State>, ()>,
-    ) -> Progress<LateReply<H::State>> {
+        receiver: Box<dyn Receive<S>>,
+        flow: Result<Flow<S>, ()>,
+    ) -> Progress<LateReply<S>> {
         self.put_back(Task::Receive(receiver));
         match self.unless_panicked(flow)? {
             Flow::Continue => self.work.conn.set_taker(Taker::Handler, &mut self.shared.out),
@@ -125,7 +121,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     }
 
     /// Adds to the collected content, within its limit and the budget of memory.
-    fn gather(&mut self, mut collecting: Box<Collecting<H::State>>, piece: &[u8]) -> Progress {
+    fn gather(&mut self, mut collecting: Box<Collecting<S>>, piece: &[u8]) -> Progress {
         let room = collecting.limit - collecting.content.len();
         let refusal = match piece.len() <= room {
             false => Some(Reject::ContentTooLarge),
@@ -143,7 +139,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     }
 
     /// Makes room for `len` more bytes, by what has come and not by what is announced.
-    fn grow(&mut self, collecting: &mut Collecting<H::State>, len: usize) -> bool {
+    fn grow(&mut self, collecting: &mut Collecting<S>, len: usize) -> bool {
         let content = &mut collecting.content;
         let (before, needed) = (content.capacity(), content.len() + len);
         if needed <= before {
@@ -163,7 +159,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     }
 
     /// Ends the content if all of it is there.
-    pub(super) fn end_if_complete(&mut self) -> Progress<LateReply<H::State>> {
+    pub(super) fn end_if_complete(&mut self) -> Progress<LateReply<S>> {
         if !self.work.conn.has_all_content() || self.work.conn.input() == Input::Paused {
             return Continue(None);
         }
@@ -171,11 +167,11 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     }
 
     /// Content in chunks has ended with these trailer lines, which are shown where they lie.
-    pub(super) fn take_trailers(&mut self, section: &[u8]) -> Progress<LateReply<H::State>> {
+    pub(super) fn take_trailers(&mut self, section: &[u8]) -> Progress<LateReply<S>> {
         self.end(TrailerSection::new(section).fields())
     }
 
-    fn end(&mut self, trailers: Fields<'_>) -> Progress<LateReply<H::State>> {
+    fn end(&mut self, trailers: Fields<'_>) -> Progress<LateReply<S>> {
         match self.take_task() {
             Task::Collect(collecting) => {
                 let reply = self.end_collected(*collecting, &trailers);
@@ -183,14 +179,14 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
             }
             Task::Receive(mut receiver) => {
                 if !trailers.is_empty() {
-                    let state = self.shared.handler.state();
+                    let state = &mut self.shared.state;
                     let shown = guard(|| receiver.trailers(state, trailers));
                     if shown.is_err() {
                         let_go(receiver);
                         return self.unless_panicked(Err(()));
                     }
                 }
-                let state = self.shared.handler.state();
+                let state = &mut self.shared.state;
                 let reply = guard(|| receiver.end(state));
                 self.unless_panicked(reply).map_continue(Some)
             }
@@ -207,11 +203,11 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// Calls the function of the program that waited for all content.
     fn end_collected(
         &mut self,
-        collecting: Collecting<H::State>,
+        collecting: Collecting<S>,
         trailers: &Fields<'_>,
-    ) -> Result<Reply<H::State>, ()> {
+    ) -> Result<Reply<S>, ()> {
         let Collecting { then, line, head, spans, content, charged, .. } = collecting;
-        let Shared { handler, listeners, limits, .. } = &mut *self.shared;
+        let Shared { state, listeners, limits, .. } = &mut *self.shared;
         let (stream, facts, token) = (&*self.stream, &*self.facts, self.token);
         let client = Client { stream, facts, token, listeners, limits };
         let trailers = Some(trailers);
@@ -220,7 +216,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         let path = Path::new(&line, &head, &decoded);
         let (line, bytes, spans) = (&line, &*head, &*spans);
         let message = Message { line, bytes, path, spans, trailers, peer: &client };
-        let reply = guard(|| then(handler.state(), &Request::new(&message), &content));
+        let reply = guard(|| then(state, &Request::new(&message), &content));
         self.shared.ledger.release(charged);
         reply
     }

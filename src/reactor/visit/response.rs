@@ -22,7 +22,7 @@ use std::sync::Arc;
 /// it, copying costs more than the second part of a `writev`.
 const INLINE_MAX: usize = 4 << 10;
 
-impl<K: Kernel, H: Handler> Visit<'_, K, H> {
+impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// [`respond`](Visit::respond) in one step, if the request has no content and that of the response
     /// is small and at hand. Saves 438 of 1,151 instructions per pipelined GET. Returns whether the connection is idle after it, or `None` if this was not possible.
     #[inline(always)]

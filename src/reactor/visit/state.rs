@@ -3,26 +3,26 @@
 
 use std::mem;
 
-use crate::handler::hooks::ConnState;
+use crate::handler::hooks::ConnectionState;
 use crate::reactor::task::Timer;
 
 use super::{Flags, Handler, Kernel, Task, Visit};
 
-impl<K: Kernel, H: Handler> Visit<'_, K, H> {
+impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Sets what is done for the request from now on: a wait of its own.
-    pub(super) fn set_task(&mut self, task: Task<H::State>) {
+    pub(super) fn set_task(&mut self, task: Task<S>) {
         debug_assert!(matches!(self.work.task, Task::None), "it replaces none");
         self.end_wait();
         self.work.task = task;
     }
 
     /// Takes the task out, to call the program with it.
-    pub(super) fn take_task(&mut self) -> Task<H::State> {
+    pub(super) fn take_task(&mut self) -> Task<S> {
         mem::replace(&mut self.work.task, Task::None)
     }
 
     /// Puts a task back that goes on, right after the call: its wait goes on, too.
-    pub(super) fn put_back(&mut self, task: Task<H::State>) {
+    pub(super) fn put_back(&mut self, task: Task<S>) {
         self.work.task = task;
     }
 
@@ -43,11 +43,11 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
 
     /// Reports a state to the program's hook, once per change.
     #[inline(always)]
-    pub(super) fn report(&mut self, state: ConnState) {
-        if self.shared.hooks.on_state.is_none() {
+    pub(super) fn report(&mut self, state: ConnectionState) {
+        if self.shared.hooks.on_connection_state.is_none() {
             return;
         }
-        let is_active = state == ConnState::Active;
+        let is_active = state == ConnectionState::Active;
         if is_active && self.facts.flags.has(Flags::REPORTED_ACTIVE) {
             return;
         }
@@ -56,13 +56,13 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         } else {
             self.facts.flags.clear(Flags::REPORTED_ACTIVE);
         }
-        self.shared.hooks.report(self.token.connection_id(), state);
+        self.shared.report(self.token, state);
     }
 
     /// Moves on if the exchange is over.
     pub(super) fn settle(&mut self, is_all_used: bool) {
         if self.work.conn.settle(is_all_used) {
-            self.report(ConnState::Idle);
+            self.report(ConnectionState::Idle);
         }
     }
 }

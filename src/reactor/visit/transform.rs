@@ -18,12 +18,12 @@ const TRANSFORM_ROOM_MIN: usize = (4 << 10) + CHUNK_ROOM + LAST_CHUNK.len();
 
 type Transforming<S> = Box<dyn Transform<S>>;
 
-impl<K: Kernel, H: Handler> Visit<'_, K, H> {
+impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Sends the head of the response and asks for the content of the request.
     pub(super) fn begin_transform(
         &mut self,
         response: &Response,
-        transform: Transforming<H::State>,
+        transform: Transforming<S>,
     ) -> Progress {
         let mut transform = OnTrial::new(transform);
         let length = guard(|| transform.get().content_length());
@@ -39,11 +39,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     }
 
     /// Puts a piece through the transform, whose output leaves as room is needed.
-    pub(super) fn transform_piece(
-        &mut self,
-        transform: Transforming<H::State>,
-        piece: &[u8],
-    ) -> Progress {
+    pub(super) fn transform_piece(&mut self, transform: Transforming<S>, piece: &[u8]) -> Progress {
         let mut transform = OnTrial::new(transform);
         let mut rest = piece;
         while !rest.is_empty() && matches!(self.work.conn.output(), Output::Content { .. }) {
@@ -57,10 +53,9 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
                 self.put_back(Task::Transform(transform.take(), Some(pending)));
                 return Break(Stop::Blocked);
             }
-            let Shared { out, handler, .. } = &mut *self.shared;
+            let Shared { out, state, .. } = &mut *self.shared;
             let room = self.work.conn.content_room(free);
-            let taken =
-                guard(|| transform.get().piece(handler.state(), rest, &mut Out::new(out, room)));
+            let taken = guard(|| transform.get().piece(state, rest, &mut Out::new(out, room)));
             let put = out.len() - start;
             self.work.conn.frame(out, start);
             match self.unless_broken(taken)? {
@@ -75,7 +70,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// Goes on with the piece that was held back when the socket was full.
     pub(super) fn transform_pending(
         &mut self,
-        transform: Transforming<H::State>,
+        transform: Transforming<S>,
         pending: Block,
     ) -> Progress {
         let result = self.transform_piece(transform, pending.bytes());
@@ -102,16 +97,15 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// All content has gone through the transform: it ends the response.
     pub(super) fn end_transform(
         &mut self,
-        transform: Transforming<H::State>,
+        transform: Transforming<S>,
         shown: Fields<'_>,
     ) -> Progress {
         let mut transform = OnTrial::new(transform);
         let mut trailers = Trailers::default();
-        let Shared { out, handler, .. } = &mut *self.shared;
+        let Shared { out, state, .. } = &mut *self.shared;
         let start = out.len();
         let free = SCRATCH.saturating_sub(start).max(TRANSFORM_ROOM_MIN);
         let room = self.work.conn.content_room(free);
-        let state = handler.state();
         let ended = guard(|| {
             let transform = transform.get();
             if !shown.is_empty() {

@@ -10,14 +10,14 @@ use crate::message::response::Response;
 use crate::reactor::task::Deferred;
 use crate::reactor::visit::request_content::LateReply;
 
-impl<K: Kernel, H: Handler> Visit<'_, K, H> {
+impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Hears what the program has to say, if the task waits for that. A producer is asked again if it
     /// was silent when the visit began.
-    pub(super) fn hear_program(&mut self, was_silent: bool) -> Progress<LateReply<H::State>> {
+    pub(super) fn hear_program(&mut self, was_silent: bool) -> Progress<LateReply<S>> {
         let is_woken = self.facts.flags.take(Flags::WOKEN);
         match self.take_task() {
             Task::Receive(mut receiver) if is_woken && self.work.conn.input() == Input::Paused => {
-                let state = self.shared.handler.state();
+                let state = &mut self.shared.state;
                 let flow = guard(|| receiver.resume(state));
                 // If it pauses again, that is another pause.
                 self.end_wait();
@@ -44,7 +44,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     }
 
     /// Gives the right to respond away.
-    pub(super) fn defer(&mut self, start: Start<H::State>) -> Progress {
+    pub(super) fn defer(&mut self, start: Start<S>) -> Progress {
         let Start { start, timeout, late, finish } = start;
         let ticket = Hold::new(Ticket::new());
         let later = ticket.later(self.waker());
@@ -56,17 +56,14 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
         self.unless_panicked(started)
     }
 
-    fn note_peer_left(&self, deferred: &Deferred<H::State>) {
+    fn note_peer_left(&self, deferred: &Deferred<S>) {
         if self.facts.flags.has(Flags::READ_CLOSED) {
             deferred.ticket.note_peer_left();
         }
     }
 
     /// Takes the reply, if the worker has given one.
-    fn hear_worker(
-        &mut self,
-        mut deferred: Box<Deferred<H::State>>,
-    ) -> Progress<LateReply<H::State>> {
+    fn hear_worker(&mut self, mut deferred: Box<Deferred<S>>) -> Progress<LateReply<S>> {
         match self.reply_of(&mut deferred) {
             Some(reply) => {
                 let_go(deferred);
@@ -82,8 +79,8 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     /// The time of the worker is over. Nothing is wrong with the connection: it is kept.
     pub(super) fn expire_worker(
         &mut self,
-        mut deferred: Box<Deferred<H::State>>,
-    ) -> Progress<LateReply<H::State>> {
+        mut deferred: Box<Deferred<S>>,
+    ) -> Progress<LateReply<S>> {
         // The reply may have come in the last moment.
         let reply = self.reply_of(&mut deferred).unwrap_or_else(|| {
             log::debug!("connection {}: no response within its time", self.token);
@@ -96,10 +93,7 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
     }
 
     /// The worker's reply, if it has given one, or a 500 if it never will.
-    fn reply_of(
-        &mut self,
-        deferred: &mut Deferred<H::State>,
-    ) -> Option<Result<Reply<H::State>, ()>> {
+    fn reply_of(&mut self, deferred: &mut Deferred<S>) -> Option<Result<Reply<S>, ()>> {
         self.note_peer_left(deferred);
         let (place, informational) = deferred.ticket.take();
         for informational in informational {
@@ -121,10 +115,10 @@ impl<K: Kernel, H: Handler> Visit<'_, K, H> {
 
     fn finish_reply(
         &mut self,
-        finish: Option<Finish<H::State>>,
-        give: impl FnOnce(&mut H::State) -> Reply<H::State>,
-    ) -> Result<Reply<H::State>, ()> {
-        let state = self.shared.handler.state();
+        finish: Option<Finish<S>>,
+        give: impl FnOnce(&mut S) -> Reply<S>,
+    ) -> Result<Reply<S>, ()> {
+        let state = &mut self.shared.state;
         guard(|| {
             let reply = give(state);
             match finish {

@@ -1,7 +1,5 @@
 //! Paths nobody thought of: a seeded fuzzer against a tree with a secret beside it.
 
-use wheelhouse::Handler;
-
 use super::tree::{asker, Asker, Tree, SECRET};
 use crate::support::random::Random;
 
@@ -91,6 +89,6 @@ fn no_path_brings_out_the_secret() {
     assert_eq!(statuses.len(), 4, "{statuses:?}");
 }
 
-fn asker_of(tree: &Tree) -> Asker<impl Handler> {
+fn asker_of(tree: &Tree) -> Asker {
     asker(tree.files())
 }

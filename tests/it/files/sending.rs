@@ -3,7 +3,6 @@
 use std::fs::OpenOptions;
 
 use wheelhouse::sim::Client;
-use wheelhouse::Handler;
 
 use super::tree::{asker, Asker, Tree};
 
@@ -16,12 +15,12 @@ fn request(range: &str) -> Vec<u8> {
 }
 
 /// A client that has asked for a file of 1 MiB, and for now takes only the beginning of it.
-fn stalled(tree: &Tree, range: &str) -> (Asker<impl Handler>, Client) {
+fn stalled(tree: &Tree, range: &str) -> (Asker, Client) {
     tree.write("large.bin", vec![b'x'; 1 << 20]);
     let mut asker = asker(tree.files());
     let client = asker.sim.connect();
     asker.sim.stall(client, 64 << 10);
-    asker.sim.send(client, &request(range));
+    asker.sim.send(client, request(range));
     (asker, client)
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rustix::fs::{utimensat, AtFlags, Timespec, Timestamps, CWD};
 use wheelhouse::files::Files;
 use wheelhouse::sim::Sim;
-use wheelhouse::{Handler, Request, Response};
+use wheelhouse::{Request, Response};
 
 /// What must never come out.
 pub(crate) const SECRET: &str = "TOP-SECRET";
@@ -112,13 +112,13 @@ impl Answer {
 }
 
 /// A server of files in the simulator.
-pub(crate) struct Asker<H: Handler> {
-    pub(crate) sim: Sim<H>,
+pub(crate) struct Asker {
+    pub(crate) sim: Sim,
 }
 
 /// Serves `files`. A field `X-Path` takes the place of the path of the target, to ask for what
 /// no target can have.
-pub(crate) fn asker(files: Files) -> Asker<impl Handler> {
+pub(crate) fn asker(files: Files) -> Asker {
     let sim = Sim::new(move |req: &Request<'_>| -> Response {
         match req.header("x-path") {
             Some(path) => files.respond_at(req, path),
@@ -128,7 +128,7 @@ pub(crate) fn asker(files: Files) -> Asker<impl Handler> {
     Asker { sim }
 }
 
-impl<H: Handler> Asker<H> {
+impl Asker {
     pub(crate) fn get(&mut self, target: &str) -> Answer {
         self.ask("GET", target, &[])
     }

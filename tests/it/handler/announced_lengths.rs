@@ -27,7 +27,7 @@ impl Transform<()> for Announces {
     }
 }
 
-fn announces(length: u64) -> Sim<impl wheelhouse::Handler> {
+fn announces(length: u64) -> Sim {
     Sim::new(move |_: &Request<'_>| Reply::transform(Response::text(""), Announces(length)))
 }
 
@@ -188,14 +188,14 @@ fn content_shorter_than_announced_is_400_and_gone() {
     for (path, expected) in [("/collect", vec![400]), ("/noread", vec![200])] {
         let mut sim = Sim::new(site);
         let client = sim.connect();
-        sim.send_and_end(client, &post(path, 5, b"abc"));
+        sim.send_and_end(client, post(path, 5, b"abc"));
         assert_eq!(statuses(sim.received(client)), expected, "{path}");
         assert!(!sim.is_open(client) && !sim.was_reset(client));
     }
     // The answer has begun, so nobody can be told but by a reset.
     let mut sim = Sim::new(site);
     let client = sim.connect();
-    sim.send_and_end(client, &post("/echo", 5, b"abc"));
+    sim.send_and_end(client, post("/echo", 5, b"abc"));
     assert_eq!(statuses(sim.received(client)), [200]);
     assert!(sim.was_reset(client));
 }

@@ -4,16 +4,17 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 
 use crate::support::*;
-use wheelhouse::sim::{Sim, SimBuilder};
+use crate::support::{limited, shut_down, shut_down_within, sim_of, stop_now};
+use wheelhouse::sim::Sim;
 use wheelhouse::{
     within, Body, Flow, Gone, Handler, Informational, Later, Limits, Receive, Reply, Request,
-    Response, StatusCode, Waker,
+    Response, Server, StatusCode, Waker,
 };
 
 const POST: &[u8] = b"POST /collect HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello";
 
 /// A site whose answers wait until the test gives them; the other end gets each `Later`.
-fn desk() -> (impl Handler<State = ()>, Receiver<Later>) {
+fn desk() -> (impl Handler, Receiver<Later>) {
     let (sender, receiver) = mpsc::channel();
     let put_off = move |req: &Request<'_>| -> Reply {
         let sender: Sender<Later> = sender.clone();
@@ -33,7 +34,7 @@ fn desk() -> (impl Handler<State = ()>, Receiver<Later>) {
     (put_off, receiver)
 }
 
-fn ends_with<H: Handler>(sim: &mut Sim<H>, client: wheelhouse::sim::Client, end: &str) -> bool {
+fn ends_with<S: 'static>(sim: &mut Sim<S>, client: wheelhouse::sim::Client, end: &str) -> bool {
     sim.received(client).ends_with(end.as_bytes())
 }
 
@@ -201,9 +202,9 @@ fn the_end_of_the_connection_and_of_the_server_end_the_waiting() {
         let client = sim.connect_and_send(GET);
         let later = laters.recv().unwrap();
         if is_stopped {
-            sim.stop();
+            stop_now(&mut sim);
         } else {
-            sim.shutdown(Some(SECOND));
+            shut_down_within(&mut sim, SECOND);
             assert!(!later.is_over(), "the shutdown waits for it");
             sim.advance(2 * SECOND);
         }
@@ -228,7 +229,7 @@ fn a_drain_waits_for_answers_that_are_being_worked_on() {
     let (site, laters) = desk();
     let mut sim = Sim::new(site);
     let client = sim.connect_and_send(GET);
-    sim.shutdown(None);
+    shut_down(&mut sim);
     sim.advance(5 * SECOND);
     assert!(sim.is_running());
     laters.recv().unwrap().answer(|()| "in time");
@@ -327,7 +328,7 @@ fn a_deadline_of_its_own_is_also_that_of_an_answer_which_a_receiver_puts_off() {
     for length in [4, 5, 6] {
         let site = |_: &Request<'_>| Reply::<()>::receive(PutsOff);
         let mut sim = Sim::new(within(2 * SECOND, late, site));
-        let client = sim.connect_and_send(&post("/", length, &b"123456"[..length]));
+        let client = sim.connect_and_send(post("/", length, &b"123456"[..length]));
         sim.advance(2 * SECOND - MS);
         assert_eq!(sim.received(client), b"");
         sim.advance(LATE);
@@ -358,7 +359,7 @@ fn at_the_very_deadline_there_is_one_answer() {
     for early in 0..130 {
         let (site, laters) = desk();
         let limits = Limits { handler_timeout: SECOND, ..Limits::default() };
-        let mut sim = Sim::with_limits(site, limits).unwrap();
+        let mut sim = limited(site, limits);
         let client = sim.connect_and_send(GET_CLOSE);
         sim.advance(SECOND + 65 * MS - early * MS);
         laters.recv().unwrap().answer(|()| "won");
@@ -404,7 +405,7 @@ impl<S: 'static> Receive<S> for Halting {
     }
 }
 
-fn halting() -> (impl Handler<State = ()>, Arc<Mutex<Seen>>) {
+fn halting() -> (impl Handler, Arc<Mutex<Seen>>) {
     let seen = Arc::new(Mutex::new(Seen::default()));
     let to_handler = Arc::clone(&seen);
     let handler =
@@ -425,7 +426,7 @@ fn while_a_receiver_pauses_nothing_is_read() {
     let client = sim.connect_and_send(head);
     let mut sent = 0;
     while sent < 300_000 {
-        sim.send(client, &[b'x'; 50_000]);
+        sim.send(client, [b'x'; 50_000]);
         sent += 50_000;
     }
     let taken = seen.lock().unwrap().bytes;
@@ -477,7 +478,7 @@ fn a_pause_longer_than_the_handler_time_out_is_504() {
 #[test]
 fn a_stale_waker_disturbs_nobody() {
     let (handler, seen) = halting();
-    let mut sim = SimBuilder::new().build(handler);
+    let mut sim = sim_of(Server::new(), handler);
     let first = sim.connect_and_send(POST);
     let waker = seen.lock().unwrap().waker.clone().unwrap();
     sim.reset(first);
@@ -514,7 +515,7 @@ fn behind_an_answer_with_much_content_the_connection_is_kept_or_closed_like_any(
 fn each_pause_has_its_own_time() {
     let (site, seen) = halting();
     let mut sim = Sim::new(site);
-    let client = sim.connect_and_send(&post("/", 400_000, &[b'x'; 400_000]));
+    let client = sim.connect_and_send(post("/", 400_000, &[b'x'; 400_000]));
     for _ in 0..7 {
         sim.advance(20 * SECOND);
         wake(&seen);

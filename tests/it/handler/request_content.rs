@@ -6,12 +6,12 @@ use std::io::{self};
 use crate::support::*;
 use wheelhouse::body::Out;
 use wheelhouse::sim::{Client, Sim};
-use wheelhouse::{Flow, Gone, Handler, Receive, Reply, Request, Response, StatusCode, Transform};
+use wheelhouse::{Flow, Gone, Receive, Reply, Request, Response, StatusCode, Transform};
 
 /// What one connection may hold beyond the base: a few blocks.
 const FLAT: usize = 256 << 10;
 
-fn in_pieces<H: Handler>(sim: &mut Sim<H>, client: Client, bytes: &[u8], len: usize) {
+fn in_pieces<S: 'static>(sim: &mut Sim<S>, client: Client, bytes: &[u8], len: usize) {
     for piece in bytes.chunks(len) {
         sim.send(client, piece);
     }
@@ -67,9 +67,9 @@ fn announced_content_over_the_limit_is_413_before_a_byte_of_it() {
 #[test]
 fn a_refused_upload_is_read_on_until_the_refusal_has_arrived() {
     let mut sim = Sim::new(site);
-    let client = sim.connect_and_send(&post("/collect", 100_000, &[b'x'; 1000]));
+    let client = sim.connect_and_send(post("/collect", 100_000, &[b'x'; 1000]));
     assert_eq!(statuses(sim.received(client)), [413]);
-    sim.send(client, &[b'x'; 99_000]);
+    sim.send(client, [b'x'; 99_000]);
     assert_eq!(sim.unread(client), 0);
     sim.end(client);
     assert!(!sim.was_reset(client));
@@ -84,7 +84,7 @@ fn memory_follows_what_has_arrived_and_not_what_is_announced() {
     }
     let base = sim.memory();
     let clients: Vec<_> =
-        (0..50).map(|_| sim.connect_and_send(&post("/collect-much", 1 << 30, b"x"))).collect();
+        (0..50).map(|_| sim.connect_and_send(post("/collect-much", 1 << 30, b"x"))).collect();
     assert!(sim.memory() < base + 50 * 4096, "{}", sim.memory() - base);
     for client in clients {
         sim.reset(client);
@@ -143,7 +143,7 @@ fn a_receiver_may_answer_before_the_content_is_complete() {
 #[test]
 fn an_early_answer_with_much_content_left_closes_behind_it() {
     let mut sim = Sim::new(|_: &Request<'_>| Reply::receive(Early));
-    let client = sim.connect_and_send(&post("/", 1 << 20, b"a!"));
+    let client = sim.connect_and_send(post("/", 1 << 20, b"a!"));
     assert!(String::from_utf8_lossy(sim.received(client)).contains("Connection: close\r\n"));
     assert!(sim.has_ended(client) && sim.is_open(client));
 }
@@ -168,7 +168,7 @@ fn unasked_content_is_dropped_up_to_64_kibibytes() {
             assert_eq!(statuses(sim.received(client)), [200], "before a byte of the content");
             if is_chunked {
                 for part in text.chunks(4096) {
-                    sim.send(client, &chunk(part));
+                    sim.send(client, chunk(part));
                 }
                 sim.send(client, b"0\r\n\r\n");
             } else {
@@ -189,7 +189,7 @@ fn of_endless_content_that_nobody_wants_256_kibibytes_are_read() {
     let mut sim = Sim::new(|_: &Request<'_>| Response::not_found());
     let client = sim.connect();
     sim.pause();
-    sim.send(client, &post("/", u32::MAX as usize, &[b'x'; SENT]));
+    sim.send(client, post("/", u32::MAX as usize, &[b'x'; SENT]));
     sim.resume();
     assert_eq!(statuses(sim.received(client)), [404]);
     let read = SENT - sim.unread(client);
@@ -200,7 +200,7 @@ fn of_endless_content_that_nobody_wants_256_kibibytes_are_read() {
 #[test]
 fn the_next_request_is_found_behind_unasked_content() {
     let mut sim = Sim::new(site);
-    let client = sim.connect_and_send(&post("/noread", 11, b"hello world").repeat(2));
+    let client = sim.connect_and_send(post("/noread", 11, b"hello world").repeat(2));
     assert_eq!(statuses(sim.received(client)), [200, 200]);
 }
 
@@ -213,9 +213,9 @@ fn an_echo_of_megabytes_gives_every_byte_back() {
             let base = base(&mut sim);
             let client = sim.connect();
             if is_chunked {
-                sim.send(client, &post_chunked("/echo"));
+                sim.send(client, post_chunked("/echo"));
                 for part in text.chunks(piece) {
-                    sim.send(client, &chunk(part));
+                    sim.send(client, chunk(part));
                 }
                 sim.send(client, b"0\r\n\r\n");
                 assert!(dechunk(content(sim.received(client))) == text, "{piece}");
@@ -276,7 +276,7 @@ fn requests_and_answers_of_length_zero_follow_each_other() {
     });
     let client = sim.connect();
     for _ in 0..5 {
-        sim.send(client, &post("/", 0, b""));
+        sim.send(client, post("/", 0, b""));
         let answer = sim.take_received(client);
         assert_eq!(statuses(&answer), [200]);
         assert!(String::from_utf8_lossy(&answer).contains("\r\nContent-Length: 0\r\n"));
@@ -314,14 +314,14 @@ fn an_answer_under_way_may_wait_for_the_end_of_the_content() {
         }
     }
     let mut sim = Sim::new(|_: &Request<'_>| Reply::transform(Response::text(""), Hi(0)));
-    let client = sim.connect_and_send(&post("/", 3 << 20, &[b'x'; 1 << 20]));
+    let client = sim.connect_and_send(post("/", 3 << 20, &[b'x'; 1 << 20]));
     assert_eq!(
         (statuses(sim.received(client)), content(sim.received(client))),
         (vec![200], &[][..])
     );
-    sim.send(client, &[b'x'; 2 << 20]);
+    sim.send(client, [b'x'; 2 << 20]);
     assert_eq!(dechunk(content(sim.received(client))), b"hi");
-    sim.send(client, &post("/", 3 << 20, &[b'x'; 3 << 20]));
+    sim.send(client, post("/", 3 << 20, &[b'x'; 3 << 20]));
     assert!(sim.received(client).ends_with(b"2\r\nhi\r\n0\r\n\r\n"));
 }
 
@@ -330,13 +330,13 @@ fn an_answer_under_way_may_wait_for_the_end_of_the_content() {
 #[test]
 fn an_echo_comes_back_before_the_rest_of_the_content_is_there() {
     let mut sim = Sim::new(site);
-    let client = sim.connect_and_send(&post("/echo", 10, b""));
+    let client = sim.connect_and_send(post("/echo", 10, b""));
     assert!(sim.take_received(client).ends_with(b"\r\n\r\n"), "the head is there already");
     for byte in b"0123456789" {
-        sim.send(client, &[*byte]);
+        sim.send(client, [*byte]);
         assert_eq!(sim.take_received(client), [*byte]);
     }
-    sim.send(client, &post_chunked("/echo"));
+    sim.send(client, post_chunked("/echo"));
     sim.take_received(client);
     sim.send(client, b"7\r\n1234");
     assert_eq!(sim.take_received(client), b"4\r\n1234\r\n");

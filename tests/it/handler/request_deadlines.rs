@@ -27,7 +27,7 @@ fn content_that_is_not_whole_in_the_time_of_its_handler_is_408_however_fast_it_c
     let client = sim.connect_and_send(POST);
     for _ in 0..3 {
         assert_eq!(sim.received(client), b"");
-        sim.send(client, &[b'x'; 20_000]);
+        sim.send(client, [b'x'; 20_000]);
         sim.advance(SECOND);
     }
     sim.advance(LATE);
@@ -108,7 +108,7 @@ fn a_client_that_keeps_the_server_busy_has_no_more_time_than_others() {
     let reader = sim.connect();
     sim.stall(reader, 2 << 20);
     sim.send(reader, b"GET /answer HTTP/1.1\r\nHost: a\r\n\r\n");
-    let writer = sim.connect_and_send(&post("/", 100_000_000, b""));
+    let writer = sim.connect_and_send(post("/", 100_000_000, b""));
     for _ in 0..4 {
         sim.advance(SECOND);
         assert!(sim.is_open(reader) && sim.received(writer).is_empty());
@@ -117,7 +117,7 @@ fn a_client_that_keeps_the_server_busy_has_no_more_time_than_others() {
     for is_over in [false, true] {
         sim.pause();
         sim.advance(100 * MS);
-        sim.send(writer, &[b'x'; 1_000_000]);
+        sim.send(writer, [b'x'; 1_000_000]);
         sim.read(reader, 1_500_000);
         sim.resume();
         assert_eq!(sim.was_reset(reader), is_over);
@@ -146,7 +146,7 @@ fn the_time_of_one_answer_is_not_that_of_the_next_request() {
     let second = sim.connect_and_send(POST);
     for _ in 0..5 {
         sim.advance(SECOND);
-        sim.send(second, &[b'x'; 20_000]);
+        sim.send(second, [b'x'; 20_000]);
     }
     assert!(sim.received(second).ends_with(b"100000\n"));
 }

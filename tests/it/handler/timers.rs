@@ -1,27 +1,22 @@
 //! Timers of the program: at their time and never early, without drift, with the state; they
 //! neither wake a server that has none nor keep one that ends.
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::time::Duration;
 
 use crate::support::*;
-use wheelhouse::sim::{Sim, SimBuilder};
-use wheelhouse::{OriginGuard, Router, TIMER_MIN};
+use crate::support::{shut_down, sim_of};
+use wheelhouse::sim::Sim;
+use wheelhouse::{Router, Server, TIMER_MIN};
 
-type Calls = Rc<RefCell<u32>>;
+type Calls = Watched<u32>;
 
-fn count(calls: &Calls) -> impl Fn() + 'static {
+fn count(calls: &Calls) -> impl Fn(&mut ()) + Send + 'static {
     let calls = calls.clone();
-    move || *calls.borrow_mut() += 1
+    move |()| *calls.borrow_mut() += 1
 }
 
 /// Lets time pass in milliseconds and notes when the count moves.
-fn call_times<H: wheelhouse::Handler>(
-    sim: &mut Sim<H>,
-    calls: &Calls,
-    span: Duration,
-) -> Vec<Duration> {
+fn call_times<S: 'static>(sim: &mut Sim<S>, calls: &Calls, span: Duration) -> Vec<Duration> {
     let (mut times, mut seen) = (Vec::new(), *calls.borrow());
     let end = sim.now() + span;
     while sim.now() < end {
@@ -41,7 +36,7 @@ fn every_keeps_to_multiples_of_its_period_for_an_hour() {
     for period in [100, 1000, 4096, 70_000] {
         let calls = Calls::default();
         let period = Duration::from_millis(period);
-        let mut sim = SimBuilder::new().every(period, count(&calls)).build(site);
+        let mut sim = sim_of(Server::new().every(period, count(&calls)), site);
         let mut expected = 0;
         while sim.now() < HOUR {
             sim.advance(period / 4);
@@ -59,7 +54,7 @@ fn a_call_is_never_early_and_less_than_a_tick_and_a_millisecond_late() {
     for period in [64, 65, 100, 1000] {
         let calls = Calls::default();
         let period = Duration::from_millis(period);
-        let mut sim = SimBuilder::new().every(period, count(&calls)).build(site);
+        let mut sim = sim_of(Server::new().every(period, count(&calls)), site);
         let times = call_times(&mut sim, &calls, Duration::from_secs(5));
         assert!(!times.is_empty());
         for (n, time) in (1..).zip(times) {
@@ -72,7 +67,7 @@ fn a_call_is_never_early_and_less_than_a_tick_and_a_millisecond_late() {
 #[test]
 fn after_calls_once() {
     let calls = Calls::default();
-    let mut sim = SimBuilder::new().after(SECOND, count(&calls)).build(site);
+    let mut sim = sim_of(Server::new().after(SECOND, count(&calls)), site);
     let times = call_times(&mut sim, &calls, Duration::from_secs(10));
     assert_eq!(times.len(), 1);
     assert!((SECOND..=SECOND + LATE).contains(&times[0]), "{times:?}");
@@ -84,7 +79,7 @@ fn after_calls_once() {
 #[test]
 fn a_timer_that_is_far_off_wakes_nobody_before() {
     let calls = Calls::default();
-    let mut sim = SimBuilder::new().every(HOUR, count(&calls)).build(site);
+    let mut sim = sim_of(Server::new().every(HOUR, count(&calls)), site);
     let polls = sim.polls();
     sim.advance(24 * HOUR + LATE);
     assert_eq!(*calls.borrow(), 24);
@@ -94,12 +89,12 @@ fn a_timer_that_is_far_off_wakes_nobody_before() {
 #[test]
 fn nothing_is_shorter_than_a_tick_or_longer_than_a_year() {
     let calls = Calls::default();
-    let mut sim = SimBuilder::new().every(Duration::ZERO, count(&calls)).build(site);
+    let mut sim = sim_of(Server::new().every(Duration::ZERO, count(&calls)), site);
     sim.advance(SECOND);
     let least = (SECOND.as_millis() / TIMER_MIN.as_millis()) as u32 - 1;
     assert!((least..=least + 1).contains(&*calls.borrow()), "{}", calls.borrow());
     let year = Calls::default();
-    let mut sim = SimBuilder::new().after(Duration::MAX, count(&year)).build(site);
+    let mut sim = sim_of(Server::new().after(Duration::MAX, count(&year)), site);
     sim.advance(Duration::from_secs(365 * 24 * 3600));
     assert_eq!(*year.borrow(), 0);
     sim.advance(Duration::from_secs(2 * 24 * 3600));
@@ -109,7 +104,7 @@ fn nothing_is_shorter_than_a_tick_or_longer_than_a_year() {
 #[test]
 fn calls_that_a_stall_has_missed_are_left_out() {
     let calls = Calls::default();
-    let mut sim = SimBuilder::new().every(SECOND, count(&calls)).build(site);
+    let mut sim = sim_of(Server::new().every(SECOND, count(&calls)), site);
     sim.pause();
     sim.advance(Duration::from_millis(10_500));
     sim.resume();
@@ -120,14 +115,12 @@ fn calls_that_a_stall_has_missed_are_left_out() {
 }
 
 #[test]
-fn timers_share_the_state_of_the_routes_through_every_wrapper() {
-    let routes = Router::new(Vec::new())
-        .every(SECOND, |log: &mut Vec<&str>| log.push("tick"))
-        .after(SECOND * 5 / 2, |log| log.push("once"))
-        .get("/", |log, _| log.join(" "))
-        .build()
-        .unwrap();
-    let mut sim = Sim::new(OriginGuard::new().around(routes));
+fn timers_share_the_state_of_the_routes() {
+    let routes = Router::<Vec<&str>>::new().get("/", |log, _| log.join(" ")).build().unwrap();
+    let server = Server::with_state(Vec::new())
+        .every(SECOND, |log| log.push("tick"))
+        .after(SECOND * 5 / 2, |log| log.push("once"));
+    let mut sim = sim_of(server, routes);
     sim.advance(SECOND * 7 / 2);
     let client = sim.connect_and_send(GET);
     assert_eq!(content(sim.received(client)), b"tick tick once tick");
@@ -136,9 +129,9 @@ fn timers_share_the_state_of_the_routes_through_every_wrapper() {
 #[test]
 fn timers_do_not_keep_a_draining_server() {
     let calls = Calls::default();
-    let mut sim = SimBuilder::new().every(SECOND, count(&calls)).after(HOUR, || ()).build(site);
+    let mut sim = sim_of(Server::new().every(SECOND, count(&calls)).after(HOUR, |()| ()), site);
     let client = sim.connect_and_send(b"GET");
-    sim.shutdown(None);
+    shut_down(&mut sim);
     sim.advance(SECOND * 3 / 2);
     assert_eq!(*calls.borrow(), 1, "they run while it drains");
     sim.send(client, &GET[3..]);
@@ -151,12 +144,11 @@ fn timers_do_not_keep_a_draining_server() {
 fn a_panic_in_a_timer_is_counted_and_the_next_call_comes() {
     let calls = Calls::default();
     let counted = count(&calls);
-    let mut sim = SimBuilder::new()
-        .every(SECOND, move || {
-            counted();
-            panic!("a timer of a test panics");
-        })
-        .build(site);
+    let server = Server::new().every(SECOND, move |()| {
+        counted(&mut ());
+        panic!("a timer of a test panics");
+    });
+    let mut sim = sim_of(server, site);
     sim.advance(SECOND * 7 / 2);
     assert_eq!((*calls.borrow(), sim.report().panics), (3, 3));
     let client = sim.connect_and_send(GET);

@@ -6,10 +6,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::support::*;
-use wheelhouse::sim::{Sim, SimBuilder};
+use crate::support::{limited, number, set_keep_alive, shut_down, sim_of, stop_now};
+use wheelhouse::sim::Sim;
 use wheelhouse::{
-    ConnState, Gone, Hijacked, HijackedStream, Io, Limits, Protocol, Reply, Request, Response,
-    StatusCode, Upgrade, Waker,
+    ConnectionState, Gone, Hijacked, HijackedStream, Io, Limits, Protocol, Reply, Request,
+    Response, Server, StatusCode, Upgrade, Waker,
 };
 
 const SWITCH: &[u8] =
@@ -285,7 +286,7 @@ fn input_that_is_never_used_is_bounded() {
     let mut sim = Sim::new(site(&log));
     let client = sim.connect_and_send(SWITCH);
     for _ in 0..5 {
-        sim.send(client, &[b'x'; 30_000]);
+        sim.send(client, [b'x'; 30_000]);
     }
     assert!(sim.was_reset(client));
     assert_eq!(told(&log).last().unwrap(), "gone Malformed");
@@ -310,12 +311,12 @@ fn a_drain_notifies_upgraded_connections_and_waits_for_their_last_word() {
     let mut sim = Sim::new(site(&log));
     let client = sim.connect_and_send(SWITCH);
     sim.take_received(client);
-    sim.shutdown(None);
+    shut_down(&mut sim);
     assert_eq!(sim.take_received(client), b"going\n");
     sim.end(client);
     assert!(!sim.is_running());
     assert_eq!(told(&log), ["begin", "shutdown"]);
-    assert_eq!((sim.report().drained, sim.report().killed), (1, 0));
+    assert_eq!((sim.report().drained, sim.report().reset), (1, 0));
 }
 
 #[test]
@@ -323,7 +324,7 @@ fn the_hard_stop_resets_them_and_says_so() {
     let log = Log::default();
     let mut sim = Sim::new(site(&log));
     let client = sim.connect_and_send(SWITCH);
-    sim.stop();
+    stop_now(&mut sim);
     assert!(sim.was_reset(client));
     assert_eq!(told(&log), ["begin", "gone Stopped"]);
 }
@@ -331,17 +332,19 @@ fn the_hard_stop_resets_them_and_says_so() {
 /// The sequences with an upgrade and with a stream that is handed out (t13).
 #[test]
 fn the_state_hook_is_told_hijacked() {
-    let states = Rc::new(RefCell::new(Vec::new()));
-    let hook = Rc::clone(&states);
+    let states = Watched::<Vec<_>>::default();
+    let hook = states.clone();
     let log = Log::default();
-    let mut sim = SimBuilder::new()
-        .on_state(move |id, state| hook.borrow_mut().push((id, state)))
-        .build(site(&log));
+    let mut sim = sim_of(
+        Server::new()
+            .on_connection_state(move |_, id, state| hook.borrow_mut().push((number(id), state))),
+        site(&log),
+    );
     let client = sim.connect_and_send(SWITCH);
     sim.send(client, b"bye\n");
     sim.end(client);
     sim.connect_and_send(b"GET /hijack HTTP/1.1\r\nHost: a\r\n\r\n");
-    use ConnState::{Active, Closed, Hijacked, New};
+    use ConnectionState::{Active, Closed, Hijacked, New};
     let seen: Vec<_> = states.borrow().iter().map(|&(_, state)| state).collect();
     assert_eq!(seen, [New, Active, Hijacked, Closed, New, Active, Hijacked]);
 }
@@ -352,7 +355,7 @@ fn a_stream_is_handed_out_behind_the_answers_with_what_was_read() {
     let log = Log::default();
     let mut sim = Sim::new(site(&log));
     let head = b"POST /hijack HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n";
-    let client = sim.connect_and_send(&[GET, head, b"content, and more"].concat());
+    let client = sim.connect_and_send([GET, head, b"content, and more"].concat());
     assert!(sim.received(client).ends_with(b"\r\n\r\nplain"));
     assert_eq!(told(&log), ["read content, and more"]);
     assert!(!sim.is_open(client));
@@ -378,19 +381,21 @@ fn all_that_was_read_is_handed_out_also_from_a_peer_that_has_ended_its_side() {
 /// on (t13, t169).
 #[test]
 fn a_panic_of_who_takes_a_stream_costs_that_stream() {
-    let states = Rc::new(RefCell::new(Vec::new()));
-    let hook = Rc::clone(&states);
-    let mut sim = SimBuilder::new()
-        .on_state(move |id, state| hook.borrow_mut().push((id, state)))
-        .build(|req: &Request<'_>| -> Reply {
+    let states = Watched::<Vec<_>>::default();
+    let hook = states.clone();
+    let mut sim = sim_of(
+        Server::new()
+            .on_connection_state(move |_, id, state| hook.borrow_mut().push((number(id), state))),
+        |req: &Request<'_>| -> Reply {
             match req.path() {
                 "/hijack" => Reply::hijack(|_| panic!("who takes a stream panics")),
                 _ => "well".into(),
             }
-        });
+        },
+    );
     let client = sim.connect_and_send(b"GET /hijack HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!(sim.received(client), b"");
-    use ConnState::{Active, Hijacked, New};
+    use ConnectionState::{Active, Hijacked, New};
     let seen: Vec<_> = states.borrow().iter().map(|&(_, state)| state).collect();
     assert_eq!(seen, [New, Active, Hijacked]);
     assert_eq!(sim.report().panics, 1);
@@ -413,7 +418,7 @@ fn a_stream_is_handed_out_only_when_all_output_has_left() {
     });
     let client = sim.connect();
     sim.stall(client, 1000);
-    sim.send(client, &[GET, b"GET /hijack HTTP/1.1\r\nHost: a\r\n\r\n"].concat());
+    sim.send(client, [GET, b"GET /hijack HTTP/1.1\r\nHost: a\r\n\r\n"].concat());
     assert!(sim.is_open(client));
     for _ in 0..4 {
         sim.read(client, 1000);
@@ -439,7 +444,7 @@ fn without_keep_alive_an_upgrade_still_works() {
     for request in [switch.clone(), switch.replace("keep-alive, Upgrade", "Upgrade, close")] {
         let log = Log::default();
         let mut sim = Sim::new(site(&log));
-        sim.set_keep_alive(false);
+        set_keep_alive(&mut sim, false);
         let client = sim.connect_and_send(request.as_bytes());
         let text = String::from_utf8(sim.take_received(client)).unwrap();
         assert!(text.contains("Connection: Upgrade\r\n") && !text.contains("close"), "{text}");
@@ -472,15 +477,15 @@ impl Protocol<()> for Hoard {
 fn memory_of_a_protocol_counts_against_the_budget() {
     let limits = Limits { memory_bytes_max: 1 << 20, ..Limits::default() };
     let hoard = |_: &Request<'_>| Reply::<()>::upgrade("line", Hoard(Vec::new()));
-    let mut sim = Sim::with_limits(hoard, limits).unwrap();
+    let mut sim = limited(hoard, limits);
     let (good, bad) = (sim.connect_and_send(SWITCH), sim.connect_and_send(SWITCH));
     let base = sim.memory();
-    sim.send(good, &[b'x'; 100_000]);
+    sim.send(good, [b'x'; 100_000]);
     assert!(sim.memory() >= base + 100_000);
     sim.send(good, b"\n");
     assert_eq!(sim.memory(), base);
     for _ in 0..40 {
-        sim.send(bad, &[b'x'; 50_000]);
+        sim.send(bad, [b'x'; 50_000]);
         assert!(sim.memory() <= 1 << 20);
     }
     assert!(sim.was_reset(bad) && sim.is_open(good));
@@ -530,21 +535,22 @@ impl Protocol<()> for Hog {
 /// Go: TestServerConnState (t13).
 #[test]
 fn behind_hijacked_the_state_hook_is_told_closed_and_nothing_else_where_memory_is_short() {
-    let (states, held) = (Rc::new(RefCell::new(Vec::new())), Rc::new(RefCell::new(0)));
-    let (hook, hog) = (Rc::clone(&states), Rc::clone(&held));
+    let (states, held) = (Watched::<Vec<_>>::default(), Rc::new(RefCell::new(0)));
+    let (hook, hog) = (states.clone(), Rc::clone(&held));
     let limits = Limits { memory_bytes_max: 2 << 20, ..Limits::default() };
-    let mut sim = SimBuilder::new()
-        .limits(limits)
-        .unwrap()
-        .on_state(move |_, state| hook.borrow_mut().push(state))
-        .build(move |_: &Request<'_>| Reply::<()>::upgrade("line", Hog(Rc::clone(&hog))));
+    let mut sim = sim_of(
+        Server::new()
+            .limits(limits)
+            .on_connection_state(move |_, _, state| hook.borrow_mut().push(state)),
+        move |_: &Request<'_>| Reply::<()>::upgrade("line", Hog(Rc::clone(&hog))),
+    );
     let client = sim.connect_and_send(SWITCH);
     *held.borrow_mut() = (2 << 20) - sim.memory() - 100;
     sim.send(client, b"a line\n");
     assert!(sim.is_open(client));
     sim.send(client, b"half");
     assert!(sim.was_reset(client));
-    use ConnState::{Active, Closed, Hijacked, New};
+    use ConnectionState::{Active, Closed, Hijacked, New};
     assert_eq!(*states.borrow(), [New, Active, Hijacked, Closed]);
 }
 

@@ -8,7 +8,7 @@ use wheelhouse::sim::Sim;
 use wheelhouse::{Body, Handler, Request, Response};
 
 /// A site whose content comes through channels that the test holds.
-fn channels() -> (impl Handler<State = ()>, mpsc::Receiver<Sender>) {
+fn channels() -> (impl Handler, mpsc::Receiver<Sender>) {
     let (give, take) = mpsc::channel();
     let handler = move |_: &Request<'_>| -> Response {
         let (sender, body) = Body::channel(1000);

@@ -1,7 +1,7 @@
 //! The limits of pairs, cookies and ranges, which are in `Limits` like those of the protocol.
 
+use crate::support::limited;
 use wheelhouse::files::Files;
-use wheelhouse::sim::Sim;
 use wheelhouse::{Limits, Request};
 
 /// Mended: limits in many places (w52).
@@ -21,7 +21,7 @@ fn pairs_cookies_and_ranges_are_bounded_by_the_limits_of_the_server() {
         }
         _ => files.respond(req),
     };
-    let mut sim = Sim::with_limits(site, limits).unwrap();
+    let mut sim = limited(site, limits);
     let client = sim.connect();
     for (query, cookie, answer) in
         [("a=1&b=2", "a=1; b=2", "2 true 2"), ("a=1&b=2&c=3", "a=1; b=2; c=3", "2 false 0")]

@@ -34,7 +34,7 @@ fn content_is_invited_exactly_when_somebody_wants_it() {
         ("/echo", "1.0", 5, false),
     ] {
         let mut sim = Sim::new(site);
-        let client = sim.connect_and_send(&expecting("POST", path, version, length));
+        let client = sim.connect_and_send(expecting("POST", path, version, length));
         assert_eq!(sim.received(client).starts_with(CONTINUE), invited, "{path} {version}");
         if !invited {
             let ends = version == "1.1" && length > 0;
@@ -57,7 +57,7 @@ fn nothing_is_invited_for_an_answer_without_content() {
         let mut sim = Sim::new(move |_: &Request<'_>| {
             Reply::transform(Response::new(status), Echo { len: None })
         });
-        let client = sim.connect_and_send(&expecting(method, "/", "1.1", 1_000_000));
+        let client = sim.connect_and_send(expecting(method, "/", "1.1", 1_000_000));
         let text = String::from_utf8_lossy(sim.received(client)).into_owned();
         assert_eq!(statuses(text.as_bytes()), [status.as_u16()], "{method}");
         assert!(text.ends_with("\r\nConnection: close\r\n\r\n"), "{text}");
@@ -69,7 +69,7 @@ fn nothing_is_invited_for_an_answer_without_content() {
 fn an_uninvited_content_ends_the_connection_after_the_answer() {
     for (path, status) in [("/noread", 200), ("/missing", 404)] {
         let mut sim = Sim::new(site);
-        let client = sim.connect_and_send(&expecting("POST", path, "1.1", 5));
+        let client = sim.connect_and_send(expecting("POST", path, "1.1", 5));
         assert!(String::from_utf8_lossy(sim.received(client)).contains("Connection: close\r\n"));
         assert!(sim.has_ended(client));
         sim.send(client, GET);

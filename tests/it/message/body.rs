@@ -116,7 +116,7 @@ fn a_producer_is_held_to_its_announced_length() {
     let mut sim = Sim::new(|_: &Request<'_>| {
         Response::ok("text/plain", produced(1_000_000, 300, Some(1000), false))
     });
-    let client = sim.connect_and_send(&GET.repeat(2));
+    let client = sim.connect_and_send(GET.repeat(2));
     let received = sim.take_received(client);
     assert_eq!(statuses(&received), [200, 200]);
     assert!(received.ends_with(&[&b"\r\n\r\n"[..], &[b'p'; 1000]].concat()));
@@ -204,7 +204,7 @@ fn a_file_is_sent_whole_or_in_part_also_to_a_slow_reader() {
             let base = base(&mut sim);
             let client = sim.connect();
             sim.stall(client, window);
-            sim.send(client, &GET.repeat(2));
+            sim.send(client, GET.repeat(2));
             let mut last = usize::MAX;
             while last != sim.received(client).len() {
                 assert!(sim.memory() <= base + FLAT);

@@ -95,7 +95,7 @@ fn hints_leave_while_content_is_awaited() {
     assert_eq!(statuses(&sim.take_received(client)), [103, 100]);
     sim.send(client, b"abc");
     assert_eq!(statuses(&sim.take_received(client)), [102, 200]);
-    sim.send(client, &post("/", 3, b"abc"));
+    sim.send(client, post("/", 3, b"abc"));
     assert_eq!(statuses(sim.received(client)), [103, 102, 200]);
     assert!(sim.is_open(client));
 }
@@ -119,10 +119,10 @@ impl Receive<()> for Impatient {
 #[test]
 fn a_receiver_may_tell_something_ahead_of_its_answer() {
     let mut sim = Sim::new(|_: &Request<'_>| Reply::receive(Impatient));
-    let client = sim.connect_and_send(&post("/", 10, b"abc"));
+    let client = sim.connect_and_send(post("/", 10, b"abc"));
     assert_eq!(statuses(&sim.take_received(client)), [103, 200]);
     sim.send(client, b"defghij");
-    sim.send(client, &post("/", 0, b""));
+    sim.send(client, post("/", 0, b""));
     assert_eq!(statuses(sim.received(client)), [103, 200]);
 }
 
@@ -133,7 +133,7 @@ fn at_most_sixteen_are_told() {
         (0..100)
             .fold(Reply::from(page()), |then, _| Reply::inform(Informational::processing(), then))
     });
-    let client = sim.connect_and_send(&GET.repeat(2));
+    let client = sim.connect_and_send(GET.repeat(2));
     let one = [&[102; 16][..], &[200]].concat();
     assert_eq!(statuses(sim.received(client)), one.repeat(2));
 }
@@ -153,7 +153,7 @@ fn hints_may_come_ahead_of_a_refusal_or_a_panic() {
         ("/panic", "ab", [103, 500]),
         ("/long", "abc", [103, 413]),
     ] {
-        let client = sim.connect_and_send(&post(path, text.len(), text.as_bytes()));
+        let client = sim.connect_and_send(post(path, text.len(), text.as_bytes()));
         assert_eq!(statuses(sim.received(client)), expected, "{path}");
     }
 }
@@ -164,14 +164,14 @@ fn a_route_may_tell_something_before_it_collects() {
     let mut collected = collect(9, |(): &mut (), req: &Request<'_>, content: &[u8]| {
         format!("{}:{}", req.param("id").unwrap(), content.len())
     });
-    let routes = Router::new(())
+    let routes = Router::<()>::new()
         .post("/{id}", move |state: &mut (), req: &Request<'_>| {
             Reply::inform(hints(1), collected(state, req))
         })
         .build()
         .unwrap();
     let mut sim = Sim::new(routes);
-    let client = sim.connect_and_send(&post("/seven", 3, b"abc"));
+    let client = sim.connect_and_send(post("/seven", 3, b"abc"));
     assert!(sim.received(client).ends_with(b"\r\n\r\nseven:3"));
     assert_eq!(statuses(sim.received(client)), [103, 200]);
 }

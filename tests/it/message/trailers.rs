@@ -10,7 +10,7 @@ use crate::support::*;
 use wheelhouse::body::{Out, Produce, Produced};
 use wheelhouse::sim::Sim;
 use wheelhouse::{
-    Body, FieldError, Fields, Flow, Handler, Receive, Reply, Request, Response, Trailers, Transform,
+    Body, FieldError, Fields, Flow, Receive, Reply, Request, Response, Trailers, Transform,
 };
 
 const UPLOAD: &str = "POST /PATH HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\
@@ -231,7 +231,7 @@ fn trailers_that_were_not_announced_are_sent_all_the_same() {
 #[test]
 fn the_connection_is_kept_behind_trailers() {
     let mut sim = Sim::new(|_: &Request<'_>| signed(|t| t.append("A", "1")).with_trailer("A"));
-    let client = sim.connect_and_send(&GET.repeat(3));
+    let client = sim.connect_and_send(GET.repeat(3));
     assert_eq!(statuses(sim.received(client)), [200, 200, 200]);
     assert!(sim.received(client).ends_with(b"0\r\nA: 1\r\n\r\n"));
 }
@@ -281,18 +281,9 @@ fn a_transform_checks_and_signs_with_the_state_of_the_loop() {
             Ok(trailers.append("Seen", seen.borrow().len().to_string())?)
         }
     }
-    struct Site(Seen);
-    impl Handler for Site {
-        type State = Seen;
-        fn state(&mut self) -> &mut Seen {
-            &mut self.0
-        }
-        fn handle(&mut self, _: &Request<'_>) -> Reply<Seen> {
-            Reply::transform(Response::text("").with_trailer("Seen"), Relay)
-        }
-    }
     let seen = Seen::default();
-    let mut sim = Sim::new(Site(seen.clone()));
+    let site = |_: &Request<'_>| Reply::transform(Response::text("").with_trailer("Seen"), Relay);
+    let mut sim = Sim::with_state(seen.clone(), site);
     let client = sim.connect_and_send(UPLOAD.repeat(2).as_bytes());
     assert!(sim.received(client).ends_with(b"\r\n0\r\nSeen: 2\r\n\r\n"));
     assert_eq!(*seen.borrow(), ["A=1,b=2,a=3", "A=1,b=2,a=3"]);

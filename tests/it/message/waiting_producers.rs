@@ -144,7 +144,7 @@ fn a_producer_that_ends_when_its_time_is_over_lets_the_connection_go() {
 #[test]
 fn a_peer_that_drips_content_does_not_prolong_the_silence_of_a_producer() {
     let mut sim = Sim::new(|_: &Request<'_>| Response::ok("x/y", Body::produce(Last)));
-    let client = sim.connect_and_send(&post("/", 1000, b""));
+    let client = sim.connect_and_send(post("/", 1000, b""));
     for _ in 0..3 {
         sim.advance(SECOND);
         sim.send(client, b"x");

@@ -11,7 +11,11 @@ use wheelhouse::{Body, Handler, Io, Protocol, Reply, Request, Response, Transfor
 
 /// Connects a client with a small window that reads too little for the kernel to report room, until
 /// the server writes by itself at the end of the response window. Then the client reads everything.
-fn read_late<H: Handler>(handler: H, request: &[u8], meanwhile: impl FnOnce()) -> (Sim<H>, Client) {
+fn read_late(
+    handler: impl Handler + 'static,
+    request: &[u8],
+    meanwhile: impl FnOnce(),
+) -> (Sim, Client) {
     let mut sim = Sim::new(handler);
     let client = sim.connect();
     sim.stall(client, 45_000);

@@ -8,13 +8,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::support::random::{seed, Random};
-use crate::support::{Echo, Lines};
+use crate::support::{set_keep_alive, shut_down_within, sim_of, stop_now, Echo, Lines, Watched};
 use wheelhouse::body::Sender;
 use wheelhouse::events::{Slow, Topic, TopicOptions};
-use wheelhouse::sim::{Client, Sim, SimBuilder};
+use wheelhouse::sim::{Client, Sim};
 use wheelhouse::{
-    Body, ConnState, Flow, Handler, Informational, Io, Later, Limits, Protocol, Receive, Reply,
-    Request, Response, Waker,
+    Body, ConnectionId, ConnectionState, Flow, Informational, Io, Later, Limits, Protocol, Receive,
+    Reply, Request, Response, Server, Waker,
 };
 
 /// What handlers have given away and not heard of again.
@@ -186,9 +186,9 @@ fn act(random: &mut Random, shared: &Shared, topic: &Topic) {
 }
 
 /// Whether the states of a connection came one after the other as documented, to its end.
-fn is_in_order(states: &[ConnState]) -> bool {
-    use ConnState::{Active, Closed, Hijacked, Idle, New};
-    let follows = |pair: &[ConnState]| match pair {
+fn is_in_order(states: &[ConnectionState]) -> bool {
+    use ConnectionState::{Active, Closed, Hijacked, Idle, New};
+    let follows = |pair: &[ConnectionState]| match pair {
         [New, next] => matches!(next, Active | Closed),
         [Active, next] => matches!(next, Idle | Hijacked | Closed),
         [Idle, next] => matches!(next, Active | Closed),
@@ -201,9 +201,9 @@ fn is_in_order(states: &[ConnState]) -> bool {
 }
 
 /// One thing that a client or the program does, or that passes.
-fn stir<H: Handler>(
+fn stir<S: 'static>(
     random: &mut Random,
-    sim: &mut Sim<H>,
+    sim: &mut Sim<S>,
     clients: &mut Vec<Client>,
     shared: &Shared,
     topic: &Topic,
@@ -233,7 +233,7 @@ fn stir<H: Handler>(
         _ => act(random, shared, topic),
     }
     if random.below(60) == 0 {
-        sim.set_keep_alive(random.below(2) == 0);
+        set_keep_alive(sim, random.below(2) == 0);
     }
 }
 
@@ -243,15 +243,15 @@ fn play(seed: u64) {
     let topic = Topic::with_options(TopicOptions::new(3).slow(slow));
     let shared = Shared::default();
     let limits = Limits { memory_bytes_max: 1 << 20, ..Limits::default() };
-    let mut builder = SimBuilder::new().limits(limits).unwrap();
+    let told = Watched::<BTreeMap<ConnectionId, Vec<ConnectionState>>>::default();
+    let note = told.clone();
+    let server = Server::new().limits(limits).on_connection_state(move |_, id, state| {
+        note.borrow_mut().entry(id).or_default().push(state);
+    });
+    let mut sim = sim_of(server, site(&shared, &topic));
     if seed % 4 < 2 {
-        builder = builder.faults(seed);
+        sim.set_faults(seed);
     }
-    let told: Rc<RefCell<BTreeMap<u64, Vec<ConnState>>>> = Rc::default();
-    let note = Rc::clone(&told);
-    let builder =
-        builder.on_state(move |id, state| note.borrow_mut().entry(id).or_default().push(state));
-    let mut sim = builder.build(site(&shared, &topic));
     // Room for slots and wheel nodes is kept: that of more clients than there will be.
     let crowd: Vec<Client> = (0..60).map(|_| sim.connect()).collect();
     let base = sim.memory();
@@ -262,15 +262,15 @@ fn play(seed: u64) {
     }
     let open = clients.iter().filter(|&&client| sim.is_open(client)).count();
     match seed % 3 {
-        0 => sim.stop(),
+        0 => stop_now(&mut sim),
         1 => {
-            sim.shutdown(Some(Duration::from_secs(5)));
+            shut_down_within(&mut sim, Duration::from_secs(5));
             // Life goes on meanwhile, and perhaps somebody cannot wait.
             for _ in 0..random.below(40) {
                 stir(&mut random, &mut sim, &mut clients, &shared, &topic);
             }
             if random.below(4) == 0 {
-                sim.stop();
+                stop_now(&mut sim);
             }
             sim.advance(Duration::from_secs(6));
         }
@@ -293,7 +293,7 @@ fn play(seed: u64) {
     }
     if seed % 3 < 2 {
         assert!(!sim.is_running(), "seed {seed}");
-        assert_eq!(report.drained + report.killed, open, "seed {seed}: {report:?}");
+        assert_eq!(report.drained + report.reset, open, "seed {seed}: {report:?}");
     }
     assert_eq!(topic.readers(), 0, "seed {seed}");
     assert!(sim.memory() <= base, "seed {seed}: {} more than {base}", sim.memory());

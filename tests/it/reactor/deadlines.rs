@@ -6,9 +6,10 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::support::limited;
 use crate::support::*;
 use wheelhouse::sim::{Client, Sim};
-use wheelhouse::{Body, Gone, Handler, Limits, Reply, Request, Response};
+use wheelhouse::{Body, Gone, Limits, Reply, Request, Response};
 
 fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
@@ -92,7 +93,7 @@ fn dripping_never_prolongs_a_head() {
     let mut sim = Sim::new(site);
     let client = sim.connect();
     for byte in b"GET / HTTP/1.1\r\nHost: a\r\nX: ".iter().chain([b'y'; 99].iter()).take(99) {
-        sim.send(client, &[*byte]);
+        sim.send(client, [*byte]);
         sim.advance(Duration::from_millis(100));
         assert!(sim.received(client).is_empty());
     }
@@ -135,7 +136,7 @@ fn a_pipelined_head_that_is_cut_has_its_own_ten_seconds() {
     let client = sim.connect();
     sim.send(client, &GET[..10]);
     sim.advance(secs(9));
-    sim.send(client, &[&GET[10..], b"GET /"].concat());
+    sim.send(client, [&GET[10..], b"GET /"].concat());
     assert_eq!(statuses(sim.received(client)), [200]);
     happens_after(&mut sim, secs(10), |sim| statuses(sim.received(client)) == [200, 408]);
 }
@@ -158,7 +159,7 @@ fn an_idle_connection_is_closed_without_a_byte_after_sixty_seconds() {
 fn the_idle_time_shrinks_as_connections_fill() {
     for (open, seconds) in [(49, 60.0), (50, 60.0), (70, 32.5), (80, 18.75), (90, 5.0), (99, 5.0)] {
         let limits = Limits { connections_max: 100, ..Limits::default() };
-        let mut sim = Sim::with_limits(site, limits).unwrap();
+        let mut sim = limited(site, limits);
         // The others read slowly and are at work all the time.
         for _ in 1..open {
             let client = sim.connect();
@@ -184,7 +185,7 @@ fn a_receiver_is_told_that_its_content_came_too_slowly() {
     let why = Rc::new(Cell::new(None));
     let noted = Rc::clone(&why);
     let mut sim = Sim::new(move |_: &Request<'_>| Reply::<()>::receive(Noted(Rc::clone(&noted))));
-    let client = sim.connect_and_send(&post("/", 900, b"some"));
+    let client = sim.connect_and_send(post("/", 900, b"some"));
     happens_after(&mut sim, secs(15), |sim| statuses(sim.received(client)) == [408]);
     assert_eq!(why.take(), Some(Gone::TooSlow));
 }
@@ -198,7 +199,7 @@ fn content_that_stops_coming_is_408_after_the_first_window_of_fifteen_seconds() 
             sim.advance(Duration::from_millis(phase));
             let base = base(&mut sim);
             let client = sim.connect();
-            sim.send(client, &post(path, 900, b"some"));
+            sim.send(client, post(path, 900, b"some"));
             happens_after(&mut sim, secs(15), |sim| statuses(sim.received(client)) == [408]);
             sim.end(client);
             assert!(!sim.is_open(client));
@@ -212,8 +213,8 @@ fn content_that_stops_coming_is_408_after_the_first_window_of_fifteen_seconds() 
 fn content_that_comes_an_hour_late_is_read_where_the_window_is_longer() {
     let limits = Limits { content_window: 2 * HOUR, content_rate_min: 0, ..Limits::default() };
     for (path, expected) in [("/receive", "4\n"), ("/echo", "late")] {
-        let mut sim = Sim::with_limits(site, limits.clone()).unwrap();
-        let client = sim.connect_and_send(&post(path, 4, b"la"));
+        let mut sim = limited(site, limits.clone());
+        let client = sim.connect_and_send(post(path, 4, b"la"));
         sim.advance(HOUR);
         sim.send(client, b"te");
         assert_eq!(content(sim.received(client)), expected.as_bytes());
@@ -226,7 +227,7 @@ fn content_that_comes_an_hour_late_is_read_where_the_window_is_longer() {
 fn content_below_a_kibibyte_a_second_is_408_and_above_it_lives_for_an_hour() {
     for (per_second, lives) in [(1000usize, false), (1030, true)] {
         let mut sim = Sim::new(site);
-        let client = sim.connect_and_send(&post("/receive", 1030 * 3600, b""));
+        let client = sim.connect_and_send(post("/receive", 1030 * 3600, b""));
         let piece = vec![b'x'; per_second];
         let mut second = 0;
         while second < 3600 && sim.received(client).is_empty() {
@@ -248,9 +249,9 @@ fn content_below_a_kibibyte_a_second_is_408_and_above_it_lives_for_an_hour() {
 #[test]
 fn an_echo_does_not_let_content_pass_at_half_the_rate() {
     let mut sim = Sim::new(site);
-    let client = sim.connect_and_send(&post("/echo", 1 << 20, b""));
+    let client = sim.connect_and_send(post("/echo", 1 << 20, b""));
     for _ in 0..30 {
-        sim.send(client, &[b'x'; 600]);
+        sim.send(client, [b'x'; 600]);
         sim.advance(SECOND);
     }
     assert!(sim.was_reset(client), "the answer has begun: only a reset can tell");
@@ -262,7 +263,7 @@ fn unasked_content_that_never_comes_ends_the_connection_after_the_answer() {
     let mut sim = Sim::new(site);
     let base = base(&mut sim);
     let client = sim.connect();
-    sim.send(client, &post("/noread", 300, b"abc"));
+    sim.send(client, post("/noread", 300, b"abc"));
     assert_eq!(statuses(sim.received(client)), [200]);
     happens_after(&mut sim, secs(15), |sim| !sim.is_open(client));
     assert_eq!(statuses(sim.received(client)), [200]);
@@ -353,7 +354,7 @@ fn a_reader_below_the_rate_is_reset_also_while_content_is_produced() {
 }
 
 /// A request that is refused, so that the connection lingers.
-fn lingering<H: Handler>(sim: &mut Sim<H>) -> Client {
+fn lingering<S: 'static>(sim: &mut Sim<S>) -> Client {
     let client = sim.connect_and_send(b"BAD\r\n\r\n");
     assert_eq!(statuses(sim.received(client)), [400]);
     assert!(sim.has_ended(client) && sim.is_open(client));
@@ -379,7 +380,7 @@ fn every_last_answer_lingers() {
         let client = sim.connect_and_send(request.as_bytes());
         assert_eq!(statuses(sim.received(client)), [status]);
         assert!(sim.has_ended(client) && sim.is_open(client), "{status}");
-        sim.send(client, &[b'x'; 100_000]);
+        sim.send(client, [b'x'; 100_000]);
         assert!(sim.is_open(client) && sim.unread(client) == 0, "{status}");
         sim.end(client);
         assert!(!sim.is_open(client) && !sim.was_reset(client), "{status}");
@@ -417,7 +418,7 @@ fn a_peer_that_drips_lingers_for_five_seconds_in_all() {
 fn a_peer_that_floods_lingers_for_256_kibibytes() {
     let mut sim = Sim::new(site);
     let client = lingering(&mut sim);
-    sim.send(client, &vec![b'x'; 256 << 10]);
+    sim.send(client, vec![b'x'; 256 << 10]);
     assert!(sim.is_open(client) && sim.unread(client) == 0);
     sim.send(client, b"x");
     assert!(!sim.is_open(client));
@@ -456,7 +457,7 @@ fn aged(seconds: u64) -> Limits {
 /// A connection is looked at sixteen times in its life, so it is at most a sixteenth older (w9).
 #[test]
 fn a_connection_that_is_too_old_is_closed_when_it_is_idle() {
-    let mut sim = Sim::with_limits(site, aged(64)).unwrap();
+    let mut sim = limited(site, aged(64));
     let client = sim.connect_and_send(GET);
     sim.take_received(client);
     sim.advance(Duration::from_secs(64));
@@ -471,13 +472,13 @@ fn a_connection_that_is_too_old_is_closed_when_it_is_idle() {
 #[test]
 fn a_connection_that_is_too_old_and_at_work_is_closed_after_its_next_answer() {
     let count = |req: &Request<'_>| match req.method().as_str() {
-        "POST" => Reply::collect(9, |(), req, _| req.requests_before().to_string()),
-        _ => req.requests_before().to_string().into(),
+        "POST" => Reply::collect(9, |(), req, _| req.id().index().to_string()),
+        _ => req.id().index().to_string().into(),
     };
-    let mut sim = Sim::with_limits(count, aged(8)).unwrap();
+    let mut sim = limited(count, aged(8));
     let client = sim.connect_and_send(GET);
     sim.take_received(client);
-    sim.send(client, &post("/", 2, b"h"));
+    sim.send(client, post("/", 2, b"h"));
     sim.advance(Duration::from_secs(9));
     assert!(sim.is_open(client));
     sim.send(client, b"i");
@@ -493,7 +494,7 @@ fn a_connection_that_is_too_old_and_at_work_is_closed_after_its_next_answer() {
 
 #[test]
 fn an_empty_server_does_not_look_for_old_connections() {
-    let mut sim = Sim::with_limits(site, aged(64)).unwrap();
+    let mut sim = limited(site, aged(64));
     let client = sim.connect_and_send(GET);
     sim.end(client);
     sim.advance(HOUR);
@@ -507,7 +508,7 @@ fn an_empty_server_does_not_look_for_old_connections() {
 fn bytes_after_late_content_are_never_a_request() {
     for path in ["/collect", "/receive", "/noread", "/echo"] {
         let mut sim = Sim::new(site);
-        let client = sim.connect_and_send(&post(path, 10_000, b"hello world"));
+        let client = sim.connect_and_send(post(path, 10_000, b"hello world"));
         sim.advance(Duration::from_secs(16));
         sim.send(client, b"GET /secret HTTP/1.1\r\nHost: a\r\n\r\n");
         sim.advance(Duration::from_secs(16));

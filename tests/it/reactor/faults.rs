@@ -1,15 +1,14 @@
 //! What a system may do at any time changes nothing that a client gets.
 
 use crate::support::{chunk, post, post_chunked, site, GET, GET_CLOSE, SECOND};
-use wheelhouse::sim::SimBuilder;
+use wheelhouse::sim::Sim;
 
 /// What a client gets for `input`, sent in two parts; with faults if there is a seed.
 fn transcript(input: &[u8], seed: Option<u64>) -> (String, bool) {
-    let builder = SimBuilder::new();
-    let mut sim = match seed {
-        Some(seed) => builder.faults(seed).build(site),
-        None => builder.build(site),
-    };
+    let mut sim = Sim::new(site);
+    if let Some(seed) = seed {
+        sim.set_faults(seed);
+    }
     let client = sim.connect_and_send(&input[..input.len() / 2]);
     sim.send(client, &input[input.len() / 2..]);
     sim.advance(SECOND);

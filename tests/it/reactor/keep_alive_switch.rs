@@ -2,20 +2,21 @@
 //! and back on everything is as before.
 
 use crate::support::*;
+use crate::support::{set_keep_alive, shut_down};
 use wheelhouse::sim::{Client, Sim};
-use wheelhouse::{Handler, Request, Response};
+use wheelhouse::{Request, Response};
 
-fn says_close<H: Handler>(sim: &mut Sim<H>, client: Client) -> bool {
+fn says_close<S: 'static>(sim: &mut Sim<S>, client: Client) -> bool {
     String::from_utf8_lossy(sim.received(client)).contains("\r\nConnection: close\r\n")
 }
 
 /// Go: TestServerKeepAlivesEnabled (t175), TestServerKeepAlivesEnabledResultClose (t176).
 #[test]
 fn switched_off_every_answer_says_close_and_its_connection_ends() {
-    let mut sim = Sim::new(|req: &Request<'_>| Response::text(req.requests_before().to_string()));
-    sim.set_keep_alive(false);
+    let mut sim = Sim::new(|req: &Request<'_>| Response::text(req.id().index().to_string()));
+    set_keep_alive(&mut sim, false);
     for _ in 0..3 {
-        let client = sim.connect_and_send(&GET.repeat(2));
+        let client = sim.connect_and_send(GET.repeat(2));
         assert_eq!(content(sim.received(client)), b"0", "the second request is not served");
         assert!(says_close(&mut sim, client));
         sim.end(client);
@@ -31,7 +32,7 @@ fn switching_off_closes_what_is_idle_at_once_and_without_a_byte() {
     let idle = sim.connect_and_send(GET);
     sim.send(idle, GET);
     assert_eq!(statuses(&sim.take_received(idle)), [200, 200], "two on one connection");
-    sim.set_keep_alive(false);
+    set_keep_alive(&mut sim, false);
     assert!(closed_silently(&mut sim, idle) && !sim.was_reset(idle));
 }
 
@@ -45,7 +46,7 @@ fn requests_at_work_when_it_is_switched_off_are_finished() {
     let big = sim.connect();
     sim.stall(big, 100_000);
     sim.send(big, b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n");
-    sim.set_keep_alive(false);
+    set_keep_alive(&mut sim, false);
     assert!([new, half, big].into_iter().all(|client| sim.is_open(client)));
     sim.send(new, GET);
     sim.send(half, &GET[10..]);
@@ -62,7 +63,7 @@ fn a_request_that_arrives_with_the_switch_is_answered() {
     sim.take_received(client);
     sim.pause();
     sim.send(client, GET);
-    sim.set_keep_alive(false);
+    set_keep_alive(&mut sim, false);
     sim.resume();
     assert_eq!(statuses(sim.received(client)), [200]);
     assert!(says_close(&mut sim, client));
@@ -71,14 +72,14 @@ fn a_request_that_arrives_with_the_switch_is_answered() {
 #[test]
 fn switched_on_again_connections_are_kept_unless_the_server_is_ending() {
     let mut sim = Sim::new(site);
-    sim.set_keep_alive(false);
-    sim.set_keep_alive(true);
+    set_keep_alive(&mut sim, false);
+    set_keep_alive(&mut sim, true);
     let client = sim.connect_and_send(GET);
     sim.send(client, GET);
     assert_eq!(statuses(sim.received(client)), [200, 200]);
     let last = sim.connect_and_send(&GET[..5]);
-    sim.shutdown(None);
-    sim.set_keep_alive(true);
+    shut_down(&mut sim);
+    set_keep_alive(&mut sim, true);
     sim.send(last, &GET[5..]);
     assert!(says_close(&mut sim, last));
     sim.end(last);

@@ -1,25 +1,26 @@
 //! The life of a connection: what hooks see of it, what keeps it and what ends it, and that a
 //! fault of a peer or a handler costs this one connection and nothing else.
 
-use std::cell::RefCell;
-use std::rc::Rc;
-
 use crate::support::*;
+use crate::support::{number, shut_down, sim_of};
 use wheelhouse::body::{Out, Produce, Produced};
-use wheelhouse::sim::{Client, Sim, SimBuilder};
-use wheelhouse::ConnState::{Active, Closed, Idle, New};
+use wheelhouse::sim::{Client, Sim};
+use wheelhouse::ConnectionState::{Active, Closed, Idle, New};
 use wheelhouse::{
-    Admission, Body, ConnState, Flow, Handler, Limits, Receive, Reply, Request, Response,
+    Admission, Body, ConnectionState, Flow, Limits, Receive, Reply, Request, Response, Server,
     StatusCode, Transform,
 };
 
-type Told = Rc<RefCell<Vec<ConnState>>>;
+type Told = Watched<Vec<ConnectionState>>;
 
 /// The site, with an ear on its state hook.
-fn told() -> (Sim<impl Handler>, Told) {
+fn told() -> (Sim, Told) {
     let told = Told::default();
     let ear = told.clone();
-    let sim = SimBuilder::new().on_state(move |_, state| ear.borrow_mut().push(state)).build(site);
+    let sim = sim_of(
+        Server::new().on_connection_state(move |_, _, state| ear.borrow_mut().push(state)),
+        site,
+    );
     (sim, told)
 }
 
@@ -69,15 +70,16 @@ fn the_last_request_goes_from_active_to_closed() {
 fn the_request_limit_closes_after_the_answer_that_says_so() {
     let told = Told::default();
     let ear = told.clone();
-    let mut sim = SimBuilder::new()
-        .limits(Limits { requests_max: 2, ..Limits::default() })
-        .unwrap()
-        .on_state(move |_, state| ear.borrow_mut().push(state))
-        .build(site);
+    let mut sim = sim_of(
+        Server::new()
+            .limits(Limits { requests_max: 2, ..Limits::default() })
+            .on_connection_state(move |_, _, state| ear.borrow_mut().push(state)),
+        site,
+    );
     let client = sim.connect_and_send(GET);
     assert!(!has_line(sim.received(client), "connection"));
     sim.take_received(client);
-    sim.send(client, &GET.repeat(2));
+    sim.send(client, GET.repeat(2));
     assert_eq!(statuses(sim.received(client)), [200], "the third is not looked at");
     assert!(has_line(sim.received(client), "connection: close"));
     sim.end(client);
@@ -88,7 +90,7 @@ fn the_request_limit_closes_after_the_answer_that_says_so() {
 #[test]
 fn a_connection_is_idle_only_when_unasked_content_has_come() {
     let (mut sim, told) = told();
-    let client = sim.connect_and_send(&post("/noread", 4, b"ab"));
+    let client = sim.connect_and_send(post("/noread", 4, b"ab"));
     assert_eq!(statuses(sim.received(client)), [200]);
     assert_eq!(*told.borrow(), [New, Active]);
     sim.send(client, b"cd");
@@ -102,15 +104,16 @@ fn has_line(bytes: &[u8], line: &str) -> bool {
 /// A value that the hook attaches to one connection is seen by its requests and no others (t8, t9).
 #[test]
 fn a_connections_value_is_seen_by_all_its_requests_and_never_by_the_next_tenant() {
-    let mut sim = SimBuilder::new()
-        .on_connect(|accepted| match accepted.id() {
+    let mut sim = sim_of(
+        Server::new().on_connect(|_, new| match number(new.id()) {
             n if n % 3 == 0 => Admission::refuse(),
             n if n % 3 == 1 => Admission::accept_with(format!("value {n}")),
             _ => Admission::accept(),
-        })
-        .build(|req: &Request<'_>| {
+        }),
+        |req: &Request<'_>| {
             req.connection_value::<String>().cloned().unwrap_or_else(|| "none".to_owned())
-        });
+        },
+    );
     for n in 1..30 {
         let client = sim.connect();
         if n % 3 == 0 {
@@ -130,10 +133,12 @@ fn a_connections_value_is_seen_by_all_its_requests_and_never_by_the_next_tenant(
 fn a_refused_connection_is_told_to_no_hook_and_costs_nothing() {
     let told = Told::default();
     let ear = told.clone();
-    let mut sim = SimBuilder::new()
-        .on_connect(|_| Admission::refuse())
-        .on_state(move |_, state| ear.borrow_mut().push(state))
-        .build(site);
+    let mut sim = sim_of(
+        Server::new()
+            .on_connect(|_, _| Admission::refuse())
+            .on_connection_state(move |_, _, state| ear.borrow_mut().push(state)),
+        site,
+    );
     let base = base(&mut sim);
     for _ in 0..200 {
         let client = sim.connect_and_send(GET);
@@ -258,7 +263,7 @@ fn answers_without_content_keep_the_connection() {
 #[test]
 fn a_small_answer_leaves_at_once_though_announced_content_never_comes() {
     let mut sim = Sim::new(site);
-    let client = sim.connect_and_send(&post("/noread", 3, b""));
+    let client = sim.connect_and_send(post("/noread", 3, b""));
     assert!(sim.received(client).ends_with(b"not read"));
 }
 
@@ -278,7 +283,7 @@ fn a_half_close_before_any_byte_is_answered_with_nothing() {
 fn five_peers_that_send_two_thousand_requests_in_one_go_get_two_thousand_answers_each() {
     let mut sim = Sim::new(site);
     sim.pause();
-    let clients: Vec<_> = (0..5).map(|_| sim.connect_and_send(&GET.repeat(2000))).collect();
+    let clients: Vec<_> = (0..5).map(|_| sim.connect_and_send(GET.repeat(2000))).collect();
     sim.resume();
     for client in clients {
         assert_eq!(statuses(sim.received(client)).len(), 2000);
@@ -295,7 +300,7 @@ fn every_request_that_came_before_a_half_close_is_answered() {
         let mut sim = Sim::new(site);
         let base = base(&mut sim);
         let client = sim.connect();
-        sim.send_and_end(client, &GET.repeat(count));
+        sim.send_and_end(client, GET.repeat(count));
         assert_eq!(statuses(sim.received(client)).len(), count);
         assert!(!sim.is_open(client) && !sim.was_reset(client), "{count}");
         assert_eq!(sim.memory(), base);
@@ -308,7 +313,7 @@ fn a_half_close_does_not_cancel_a_long_response_or_the_requests_after_it() {
     let base = base(&mut sim);
     let client = sim.connect();
     sim.stall(client, 64 << 10);
-    sim.send_and_end(client, &[b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n", GET].concat());
+    sim.send_and_end(client, [b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n", GET].concat());
     while sim.is_open(client) {
         let before = sim.received(client).len();
         sim.read(client, 64 << 10);
@@ -357,7 +362,7 @@ fn broken_or_cut_content_that_nobody_wants_does_not_destroy_the_answer() {
             let client = sim.connect();
             let head = post_chunked("/noread");
             if together {
-                sim.send_and_end(client, &[&head, broken].concat());
+                sim.send_and_end(client, [&head, broken].concat());
             } else {
                 sim.send(client, &head);
                 sim.send_and_end(client, broken);
@@ -375,7 +380,7 @@ fn broken_or_cut_content_that_nobody_wants_does_not_destroy_the_answer() {
 fn nothing_behind_broken_content_is_served() {
     let mut sim = Sim::new(site);
     let client = sim.connect();
-    sim.send(client, &[&post_chunked("/noread"), &b"zz\r\n"[..], GET].concat());
+    sim.send(client, [&post_chunked("/noread"), &b"zz\r\n"[..], GET].concat());
     assert_eq!(statuses(sim.received(client)), [200]);
     sim.send(client, GET);
     assert_eq!(statuses(sim.received(client)), [200]);
@@ -431,7 +436,7 @@ fn an_end_at_any_byte_leaves_nothing_behind_and_loses_no_whole_request() {
         assert!(!sim.is_open(client), "{at}");
         assert_eq!(sim.memory(), base, "{at}");
     }
-    assert_eq!(sim.report().killed, 0);
+    assert_eq!(sim.report().reset, 0);
 }
 
 #[test]
@@ -450,7 +455,7 @@ fn an_exchange_gives_the_same_bytes_however_it_is_cut() {
     }
     let client = sim.connect();
     for byte in &bytes {
-        sim.send(client, &[*byte]);
+        sim.send(client, [*byte]);
     }
     assert_eq!(statuses(sim.received(client)), answered);
 }
@@ -578,7 +583,7 @@ fn a_panic_costs_one_connection() {
 fn a_receiver_that_panics_when_its_content_is_gone_costs_one_connection() {
     let mut sim = Sim::new(panicking);
     let base = base(&mut sim);
-    let client: Client = sim.connect_and_send(&post("/receive-end", 10, b"ab"));
+    let client: Client = sim.connect_and_send(post("/receive-end", 10, b"ab"));
     sim.reset(client);
     assert!(!sim.is_open(client));
     assert_eq!(sim.memory(), base);
@@ -587,7 +592,7 @@ fn a_receiver_that_panics_when_its_content_is_gone_costs_one_connection() {
 #[test]
 fn the_number_of_requests_before_is_the_same_however_content_comes() {
     let handler = |_: &Request<'_>| {
-        Reply::collect(100, |(), req: &Request<'_>, _| req.requests_before().to_string())
+        Reply::collect(100, |(), req: &Request<'_>, _| req.id().index().to_string())
     };
     for cut in [0, 2] {
         let mut sim = Sim::new(handler);
@@ -604,13 +609,13 @@ fn the_number_of_requests_before_is_the_same_however_content_comes() {
 #[test]
 fn a_hook_that_panics_costs_at_most_its_connection() {
     let mut first = true;
-    let mut sim = SimBuilder::new()
-        .on_connect(move |_| {
+    let server = Server::new()
+        .on_connect(move |_, _| {
             assert!(!std::mem::take(&mut first), "the first connection is too much");
             Admission::accept()
         })
-        .on_state(|_, state| assert_ne!(state, Idle, "idle is too much"))
-        .build(site);
+        .on_connection_state(|_, _, state| assert_ne!(state, Idle, "idle is too much"));
+    let mut sim = sim_of(server, site);
     let refused = sim.connect_and_send(GET);
     assert!(!sim.is_open(refused) && sim.received(refused).is_empty());
     let served = sim.connect_and_send(GET);
@@ -639,31 +644,29 @@ fn a_granted_connect_has_no_framing_and_what_follows_is_no_request() {
 
 #[test]
 fn a_handler_and_the_connection_hook_are_told_the_listener() {
-    let mut sim = SimBuilder::new()
-        .listen_as("public")
-        .listen_as("admin")
-        .listen_as("closed")
-        .on_connect(|accepted| match accepted.listener() {
+    let mut sim = sim_of(
+        Server::new().on_connect(|_, accepted| match accepted.listener() {
             "closed" => Admission::refuse(),
             _ => Admission::accept(),
-        })
-        .build(|req: &Request<'_>| match req.method().as_str() {
+        }),
+        |req: &Request<'_>| match req.method().as_str() {
             "POST" => Reply::collect(9, |(), req, _| req.listener().to_owned()),
             _ => Response::text(req.listener().to_owned()).into(),
-        });
+        },
+    );
     for name in ["admin", "public", "admin"] {
         let client = sim.connect_to(name);
         sim.send(client, GET);
         assert_eq!(content(&sim.take_received(client)), name.as_bytes());
-        sim.send(client, &post("/", 2, b"h"));
+        sim.send(client, post("/", 2, b"h"));
         sim.send(client, b"i");
         assert_eq!(content(sim.received(client)), name.as_bytes());
     }
     let refused = sim.connect_to("closed");
     assert!(sim.was_reset(refused));
     let first = sim.connect_and_send(GET);
-    assert_eq!(content(sim.received(first)), b"public");
-    sim.shutdown(None);
+    assert_eq!(content(sim.received(first)), b"192.0.2.80:80", "the default listener");
+    shut_down(&mut sim);
     let late = sim.connect_to("admin");
     assert!(sim.was_reset(late), "all of them are closed");
 }
@@ -685,12 +688,13 @@ fn twenty_requests_at_once_run_the_handler_twenty_times() {
 /// A limiter that counts states sees the clients that are slow with a head (w53).
 #[test]
 fn a_connection_is_active_from_the_first_bytes_of_a_head_on() {
-    use ConnState::{Active, Closed, Idle, New};
-    let states = Rc::new(RefCell::new(Vec::new()));
-    let hook = Rc::clone(&states);
-    let mut sim = SimBuilder::new()
-        .on_state(move |_, state| hook.borrow_mut().push(state))
-        .build(|_: &Request<'_>| "hello");
+    use ConnectionState::{Active, Closed, Idle, New};
+    let states = Told::default();
+    let hook = states.clone();
+    let mut sim = sim_of(
+        Server::new().on_connection_state(move |_, _, state| hook.borrow_mut().push(state)),
+        |_: &Request<'_>| "hello",
+    );
     let client = sim.connect();
     sim.send(client, b"\r\n");
     assert_eq!(*states.borrow(), [New], "an empty line is no beginning");

@@ -8,8 +8,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::support::*;
-use wheelhouse::sim::{Client, Sim, SimBuilder};
-use wheelhouse::{Admission, ConnState, Handler, Limits, Reply, Request};
+use crate::support::{limited, number, sim_of};
+use wheelhouse::sim::{Client, Sim};
+use wheelhouse::{Admission, ConnectionId, ConnectionState, Limits, Reply, Request, Server};
 
 const EMFILE: i32 = 24;
 const ENFILE: i32 = 23;
@@ -29,14 +30,14 @@ fn work() -> Vec<u8> {
     post("/collect", 900, b"")
 }
 
-fn is_answered<H: Handler>(sim: &mut Sim<H>, client: Client) -> bool {
+fn is_answered<S: 'static>(sim: &mut Sim<S>, client: Client) -> bool {
     !statuses(sim.received(client)).is_empty()
 }
 
 #[test]
 fn connections_beyond_the_limit_wait_and_are_served_when_there_is_room() {
-    let mut sim = Sim::with_limits(site, at_most(3)).unwrap();
-    let busy: Vec<_> = (0..3).map(|_| sim.connect_and_send(&work())).collect();
+    let mut sim = limited(site, at_most(3));
+    let busy: Vec<_> = (0..3).map(|_| sim.connect_and_send(work())).collect();
     let waiting: Vec<_> = (0..2).map(|_| sim.connect_and_send(GET)).collect();
     assert_eq!(sim.report().accepted, 3);
     for client in &waiting {
@@ -53,13 +54,13 @@ fn connections_beyond_the_limit_wait_and_are_served_when_there_is_room() {
 
 #[test]
 fn an_idle_connection_makes_room_for_one_that_waits_and_a_busy_one_never_does() {
-    let mut sim = Sim::with_limits(site, at_most(4)).unwrap();
+    let mut sim = limited(site, at_most(4));
     let mut idle = Vec::new();
     for _ in 0..2 {
         idle.push(sim.connect_and_send(GET));
         sim.advance(SECOND);
     }
-    let busy = sim.connect_and_send(&work());
+    let busy = sim.connect_and_send(work());
     let silent = sim.connect();
     let late = sim.connect_and_send(GET);
     assert!(is_answered(&mut sim, late));
@@ -69,7 +70,7 @@ fn an_idle_connection_makes_room_for_one_that_waits_and_a_busy_one_never_does() 
 
 #[test]
 fn a_full_server_closes_no_idle_connection_while_nobody_waits() {
-    let mut sim = Sim::with_limits(site, at_most(3)).unwrap();
+    let mut sim = limited(site, at_most(3));
     let clients: Vec<_> = (0..3).map(|_| sim.connect_and_send(GET)).collect();
     sim.advance(SECOND);
     for client in &clients {
@@ -82,7 +83,7 @@ fn a_full_server_closes_no_idle_connection_while_nobody_waits() {
 
 #[test]
 fn a_crowd_that_comes_at_once_is_served_one_after_another() {
-    let mut sim = Sim::with_limits(site, at_most(10)).unwrap();
+    let mut sim = limited(site, at_most(10));
     sim.pause();
     let crowd: Vec<_> = (0..500).map(|_| sim.connect_and_send(GET)).collect();
     sim.resume();
@@ -93,12 +94,12 @@ fn a_crowd_that_comes_at_once_is_served_one_after_another() {
 type Site = fn(&Request<'_>) -> Reply;
 
 /// Memory for peers: the budget less what the server has before anybody connects.
-fn scarce(extra: usize) -> (Sim<Site>, usize) {
+fn scarce(extra: usize) -> (Sim, usize) {
     let site: Site = site;
     let mut sim = Sim::new(site);
     let base = base(&mut sim);
     let limits = Limits { memory_bytes_max: base + extra, ..Limits::default() };
-    (Sim::with_limits(site, limits).unwrap(), base)
+    (limited(site, limits), base)
 }
 
 #[test]
@@ -109,10 +110,10 @@ fn the_ladder_of_memory_takes_luxuries_first_and_gives_them_back() {
     let idle: Vec<_> = (0..3).map(|_| sim.connect_and_send(GET)).collect();
     assert!(idle.iter().all(|&client| sim.is_open(client)));
     let mut pressed = Vec::new();
-    let mut press = |sim: &mut Sim<_>, percent: usize| {
+    let mut press = |sim: &mut Sim, percent: usize| {
         while sim.memory() < budget / 100 * percent {
             let client = pressers.pop().unwrap();
-            sim.send(client, &post("/collect-much", 1 << 30, &[b'x'; 16 << 10]));
+            sim.send(client, post("/collect-much", 1 << 30, &[b'x'; 16 << 10]));
             pressed.push(client);
             assert!(sim.memory() <= budget);
         }
@@ -139,7 +140,7 @@ fn the_ladder_of_memory_takes_luxuries_first_and_gives_them_back() {
     sim.send(inside, GET);
     assert_eq!(statuses(sim.received(inside)), [200], "who is in is served");
     let inside = pressers.pop().unwrap();
-    sim.send(inside, &post("/collect-much", 1 << 20, &[b'x'; 128 << 10]));
+    sim.send(inside, post("/collect-much", 1 << 20, &[b'x'; 128 << 10]));
     assert_eq!(statuses(sim.received(inside)), [503], "100 %: no new content");
 
     for client in pressed {
@@ -154,11 +155,11 @@ fn the_ladder_of_memory_takes_luxuries_first_and_gives_them_back() {
 fn collected_content_beyond_the_budget_is_503_and_gives_its_memory_back() {
     let (mut sim, base) = scarce(256 << 10);
     let budget = base + (256 << 10);
-    let client = sim.connect_and_send(&post("/collect-much", 1 << 30, b""));
+    let client = sim.connect_and_send(post("/collect-much", 1 << 30, b""));
     let mut sent = 0;
     while sim.received(client).is_empty() {
         assert!(sim.memory() <= budget);
-        sim.send(client, &[b'x'; 4096]);
+        sim.send(client, [b'x'; 4096]);
         sent += 4096;
         assert!(sent < 1 << 20);
     }
@@ -180,7 +181,7 @@ fn many_half_heads_hold_no_more_than_the_budget() {
     }
     for client in &clients {
         for piece in 0..3 {
-            sim.send(*client, &[b'z'; 700]);
+            sim.send(*client, [b'z'; 700]);
             assert!(sim.memory() <= budget, "{} of {budget}: {piece}", sim.memory());
         }
     }
@@ -199,7 +200,7 @@ fn many_peers_that_do_not_read_hold_no_more_than_the_budget() {
     let clients: Vec<_> = (0..200).map(|_| sim.connect()).collect();
     for client in &clients {
         sim.stall(*client, 16);
-        sim.send(*client, &GET.repeat(500));
+        sim.send(*client, GET.repeat(500));
         assert!(sim.memory() <= budget, "{} of {budget}", sim.memory());
     }
     for client in clients {
@@ -213,7 +214,7 @@ fn many_peers_that_do_not_read_hold_no_more_than_the_budget() {
 #[test]
 fn a_crowd_of_connections_does_not_shut_the_door_for_ever() {
     let limits = Limits { memory_bytes_max: 256 << 10, ..Limits::default() };
-    let mut sim = Sim::with_limits(site, limits).unwrap();
+    let mut sim = limited(site, limits);
     let crowd: Vec<_> = (0..1500).map(|_| sim.connect()).collect();
     assert!(sim.memory() <= 256 << 10, "{}", sim.memory());
     for client in crowd {
@@ -222,7 +223,7 @@ fn a_crowd_of_connections_does_not_shut_the_door_for_ever() {
     sim.advance(SECOND);
     let client = sim.connect_and_send(GET);
     assert_eq!(statuses(sim.received(client)), [200]);
-    sim.send(client, &post("/collect", 3, b"abc"));
+    sim.send(client, post("/collect", 3, b"abc"));
     assert_eq!(statuses(sim.received(client)).last(), Some(&200));
 }
 
@@ -233,7 +234,7 @@ fn slots_for_a_crowd_grow_within_the_budget() {
     for kibibytes in [256, 300, 512] {
         let budget = kibibytes << 10;
         let limits = Limits { memory_bytes_max: budget, ..Limits::default() };
-        let mut sim = Sim::with_limits(site, limits).unwrap();
+        let mut sim = limited(site, limits);
         for _ in 0..300 {
             sim.pause();
             for _ in 0..50 {
@@ -287,7 +288,7 @@ fn out_of_descriptors_it_pauses_longer_and_longer_and_recovers() {
     }
 }
 
-fn shed_so_far<H: Handler>(sim: &mut Sim<H>, clients: &[Client]) -> usize {
+fn shed_so_far<S: 'static>(sim: &mut Sim<S>, clients: &[Client]) -> usize {
     clients.iter().filter(|&&client| !sim.is_open(client)).count()
 }
 
@@ -323,7 +324,7 @@ fn a_pipeliner_that_never_reads_is_not_parsed_ahead() {
     let base = base(&mut sim);
     let client = sim.connect();
     sim.stall(client, 1000);
-    sim.send(client, &GET.repeat(10_000));
+    sim.send(client, GET.repeat(10_000));
     let (requests, unread) = (sim.report().requests, sim.unread(client));
     assert!(requests <= 32, "{requests}");
     assert!(unread > 200_000, "what was not read stays with the peer");
@@ -338,11 +339,11 @@ fn a_pipeliner_that_never_reads_is_not_parsed_ahead() {
 }
 
 /// The order in which connections are served.
-fn order() -> (Sim<impl Handler>, Rc<RefCell<Vec<u64>>>) {
+fn order() -> (Sim, Rc<RefCell<Vec<u64>>>) {
     let order = Rc::new(RefCell::new(Vec::new()));
     let ear = order.clone();
     let sim = Sim::new(move |req: &Request<'_>| {
-        ear.borrow_mut().push(req.connection_id());
+        ear.borrow_mut().push(number(req.connection_id()));
         "well"
     });
     (sim, order)
@@ -355,7 +356,7 @@ fn a_greedy_pipeliner_delays_the_others_by_no_more_than_one_visit() {
     let modest = sim.connect();
     sim.pause();
     for client in &greedy {
-        sim.send(*client, &GET.repeat(5000));
+        sim.send(*client, GET.repeat(5000));
     }
     sim.send(modest, GET);
     sim.resume();
@@ -411,25 +412,22 @@ fn a_connection_kept_busy_wakes_nobody_for_deadlines_that_were_postponed() {
 }
 
 /// Caps the connections of each peer, as the documentation of `Server::on_connect` shows it.
-fn at_most_of_one_peer(max: usize) -> Sim<Site> {
-    let peers: Rc<RefCell<HashMap<u64, IpAddr>>> = Rc::default();
-    let open = peers.clone();
-    SimBuilder::new()
-        .on_connect(move |accepted| {
-            let Some(peer) = accepted.peer_addr() else { return Admission::accept() };
-            let mut open = open.borrow_mut();
+fn at_most_of_one_peer(max: usize) -> Sim<HashMap<ConnectionId, IpAddr>> {
+    let server = Server::with_state(HashMap::<ConnectionId, IpAddr>::new())
+        .on_connect(move |open, new| {
+            let Some(peer) = new.peer_addr() else { return Admission::accept() };
             if open.values().filter(|&&ip| ip == peer.ip()).count() >= max {
                 return Admission::refuse();
             }
-            open.insert(accepted.id(), peer.ip());
+            open.insert(new.id(), peer.ip());
             Admission::accept()
         })
-        .on_state(move |id, state| {
-            if state == ConnState::Closed {
-                peers.borrow_mut().remove(&id);
+        .on_connection_state(|open, id, state| {
+            if state == ConnectionState::Closed {
+                open.remove(&id);
             }
-        })
-        .build(site as Site)
+        });
+    sim_of(server, |_: &Request<'_>| "well")
 }
 
 #[test]
@@ -456,14 +454,14 @@ fn two_hooks_cap_the_connections_of_each_peer() {
 #[test]
 fn listeners_take_turns() {
     for limits in [Limits::default(), at_most(2)] {
-        let order = Rc::new(RefCell::new(Vec::new()));
+        let order = Watched::<Vec<String>>::default();
         let note = order.clone();
-        let builder = SimBuilder::new().listen_as("public").listen_as("admin");
-        let builder = builder.limits(limits).unwrap().on_connect(move |accepted| {
+        let builder = Server::new();
+        let builder = builder.limits(limits).on_connect(move |_, accepted| {
             note.borrow_mut().push(accepted.listener().to_owned());
             Admission::accept()
         });
-        let mut sim = builder.build(site);
+        let mut sim = sim_of(builder, site);
         sim.pause();
         for _ in 0..1000 {
             sim.connect_to("public");
@@ -482,7 +480,7 @@ fn listeners_take_turns() {
 #[test]
 fn a_listener_that_fails_keeps_nobody_out_of_another() {
     const EINVAL: i32 = 22;
-    let mut sim = SimBuilder::new().listen_as("one").listen_as("other").build(site);
+    let mut sim = sim_of(Server::new(), site);
     for _ in 0..10 {
         sim.pause();
         let clients = ["one", "other"].map(|name| sim.connect_to(name));

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use crate::support::*;
+use crate::support::{shut_down, shut_down_within};
 use wheelhouse::body::{Out, Produce, Produced};
 use wheelhouse::events::Topic;
 use wheelhouse::sim::Sim;
@@ -71,12 +72,12 @@ fn a_producer_that_waits_is_notified_of_a_shutdown_and_may_end() {
     sim.advance(SECOND);
     assert_eq!(*calls.lock().unwrap(), ["produce"], "not before the shutdown");
     sim.take_received(client);
-    sim.shutdown(None);
+    shut_down(&mut sim);
     assert_eq!(sim.take_received(client), b"3\r\nbye\r\n0\r\n\r\n");
     assert_eq!(*calls.lock().unwrap(), ["produce", "shutdown", "produce"]);
     sim.advance(2 * SECOND);
     assert!(!sim.is_running() && !sim.was_reset(client));
-    assert_eq!((sim.report().drained, sim.report().killed), (1, 0));
+    assert_eq!((sim.report().drained, sim.report().reset), (1, 0));
 }
 
 #[test]
@@ -84,7 +85,7 @@ fn a_producer_is_notified_once_and_reset_at_the_deadline_if_it_goes_on() {
     let calls = Calls::default();
     let mut sim = Sim::new(stream(&calls, Reaction::None));
     let client = sim.connect_and_send(GET);
-    sim.shutdown(Some(10 * SECOND));
+    shut_down_within(&mut sim, 10 * SECOND);
     sim.end(client);
     sim.advance(9 * SECOND);
     assert!(sim.is_running());
@@ -92,7 +93,7 @@ fn a_producer_is_notified_once_and_reset_at_the_deadline_if_it_goes_on() {
     assert_eq!(told, 1);
     sim.advance(2 * SECOND);
     assert!(!sim.is_running() && sim.was_reset(client));
-    assert_eq!((sim.report().drained, sim.report().killed), (0, 1));
+    assert_eq!((sim.report().drained, sim.report().reset), (0, 1));
 }
 
 /// Its output waits for the client, so it is notified with the next room.
@@ -103,7 +104,7 @@ fn a_producer_behind_a_slow_reader_ends_when_the_reader_goes_on() {
     let client = sim.connect();
     sim.stall(client, 1000);
     sim.send(client, LARGE);
-    sim.shutdown(None);
+    shut_down(&mut sim);
     assert!(!calls.lock().unwrap().contains(&"shutdown"));
     sim.unstall(client);
     sim.advance(2 * SECOND);
@@ -120,7 +121,7 @@ fn a_producer_that_begins_in_a_shutdown_is_notified_before_it_is_asked() {
     let client = sim.connect();
     sim.pause();
     sim.send(client, GET);
-    sim.shutdown(None);
+    shut_down(&mut sim);
     sim.resume();
     let received = sim.take_received(client);
     assert!(received.ends_with(b"3\r\nbye\r\n0\r\n\r\n"), "{}", String::from_utf8_lossy(&received));
@@ -133,7 +134,7 @@ fn a_panic_in_the_notice_costs_one_connection() {
     let mut sim = Sim::new(stream(&calls, Reaction::Panics));
     let client = sim.connect_and_send(GET);
     let idle = sim.connect();
-    sim.shutdown(None);
+    shut_down(&mut sim);
     assert!(sim.was_reset(client) && !sim.was_reset(idle));
     assert_eq!(sim.report().panics, 1);
 }
@@ -149,7 +150,7 @@ fn streams_of_events_end_after_the_last_event_and_do_not_hold_the_shutdown_up() 
     }
     sim.pause();
     topic.publish("last");
-    sim.shutdown(None);
+    shut_down(&mut sim);
     sim.resume();
     for &reader in &readers {
         let received = String::from_utf8(sim.take_received(reader)).unwrap();
@@ -159,5 +160,5 @@ fn streams_of_events_end_after_the_last_event_and_do_not_hold_the_shutdown_up() 
     assert_eq!(topic.readers(), 0);
     sim.advance(2 * SECOND);
     assert!(!sim.is_running());
-    assert_eq!((sim.report().drained, sim.report().killed), (3, 0));
+    assert_eq!((sim.report().drained, sim.report().reset), (3, 0));
 }

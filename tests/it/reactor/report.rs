@@ -3,9 +3,12 @@
 use std::io;
 
 use crate::support::*;
+use crate::support::{number, sim_of};
 use wheelhouse::body::{Out, Produce, Produced};
-use wheelhouse::sim::{Sim, SimBuilder};
-use wheelhouse::{Admission, Body, ConnState, Gone, Io, Protocol, Reply, Request, Response, Waker};
+use wheelhouse::sim::Sim;
+use wheelhouse::{
+    Admission, Body, ConnectionState, Gone, Io, Protocol, Reply, Request, Response, Server, Waker,
+};
 
 #[test]
 fn a_client_too_slow_with_a_message_is_counted_and_an_idle_one_is_not() {
@@ -15,7 +18,7 @@ fn a_client_too_slow_with_a_message_is_counted_and_an_idle_one_is_not() {
     sim.advance(HOUR);
     assert_eq!(sim.report().too_slow, 0, "silence and idleness are no faults");
     sim.connect_and_send(b"GET / HT");
-    sim.connect_and_send(&post("/collect", 900, b"abc"));
+    sim.connect_and_send(post("/collect", 900, b"abc"));
     let reader = sim.connect();
     sim.stall(reader, 1000);
     sim.send(reader, b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -105,19 +108,23 @@ fn a_panic_is_counted_wherever_the_program_was_called() {
 
 #[test]
 fn answers_cut_off_and_panics_are_counted() {
-    let mut sim = SimBuilder::new()
-        .on_connect(|accepted| match accepted.id() {
-            6 => panic!("a hook of a test panics"),
-            _ => Admission::accept(),
-        })
-        .on_state(|id, state| assert!((id, state) != (5, ConnState::Idle), "a hook of a test"))
-        .build(|req: &Request<'_>| match req.path() {
+    let mut sim = sim_of(
+        Server::new()
+            .on_connect(|_, accepted| match number(accepted.id()) {
+                6 => panic!("a hook of a test panics"),
+                _ => Admission::accept(),
+            })
+            .on_connection_state(|_, id, state| {
+                assert!((number(id), state) != (5, ConnectionState::Idle), "a hook of a test");
+            }),
+        |req: &Request<'_>| match req.path() {
             "/fails" => Response::ok("text/plain", Body::produce(Fails)),
             "/panics" => Response::ok("text/plain", Body::produce(Panics)),
             "/handler" => panic!("a handler of a test panics"),
             _ => Response::text("well"),
-        });
-    let counts = |sim: &mut Sim<_>, path: &str| {
+        },
+    );
+    let counts = |sim: &mut Sim, path: &str| {
         sim.connect_and_send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
         let report = sim.report();
         (report.cut_off, report.panics)
@@ -135,9 +142,9 @@ fn answers_cut_off_and_panics_are_counted() {
 #[test]
 fn a_refusal_that_cannot_be_sent_is_not_counted() {
     let mut sim = Sim::new(site);
-    let told = sim.connect_and_send(&[post_chunked("/collect"), b"x\r\n".to_vec()].concat());
+    let told = sim.connect_and_send([post_chunked("/collect"), b"x\r\n".to_vec()].concat());
     assert_eq!((statuses(sim.received(told)), sim.report().refused), (vec![400], 1));
-    let reset = sim.connect_and_send(&[post_chunked("/echo"), chunk(b"ab")].concat());
+    let reset = sim.connect_and_send([post_chunked("/echo"), chunk(b"ab")].concat());
     sim.send(reset, b"x\r\n");
     assert_eq!((statuses(sim.received(reset)), sim.report().refused), (vec![200], 1));
     assert!(sim.was_reset(reset));

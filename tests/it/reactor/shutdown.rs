@@ -1,24 +1,23 @@
 //! Ending well: what was received is answered, idle connections end at once, silent ones get a
 //! second, the deadline resets the rest, and the report says how it went.
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::time::Duration;
 
 use crate::support::*;
-use wheelhouse::sim::{Client, Sim, SimBuilder};
-use wheelhouse::{Admission, Body, ConnState, Handler, Limits, Reply, Request, Response};
+use crate::support::{limited, shut_down, shut_down_within, sim_of, stop_now};
+use wheelhouse::sim::{Client, Sim};
+use wheelhouse::{Admission, Body, ConnectionState, Limits, Reply, Request, Response, Server};
 
 const GET_BIG: &[u8] = b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n";
 
-fn says_close<H: Handler>(sim: &mut Sim<H>, client: Client) -> bool {
+fn says_close<S: 'static>(sim: &mut Sim<S>, client: Client) -> bool {
     String::from_utf8_lossy(sim.received(client)).contains("\r\nConnection: close\r\n")
 }
 
 #[test]
 fn a_server_without_connections_ends_at_once() {
     let mut sim = Sim::new(site);
-    sim.shutdown(None);
+    shut_down(&mut sim);
     assert!(!sim.is_running());
     assert_eq!(sim.now(), Duration::ZERO);
     let late = sim.connect();
@@ -32,13 +31,13 @@ fn idle_connections_end_at_once_and_without_a_byte() {
     for client in &clients {
         sim.take_received(*client);
     }
-    sim.shutdown(None);
+    shut_down(&mut sim);
     assert!(!sim.is_running());
     for client in clients {
         assert!(closed_silently(&mut sim, client) && !sim.was_reset(client));
     }
     let report = sim.report();
-    assert_eq!((report.accepted, report.requests, report.drained, report.killed), (5, 5, 5, 0));
+    assert_eq!((report.accepted, report.requests, report.drained, report.reset), (5, 5, 5, 0));
 }
 
 /// What lies in the socket when the shutdown begins counts as begun.
@@ -53,13 +52,13 @@ fn a_request_that_arrives_with_the_shutdown_gets_a_response_that_says_close() {
         }
         sim.pause();
         sim.send(client, GET);
-        sim.shutdown(None);
+        shut_down(&mut sim);
         sim.resume();
         assert_eq!(statuses(sim.received(client)), [200]);
         assert!(says_close(&mut sim, client));
         sim.end(client);
         assert!(!sim.is_running() && !sim.was_reset(client));
-        assert_eq!((sim.report().drained, sim.report().killed), (1, 0));
+        assert_eq!((sim.report().drained, sim.report().reset), (1, 0));
     }
 }
 
@@ -69,7 +68,7 @@ fn connections_that_wait_to_be_accepted_are_served() {
     let mut sim = Sim::new(site);
     sim.pause();
     let clients: Vec<_> = (0..200).map(|_| sim.connect_and_send(GET)).collect();
-    sim.shutdown(None);
+    shut_down(&mut sim);
     sim.resume();
     for client in clients {
         assert_eq!(statuses(sim.received(client)), [200]);
@@ -77,18 +76,18 @@ fn connections_that_wait_to_be_accepted_are_served() {
     }
     sim.advance(SECOND + LATE);
     assert!(!sim.is_running());
-    assert_eq!((sim.report().accepted, sim.report().killed), (200, 0));
+    assert_eq!((sim.report().accepted, sim.report().reset), (200, 0));
 }
 
 /// Not for lack of a slot or a descriptor either: idle connections end first, and theirs are free.
 #[test]
 fn connections_that_wait_for_room_at_a_shutdown_get_that_of_idle_ones() {
     let limits = Limits { connections_max: 2, ..Limits::default() };
-    let mut sim = Sim::with_limits(site, limits).unwrap();
+    let mut sim = limited(site, limits);
     let idle = [(); 2].map(|()| sim.connect_and_send(GET));
     sim.pause();
     let waiting = [(); 2].map(|()| sim.connect_and_send(GET));
-    sim.shutdown(None);
+    shut_down(&mut sim);
     sim.resume();
     assert!(idle.iter().all(|&client| !sim.is_open(client) && !sim.was_reset(client)));
     for client in waiting {
@@ -96,7 +95,7 @@ fn connections_that_wait_for_room_at_a_shutdown_get_that_of_idle_ones() {
         sim.end(client);
     }
     assert!(!sim.is_running());
-    assert_eq!((sim.report().accepted, sim.report().drained, sim.report().killed), (4, 4, 0));
+    assert_eq!((sim.report().accepted, sim.report().drained, sim.report().reset), (4, 4, 0));
 }
 
 #[test]
@@ -108,7 +107,7 @@ fn a_pause_of_the_acceptor_is_over_when_the_server_shuts_down() {
     sim.fail_accepts([EMFILE]);
     sim.resume();
     assert!(!sim.is_open(waiting[0]), "dropped, so that it learns that there is no room");
-    sim.shutdown(None);
+    shut_down(&mut sim);
     for &client in &waiting[1..] {
         assert_eq!(statuses(sim.received(client)), [200]);
     }
@@ -127,14 +126,14 @@ fn a_half_received_request_is_finished() {
         for cut in [1, 20, request.len() - 1] {
             let mut sim = Sim::new(site);
             let client = sim.connect_and_send(&request[..cut]);
-            sim.shutdown(None);
+            shut_down(&mut sim);
             assert!(sim.is_running());
             sim.advance(Duration::from_secs(5));
             sim.send(client, &request[cut..]);
             assert_eq!(statuses(sim.received(client)), [200], "{cut}");
             sim.end(client);
             assert!(!sim.is_running() && !sim.was_reset(client));
-            assert_eq!((sim.report().drained, sim.report().killed), (1, 0));
+            assert_eq!((sim.report().drained, sim.report().reset), (1, 0));
         }
     }
 }
@@ -147,7 +146,7 @@ fn a_silent_new_connection_has_one_second() {
         sim.advance(Duration::from_millis(phase));
         let client = sim.connect();
         sim.advance(SECOND);
-        sim.shutdown(None);
+        shut_down(&mut sim);
         happens_after(&mut sim, SECOND, |sim| !sim.is_running());
         assert!(closed_silently(&mut sim, client) && !sim.was_reset(client));
     }
@@ -158,7 +157,7 @@ fn a_shutdown_does_not_give_a_silent_connection_more_time_than_it_had() {
     let mut sim = Sim::new(site);
     let client = sim.connect();
     sim.advance(Duration::from_millis(9500));
-    sim.shutdown(None);
+    shut_down(&mut sim);
     happens_after(&mut sim, Duration::from_millis(500), |sim| !sim.is_open(client));
 }
 
@@ -167,7 +166,7 @@ fn a_shutdown_does_not_give_a_silent_connection_more_time_than_it_had() {
 fn a_head_that_begins_within_that_second_may_take_longer() {
     let mut sim = Sim::new(site);
     let client = sim.connect();
-    sim.shutdown(None);
+    shut_down(&mut sim);
     sim.advance(Duration::from_millis(900));
     sim.send(client, b"GET / HTTP/1.1\r\n");
     sim.advance(Duration::from_secs(4));
@@ -183,7 +182,7 @@ fn an_answer_on_its_way_is_finished() {
         let client = sim.connect();
         sim.stall(client, 100_000);
         sim.send(client, format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
-        sim.shutdown(None);
+        shut_down(&mut sim);
         assert!(sim.is_running() && sim.is_open(client));
         sim.advance(Duration::from_secs(5));
         let mut before = usize::MAX;
@@ -197,7 +196,7 @@ fn an_answer_on_its_way_is_finished() {
             _ => assert_eq!(dechunk(content(&received)).len(), 800_000),
         }
         assert!(!sim.is_running() && !sim.was_reset(client));
-        assert_eq!((sim.report().drained, sim.report().killed), (1, 0));
+        assert_eq!((sim.report().drained, sim.report().reset), (1, 0));
     }
 }
 
@@ -207,7 +206,7 @@ fn a_client_can_read_the_rest_of_a_response_when_the_server_is_gone() {
     let client = sim.connect();
     sim.stall(client, 1000);
     sim.send(client, GET_CLOSE);
-    sim.shutdown(None);
+    shut_down(&mut sim);
     sim.end(client);
     assert!(!sim.is_running());
     sim.unstall(client);
@@ -221,9 +220,12 @@ fn the_deadline_resets_who_is_still_at_work_and_counts_them() {
         let slow = sim.connect();
         sim.stall(slow, 1000);
         sim.send(slow, GET_BIG);
-        let sender = sim.connect_and_send(&post("/collect", 900, b"abc"));
+        let sender = sim.connect_and_send(post("/collect", 900, b"abc"));
         let idle = sim.connect_and_send(GET);
-        sim.shutdown(timeout);
+        match timeout {
+            Some(timeout) => shut_down_within(&mut sim, timeout),
+            None => shut_down(&mut sim),
+        }
         assert!(!sim.is_open(idle));
         let start = sim.now();
         while sim.is_running() {
@@ -234,7 +236,7 @@ fn the_deadline_resets_who_is_still_at_work_and_counts_them() {
         }
         assert_eq!(sim.now() - start, Duration::from_secs(expected));
         assert!(sim.was_reset(slow) && sim.was_reset(sender));
-        assert_eq!((sim.report().drained, sim.report().killed), (1, 2));
+        assert_eq!((sim.report().drained, sim.report().reset), (1, 2));
     }
 }
 
@@ -242,7 +244,7 @@ fn the_deadline_resets_who_is_still_at_work_and_counts_them() {
 fn a_shutdown_without_end_is_one_of_a_year() {
     let mut sim = Sim::new(site);
     let client = sim.connect_and_send(b"GET");
-    sim.shutdown(Some(Duration::MAX));
+    shut_down_within(&mut sim, Duration::MAX);
     assert!(sim.is_running() && sim.is_open(client));
     sim.send(client, &GET[3..]);
     assert_eq!(statuses(sim.received(client)), [200]);
@@ -254,14 +256,14 @@ fn a_shutdown_without_end_is_one_of_a_year() {
 fn a_second_shutdown_changes_nothing() {
     let mut sim = Sim::new(site);
     let client = sim.connect_and_send(b"GET");
-    sim.shutdown(Some(Duration::from_secs(5)));
+    shut_down_within(&mut sim, Duration::from_secs(5));
     sim.advance(Duration::from_secs(4));
-    sim.shutdown(Some(Duration::from_secs(5)));
-    sim.shutdown(None);
+    shut_down_within(&mut sim, Duration::from_secs(5));
+    shut_down(&mut sim);
     happens_after(&mut sim, SECOND, |sim| !sim.is_running());
     assert!(sim.was_reset(client));
-    sim.shutdown(None);
-    sim.stop();
+    shut_down(&mut sim);
+    stop_now(&mut sim);
     assert!(!sim.is_running());
 }
 
@@ -274,19 +276,19 @@ fn a_stop_resets_everybody_at_once() {
         let slow = sim.connect();
         sim.stall(slow, 1000);
         sim.send(slow, GET_BIG);
-        let sender = sim.connect_and_send(&post("/collect", 900, b"abc"));
+        let sender = sim.connect_and_send(post("/collect", 900, b"abc"));
         let head = sim.connect_and_send(b"GET /");
         if drains_first {
-            sim.shutdown(None);
+            shut_down(&mut sim);
         }
-        sim.stop();
+        stop_now(&mut sim);
         assert!(!sim.is_running());
         for client in [slow, sender, head] {
             assert!(sim.was_reset(client));
         }
-        assert_eq!((sim.report().drained, sim.report().killed), (0, 3));
+        assert_eq!((sim.report().drained, sim.report().reset), (0, 3));
         assert!(sim.memory() <= base);
-        sim.stop();
+        stop_now(&mut sim);
     }
 }
 
@@ -294,7 +296,7 @@ fn a_stop_resets_everybody_at_once() {
 fn a_shutdown_ends_a_lingering_connection_in_its_own_time() {
     let mut sim = Sim::new(site);
     let client = sim.connect_and_send(b"BAD\r\n\r\n");
-    sim.shutdown(None);
+    shut_down(&mut sim);
     happens_after(&mut sim, SECOND, |sim| !sim.is_running());
     assert!(!sim.was_reset(client));
 }
@@ -304,8 +306,8 @@ fn pipelined_requests_behind_the_one_that_says_close_are_left_to_the_client() {
     let mut sim = Sim::new(site);
     let client = sim.connect();
     sim.pause();
-    sim.send(client, &GET.repeat(3));
-    sim.shutdown(None);
+    sim.send(client, GET.repeat(3));
+    shut_down(&mut sim);
     sim.resume();
     assert_eq!(statuses(sim.received(client)), [200]);
     assert!(says_close(&mut sim, client));
@@ -314,36 +316,37 @@ fn pipelined_requests_behind_the_one_that_says_close_are_left_to_the_client() {
 #[test]
 fn every_connection_is_told_closed_by_a_shutdown() {
     for stops in [false, true] {
-        let open = std::rc::Rc::new(std::cell::Cell::new(0));
+        let open = Watched::<i32>::default();
         let ear = open.clone();
-        let mut sim = SimBuilder::new()
-            .limits(Limits { shutdown_timeout: SECOND, ..Limits::default() })
-            .unwrap()
-            .on_state(move |_, state| match state {
-                ConnState::New => ear.set(ear.get() + 1),
-                ConnState::Closed => ear.set(ear.get() - 1),
-                _ => {}
-            })
-            .build(site);
+        let mut sim = sim_of(
+            Server::new()
+                .limits(Limits { shutdown_timeout: SECOND, ..Limits::default() })
+                .on_connection_state(move |_, _, state| match state {
+                    ConnectionState::New => *ear.borrow_mut() += 1,
+                    ConnectionState::Closed => *ear.borrow_mut() -= 1,
+                    _ => {}
+                }),
+            site,
+        );
         sim.connect_and_send(GET);
-        sim.connect_and_send(&post("/collect", 900, b"abc"));
+        sim.connect_and_send(post("/collect", 900, b"abc"));
         sim.connect();
-        assert_eq!(open.get(), 3);
+        assert_eq!(*open.borrow(), 3);
         match stops {
-            true => sim.stop(),
-            false => sim.shutdown(None),
+            true => stop_now(&mut sim),
+            false => shut_down(&mut sim),
         }
         sim.advance(SECOND + LATE);
         assert!(!sim.is_running());
-        assert_eq!(open.get(), 0);
+        assert_eq!(*open.borrow(), 0);
     }
 }
 
 /// A builder whose hooks write into a log.
-fn told(names: &[&'static str], log: &Rc<RefCell<Vec<&'static str>>>) -> SimBuilder {
-    names.iter().fold(SimBuilder::new(), |builder, &name| {
+fn told(names: &[&'static str], log: &Watched<Vec<&'static str>>) -> Server {
+    names.iter().fold(Server::new(), |builder, &name| {
         let log = log.clone();
-        builder.on_shutdown(move || {
+        builder.on_shutdown(move |_| {
             log.borrow_mut().push(name);
             assert_ne!(name, "panics", "a hook of a test panics");
         })
@@ -353,35 +356,35 @@ fn told(names: &[&'static str], log: &Rc<RefCell<Vec<&'static str>>>) -> SimBuil
 /// A hook that panics does not keep the next from running (t172).
 #[test]
 fn the_shutdown_hooks_run_once_each_in_their_order_when_it_begins() {
-    let log = Rc::default();
-    let mut sim = told(&["first", "panics", "last"], &log).build(site);
+    let log = Watched::default();
+    let mut sim = sim_of(told(&["first", "panics", "last"], &log), site);
     let client = sim.connect_and_send(b"GET");
     assert!(log.borrow().is_empty());
-    sim.shutdown(None);
+    shut_down(&mut sim);
     assert_eq!(*log.borrow(), ["first", "panics", "last"]);
     assert!(sim.is_running() && sim.is_open(client));
-    sim.shutdown(None);
-    sim.stop();
+    shut_down(&mut sim);
+    stop_now(&mut sim);
     assert_eq!(log.borrow().len(), 3);
 }
 
 #[test]
 fn a_stop_calls_no_shutdown_hook() {
-    let log = Rc::default();
-    let mut sim = told(&["never"], &log).build(site);
+    let log = Watched::default();
+    let mut sim = sim_of(told(&["never"], &log), site);
     sim.connect();
-    sim.stop();
+    stop_now(&mut sim);
     assert!(!sim.is_running() && log.borrow().is_empty());
 }
 
 /// Go: TestServerShutdown (t172), TestServerContext_ServerContextKey (t10).
 #[test]
 fn a_handler_may_shut_its_own_server_down_and_its_answer_arrives() {
-    let log = Rc::default();
+    let log = Watched::default();
     let builder = told(&["told"], &log);
     let handle = builder.handle();
-    let mut sim = builder.build(move |_: &Request<'_>| {
-        handle.shutdown(None);
+    let mut sim = sim_of(builder, move |_: &Request<'_>| {
+        handle.shutdown();
         "going down"
     });
     let (idle, client) = (sim.connect(), sim.connect_and_send(GET));
@@ -392,24 +395,24 @@ fn a_handler_may_shut_its_own_server_down_and_its_answer_arrives() {
     sim.end(client);
     sim.end(idle);
     assert!(!sim.is_running() && !sim.was_reset(client));
-    assert_eq!((sim.report().requests, sim.report().killed), (1, 0));
+    assert_eq!((sim.report().requests, sim.report().reset), (1, 0));
 }
 
 /// Those whom the connection hook refuses do not cost the others behind them their answer.
 #[test]
 fn connections_made_before_the_end_are_served_however_many_are_refused_before_them() {
-    let builder = SimBuilder::new().on_connect(|accepted| match accepted.peer_addr() {
+    let builder = Server::new().on_connect(|_, accepted| match accepted.peer_addr() {
         Some(peer) if peer.ip().is_loopback() => Admission::accept(),
         _ => Admission::refuse(),
     });
-    let mut sim = builder.build(site);
+    let mut sim = sim_of(builder, site);
     sim.pause();
     for _ in 0..200 {
         sim.connect();
     }
     let client = sim.connect_from(([127, 0, 0, 1], 4711).into());
     sim.send(client, GET);
-    sim.shutdown(None);
+    shut_down(&mut sim);
     sim.resume();
     assert_eq!(statuses(sim.received(client)), [200]);
 }
@@ -433,14 +436,14 @@ fn the_last_who_are_accepted_take_the_slots_of_those_who_end_in_that_turn() {
         sim.read(reader, 1_500_000);
         if shuts_down {
             (0..70).for_each(|_| _ = sim.connect());
-            sim.shutdown(None);
+            shut_down(&mut sim);
         }
         sim.resume();
         assert_eq!(sim.was_reset(reader), shuts_down);
     }
     sim.advance(2 * SECOND);
     assert!(!sim.is_running());
-    assert_eq!((sim.report().drained, sim.report().killed), (71, 0));
+    assert_eq!((sim.report().drained, sim.report().reset), (71, 0));
 }
 
 #[test]
@@ -454,8 +457,8 @@ fn connections_that_wait_at_a_paused_listener_are_served_before_the_end() {
         while sim.report().accept_errors < errors as u64 {
             sim.advance(MS);
         }
-        sim.shutdown(None);
+        shut_down(&mut sim);
         assert!(says_close(&mut sim, client) && !sim.was_reset(client), "{errors}");
-        assert_eq!((sim.report().drained, sim.report().killed), (1, 0));
+        assert_eq!((sim.report().drained, sim.report().reset), (1, 0));
     }
 }

@@ -202,7 +202,7 @@ fn patterns(random: &mut Random, count: usize) -> Vec<Model> {
 }
 
 fn router(patterns: &[String]) -> Router<()> {
-    patterns.iter().fold(Router::new(()), |router, pattern| {
+    patterns.iter().fold(Router::<()>::new(), |router, pattern| {
         router.route(pattern, |_, req: &Request<'_>| {
             let names = ["x0", "x1", "x2", "rest"];
             let raw: Vec<_> = names.iter().filter_map(|name| req.raw_param(name)).collect();

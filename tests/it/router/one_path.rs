@@ -8,7 +8,7 @@ use wheelhouse::sim::Sim;
 use wheelhouse::{Handler, Request, Response, Router, StatusCode};
 
 /// The status, and `Location` or the content.
-fn get(sim: &mut Sim<impl Handler>, target: &str) -> (u16, String) {
+fn get(sim: &mut Sim, target: &str) -> (u16, String) {
     let request = format!("GET {target} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
     let client = sim.connect_and_send(request.as_bytes());
     let response = String::from_utf8(sim.received(client).to_vec()).unwrap();
@@ -52,12 +52,14 @@ const SPELLINGS: [&str; 26] = [
 fn a_guard_and_a_route_read_the_same_path() {
     let seen = AtomicUsize::new(0);
     for pattern in ["/admin", "/admin/", "/admin/{rest...}", "/{x}", "/{x}/{y...}"] {
-        let mut routes =
-            Router::new(()).any(pattern, |_, req| format!("route {}", req.path())).build().unwrap();
+        let mut routes = Router::<()>::new()
+            .any(pattern, |_, req| format!("route {}", req.path()))
+            .build()
+            .unwrap();
         let is_admin = |path: &str| path == "/admin" || path.starts_with("/admin/");
-        let mut sim = Sim::new(|req: &Request<'_>| match is_admin(req.path()) {
+        let mut sim = Sim::new(move |req: &Request<'_>| match is_admin(req.path()) {
             true => Response::status_page(StatusCode::FORBIDDEN).into(),
-            false => routes.handle(req),
+            false => routes.handle(&mut (), req),
         });
         for spelling in SPELLINGS {
             let (mut status, mut text) = get(&mut sim, spelling);
@@ -87,17 +89,20 @@ fn a_guard_and_a_route_read_the_same_path() {
 #[test]
 fn a_guard_and_a_mount_read_the_same_path() {
     let is_admin = |path: &str| path == "/admin" || path.starts_with("/admin/");
-    let mut routes =
-        Router::new(()).mount("/admin", |_, _| "secret").any("/", |_, _| "open").build().unwrap();
-    let mut sim = Sim::new(|req: &Request<'_>| match is_admin(req.path()) {
+    let mut routes = Router::<()>::new()
+        .mount("/admin", |_, _| "secret")
+        .any("/", |_, _| "open")
+        .build()
+        .unwrap();
+    let mut sim = Sim::new(move |req: &Request<'_>| match is_admin(req.path()) {
         true => Response::status_page(StatusCode::FORBIDDEN).into(),
-        false => routes.handle(req),
+        false => routes.handle(&mut (), req),
     });
     for spelling in SPELLINGS {
         let (_, text) = get(&mut sim, spelling);
         assert_ne!(text, "secret", "{spelling}");
     }
-    let mut sim = Sim::new(|req: &Request<'_>| match req.strip_prefix("/admin") {
+    let mut sim = Sim::new(move |req: &Request<'_>| match req.strip_prefix("/admin") {
         Some(inner) => format!("in {} {}", inner.path(), inner.raw_path()),
         None => format!("out {}", is_admin(req.path())),
     });
@@ -129,7 +134,7 @@ fn every_redirect_leads_to_the_path_that_it_means() {
         std::fs::create_dir_all(dir.join(std::ffi::OsStr::from_bytes(name))).unwrap();
     }
     let files = Files::new(&dir).unwrap();
-    let routes = Router::new(())
+    let routes = Router::<()>::new()
         .any("/r/{x}/", |_, req| format!("{:?}", req.param("x").unwrap().as_bytes()))
         .mount("/files", move |_, req| files.respond(req))
         .any("/here/{x}", |_, req| Response::redirect(req, StatusCode::SEE_OTHER, "?q"))
@@ -195,7 +200,7 @@ fn the_path_is_decoded_and_the_raw_one_and_the_target_stay() {
 /// The path is decoded again when the content has come.
 #[test]
 fn a_request_that_waited_for_its_content_has_the_same_path() {
-    let routes = Router::new(()).collect("POST /p/{x}", 9, |_, req, _| {
+    let routes = Router::<()>::new().collect("POST /p/{x}", 9, |_, req, _| {
         format!("{} {:?} {:?}", req.path(), req.param("x"), req.raw_param("x"))
     });
     let mut sim = Sim::new(routes.build().unwrap());

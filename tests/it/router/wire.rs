@@ -6,7 +6,7 @@ use wheelhouse::{collect, Handler, Reply, Request, Response, RouteError, Router,
 
 /// One route per pattern, each answering with its pattern.
 fn routes(patterns: &[&str]) -> Routes<()> {
-    let router = patterns.iter().fold(Router::new(()), |router, pattern| {
+    let router = patterns.iter().fold(Router::<()>::new(), |router, pattern| {
         router.route(pattern, |_, req| req.pattern().unwrap_or("none").to_owned())
     });
     router.build().unwrap_or_else(|error| panic!("{error}"))
@@ -27,7 +27,7 @@ fn brief(answer: &[u8]) -> String {
     }
 }
 
-fn ask<S: 'static>(routes: Routes<S>, requests: &[(&str, &str, &str)]) {
+fn ask(routes: Routes, requests: &[(&str, &str, &str)]) {
     let mut sim = Sim::new(routes);
     for (method, url, expected) in requests {
         let (host, target) = match url.find('/') {
@@ -199,7 +199,7 @@ fn a_redirect_never_leads_away() {
     let mut inner = routes(&["/{x}/"]);
     let mut sim = Sim::new(move |req: &Request<'_>| match req.strip_prefix("/") {
         Some(inner_req) => {
-            match format!("{:?}", wheelhouse::Handler::handle(&mut inner, &inner_req)) {
+            match format!("{:?}", wheelhouse::Handler::handle(&mut inner, &mut (), &inner_req)) {
                 reply if reply.contains("307") => Response::text(reply),
                 reply => Response::text(format!("no redirect: {reply}")),
             }
@@ -285,7 +285,7 @@ fn parameters_come_by_name_raw_or_decoded_and_the_pattern_as_it_was_written() {
         let params = ["a", "b", "rest", "none"].map(param).concat();
         format!("{params}{}", req.pattern().unwrap_or("none"))
     };
-    let router = Router::new(()).get("/{a}/x/{b}", show).get("/{a}/y/{rest...}", show);
+    let router = Router::<()>::new().get("/{a}/x/{b}", show).get("/{a}/y/{rest...}", show);
     let router = router.get("/{p1}/z/{p3}/{p4}/{a}/{b}/{p7}/{p8}/{p9}/", show);
     let routes = router.post("/{a}/", show).not_found(show).build().unwrap();
     let requests = [
@@ -338,26 +338,28 @@ fn the_server_as_a_whole_answers_options_and_nothing_else() {
 #[test]
 fn the_first_fault_of_a_chain_comes_out_of_build() {
     let one = |_: &mut (), _: &Request<'_>| "";
-    let error = Router::new(()).get("/a", one).get("{", one).get("/a", one).build().unwrap_err();
+    let error =
+        Router::<()>::new().get("/a", one).get("{", one).get("/a", one).build().unwrap_err();
     assert!(matches!(&error, RouteError::Pattern { pattern, at: 4, .. } if pattern == "GET {"));
-    let error = Router::new(()).get("GET /a", one).build().unwrap_err();
+    let error = Router::<()>::new().get("GET /a", one).build().unwrap_err();
     assert!(matches!(&error, RouteError::Pattern { at: 7, .. }), "{error}");
-    let error = Router::new(()).any("GET /a", one).build().unwrap_err();
+    let error = Router::<()>::new().any("GET /a", one).build().unwrap_err();
     assert!(matches!(&error, RouteError::Pattern { at: 3, .. }), "{error}");
-    let error = Router::new(()).get("/a", one).route("GET /%61", one).build().unwrap_err();
+    let error = Router::<()>::new().get("/a", one).route("GET /%61", one).build().unwrap_err();
     assert_eq!(
         error.to_string(),
         "patterns \"GET /a\" and \"GET /%61\" conflict: both match \"/a\", and neither is more \
          specific than the other"
     );
     for prefix in ["api", "/{$}", "/{x...}", "h.example/api"] {
-        let error = Router::new(()).nest(prefix, |api| api.get("/x", one)).build().unwrap_err();
+        let error = Router::<()>::new().nest(prefix, |api| api.get("/x", one)).build().unwrap_err();
         assert!(matches!(error, RouteError::Pattern { .. }), "{prefix}");
     }
-    let nested = Router::new(()).get("/a/b", one).nest("/a", |a| a.get("/{x}", one).get("/b", one));
+    let nested =
+        Router::<()>::new().get("/a/b", one).nest("/a", |a| a.get("/{x}", one).get("/b", one));
     let error = nested.build().unwrap_err();
     assert!(matches!(&error, RouteError::Conflict { second, .. } if second == "GET /a/b"));
-    ask(Router::new(()).build().unwrap(), &[("GET", "h/", "404"), ("POST", "h/a", "404")]);
+    ask(Router::<()>::new().build().unwrap(), &[("GET", "h/", "404"), ("POST", "h/a", "404")]);
 }
 
 /// The content waits for the address (t187).
@@ -367,7 +369,7 @@ fn state_is_shared_and_content_comes_with_the_parameters_of_its_route() {
     struct Hub {
         notes: Vec<String>,
     }
-    let routes = Router::new(Hub::default())
+    let routes = Router::<Hub>::new()
         .get("/notes", |hub, _| hub.notes.join(","))
         .collect("POST /note/{by}", 8, |hub, req, content| {
             let by = req.param("by").unwrap_or_default();
@@ -390,7 +392,7 @@ fn state_is_shared_and_content_comes_with_the_parameters_of_its_route() {
         })
         .build()
         .unwrap();
-    let mut sim = Sim::new(routes);
+    let mut sim = Sim::with_state(Hub::default(), routes);
     let mut say = |parts: &[&[u8]]| {
         let client = sim.connect();
         for part in parts {
@@ -422,7 +424,7 @@ fn a_mount_sees_what_is_behind_its_prefix_and_the_target_stays_whole() {
         let user = req.param("user").unwrap_or_default();
         format!("{} {} {user} {whole}", req.path(), req.target())
     };
-    let router = Router::new(()).mount("/static/", show).mount("/home/{user}/files", show);
+    let router = Router::<()>::new().mount("/static/", show).mount("/home/{user}/files", show);
     let routes = router.mount("h.example/", show).build().unwrap();
     let requests = [
         ("GET", "h/static/a/b.css?q", "/a/b.css /static/a/b.css?q  true"),
@@ -471,7 +473,7 @@ fn nested_routes_belong_to_the_same_table() {
             .delete("/{id}", |_, _| "gone")
             .get("admin.example/{id}", |_, _| "admin")
     }
-    let router = Router::new(()).nest("/api/{version}/", |api| api.nest("/users", users));
+    let router = Router::<()>::new().nest("/api/{version}/", |api| api.nest("/users", users));
     let routes = router.get("/", |_, _| "root").build().unwrap();
     let requests = [
         ("GET", "h/api/1/users/7", "one /api/1/users/7"),
@@ -552,7 +554,7 @@ fn a_redirect_within_the_host_comes_before_a_subtree_that_is_anywhere() {
 fn routes_behind_a_stripped_prefix_redirect_what_is_left_of_a_name() {
     let inner = || routes(&["/", "/a"]);
     let mut sim = Sim::new(move |req: &Request<'_>| match req.strip_prefix("/in") {
-        Some(req) => inner().handle(&req),
+        Some(req) => inner().handle(&mut (), &req),
         None => Response::not_found().into(),
     });
     for (target, expected) in [

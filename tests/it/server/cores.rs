@@ -39,7 +39,7 @@ fn start(count: usize) -> (Cores, SocketAddr) {
         let handler = move |req: &Request<'_>| {
             served.set(served.get() + 1);
             if req.path() == "/end" {
-                handle.shutdown(None);
+                handle.shutdown();
             }
             Response::text(format!("{core} {}", served.get()))
         };
@@ -64,7 +64,7 @@ fn the_kernel_deals_connections_out_to_all_cores_and_each_counts_its_own() {
         asked += 1;
         assert!(asked < 10_000, "only {met:?} were met");
     }
-    cores.shutdown(None);
+    cores.handle().shutdown();
     let reports = cores.join().unwrap();
     assert_eq!(reports.len(), 3);
     assert!(reports.iter().all(|report| report.requests > 0));
@@ -83,10 +83,10 @@ fn a_handler_that_shuts_its_core_down_ends_all() {
 #[test]
 fn a_stop_ends_all_whatever_they_do() {
     let (cores, address) = start(2);
-    let handle = cores.handle();
+    let handle = cores.handle().clone();
     let mut half: Vec<TcpStream> = (0..8).map(|_| TcpStream::connect(address).unwrap()).collect();
     half.iter_mut().for_each(|stream| stream.write_all(b"GET / HT").unwrap());
-    handle.shutdown(Some(Duration::MAX));
+    handle.shutdown_within(Duration::MAX);
     handle.stop();
     cores.join().unwrap();
     handle.stop();
@@ -141,7 +141,7 @@ fn cores_may_share_a_socket_that_was_opened_once() {
     for _ in 0..20 {
         assert!(["0", "1"].contains(&ask(address, "/").as_str()));
     }
-    cores.shutdown(None);
+    cores.handle().shutdown();
     let requests: u64 = cores.join().unwrap().iter().map(|report| report.requests).sum();
     assert_eq!(requests, 20);
     assert!(is_refused(address), "all clones are closed");

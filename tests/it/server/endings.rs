@@ -4,7 +4,7 @@
 use std::sync::mpsc::{self, Receiver, Sender};
 
 use wheelhouse::body::{Out, Produce, Produced};
-use wheelhouse::{Body, ConnState, Flow, Gone, Receive, Reply, Request, Response};
+use wheelhouse::{Body, ConnectionState, Flow, Gone, Receive, Reply, Request, Response};
 
 use super::running::{Running, PATIENCE};
 
@@ -34,7 +34,7 @@ fn a_request_and_the_end_in_one_segment_are_both_seen() {
     client.send_and_end(GET);
     client.answer().assert(200, "hello");
     assert_eq!(client.rest(), b"");
-    server.wait_for(ConnState::Closed);
+    server.wait_for(ConnectionState::Closed);
 
     // Once more on a connection that has long been watched.
     let mut client = server.connect();
@@ -43,7 +43,7 @@ fn a_request_and_the_end_in_one_segment_are_both_seen() {
     client.answer().assert(200, "hello");
     client.answer().assert(200, "hello");
     assert_eq!(client.rest(), b"");
-    server.wait_for(ConnState::Closed);
+    server.wait_for(ConnectionState::Closed);
 }
 
 #[cfg(target_os = "linux")]
@@ -92,7 +92,7 @@ fn a_reset_while_nothing_happens_in_a_head_or_between_requests_costs_one_connect
             client.answer().assert(200, "hello");
         }
         client.reset();
-        server.wait_for(ConnState::Closed);
+        server.wait_for(ConnectionState::Closed);
         stays.get("/").assert(200, "hello");
     }
 }
@@ -131,7 +131,7 @@ fn a_reset_in_the_content_is_told_to_the_receiver() {
     assert_eq!(told.recv_timeout(PATIENCE), Ok(Ok(5)));
     client.reset();
     assert_eq!(told.recv_timeout(PATIENCE), Ok(Err(Gone::PeerLeft)));
-    server.wait_for(ConnState::Closed);
+    server.wait_for(ConnectionState::Closed);
 }
 
 #[test]
@@ -174,5 +174,5 @@ fn a_reset_in_the_answer_drops_its_producer() {
     assert!(client.head().starts_with("HTTP/1.1 200 "));
     client.reset();
     assert_eq!(told.recv_timeout(PATIENCE), Ok("dropped"));
-    server.wait_for(ConnState::Closed);
+    server.wait_for(ConnectionState::Closed);
 }

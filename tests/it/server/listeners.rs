@@ -54,7 +54,7 @@ fn one_server_answers_on_tcp_and_on_a_unix_socket() {
         unix.get("/").assert(200, "by Unix socket");
     }
     let report = server.finish();
-    assert_eq!((report.accepted, report.requests, report.killed), (2, 6, 0));
+    assert_eq!((report.accepted, report.requests, report.reset), (2, 6, 0));
     assert!(!file.0.exists(), "the socket file is removed at the end");
 }
 
@@ -153,7 +153,7 @@ fn sockets_opened_elsewhere_are_served_and_their_files_stay() {
     assert_eq!(address, kept.local_addr().unwrap());
     Client::over(TcpStream::connect(address).unwrap()).get("/").assert(200, address.to_string());
     file.connect().get("/").assert(200, file.address());
-    handle.shutdown(None);
+    handle.shutdown();
     assert_eq!(thread.join().unwrap().requests, 2);
     assert!(file.0.exists(), "who made the file removes it");
     assert!(TcpStream::connect(address).is_ok(), "the other owner still listens");
@@ -169,7 +169,7 @@ fn a_listener_has_its_name_or_its_address() {
     let mut client = Client::over(TcpStream::connect(address).unwrap());
     client.get("/").assert(200, "127.0.0.1:0");
     file.connect().get("/").assert(200, "admin");
-    handle.shutdown(None);
+    handle.shutdown();
     assert_eq!(thread.join().unwrap().requests, 2);
     assert!(!file.0.exists());
 }
@@ -200,7 +200,7 @@ fn inherited_sockets_are_served_under_the_names_that_they_were_given() {
     if std::env::var_os("LISTEN_FDS").is_some() {
         let (address, handle, thread) = named(|server| server.listen_inherited().unwrap());
         Client::over(TcpStream::connect(address).unwrap()).get("/").assert(200, "front");
-        handle.shutdown(None);
+        handle.shutdown();
         assert_eq!(thread.join().unwrap().requests, 1);
         let again = Server::new().listen_inherited().unwrap_err();
         assert!(matches!(again, Error::NothingInherited), "{again}");

@@ -7,7 +7,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use wheelhouse::{ConnState, Handle, Handler, Limits, Report, Server};
+use wheelhouse::{ConnectionState, Handle, Handler, Limits, Report, Server};
 
 /// How long anything that must come may take before the test gives up.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -16,7 +16,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Running {
     pub(crate) addrs: Vec<SocketAddr>,
     pub(crate) handle: Handle,
-    states: Receiver<ConnState>,
+    states: Receiver<ConnectionState>,
     report: Receiver<Report>,
     thread: Option<JoinHandle<()>>,
 }
@@ -42,12 +42,12 @@ impl Running {
         let (tell, states) = mpsc::channel();
         let (done, report) = mpsc::channel();
         let thread = thread::spawn(move || {
-            let mut server = Server::new().limits(limits).unwrap();
+            let mut server = Server::new().limits(limits);
             for address in &addresses {
                 server = server.listen(address).unwrap();
             }
             // Nobody listens where a test does not care for states.
-            let server = server.on_state(move |_, state| _ = tell.send(state));
+            let server = server.on_connection_state(move |_, _, state| _ = tell.send(state));
             started.send((server.local_addrs().to_vec(), server.handle())).unwrap();
             let _ = done.send(server.run(handler).unwrap());
         });
@@ -60,7 +60,7 @@ impl Running {
     }
 
     /// Waits until some connection is in `state`.
-    pub(crate) fn wait_for(&self, state: ConnState) {
+    pub(crate) fn wait_for(&self, state: ConnectionState) {
         loop {
             match self.states.recv_timeout(PATIENCE) {
                 Ok(told) if told == state => return,
@@ -80,7 +80,7 @@ impl Running {
 
     /// Ends the server gracefully. Connections whose clients are still there must be idle.
     pub(crate) fn finish(self) -> Report {
-        self.handle.shutdown(None);
+        self.handle.shutdown();
         self.report()
     }
 }

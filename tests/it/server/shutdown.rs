@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use wheelhouse::{ConnState, Reply, Request, Server};
+use wheelhouse::{ConnectionState, Reply, Request, Router, Server};
 
 use super::running::{Client, Running, PATIENCE};
 
@@ -38,7 +38,7 @@ fn a_request_in_flight_is_answered_before_a_graceful_end() {
     idle.answer().assert(200, "0 bytes");
     let mut client = client_in_flight(&server);
 
-    server.handle.shutdown(None);
+    server.handle.shutdown();
     wait_until_refused(&server);
     assert_eq!(idle.rest(), b"", "idle connections end at once");
     client.send("done");
@@ -47,7 +47,7 @@ fn a_request_in_flight_is_answered_before_a_graceful_end() {
     assert_eq!(answer.field("connection"), Some("close"));
     assert_eq!(client.rest(), b"");
     let report = server.report();
-    assert_eq!((report.requests, report.killed), (2, 0));
+    assert_eq!((report.requests, report.reset), (2, 0));
     assert!(report.drained >= 2, "{report:?}");
 }
 
@@ -70,9 +70,9 @@ fn a_server_ends_with_connections_that_are_idle_or_handed_out() {
     let (mut idle, mut taken) = (server.connect(), server.connect());
     idle.get("/").assert(200, "hello");
     taken.send("GET /mine HTTP/1.1\r\nHost: here\r\n\r\n");
-    server.wait_for(ConnState::Hijacked);
+    server.wait_for(ConnectionState::Hijacked);
     let report = server.finish();
-    assert_eq!((report.requests, report.killed), (2, 0));
+    assert_eq!((report.requests, report.reset), (2, 0));
     assert_eq!(idle.rest(), b"");
     taken.send("still here");
     taken.end();
@@ -83,11 +83,11 @@ fn a_server_ends_with_connections_that_are_idle_or_handed_out() {
 fn unfinished_connections_are_reset_and_counted_at_the_deadline() {
     let server = Running::new(length);
     let mut client = client_in_flight(&server);
-    server.handle.shutdown(Some(Duration::from_millis(100)));
+    server.handle.shutdown_within(Duration::from_millis(100));
     let (read, end) = client.rest_or_error();
     assert_eq!((read, end.unwrap_err().kind()), (vec![], io::ErrorKind::ConnectionReset));
     let report = server.report();
-    assert_eq!((report.accepted, report.requests, report.killed), (1, 1, 1));
+    assert_eq!((report.accepted, report.requests, report.reset), (1, 1, 1));
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn stop_resets_at_once_what_is_in_flight() {
     server.handle.stop();
     let (read, end) = client.rest_or_error();
     assert_eq!((read, end.unwrap_err().kind()), (vec![], io::ErrorKind::ConnectionReset));
-    assert_eq!(server.report().killed, 1);
+    assert_eq!(server.report().reset, 1);
 }
 
 #[test]
@@ -105,10 +105,10 @@ fn a_request_that_arrived_before_the_shutdown_is_answered() {
     let server = Running::new(length);
     let mut client = server.connect();
     client.send("POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 4\r\n\r\nsent");
-    server.wait_for(ConnState::Active);
-    server.handle.shutdown(None);
+    server.wait_for(ConnectionState::Active);
+    server.handle.shutdown();
     client.answer().assert(200, "4 bytes");
-    assert_eq!(server.report().killed, 0);
+    assert_eq!(server.report().reset, 0);
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn a_handle_outlives_its_server_and_then_does_nothing() {
     let server = Running::new(length);
     let handle = server.handle.clone();
     assert_eq!(server.finish().requests, 0);
-    handle.shutdown(None);
+    handle.shutdown();
     handle.stop();
 }
 
@@ -140,8 +140,27 @@ fn a_handle_outlives_its_server_and_then_does_nothing() {
 fn a_server_that_was_shut_down_before_it_runs_ends_at_once() {
     let server = Server::new().listen("127.0.0.1:0").unwrap();
     let addr = server.local_addrs()[0];
-    server.handle().shutdown(None);
+    server.handle().shutdown();
     let report = server.run(|_: &Request<'_>| "never").unwrap();
     assert_eq!((report.accepted, report.requests), (0, 0));
     assert!(TcpStream::connect(addr).is_err(), "nobody listens any more");
+}
+
+/// A server is data until it runs, so it may be set up in one thread and run in another.
+#[test]
+fn a_server_moves_into_a_thread_with_its_state() {
+    let server = Server::with_state(7).listen("127.0.0.1:0").unwrap();
+    let (address, handle) = (server.local_addrs()[0], server.handle());
+    let thread = thread::spawn(move || {
+        let routes =
+            Router::<i32>::new().get("/", |state, _| format!("{state}\n")).build().unwrap();
+        server.run(routes).unwrap()
+    });
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(crate::support::GET_CLOSE).unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    assert!(response.ends_with("\r\n\r\n7\n"), "{response}");
+    handle.shutdown();
+    assert_eq!(thread.join().unwrap().requests, 1);
 }

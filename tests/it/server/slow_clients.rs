@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::thread;
 use std::time::Duration;
 
-use wheelhouse::{ConnState, Flow, Limits, Receive, Reply, Request, Response, StatusCode};
+use wheelhouse::{ConnectionState, Flow, Limits, Receive, Reply, Request, Response, StatusCode};
 
 use super::running::Running;
 
@@ -80,7 +80,7 @@ fn a_peer_that_does_not_read_is_reset() {
     let server = Running::with_limits(limits, handler);
     let mut slow = server.connect();
     slow.send("GET /big HTTP/1.1\r\nHost: here\r\n\r\n");
-    server.wait_for(ConnState::Closed);
+    server.wait_for(ConnectionState::Closed);
     let (read, end) = slow.rest_or_error();
     assert_eq!(end.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
     assert!(read.len() < BIG.len(), "the part must not pass for the whole");
@@ -96,7 +96,7 @@ fn a_peer_that_never_closes_is_closed_on() {
     answer.assert(401, "401 Unauthorized\n");
     assert_eq!(answer.field("connection"), Some("close"));
     assert_eq!(stays.rest(), b"", "our side is ended behind the answer");
-    server.wait_for(ConnState::Closed);
+    server.wait_for(ConnectionState::Closed);
 }
 
 #[test]

@@ -6,7 +6,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use wheelhouse::body::SendError;
-use wheelhouse::{Body, ConnState, HijackedStream, Io, Later, Protocol, Reply, Request, Response};
+use wheelhouse::{
+    Body, ConnectionState, HijackedStream, Io, Later, Protocol, Reply, Request, Response,
+};
 
 use super::running::{Running, PATIENCE};
 
@@ -60,7 +62,7 @@ fn a_worker_sees_a_peer_end_its_side_and_a_peer_reset() {
                 thread::sleep(Duration::from_millis(1));
             }
             later.answer(|()| Response::text("all the same").with_close());
-            server.wait_for(ConnState::Closed);
+            server.wait_for(ConnectionState::Closed);
         }
     }
 }
@@ -126,7 +128,7 @@ fn a_stream_that_is_handed_out_belongs_to_its_thread() {
     });
     let mut client = server.connect();
     client.send("POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 100000\r\n\r\nfirst ");
-    server.wait_for(ConnState::Hijacked);
+    server.wait_for(ConnectionState::Hijacked);
     client.send(vec![b'.'; 100_000]);
     client.end();
     let all = client.rest();

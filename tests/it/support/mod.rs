@@ -7,11 +7,15 @@ pub(crate) mod random;
 use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use wheelhouse::body::{Out, Produce, Produced};
 use wheelhouse::sim::{Client, Sim};
-use wheelhouse::{Body, Flow, Gone, Handler, Receive, Reply, Request, Response, Transform};
+use wheelhouse::{
+    Body, ConnectionId, Flow, Gone, Handler, Limits, Receive, Reply, Request, Response, Server,
+    Transform,
+};
 
 /// How late a deadline may be: one tick of the wheel and a millisecond.
 pub(crate) const LATE: Duration = Duration::from_millis(65);
@@ -161,10 +165,10 @@ pub(crate) fn dechunk(mut bytes: &[u8]) -> Vec<u8> {
 /// Lets time pass and asserts that `condition` becomes true after `timeout`: not a millisecond
 /// before it, and late by no more than a tick and a millisecond.
 #[track_caller]
-pub(crate) fn happens_after<H: Handler>(
-    sim: &mut Sim<H>,
+pub(crate) fn happens_after<S: 'static>(
+    sim: &mut Sim<S>,
     timeout: Duration,
-    mut condition: impl FnMut(&mut Sim<H>) -> bool,
+    mut condition: impl FnMut(&mut Sim<S>) -> bool,
 ) {
     assert!(!condition(sim), "it has happened already");
     sim.advance(timeout - MS);
@@ -174,13 +178,13 @@ pub(crate) fn happens_after<H: Handler>(
 }
 
 /// Whether the client has got nothing and the server has closed.
-pub(crate) fn closed_silently<H: Handler>(sim: &mut Sim<H>, client: Client) -> bool {
+pub(crate) fn closed_silently<S: 'static>(sim: &mut Sim<S>, client: Client) -> bool {
     sim.received(client).is_empty() && !sim.is_open(client)
 }
 
 /// What the server counts while nobody is connected, once somebody has been: the room for slots
 /// and wheel nodes is kept.
-pub(crate) fn base<H: Handler>(sim: &mut Sim<H>) -> usize {
+pub(crate) fn base<S: 'static>(sim: &mut Sim<S>) -> usize {
     let client = sim.connect();
     sim.reset(client);
     sim.memory()
@@ -192,11 +196,69 @@ pub(crate) fn has_field(bytes: &[u8], name: &str) -> bool {
 }
 
 /// One turn of the loop, in which no time passes.
-pub(crate) fn turn<H: Handler>(sim: &mut Sim<H>) {
+pub(crate) fn turn<S: 'static>(sim: &mut Sim<S>) {
     sim.advance(Duration::ZERO);
 }
 
 /// What has been received since the last time, as text.
-pub(crate) fn text<H: Handler>(sim: &mut Sim<H>, client: Client) -> String {
+pub(crate) fn text<S: 'static>(sim: &mut Sim<S>, client: Client) -> String {
     String::from_utf8(sim.take_received(client)).unwrap()
+}
+
+/// A simulated server without state, with other limits.
+pub(crate) fn limited(handler: impl Handler + 'static, limits: Limits) -> Sim {
+    Sim::of(Server::new().limits(limits), handler).unwrap()
+}
+
+/// A graceful shutdown, within the time of the limits.
+pub(crate) fn shut_down<S: 'static>(sim: &mut Sim<S>) {
+    sim.handle().shutdown();
+    turn(sim);
+}
+
+/// A graceful shutdown within `timeout`.
+pub(crate) fn shut_down_within<S: 'static>(sim: &mut Sim<S>, timeout: Duration) {
+    sim.handle().shutdown_within(timeout);
+    turn(sim);
+}
+
+/// The hard end.
+pub(crate) fn stop_now<S: 'static>(sim: &mut Sim<S>) {
+    sim.handle().stop();
+    turn(sim);
+}
+
+pub(crate) fn set_keep_alive<S: 'static>(sim: &mut Sim<S>, keeps: bool) {
+    sim.handle().set_keep_alive(keeps);
+    turn(sim);
+}
+
+/// A value that the test shares with hooks and timers, which are `Send`.
+#[derive(Debug, Default)]
+pub(crate) struct Watched<T>(Arc<Mutex<T>>);
+
+impl<T> Watched<T> {
+    pub(crate) fn borrow(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn borrow_mut(&self) -> MutexGuard<'_, T> {
+        self.borrow()
+    }
+}
+
+impl<T> Clone for Watched<T> {
+    fn clone(&self) -> Watched<T> {
+        Watched(Arc::clone(&self.0))
+    }
+}
+
+/// The simulation of `server`.
+pub(crate) fn sim_of<S: 'static>(server: Server<S>, handler: impl Handler<S> + 'static) -> Sim<S> {
+    Sim::of(server, handler).unwrap()
+}
+
+/// The number in an id: connections are counted from 1.
+pub(crate) fn number(id: ConnectionId) -> u64 {
+    id.to_string().parse().unwrap()
 }

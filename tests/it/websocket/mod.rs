@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::support::{MS, SECOND};
+use crate::support::{limited, shut_down, MS, SECOND};
 use wheelhouse::sim::{Client, Sim};
 use wheelhouse::websocket::{
     accept, on_message, Closed, Group, Message, Options, Sender, Socket, SocketHandler,
@@ -130,7 +130,7 @@ fn site(log: &Log, options: Options) -> impl FnMut(&Request<'_>) -> Reply {
 }
 
 /// A socket that is open, and nothing received.
-fn open<H: wheelhouse::Handler>(sim: &mut Sim<H>) -> Client {
+fn open<S: 'static>(sim: &mut Sim<S>) -> Client {
     let client = sim.connect_and_send(SHAKE);
     let text = String::from_utf8(sim.take_received(client)).unwrap();
     assert!(text.starts_with("HTTP/1.1 101 ") && text.ends_with("\r\n\r\n"), "{text}");
@@ -138,7 +138,7 @@ fn open<H: wheelhouse::Handler>(sim: &mut Sim<H>) -> Client {
 }
 
 /// An echo with default options, and one open socket.
-fn echo() -> (Log, Sim<impl wheelhouse::Handler>, Client) {
+fn echo() -> (Log, Sim, Client) {
     let log = Log::default();
     let mut sim = Sim::new(site(&log, Options::new()));
     let client = open(&mut sim);
@@ -340,7 +340,7 @@ fn broken_rules_are_answered_with_their_code_and_the_end() {
 #[test]
 fn a_close_frame_without_a_code_is_answered_without_one() {
     let (log, mut sim, client) = echo();
-    sim.send(client, &[frame(CLOSE, b""), frame(TEXT, b"ignored")].concat());
+    sim.send(client, [frame(CLOSE, b""), frame(TEXT, b"ignored")].concat());
     assert_eq!(frames(&sim.take_received(client)), [(CLOSE, Vec::new())]);
     assert_eq!(told(&log), ["closed 1005 \"\" true"]);
 }
@@ -348,11 +348,11 @@ fn a_close_frame_without_a_code_is_answered_without_one() {
 #[test]
 fn a_handler_closes_with_its_own_code_and_the_answer_is_awaited() {
     let (log, mut sim, client) = echo();
-    sim.send(client, &[frame(TEXT, b"bye"), frame(TEXT, b"not heard")].concat());
+    sim.send(client, [frame(TEXT, b"bye"), frame(TEXT, b"not heard")].concat());
     assert_eq!(frames(&sim.take_received(client)), [(CLOSE, close_payload(4000, "told to"))]);
     assert!(sim.is_open(client) && !sim.has_ended(client));
     assert_eq!(told(&log), [""; 0]);
-    sim.send(client, &frame(CLOSE, &close_payload(4000, "")));
+    sim.send(client, frame(CLOSE, &close_payload(4000, "")));
     assert_eq!(told(&log), ["closed 4000 \"told to\" true"]);
     assert!(sim.has_ended(client));
     sim.end(client);
@@ -362,15 +362,15 @@ fn a_handler_closes_with_its_own_code_and_the_answer_is_awaited() {
 #[test]
 fn a_client_that_does_not_answer_a_close_frame_is_closed() {
     let (log, mut sim, client) = echo();
-    sim.send(client, &frame(TEXT, b"bye"));
+    sim.send(client, frame(TEXT, b"bye"));
     sim.advance(11 * SECOND);
     assert!(sim.has_ended(client));
     assert_eq!(told(&log), ["closed 4000 \"told to\" false"]);
     // Nor does one that goes on for ever stay for ever.
     let (log, mut sim, client) = echo();
-    sim.send(client, &frame(TEXT, b"bye"));
+    sim.send(client, frame(TEXT, b"bye"));
     for _ in 0..300 {
-        sim.send(client, &frame(TEXT, b"what?"));
+        sim.send(client, frame(TEXT, b"what?"));
     }
     assert!(sim.has_ended(client));
     assert_eq!(told(&log), ["closed 4000 \"told to\" false"]);
@@ -379,9 +379,9 @@ fn a_client_that_does_not_answer_a_close_frame_is_closed() {
 #[test]
 fn a_code_that_must_not_be_sent_is_not() {
     let (log, mut sim, client) = echo();
-    sim.send(client, &frame(TEXT, b"bad code"));
+    sim.send(client, frame(TEXT, b"bad code"));
     assert_eq!(frames(&sim.take_received(client)), [(CLOSE, close_payload(1011, ""))]);
-    sim.send(client, &frame(CLOSE, &close_payload(1011, "")));
+    sim.send(client, frame(CLOSE, &close_payload(1011, "")));
     assert_eq!(told(&log), ["closed 1011 \"\" true"]);
 }
 
@@ -389,7 +389,7 @@ fn a_code_that_must_not_be_sent_is_not() {
 #[test]
 fn a_handler_that_has_closed_is_told_its_own_code_whatever_comes() {
     let (log, mut sim, client) = echo();
-    sim.send(client, &[frame(TEXT, b"bye"), frame(0xc1, b"hi")].concat());
+    sim.send(client, [frame(TEXT, b"bye"), frame(0xc1, b"hi")].concat());
     assert_eq!(frames(&sim.take_received(client)), [(CLOSE, close_payload(4000, "told to"))]);
     assert_eq!(told(&log), ["closed 4000 \"told to\" false"]);
 }
@@ -403,7 +403,7 @@ fn silence_is_pinged_and_an_answer_keeps_the_socket() {
         sim.advance(100 * MS);
         assert_eq!(frames(&sim.take_received(client)), [(PING, Vec::new())]);
         sim.advance(9 * SECOND);
-        sim.send(client, &frame(PONG, b""));
+        sim.send(client, frame(PONG, b""));
     }
     assert_eq!(told(&log), [""; 0]);
     sim.advance(31 * SECOND);
@@ -416,12 +416,12 @@ fn silence_is_pinged_and_an_answer_keeps_the_socket() {
 fn a_drain_says_going_away_and_waits_for_the_answer() {
     let (log, mut sim, client) = echo();
     let silent = open(&mut sim);
-    sim.shutdown(None);
+    shut_down(&mut sim);
     let away = close_payload(1001, "the server shuts down");
     assert_eq!(frames(&sim.take_received(client)), [(CLOSE, away.clone())]);
     sim.advance(SECOND);
     assert!(sim.is_open(client) && sim.is_running());
-    sim.send(client, &frame(CLOSE, &away));
+    sim.send(client, frame(CLOSE, &away));
     sim.end(client);
     assert!(!sim.is_open(client));
     assert_eq!(told(&log), ["closed 1001 \"the server shuts down\" true"]);
@@ -432,7 +432,7 @@ fn a_drain_says_going_away_and_waits_for_the_answer() {
 #[test]
 fn an_end_without_a_close_frame_is_reported_as_such() {
     let (log, mut sim, client) = echo();
-    sim.send_and_end(client, &frame(TEXT, b"last"));
+    sim.send_and_end(client, frame(TEXT, b"last"));
     assert_eq!(frames(&sim.take_received(client)), [(TEXT, b"last".to_vec())]);
     assert!(!sim.is_open(client));
     assert_eq!(told(&log), ["closed 1006 \"ended without a close frame\" false"]);
@@ -445,10 +445,10 @@ fn an_end_without_a_close_frame_is_reported_as_such() {
 fn a_panic_costs_one_socket() {
     let (log, mut sim, client) = echo();
     let other = open(&mut sim);
-    sim.send(client, &frame(TEXT, b"panic"));
+    sim.send(client, frame(TEXT, b"panic"));
     assert!(sim.was_reset(client));
     assert_eq!(told(&log), ["closed 1006 \"the server stopped\" false"]);
-    sim.send(other, &frame(TEXT, b"still here"));
+    sim.send(other, frame(TEXT, b"still here"));
     assert_eq!(frames(&sim.take_received(other)), [(TEXT, b"still here".to_vec())]);
 }
 
@@ -457,7 +457,7 @@ fn a_handler_that_looks_at_the_queue_goes_on_when_it_is_empty() {
     let (log, mut sim, client) = echo();
     let memory = sim.memory();
     sim.stall(client, 10_000);
-    sim.send(client, &[frame(TEXT, b"flood"), frame(TEXT, b"after it")].concat());
+    sim.send(client, [frame(TEXT, b"flood"), frame(TEXT, b"after it")].concat());
     for _ in 0..60 {
         sim.read(client, 10_000);
         sim.advance(SECOND);
@@ -474,7 +474,7 @@ fn a_handler_that_looks_at_the_queue_goes_on_when_it_is_empty() {
 fn a_client_that_reads_its_messages_too_slowly_is_cut() {
     let (log, mut sim, client) = echo();
     sim.stall(client, 10_000);
-    sim.send(client, &frame(TEXT, b"gush"));
+    sim.send(client, frame(TEXT, b"gush"));
     assert_eq!(told(&log), ["closed 1006 \"too slow\" false"]);
     sim.advance(21 * SECOND);
     assert!(sim.was_reset(client));
@@ -483,7 +483,7 @@ fn a_client_that_reads_its_messages_too_slowly_is_cut() {
 #[test]
 fn messages_of_a_sender_keep_their_place_in_the_order() {
     let (_, mut sim, client) = echo();
-    sim.send(client, &frame(TEXT, b"later"));
+    sim.send(client, frame(TEXT, b"later"));
     let expected = [(TEXT, b"sent by a sender".to_vec()), (TEXT, b"sent at once".to_vec())];
     assert_eq!(frames(&sim.take_received(client)), expected);
 }
@@ -520,11 +520,11 @@ fn a_message_to_a_group_reaches_every_member_in_the_loop() {
     for &member in &members {
         sim.take_received(member);
     }
-    sim.send(members[3], &frame(TEXT, b"to all"));
+    sim.send(members[3], frame(TEXT, b"to all"));
     for &member in &members {
         assert_eq!(frames(&sim.take_received(member)), [(TEXT, b"to all".to_vec())]);
     }
-    sim.send(members[4], &frame(CLOSE, &close_payload(1000, "")));
+    sim.send(members[4], frame(CLOSE, &close_payload(1000, "")));
     sim.reset(members[5]);
     assert_eq!(group.members(), 8);
     let expected = [(TEXT, b"one less: 1000".to_vec()), (TEXT, b"one less: 1006".to_vec())];
@@ -584,7 +584,7 @@ fn messages_that_wait_for_many_silent_readers_count_against_the_budget() {
     let (group, options) = (Group::new(), Options::new());
     let room = group.clone();
     let site = move |req: &Request<'_>| -> Reply { accept(req, &options, Member(room.clone())) };
-    let mut sim = Sim::with_limits(site, limits).unwrap();
+    let mut sim = limited(site, limits);
     let slow: Vec<Client> = (0..50).map(|_| sim.connect_and_send(SHAKE)).collect();
     for &client in &slow {
         sim.stall(client, 1000);
@@ -646,7 +646,7 @@ fn a_function_for_messages_is_a_handler() {
         )
     });
     let client = open(&mut sim);
-    sim.send(client, &frame(TEXT, b"hi"));
+    sim.send(client, frame(TEXT, b"hi"));
     assert_eq!(frames(&sim.take_received(client)), [(TEXT, b"hi".to_vec())]);
 }
 
@@ -657,7 +657,7 @@ fn sockets_of_a_router_share_its_state() {
         messages: u32,
     }
     let options = Options::new();
-    let routes = Router::new(Hub::default())
+    let routes = Router::<Hub>::new()
         .get("/chat", move |_, req| {
             let count = |hub: &mut Hub, _: Message<'_>, socket: &mut Socket<'_>| {
                 hub.messages += 1;
@@ -668,10 +668,10 @@ fn sockets_of_a_router_share_its_state() {
         .get("/count", |hub, _| format!("{}", hub.messages))
         .build()
         .unwrap();
-    let mut sim = Sim::new(routes);
+    let mut sim = Sim::with_state(Hub::default(), routes);
     let (one, other) = (open(&mut sim), open(&mut sim));
-    sim.send(one, &frame(TEXT, b"a"));
-    sim.send(other, &frame(BINARY, b"b"));
+    sim.send(one, frame(TEXT, b"a"));
+    sim.send(other, frame(BINARY, b"b"));
     assert_eq!(frames(&sim.take_received(other)), [(TEXT, b"2 so far".to_vec())]);
     let client = sim.connect_and_send(b"GET /count HTTP/1.1\r\nHost: a\r\n\r\n");
     assert!(sim.received(client).ends_with(b"\r\n\r\n2"));
@@ -683,7 +683,7 @@ fn an_announced_frame_takes_no_memory_until_it_comes() {
     let memory = sim.memory();
     sim.send(client, &frame(BINARY, &[0; 60_000])[..8]);
     assert!(sim.memory() <= memory + (2 << 10), "{}", sim.memory() - memory);
-    sim.send(client, &[b'x'; 30_000]);
+    sim.send(client, [b'x'; 30_000]);
     assert!(sim.memory() <= memory + 60_000 + (2 << 10), "{}", sim.memory() - memory);
 }
 
@@ -692,11 +692,11 @@ fn an_announced_frame_takes_no_memory_until_it_comes() {
 fn messages_that_are_being_put_together_count_against_the_budget() {
     let limits = Limits { memory_bytes_max: 4 << 20, ..Limits::default() };
     let log = Log::default();
-    let mut sim = Sim::with_limits(site(&log, Options::new()), limits).unwrap();
+    let mut sim = limited(site(&log, Options::new()), limits);
     let clients: Vec<Client> = (0..100).map(|_| sim.connect_and_send(SHAKE)).collect();
     for &client in &clients {
         // The first half of a message: all but a few bytes of what it may have.
-        sim.send(client, &frame(BINARY & 0x7f, &[b'x'; 60_000]));
+        sim.send(client, frame(BINARY & 0x7f, &[b'x'; 60_000]));
         assert!(sim.memory() <= 4 << 20, "{}", sim.memory());
     }
     let open = clients.iter().filter(|&&client| sim.is_open(client)).count();
@@ -727,7 +727,7 @@ fn a_peer_that_owes_an_answer_is_given_its_time_however_much_is_sent_to_it() {
     assert!(sim.has_ended(client));
     // Who owes a close frame while somebody goes on sending.
     let client = open(&mut sim);
-    sim.send(client, &frame(TEXT, b"bye"));
+    sim.send(client, frame(TEXT, b"bye"));
     for _ in 0..3 {
         sim.advance(3 * SECOND);
         assert!(!senders

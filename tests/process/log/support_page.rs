@@ -10,7 +10,7 @@ use std::time::Duration;
 use wheelhouse::files::Files;
 use wheelhouse::sim::Sim;
 use wheelhouse::{
-    Flow, Handler, Io, Limits, Protocol, Receive, Reply, Request, Response, Router, Routes,
+    Flow, Handler, Io, Limits, Protocol, Receive, Reply, Request, Response, Router, Routes, Server,
 };
 
 #[test]
@@ -56,8 +56,8 @@ struct Outcome {
 /// Sends the bytes of a cell to the site of the page.
 fn exchange(cell: &str, then: &str) -> Outcome {
     let limits = Limits { memory_bytes_max: 512 << 10, ..Limits::default() };
-    let mut sim = Sim::with_limits(site(), limits).unwrap();
-    let client = sim.connect_and_send(&unescape(cell.trim_matches('`')));
+    let mut sim = Sim::of(Server::new().limits(limits), site()).unwrap();
+    let client = sim.connect_and_send(unescape(cell.trim_matches('`')));
     match then {
         "" => {}
         "end" => sim.end(client),
@@ -79,7 +79,7 @@ fn exchange(cell: &str, then: &str) -> Outcome {
 /// The site that the page describes.
 fn site() -> impl Handler {
     let files = Files::new(root().join("docs")).unwrap();
-    let mut routes: Routes<()> = Router::new(())
+    let mut routes: Routes<()> = Router::<()>::new()
         .get("/{$}", |(), _| "ok")
         .get("/user/{id}", |(), _| "a user")
         .get("/folder/", |(), _| "a folder")
@@ -97,7 +97,7 @@ fn site() -> impl Handler {
             "/shout" => Reply::upgrade("shout", Shout),
             path => match path.strip_prefix("/files/") {
                 Some(path) => files.respond_at(req, path).into(),
-                None => routes.handle(req),
+                None => routes.handle(&mut (), req),
             },
         }
     }

@@ -111,7 +111,7 @@ fn a_head_in_tiny_segments_holds_one_block() {
     let head = vector::get(&format!("X: {}\r\n", "y".repeat(17_000)));
     let mut most = 0;
     for byte in head.as_bytes().iter().take((16 << 10) - 1) {
-        sim.send(client, &[*byte]);
+        sim.send(client, [*byte]);
         most = most.max(sim.memory() - before);
     }
     // The block of 16 KiB, the smaller ones that it outgrew, the box of work.

@@ -6,9 +6,12 @@ use std::fmt::Write as _;
 use std::io;
 use std::rc::Rc;
 
+use crate::support::sim_of;
 use wheelhouse::body::Out;
 use wheelhouse::sim::{Client, Sim};
-use wheelhouse::{Flow, Handler, Limits, Receive, Reply, Request, Response, StatusCode, Transform};
+use wheelhouse::{
+    Flow, Handler, Limits, Receive, Reply, Request, Response, Server, StatusCode, Transform,
+};
 
 use super::response::Answer;
 use super::vector::Vector;
@@ -38,16 +41,10 @@ pub(crate) const PANIC: &str = "a handler panics, as a vector wants";
 pub(crate) type Seen = Rc<RefCell<Vec<String>>>;
 
 /// Answers by path and writes down what it is asked.
-pub(crate) struct Recorder(pub(crate) Seen);
+pub(crate) struct Recorder;
 
-impl Handler for Recorder {
-    type State = Seen;
-
-    fn state(&mut self) -> &mut Seen {
-        &mut self.0
-    }
-
-    fn handle(&mut self, req: &Request<'_>) -> Reply<Seen> {
+impl Handler<Seen> for Recorder {
+    fn handle(&mut self, seen: &mut Seen, req: &Request<'_>) -> Reply<Seen> {
         let mut saw = format!("{} {}", req.method(), req.target());
         if req.path() == "/show" {
             show(&mut saw, req);
@@ -58,7 +55,7 @@ impl Handler for Recorder {
         let has_content = req.content_length() != Some(0);
         // Until all of it is there.
         let pending = if takes_content && has_content { " ..." } else { "" };
-        self.0.borrow_mut().push(saw + pending);
+        seen.borrow_mut().push(saw + pending);
         let status = |code| Response::new(StatusCode::from_u16(code).unwrap());
         match req.path() {
             "/ignore" => Response::text("ignored").into(),
@@ -162,7 +159,7 @@ impl Transform<Seen> for Echo {
 
 /// A simulated server that is renewed after some connections.
 pub(crate) struct Bench {
-    sim: Sim<Recorder>,
+    sim: Sim<Seen>,
     seen: Seen,
     limits: Limits,
     connections: u32,
@@ -183,7 +180,8 @@ impl Bench {
 
     pub(crate) fn with_limits(limits: Limits) -> Bench {
         let seen = Seen::default();
-        let sim = Sim::with_limits(Recorder(seen.clone()), limits.clone()).unwrap();
+        let server = Server::with_state(seen.clone()).limits(limits.clone());
+        let sim = sim_of(server, Recorder);
         Bench { sim, seen, limits, connections: 0 }
     }
 

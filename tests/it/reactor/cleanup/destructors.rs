@@ -1,12 +1,12 @@
 //! A destructor of the program that panics costs one connection, like its other code.
 
 use crate::support::panics::expect_panics;
-use crate::support::{Count, GET, SECOND};
+use crate::support::{sim_of, stop_now, Count, GET, SECOND};
 use wheelhouse::body::{Out, Produce, Produced};
-use wheelhouse::sim::{Sim, SimBuilder};
+use wheelhouse::sim::Sim;
 use wheelhouse::{
-    Admission, Body, Fields, Flow, Io, Protocol, Receive, Reply, Request, Response, Transform,
-    Waker,
+    Admission, Body, Fields, Flow, Io, Protocol, Receive, Reply, Request, Response, Server,
+    Transform, Waker,
 };
 
 /// What bombs say.
@@ -103,9 +103,10 @@ fn a_destructor_that_panics_costs_its_connection_and_no_other() {
             );
             let all = [head.as_bytes(), b"hello and more"].concat();
             for cut in [head.len(), head.len() + 2, all.len()] {
-                let mut sim = SimBuilder::new()
-                    .on_connect(|_| Admission::accept_with(Bomb(false)))
-                    .build(site);
+                let mut sim = sim_of(
+                    Server::new().on_connect(|_, _| Admission::accept_with(Bomb(false))),
+                    site,
+                );
                 let (other, client) = (sim.connect(), sim.connect_and_send(&all[..cut]));
                 sim.reset(client);
                 sim.advance(60 * SECOND);
@@ -115,7 +116,7 @@ fn a_destructor_that_panics_costs_its_connection_and_no_other() {
                 let last = sim.connect_and_send(GET);
                 assert!(sim.received(last).ends_with(b"\r\n\r\n0\n"), "{method} {path} {cut}");
                 // What is left when the simulation is dropped is the test's own.
-                sim.stop();
+                stop_now(&mut sim);
             }
         }
     }
@@ -174,7 +175,7 @@ fn a_destructor_that_panics_where_its_value_has_no_use_costs_no_more() {
 }
 
 /// The hard stop with a bomb in every state.
-fn stop(mut sim: Sim<impl wheelhouse::Handler>) {
+fn stop(mut sim: Sim) {
     for path in ["/receive", "/transform", "/upgrade", "/collect"] {
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: bomb\r\n\
@@ -183,7 +184,7 @@ fn stop(mut sim: Sim<impl wheelhouse::Handler>) {
         );
         sim.connect_and_send(head.as_bytes());
     }
-    sim.stop();
+    stop_now(&mut sim);
     assert!(!sim.is_running());
 }
 
@@ -209,7 +210,7 @@ fn the_owner_of_sent_bytes_may_panic() {
         let mut sim = Sim::new(move |_: &Request<'_>| {
             Response::ok("text/plain", bytes::Bytes::from_owner(Owned).slice(..len))
         });
-        let client = sim.connect_and_send(&GET.repeat(2));
+        let client = sim.connect_and_send(GET.repeat(2));
         assert!(sim.received(client).ends_with(b"xxxxxxxxxx"), "{len}");
         assert!(sim.is_open(client) && sim.is_running(), "{len}");
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::*;
+use crate::support::{shut_down, stop_now};
 use wheelhouse::body::{Out, Produce, Produced};
 use wheelhouse::events::Topic;
 use wheelhouse::sim::Sim;
@@ -115,8 +116,8 @@ fn however_a_connection_ends_nothing_of_its_request_is_left() {
                     Reset => sim.reset(client),
                     End => sim.end(client),
                     Stalled | Silence => {}
-                    Drain => sim.shutdown(None),
-                    Stop => sim.stop(),
+                    Drain => shut_down(&mut sim),
+                    Stop => stop_now(&mut sim),
                 }
                 // Ten minutes are longer than everything but a stream that somebody reads.
                 for _ in 0..40 {
