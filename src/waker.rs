@@ -35,12 +35,3 @@ impl fmt::Debug for Waker {
         f.write_str("Waker")
     }
 }
-
-/// For tests in which nobody listens.
-#[cfg(test)]
-pub(crate) struct Deaf;
-
-#[cfg(test)]
-impl Wake for Deaf {
-    fn wake(&self) {}
-}

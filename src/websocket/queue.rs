@@ -188,7 +188,14 @@ impl Pending {
 mod tests {
     use super::*;
     use crate::handler::upgrade::Wish;
-    use crate::waker::Deaf;
+    use crate::waker::Wake;
+
+    /// A loop that is not there.
+    struct Deaf;
+
+    impl Wake for Deaf {
+        fn wake(&self) {}
+    }
 
     #[test]
     fn a_queue_that_was_long_is_small_again_when_it_is_empty() {

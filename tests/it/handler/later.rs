@@ -426,7 +426,7 @@ fn while_a_receiver_pauses_nothing_is_read() {
     let client = sim.connect_and_send(head);
     let mut sent = 0;
     while sent < 300_000 {
-        sim.send(client, [b'x'; 50_000]);
+        sim.send(client, vec![b'x'; 50_000]);
         sent += 50_000;
     }
     let taken = seen.lock().unwrap().bytes;

@@ -69,7 +69,7 @@ fn a_refused_upload_is_read_on_until_the_refusal_has_arrived() {
     let mut sim = Sim::new(site);
     let client = sim.connect_and_send(post("/collect", 100_000, &[b'x'; 1000]));
     assert_eq!(statuses(sim.received(client)), [413]);
-    sim.send(client, [b'x'; 99_000]);
+    sim.send(client, vec![b'x'; 99_000]);
     assert_eq!(sim.unread(client), 0);
     sim.end(client);
     assert!(!sim.was_reset(client));
@@ -319,7 +319,7 @@ fn an_answer_under_way_may_wait_for_the_end_of_the_content() {
         (statuses(sim.received(client)), content(sim.received(client))),
         (vec![200], &[][..])
     );
-    sim.send(client, [b'x'; 2 << 20]);
+    sim.send(client, vec![b'x'; 2 << 20]);
     assert_eq!(dechunk(content(sim.received(client))), b"hi");
     sim.send(client, post("/", 3 << 20, &[b'x'; 3 << 20]));
     assert!(sim.received(client).ends_with(b"2\r\nhi\r\n0\r\n\r\n"));

@@ -27,7 +27,7 @@ fn content_that_is_not_whole_in_the_time_of_its_handler_is_408_however_fast_it_c
     let client = sim.connect_and_send(POST);
     for _ in 0..3 {
         assert_eq!(sim.received(client), b"");
-        sim.send(client, [b'x'; 20_000]);
+        sim.send(client, vec![b'x'; 20_000]);
         sim.advance(SECOND);
     }
     sim.advance(LATE);
@@ -117,7 +117,7 @@ fn a_client_that_keeps_the_server_busy_has_no_more_time_than_others() {
     for is_over in [false, true] {
         sim.pause();
         sim.advance(100 * MS);
-        sim.send(writer, [b'x'; 1_000_000]);
+        sim.send(writer, vec![b'x'; 1_000_000]);
         sim.read(reader, 1_500_000);
         sim.resume();
         assert_eq!(sim.was_reset(reader), is_over);
@@ -146,7 +146,7 @@ fn the_time_of_one_answer_is_not_that_of_the_next_request() {
     let second = sim.connect_and_send(POST);
     for _ in 0..5 {
         sim.advance(SECOND);
-        sim.send(second, [b'x'; 20_000]);
+        sim.send(second, vec![b'x'; 20_000]);
     }
     assert!(sim.received(second).ends_with(b"100000\n"));
 }

@@ -286,7 +286,7 @@ fn input_that_is_never_used_is_bounded() {
     let mut sim = Sim::new(site(&log));
     let client = sim.connect_and_send(SWITCH);
     for _ in 0..5 {
-        sim.send(client, [b'x'; 30_000]);
+        sim.send(client, vec![b'x'; 30_000]);
     }
     assert!(sim.was_reset(client));
     assert_eq!(told(&log).last().unwrap(), "gone Malformed");
@@ -480,12 +480,12 @@ fn memory_of_a_protocol_counts_against_the_budget() {
     let mut sim = limited(hoard, limits);
     let (good, bad) = (sim.connect_and_send(SWITCH), sim.connect_and_send(SWITCH));
     let base = sim.memory();
-    sim.send(good, [b'x'; 100_000]);
+    sim.send(good, vec![b'x'; 100_000]);
     assert!(sim.memory() >= base + 100_000);
     sim.send(good, b"\n");
     assert_eq!(sim.memory(), base);
     for _ in 0..40 {
-        sim.send(bad, [b'x'; 50_000]);
+        sim.send(bad, vec![b'x'; 50_000]);
         assert!(sim.memory() <= 1 << 20);
     }
     assert!(sim.was_reset(bad) && sim.is_open(good));

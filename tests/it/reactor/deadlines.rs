@@ -251,7 +251,7 @@ fn an_echo_does_not_let_content_pass_at_half_the_rate() {
     let mut sim = Sim::new(site);
     let client = sim.connect_and_send(post("/echo", 1 << 20, b""));
     for _ in 0..30 {
-        sim.send(client, [b'x'; 600]);
+        sim.send(client, vec![b'x'; 600]);
         sim.advance(SECOND);
     }
     assert!(sim.was_reset(client), "the answer has begun: only a reset can tell");
@@ -380,7 +380,7 @@ fn every_last_answer_lingers() {
         let client = sim.connect_and_send(request.as_bytes());
         assert_eq!(statuses(sim.received(client)), [status]);
         assert!(sim.has_ended(client) && sim.is_open(client), "{status}");
-        sim.send(client, [b'x'; 100_000]);
+        sim.send(client, vec![b'x'; 100_000]);
         assert!(sim.is_open(client) && sim.unread(client) == 0, "{status}");
         sim.end(client);
         assert!(!sim.is_open(client) && !sim.was_reset(client), "{status}");

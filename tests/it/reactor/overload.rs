@@ -159,7 +159,7 @@ fn collected_content_beyond_the_budget_is_503_and_gives_its_memory_back() {
     let mut sent = 0;
     while sim.received(client).is_empty() {
         assert!(sim.memory() <= budget);
-        sim.send(client, [b'x'; 4096]);
+        sim.send(client, vec![b'x'; 4096]);
         sent += 4096;
         assert!(sent < 1 << 20);
     }

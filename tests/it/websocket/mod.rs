@@ -683,7 +683,7 @@ fn an_announced_frame_takes_no_memory_until_it_comes() {
     let memory = sim.memory();
     sim.send(client, &frame(BINARY, &[0; 60_000])[..8]);
     assert!(sim.memory() <= memory + (2 << 10), "{}", sim.memory() - memory);
-    sim.send(client, [b'x'; 30_000]);
+    sim.send(client, vec![b'x'; 30_000]);
     assert!(sim.memory() <= memory + 60_000 + (2 << 10), "{}", sim.memory() - memory);
 }
 
