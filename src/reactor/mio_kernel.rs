@@ -59,9 +59,9 @@ impl MioKernel {
 
     /// Takes SIGINT and SIGTERM from their default action.
     #[cfg(feature = "signals")]
-    pub(crate) fn catch_signals(&mut self) -> io::Result<()> {
+    pub(crate) fn catching_signals(mut self) -> io::Result<MioKernel> {
         self.signals = Some(Signals::catch(self.poll.registry())?);
-        Ok(())
+        Ok(self)
     }
 }
 

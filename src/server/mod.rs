@@ -315,12 +315,13 @@ impl<S: 'static> Server<S> {
             max => max,
         };
         log::debug!("at most {connections_max} connections");
-        let mut kernel = MioKernel::new().map_err(Error::Loop)?;
-        self.mailbox.set_bell(kernel.waker());
+        let kernel = MioKernel::new().map_err(Error::Loop)?;
         #[cfg(feature = "signals")]
-        if self.catches_signals {
-            kernel.catch_signals().map_err(Error::Loop)?;
-        }
+        let kernel = match self.catches_signals {
+            true => kernel.catching_signals().map_err(Error::Loop)?,
+            false => kernel,
+        };
+        self.mailbox.set_bell(kernel.waker());
         let program =
             Program { state: self.state, handler, hooks: self.hooks, timers: self.timers };
         let (listeners, limits) = (self.listeners, self.limits);
