@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::handler::Handler;
 use crate::reactor::loop_group::Group;
 use crate::report::Report;
-use crate::server::{Handle, Server};
+use crate::server::{run_to_end, Handle, Server};
 
 /// Servers on several threads, started by a factory and ended together.
 ///
@@ -134,11 +134,13 @@ impl Cores {
                 return Err(Error::NoListener);
             }
             server.join(&group);
+            // Before the first core runs, every core must hear signals.
+            let reactor = server.into_reactor(handler)?;
             let _ = say_ready.send(());
             if wait_for_go.recv().is_err() {
                 return Ok(Report::default());
             }
-            let result = server.run(handler);
+            let result = run_to_end(reactor);
             if result.is_err() {
                 group.stop();
             }

@@ -299,13 +299,14 @@ impl<S: 'static> Server<S> {
     /// [`Error::NoListener`] without a listener, [`Error::Limits`] if the limits cannot be kept
     /// together, [`Error::Loop`] if the system refuses a poll, or if the poll fails later.
     pub fn run<H: Handler<S>>(self, handler: H) -> Result<Report, Error> {
-        let mut reactor = self.into_reactor(handler)?;
-        while reactor.turn().map_err(Error::Loop)? {}
-        Ok(reactor.report())
+        run_to_end(self.into_reactor(handler)?)
     }
 
     /// Opens the poll and builds the loop.
-    fn into_reactor<H: Handler<S>>(self, handler: H) -> Result<Reactor<MioKernel, S, H>, Error> {
+    pub(crate) fn into_reactor<H: Handler<S>>(
+        self,
+        handler: H,
+    ) -> Result<Reactor<MioKernel, S, H>, Error> {
         if self.listeners.is_empty() {
             return Err(Error::NoListener);
         }
@@ -337,6 +338,14 @@ impl<S: 'static> Server<S> {
     pub(crate) fn into_program<H>(self, handler: H) -> Program<S, H> {
         Program { state: self.state, handler, hooks: self.hooks, timers: self.timers }
     }
+}
+
+/// Turns the loop until the server is shut down.
+fn run_to_end<S: 'static, H: Handler<S>>(
+    mut reactor: Reactor<MioKernel, S, H>,
+) -> Result<Report, Error> {
+    while reactor.turn().map_err(Error::Loop)? {}
+    Ok(reactor.report())
 }
 
 impl<S> fmt::Debug for Server<S> {
