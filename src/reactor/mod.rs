@@ -347,6 +347,12 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         &mut self.shared.state
     }
 
+    /// Whether a connection waits for a response from elsewhere.
+    pub(crate) fn has_laters(&self) -> bool {
+        let lives = self.slots.iter().map(|(_, slot)| &slot.life);
+        lives.into_iter().any(|life| matches!(life, Life::Busy(work) if work.waits_for_later()))
+    }
+
     pub(crate) fn memory_used(&self) -> usize {
         self.shared.ledger.used()
     }

@@ -78,6 +78,11 @@ impl<S> Work<S> {
         self.backlog.is_some() || self.task.has_output()
     }
 
+    /// Whether the response comes from elsewhere.
+    pub(super) fn waits_for_later(&self) -> bool {
+        matches!(self.task, Task::Later(_))
+    }
+
     /// Which deadline there must be: derived, never kept.
     pub(super) fn timer(&self) -> Timer {
         match self.has_output() {

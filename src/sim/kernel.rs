@@ -6,10 +6,10 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
+use std::mem;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -62,6 +62,8 @@ pub(super) struct Wire {
     pub(super) window: usize,
     pub(super) reads: bool,
     pub(super) received: Vec<u8>,
+    /// The bytes of `received` that have been parsed as responses.
+    pub(super) parsed: usize,
     pub(super) server_ended: bool,
     pub(super) closed: Option<Closed>,
     token: Option<Token>,
@@ -103,6 +105,11 @@ impl SimKernel {
 
     pub(super) fn wire(&mut self, client: Client) -> &mut Wire {
         &mut self.wires[client.0]
+    }
+
+    /// Sleeps in real time until another thread rings, at most for `timeout`. Returns whether one did.
+    pub(super) fn wait_for_bell(&self, timeout: Duration) -> bool {
+        self.bell.wait(timeout)
     }
 
     /// Opens one more listener.
@@ -173,6 +180,7 @@ impl Wire {
             window: WINDOW,
             reads: true,
             received: Vec::new(),
+            parsed: 0,
             server_ended: false,
             closed: None,
             token: None,
@@ -432,21 +440,35 @@ impl Transport for SimStream {
     }
 }
 
+/// Rung by other threads. A test may wait for it in real time.
 #[derive(Default)]
-struct Bell(AtomicBool);
+struct Bell {
+    is_rung: Mutex<bool>,
+    rings: Condvar,
+}
 
 impl Bell {
     fn is_rung(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        *self.lock()
     }
 
     fn clear(&self) -> bool {
-        self.0.swap(false, Ordering::AcqRel)
+        mem::take(&mut *self.lock())
+    }
+
+    fn wait(&self, timeout: Duration) -> bool {
+        let rings = self.rings.wait_timeout_while(self.lock(), timeout, |is_rung| !*is_rung);
+        *rings.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    fn lock(&self) -> MutexGuard<'_, bool> {
+        self.is_rung.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Wake for Bell {
     fn wake(&self) {
-        self.0.store(true, Ordering::Release);
+        *self.lock() = true;
+        self.rings.notify_all();
     }
 }

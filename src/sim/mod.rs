@@ -26,6 +26,8 @@ mod faults;
 #[cfg(all(test, loom))]
 mod loom_checks;
 mod kernel;
+mod request;
+mod response;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -41,6 +43,9 @@ use crate::report::Report;
 use crate::server::{Handle, Server};
 use crate::sim::faults::Faults;
 use crate::sim::kernel::{Closed, SimKernel};
+
+pub use crate::sim::request::RequestBuilder;
+pub use crate::sim::response::Response;
 
 /// A server in a simulated world.
 pub struct Sim<S = ()> {
@@ -265,7 +270,9 @@ impl<S: 'static> Sim<S> {
 
     /// What the client has read since the last call.
     pub fn take_received(&mut self, client: Client) -> Vec<u8> {
-        std::mem::take(&mut self.kernel().wire(client).received)
+        let wire = self.kernel().wire(client);
+        wire.parsed = 0;
+        std::mem::take(&mut wire.received)
     }
 
     /// Whether the server has not closed the connection.
@@ -356,6 +363,7 @@ trait Simulated<S> {
     fn add_listener(&mut self, name: Box<str>, listener: usize);
     fn report(&self) -> Report;
     fn memory_used(&self) -> usize;
+    fn has_laters(&self) -> bool;
 }
 
 impl<S: 'static, H: Handler<S>> Simulated<S> for Reactor<SimKernel, S, H> {
@@ -388,6 +396,10 @@ impl<S: 'static, H: Handler<S>> Simulated<S> for Reactor<SimKernel, S, H> {
 
     fn memory_used(&self) -> usize {
         self.memory_used()
+    }
+
+    fn has_laters(&self) -> bool {
+        self.has_laters()
     }
 }
 

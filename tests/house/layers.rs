@@ -27,7 +27,7 @@ const LAYERS: [[&str; 3]; 13] = [
         serde serde_json"],
     ["websocket", "root message handler helpers", "std bytes data_encoding http log sha1_smol \
         tungstenite"],
-    ["sim", "root message handler reactor server", "std rustix"],
+    ["sim", "root message handler reactor server", "std http rustix serde serde_json"],
     ["bin", "", "std env_logger httpdate lexopt log rustix wheelhouse"],
 ];
 /// The files beside `lib.rs`.

@@ -9,6 +9,7 @@ mod message;
 mod reactor;
 mod router;
 mod server;
+mod sim;
 mod support;
 #[cfg(feature = "websocket")]
 mod websocket;

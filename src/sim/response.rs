@@ -1,0 +1,193 @@
+//! Responses as a client reads them: the small parser with which tests look at what a simulated
+//! server sent. It reads this server's own output (RFC 9112, sections 6 and 7), so malformed input is
+//! a fault of the server or of the test, and panics.
+
+use std::fmt;
+
+use http::StatusCode;
+
+/// A final response as a client reads it.
+#[derive(Clone)]
+pub struct Response {
+    status: StatusCode,
+    /// In the order in which they arrived, informational responses left out.
+    fields: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Response {
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The value of the first header field of this name, whatever its case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.fields.iter().find(|(field, _)| field.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// The content, without chunks.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// The content as text.
+    ///
+    /// # Panics
+    ///
+    /// If the content is not UTF-8.
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("the content is not UTF-8: use `body`")
+    }
+
+    /// Parses the first final response of `input`, once it is complete, and returns it with the bytes
+    /// that it took, informational responses included.
+    ///
+    /// `is_head` is whether the request was a HEAD, whose response has no content. `has_ended` is
+    /// whether the server has closed: that completes content without a length.
+    pub(super) fn parse(input: &[u8], is_head: bool, has_ended: bool) -> Option<(Response, usize)> {
+        let mut used = 0;
+        loop {
+            let (mut response, head_len) = parse_head(&input[used..])?;
+            used += head_len;
+            if response.status.is_informational() && response.status != 101 {
+                continue;
+            }
+            let (body, body_len) = response.parse_content(&input[used..], is_head, has_ended)?;
+            response.body = body;
+            return Some((response, used + body_len));
+        }
+    }
+
+    /// The content at the front of `rest`, and the bytes it took on the wire.
+    fn parse_content(
+        &self,
+        rest: &[u8],
+        is_head: bool,
+        has_ended: bool,
+    ) -> Option<(Vec<u8>, usize)> {
+        let without_content = is_head || matches!(self.status.as_u16(), 101 | 204 | 304);
+        if without_content {
+            return Some((Vec::new(), 0));
+        }
+        if self.header("Transfer-Encoding").is_some() {
+            return parse_chunks(rest);
+        }
+        if let Some(length) = self.header("Content-Length") {
+            let len = length.parse().expect("Content-Length is a number");
+            return rest.get(..len).map(|content| (content.to_vec(), len));
+        }
+        has_ended.then(|| (rest.to_vec(), rest.len()))
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .field("headers", &self.fields)
+            .field("body", &String::from_utf8_lossy(&self.body))
+            .finish()
+    }
+}
+
+/// The head at the front of `input`, and its length, once it is complete.
+fn parse_head(input: &[u8]) -> Option<(Response, usize)> {
+    let end = find(input, b"\r\n\r\n")?;
+    let head = String::from_utf8_lossy(&input[..end]);
+    let mut lines = head.split("\r\n");
+    let status_line = lines.next().unwrap_or_default();
+    let status = status_line.split(' ').nth(1).and_then(|code| code.parse().ok());
+    let status = status.unwrap_or_else(|| panic!("not a status line: {status_line:?}"));
+    let fields = lines.map(|line| {
+        let (name, value) = line.split_once(':').unwrap_or_else(|| panic!("not a field: {line:?}"));
+        (name.to_owned(), value.trim().to_owned())
+    });
+    Some((Response { status, fields: fields.collect(), body: Vec::new() }, end + 4))
+}
+
+/// The content of the chunks at the front of `rest`, and the bytes that they took with the trailer
+/// section, once all have arrived.
+fn parse_chunks(rest: &[u8]) -> Option<(Vec<u8>, usize)> {
+    let (mut content, mut at) = (Vec::new(), 0);
+    loop {
+        let line = find(&rest[at..], b"\r\n")?;
+        let size = std::str::from_utf8(&rest[at..at + line]).ok();
+        let size = size.and_then(|text| usize::from_str_radix(text, 16).ok());
+        let size = size.expect("a chunk begins with its size");
+        if size == 0 {
+            // The trailer section ends with an empty line: at once if there is no trailer field.
+            let end = find(&rest[at + line..], b"\r\n\r\n")?;
+            return Some((content, at + line + end + 4));
+        }
+        at += line + 2;
+        content.extend_from_slice(rest.get(at..at + size)?);
+        at += size + 2;
+    }
+}
+
+fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    haystack.windows(needle.len()).position(|window| window == needle)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn take(wire: &str, is_head: bool, has_ended: bool) -> Option<(Response, &str)> {
+        let (response, used) = Response::parse(wire.as_bytes(), is_head, has_ended)?;
+        Some((response, &wire[used..]))
+    }
+
+    #[test]
+    fn a_response_with_a_length_leaves_the_next_one() {
+        let wire = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-A: b\r\n\r\nhiHTTP/1.1 204";
+        let (response, rest) = take(wire, false, false).unwrap();
+        assert_eq!((response.status(), response.text()), (StatusCode::OK, "hi"));
+        assert_eq!(response.header("x-a"), Some("b"));
+        assert_eq!(rest, "HTTP/1.1 204");
+    }
+
+    #[test]
+    fn informational_responses_are_skipped() {
+        let wire = "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n";
+        let (response, rest) = take(wire, false, false).unwrap();
+        assert_eq!(response.status(), StatusCode::NO_CONTENT);
+        assert_eq!(rest, "");
+    }
+
+    #[test]
+    fn chunks_are_joined_and_trailers_left_out() {
+        let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let plain = format!("{head}2\r\nhi\r\n3\r\n yo\r\n0\r\n\r\nHTTP");
+        let (response, rest) = take(&plain, false, false).unwrap();
+        assert_eq!((response.text(), rest), ("hi yo", "HTTP"));
+        let trailed = format!("{head}1\r\na\r\n0\r\nSum: 1\r\n\r\n");
+        let (response, rest) = take(&trailed, false, false).unwrap();
+        assert_eq!((response.text(), rest), ("a", ""));
+    }
+
+    #[test]
+    fn a_response_is_taken_only_when_it_is_complete() {
+        let wires = [
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nA: b\r\n\r\n",
+        ];
+        for wire in wires {
+            for cut in 0..wire.len() {
+                assert!(take(&wire[..cut], false, false).is_none(), "{:?}", &wire[..cut]);
+            }
+            assert_eq!(take(wire, false, false).unwrap().0.text(), "hi");
+        }
+    }
+
+    #[test]
+    fn a_head_response_has_no_content_and_the_end_completes_content_without_a_length() {
+        let wire = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n";
+        assert_eq!(take(wire, true, false).unwrap().0.body(), b"");
+        let open = "HTTP/1.0 200 OK\r\n\r\nuntil the end";
+        assert!(take(open, false, false).is_none());
+        assert_eq!(take(open, false, true).unwrap().0.text(), "until the end");
+    }
+}
