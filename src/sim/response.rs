@@ -112,7 +112,7 @@ fn parse_head(input: &[u8]) -> Option<(Response, usize)> {
 fn parse_chunks(rest: &[u8]) -> Option<(Vec<u8>, usize)> {
     let (mut content, mut at) = (Vec::new(), 0);
     loop {
-        let line = find(&rest[at..], b"\r\n")?;
+        let line = find(rest.get(at..)?, b"\r\n")?;
         let size = std::str::from_utf8(&rest[at..at + line]).ok();
         let size = size.and_then(|text| usize::from_str_radix(text, 16).ok());
         let size = size.expect("a chunk begins with its size");
