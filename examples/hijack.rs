@@ -1,24 +1,25 @@
-//! The bare stream, handed to a thread: for what must block, or brings its own library.
+//! The bare stream, handed to a thread: for code that must block, or a library of its own.
 //!
 //! ```text
 //! cargo run --release --example hijack -- 127.0.0.1:8080
 //! printf 'GET /raw HTTP/1.1\r\nHost: a\r\n\r\nand more\n' | nc 127.0.0.1 8080
 //! ```
 //!
-//! No limit, deadline or shutdown of the server covers the stream any more: what it needs of them
-//! is yours. A protocol that can do without blocking stays in the loop instead: see `line`.
+//! No limit, deadline or shutdown of the server covers the stream any more: the program sets its
+//! own. A protocol that can do without blocking stays in the loop instead: see `line`.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::thread;
 use std::time::Duration;
 
-use wheelhouse::{Error, Hijacked, Reply, Request, Response};
+use wheelhouse::upgrade::{Hijacked, HijackedStream};
+use wheelhouse::{Error, Reply, Request, Response};
 
 fn main() -> Result<(), Error> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
     wheelhouse::serve(&address, |req: &Request<'_>| -> Reply {
         match req.path() {
-            "/raw" => Reply::hijack(|hijacked| {
+            "/raw" => Reply::hijack(|(), hijacked| {
                 thread::spawn(|| {
                     if let Err(error) = converse(hijacked) {
                         eprintln!("a conversation broke off: {error}");
@@ -31,10 +32,10 @@ fn main() -> Result<(), Error> {
     Ok(())
 }
 
-/// Answers lines until there are no more. It may block: it has a thread to itself.
+/// Responds to lines until there are no more. It may block: it has a thread to itself.
 fn converse(hijacked: Hijacked) -> io::Result<()> {
     let Hijacked { read, stream, .. } = hijacked;
-    let Some(mut stream) = stream.into_tcp() else { return Ok(()) };
+    let HijackedStream::Tcp(mut stream) = stream else { return Ok(()) };
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     stream.set_write_timeout(Some(Duration::from_secs(60)))?;
     stream.write_all(b"this is no HTTP any more\n")?;

@@ -1,4 +1,4 @@
-//! Answers from another thread: the loop goes on while a worker works.
+//! Responses from another thread: the loop goes on while a worker works.
 //!
 //! ```text
 //! cargo run --release --example later -- 127.0.0.1:8080
@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     thread::spawn(move || {
         for (last, later) in work {
             if let Some(primes) = count_primes(last, &later) {
-                later.answer(move |()| format!("{primes} primes up to {last}\n"));
+                later.respond(format!("{primes} primes up to {last}\n"));
             }
         }
     });
@@ -31,13 +31,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let Some(last) = req.raw_query().and_then(|text| text.parse().ok()) else {
             return Response::error(StatusCode::BAD_REQUEST, "up to which number?").into();
         };
-        let jobs = jobs.clone();
-        Reply::later(move |later| {
-            // Dropped, it would be a 500; with a hundred waiting, 503 is the word.
-            if let Err(Full((_, later)) | Disconnected((_, later))) = jobs.try_send((last, later)) {
-                later.answer(|()| busy());
-            }
-        })
+        let (later, reply) = Reply::later();
+        // Dropped, it would be a 500; with a hundred jobs waiting, a 503 says more.
+        if let Err(Full((_, later)) | Disconnected((_, later))) = jobs.try_send((last, later)) {
+            later.respond(busy());
+        }
+        reply
     };
     Server::new().listen(&address)?.run(within(Duration::from_secs(2), busy, handler))?;
     Ok(())
@@ -47,7 +46,7 @@ fn busy() -> Response {
     Response::error(StatusCode::SERVICE_UNAVAILABLE, "too many numbers")
 }
 
-/// `None` once nobody waits for it any more.
+/// `None` if the client no longer waits for it.
 fn count_primes(last: u64, later: &Later) -> Option<u64> {
     let mut primes = 0;
     for n in 2..=last {

@@ -1,4 +1,4 @@
-//! A protocol of your own behind an `Upgrade`: lines, answered in the loop. It stays under the
+//! A protocol of your own after an `Upgrade`: lines, with a response to each, in the loop. It stays under the
 //! limits, on the wheel and in the shutdown of the server.
 //!
 //! ```text
@@ -10,7 +10,8 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use wheelhouse::{Error, Io, Protocol, Reply};
+use wheelhouse::upgrade::{Connection, Protocol};
+use wheelhouse::{Error, Reply};
 
 const LINE_MAX: usize = 1024;
 
@@ -25,11 +26,16 @@ struct Lines {
 }
 
 impl<S> Protocol<S> for Lines {
-    fn begin(&mut self, _: &mut S, io: &mut Io<'_>) -> io::Result<()> {
-        io.write_all(b"hello, say count or bye\n")
+    fn start(&mut self, _: &mut S, connection: &mut Connection<'_>) -> io::Result<()> {
+        connection.write_all(b"hello, say count or bye\n")
     }
 
-    fn receive(&mut self, _: &mut S, input: &[u8], io: &mut Io<'_>) -> io::Result<usize> {
+    fn receive(
+        &mut self,
+        _: &mut S,
+        input: &[u8],
+        connection: &mut Connection<'_>,
+    ) -> io::Result<usize> {
         let mut used = 0;
         while let Some(len) = input[used..].iter().position(|&byte| byte == b'\n') {
             let line = String::from_utf8_lossy(&input[used..used + len]);
@@ -38,17 +44,17 @@ impl<S> Protocol<S> for Lines {
                 "count" => format!("{} lines\n", self.count),
                 line => format!("you said {line}\n"),
             };
-            if !io.put_all(answer.as_bytes()) {
+            if !connection.put_all(answer.as_bytes()) {
                 return Ok(used); // There is no room now: the line comes again.
             }
             if answer == "bye\n" {
-                io.close();
+                connection.close();
             }
             (self.count, used) = (self.count + 1, used + len + 1);
         }
         if input.len() - used > LINE_MAX {
-            io.put_all(b"too long\n");
-            io.close();
+            connection.put(b"too long\n");
+            connection.close();
         }
         Ok(used)
     }

@@ -10,9 +10,8 @@ use std::io;
 use std::time::Duration;
 
 use wheelhouse::body::{Out, Produce, Produced};
-use wheelhouse::{
-    Body, Error, Limits, Method, Reply, Request, Response, Server, StatusCode, Transform,
-};
+use wheelhouse::content::Transform;
+use wheelhouse::{Body, Error, Limits, Method, Reply, Request, Response, Server, StatusCode};
 
 const USAGE: &str = "usage: probe ADDRESS [--header-timeout SECONDS] [--idle-timeout SECONDS] \
 [--content-timeout SECONDS] [--max-connections N] [--memory BYTES]";

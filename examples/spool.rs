@@ -10,9 +10,12 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{mpsc, Arc};
 use std::{fs::File, io, io::Write, thread};
 
-use wheelhouse::{Error, Flow, Later, Receive, Reply, StatusCode, Waker};
+use wheelhouse::content::{Flow, Receive};
+use wheelhouse::{Error, Failure, Later, Reply, StatusCode, Waker};
 
-/// How many bytes may be on their way to the disk.
+/// The longest upload, in bytes.
+const UPLOAD_MAX: u64 = 1 << 30;
+/// The most bytes on their way to the disk.
 const BEHIND_MAX: usize = 1 << 20;
 
 fn main() -> Result<(), Error> {
@@ -21,12 +24,13 @@ fn main() -> Result<(), Error> {
     let path = arguments.next().unwrap_or_else(|| "spooled".to_owned());
     wheelhouse::serve(&address, move |_| {
         let (disk, jobs) = mpsc::channel();
-        Reply::receive(Spool { path: path.clone(), disk, jobs: Some(jobs), behind: Arc::default() })
+        let (path, jobs) = (path.clone(), Some(jobs));
+        Reply::receive(UPLOAD_MAX, Spool { path, disk, jobs, behind: Arc::default() })
     })?;
     Ok(())
 }
 
-/// A piece to write, or none and who waits for the end.
+/// A piece to write; or none, and the right to respond when all is written.
 type Job = (Vec<u8>, Option<Later>);
 
 struct Spool {
@@ -52,27 +56,29 @@ impl Receive<()> for Spool {
         });
     }
 
-    fn piece(&mut self, (): &mut (), piece: &[u8]) -> Flow {
+    fn piece(&mut self, (): &mut (), piece: &[u8]) -> Result<Flow, Failure> {
         self.behind.fetch_add(piece.len(), SeqCst);
         if self.disk.send((piece.to_vec(), None)).is_err() {
-            // The thread has failed, and said why.
-            return Flow::Answer(StatusCode::INTERNAL_SERVER_ERROR.into());
+            // The thread has failed, and has written why.
+            return Err(Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "the disk failed"));
         }
-        self.resume(&mut ())
+        self.wake(&mut ())
     }
 
-    fn resume(&mut self, (): &mut ()) -> Flow {
+    fn wake(&mut self, (): &mut ()) -> Result<Flow, Failure> {
         let is_behind = self.behind.load(SeqCst) > BEHIND_MAX;
         if is_behind {
-            Flow::Pause
+            Ok(Flow::Pause)
         } else {
-            Flow::Continue
+            Ok(Flow::Continue)
         }
     }
 
     fn end(self: Box<Self>, (): &mut ()) -> Reply {
-        // A `Later` that nobody takes is a 500.
-        Reply::later(move |later| drop(self.disk.send((Vec::new(), Some(later)))))
+        let (later, reply) = Reply::later();
+        // If the thread has ended, the `Later` is dropped, which is a 500.
+        let _ = self.disk.send((Vec::new(), Some(later)));
+        reply
     }
 }
 
@@ -89,7 +95,7 @@ fn write(
         behind.fetch_sub(piece.len(), SeqCst);
         waker.wake();
         if let Some(later) = later {
-            later.answer(move |()| format!("{len} bytes on disk\n"));
+            later.respond(format!("{len} bytes on disk\n"));
         }
     }
     Ok(())

@@ -5,14 +5,18 @@
 //! curl -T bigfile http://127.0.0.1:8080/          # or open / in a browser
 //! ```
 //!
-//! Without a directory the bytes are only counted. A real program would check who sends, bound
-//! the length, and write where a slow disk does not hold up the loop: see `spool`.
+//! Without a directory the bytes are only counted. A real program would check the sender, and write
+//! where a slow disk does not hold up the loop: see `spool`.
 
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::PathBuf;
 
-use wheelhouse::{Error, Flow, Gone, Method, Receive, Reply, Request, Response};
+use wheelhouse::content::{Flow, Lost, Receive};
+use wheelhouse::{Error, Failure, Method, Reply, Request, Response};
+
+/// The longest upload, in bytes: more is a 413.
+const UPLOAD_MAX: u64 = 64 << 30;
 
 fn main() -> Result<(), Error> {
     let mut arguments = std::env::args().skip(1);
@@ -22,19 +26,17 @@ fn main() -> Result<(), Error> {
     Ok(())
 }
 
-fn upload(req: &Request<'_>, inbox: Option<&PathBuf>) -> Reply {
+fn upload(req: &Request<'_>, inbox: Option<&PathBuf>) -> Result<Reply, Failure> {
     match *req.method() {
         Method::PUT | Method::POST => {}
-        Method::GET | Method::HEAD => return Response::html(include_str!("upload.html")).into(),
-        _ => return Response::method_not_allowed("GET, HEAD, PUT, POST").into(),
+        Method::GET | Method::HEAD => return Ok(Response::html(include_str!("upload.html")).into()),
+        _ => return Ok(Response::method_not_allowed("GET, HEAD, PUT, POST").into()),
     }
-    // Named by us and not by the peer, so no name can lead out of the directory.
+    // The program names the file and not the peer, so no name can lead out of the directory.
     let name = format!("{}-{}", req.connection_id(), req.id().index());
     let path = inbox.map(|inbox| inbox.join(name));
-    match path.as_ref().map(File::create).transpose() {
-        Ok(file) => Reply::receive(Upload { path, file, len: 0 }),
-        Err(error) => Err::<Response, _>(error).into(),
-    }
+    let file = path.as_ref().map(File::create).transpose()?;
+    Ok(Reply::receive(UPLOAD_MAX, Upload { path, file, len: 0 }))
 }
 
 /// Invariant: `len` bytes have come, and all of them are in the file if there is one.
@@ -45,21 +47,21 @@ struct Upload {
 }
 
 impl<S: 'static> Receive<S> for Upload {
-    fn piece(&mut self, _: &mut S, piece: &[u8]) -> Flow<S> {
-        self.len += piece.len() as u64;
-        match self.file.as_mut().map(|file| file.write_all(piece)) {
-            Some(Err(error)) => Flow::Answer(Err::<Response, _>(error).into()),
-            Some(Ok(())) | None => Flow::Continue,
+    fn piece(&mut self, _: &mut S, piece: &[u8]) -> Result<Flow<S>, Failure> {
+        if let Some(file) = &mut self.file {
+            file.write_all(piece)?; // An error is a 500 and a line in the log.
         }
+        self.len += piece.len() as u64;
+        Ok(Flow::Continue)
     }
 
     fn end(self: Box<Self>, _: &mut S) -> Reply<S> {
         format!("{} bytes\n", self.len).into()
     }
 
-    fn gone(self: Box<Self>, _: &mut S, _: Gone) {
+    fn lost(self: Box<Self>, _: &mut S, _: Lost) {
         if let Some(path) = self.path {
-            // Half an upload is none.
+            // A part of an upload is of no use.
             let _ = fs::remove_file(path);
         }
     }

@@ -30,7 +30,8 @@
 //! * [`Request`], [`Response`], [`Body`] and [`Fields`] are the messages and their parts.
 //! * [`Later`], [`Body::channel`] and [`events::Topic`] bring responses and content from elsewhere, other
 //!   threads included.
-//! * [`Protocol`] takes over a connection after an upgrade.
+//! * [`Failure`] makes a response and a log line of any error, with `?`.
+//! * [`upgrade::Protocol`] takes over a connection after an upgrade.
 //! * `websocket` (a feature) is such a protocol, which browsers speak.
 //! * [`files::Files`]: a directory, with ranges, conditions and a listing.
 //! * [`Router`]: routes over shared state, with the meaning of Go's patterns.
@@ -70,12 +71,13 @@ pub mod sim;
 pub use error::Error;
 pub use handler::hooks::{Admission, ConnectionState, NewConnection};
 pub use handler::timers::TIMER_MIN;
-pub use handler::upgrade::{Hijacked, HijackedStream, Io, Protocol, Upgrade};
-pub use handler::{Flow, Gone, Handler, Later, Receive, Reply, Transform};
+#[doc(hidden)]
+pub use handler::upgrade::Protocol;
+pub use handler::{Failure, Handler, Later, Reply};
+#[doc(hidden)]
+pub use handler::{Receive, Transform};
 pub use helpers::around::{around, Around, Enter};
 pub use helpers::events;
-#[cfg(feature = "json")]
-pub use helpers::json::JsonError;
 pub use helpers::origin::{Guarded, OriginError, OriginGuard};
 pub use helpers::within::{within, Within};
 pub use http::Version;
@@ -88,6 +90,8 @@ pub use message::informational::Informational;
 pub use message::media_type::MediaType;
 pub use message::params::ParamError;
 pub use message::request::{Method, Request};
+#[cfg(feature = "json")]
+pub use message::request_error::JsonError;
 pub use message::response::{Response, StatusCode};
 pub use message::trailers::Trailers;
 pub use report::Report;
@@ -103,10 +107,21 @@ pub mod body {
     pub use crate::message::body::{Out, Produce, Produced};
 }
 
+/// The content of a request, piece by piece: for [`Reply::receive`] and [`Reply::transform`].
+pub mod content {
+    pub use crate::handler::{Flow, Lost, Receive, Transform};
+}
+
+/// Connections that leave HTTP: for [`Reply::upgrade`] and [`Reply::hijack`].
+pub mod upgrade {
+    pub use crate::handler::upgrade::{Connection, Hijacked, HijackedStream, Protocol, Upgrade};
+}
+
 /// Queries and forms as decoded pairs, and text for HTML.
 pub mod forms {
-    pub use crate::helpers::query::{FormError, Pairs};
+    pub use crate::helpers::query::Pairs;
     pub use crate::message::html::escape_html;
+    pub use crate::message::request_error::FormError;
 }
 
 /// Cookies to be set. [`Request::cookie`] reads those of a request.

@@ -5,12 +5,42 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// Makes the loop look at one connection again, from any thread.
+/// Has the loop visit one connection again, from any thread.
 ///
-/// Who waits for something outside the loop is given one: a paused [`Receive`](crate::Receive), a
-/// [`Produce`](crate::body::Produce) with nothing to say, a [`Protocol`](crate::Protocol). Store what
-/// there is to say where both sides see it, then wake. Waking is cheap, may be done too often, and
-/// does nothing once the connection has gone.
+/// A paused [`Receive`](crate::content::Receive), a [`Produce`](crate::body::Produce) with nothing to
+/// send and a [`Protocol`](crate::upgrade::Protocol) get one, to wait for something outside the loop.
+/// Store the news where both sides see it, then wake. A wake is cheap, may come too often, and does
+/// nothing once the connection has ended.
+///
+/// It can be turned into a [`std::task::Waker`], so a producer can poll a future:
+///
+/// ```
+/// use std::future::Future;
+/// use std::pin::Pin;
+/// use std::task::{Context, Poll};
+/// use std::time::Duration;
+/// use wheelhouse::body::{Out, Produce, Produced};
+/// use wheelhouse::Waker;
+///
+/// struct Page<F>(Pin<Box<F>>, Option<Waker>);
+///
+/// impl<F: Future<Output = String> + Send> Produce for Page<F> {
+///     fn start(&mut self, waker: Waker) {
+///         self.1 = Some(waker);
+///     }
+///
+///     fn produce(&mut self, out: &mut Out<'_>) -> std::io::Result<Produced> {
+///         let waker = self.1.clone().expect("it was started").into();
+///         match self.0.as_mut().poll(&mut Context::from_waker(&waker)) {
+///             Poll::Pending => Ok(Produced::Wait(Duration::from_secs(30))),
+///             Poll::Ready(text) => {
+///                 out.put(text.as_bytes());
+///                 Ok(Produced::End)
+///             }
+///         }
+///     }
+/// }
+/// ```
 #[derive(Clone)]
 pub struct Waker(Arc<dyn Wake>);
 
@@ -30,8 +60,46 @@ impl Waker {
     }
 }
 
+impl From<Waker> for std::task::Waker {
+    fn from(waker: Waker) -> std::task::Waker {
+        Arc::new(Task(waker)).into()
+    }
+}
+
+/// A waker for futures.
+struct Task(Waker);
+
+impl std::task::Wake for Task {
+    fn wake(self: Arc<Task>) {
+        self.0.wake();
+    }
+}
+
 impl fmt::Debug for Waker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Waker")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    struct Bell(AtomicUsize);
+
+    impl Wake for Arc<Bell> {
+        fn wake(&self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn a_waker_of_a_future_wakes_the_same_connection() {
+        let bell = Arc::new(Bell(AtomicUsize::new(0)));
+        let waker = std::task::Waker::from(Waker::new(Arc::clone(&bell)));
+        waker.wake_by_ref();
+        waker.wake();
+        assert_eq!(bell.0.load(Ordering::SeqCst), 2);
     }
 }

@@ -1,59 +1,125 @@
-//! Changes to the response that a [`Reply`] will lead to, whenever that comes: now, after the
-//! content of the request, or from another thread.
+//! Changes to a [`Reply`] that has been made: its times, and the response that it will lead to, now,
+//! after the content of the request, or from another thread.
 
 use std::time::Duration;
 
-use crate::handler::gone::Gone;
-use crate::handler::reply::{Action, Collect, Flow, Receive, Reply, Start};
+use crate::handler::failure::Failure;
+use crate::handler::lost::Lost;
+use crate::handler::reply::{Action, Collect, Deferred, Flow, Receive, Receiving, Reply};
+use crate::limits::TIMEOUT_MAX;
 use crate::message::fields::Fields;
 use crate::message::response::Response;
 use crate::waker::Waker;
 
 impl<S: 'static> Reply<S> {
-    /// The same reply with another time for a response that comes [later](Reply::later), at most a
+    /// Returns the reply with another time for a response that comes [later](Reply::later), at most a
     /// year, instead of [`Limits::handler_timeout`](crate::Limits::handler_timeout). It counts
     /// from the start of the wait, so after a [`collect`](Reply::collect) or a
     /// [`receive`](Reply::receive) from the end of the content. Other replies are not changed.
-    pub fn within(self, timeout: Duration) -> Reply<S> {
-        self.map_later(move |start| Start { timeout: Some(timeout), ..start })
+    pub fn with_handler_timeout(self, timeout: Duration) -> Reply<S> {
+        self.map_later(move |deferred| deferred.timeout = Some(timeout))
     }
 
-    /// [`within`](Reply::within), with the response that is sent when the time is over: by default
-    /// the one-line page of a 504.
-    pub fn within_or(self, timeout: Duration, late: Response) -> Reply<S> {
-        self.map_later(move |start| Start { timeout: Some(timeout), late: Some(late), ..start })
+    /// Returns the reply with the response that is sent when the time for a response that comes
+    /// [later](Reply::later) is over, instead of the plain 504.
+    pub fn with_timeout_response(self, response: impl Into<Response>) -> Reply<S> {
+        let response = response.into();
+        self.map_later(move |deferred| deferred.late = Some(response))
+    }
+
+    /// Returns the reply with a time in which the content that it asks for must be complete, at most
+    /// a year; then 408.
+    ///
+    /// The rate of [`Limits::content_rate_min`](crate::Limits::content_rate_min) counts beside it. By
+    /// default there is no such time: a long upload is not a slow one. The response of a
+    /// [transform](Reply::transform) begins before the content is complete: give that a time with
+    /// [`Response::with_send_timeout`].
+    pub fn with_content_timeout(self, timeout: Duration) -> Reply<S> {
+        Reply(Action::ContentWithin(Box::new((timeout.min(TIMEOUT_MAX), self))))
+    }
+
+    /// Has `change` called with the response that this reply leads to, whenever that comes: at once,
+    /// after the content, from another thread, or when its time is over.
+    ///
+    /// Of a [transform](Reply::transform) it changes status and fields, and of an
+    /// [upgrade](Reply::upgrade) the 101. `change` is not called for responses that the server makes
+    /// by itself (413, 408, the 500 after a panic), for [informational](Reply::inform) responses, and
+    /// for a stream that is [handed out](Reply::hijack). Of several changes the first comes first.
+    ///
+    /// ```
+    /// use wheelhouse::{sim::Sim, Handler, Reply, Request};
+    ///
+    /// /// Adds a field to all responses of a handler.
+    /// struct Named<H>(H);
+    ///
+    /// impl<S: 'static, H: Handler<S>> Handler<S> for Named<H> {
+    ///     fn handle(&mut self, state: &mut S, req: &Request<'_>) -> Reply<S> {
+    ///         self.0.handle(state, req).map_response(|_, response| {
+    ///             let _ = response.set_header("X-Served-By", "wheelhouse");
+    ///         })
+    ///     }
+    /// }
+    /// # let mut sim = Sim::new(Named(|_: &Request<'_>| "hello\n"));
+    /// # let c = sim.connect_and_send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    /// # assert!(String::from_utf8_lossy(sim.received(c)).contains("X-Served-By: wheelhouse\r\n"));
+    /// ```
+    pub fn map_response(self, change: impl FnOnce(&mut S, &mut Response) + 'static) -> Reply<S> {
+        Reply(Action::Map(Box::new((Box::new(change), self))))
     }
 
     /// Changes a wait for a response that comes later, if the reply leads to one: now, or when the
     /// content is there.
-    pub(crate) fn map_later(self, change: impl FnOnce(Start<S>) -> Start<S> + 'static) -> Reply<S> {
-        match self.0 {
-            Action::Later(start) => Reply(Action::Later(Box::new(change(*start)))),
-            Action::Collect(Collect { limit, then }) => {
-                Reply::collect(limit, move |state, req, content| {
-                    then(state, req, content).map_later(change)
-                })
+    pub(crate) fn map_later(self, change: impl FnOnce(&mut Deferred<S>) + 'static) -> Reply<S> {
+        Reply(match self.0 {
+            Action::Later(mut deferred) => {
+                change(&mut deferred);
+                Action::Later(deferred)
             }
-            Action::Receive(receiver) => {
-                Reply::receive(Through::new(receiver, |_: &mut S, reply: Reply<S>| {
+            Action::Collect(Collect { limit, then }) => Action::Collect(Collect {
+                limit,
+                then: Box::new(move |state, req, content| {
+                    then(state, req, content).map_later(change)
+                }),
+            }),
+            Action::Receive(receiving) => {
+                Action::Receive(Through::wrap(receiving, |_: &mut S, reply: Reply<S>| {
                     reply.map_later(change)
                 }))
             }
-            Action::Inform(both) => Reply::inform(both.0, both.1.map_later(change)),
-            Action::ContentWithin(both) => both.1.map_later(change).content_within(both.0),
-            action => Reply(action),
-        }
+            Action::Inform(mut both) => {
+                both.1 = both.1.map_later(change);
+                Action::Inform(both)
+            }
+            Action::ContentWithin(mut both) => {
+                both.1 = both.1.map_later(change);
+                Action::ContentWithin(both)
+            }
+            Action::Map(mut both) => {
+                both.1 = both.1.map_later(change);
+                Action::Map(both)
+            }
+            action @ (Action::Respond(_)
+            | Action::Transform(_)
+            | Action::Upgrade(_)
+            | Action::Hijack(_)) => action,
+        })
     }
 
-    /// Has `change` called with the response, now or when it comes.
-    pub(crate) fn map_response(
+    /// [`map_response`](Reply::map_response) with the state at hand: a response that is there is
+    /// changed now.
+    pub(crate) fn map_now(
         self,
         state: &mut S,
         change: impl FnOnce(&mut S, &mut Response) + 'static,
     ) -> Reply<S> {
         Reply(match self.0 {
             Action::Respond(mut response) => {
+                let failure = response.take_failure();
                 change(state, &mut response);
+                // Another response is not a reason to lose the line for the log.
+                if let Some(failure) = failure {
+                    response.keep_failure(failure);
+                }
                 Action::Respond(response)
             }
             Action::Transform(mut both) => {
@@ -68,33 +134,36 @@ impl<S: 'static> Reply<S> {
                 limit,
                 then: Box::new(move |state, req, content| {
                     let reply = then(state, req, content);
-                    reply.map_response(state, change)
+                    reply.map_now(state, change)
                 }),
             }),
-            Action::Receive(receiver) => Action::Receive(Box::new(Through::new(
-                receiver,
-                |state: &mut S, reply: Reply<S>| reply.map_response(state, change),
-            ))),
-            Action::Later(start) => {
-                let earlier = start.finish;
-                Action::Later(Box::new(Start {
-                    finish: Some(Box::new(move |state, reply| {
-                        let reply = match earlier {
-                            Some(earlier) => earlier(state, reply),
-                            None => reply,
-                        };
-                        reply.map_response(state, change)
-                    })),
-                    ..*start
+            Action::Receive(receiving) => {
+                Action::Receive(Through::wrap(receiving, |state: &mut S, reply: Reply<S>| {
+                    reply.map_now(state, change)
                 }))
             }
+            Action::Later(mut deferred) => {
+                let earlier = deferred.finish.take();
+                deferred.finish = Some(Box::new(move |state, reply| {
+                    let reply = match earlier {
+                        Some(earlier) => earlier(state, reply),
+                        None => reply,
+                    };
+                    reply.map_now(state, change)
+                }));
+                Action::Later(deferred)
+            }
             Action::Inform(mut both) => {
-                both.1 = both.1.map_response(state, change);
+                both.1 = both.1.map_now(state, change);
                 Action::Inform(both)
             }
             Action::ContentWithin(mut both) => {
-                both.1 = both.1.map_response(state, change);
+                both.1 = both.1.map_now(state, change);
                 Action::ContentWithin(both)
+            }
+            Action::Map(both) => {
+                let (earlier, reply) = *both;
+                return reply.map_now(state, earlier).map_now(state, change);
             }
             Action::Hijack(take) => Action::Hijack(take),
         })
@@ -108,34 +177,41 @@ struct Through<S, F> {
     change: Option<F>,
 }
 
-impl<S, F: FnOnce(&mut S, Reply<S>) -> Reply<S>> Through<S, F> {
-    fn new(receiver: Box<dyn Receive<S>>, change: F) -> Through<S, F> {
-        Through { receiver, change: Some(change) }
+impl<S: 'static, F: FnOnce(&mut S, Reply<S>) -> Reply<S> + 'static> Through<S, F> {
+    fn wrap(receiving: Receiving<S>, change: F) -> Receiving<S> {
+        let Receiving { left, receiver } = receiving;
+        Receiving { left, receiver: Box::new(Through { receiver, change: Some(change) }) }
     }
 
-    fn follow(&mut self, state: &mut S, flow: Flow<S>) -> Flow<S> {
-        match (flow, self.change.take()) {
-            (Flow::Answer(reply), Some(change)) => Flow::Answer(change(state, reply)),
-            (flow, change) => {
-                self.change = change;
-                flow
-            }
-        }
+    fn follow(
+        &mut self,
+        state: &mut S,
+        flow: Result<Flow<S>, Failure>,
+    ) -> Result<Flow<S>, Failure> {
+        let reply = match flow {
+            Ok(Flow::Respond(reply)) => reply,
+            Err(failure) => failure.into(),
+            Ok(flow) => return Ok(flow),
+        };
+        Ok(Flow::Respond(match self.change.take() {
+            Some(change) => change(state, reply),
+            None => reply,
+        }))
     }
 }
 
-impl<S, F: FnOnce(&mut S, Reply<S>) -> Reply<S>> Receive<S> for Through<S, F> {
+impl<S: 'static, F: FnOnce(&mut S, Reply<S>) -> Reply<S> + 'static> Receive<S> for Through<S, F> {
     fn start(&mut self, state: &mut S, waker: Waker) {
         self.receiver.start(state, waker);
     }
 
-    fn piece(&mut self, state: &mut S, piece: &[u8]) -> Flow<S> {
+    fn piece(&mut self, state: &mut S, piece: &[u8]) -> Result<Flow<S>, Failure> {
         let flow = self.receiver.piece(state, piece);
         self.follow(state, flow)
     }
 
-    fn resume(&mut self, state: &mut S) -> Flow<S> {
-        let flow = self.receiver.resume(state);
+    fn wake(&mut self, state: &mut S) -> Result<Flow<S>, Failure> {
+        let flow = self.receiver.wake(state);
         self.follow(state, flow)
     }
 
@@ -152,7 +228,7 @@ impl<S, F: FnOnce(&mut S, Reply<S>) -> Reply<S>> Receive<S> for Through<S, F> {
         }
     }
 
-    fn gone(self: Box<Self>, state: &mut S, why: Gone) {
-        self.receiver.gone(state, why);
+    fn lost(self: Box<Self>, state: &mut S, why: Lost) {
+        self.receiver.lost(state, why);
     }
 }

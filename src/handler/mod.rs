@@ -6,9 +6,11 @@
 //! plain `&mut` without lock, `Arc` or `Send`. Forgetting to respond, responding twice and keeping
 //! the request do not compile.
 
-mod gone;
+mod failure;
 pub(crate) mod guard;
 pub(crate) mod hooks;
+mod into_reply;
+mod lost;
 mod map;
 mod reply;
 mod ticket;
@@ -18,10 +20,15 @@ pub(crate) mod upgrade;
 
 use crate::message::request::Request;
 
-pub use crate::handler::gone::Gone;
-pub(crate) use crate::handler::reply::{Action, Collect, Collected, Finish, Hold, Start};
+pub use crate::handler::failure::Failure;
+pub use crate::handler::lost::Lost;
+#[cfg(all(loom, test))]
+pub(crate) use crate::handler::reply::Hold;
+pub(crate) use crate::handler::reply::{
+    Action, Change, Collect, Collected, Deferred, Finish, HandOut, Receiving,
+};
 pub use crate::handler::reply::{Flow, Later, Receive, Reply};
-pub(crate) use crate::handler::ticket::{Place, Ticket};
+pub(crate) use crate::handler::ticket::Place;
 pub use crate::handler::transform::Transform;
 
 /// Handles requests, with `&mut` access to the state of the server.

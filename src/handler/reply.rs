@@ -8,36 +8,40 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::handler::gone::Gone;
+use crate::handler::failure::Failure;
+use crate::handler::lost::Lost;
 use crate::handler::ticket::Ticket;
 use crate::handler::transform::Transform;
 use crate::handler::upgrade::{Hijacked, Protocol, Upgrade};
-use crate::limits::TIMEOUT_MAX;
 use crate::message::fields::Fields;
 use crate::message::informational::{Informational, INFORMATIONAL_MAX};
 use crate::message::request::Request;
 use crate::message::response::Response;
 use crate::waker::Waker;
 
-/// The decision of a handler about a request: a [`Response`], or what is to be done first.
+/// The decision of a handler about a request: a [`Response`], or an instruction that leads to one.
 ///
-/// A handler may return anything that is `Into<Reply>`: a `Response`, text, a `Result` whose error
-/// becomes a 500 with a log line.
+/// A handler may return anything that is `Into<Reply>`: a response, text, a status, or a `Result`
+/// whose error becomes a response as [`Failure`] describes. The check that a handler begins with may
+/// be a `Result<_, Response>`: its `Err` is the response.
+#[must_use = "a reply does nothing unless the handler returns it"]
 pub struct Reply<S = ()>(pub(crate) Action<S>);
 
-/// The closed list of what the loop can be asked to do with a request.
+/// The closed list of instructions of a handler.
 pub(crate) enum Action<S> {
     Respond(Response),
     Collect(Collect<S>),
-    Receive(Box<dyn Receive<S>>),
+    Receive(Receiving<S>),
     Transform(Box<(Response, Box<dyn Transform<S>>)>),
-    Later(Box<Start<S>>),
+    Later(Box<Deferred<S>>),
     Upgrade(Box<(Upgrade, Box<dyn Protocol<S>>)>),
-    Hijack(Box<dyn FnOnce(Hijacked)>),
+    Hijack(HandOut<S>),
     /// An informational response is sent first, and then the rest is done.
     Inform(Box<(Informational, Reply<S>)>),
-    /// The content that the rest asks for must be whole within this time.
+    /// The content that the rest asks for must be complete within this time.
     ContentWithin(Box<(Duration, Reply<S>)>),
+    /// The response that the rest leads to is changed before it is sent.
+    Map(Box<(Change<S>, Reply<S>)>),
 }
 
 /// Content is gathered up to `limit` bytes, then `then` returns the reply.
@@ -46,19 +50,42 @@ pub(crate) struct Collect<S> {
     pub(crate) then: Collected<S>,
 }
 
+/// Content goes to `receiver`, at most `left` more bytes of it.
+pub(crate) struct Receiving<S> {
+    pub(crate) left: u64,
+    pub(crate) receiver: Box<dyn Receive<S>>,
+}
+
+/// A wait for a response from elsewhere.
+pub(crate) struct Deferred<S> {
+    pub(crate) ticket: Hold<S>,
+    /// Instead of `Limits::handler_timeout`.
+    pub(crate) timeout: Option<Duration>,
+    /// The response when the time is over, instead of the one-line page of a 504.
+    pub(crate) late: Option<Response>,
+    /// Is given every reply that may end the wait, and returns the one that does.
+    pub(crate) finish: Option<Finish<S>>,
+}
+
+pub(crate) type Finish<S> = Box<dyn FnOnce(&mut S, Reply<S>) -> Reply<S>>;
+
+pub(crate) type Change<S> = Box<dyn FnOnce(&mut S, &mut Response)>;
+
+pub(crate) type HandOut<S> = Box<dyn FnOnce(&mut S, Hijacked)>;
+
 pub(crate) type Collected<S> = Box<dyn FnOnce(&mut S, &Request<'_>, &[u8]) -> Reply<S>>;
 
 impl<S: 'static> Reply<S> {
-    /// Gathers the content, at most `limit` bytes of it, and then responds as `then` says.
+    /// Gathers the content, at most `limit` bytes of it, and then replies with the result of `then`.
     ///
-    /// More than `limit` is a 413: before anything is read if the length is announced, and then
-    /// no `100 Continue` invites it either. Memory grows with what arrives, never with what is
-    /// announced, and is counted against
+    /// More than `limit` is a 413: before a byte is read if the length is announced, and then no
+    /// `100 Continue` invites the content either. Memory grows with the bytes that arrive, not with
+    /// the announced length, and is counted against
     /// [`Limits::memory_bytes_max`](crate::Limits::memory_bytes_max). If the peer leaves or
     /// breaks the framing, `then` is dropped without being called.
     ///
     /// The reply of `then` can be a response, or one that comes [later](Reply::later). A reply that
-    /// wants content again or leaves HTTP is a 500 with a log line.
+    /// asks for content again or leaves HTTP becomes a 500 with a log line.
     pub fn collect<R: Into<Reply<S>>>(
         limit: usize,
         then: impl FnOnce(&mut S, &Request<'_>, &[u8]) -> R + 'static,
@@ -69,70 +96,65 @@ impl<S: 'static> Reply<S> {
         Reply(Action::Collect(Collect { limit, then }))
     }
 
-    /// Hands the content over piece by piece, as it arrives; nothing is gathered.
-    pub fn receive(receiver: impl Receive<S> + 'static) -> Reply<S> {
-        Reply(Action::Receive(Box::new(receiver)))
+    /// Hands the content over piece by piece, as it arrives, at most `limit` bytes of it.
+    ///
+    /// More than `limit` is a 413. If the length is announced, no byte is read and no method of
+    /// `receiver` is called. Content in chunks that passes the limit ends with [`Lost::TooLarge`]; the
+    /// piece that passes it is not shown.
+    pub fn receive(limit: u64, receiver: impl Receive<S> + 'static) -> Reply<S> {
+        Reply(Action::Receive(Receiving { left: limit, receiver: Box::new(receiver) }))
     }
 
-    /// Responds at once with the status and fields of `response` and makes its content out of
-    /// the request's content, piece by piece, while that arrives: an echo, a filter, a checksum
-    /// at the end. While output waits for the peer nothing is read, so memory stays flat however
-    /// long both are. The content that `response` itself may have is dropped. Where the response
-    /// has no content, to HEAD or with a status like 204, `transform` is not called and the content
-    /// of the request is not wanted.
+    /// Responds at once with the status and fields of `response`, and makes its content out of the
+    /// content of the request, piece by piece, while that arrives: an echo, a filter, a checksum at
+    /// the end.
+    ///
+    /// While output waits for the peer nothing is read, so memory stays flat however long both
+    /// contents are. The content of `response` itself is dropped. Where the response has no content,
+    /// to HEAD or with a status like 204, `transform` is not called and the content of the request is
+    /// not asked for.
     pub fn transform(response: Response, transform: impl Transform<S> + 'static) -> Reply<S> {
         Reply(Action::Transform(Box::new((response, Box::new(transform)))))
     }
 
-    /// Responds later, from another thread or from anywhere else: `start` is called at once, on
-    /// the loop, with the right to respond, and gives it away. See [`Later`].
+    /// A response that comes later, from another thread or another handler: keep or send away the
+    /// [`Later`], and return the reply.
     ///
     /// The content of the request is not read meanwhile: if the worker needs it,
     /// [`collect`](Reply::collect) it first and return this from there. No response within
     /// [`Limits::handler_timeout`](crate::Limits::handler_timeout) is a 504; see
-    /// [`within`](Reply::within) for another time.
-    pub fn later(start: impl FnOnce(Later<S>) + 'static) -> Reply<S> {
-        Reply(Action::Later(Box::new(Start {
-            start: Box::new(start),
-            timeout: None,
-            late: None,
-            finish: None,
-        })))
+    /// [`with_handler_timeout`](Reply::with_handler_timeout) for another time. If the reply is dropped
+    /// and not returned, the `Later` [is over](Later::is_over).
+    pub fn later() -> (Later<S>, Reply<S>) {
+        let (later, ticket) = Later::new();
+        let deferred = Deferred { ticket, timeout: None, late: None, finish: None };
+        (later, Reply(Action::Later(Box::new(deferred))))
     }
 
     /// Responds with 101 and gives the connection to `protocol`: see [`Upgrade`] for the fields
-    /// that the request must have, and the response if it lacks them.
+    /// that the request must have, and for the response if it lacks them.
     ///
     /// The state hook sees [`Hijacked`](crate::ConnectionState::Hijacked), and `Closed` at the end.
     pub fn upgrade(upgrade: impl Into<Upgrade>, protocol: impl Protocol<S> + 'static) -> Reply<S> {
         Reply(Action::Upgrade(Box::new((upgrade.into(), Box::new(protocol)))))
     }
 
-    /// Hands the connection out, without a response: `take` gets the stream when all responses
-    /// before have left, with whatever was read of it, content of this request included. It runs on
-    /// the loop.
+    /// Hands the connection out, without a response: `take` gets the stream when all earlier
+    /// responses have left, with the bytes that were read from it, also those of the content of this
+    /// request. It runs on the loop.
     ///
     /// A [`Protocol`] stays under the limits and in the shutdown of the server; a connection that is
     /// handed out does not (Go's `Hijacker`).
-    pub fn hijack(take: impl FnOnce(Hijacked) + 'static) -> Reply<S> {
+    pub fn hijack(take: impl FnOnce(&mut S, Hijacked) + 'static) -> Reply<S> {
         Reply(Action::Hijack(Box::new(take)))
     }
 
-    /// The same reply with a time in which the content that it asks for must be whole, at most a
-    /// year; then 408. The rate of [`Limits::content_rate_min`](crate::Limits::content_rate_min)
-    /// counts beside it. By default there is none: a long upload is not a slow one. The response
-    /// of a [transform](Reply::transform) begins before the content is whole: give that a time
-    /// with [`Response::with_send_timeout`].
-    pub fn content_within(self, timeout: Duration) -> Reply<S> {
-        Reply(Action::ContentWithin(Box::new((timeout.min(TIMEOUT_MAX), self))))
-    }
-
-    /// Sends an informational response before the final one, and then does what `then` says.
+    /// Sends an informational response (1xx) ahead of the reply `then`.
     ///
     /// Informational responses leave with the next write: ahead of the final one and in the same
     /// write if that is ready, at once if it waits for content. HTTP/1.0 gets none (RFC 9110,
-    /// section 15.2). Several can be sent one after another, up to 16. One above that, or with a
-    /// field that cannot be sent, is left out and logged as an error: a hint is not a reason to
+    /// section 15.2). Several can be sent one after another, up to 16. Any more, and those with a
+    /// field that cannot be sent, are left out and logged as an error: a hint is not a reason to
     /// withhold the response.
     ///
     /// ```
@@ -149,6 +171,32 @@ impl<S: 'static> Reply<S> {
     pub fn inform(informational: Informational, then: impl Into<Reply<S>>) -> Reply<S> {
         Reply(Action::Inform(Box::new((informational, then.into()))))
     }
+
+    /// The reply to a failure: its response, and its line in the log.
+    ///
+    /// ```
+    /// # use std::io;
+    /// # use wheelhouse::{sim::Sim, Reply, Request};
+    /// # let mut sim = Sim::new(|_: &Request<'_>| -> Reply {
+    /// Reply::failed(io::Error::other("the disk is full"))
+    /// # });
+    /// # let c = sim.connect_and_send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    /// # assert!(sim.received(c).ends_with(b"500 Internal Server Error\n"));
+    /// ```
+    pub fn failed(failure: impl Into<Failure>) -> Reply<S> {
+        Reply(Action::Respond(failure.into().into_response()))
+    }
+
+    /// The response, if it is there already.
+    pub(crate) fn response_mut(&mut self) -> Option<&mut Response> {
+        match &mut self.0 {
+            Action::Respond(response) => Some(response),
+            Action::Inform(both) => both.1.response_mut(),
+            Action::ContentWithin(both) => both.1.response_mut(),
+            Action::Map(both) => both.1.response_mut(),
+            _ => None,
+        }
+    }
 }
 
 impl<S> fmt::Debug for Reply<S> {
@@ -156,72 +204,64 @@ impl<S> fmt::Debug for Reply<S> {
         match &self.0 {
             Action::Respond(response) => f.debug_tuple("Respond").field(response).finish(),
             Action::Collect(collect) => f.debug_tuple("Collect").field(&collect.limit).finish(),
-            Action::Receive(_) => f.write_str("Receive"),
+            Action::Receive(receiving) => f.debug_tuple("Receive").field(&receiving.left).finish(),
             Action::Transform(both) => f.debug_tuple("Transform").field(&both.0).finish(),
-            Action::Later(start) => f.debug_tuple("Later").field(&start.timeout).finish(),
+            Action::Later(deferred) => f.debug_tuple("Later").field(&deferred.timeout).finish(),
             Action::Upgrade(both) => f.debug_tuple("Upgrade").field(&both.0).finish(),
             Action::Hijack(_) => f.write_str("Hijack"),
-            Action::ContentWithin(both) => f.debug_tuple("ContentWithin").field(both).finish(),
             Action::Inform(both) => f.debug_tuple("Inform").field(&both.0).field(&both.1).finish(),
+            Action::ContentWithin(both) => f.debug_tuple("ContentWithin").field(both).finish(),
+            Action::Map(both) => f.debug_tuple("Map").field(&both.1).finish(),
         }
     }
 }
 
-impl<S> From<Response> for Reply<S> {
-    fn from(response: Response) -> Reply<S> {
-        Reply(Action::Respond(response))
-    }
-}
-
-impl<S> From<&'static str> for Reply<S> {
-    fn from(text: &'static str) -> Reply<S> {
-        Response::text(text).into()
-    }
-}
-
-impl<S> From<String> for Reply<S> {
-    fn from(text: String) -> Reply<S> {
-        Response::text(text).into()
-    }
-}
-
-impl<S> From<http::StatusCode> for Reply<S> {
-    fn from(status: http::StatusCode) -> Reply<S> {
-        Response::status_page(status).into()
-    }
-}
-
-impl<S, R: Into<Reply<S>>, E: fmt::Display> From<Result<R, E>> for Reply<S> {
-    fn from(result: Result<R, E>) -> Reply<S> {
-        match result {
-            Ok(reply) => reply.into(),
-            Err(error) => {
-                log::error!("handler failed: {error}");
-                Response::status_page(http::StatusCode::INTERNAL_SERVER_ERROR).into()
-            }
-        }
-    }
-}
-
-/// Takes the content of one request, piece by piece.
+/// Takes the content of one request, piece by piece, on the loop.
 ///
-/// The pieces lie in the loop's read buffer: bytes that are not copied are gone after the call. How
-/// they are cut says nothing about how they were sent. All methods run on the loop and must not
-/// block. A receiver that has to wait (for a disk, a slower peer) pauses with [`Flow::Pause`]: then
-/// nothing is read, and the peer's own TCP window holds it back.
-pub trait Receive<S> {
-    /// Reception begins; `waker` goes on with it after a [`Flow::Pause`].
+/// The pieces lie in the loop's read buffer: bytes that are not copied are lost after the call. The
+/// cuts between pieces mean nothing. No method may block. A receiver that has to wait (for a disk, a
+/// slower peer) pauses with [`Flow::Pause`]: then nothing is read, and the peer's own TCP window holds
+/// it back.
+///
+/// ```
+/// use std::{fs::File, io::Write};
+/// use wheelhouse::content::{Flow, Receive};
+/// use wheelhouse::{Failure, Reply};
+///
+/// struct Upload(File);
+///
+/// impl<S> Receive<S> for Upload {
+///     fn piece(&mut self, _: &mut S, piece: &[u8]) -> Result<Flow<S>, Failure> {
+///         self.0.write_all(piece)?; // An error is a 500 and a line in the log.
+///         Ok(Flow::Continue)
+///     }
+///
+///     fn end(self: Box<Self>, _: &mut S) -> Reply<S> {
+///         "stored\n".into()
+///     }
+/// }
+/// ```
+pub trait Receive<S = ()> {
+    /// Reception begins; `waker` ends a [`Flow::Pause`].
     fn start(&mut self, state: &mut S, waker: Waker) {
         let _ = (state, waker);
     }
 
-    /// The next piece, never empty.
-    fn piece(&mut self, state: &mut S, piece: &[u8]) -> Flow<S>;
+    /// Takes the next piece, which is never empty.
+    ///
+    /// # Errors
+    ///
+    /// A failure is the response, as with [`Flow::Respond`], and the receiver is dropped.
+    fn piece(&mut self, state: &mut S, piece: &[u8]) -> Result<Flow<S>, Failure>;
 
-    /// The waker was woken during a pause: whether to go on. May be called without a wake.
-    fn resume(&mut self, state: &mut S) -> Flow<S> {
+    /// The waker was woken during a pause. May also be called without a wake.
+    ///
+    /// # Errors
+    ///
+    /// As for [`piece`](Receive::piece).
+    fn wake(&mut self, state: &mut S) -> Result<Flow<S>, Failure> {
         let _ = state;
-        Flow::Continue
+        Ok(Flow::Continue)
     }
 
     /// The content is complete and came in chunks, with these fields after it (RFC 9110, section
@@ -232,17 +272,17 @@ pub trait Receive<S> {
         let _ = (state, trailers);
     }
 
-    /// The content is complete: returns the reply. One that wants content is a 500, because there
-    /// is no more.
+    /// The content is complete: returns the reply. A reply that asks for content becomes a 500,
+    /// because there is no more.
     fn end(self: Box<Self>, state: &mut S) -> Reply<S>;
 
-    /// The content will never be complete. No response is possible; clean up here or in `Drop`.
-    fn gone(self: Box<Self>, state: &mut S, why: Gone) {
+    /// The content will never be complete. No reply is possible; clean up here or in `Drop`.
+    fn lost(self: Box<Self>, state: &mut S, why: Lost) {
         let _ = (state, why);
     }
 }
 
-/// Whether a receiver wants more.
+/// The decision of a receiver after each piece.
 #[derive(Debug)]
 pub enum Flow<S = ()> {
     /// Go on.
@@ -253,26 +293,27 @@ pub enum Flow<S = ()> {
     /// Stop and respond now. The rest of the content is read and dropped within
     /// [`Limits::discard_bytes_max`](crate::Limits::discard_bytes_max); beyond that the connection is
     /// closed after the response.
-    Answer(Reply<S>),
+    Respond(Reply<S>),
 }
 
-/// The right to respond to one request, from any thread.
+/// The right to respond to one request, from any thread or from another handler.
 ///
-/// Made by [`Reply::later`]. Dropping it without a response is a 500 with a log line, so a worker
-/// that panics does not leave its client waiting.
+/// Made by [`Reply::later`]; it may be kept in the state of the server, in a queue, or in the closure
+/// of a job. Dropping it without a response is a 500 with a log line, so a worker that panics does not
+/// leave its client waiting.
 ///
 /// ```
 /// use std::thread;
-/// use wheelhouse::{Reply, Request, Response};
+/// use wheelhouse::{Reply, Request};
 ///
 /// fn slow(req: &Request<'_>) -> Reply {
 ///     let path = req.path().to_owned();
-///     Reply::later(|later| {
-///         thread::spawn(move || {
-///             // Here it may block as long as it likes, within `Limits::handler_timeout`.
-///             later.answer(move |_state| Response::text(format!("counted {path}\n")));
-///         });
-///     })
+///     let (later, reply) = Reply::later();
+///     thread::spawn(move || {
+///         // Here it may block as long as it likes, within `Limits::handler_timeout`.
+///         later.respond(format!("counted {path}\n"));
+///     });
+///     reply
 /// }
 /// # let mut sim = wheelhouse::sim::Sim::new(slow);
 /// # let c = sim.connect_and_send(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -283,53 +324,58 @@ pub enum Flow<S = ()> {
 /// # }
 /// # assert!(sim.received(c).ends_with(b"counted /a\n"));
 /// ```
-pub struct Later<S = ()> {
-    ticket: Arc<Ticket<Give<S>>>,
-    waker: Waker,
-}
+#[must_use = "dropped without a response, a `Later` is a 500"]
+pub struct Later<S = ()>(Arc<Ticket<Give<S>>>);
 
 /// The result that a worker supplies: a function that the loop runs with the state, so that the
 /// state is never shared.
 type Give<S> = Box<dyn FnOnce(&mut S) -> Reply<S> + Send>;
 
 impl<S: 'static> Later<S> {
-    /// Responds with the reply that `give` returns. `give` runs on the loop, where the state is:
-    /// let it only put together what has been worked out before. If the loop no longer waits for
-    /// it ([`is_over`](Later::is_over)), it is dropped without being run.
-    pub fn answer<R: Into<Reply<S>>>(self, give: impl FnOnce(&mut S) -> R + Send + 'static) {
-        // `drop` wakes the loop.
-        self.ticket.put(Box::new(move |state: &mut S| give(state).into()));
+    /// Responds. A response before the loop has taken the reply waits for that.
+    pub fn respond(self, response: impl Into<Response>) {
+        let response = response.into();
+        self.respond_with(move |_| response);
     }
 
-    /// Sends an informational response before the response, for instance that the request is being
-    /// worked on ([`Informational::processing`]). As with [`Reply::inform`], HTTP/1.0 gets none,
-    /// and more than 16 are left out.
+    /// Replies with the result of `give`, which runs on the loop, with the state: let it only put
+    /// together the results of earlier work. If the loop no longer waits for it
+    /// ([`is_over`](Later::is_over)), it is dropped without being run.
+    pub fn respond_with<R: Into<Reply<S>>>(self, give: impl FnOnce(&mut S) -> R + Send + 'static) {
+        self.0.put(Box::new(move |state: &mut S| give(state).into()));
+    }
+
+    /// Sends an informational response first, for instance that the request is being worked on
+    /// ([`Informational::processing`]). As with [`Reply::inform`], HTTP/1.0 gets none, and more than
+    /// 16 are left out.
     pub fn inform(&self, informational: Informational) {
-        if !self.ticket.inform(informational) {
+        if !self.0.inform(informational) {
             log::error!("more than {INFORMATIONAL_MAX} informational responses: left out");
-            return;
         }
-        self.waker.wake();
     }
 
-    /// Whether the peer has ended or broken its side of the connection. Ending it is not a
-    /// cancellation, because a half-closed peer still reads; but it is a good reason to stop
-    /// expensive work.
+    /// Whether the peer has ended or broken its side of the connection. That is not a cancellation,
+    /// because a half-closed peer still reads; but it is a good reason to stop expensive work.
     pub fn peer_has_left(&self) -> bool {
-        self.ticket.peer_has_left()
+        self.0.peer_has_left()
     }
 
-    /// Whether a response would come too late: the deadline has passed, the connection is gone, or
-    /// the server has stopped.
+    /// Whether a response would come too late: the deadline has passed, the connection has ended, the
+    /// server has stopped, or the reply was dropped.
     pub fn is_over(&self) -> bool {
-        self.ticket.is_over()
+        self.0.is_over()
+    }
+
+    /// A right to respond, and the loop's end of its ticket.
+    pub(crate) fn new() -> (Later<S>, Hold<S>) {
+        let ticket = Ticket::new();
+        (Later(Arc::clone(&ticket)), Hold(ticket))
     }
 }
 
 impl<S> Drop for Later<S> {
     fn drop(&mut self) {
-        self.ticket.forget();
-        self.waker.wake();
+        self.0.forget();
     }
 }
 
@@ -342,17 +388,6 @@ impl<S> fmt::Debug for Later<S> {
 /// The loop's end of the ticket of a [`Later`]. Dropping it, with the loop itself if not before,
 /// closes the ticket: the worker can see that its work is no longer wanted.
 pub(crate) struct Hold<S>(Arc<Ticket<Give<S>>>);
-
-impl<S> Hold<S> {
-    pub(crate) fn new(ticket: Arc<Ticket<Give<S>>>) -> Hold<S> {
-        Hold(ticket)
-    }
-
-    /// The worker's end, which wakes the loop with `waker`. There must be only one.
-    pub(crate) fn later(&self, waker: Waker) -> Later<S> {
-        Later { ticket: Arc::clone(&self.0), waker }
-    }
-}
 
 impl<S> Deref for Hold<S> {
     type Target = Arc<Ticket<Give<S>>>;
@@ -367,19 +402,6 @@ impl<S> Drop for Hold<S> {
         self.0.close();
     }
 }
-
-/// The request of a handler to respond [later](Reply::later).
-pub(crate) struct Start<S> {
-    pub(crate) start: Box<dyn FnOnce(Later<S>)>,
-    /// Instead of `Limits::handler_timeout`.
-    pub(crate) timeout: Option<Duration>,
-    /// Instead of the one-line page of a 504.
-    pub(crate) late: Option<Response>,
-    /// Is given every reply that may end the wait, and returns the one that does.
-    pub(crate) finish: Option<Finish<S>>,
-}
-
-pub(crate) type Finish<S> = Box<dyn FnOnce(&mut S, Reply<S>) -> Reply<S>>;
 
 #[cfg(test)]
 mod tests {
@@ -396,20 +418,36 @@ mod tests {
         }
     }
 
+    /// A right to respond and its ticket, which the loop has taken.
     fn pair() -> (Hold<()>, Later, Arc<AtomicUsize>) {
-        let (hold, rung) = (Hold::new(Ticket::new()), Arc::default());
-        let later = hold.later(Waker::new(Bell(Arc::clone(&rung))));
+        let (later, hold) = Later::new();
+        let rung = install(&hold);
         (hold, later, rung)
+    }
+
+    fn install(hold: &Hold<()>) -> Arc<AtomicUsize> {
+        let rung = Arc::default();
+        hold.install(Waker::new(Bell(Arc::clone(&rung))));
+        rung
     }
 
     #[test]
     fn a_response_is_stored_before_the_loop_is_woken_and_taken_once() {
         let (hold, later, rung) = pair();
         assert!(matches!(hold.take().0, Place::Empty));
-        later.answer(|()| "done");
+        later.respond("done");
         assert_eq!(rung.load(Ordering::SeqCst), 1);
         assert!(matches!(hold.take().0, Place::Given(_)));
         assert!(matches!(hold.take().0, Place::Over));
+    }
+
+    #[test]
+    fn a_response_before_the_loop_takes_the_reply_waits_for_it() {
+        let (later, hold) = Later::<()>::new();
+        later.respond_with(|()| "done");
+        let rung = install(&hold);
+        assert_eq!(rung.load(Ordering::SeqCst), 1);
+        assert!(matches!(hold.take().0, Place::Given(_)));
     }
 
     #[test]
@@ -418,16 +456,28 @@ mod tests {
         drop(later);
         assert_eq!(rung.load(Ordering::SeqCst), 1);
         assert!(matches!(hold.take().0, Place::Forgotten));
+        let (later, hold) = Later::new();
+        drop(later);
+        assert_eq!(install(&hold).load(Ordering::SeqCst), 1);
+        assert!(matches!(hold.take().0, Place::Forgotten));
     }
 
     #[test]
-    fn a_response_that_comes_too_late_is_not_run() {
-        let (hold, later, _) = pair();
-        let ticket = Arc::clone(&hold);
+    fn a_later_is_over_when_the_reply_is_dropped() {
+        let (later, reply) = Reply::<()>::later();
         assert!(!later.is_over());
+        drop(reply);
+        assert!(later.is_over());
+    }
+
+    #[test]
+    fn a_response_that_comes_too_late_is_not_run_and_wakes_nothing() {
+        let (hold, later, rung) = pair();
+        let ticket = Arc::clone(&hold);
         drop(hold);
         assert!(later.is_over());
-        later.answer(|()| -> &'static str { panic!("the loop does not wait for this") });
+        later.respond_with(|()| -> &'static str { panic!("the loop does not wait for this") });
         assert!(matches!(ticket.take().0, Place::Over));
+        assert_eq!(rung.load(Ordering::SeqCst), 0);
     }
 }

@@ -1,18 +1,20 @@
 //! [`Ticket`]: one result that the loop awaits and a worker on any thread supplies.
 //!
 //! ```text
-//!   loop                                      worker
-//!   ────                                      ──────
+//!   handler, loop                             worker
+//!   ─────────────                             ──────
 //!   new, gives the worker its end ──────────►  works
-//!   waits, with a deadline                     inform: adds an informational response, wakes
-//!   woken: take, goes on waiting      ◄─────
+//!   install: the loop takes the reply,
+//!   and waits with a deadline
+//!   woken: take, goes on waiting      ◄─────   inform: adds an informational response, wakes
 //!   woken: take, has the result       ◄─────   put: stores the result, wakes
 //! ```
 //!
-//! The result and the informational responses lie under one lock, so one [`take`](Ticket::take)
-//! sees a result together with everything that the worker sent before it. The first of result and
-//! deadline wins: after the deadline the loop [closes](Ticket::close) the ticket, and a later
-//! result is dropped.
+//! The worker may be first: its result waits in the ticket, and `install` wakes the loop in its place.
+//! The result, the informational responses and the waker lie under one lock. So one
+//! [`take`](Ticket::take) sees a result together with all that the worker sent before it, and either
+//! the worker finds a waker or `install` finds a result. The first of result and deadline wins: after
+//! the deadline the loop [closes](Ticket::close) the ticket, and a later result is dropped.
 
 use std::mem;
 use std::sync::atomic::Ordering;
@@ -20,6 +22,7 @@ use std::sync::{Arc, PoisonError};
 
 use crate::message::informational::{Informational, INFORMATIONAL_MAX};
 use crate::sync::{AtomicBool, Mutex, MutexGuard};
+use crate::waker::Waker;
 
 /// The state that both ends share. `T` is the result.
 pub(crate) struct Ticket<T> {
@@ -32,6 +35,8 @@ struct Inner<T> {
     informational: Vec<Informational>,
     /// How many there have been in all.
     informational_count: usize,
+    /// Wakes the loop, from the time when it waits until it no longer does.
+    waker: Option<Waker>,
 }
 
 /// Where the result is. The worker only ever changes `Empty`; only the loop sets `Over`.
@@ -46,9 +51,28 @@ pub(crate) enum Place<T> {
 
 impl<T> Ticket<T> {
     pub(crate) fn new() -> Arc<Ticket<T>> {
-        let inner =
-            Inner { place: Place::Empty, informational: Vec::new(), informational_count: 0 };
+        let inner = Inner {
+            place: Place::Empty,
+            informational: Vec::new(),
+            informational_count: 0,
+            waker: None,
+        };
         Arc::new(Ticket { inner: Mutex::new(inner), peer_has_left: AtomicBool::new(false) })
+    }
+
+    /// The loop waits from now on, and is woken with `waker`: at once if the worker was first.
+    pub(crate) fn install(&self, waker: Waker) {
+        let mut inner = self.lock();
+        inner.waker = Some(waker);
+        if !matches!(inner.place, Place::Empty) || !inner.informational.is_empty() {
+            wake(inner);
+        }
+    }
+
+    /// [`install`](Ticket::install) without its second half, which the model checks must miss.
+    #[cfg(all(loom, test))]
+    pub(crate) fn install_without_a_look(&self, waker: Waker) {
+        self.lock().waker = Some(waker);
     }
 
     /// Stores the result, unless there is one or the loop no longer waits.
@@ -63,10 +87,12 @@ impl<T> Ticket<T> {
 
     fn fill(&self, place: Place<T>) {
         let mut inner = self.lock();
-        if matches!(inner.place, Place::Empty) {
-            inner.place = place;
+        if !matches!(inner.place, Place::Empty) {
+            // The lock is released first. A result that comes too late is dropped after that.
+            return;
         }
-        // The lock is released first. A result that comes too late is dropped after that.
+        inner.place = place;
+        wake(inner);
     }
 
     /// Adds an informational response; returns `false` if there have been too many.
@@ -77,6 +103,7 @@ impl<T> Ticket<T> {
         }
         inner.informational_count += 1;
         inner.informational.push(informational);
+        wake(inner);
         true
     }
 
@@ -93,8 +120,11 @@ impl<T> Ticket<T> {
 
     /// Ends the wait: a result that comes from now on is dropped.
     pub(crate) fn close(&self) {
-        let given = mem::replace(&mut self.lock().place, Place::Over);
+        let mut inner = self.lock();
+        inner.waker = None;
+        let given = mem::replace(&mut inner.place, Place::Over);
         // Its destructor is the program's code: it runs outside the lock.
+        drop(inner);
         drop(given);
     }
 
@@ -114,6 +144,15 @@ impl<T> Ticket<T> {
     fn lock(&self) -> MutexGuard<'_, Inner<T>> {
         // No code of the program runs under the lock, so a poisoned one guards a whole value.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Wakes the loop, if it waits, after the lock is released.
+fn wake<T>(inner: MutexGuard<'_, Inner<T>>) {
+    let waker = inner.waker.clone();
+    drop(inner);
+    if let Some(waker) = waker {
+        waker.wake();
     }
 }
 

@@ -11,7 +11,8 @@ use crate::message::trailers::Trailers;
 /// ```
 /// use std::io;
 /// use wheelhouse::body::Out;
-/// use wheelhouse::{Reply, Request, Response, Transform};
+/// use wheelhouse::content::Transform;
+/// use wheelhouse::{Reply, Request, Response};
 ///
 /// struct Upper;
 ///
@@ -27,7 +28,7 @@ use crate::message::trailers::Trailers;
 /// # sim.send(c, b"POST / HTTP/1.0\r\nContent-Length: 2\r\n\r\nhi");
 /// # assert!(sim.received(c).ends_with(b"\r\n\r\nHI"));
 /// ```
-pub trait Transform<S> {
+pub trait Transform<S = ()> {
     /// Takes bytes from `piece`, puts bytes into `out` and returns how many it has taken. The rest
     /// of the piece comes again when there is room. It must take or put at least one byte.
     ///
@@ -37,7 +38,7 @@ pub trait Transform<S> {
     fn piece(&mut self, state: &mut S, piece: &[u8], out: &mut Out<'_>) -> io::Result<usize>;
 
     /// The fields after the request's content, as for
-    /// [`Receive::trailers`](crate::Receive::trailers): called once, right before
+    /// [`Receive::trailers`](crate::content::Receive::trailers): called once, right before
     /// [`end`](Transform::end), if there are any.
     fn trailers(&mut self, state: &mut S, trailers: Fields<'_>) {
         let _ = (state, trailers);

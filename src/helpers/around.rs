@@ -77,7 +77,7 @@ where
             Enter::Answer(reply) => reply,
             Enter::Pass(leave) => {
                 let reply = self.handler.handle(state, req);
-                reply.map_response(state, leave)
+                reply.map_now(state, leave)
             }
         }
     }

@@ -1,12 +1,10 @@
 //! JSON in and out (feature `json`).
 
-use std::fmt;
-
-use http::StatusCode;
 use serde::de::DeserializeOwned;
 use serde::Serialize;
 
 use crate::message::request::Request;
+use crate::message::request_error::JsonError;
 use crate::message::response::Response;
 
 impl Response {
@@ -64,52 +62,10 @@ impl Request<'_> {
     }
 }
 
-/// Why content could not be read as JSON.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum JsonError {
-    /// `Content-Type` names something else, or nothing.
-    MediaType,
-    /// It is no JSON, or not the JSON that was asked for.
-    Syntax(serde_json::Error),
-}
-
-impl JsonError {
-    /// 415 or 400, with the reason as text.
-    pub fn response(&self) -> Response {
-        Response::error(self.status(), self)
-    }
-
-    /// The status of a response that reports the error: 415 or 400.
-    pub(crate) fn status(&self) -> StatusCode {
-        match self {
-            JsonError::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            JsonError::Syntax(_) => StatusCode::BAD_REQUEST,
-        }
-    }
-}
-
-impl fmt::Display for JsonError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            JsonError::MediaType => f.write_str("send JSON, as application/json"),
-            JsonError::Syntax(error) => write!(f, "bad JSON: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for JsonError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            JsonError::MediaType => None,
-            JsonError::Syntax(error) => Some(error),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::response::StatusCode;
     use crate::sim::Sim;
     use crate::Reply;
 

@@ -8,21 +8,18 @@
 //! # No multipart
 //!
 //! Forms with files (`multipart/form-data`) are not taken apart here, for want of a kept parser
-//! that can be fed: content is pushed to a [`Receive`](crate::Receive) as it comes. multer, which
+//! that can be fed: content is pushed to a [`Receive`](crate::content::Receive) as it comes. multer, which
 //! is kept, and multipart-rs are async and pull from a stream; multipart, which blocks, is archived
 //! and has an advisory that says so; multiparty stopped at its first version; form-net can be fed,
 //! but is young and needs a newer Rust than we do. A browser that uploads with
 //! `fetch(url, {method: "PUT", body: file})` needs none of it: the content is the file, and arrives
 //! piece by piece.
 
-use std::borrow::Cow;
-use std::fmt;
-
-use http::StatusCode;
-
 use crate::limits::Limits;
 use crate::message::percent::has_broken_escape;
 use crate::message::request::Request;
+use crate::message::request_error::FormError;
+use std::borrow::Cow;
 
 /// The pairs of a query or of a form's content, decoded when they are asked for.
 ///
@@ -164,50 +161,6 @@ fn fault_of(part: &[u8]) -> Option<FormError> {
 fn decode(part: &[u8]) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
     form_urlencoded::parse(part).next()
 }
-
-/// The reason why content or a query could not be read as a form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum FormError {
-    /// `Content-Type` names another media type, or none.
-    MediaType,
-    /// A part has a semicolon that is not encoded.
-    Semicolon,
-    /// There is a percent sign without two hexadecimal digits after it.
-    Escape,
-    /// There are more pairs than [`Limits::pairs_max`](crate::Limits::pairs_max).
-    TooMany,
-}
-
-impl FormError {
-    /// The status of a response that reports the error: 415 or 400.
-    #[cfg_attr(not(test), allow(dead_code, reason = "for handlers that return the error"))]
-    pub(crate) fn status(&self) -> StatusCode {
-        match self {
-            FormError::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            FormError::Semicolon | FormError::Escape | FormError::TooMany => {
-                StatusCode::BAD_REQUEST
-            }
-        }
-    }
-}
-
-impl fmt::Display for FormError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            FormError::MediaType => {
-                "not a form: content of type application/x-www-form-urlencoded was expected"
-            }
-            FormError::Semicolon => "a semicolon in a query or form: %3B was expected",
-            FormError::Escape => {
-                "a bad escape in a query or form: two hexadecimal digits were expected after %"
-            }
-            FormError::TooMany => "too many pairs in a query or form: at most `pairs_max` are read",
-        })
-    }
-}
-
-impl std::error::Error for FormError {}
 
 #[cfg(test)]
 mod tests {

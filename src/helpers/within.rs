@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::handler::{Handler, Reply, Start};
+use crate::handler::{Handler, Reply};
 use crate::message::request::Request;
 use crate::message::response::Response;
 
@@ -10,7 +10,7 @@ use crate::message::response::Response;
 ///
 /// The clock starts when the answer is put off with [`Reply::later`]; when it has run down the
 /// peer gets `late`, and the worker finds its [`Later`](crate::Later) over. Of several deadlines, of
-/// which one may be the reply's own ([`Reply::within`]), the shortest counts. A handler that answers
+/// which one may be the reply's own ([`Reply::with_handler_timeout`]), the shortest counts. A handler that answers
 /// at once is not touched, nor is anything buffered: an answer that has begun is under the response
 /// rate of the [`Limits`](crate::Limits). What never returns cannot be cut off: it holds the loop. An
 /// answer that a worker puts off once more has another time: say it there.
@@ -20,7 +20,11 @@ use crate::message::response::Response;
 /// use wheelhouse::{sim::Sim, within, Reply, Request, Response, StatusCode};
 ///
 /// // A worker that is never heard of again.
-/// let slow = |_: &Request<'_>| Reply::<()>::later(std::mem::forget);
+/// let slow = |_: &Request<'_>| -> Reply {
+///     let (later, reply) = Reply::later();
+///     std::mem::forget(later);
+///     reply
+/// };
 /// let late = || Response::error(StatusCode::SERVICE_UNAVAILABLE, "try again later");
 /// let mut sim = Sim::new(within(Duration::from_secs(2), late, slow));
 /// let client = sim.connect_and_send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -42,9 +46,10 @@ pub struct Within<H, F> {
 impl<S: 'static, H: Handler<S>, F: FnMut() -> Response> Handler<S> for Within<H, F> {
     fn handle(&mut self, state: &mut S, req: &Request<'_>) -> Reply<S> {
         let (timeout, late) = (self.timeout, (self.late)());
-        self.handler.handle(state, req).map_later(move |start| match start.timeout {
-            Some(own) if own <= timeout => start,
-            _ => Start { timeout: Some(timeout), late: Some(late), ..start },
+        self.handler.handle(state, req).map_later(move |deferred| {
+            if deferred.timeout.is_none_or(|own| own > timeout) {
+                (deferred.timeout, deferred.late) = (Some(timeout), Some(late));
+            }
         })
     }
 }

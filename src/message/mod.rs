@@ -13,5 +13,6 @@ pub(crate) mod path;
 pub(crate) mod percent;
 pub(crate) mod redirect;
 pub(crate) mod request;
+pub(crate) mod request_error;
 pub(crate) mod response;
 pub(crate) mod trailers;

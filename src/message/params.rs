@@ -78,7 +78,6 @@ pub struct ParamError {
 
 impl ParamError {
     /// The status of a response that reports the error: 404.
-    #[cfg_attr(not(test), allow(dead_code, reason = "for handlers that return the error"))]
     pub(crate) fn status(&self) -> StatusCode {
         StatusCode::NOT_FOUND
     }

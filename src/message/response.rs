@@ -58,6 +58,8 @@ pub(crate) struct Extra {
     pub(crate) send_timeout: Option<Duration>,
     /// The reason why the content could not be made: the response becomes a 500 with a log line.
     pub(crate) unmade: Option<String>,
+    /// The error of the program that this response reports, for the log line when it is sent.
+    pub(crate) failure: Option<String>,
 }
 
 /// 200 without content.
@@ -312,7 +314,7 @@ impl Response {
     /// Returns the response with the announcement that a trailer field called `name` will follow its
     /// content (the `Trailer` field). A producer gives the field in
     /// [`Produce::put_trailers`](crate::body::Produce::put_trailers), a transform in
-    /// [`Transform::put_trailers`](crate::Transform::put_trailers).
+    /// [`Transform::put_trailers`](crate::content::Transform::put_trailers).
     ///
     /// The announcement is sent only where it can be true: in chunks, see
     /// [`Trailers`](crate::Trailers). A name that cannot be sent turns the response into a 500, as
@@ -394,6 +396,20 @@ impl Response {
         let extra = self.extra.as_ref()?;
         let of_fields = extra.lines.fault.as_ref().map(FieldError::to_string);
         of_fields.or_else(|| extra.unmade.clone())
+    }
+
+    /// Keeps the error of the program that this response reports, for the log.
+    pub(crate) fn keep_failure(&mut self, error: String) {
+        self.extra.get_or_insert_with(Box::default).failure = Some(error);
+    }
+
+    /// The error of the program that this response reports.
+    pub(crate) fn failure(&self) -> Option<&str> {
+        self.extra.as_ref()?.failure.as_deref()
+    }
+
+    pub(crate) fn take_failure(&mut self) -> Option<String> {
+        self.extra.as_mut()?.failure.take()
     }
 
     pub(crate) fn keep_fault(&mut self, error: FieldError) {

@@ -7,7 +7,7 @@ use crate::message::field_lines::{
 
 /// The trailer fields of one response, filled when its content is complete:
 /// [`Produce::put_trailers`](crate::body::Produce::put_trailers),
-/// [`Transform::put_trailers`](crate::Transform::put_trailers).
+/// [`Transform::put_trailers`](crate::content::Transform::put_trailers).
 ///
 /// They are sent after the last chunk, hence only where the content goes out in chunks: in
 /// HTTP/1.1, without a known length, and not to `HEAD`. Elsewhere nothing can follow the content;

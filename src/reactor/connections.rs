@@ -12,7 +12,7 @@ use timers::Wheel;
 use crate::handler::guard::{guard, let_go};
 use crate::handler::hooks::{ConnectionState, NewConnection};
 use crate::handler::upgrade::Hijacked;
-use crate::handler::Handler;
+use crate::handler::{HandOut, Handler};
 use crate::http1::{Farewell, Rest};
 use crate::reactor::acceptor::{Next, ACCEPT_MAX};
 use crate::reactor::clock;
@@ -136,7 +136,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     }
 
     /// Hands the stream of a connection to the program, and frees its slot.
-    pub(super) fn hand_out(&mut self, token: Token, take: Box<dyn FnOnce(Hijacked)>) {
+    pub(super) fn hand_out(&mut self, token: Token, take: HandOut<S>) {
         let slot = self.remove(token);
         if let Some(value) = slot.facts.value {
             let_go(value);
@@ -153,7 +153,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         match self.kernel.release(slot.stream) {
             Ok(stream) => {
                 self.shared.report(token, ConnectionState::Hijacked);
-                let result = guard(|| take(Hijacked { read, stream }));
+                let state = &mut self.shared.state;
+                let result = guard(|| take(state, Hijacked { read, stream }));
                 self.shared.counters.panics += u64::from(result.is_err());
             }
             Err(error) => {

@@ -295,7 +295,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
 
     /// Does what a visit came to.
     #[inline(never)]
-    fn conclude(&mut self, token: Token, verdict: Verdict) {
+    fn conclude(&mut self, token: Token, verdict: Verdict<S>) {
         let slot = &mut self.slots[token.key()];
         match verdict {
             Verdict::Close(farewell) => return self.close(token, farewell),

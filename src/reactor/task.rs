@@ -7,7 +7,7 @@
 //! |---|---|---|---|---|---|---|
 //! | `None` | a state at rest, a head, a response that is complete | the discard | – (small responses leave at once) | the one of the http1 state | – | 408 or close |
 //! | `Collect` | content, response awaited | a growing buffer | the handler, when it is complete | content rate | – | 408 |
-//! | `Receive` | content, response awaited; may pause | the receiver | the receiver | content rate; handler timeout in a pause | resumes a pause | 408, or 504 for a pause |
+//! | `Receive` | content, response awaited; may pause | the receiver, up to its limit | the receiver | content rate; handler timeout in a pause | resumes a pause | 408, or 504 for a pause |
 //! | `Later` | response awaited | the discard, after the response | another thread | handler timeout, or its own | takes the response | its `late` response, else 504 |
 //! | `Bytes` | content of the response | the discard, after the response | memory | response rate | – | reset |
 //! | `File` | content of the response | the discard, after the response | a file, by `sendfile` | response rate | – | reset |
@@ -27,15 +27,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::handler::upgrade::{Hijacked, Protocol, Wish};
-use crate::handler::{Collected, Receive, Transform};
-use crate::handler::{Finish, Hold};
+use crate::handler::upgrade::{Protocol, Wish};
+use crate::handler::{Collected, Deferred, HandOut, Receiving, Transform};
 use crate::http1::{Connection, Input, Output, Rest};
 use crate::limits::TIMEOUT_MAX;
 use crate::message::body::{FilePart, Produce};
 use crate::message::fields::FieldSpan;
 use crate::message::request::RequestLine;
-use crate::message::response::Response;
 use crate::reactor::memory::Block;
 use crate::waker::Waker;
 
@@ -43,7 +41,7 @@ use crate::waker::Waker;
 pub(super) enum Task<S> {
     None,
     Collect(Box<Collecting<S>>),
-    Receive(Box<dyn Receive<S>>),
+    Receive(Receiving<S>),
     Later(Box<Deferred<S>>),
     Bytes(Bytes),
     File(FilePart),
@@ -53,7 +51,7 @@ pub(super) enum Task<S> {
     /// With a piece that it has not been given yet, since the socket was full.
     Transform(Box<dyn Transform<S>>, Option<Block>),
     Protocol(Box<Speaking<S>>),
-    HandOut(Box<dyn FnOnce(Hijacked)>),
+    HandOut(HandOut<S>),
 }
 
 /// Content being collected, with the head that the program sees with it.
@@ -66,17 +64,6 @@ pub(super) struct Collecting<S> {
     pub(super) content: Vec<u8>,
     /// What the ledger was charged for this.
     pub(super) charged: usize,
-}
-
-/// A response that comes from elsewhere.
-pub(super) struct Deferred<S> {
-    pub(super) ticket: Hold<S>,
-    /// Instead of the limit's.
-    pub(super) timeout: Option<Duration>,
-    /// The response when the time has passed; a 504 otherwise.
-    pub(super) late: Option<Response>,
-    /// Changes the reply.
-    pub(super) finish: Option<Finish<S>>,
 }
 
 /// A producer whose content is being sent.

@@ -107,7 +107,11 @@ fn remember_route<S: 'static>(reply: Reply<S>, req: &Request<'_>) -> Reply<S> {
     match reply.0 {
         Action::Collect(collect) => remember_route_for_content(collect, req),
         Action::Inform(both) => Reply::inform(both.0, remember_route(both.1, req)),
-        Action::ContentWithin(both) => remember_route(both.1, req).content_within(both.0),
+        Action::ContentWithin(both) => remember_route(both.1, req).with_content_timeout(both.0),
+        Action::Map(mut both) => {
+            both.1 = remember_route(both.1, req);
+            Reply(Action::Map(both))
+        }
         _ => reply,
     }
 }

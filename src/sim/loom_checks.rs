@@ -5,9 +5,10 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::sync::Notify;
 use loom::thread;
 
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
-use crate::handler::{Hold, Place, Ticket};
+use crate::handler::{Hold, Later, Place};
 use crate::message::informational::Informational;
 use crate::reactor::mailbox::{Call, Called, Mailbox, Message};
 use crate::reactor::Token;
@@ -152,24 +153,32 @@ enum Worker {
     GivesUp,
 }
 
-/// A worker sends an informational response and then responds or gives up, while the loop visits
-/// its connection when called and when the deadline passes, if there is one. `end` ends the wait
-/// of the loop.
-fn race(worker: Worker, has_deadline: bool, end: fn(Hold<usize>)) {
+/// A worker sends an informational response and then responds or gives up. Before that, meanwhile or
+/// after it, the loop takes the reply with `install`. It visits the connection when called and when
+/// the deadline passes, if there is one. `end` ends the wait of the loop.
+fn race(
+    worker: Worker,
+    has_deadline: bool,
+    install: fn(&Hold<usize>, Waker),
+    end: fn(Hold<usize>),
+) {
     loom::model(move || {
         let lp = Loop::new();
-        let hold = Hold::new(Ticket::new());
-        let (ticket, later) = (Arc::clone(&hold), hold.later(lp.waker()));
+        let (later, hold) = Later::new();
+        // A destructor that locks must not run while loom unwinds from a deadlock.
+        let hold = ManuallyDrop::new(hold);
+        let ticket = Arc::clone(&hold);
         let worker_thread = thread::spawn(move || {
             later.inform(Informational::processing());
             match worker {
-                Worker::Responds => later.answer(|responses: &mut usize| {
+                Worker::Responds => later.respond_with(|responses: &mut usize| {
                     *responses += 1;
                     "done"
                 }),
                 Worker::GivesUp => drop(later),
             }
         });
+        install(&hold, lp.waker());
         let (mut responses, mut informational) = (0, 0);
         while responses == 0 {
             // At the deadline the poll ends without the bell, wherever the worker is.
@@ -191,7 +200,7 @@ fn race(worker: Worker, has_deadline: bool, end: fn(Hold<usize>)) {
                 Place::Over => panic!("the loop still waits"),
             }
         }
-        end(hold);
+        end(ManuallyDrop::into_inner(hold));
         worker_thread.join().unwrap();
         if let Place::Given(give) = ticket.take().0 {
             drop(give(&mut responses));
@@ -200,20 +209,30 @@ fn race(worker: Worker, has_deadline: bool, end: fn(Hold<usize>)) {
     });
 }
 
+fn install(hold: &Hold<usize>, waker: Waker) {
+    hold.install(waker);
+}
+
 #[test]
-fn a_response_is_seen_after_the_informational_response_before_it() {
-    race(Worker::Responds, false, drop);
-    race(Worker::GivesUp, false, drop);
+fn a_response_is_seen_after_the_informational_response_before_it_also_if_it_is_early() {
+    race(Worker::Responds, false, install, drop);
+    race(Worker::GivesUp, false, install, drop);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn an_early_response_would_be_lost_if_the_loop_installed_its_waker_without_a_look() {
+    race(Worker::Responds, false, |hold, waker| hold.install_without_a_look(waker), drop);
 }
 
 #[test]
 fn response_and_deadline_race_to_one_final_response() {
-    race(Worker::Responds, true, drop);
-    race(Worker::GivesUp, true, drop);
+    race(Worker::Responds, true, install, drop);
+    race(Worker::GivesUp, true, install, drop);
 }
 
 #[test]
 #[should_panic(expected = "final responses")]
 fn there_would_be_two_final_responses_if_the_deadline_did_not_close_the_ticket() {
-    race(Worker::Responds, true, std::mem::forget);
+    race(Worker::Responds, true, install, std::mem::forget);
 }

@@ -418,7 +418,11 @@ mod tests {
     #[test]
     fn only_a_second_signal_stops_at_once_even_if_the_server_drains_already() {
         for drains in [false, true] {
-            let mut sim = Sim::new(|_: &Request<'_>| Reply::<()>::later(std::mem::forget));
+            let mut sim = Sim::new(|_: &Request<'_>| -> Reply {
+                let (later, reply) = Reply::later();
+                std::mem::forget(later);
+                reply
+            });
             let client = sim.connect_and_send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
             if drains {
                 sim.handle().shutdown();

@@ -20,8 +20,8 @@ use tungstenite::protocol::frame::CloseFrame;
 use tungstenite::protocol::{Message as Whole, Role, WebSocketConfig, WebSocketContext};
 use tungstenite::Error;
 
-use crate::handler::upgrade::{Io, Protocol};
-use crate::handler::Gone;
+use crate::handler::upgrade::{Connection, Protocol};
+use crate::handler::Lost;
 use crate::websocket::frames::{code, ping_frame, Cutter, Piece, Wire, READ};
 use crate::websocket::handler::{Closed, SocketHandler};
 use crate::websocket::message::Message;
@@ -35,7 +35,7 @@ const READS_WHILE_CLOSING: u32 = 256;
 /// The longest reason of a close frame.
 const REASON_MAX: usize = 123;
 
-pub(super) struct Connection<H> {
+pub(super) struct SocketProtocol<H> {
     handler: H,
     context: WebSocketContext,
     cutter: Cutter,
@@ -60,14 +60,14 @@ enum Phase {
     Ending,
 }
 
-impl<H> Connection<H> {
-    pub(super) fn new(handler: H, bounds: Bounds, protocol: Option<String>) -> Connection<H> {
+impl<H> SocketProtocol<H> {
+    pub(super) fn new(handler: H, bounds: Bounds, protocol: Option<String>) -> SocketProtocol<H> {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ)
             .write_buffer_size(0)
             .max_message_size(Some(bounds.message_bytes_max))
             .max_frame_size(Some(READ));
-        Connection {
+        SocketProtocol {
             handler,
             context: WebSocketContext::new(Role::Server, Some(config)),
             cutter: Cutter::new(bounds.message_bytes_max),
@@ -83,7 +83,7 @@ impl<H> Connection<H> {
     fn call<S>(
         &mut self,
         state: &mut S,
-        io: &mut Io<'_>,
+        connection: &mut Connection<'_>,
         call: impl FnOnce(&mut H, &mut S, &mut Socket<'_>),
     ) where
         H: SocketHandler<S>,
@@ -92,14 +92,14 @@ impl<H> Connection<H> {
         call(
             &mut self.handler,
             state,
-            &mut Socket { queue: &self.queue, io: io.reborrow(), protocol },
+            &mut Socket { queue: &self.queue, connection: connection.reborrow(), protocol },
         );
-        self.follow(state, io);
+        self.follow(state, connection);
     }
 
     /// Does what was asked of the socket from wherever, and puts what waits. Whether all of that
-    /// has gone into `io`.
-    fn follow<S>(&mut self, state: &mut S, io: &mut Io<'_>) -> bool
+    /// has gone into `connection`.
+    fn follow<S>(&mut self, state: &mut S, connection: &mut Connection<'_>) -> bool
     where
         H: SocketHandler<S>,
     {
@@ -116,14 +116,14 @@ impl<H> Connection<H> {
                     let code = self.say_close(code, &reason);
                     let closed = Closed { code, reason, is_clean: false };
                     self.phase = Phase::Closing { closed, reads_left: READS_WHILE_CLOSING };
-                    io.begin_anew();
+                    connection.begin_anew();
                 }
             }
             State::Open | State::Over => drop(pending),
         }
-        let has_left = self.queue.lock().flush(io);
+        let has_left = self.queue.lock().flush(connection);
         if has_left && matches!(self.phase, Phase::Ending) {
-            io.close();
+            connection.close();
         }
         has_left
     }
@@ -190,7 +190,7 @@ impl<H> Connection<H> {
     }
 
     /// Puts one piece through the state machine.
-    fn hear<S>(&mut self, piece: Piece<'_>, state: &mut S, io: &mut Io<'_>)
+    fn hear<S>(&mut self, piece: Piece<'_>, state: &mut S, connection: &mut Connection<'_>)
     where
         H: SocketHandler<S>,
     {
@@ -201,8 +201,10 @@ impl<H> Connection<H> {
             let heard = self.context.read(&mut wire);
             self.queue_answers(&mut wire);
             match heard {
-                Ok(Whole::Text(text)) => self.deliver(Message::Text(&text), state, io),
-                Ok(Whole::Binary(bytes)) => self.deliver(Message::Binary(&bytes), state, io),
+                Ok(Whole::Text(text)) => self.deliver(Message::Text(&text), state, connection),
+                Ok(Whole::Binary(bytes)) => {
+                    self.deliver(Message::Binary(&bytes), state, connection);
+                }
                 Ok(Whole::Close(frame)) => farewell = Some(frame),
                 Ok(Whole::Ping(_) | Whole::Pong(_) | Whole::Frame(_)) => {}
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => return,
@@ -216,13 +218,15 @@ impl<H> Connection<H> {
         }
     }
 
-    fn deliver<S>(&mut self, message: Message<'_>, state: &mut S, io: &mut Io<'_>)
+    fn deliver<S>(&mut self, message: Message<'_>, state: &mut S, connection: &mut Connection<'_>)
     where
         H: SocketHandler<S>,
     {
         self.begun = 0;
         if let Phase::Open { .. } = self.phase {
-            self.call(state, io, |handler, state, socket| handler.message(state, message, socket));
+            self.call(state, connection, |handler, state, socket| {
+                handler.message(state, message, socket);
+            });
         }
     }
 
@@ -254,14 +258,14 @@ impl<H> Connection<H> {
     }
 
     /// Ends it without another word.
-    fn hang_up<S>(&mut self, why: &str, state: &mut S, io: &mut Io<'_>)
+    fn hang_up<S>(&mut self, why: &str, state: &mut S, connection: &mut Connection<'_>)
     where
         H: SocketHandler<S>,
     {
         let closed = self.sent_or(abnormal(why));
         self.queue.lock().end(State::Over);
         self.end(state, closed);
-        io.close();
+        connection.close();
     }
 }
 
@@ -275,28 +279,33 @@ impl Closed {
     }
 }
 
-impl<S, H: SocketHandler<S>> Protocol<S> for Connection<H> {
-    fn begin(&mut self, state: &mut S, io: &mut Io<'_>) -> io::Result<()> {
-        self.queue.open(io.waker());
-        self.call(state, io, |handler, state, socket| handler.open(state, socket));
+impl<S, H: SocketHandler<S>> Protocol<S> for SocketProtocol<H> {
+    fn start(&mut self, state: &mut S, connection: &mut Connection<'_>) -> io::Result<()> {
+        self.queue.open(connection.waker());
+        self.call(state, connection, |handler, state, socket| handler.open(state, socket));
         Ok(())
     }
 
-    fn receive(&mut self, state: &mut S, input: &[u8], io: &mut Io<'_>) -> io::Result<usize> {
+    fn receive(
+        &mut self,
+        state: &mut S,
+        input: &[u8],
+        connection: &mut Connection<'_>,
+    ) -> io::Result<usize> {
         if !self.note_heard() {
-            self.hang_up("", state, io);
+            self.hang_up("", state, connection);
             return Ok(input.len());
         }
         let mut used = 0;
         // While the peer does not take what it is sent, no more is asked of it.
-        while self.follow(state, io) {
+        while self.follow(state, connection) {
             if let Phase::Ending = self.phase {
                 return Ok(input.len());
             }
             match self.cutter.next(&input[used..]) {
                 Ok(Some(piece)) => {
                     used += piece.used;
-                    self.hear(piece, state, io);
+                    self.hear(piece, state, connection);
                 }
                 Ok(None) => return Ok(used),
                 Err(code) => self.fail(state, code),
@@ -305,34 +314,34 @@ impl<S, H: SocketHandler<S>> Protocol<S> for Connection<H> {
         Ok(used)
     }
 
-    fn wake(&mut self, state: &mut S, io: &mut Io<'_>) -> io::Result<()> {
-        if self.follow(state, io) && matches!(self.phase, Phase::Open { .. }) {
-            self.call(state, io, |handler, state, socket| handler.wake(state, socket));
+    fn wake(&mut self, state: &mut S, connection: &mut Connection<'_>) -> io::Result<()> {
+        if self.follow(state, connection) && matches!(self.phase, Phase::Open { .. }) {
+            self.call(state, connection, |handler, state, socket| handler.wake(state, socket));
         }
         Ok(())
     }
 
-    fn expire(&mut self, state: &mut S, io: &mut Io<'_>) -> io::Result<()> {
+    fn expire(&mut self, state: &mut S, connection: &mut Connection<'_>) -> io::Result<()> {
         if let Phase::Open { awaits_pong: awaits_pong @ false } = &mut self.phase {
             *awaits_pong = true;
             self.queue.lock().push_control(ping_frame());
-            self.follow(state, io);
+            self.follow(state, connection);
         } else {
-            self.hang_up("silent", state, io);
+            self.hang_up("silent", state, connection);
         }
         Ok(())
     }
 
-    fn end_of_input(&mut self, state: &mut S, io: &mut Io<'_>) -> io::Result<()> {
+    fn end_of_input(&mut self, state: &mut S, connection: &mut Connection<'_>) -> io::Result<()> {
         if !matches!(self.phase, Phase::Ending) {
-            self.hang_up("ended without a close frame", state, io);
+            self.hang_up("ended without a close frame", state, connection);
         }
         Ok(())
     }
 
-    fn shutdown(&mut self, state: &mut S, io: &mut Io<'_>) -> io::Result<()> {
+    fn shutdown(&mut self, state: &mut S, connection: &mut Connection<'_>) -> io::Result<()> {
         self.queue.lock().ask_to_close(code::AWAY, "the server shuts down");
-        self.follow(state, io);
+        self.follow(state, connection);
         Ok(())
     }
 
@@ -356,17 +365,17 @@ impl<S, H: SocketHandler<S>> Protocol<S> for Connection<H> {
             + self.queue.lock().held()
     }
 
-    fn gone(mut self: Box<Self>, state: &mut S, why: Gone) {
+    fn lost(mut self: Box<Self>, state: &mut S, why: Lost) {
         let why = match why {
-            Gone::PeerLeft => "the peer left",
-            Gone::TooSlow => "too slow",
+            Lost::PeerLeft => "the peer left",
+            Lost::TooSlow => "too slow",
             _ => "the server stopped",
         };
         self.end(state, self.sent_or(abnormal(why)));
     }
 }
 
-impl<H> Drop for Connection<H> {
+impl<H> Drop for SocketProtocol<H> {
     fn drop(&mut self) {
         self.queue.lock().end(State::Over);
     }
@@ -378,7 +387,7 @@ mod tests {
 
     #[test]
     fn a_socket_at_rest_takes_no_more_than_its_documentation_says() {
-        let fixed = mem::size_of::<Connection<()>>() + mem::size_of::<SendQueue>();
+        let fixed = mem::size_of::<SocketProtocol<()>>() + mem::size_of::<SendQueue>();
         assert!(fixed <= 640, "{fixed}");
         assert!(fixed + READ <= 2048);
     }

@@ -8,7 +8,7 @@ use crate::handler::upgrade::Upgrade;
 use crate::handler::Reply;
 use crate::message::request::Request;
 use crate::message::response::Response;
-use crate::websocket::connection::Connection;
+use crate::websocket::connection::SocketProtocol;
 use crate::websocket::handler::SocketHandler;
 use crate::websocket::options::Options;
 
@@ -35,11 +35,11 @@ pub fn accept<S: 'static>(
         Err(response) => return (*response).into(),
     };
     let protocol = options.choose(req);
-    let mut upgrade = Upgrade::to("websocket").with("Sec-WebSocket-Accept", accept_key(key));
+    let mut upgrade = Upgrade::to("websocket").with_header("Sec-WebSocket-Accept", accept_key(key));
     if let Some(protocol) = &protocol {
-        upgrade = upgrade.with("Sec-WebSocket-Protocol", protocol);
+        upgrade = upgrade.with_header("Sec-WebSocket-Protocol", protocol);
     }
-    Reply::upgrade(upgrade, Connection::new(handler, options.bounds, protocol))
+    Reply::upgrade(upgrade, SocketProtocol::new(handler, options.bounds, protocol))
 }
 
 /// The key of a handshake, or the refusal of a request that is not one.
@@ -57,7 +57,7 @@ fn key<'a>(req: &Request<'a>, options: &Options) -> Result<&'a [u8], Box<Respons
     };
     if only("sec-websocket-version") != Some(b"13") {
         let mut response = Response::status_page(StatusCode::UPGRADE_REQUIRED);
-        response.push_line("Connection", "Upgrade");
+        response.push_line("SocketProtocol", "Upgrade");
         response.push_line("Upgrade", "websocket");
         response.push_line("Sec-WebSocket-Version", "13");
         return Err(Box::new(response));

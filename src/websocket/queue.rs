@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Buf, Bytes};
 
-use crate::handler::upgrade::Io;
+use crate::handler::upgrade::Connection;
 use crate::waker::Waker;
 use crate::websocket::frames::message_frame;
 use crate::websocket::message::Message;
@@ -103,14 +103,14 @@ impl SendQueue {
     }
 
     /// Sends from within the loop: at once if nothing waits and there is room.
-    pub(super) fn send(&self, message: Message<'_>, io: &mut Io<'_>) -> bool {
+    pub(super) fn send(&self, message: Message<'_>, connection: &mut Connection<'_>) -> bool {
         let mut pending = self.lock();
         let frame = message_frame(message);
         let is_at_once = matches!(pending.state, State::Open)
             && pending.frames.is_empty()
-            && frame.len() <= io.room();
+            && frame.len() <= connection.room();
         if is_at_once {
-            return io.put_all(&frame);
+            return connection.put_all(&frame);
         }
         pending.push(frame, self.bytes_max)
     }
@@ -162,9 +162,9 @@ impl Pending {
     }
 
     /// Puts the frames that wait, as far as there is room; whether all of them.
-    pub(super) fn flush(&mut self, io: &mut Io<'_>) -> bool {
+    pub(super) fn flush(&mut self, connection: &mut Connection<'_>) -> bool {
         while let Some(frame) = self.frames.front_mut() {
-            let put = io.put(frame);
+            let put = connection.put(frame);
             frame.advance(put);
             self.bytes -= put;
             if !frame.is_empty() {
@@ -208,7 +208,7 @@ mod tests {
         }
         assert!(pending.frames.capacity() * std::mem::size_of::<Bytes>() <= pending.held());
         let (mut out, mut wish, waker) = (Vec::new(), Wish::default(), Waker::new(Deaf));
-        assert!(pending.flush(&mut Io::new(&mut out, 64 << 10, &waker, &mut wish)));
+        assert!(pending.flush(&mut Connection::new(&mut out, 64 << 10, &waker, &mut wish)));
         assert_eq!((out.len(), pending.held()), (6000, 0));
         assert!(pending.frames.capacity() <= FRAMES_KEPT);
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::handler::upgrade::Io;
+use crate::handler::upgrade::Connection;
 use crate::waker::Waker;
 use crate::websocket::message::Message;
 use crate::websocket::queue::{SendQueue, Sender};
@@ -10,7 +10,7 @@ use crate::websocket::queue::{SendQueue, Sender};
 /// The socket, for one call of its [`SocketHandler`](super::SocketHandler).
 pub struct Socket<'a> {
     pub(super) queue: &'a Arc<SendQueue>,
-    pub(super) io: Io<'a>,
+    pub(super) connection: Connection<'a>,
     pub(super) protocol: Option<&'a str>,
 }
 
@@ -20,7 +20,7 @@ impl Socket<'_> {
     /// send looks at [`queued`](Socket::queued) and goes on in
     /// [`SocketHandler::wake`](super::SocketHandler::wake).
     pub fn send(&mut self, message: Message<'_>) -> bool {
-        self.queue.send(message, &mut self.io)
+        self.queue.send(message, &mut self.connection)
     }
 
     /// Sends text: see [`send`](Socket::send).
@@ -55,7 +55,7 @@ impl Socket<'_> {
 
     /// Has [`SocketHandler::wake`](super::SocketHandler::wake) called, from anywhere.
     pub fn waker(&self) -> Waker {
-        self.io.waker()
+        self.connection.waker()
     }
 
     /// The subprotocol that was chosen.

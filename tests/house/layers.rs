@@ -14,7 +14,7 @@ use paths::{begins, module, paths};
 const LAYERS: [[&str; 3]; 13] = [
     ["timers", "", "core alloc"],
     ["root", "", "std"],
-    ["message", "root", "std bytes http log percent_encoding"],
+    ["message", "root", "std bytes http log percent_encoding serde_json"],
     ["handler", "root message", "std http log"],
     ["http1", "root message", "bytes http httparse itoa std::borrow std::fmt std::iter std::mem \
         std::net::Ipv4Addr std::net::Ipv6Addr std::ops std::ptr std::str"],

@@ -21,11 +21,11 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Socket, Type};
 use timers::Wheel;
 use wheelhouse::body::{Out, Produce, Produced};
+use wheelhouse::content::{Flow, Receive};
 use wheelhouse::events::Topic;
 use wheelhouse::sim::Sim;
-use wheelhouse::{
-    Body, Flow, Handle, Handler, Io, Protocol, Receive, Reply, Request, Response, Server, Waker,
-};
+use wheelhouse::upgrade::{Connection, Protocol};
+use wheelhouse::{Body, Failure, Handle, Handler, Reply, Request, Response, Server, Waker};
 
 /// With the one that asks whether the server has done what it was sent, a power of two: a slab that
 /// is full to the last slot.
@@ -168,9 +168,13 @@ fn site() -> impl Handler {
         match req.path() {
             "/" => "ok".into(),
             "/collect" => Reply::collect(1 << 20, |(), _, _| "collected"),
-            "/receive" => Reply::receive(Endless),
-            "/pause" => Reply::receive(Paused(None)),
-            "/later" => Reply::later(mem::forget),
+            "/receive" => Reply::receive(u64::MAX, Endless),
+            "/pause" => Reply::receive(u64::MAX, Paused(None)),
+            "/later" => {
+                let (later, reply) = Reply::later();
+                mem::forget(later);
+                reply
+            }
             "/bytes" => Response::ok("text/plain", &BIG[..]).into(),
             "/file" => {
                 let body = Body::file_range(File::open(&big).unwrap(), 0..BIG.len() as u64);
@@ -193,8 +197,8 @@ fn site() -> impl Handler {
 struct Endless;
 
 impl Receive<()> for Endless {
-    fn piece(&mut self, (): &mut (), _: &[u8]) -> Flow {
-        Flow::Continue
+    fn piece(&mut self, (): &mut (), _: &[u8]) -> Result<Flow, Failure> {
+        Ok(Flow::Continue)
     }
 
     fn end(self: Box<Self>, (): &mut ()) -> Reply {
@@ -212,7 +216,7 @@ impl Produce for Endless {
 }
 
 impl Protocol<()> for Endless {
-    fn receive(&mut self, (): &mut (), input: &[u8], _: &mut Io<'_>) -> io::Result<usize> {
+    fn receive(&mut self, (): &mut (), input: &[u8], _: &mut Connection<'_>) -> io::Result<usize> {
         Ok(input.len())
     }
 }
@@ -225,12 +229,12 @@ impl Receive<()> for Paused {
         self.0 = Some(waker);
     }
 
-    fn piece(&mut self, (): &mut (), _: &[u8]) -> Flow {
-        Flow::Pause
+    fn piece(&mut self, (): &mut (), _: &[u8]) -> Result<Flow, Failure> {
+        Ok(Flow::Pause)
     }
 
-    fn resume(&mut self, (): &mut ()) -> Flow {
-        Flow::Pause
+    fn wake(&mut self, (): &mut ()) -> Result<Flow, Failure> {
+        Ok(Flow::Pause)
     }
 
     fn end(self: Box<Self>, (): &mut ()) -> Reply {

@@ -2,14 +2,14 @@
 
 use std::io;
 
-use super::{guard, let_go, Break, Continue, Gone, Handler, Kernel, Progress, Stop, Task, Visit};
+use super::{guard, let_go, Break, Continue, Handler, Kernel, Lost, Progress, Stop, Task, Visit};
 use crate::handler::guard::message_of;
 use crate::handler::hooks::ConnectionState;
 use crate::http1::{Farewell, Reject};
 
 impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Refuses the client if a status can still be sent, else ends the connection.
-    pub(super) fn refuse(&mut self, reject: Reject, why: Gone) -> Stop {
+    pub(super) fn refuse(&mut self, reject: Reject, why: Lost) -> Stop {
         log::debug!("connection {}: refused: {reject:?}", self.token);
         self.drop_task(why);
         let shared = &mut *self.shared;
@@ -22,7 +22,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     }
 
     /// Ends the connection without another byte.
-    pub(super) fn over(&mut self, farewell: Farewell, why: Gone) -> Stop {
+    pub(super) fn over(&mut self, farewell: Farewell, why: Lost) -> Stop {
         self.drop_task(why);
         Stop::Over(farewell)
     }
@@ -31,14 +31,14 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     pub(super) fn broken(&mut self, what: &str) -> Stop {
         log::error!("connection {}: response cut off: {what}", self.token);
         self.shared.counters.cut_off += 1;
-        self.over(Farewell::Reset, Gone::Stopped)
+        self.over(Farewell::Reset, Lost::Stopped)
     }
 
     /// The program panicked in the middle of a response.
     pub(super) fn panicked(&mut self) -> Stop {
         self.shared.counters.panics += 1;
         self.shared.counters.cut_off += 1;
-        self.over(Farewell::Reset, Gone::Stopped)
+        self.over(Farewell::Reset, Lost::Stopped)
     }
 
     /// The result of a call before the response has begun: a panic is a 500.
@@ -47,7 +47,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             Ok(value) => Continue(value),
             Err(()) => {
                 self.shared.counters.panics += 1;
-                Break(self.refuse(Reject::Internal, Gone::Stopped))
+                Break(self.refuse(Reject::Internal, Lost::Stopped))
             }
         }
     }
@@ -62,16 +62,16 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     }
 
     /// Drops the task, and reports to the program why it ends.
-    pub(super) fn drop_task(&mut self, why: Gone) {
+    pub(super) fn drop_task(&mut self, why: Lost) {
         match self.take_task() {
             Task::None => {}
             Task::Collect(collecting) => {
                 self.shared.ledger.release(collecting.charged);
                 let_go(collecting);
             }
-            Task::Receive(receiver) => {
+            Task::Receive(receiving) => {
                 let state = &mut self.shared.state;
-                let result = guard(|| receiver.gone(state, why));
+                let result = guard(|| receiving.receiver.lost(state, why));
                 self.shared.counters.panics += u64::from(result.is_err());
             }
             Task::Later(deferred) => let_go(deferred),
@@ -87,7 +87,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             Task::Protocol(speaking) => {
                 self.shared.ledger.release(speaking.charged);
                 let state = &mut self.shared.state;
-                let result = guard(|| speaking.protocol.gone(state, why));
+                let result = guard(|| speaking.protocol.lost(state, why));
                 self.shared.counters.panics += u64::from(result.is_err());
             }
             Task::HandOut(take) => let_go(take),

@@ -1,7 +1,7 @@
 //! What a deadline asks for when it has passed: the last column of the table of
 //! [tasks](crate::reactor::task).
 
-use super::{clock, Break, Gone, Handler, Kernel, Progress, Stop, Task, Visit};
+use super::{clock, Break, Handler, Kernel, Lost, Progress, Stop, Task, Visit};
 use crate::http1::{Farewell, Input};
 
 impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
@@ -9,7 +9,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     pub(super) fn expire_task(&mut self) -> Progress {
         self.end_wait();
         if self.work.has_output() {
-            return Break(self.over(Farewell::Reset, Gone::TooSlow));
+            return Break(self.over(Farewell::Reset, Lost::TooSlow));
         }
         let has_ended = self.work.has_ended(clock::tick(self.shared.now));
         match self.take_task() {
@@ -22,7 +22,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             Task::Silent(producer, _) if !has_ended => self.break_silence(producer),
             task @ Task::Protocol(_) => {
                 self.put_back(task);
-                self.speak(|protocol, state, io| protocol.expire(state, io)).map_continue(drop)
+                self.speak(|protocol, state, connection| protocol.expire(state, connection))
+                    .map_continue(drop)
             }
             task => {
                 self.put_back(task);
@@ -34,8 +35,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// The client or the program was too slow.
     fn expire_exchange(&mut self) -> Stop {
         let why = match self.work.conn.input() {
-            Input::Paused => Gone::Expired,
-            _ => Gone::TooSlow,
+            Input::Paused => Lost::Expired,
+            _ => Lost::TooSlow,
         };
         match self.work.conn.expire() {
             Ok(farewell) => self.over(farewell, why),

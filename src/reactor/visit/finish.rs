@@ -14,13 +14,13 @@
 //! | idle, done | has left | wanted input may be there, `Idle` with a request that is held, or a protocol that wants room | again |
 //! | idle, done | has left | any other | wait |
 
-use super::{clock, Break, Continue, Flags, Gone, Handler, Kernel, Stop, Task, Verdict, Visit};
+use super::{clock, Break, Continue, Flags, Handler, Kernel, Lost, Stop, Task, Verdict, Visit};
 use crate::http1::{Farewell, Input, Linger, Rest};
 
 impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Ends the visit.
     #[inline(never)]
-    pub(super) fn finish(&mut self, stop: Stop) -> Verdict {
+    pub(super) fn finish(&mut self, stop: Stop) -> Verdict<S> {
         let stop = match stop {
             Stop::Idle | Stop::Done | Stop::Spent => match self.send_all() {
                 Continue(()) => stop,
@@ -44,7 +44,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     }
 
     /// All output has left, and all input is used as far as it can be.
-    fn finish_sent(&mut self) -> Verdict {
+    fn finish_sent(&mut self) -> Verdict<S> {
         self.settle(self.work.input.is_none());
         match self.take_task() {
             Task::HandOut(take) => return Verdict::HandOut(take),
@@ -72,7 +72,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     }
 
     /// Whether the next visit could move on right away.
-    fn wait_or_go_on(&self) -> Verdict {
+    fn wait_or_go_on(&self) -> Verdict<S> {
         let may_read = match self.work.conn.input() {
             Input::None | Input::Paused => false,
             Input::Head | Input::Content | Input::Protocol | Input::Linger { .. } => {
@@ -102,9 +102,9 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     }
 
     /// The connection is over: whatever is held for it goes.
-    fn close(&mut self, farewell: Farewell) -> Verdict {
+    fn close(&mut self, farewell: Farewell) -> Verdict<S> {
         self.shared.out.clear();
-        self.drop_task(Gone::PeerLeft);
+        self.drop_task(Lost::PeerLeft);
         for block in [self.work.input.take(), self.work.backlog.take()].into_iter().flatten() {
             self.shared.pool.take_back(block, &mut self.shared.ledger);
         }

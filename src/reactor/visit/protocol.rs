@@ -6,12 +6,12 @@ use std::mem;
 use std::time::Duration;
 
 use super::{
-    guard, let_go, Break, Continue, Gone, Handler, Kernel, OnTrial, Progress, Stop, Task, Visit,
+    guard, let_go, Break, Continue, Handler, Kernel, Lost, OnTrial, Progress, Stop, Task, Visit,
     SCRATCH,
 };
 use crate::handler::guard::message_of;
 use crate::handler::hooks::ConnectionState;
-use crate::handler::upgrade::{Io, Protocol, Upgrade, Wish, ROOM_MAX};
+use crate::handler::upgrade::{Connection, Protocol, Upgrade, Wish, ROOM_MAX};
 use crate::http1::Farewell;
 use crate::message::response::{Response, StatusCode};
 use crate::reactor::memory::Ledger;
@@ -56,14 +56,14 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         };
         self.set_task(Task::Protocol(Box::new(speaking)));
         self.report(ConnectionState::Hijacked);
-        self.speak(|protocol, state, io| protocol.begin(state, io))?;
+        self.speak(|protocol, state, connection| protocol.start(state, connection))?;
         self.hear_protocol(false)
     }
 
     /// Calls the protocol, if there is one, and does what it wishes.
     pub(super) fn speak<T>(
         &mut self,
-        call: impl FnOnce(&mut dyn Protocol<S>, &mut S, &mut Io<'_>) -> io::Result<T>,
+        call: impl FnOnce(&mut dyn Protocol<S>, &mut S, &mut Connection<'_>) -> io::Result<T>,
     ) -> Progress<Option<T>> {
         let mut speaking = match self.take_task() {
             Task::Protocol(speaking) => speaking,
@@ -78,7 +78,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         let room = ROOM_MAX.saturating_sub(out.len());
         let state = &mut self.shared.state;
         let called = guard(|| {
-            let result = call(&mut **protocol, state, &mut Io::new(out, room, waker, wish));
+            let result = call(&mut **protocol, state, &mut Connection::new(out, room, waker, wish));
             (result, (protocol.timeout(), protocol.is_owed(), protocol.memory()))
         });
         let fits = self.note_manner(&mut speaking, called.as_ref().ok().map(|(_, manner)| manner));
@@ -92,7 +92,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             Ok((Err(error), _)) => {
                 let message = message_of(error);
                 log::error!("connection {}: its protocol failed: {message}", self.token);
-                Break(self.over(Farewell::Reset, Gone::Stopped))
+                Break(self.over(Farewell::Reset, Lost::Stopped))
             }
             Err(()) => Break(self.panicked()),
         }
@@ -142,7 +142,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
 
     fn no_memory(&mut self) -> Stop {
         log::debug!("connection {}: no memory for what its protocol holds", self.token);
-        self.over(Farewell::Reset, Gone::Stopped)
+        self.over(Farewell::Reset, Lost::Stopped)
     }
 
     /// Gives the protocol bytes of the client; returns how many of them it has used.
@@ -150,18 +150,19 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         if input.is_empty() {
             return Continue(0);
         }
-        let used = self.speak(|protocol, state, io| protocol.receive(state, input, io))?;
+        let used =
+            self.speak(|protocol, state, connection| protocol.receive(state, input, connection))?;
         let used = used.unwrap_or(0);
         if used > input.len() {
             log::error!("connection {}: its protocol used more than it was given", self.token);
-            return Break(self.over(Farewell::Reset, Gone::Stopped));
+            return Break(self.over(Farewell::Reset, Lost::Stopped));
         }
         if used == 0 && input.len() >= HELD_MAX && !self.protocol_wants_room() {
             log::debug!(
                 "connection {}: its protocol used nothing of a full 64 KiB buffer",
                 self.token
             );
-            return Break(self.over(Farewell::Reset, Gone::Malformed));
+            return Break(self.over(Farewell::Reset, Lost::Malformed));
         }
         Continue(used)
     }
@@ -169,7 +170,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Calls a protocol that was woken, has room again, or should come to an end.
     pub(super) fn hear_protocol(&mut self, is_woken: bool) -> Progress {
         if is_woken || self.protocol_wants_room() {
-            self.speak(|protocol, state, io| protocol.wake(state, io))?;
+            self.speak(|protocol, state, connection| protocol.wake(state, connection))?;
         }
         let ends = match &mut self.work.task {
             Task::Protocol(speaking) if self.shared.is_draining() => {
@@ -178,7 +179,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             _ => false,
         };
         if ends {
-            self.speak(|protocol, state, io| protocol.shutdown(state, io))?;
+            self.speak(|protocol, state, connection| protocol.shutdown(state, connection))?;
         }
         Continue(())
     }
@@ -190,7 +191,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
 
     /// The client has ended its side: the protocol hears of it, if there is one.
     pub(super) fn end_protocol_input(&mut self) -> Stop {
-        let ended = self.speak(|protocol, state, io| protocol.end_of_input(state, io));
+        let ended =
+            self.speak(|protocol, state, connection| protocol.end_of_input(state, connection));
         ended.break_value().unwrap_or(Stop::Done)
     }
 }

@@ -3,7 +3,7 @@
 
 use std::io;
 
-use super::{Break, Continue, Flags, Gone, Handler, Kernel, Progress, Shared, Stop, Visit};
+use super::{Break, Continue, Flags, Handler, Kernel, Lost, Progress, Shared, Stop, Visit};
 use crate::http1::{Farewell, Reject};
 use crate::reactor::kernel::SHORT_READ_DRAINS;
 
@@ -14,7 +14,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         let wanted = block.wants();
         if wanted > 0 && !self.shared.pool.can_lend(wanted, &self.shared.ledger) {
             self.work.input = Some(block);
-            return Break(self.refuse(Reject::Overloaded, Gone::Stopped));
+            return Break(self.refuse(Reject::Overloaded, Lost::Stopped));
         }
         let room = block.room(most, &mut self.shared.pool, &mut self.shared.ledger);
         let room_len = room.len();
@@ -36,9 +36,9 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             return stop;
         }
         match stop {
-            Stop::Idle | Stop::Done => self.refuse(Reject::Overloaded, Gone::Stopped),
+            Stop::Idle | Stop::Done => self.refuse(Reject::Overloaded, Lost::Stopped),
             // Requests wait behind output: no refusal can be sent now.
-            Stop::Blocked | Stop::Spent => self.over(Farewell::Reset, Gone::Stopped),
+            Stop::Blocked | Stop::Spent => self.over(Farewell::Reset, Lost::Stopped),
             Stop::Over(_) => stop,
         }
     }
@@ -67,7 +67,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Break(Stop::Done),
             Err(error) => {
                 log::debug!("connection {}: read: {error}", self.token);
-                Break(self.over(Farewell::Close, Gone::PeerLeft))
+                Break(self.over(Farewell::Close, Lost::PeerLeft))
             }
         }
     }
@@ -75,8 +75,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     fn end_of_input(&mut self) -> Stop {
         match self.work.conn.end_of_input() {
             Ok(None) => self.end_protocol_input(),
-            Ok(Some(farewell)) => self.over(farewell, Gone::PeerLeft),
-            Err(reject) => self.refuse(reject, Gone::PeerLeft),
+            Ok(Some(farewell)) => self.over(farewell, Lost::PeerLeft),
+            Err(reject) => self.refuse(reject, Lost::PeerLeft),
         }
     }
 }

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::{clock, let_go, Continue, Cursor, Handler, Kernel, Progress, Task, Visit};
+use super::{clock, guard, let_go, Continue, Cursor, Handler, Kernel, Progress, Task, Visit};
 use crate::handler::hooks::ConnectionState;
-use crate::handler::{Action, Reply};
+use crate::handler::{Action, Change, Reply};
 use crate::message::informational::{Informational, INFORMATIONAL_MAX};
 use crate::message::response::Response;
+use crate::reactor::visit::request::name_request;
 use crate::reactor::visit::request_content::LateReply;
 use crate::reactor::work::End;
 
@@ -52,19 +53,22 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// it.
     #[inline(never)]
     fn carry_out(&mut self, mut reply: Reply<S>, bytes: &[u8], input: &mut Cursor<'_>) -> Progress {
+        if let Some(response) = reply.response_mut() {
+            let _ = self.with_request(bytes, |_, _, request| name_request(response, request));
+        }
         let mut informed = 0;
         let late = loop {
             reply = match reply.0 {
                 Action::Respond(response) => return self.respond(response),
                 Action::Collect(collect) => break self.collect(collect, bytes, input)?,
-                Action::Receive(receiver) => break self.receive(receiver)?,
+                Action::Receive(receiving) => break self.receive(receiving)?,
                 Action::Transform(both) => {
                     let (response, transform) = *both;
                     let begun = self.begin_transform(&response, transform);
                     let_go(response);
                     return begun;
                 }
-                Action::Later(start) => return self.defer(*start),
+                Action::Later(deferred) => return self.defer(deferred),
                 Action::Upgrade(both) => {
                     let (upgrade, protocol) = *both;
                     let refusal =
@@ -80,6 +84,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
                 }
                 Action::Inform(both) => self.inform_first(*both, &mut informed),
                 Action::ContentWithin(both) => self.limit_content(*both),
+                Action::Map(both) => self.map(*both)?,
             };
         };
         self.carry_out_late(late)
@@ -93,9 +98,10 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         let fault = loop {
             reply = match reply.0 {
                 Action::Respond(response) => return self.respond(response),
-                Action::Later(start) => return self.defer(*start),
+                Action::Later(deferred) => return self.defer(deferred),
                 Action::Inform(both) => self.inform_first(*both, &mut informed),
                 Action::ContentWithin(both) => self.limit_content(*both),
+                Action::Map(both) => self.map(*both)?,
                 action @ (Action::Collect(_) | Action::Receive(_) | Action::Transform(_)) => {
                     let_go(action);
                     break "asks for request content that was already consumed";
@@ -126,6 +132,13 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             );
         }
         then
+    }
+
+    /// Changes the response that the rest of the reply leads to; returns that.
+    fn map(&mut self, (change, reply): (Change<S>, Reply<S>)) -> Progress<Reply<S>> {
+        let state = &mut self.shared.state;
+        let changed = guard(|| reply.map_now(state, change));
+        self.unless_panicked(changed)
     }
 
     /// Sets the time in which the content must be complete; returns the rest of the reply.

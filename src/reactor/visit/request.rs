@@ -7,6 +7,7 @@ use super::{guard, Flags, Handler, Kernel, Shared, Visit};
 use crate::limits::Limits;
 use crate::message::id::ConnectionId;
 use crate::message::request::{ListenerNames, Message, Path, Peer, Request, Transport};
+use crate::message::response::Response;
 use crate::reactor::slot::Facts;
 use crate::reactor::Token;
 
@@ -27,6 +28,14 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         let path = Path::new(line, bytes, &head.decoded);
         let message = Message { line, bytes, path, spans, trailers: None, peer: &client };
         guard(|| call(handler, state, &Request::new(&message)))
+    }
+}
+
+/// Adds the request to the log line of a response that reports an error of the program.
+pub(super) fn name_request(response: &mut Response, request: &Request<'_>) {
+    if let Some(failure) = response.take_failure() {
+        let (method, path) = (request.method(), request.path());
+        response.keep_failure(format!("{method} {path}: {failure}"));
     }
 }
 

@@ -2,15 +2,15 @@
 //! of the program that ends the content returns the reply, which the caller carries out.
 
 use super::{
-    guard, let_go, Break, Continue, Cursor, Gone, Handler, Kernel, OnTrial, Progress, Shared, Task,
+    guard, let_go, Break, Continue, Cursor, Handler, Kernel, Lost, OnTrial, Progress, Shared, Task,
     Visit,
 };
-use crate::handler::{Collect, Collected, Flow, Receive, Reply};
+use crate::handler::{Collect, Collected, Failure, Flow, Receiving, Reply};
 use crate::http1::{Input, Reject, Step, Taker, TrailerSection};
 use crate::message::fields::Fields;
 use crate::message::request::{Message, Path, Request};
 use crate::reactor::task::Collecting;
-use crate::reactor::visit::request::Client;
+use crate::reactor::visit::request::{name_request, Client};
 
 /// The reply that a program gave when it had all content, or enough of it.
 pub(super) type LateReply<S> = Option<Reply<S>>;
@@ -27,7 +27,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         let then = OnTrial::new(then);
         let announced = self.shared.head.line.content_length;
         if announced.is_some_and(|length| length > limit as u64) {
-            return Break(self.refuse(Reject::ContentTooLarge, Gone::Stopped));
+            return Break(self.refuse(Reject::ContentTooLarge, Lost::Stopped));
         }
         self.admit_content()?;
         let (head, content) = bytes.split_at(self.shared.head.len);
@@ -65,18 +65,23 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
                 matches!(received, Ok((used, Step::Content(_))) if used == content.len())
             );
         }
-        let reply = self.with_request(bytes, |_, state, request| then(state, request, content));
+        let reply = self
+            .with_request(bytes, |_, state, request| named(then(state, request, content), request));
         self.unless_panicked(reply).map_continue(Some)
     }
 
     /// Begins to give the content to a receiver.
-    pub(super) fn receive(&mut self, receiver: Box<dyn Receive<S>>) -> Progress<LateReply<S>> {
-        let mut receiver = OnTrial::new(receiver);
+    pub(super) fn receive(&mut self, receiving: Receiving<S>) -> Progress<LateReply<S>> {
+        let mut receiving = OnTrial::new(receiving);
+        let announced = self.shared.head.line.content_length;
+        if announced.is_some_and(|length| length > receiving.get().left) {
+            return Break(self.refuse(Reject::ContentTooLarge, Lost::TooLarge));
+        }
         self.admit_content()?;
         let (waker, state) = (self.waker(), &mut self.shared.state);
-        let started = guard(|| receiver.get().start(state, waker));
+        let started = guard(|| receiving.get().receiver.start(state, waker));
         self.unless_panicked(started)?;
-        self.set_task(Task::Receive(receiver.take()));
+        self.set_task(Task::Receive(receiving.take()));
         self.end_if_complete()
     }
 
@@ -85,10 +90,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         if !piece.is_empty() {
             match self.take_task() {
                 Task::Collect(collecting) => self.gather(collecting, piece)?,
-                Task::Receive(mut receiver) => {
-                    let state = &mut self.shared.state;
-                    let flow = guard(|| receiver.piece(state, piece));
-                    let reply = self.follow(receiver, flow)?;
+                Task::Receive(receiving) => {
+                    let reply = self.receive_piece(receiving, piece)?;
                     if reply.is_some() {
                         return Continue(reply);
                     }
@@ -101,23 +104,45 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         self.end_if_complete()
     }
 
-    /// Goes on as a receiver says.
+    /// Gives a piece to a receiver, within its limit.
+    fn receive_piece(
+        &mut self,
+        mut receiving: Receiving<S>,
+        piece: &[u8],
+    ) -> Progress<LateReply<S>> {
+        let len = piece.len() as u64;
+        if len > receiving.left {
+            self.put_back(Task::Receive(receiving));
+            return Break(self.refuse(Reject::ContentTooLarge, Lost::TooLarge));
+        }
+        receiving.left -= len;
+        let state = &mut self.shared.state;
+        let flow = guard(|| receiving.receiver.piece(state, piece));
+        self.follow(receiving, flow)
+    }
+
+    /// Does what a receiver has decided.
     pub(super) fn follow(
         &mut self,
-        receiver: Box<dyn Receive<S>>,
-        flow: Result<Flow<S>, ()>,
+        receiving: Receiving<S>,
+        flow: Result<Result<Flow<S>, Failure>, ()>,
     ) -> Progress<LateReply<S>> {
-        self.put_back(Task::Receive(receiver));
-        match self.unless_panicked(flow)? {
-            Flow::Continue => self.work.conn.set_taker(Taker::Handler, &mut self.shared.out),
-            Flow::Pause => self.work.conn.set_taker(Taker::PausedHandler, &mut self.shared.out),
-            Flow::Answer(reply) => {
-                let_go(self.take_task());
-                self.work.conn.set_taker(Taker::Discard, &mut self.shared.out);
-                return Continue(Some(reply));
+        self.put_back(Task::Receive(receiving));
+        let reply = match self.unless_panicked(flow)? {
+            Ok(Flow::Continue) => {
+                self.work.conn.set_taker(Taker::Handler, &mut self.shared.out);
+                return Continue(None);
             }
-        }
-        Continue(None)
+            Ok(Flow::Pause) => {
+                self.work.conn.set_taker(Taker::PausedHandler, &mut self.shared.out);
+                return Continue(None);
+            }
+            Ok(Flow::Respond(reply)) => reply,
+            Err(failure) => failure.into(),
+        };
+        let_go(self.take_task());
+        self.work.conn.set_taker(Taker::Discard, &mut self.shared.out);
+        Continue(Some(reply))
     }
 
     /// Adds to the collected content, within its limit and the budget of memory.
@@ -133,7 +158,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         };
         self.put_back(Task::Collect(collecting));
         match refusal {
-            Some(reject) => Break(self.refuse(reject, Gone::Stopped)),
+            Some(reject) => Break(self.refuse(reject, Lost::Stopped)),
             None => Continue(()),
         }
     }
@@ -177,7 +202,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
                 let reply = self.end_collected(*collecting, &trailers);
                 self.unless_panicked(reply).map_continue(Some)
             }
-            Task::Receive(mut receiver) => {
+            Task::Receive(Receiving { mut receiver, .. }) => {
                 if !trailers.is_empty() {
                     let state = &mut self.shared.state;
                     let shown = guard(|| receiver.trailers(state, trailers));
@@ -216,8 +241,17 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         let path = Path::new(&line, &head, &decoded);
         let (line, bytes, spans) = (&line, &*head, &*spans);
         let message = Message { line, bytes, path, spans, trailers, peer: &client };
-        let reply = guard(|| then(state, &Request::new(&message), &content));
+        let request = Request::new(&message);
+        let reply = guard(|| named(then(state, &request, &content), &request));
         self.shared.ledger.release(charged);
         reply
     }
+}
+
+/// The same reply, with the request in its log line if it is a failure.
+fn named<S: 'static>(mut reply: Reply<S>, request: &Request<'_>) -> Reply<S> {
+    if let Some(response) = reply.response_mut() {
+        name_request(response, request);
+    }
+    reply
 }

@@ -5,11 +5,12 @@ use std::mem;
 use bytes::Bytes;
 
 use super::{
-    clock, guard, let_go, Break, Continue, Gone, Handler, Kernel, OnTrial, Progress, Shared, Task,
+    clock, guard, let_go, Break, Continue, Handler, Kernel, Lost, OnTrial, Progress, Shared, Task,
     Visit,
 };
 use crate::http1::{Circumstances, Content, Outgoing, Output, Reject, ResponseParts, Taker};
 use crate::message::body::{Body, Source};
+use crate::message::request::Transport;
 use crate::message::response::Response;
 use crate::message::trailers::Trailers;
 use crate::reactor::mailbox::Call;
@@ -94,10 +95,13 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
 
     /// Encodes the head of a response, or refuses with a 500 if it cannot be sent.
     pub(super) fn respond_head(&mut self, response: &Response, length: Option<u64>) -> Progress {
+        if let Some(failure) = response.failure() {
+            self.log_failure(failure);
+        }
         if let Some(fault) = fault(response) {
             log::error!("connection {}: response replaced by 500: {fault}", self.token);
             // Sent like a refusal, which needs no program to be right.
-            return Break(self.refuse(Reject::Internal, Gone::Stopped));
+            return Break(self.refuse(Reject::Internal, Lost::Stopped));
         }
         let circumstances = self.circumstances();
         let mut parts = parts(response, length);
@@ -114,6 +118,20 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         self.work.conn.respond(out, &parts, encoder, &circumstances);
         self.work.end = response.send_timeout().map(|timeout| End::at(clock::due(*now, timeout)));
         Continue(())
+    }
+
+    /// The log line of an error of the program.
+    #[cold]
+    fn log_failure(&self, failure: &str) {
+        match self.stream.peer_addr() {
+            Some(client) => {
+                log::error!(
+                    "connection {}, client {client}: handler failed: {failure}",
+                    self.token
+                );
+            }
+            None => log::error!("connection {}: handler failed: {failure}", self.token),
+        }
     }
 
     /// Ends the content of the response. If it is shorter than announced, the client must not take
@@ -133,7 +151,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Asks the client for content, if memory allows any.
     pub(super) fn admit_content(&mut self) -> Progress {
         if !self.work.conn.has_all_content() && !self.shared.ledger.has_room(1) {
-            return Break(self.refuse(Reject::Overloaded, Gone::Stopped));
+            return Break(self.refuse(Reject::Overloaded, Lost::Stopped));
         }
         self.work.conn.set_taker(Taker::Handler, &mut self.shared.out);
         Continue(())
@@ -177,7 +195,9 @@ fn needs_care(response: &Response) -> bool {
     response.status.is_informational()
         || response.has_fault()
         || matches!(&response.extra, Some(extra)
-            if !extra.trailer.is_empty() || extra.send_timeout.is_some())
+            if !extra.trailer.is_empty()
+                || extra.send_timeout.is_some()
+                || extra.failure.is_some())
 }
 
 /// Why a response cannot be sent.

@@ -4,10 +4,9 @@
 use http::StatusCode;
 
 use super::{guard, let_go, Continue, Flags, Handler, Kernel, Progress, Task, Visit};
-use crate::handler::{Finish, Hold, Place, Reply, Start, Ticket};
+use crate::handler::{Deferred, Finish, Place, Reply};
 use crate::http1::Input;
 use crate::message::response::Response;
-use crate::reactor::task::Deferred;
 use crate::reactor::visit::request_content::LateReply;
 
 impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
@@ -16,12 +15,12 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     pub(super) fn hear_program(&mut self, was_silent: bool) -> Progress<LateReply<S>> {
         let is_woken = self.facts.flags.take(Flags::WOKEN);
         match self.take_task() {
-            Task::Receive(mut receiver) if is_woken && self.work.conn.input() == Input::Paused => {
+            Task::Receive(mut receiving) if is_woken && self.work.conn.input() == Input::Paused => {
                 let state = &mut self.shared.state;
-                let flow = guard(|| receiver.resume(state));
+                let flow = guard(|| receiving.receiver.wake(state));
                 // If it pauses again, that is another pause.
                 self.end_wait();
-                let reply = self.follow(receiver, flow)?;
+                let reply = self.follow(receiving, flow)?;
                 match reply {
                     Some(reply) => Continue(Some(reply)),
                     None => self.end_if_complete(),
@@ -43,17 +42,12 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         }
     }
 
-    /// Gives the right to respond away.
-    pub(super) fn defer(&mut self, start: Start<S>) -> Progress {
-        let Start { start, timeout, late, finish } = start;
-        let ticket = Hold::new(Ticket::new());
-        let later = ticket.later(self.waker());
-        let deferred = Box::new(Deferred { ticket, timeout, late, finish });
+    /// Waits for a response from elsewhere. If it is there already, it wakes the loop like any other.
+    pub(super) fn defer(&mut self, deferred: Box<Deferred<S>>) -> Progress {
         self.note_peer_left(&deferred);
+        deferred.ticket.install(self.waker());
         self.set_task(Task::Later(deferred));
-        // A response that is given right here wakes the loop like any other.
-        let started = guard(|| start(later));
-        self.unless_panicked(started)
+        Continue(())
     }
 
     fn note_peer_left(&self, deferred: &Deferred<S>) {

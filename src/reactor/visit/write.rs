@@ -6,7 +6,7 @@ use std::io;
 use bytes::Buf;
 
 use super::{
-    Break, Continue, Flags, Gone, Handler, Kernel, Progress, Shared, Stop, Task, Visit, WRITTEN_MAX,
+    Break, Continue, Flags, Handler, Kernel, Lost, Progress, Shared, Stop, Task, Visit, WRITTEN_MAX,
 };
 use crate::http1::Farewell;
 use crate::message::body::FilePart;
@@ -87,7 +87,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         }
         if !pool.can_lend(rest.len(), ledger) {
             log::debug!("connection {}: no memory for its output", self.token);
-            return Break(self.over(Farewell::Reset, Gone::Stopped));
+            return Break(self.over(Farewell::Reset, Lost::Stopped));
         }
         self.work.backlog = Some(pool.keep(rest, ledger));
         Continue(())
@@ -163,7 +163,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
 
     fn write_failed(&mut self, error: &io::Error) -> Stop {
         log::debug!("connection {}: write: {error}", self.token);
-        self.over(Farewell::Close, Gone::PeerLeft)
+        self.over(Farewell::Close, Lost::PeerLeft)
     }
 }
 

@@ -11,8 +11,9 @@ use std::sync::Arc;
 
 use crate::support::*;
 use wheelhouse::body::{Out, Produce, Produced};
+use wheelhouse::content::{Flow, Lost, Receive, Transform};
 use wheelhouse::sim::Sim;
-use wheelhouse::{Body, Fields, Flow, Gone, Receive, Reply, Request, Response, Transform};
+use wheelhouse::{Body, Failure, Fields, Reply, Request, Response};
 
 /// An echo that announces its own idea of a length.
 struct Announces(u64);
@@ -137,9 +138,9 @@ fn a_producer_with_more_to_say_is_not_asked_beyond_its_length() {
 struct Keeps(Rc<RefCell<Vec<String>>>);
 
 impl Receive<()> for Keeps {
-    fn piece(&mut self, (): &mut (), piece: &[u8]) -> Flow<()> {
+    fn piece(&mut self, (): &mut (), piece: &[u8]) -> Result<Flow<()>, Failure> {
         self.0.borrow_mut().push(String::from_utf8_lossy(piece).into_owned());
-        Flow::Continue
+        Ok(Flow::Continue)
     }
 
     fn end(self: Box<Self>, (): &mut ()) -> Reply<()> {
@@ -147,7 +148,7 @@ impl Receive<()> for Keeps {
         "all of it".into()
     }
 
-    fn gone(self: Box<Self>, (): &mut (), why: Gone) {
+    fn lost(self: Box<Self>, (): &mut (), why: Lost) {
         self.0.borrow_mut().push(format!("{why:?}"));
     }
 }
@@ -176,7 +177,8 @@ fn content_shorter_than_announced_is_400_and_gone() {
     for request in [post("/", 5, b"abc"), [post_chunked("/"), chunk(b"abc")].concat()] {
         let told = Rc::new(RefCell::new(Vec::new()));
         let shared = told.clone();
-        let mut sim = Sim::new(move |_: &Request<'_>| Reply::receive(Keeps(shared.clone())));
+        let mut sim =
+            Sim::new(move |_: &Request<'_>| Reply::receive(u64::MAX, Keeps(shared.clone())));
         let base = base(&mut sim);
         let client = sim.connect();
         sim.send_and_end(client, &request);

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex};
 
 use crate::support::*;
 use crate::support::{limited, shut_down, shut_down_within, sim_of, stop_now};
+use wheelhouse::content::{Flow, Lost, Receive};
 use wheelhouse::sim::Sim;
 use wheelhouse::{
-    within, Body, Flow, Gone, Handler, Informational, Later, Limits, Receive, Reply, Request,
-    Response, Server, StatusCode, Waker,
+    within, Body, Failure, Handler, Informational, Later, Limits, Reply, Request, Response, Server,
+    StatusCode, Waker,
 };
 
 const POST: &[u8] = b"POST /collect HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello";
@@ -21,14 +22,13 @@ fn desk() -> (impl Handler, Receiver<Later>) {
         match req.path() {
             "/now" => "now".into(),
             "/collect" => Reply::collect(100, move |(), _, _| {
-                Reply::<()>::later(move |later| sender.send(later).unwrap())
+                later_to(move |later| sender.send(later).unwrap())
             }),
-            "/here" => Reply::later(|later| later.answer(|()| "here")),
-            "/twice" => Reply::later(move |later| {
-                later
-                    .answer(move |()| Reply::<()>::later(move |later| sender.send(later).unwrap()));
+            "/here" => later_to(|later| later.respond("here")),
+            "/twice" => later_to(move |later| {
+                later.respond_with(move |()| later_to(move |later| sender.send(later).unwrap()));
             }),
-            _ => Reply::later(move |later| sender.send(later).unwrap()),
+            _ => later_to(move |later| sender.send(later).unwrap()),
         }
     };
     (put_off, receiver)
@@ -48,7 +48,7 @@ fn an_answer_that_comes_late_from_elsewhere_is_sent_and_the_connection_kept() {
     assert_eq!(sim.received(client), b"");
     let later = laters.recv().unwrap();
     assert!(!later.is_over() && !later.peer_has_left());
-    later.answer(|()| "at last");
+    later.respond("at last");
     turn(&mut sim);
     assert!(ends_with(&mut sim, client, "\r\n\r\nat last"));
     sim.send(client, b"GET /now HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -64,7 +64,7 @@ fn collected_content_may_get_its_response_later() {
         let client = sim.connect_and_send(&POST[..cut]);
         sim.send(client, &POST[cut..]);
         sim.advance(25 * SECOND);
-        laters.recv().unwrap().answer(|()| "worked");
+        laters.recv().unwrap().respond("worked");
         turn(&mut sim);
         assert!(ends_with(&mut sim, client, "\r\n\r\nworked"));
         assert!(sim.is_open(client));
@@ -79,7 +79,7 @@ fn a_pipelined_request_waits_for_its_turn() {
     let client = sim.connect_and_send(&both);
     sim.advance(SECOND);
     assert_eq!(sim.received(client), b"");
-    laters.recv().unwrap().answer(|()| "first");
+    laters.recv().unwrap().respond("first");
     turn(&mut sim);
     let text = String::from_utf8(sim.take_received(client)).unwrap();
     assert!(text.find("first").unwrap() < text.find("now").unwrap(), "{text}");
@@ -92,7 +92,7 @@ fn an_answer_may_be_given_at_once_or_put_off_again() {
     let client = sim.connect_and_send(b"GET /here HTTP/1.1\r\nHost: a\r\n\r\n");
     assert!(ends_with(&mut sim, client, "\r\n\r\nhere"));
     sim.send(client, b"GET /twice HTTP/1.1\r\nHost: a\r\n\r\n");
-    laters.recv().unwrap().answer(|()| "second");
+    laters.recv().unwrap().respond("second");
     turn(&mut sim);
     assert!(ends_with(&mut sim, client, "\r\n\r\nsecond"));
 }
@@ -109,7 +109,7 @@ fn a_worker_may_tell_the_peer_that_it_works() {
         turn(&mut sim);
     }
     assert_eq!(sim.take_received(client), b"HTTP/1.1 102 Processing\r\n\r\n".repeat(16));
-    later.answer(|()| "done");
+    later.respond("done");
     turn(&mut sim);
     assert!(sim.received(client).starts_with(b"HTTP/1.1 200 OK\r\n"));
     let old = sim.connect_and_send(b"GET / HTTP/1.0\r\n\r\n");
@@ -133,7 +133,7 @@ fn no_answer_within_the_handler_time_out_is_504_and_the_connection_is_kept() {
     assert!(sim.received(client).starts_with(b"HTTP/1.1 504 Gateway Timeout\r\n"));
     assert!(ends_with(&mut sim, client, "\r\n\r\nnow"), "what was pipelined behind is served");
     assert!(later.is_over());
-    later.answer(|()| -> &'static str { panic!("nobody waits for this") });
+    later.respond_with(|()| -> &'static str { panic!("nobody waits for this") });
     turn(&mut sim);
     assert!(sim.is_open(client));
 }
@@ -151,7 +151,7 @@ fn a_worker_sees_that_its_peer_has_left_and_may_answer_all_the_same() {
     sim.end(client);
     assert!(later.peer_has_left());
     assert!(!later.is_over(), "a half-closed peer reads on");
-    later.answer(|()| "still here");
+    later.respond("still here");
     turn(&mut sim);
     let text = String::from_utf8(sim.take_received(client)).unwrap();
     assert!(text.contains("still here") && text.ends_with("now"), "{text}");
@@ -184,10 +184,13 @@ fn a_panic_in_what_a_worker_gave_costs_one_connection() {
     let (site, laters) = desk();
     let mut sim = Sim::new(within(2 * SECOND, || Response::text("too late"), site));
     let (client, other) = (sim.connect_and_send(GET), sim.connect_and_send(GET));
-    laters.recv().unwrap().answer(|()| -> &'static str { panic!("a worker's answer panics") });
+    laters
+        .recv()
+        .unwrap()
+        .respond_with(|()| -> &'static str { panic!("a worker's answer panics") });
     turn(&mut sim);
     assert!(sim.received(client).starts_with(b"HTTP/1.1 500 "));
-    laters.recv().unwrap().answer(|()| "well");
+    laters.recv().unwrap().respond("well");
     turn(&mut sim);
     assert!(ends_with(&mut sim, other, "well"));
 }
@@ -210,7 +213,7 @@ fn the_end_of_the_connection_and_of_the_server_end_the_waiting() {
         }
         assert!(later.is_over() && sim.was_reset(client) && !sim.is_running());
         // Nothing listens any more: this must only be harmless.
-        later.answer(|()| "too late");
+        later.respond("too late");
     }
 }
 
@@ -232,7 +235,7 @@ fn a_drain_waits_for_answers_that_are_being_worked_on() {
     shut_down(&mut sim);
     sim.advance(5 * SECOND);
     assert!(sim.is_running());
-    laters.recv().unwrap().answer(|()| "in time");
+    laters.recv().unwrap().respond("in time");
     turn(&mut sim);
     let text = String::from_utf8(sim.take_received(client)).unwrap();
     assert!(text.contains("Connection: close\r\n") && text.ends_with("in time"), "{text}");
@@ -242,7 +245,7 @@ fn a_drain_waits_for_answers_that_are_being_worked_on() {
 #[test]
 fn content_cannot_be_asked_for_when_the_head_has_gone() {
     let ask = |_: &Request<'_>| {
-        Reply::<()>::later(|later| later.answer(|()| Reply::<()>::collect(1, |_, _, _| "never")))
+        later_to(|later| later.respond_with(|()| Reply::<()>::collect(1, |_, _, _| "never")))
     };
     let mut sim = Sim::new(ask);
     let client = sim.connect_and_send(GET);
@@ -257,7 +260,7 @@ fn a_deadline_of_its_own_replaces_what_comes_too_late() {
     let mut sim = Sim::new(within(2 * SECOND, late, site));
     let client = sim.connect_and_send(GET);
     sim.advance(SECOND);
-    laters.recv().unwrap().answer(|()| Response::new(StatusCode::OK));
+    laters.recv().unwrap().respond_with(|()| Response::new(StatusCode::OK));
     turn(&mut sim);
     let text = String::from_utf8(sim.take_received(client)).unwrap();
     assert!(text.starts_with("HTTP/1.1 200 OK\r\n") && text.ends_with("Content-Length: 0\r\n\r\n"));
@@ -279,7 +282,7 @@ fn a_deadline_of_its_own_counts_from_when_the_answer_is_put_off() {
     sim.advance(10 * SECOND);
     sim.send(client, &POST[POST.len() - 1..]);
     sim.advance(SECOND);
-    laters.recv().unwrap().answer(|()| "in time");
+    laters.recv().unwrap().respond("in time");
     turn(&mut sim);
     assert!(ends_with(&mut sim, client, "in time"));
 }
@@ -310,15 +313,15 @@ fn a_deadline_of_its_own_buffers_nothing() {
 struct PutsOff;
 
 impl Receive<()> for PutsOff {
-    fn piece(&mut self, (): &mut (), piece: &[u8]) -> Flow<()> {
+    fn piece(&mut self, (): &mut (), piece: &[u8]) -> Result<Flow<()>, Failure> {
         match piece.len() {
-            5 => Flow::Answer(Reply::later(std::mem::forget)),
-            _ => Flow::Continue,
+            5 => Ok(Flow::Respond(never())),
+            _ => Ok(Flow::Continue),
         }
     }
 
     fn end(self: Box<Self>, (): &mut ()) -> Reply<()> {
-        Reply::later(std::mem::forget)
+        never()
     }
 }
 
@@ -326,7 +329,7 @@ impl Receive<()> for PutsOff {
 fn a_deadline_of_its_own_is_also_that_of_an_answer_which_a_receiver_puts_off() {
     let late = || Response::error(StatusCode::SERVICE_UNAVAILABLE, "later, please");
     for length in [4, 5, 6] {
-        let site = |_: &Request<'_>| Reply::<()>::receive(PutsOff);
+        let site = |_: &Request<'_>| Reply::<()>::receive(u64::MAX, PutsOff);
         let mut sim = Sim::new(within(2 * SECOND, late, site));
         let client = sim.connect_and_send(post("/", length, &b"123456"[..length]));
         sim.advance(2 * SECOND - MS);
@@ -341,7 +344,7 @@ fn of_several_deadlines_the_shortest_counts() {
     let late = |seconds: u32| move || Response::error(StatusCode::SERVICE_UNAVAILABLE, seconds);
     for (outer, inner, own) in [(2, 5, 9), (9, 2, 5), (5, 9, 2)] {
         let site = move |_: &Request<'_>| {
-            Reply::<()>::later(std::mem::forget).within_or(SECOND * own, late(own)())
+            never().with_handler_timeout(SECOND * own).with_timeout_response(late(own)())
         };
         let inner = within(SECOND * inner, late(inner), site);
         let mut sim = Sim::new(within(SECOND * outer, late(outer), inner));
@@ -362,7 +365,7 @@ fn at_the_very_deadline_there_is_one_answer() {
         let mut sim = limited(site, limits);
         let client = sim.connect_and_send(GET_CLOSE);
         sim.advance(SECOND + 65 * MS - early * MS);
-        laters.recv().unwrap().answer(|()| "won");
+        laters.recv().unwrap().respond("won");
         sim.advance(SECOND);
         let text = String::from_utf8(sim.take_received(client)).unwrap();
         assert_eq!(text.matches("HTTP/1.1 ").count(), 1, "{early}: {text}");
@@ -375,7 +378,7 @@ struct Seen {
     bytes: usize,
     waker: Option<Waker>,
     resumed: usize,
-    gone: Option<Gone>,
+    gone: Option<Lost>,
 }
 
 /// Pauses after each piece.
@@ -386,21 +389,21 @@ impl<S: 'static> Receive<S> for Halting {
         self.0.lock().unwrap().waker = Some(waker);
     }
 
-    fn piece(&mut self, _: &mut S, piece: &[u8]) -> Flow<S> {
+    fn piece(&mut self, _: &mut S, piece: &[u8]) -> Result<Flow<S>, Failure> {
         self.0.lock().unwrap().bytes += piece.len();
-        Flow::Pause
+        Ok(Flow::Pause)
     }
 
-    fn resume(&mut self, _: &mut S) -> Flow<S> {
+    fn wake(&mut self, _: &mut S) -> Result<Flow<S>, Failure> {
         self.0.lock().unwrap().resumed += 1;
-        Flow::Continue
+        Ok(Flow::Continue)
     }
 
     fn end(self: Box<Self>, _: &mut S) -> Reply<S> {
         format!("{} bytes\n", self.0.lock().unwrap().bytes).into()
     }
 
-    fn gone(self: Box<Self>, _: &mut S, why: Gone) {
+    fn lost(self: Box<Self>, _: &mut S, why: Lost) {
         self.0.lock().unwrap().gone = Some(why);
     }
 }
@@ -408,8 +411,9 @@ impl<S: 'static> Receive<S> for Halting {
 fn halting() -> (impl Handler, Arc<Mutex<Seen>>) {
     let seen = Arc::new(Mutex::new(Seen::default()));
     let to_handler = Arc::clone(&seen);
-    let handler =
-        move |_: &Request<'_>| -> Reply { Reply::receive(Halting(Arc::clone(&to_handler))) };
+    let handler = move |_: &Request<'_>| -> Reply {
+        Reply::receive(u64::MAX, Halting(Arc::clone(&to_handler)))
+    };
     (handler, seen)
 }
 
@@ -472,7 +476,7 @@ fn a_pause_longer_than_the_handler_time_out_is_504() {
     assert_eq!(sim.received(client), b"");
     sim.advance(LATE);
     assert!(sim.received(client).starts_with(b"HTTP/1.1 504 "));
-    assert_eq!(seen.lock().unwrap().gone, Some(Gone::Expired));
+    assert_eq!(seen.lock().unwrap().gone, Some(Lost::Expired));
 }
 
 #[test]
@@ -498,7 +502,7 @@ fn behind_an_answer_with_much_content_the_connection_is_kept_or_closed_like_any(
         let (site, laters) = desk();
         let mut sim = Sim::new(site);
         let client = sim.connect_and_send(if is_closed { GET_CLOSE } else { GET });
-        laters.recv().unwrap().answer(move |()| match is_closed {
+        laters.recv().unwrap().respond_with(move |()| match is_closed {
             true => Response::ok("x/y", Body::produce(Lines(100_000))),
             false => Response::ok("x/y", vec![b'.'; 10_000]),
         });
@@ -531,12 +535,12 @@ fn an_answer_that_is_put_off_again_has_its_own_time() {
     let client = sim.connect_and_send(GET);
     sim.advance(25 * SECOND);
     let (sender, again) = mpsc::channel();
-    laters.recv().unwrap().answer(move |()| {
-        Reply::<()>::later(move |later| sender.send(later).unwrap()).within(100 * SECOND)
+    laters.recv().unwrap().respond_with(move |()| {
+        later_to(move |later| sender.send(later).unwrap()).with_handler_timeout(100 * SECOND)
     });
     sim.advance(99 * SECOND);
     assert_eq!(sim.received(client), b"");
-    again.recv().unwrap().answer(|()| "at last");
+    again.recv().unwrap().respond("at last");
     turn(&mut sim);
     assert!(ends_with(&mut sim, client, "at last"));
 }
@@ -549,11 +553,11 @@ fn put_off_again_at_the_very_deadline_it_is_not_late() {
     let mut sim = Sim::new(move |req: &Request<'_>| -> Reply {
         if req.path() != "/answer" {
             let desk = Arc::clone(&desk);
-            return Reply::later(move |later: Later| desk.lock().unwrap().push(later));
+            return later_to(move |later: Later| desk.lock().unwrap().push(later));
         }
         let later = desk.lock().unwrap().pop().unwrap();
         let sender = sender.clone();
-        later.answer(move |()| Reply::<()>::later(move |later| sender.send(later).unwrap()));
+        later.respond_with(move |()| later_to(move |later| sender.send(later).unwrap()));
         "answered".into()
     });
     let client = sim.connect_and_send(GET);
@@ -564,7 +568,7 @@ fn put_off_again_at_the_very_deadline_it_is_not_late() {
     sim.resume();
     assert!(ends_with(&mut sim, other, "answered"));
     assert_eq!(sim.received(client), b"");
-    again.recv().unwrap().answer(|()| "at last");
+    again.recv().unwrap().respond("at last");
     turn(&mut sim);
     assert!(ends_with(&mut sim, client, "at last"));
 }

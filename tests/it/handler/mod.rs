@@ -2,6 +2,8 @@
 
 mod announced_lengths;
 mod later;
+mod receive_limits;
+mod reply_changes;
 mod request_content;
 mod request_deadlines;
 mod timers;

@@ -5,8 +5,9 @@ use std::io::{self};
 
 use crate::support::*;
 use wheelhouse::body::Out;
+use wheelhouse::content::{Flow, Lost, Receive, Transform};
 use wheelhouse::sim::{Client, Sim};
-use wheelhouse::{Flow, Gone, Receive, Reply, Request, Response, StatusCode, Transform};
+use wheelhouse::{Failure, Reply, Request, Response, StatusCode};
 
 /// What one connection may hold beyond the base: a few blocks.
 const FLAT: usize = 256 << 10;
@@ -96,10 +97,10 @@ fn memory_follows_what_has_arrived_and_not_what_is_announced() {
 struct Early;
 
 impl Receive<()> for Early {
-    fn piece(&mut self, (): &mut (), piece: &[u8]) -> Flow<()> {
+    fn piece(&mut self, (): &mut (), piece: &[u8]) -> Result<Flow<()>, Failure> {
         match piece.contains(&b'!') {
-            true => Flow::Answer("early".into()),
-            false => Flow::Continue,
+            true => Ok(Flow::Respond("early".into())),
+            false => Ok(Flow::Continue),
         }
     }
 
@@ -107,7 +108,7 @@ impl Receive<()> for Early {
         "late".into()
     }
 
-    fn gone(self: Box<Self>, (): &mut (), why: Gone) {
+    fn lost(self: Box<Self>, (): &mut (), why: Lost) {
         panic!("it has answered or the peer stays: {why:?}");
     }
 }
@@ -117,7 +118,7 @@ impl Receive<()> for Early {
 fn a_receiver_may_answer_before_the_content_is_complete() {
     for (text, wanted) in [("ab!cd", "early"), ("abcd!", "early"), ("abcde", "late")] {
         for piece in [1, 2, 1000] {
-            let mut sim = Sim::new(|_: &Request<'_>| Reply::receive(Early));
+            let mut sim = Sim::new(|_: &Request<'_>| Reply::receive(u64::MAX, Early));
             let base = base(&mut sim);
             let client = sim.connect();
             for is_chunked in [false, true] {
@@ -142,7 +143,7 @@ fn a_receiver_may_answer_before_the_content_is_complete() {
 /// Go: TestServerUnreadRequestBodyLarge (t146), TestHandlerFinishSkipBigContentLengthRead (t148).
 #[test]
 fn an_early_answer_with_much_content_left_closes_behind_it() {
-    let mut sim = Sim::new(|_: &Request<'_>| Reply::receive(Early));
+    let mut sim = Sim::new(|_: &Request<'_>| Reply::receive(u64::MAX, Early));
     let client = sim.connect_and_send(post("/", 1 << 20, b"a!"));
     assert!(String::from_utf8_lossy(sim.received(client)).contains("Connection: close\r\n"));
     assert!(sim.has_ended(client) && sim.is_open(client));

@@ -6,9 +6,11 @@ use std::io;
 use std::rc::Rc;
 
 use crate::support::*;
+use wheelhouse::content::Lost;
 use wheelhouse::events::Topic;
 use wheelhouse::sim::Sim;
-use wheelhouse::{Body, Gone, Io, Protocol, Reply, Request, Response};
+use wheelhouse::upgrade::{Connection, Protocol};
+use wheelhouse::{Body, Reply, Request, Response};
 
 const POST: &[u8] = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n";
 
@@ -18,12 +20,12 @@ fn content_that_is_not_whole_in_the_time_of_its_handler_is_408_however_fast_it_c
     let why = Rc::new(Cell::new(None));
     let noted = Rc::clone(&why);
     let mut sim = Sim::new(move |_: &Request<'_>| -> Reply {
-        Reply::<()>::receive(Noted(Rc::clone(&noted))).content_within(3 * SECOND)
+        Reply::<()>::receive(u64::MAX, Noted(Rc::clone(&noted))).with_content_timeout(3 * SECOND)
     });
     let client = sim.connect_and_send(POST);
     happens_after(&mut sim, 3 * SECOND, |sim| !sim.received(client).is_empty());
     assert!(sim.received(client).starts_with(b"HTTP/1.1 408 "));
-    assert_eq!(why.take(), Some(Gone::TooSlow));
+    assert_eq!(why.take(), Some(Lost::TooSlow));
     let client = sim.connect_and_send(POST);
     for _ in 0..3 {
         assert_eq!(sim.received(client), b"");
@@ -39,10 +41,10 @@ fn content_that_is_not_whole_in_the_time_of_its_handler_is_408_however_fast_it_c
 fn the_time_for_content_is_over_when_it_is_whole() {
     let mut sim = Sim::new(|req: &Request<'_>| -> Reply {
         let reply = match req.path() {
-            "/later" => Reply::collect(10, |(), _, _| Reply::<()>::later(std::mem::forget)),
+            "/later" => Reply::collect(10, |(), _, _| never()),
             _ => Reply::<()>::collect(10, |(), _, _| Response::ok("x/y", &BIG[..])),
         };
-        reply.content_within(SECOND)
+        reply.with_content_timeout(SECOND)
     });
     for path in ["/", "/later"] {
         for cut in [0, 3] {
@@ -102,7 +104,7 @@ fn a_client_that_keeps_the_server_busy_has_no_more_time_than_others() {
             "/answer" => Response::ok("text/plain", Body::produce(Lines(1_000_000)))
                 .with_send_timeout(4 * SECOND)
                 .into(),
-            _ => Reply::<()>::receive(Count(0)).content_within(4 * SECOND),
+            _ => Reply::<()>::receive(u64::MAX, Count(0)).with_content_timeout(4 * SECOND),
         }
     });
     let reader = sim.connect();
@@ -139,7 +141,7 @@ fn a_stream_that_waits_is_cut_off_too() {
 fn the_time_of_one_answer_is_not_that_of_the_next_request() {
     let mut sim = Sim::new(|req: &Request<'_>| match req.path() {
         "/cut" => Response::text("cut").with_send_timeout(SECOND).into(),
-        _ => Reply::<()>::receive(Count(0)),
+        _ => Reply::<()>::receive(u64::MAX, Count(0)),
     });
     let first = sim.connect_and_send(b"GET /cut HTTP/1.1\r\nHost: a\r\n\r\n");
     assert!(sim.received(first).ends_with(b"cut"));
@@ -155,11 +157,11 @@ fn the_time_of_one_answer_is_not_that_of_the_next_request() {
 struct Quiet(Rc<Cell<u32>>);
 
 impl Protocol<()> for Quiet {
-    fn receive(&mut self, (): &mut (), input: &[u8], _: &mut Io<'_>) -> io::Result<usize> {
+    fn receive(&mut self, (): &mut (), input: &[u8], _: &mut Connection<'_>) -> io::Result<usize> {
         Ok(input.len())
     }
 
-    fn expire(&mut self, (): &mut (), _: &mut Io<'_>) -> io::Result<()> {
+    fn expire(&mut self, (): &mut (), _: &mut Connection<'_>) -> io::Result<()> {
         self.0.set(self.0.get() + 1);
         Ok(())
     }
@@ -171,7 +173,7 @@ fn the_time_for_content_is_none_of_an_upgraded_connection() {
     let silences = Rc::new(Cell::new(0));
     let quiet = Rc::clone(&silences);
     let mut sim = Sim::new(move |_: &Request<'_>| {
-        Reply::upgrade("quiet", Quiet(Rc::clone(&quiet))).content_within(SECOND)
+        Reply::upgrade("quiet", Quiet(Rc::clone(&quiet))).with_content_timeout(SECOND)
     });
     sim.connect_and_send(
         b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: quiet\r\n\r\n",

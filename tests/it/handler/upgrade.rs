@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use crate::support::*;
 use crate::support::{limited, number, set_keep_alive, shut_down, sim_of, stop_now};
+use wheelhouse::content::Lost;
 use wheelhouse::sim::Sim;
-use wheelhouse::{
-    ConnectionState, Gone, Hijacked, HijackedStream, Io, Limits, Protocol, Reply, Request,
-    Response, Server, StatusCode, Upgrade, Waker,
-};
+use wheelhouse::upgrade::{Connection, Hijacked, HijackedStream, Protocol, Upgrade};
+use wheelhouse::{ConnectionState, Limits, Reply, Request, Response, Server, StatusCode, Waker};
 
 const SWITCH: &[u8] =
     b"GET /line HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: line\r\n\r\n";
@@ -34,34 +33,39 @@ impl Lines {
 }
 
 impl Protocol<()> for Lines {
-    fn begin(&mut self, (): &mut (), io: &mut Io<'_>) -> io::Result<()> {
+    fn start(&mut self, (): &mut (), connection: &mut Connection<'_>) -> io::Result<()> {
         self.note("begin");
-        self.waker = Some(io.waker());
-        io.put(b"hello\n");
+        self.waker = Some(connection.waker());
+        connection.put(b"hello\n");
         Ok(())
     }
 
-    fn receive(&mut self, (): &mut (), input: &[u8], io: &mut Io<'_>) -> io::Result<usize> {
+    fn receive(
+        &mut self,
+        (): &mut (),
+        input: &[u8],
+        connection: &mut Connection<'_>,
+    ) -> io::Result<usize> {
         let Some(len) = input.iter().position(|&byte| byte == b'\n') else { return Ok(0) };
         let line = std::str::from_utf8(&input[..len]).unwrap_or("?");
         self.note(format!("line {line}"));
         match line {
-            "bye" => io.close(),
+            "bye" => connection.close(),
             "fail" => return Err(io::Error::other("told to")),
             "panic" => panic!("told to"),
             "wake" => self.waker.as_ref().unwrap().wake(),
             "flood" => {
                 self.flood = 300_000;
-                self.wake(&mut (), io)?;
+                self.wake(&mut (), connection)?;
             }
-            line => assert!(io.put_all(format!("{line}!\n").as_bytes())),
+            line => assert!(connection.put_all(format!("{line}!\n").as_bytes())),
         }
         Ok(len + 1)
     }
 
-    fn wake(&mut self, (): &mut (), io: &mut Io<'_>) -> io::Result<()> {
+    fn wake(&mut self, (): &mut (), connection: &mut Connection<'_>) -> io::Result<()> {
         while self.flood > 0 {
-            let put = io.put(&vec![b'.'; self.flood.min(10_000)]);
+            let put = connection.put(&vec![b'.'; self.flood.min(10_000)]);
             self.flood -= put;
             if put == 0 {
                 return Ok(());
@@ -71,9 +75,9 @@ impl Protocol<()> for Lines {
         Ok(())
     }
 
-    fn expire(&mut self, (): &mut (), io: &mut Io<'_>) -> io::Result<()> {
+    fn expire(&mut self, (): &mut (), connection: &mut Connection<'_>) -> io::Result<()> {
         self.note("silence");
-        io.put(b"ping\n");
+        connection.put(b"ping\n");
         Ok(())
     }
 
@@ -81,21 +85,21 @@ impl Protocol<()> for Lines {
         20 * SECOND
     }
 
-    fn end_of_input(&mut self, (): &mut (), io: &mut Io<'_>) -> io::Result<()> {
+    fn end_of_input(&mut self, (): &mut (), connection: &mut Connection<'_>) -> io::Result<()> {
         self.note("end");
-        io.put(b"ended\n");
-        io.close();
+        connection.put(b"ended\n");
+        connection.close();
         Ok(())
     }
 
-    fn shutdown(&mut self, (): &mut (), io: &mut Io<'_>) -> io::Result<()> {
+    fn shutdown(&mut self, (): &mut (), connection: &mut Connection<'_>) -> io::Result<()> {
         self.note("shutdown");
-        io.put(b"going\n");
-        io.close();
+        connection.put(b"going\n");
+        connection.close();
         Ok(())
     }
 
-    fn gone(self: Box<Self>, (): &mut (), why: Gone) {
+    fn lost(self: Box<Self>, (): &mut (), why: Lost) {
         self.note(format!("gone {why:?}"));
     }
 }
@@ -105,7 +109,7 @@ fn site(log: &Log) -> impl FnMut(&Request<'_>) -> Reply {
     move |req| match req.path() {
         "/line" => {
             let lines = Lines { log: Rc::clone(&log), waker: None, flood: 0 };
-            Reply::upgrade(Upgrade::to("line").with("X-Lines", "yes"), lines)
+            Reply::upgrade(Upgrade::to("line").with_header("X-Lines", "yes"), lines)
         }
         "/tunnel" | "" => {
             let lines = Lines { log: Rc::clone(&log), waker: None, flood: 0 };
@@ -113,7 +117,7 @@ fn site(log: &Log) -> impl FnMut(&Request<'_>) -> Reply {
         }
         "/hijack" => {
             let log = Rc::clone(&log);
-            Reply::hijack(move |hijacked: Hijacked| {
+            Reply::hijack(move |(), hijacked: Hijacked| {
                 assert!(matches!(hijacked.stream, HijackedStream::Simulated));
                 let read = String::from_utf8(hijacked.read).unwrap();
                 log.borrow_mut().push(format!("read {read}"));
@@ -388,7 +392,7 @@ fn a_panic_of_who_takes_a_stream_costs_that_stream() {
             .on_connection_state(move |_, id, state| hook.borrow_mut().push((number(id), state))),
         |req: &Request<'_>| -> Reply {
             match req.path() {
-                "/hijack" => Reply::hijack(|_| panic!("who takes a stream panics")),
+                "/hijack" => Reply::hijack(|(), _| panic!("who takes a stream panics")),
                 _ => "well".into(),
             }
         },
@@ -411,7 +415,7 @@ fn a_stream_is_handed_out_only_when_all_output_has_left() {
         match req.path() {
             "/hijack" => {
                 let log = Rc::clone(&log);
-                Reply::hijack(move |_| log.borrow_mut().push("out".to_owned()))
+                Reply::hijack(move |(), _| log.borrow_mut().push("out".to_owned()))
             }
             _ => Response::text("x".repeat(3000)).into(),
         }
@@ -430,7 +434,7 @@ fn a_stream_is_handed_out_only_when_all_output_has_left() {
 #[test]
 fn an_upgrade_cannot_follow_content_or_come_later() {
     let mut sim = Sim::new(|_: &Request<'_>| {
-        Reply::<()>::later(|later| later.answer(|()| Reply::<()>::hijack(|_| ())))
+        later_to(|later| later.respond_with(|()| Reply::<()>::hijack(|(), _| ())))
     });
     let client = sim.connect_and_send(GET);
     assert!(sim.received(client).starts_with(b"HTTP/1.1 500 "));
@@ -459,11 +463,16 @@ fn without_keep_alive_an_upgrade_still_works() {
 struct Hoard(Vec<u8>);
 
 impl Protocol<()> for Hoard {
-    fn receive(&mut self, (): &mut (), input: &[u8], io: &mut Io<'_>) -> io::Result<usize> {
+    fn receive(
+        &mut self,
+        (): &mut (),
+        input: &[u8],
+        connection: &mut Connection<'_>,
+    ) -> io::Result<usize> {
         self.0.extend_from_slice(input);
         if input.ends_with(b"\n") {
             self.0 = Vec::new();
-            io.put(b"dropped\n");
+            connection.put(b"dropped\n");
         }
         Ok(input.len())
     }
@@ -496,10 +505,15 @@ fn memory_of_a_protocol_counts_against_the_budget() {
 struct Longer(Rc<RefCell<usize>>);
 
 impl Protocol<()> for Longer {
-    fn receive(&mut self, (): &mut (), input: &[u8], io: &mut Io<'_>) -> io::Result<usize> {
+    fn receive(
+        &mut self,
+        (): &mut (),
+        input: &[u8],
+        connection: &mut Connection<'_>,
+    ) -> io::Result<usize> {
         *self.0.borrow_mut() += 1;
         assert!(*self.0.borrow() < 10, "it is asked for ever");
-        let is_put = input.ends_with(b"\n") && io.put_all(&[input, b"and more\n"].concat());
+        let is_put = input.ends_with(b"\n") && connection.put_all(&[input, b"and more\n"].concat());
         Ok(if is_put { input.len() } else { 0 })
     }
 }
@@ -523,7 +537,7 @@ fn input_that_never_fits_is_not_tried_for_ever() {
 struct Hog(Rc<RefCell<usize>>);
 
 impl Protocol<()> for Hog {
-    fn receive(&mut self, (): &mut (), input: &[u8], _: &mut Io<'_>) -> io::Result<usize> {
+    fn receive(&mut self, (): &mut (), input: &[u8], _: &mut Connection<'_>) -> io::Result<usize> {
         Ok(if input.ends_with(b"\n") { input.len() } else { 0 })
     }
 

@@ -4,14 +4,20 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::support::{Count, SECOND};
+use crate::support::{later_to, never, Count, SECOND};
 use wheelhouse::sim::Sim;
-use wheelhouse::{around, Body, Enter, Io, Protocol, Reply, Request, Response, StatusCode};
+use wheelhouse::upgrade::{Connection, Protocol};
+use wheelhouse::{around, Body, Enter, Reply, Request, Response, StatusCode};
 
 struct Silent;
 
 impl Protocol<()> for Silent {
-    fn receive(&mut self, (): &mut (), input: &[u8], _: &mut Io<'_>) -> std::io::Result<usize> {
+    fn receive(
+        &mut self,
+        (): &mut (),
+        input: &[u8],
+        _: &mut Connection<'_>,
+    ) -> std::io::Result<usize> {
         Ok(input.len())
     }
 }
@@ -19,12 +25,12 @@ impl Protocol<()> for Silent {
 fn site(req: &Request<'_>) -> Reply {
     match req.path() {
         "/collect" => Reply::collect(10, |(), _, content| format!("{}", content.len())),
-        "/receive" => Reply::receive(Count(0)),
-        "/later" => Reply::later(|later| later.answer(|()| "later")),
-        "/late" => Reply::later(std::mem::forget),
-        "/dropped" => Reply::later(drop),
+        "/receive" => Reply::receive(u64::MAX, Count(0)),
+        "/later" => later_to(|later| later.respond("later")),
+        "/late" => never(),
+        "/dropped" => later_to(drop),
         "/collect-later" => Reply::collect(10, |(), _, _| {
-            Reply::<()>::later(|later| later.answer(|()| StatusCode::IM_A_TEAPOT))
+            later_to(|later| later.respond_with(|()| StatusCode::IM_A_TEAPOT))
         }),
         "/stream" => {
             let (sender, body) = Body::channel(10);

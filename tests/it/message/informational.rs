@@ -2,10 +2,9 @@
 //! to HTTP/1.0.
 
 use crate::support::*;
+use wheelhouse::content::{Flow, Lost, Receive};
 use wheelhouse::sim::Sim;
-use wheelhouse::{
-    collect, Flow, Gone, Informational, Receive, Reply, Request, Response, Router, StatusCode,
-};
+use wheelhouse::{collect, Failure, Informational, Reply, Request, Response, Router, StatusCode};
 
 fn hints(links: usize) -> Informational {
     let links = ["</style.css>; rel=preload; as=style", "</script.js>; rel=preload; as=script"]
@@ -103,22 +102,22 @@ fn hints_leave_while_content_is_awaited() {
 struct Impatient;
 
 impl Receive<()> for Impatient {
-    fn piece(&mut self, (): &mut (), _: &[u8]) -> Flow<()> {
-        Flow::Answer(Reply::inform(hints(1), page()))
+    fn piece(&mut self, (): &mut (), _: &[u8]) -> Result<Flow<()>, Failure> {
+        Ok(Flow::Respond(Reply::inform(hints(1), page())))
     }
 
     fn end(self: Box<Self>, (): &mut ()) -> Reply<()> {
         Reply::inform(hints(2), "end")
     }
 
-    fn gone(self: Box<Self>, (): &mut (), why: Gone) {
+    fn lost(self: Box<Self>, (): &mut (), why: Lost) {
         panic!("it answers: {why:?}");
     }
 }
 
 #[test]
 fn a_receiver_may_tell_something_ahead_of_its_answer() {
-    let mut sim = Sim::new(|_: &Request<'_>| Reply::receive(Impatient));
+    let mut sim = Sim::new(|_: &Request<'_>| Reply::receive(u64::MAX, Impatient));
     let client = sim.connect_and_send(post("/", 10, b"abc"));
     assert_eq!(statuses(&sim.take_received(client)), [103, 200]);
     sim.send(client, b"defghij");

@@ -8,10 +8,9 @@ use std::rc::Rc;
 
 use crate::support::*;
 use wheelhouse::body::{Out, Produce, Produced};
+use wheelhouse::content::{Flow, Receive, Transform};
 use wheelhouse::sim::Sim;
-use wheelhouse::{
-    Body, FieldError, Fields, Flow, Receive, Reply, Request, Response, Trailers, Transform,
-};
+use wheelhouse::{Body, Failure, FieldError, Fields, Reply, Request, Response, Trailers};
 
 const UPLOAD: &str = "POST /PATH HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\
     Trailer: A, Host\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\nA: 1\r\nHost: evil\r\nb:\t2 \r\n\
@@ -27,9 +26,9 @@ fn shown(fields: Fields<'_>) -> String {
 struct Told(String);
 
 impl Receive<()> for Told {
-    fn piece(&mut self, (): &mut (), piece: &[u8]) -> Flow<()> {
+    fn piece(&mut self, (): &mut (), piece: &[u8]) -> Result<Flow<()>, Failure> {
         self.0.push_str(&String::from_utf8_lossy(piece));
-        Flow::Continue
+        Ok(Flow::Continue)
     }
 
     fn trailers(&mut self, (): &mut (), trailers: Fields<'_>) {
@@ -68,7 +67,7 @@ fn upload_site(req: &Request<'_>) -> Reply {
             assert_eq!(req.host(), Some("a"));
             format!("{};{};end", String::from_utf8_lossy(content), shown(req.trailers()))
         }),
-        "/receive" => Reply::receive(Told::default()),
+        "/receive" => Reply::receive(u64::MAX, Told::default()),
         "/transform" => Reply::transform(Response::text(""), Told::default()),
         _ => "not asked for".into(),
     }
@@ -250,8 +249,8 @@ fn a_trailer_that_may_not_be_one_cannot_be_announced() {
 fn a_panic_at_the_trailers_of_a_request_costs_one_connection() {
     struct Panics;
     impl Receive<()> for Panics {
-        fn piece(&mut self, (): &mut (), _: &[u8]) -> Flow<()> {
-            Flow::Continue
+        fn piece(&mut self, (): &mut (), _: &[u8]) -> Result<Flow<()>, Failure> {
+            Ok(Flow::Continue)
         }
         fn trailers(&mut self, (): &mut (), _: Fields<'_>) {
             panic!("trailers of a test panic");
@@ -260,7 +259,7 @@ fn a_panic_at_the_trailers_of_a_request_costs_one_connection() {
             "not reached".into()
         }
     }
-    let mut sim = Sim::new(|_: &Request<'_>| Reply::receive(Panics));
+    let mut sim = Sim::new(|_: &Request<'_>| Reply::receive(u64::MAX, Panics));
     let client = sim.connect_and_send(UPLOAD.as_bytes());
     assert_eq!(statuses(sim.received(client)), [500]);
 }

@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex};
 
 use crate::support::{statuses, GET, SECOND};
 use wheelhouse::body::{Out, Produce, Produced};
+use wheelhouse::content::Transform;
 use wheelhouse::sim::{Client, Sim};
-use wheelhouse::{Body, Handler, Io, Protocol, Reply, Request, Response, Transform, Waker};
+use wheelhouse::upgrade::{Connection, Protocol};
+use wheelhouse::{Body, Handler, Reply, Request, Response, Waker};
 
 /// Connects a client with a small window that reads too little for the kernel to report room, until
 /// the server writes by itself at the end of the response window. Then the client reads everything.
@@ -65,8 +67,13 @@ fn a_request_held_behind_blocked_output_is_answered() {
 struct Multiplies;
 
 impl<S> Protocol<S> for Multiplies {
-    fn receive(&mut self, _: &mut S, input: &[u8], io: &mut Io<'_>) -> io::Result<usize> {
-        Ok(usize::from(io.put_all(&[input[0]; 50_000])))
+    fn receive(
+        &mut self,
+        _: &mut S,
+        input: &[u8],
+        connection: &mut Connection<'_>,
+    ) -> io::Result<usize> {
+        Ok(usize::from(connection.put_all(&[input[0]; 50_000])))
     }
 }
 
@@ -129,18 +136,18 @@ impl Produce for Alternates {
 
 /// Puts more than the client's window at a time.
 impl<S> Protocol<S> for Alternates {
-    fn begin(&mut self, _: &mut S, io: &mut Io<'_>) -> io::Result<()> {
-        io.put(&[b'.'; 700]);
-        io.waker().wake();
+    fn start(&mut self, _: &mut S, connection: &mut Connection<'_>) -> io::Result<()> {
+        connection.put(&[b'.'; 700]);
+        connection.waker().wake();
         Ok(())
     }
 
-    fn receive(&mut self, _: &mut S, input: &[u8], _: &mut Io<'_>) -> io::Result<usize> {
+    fn receive(&mut self, _: &mut S, input: &[u8], _: &mut Connection<'_>) -> io::Result<usize> {
         Ok(input.len())
     }
 
-    fn wake(&mut self, state: &mut S, io: &mut Io<'_>) -> io::Result<()> {
-        self.begin(state, io)
+    fn wake(&mut self, state: &mut S, connection: &mut Connection<'_>) -> io::Result<()> {
+        Protocol::start(self, state, connection)
     }
 }
 

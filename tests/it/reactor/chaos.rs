@@ -8,13 +8,17 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::support::random::{seed, Random};
-use crate::support::{set_keep_alive, shut_down_within, sim_of, stop_now, Echo, Lines, Watched};
+use crate::support::{
+    later_to, set_keep_alive, shut_down_within, sim_of, stop_now, Echo, Lines, Watched,
+};
 use wheelhouse::body::Sender;
+use wheelhouse::content::{Flow, Receive};
 use wheelhouse::events::{Slow, Topic, TopicOptions};
 use wheelhouse::sim::{Client, Sim};
+use wheelhouse::upgrade::{Connection, Protocol};
 use wheelhouse::{
-    Body, ConnectionId, ConnectionState, Flow, Informational, Io, Later, Limits, Protocol, Receive,
-    Reply, Request, Response, Server, Waker,
+    Body, ConnectionId, ConnectionState, Failure, Informational, Later, Limits, Reply, Request,
+    Response, Server, Waker,
 };
 
 /// What handlers have given away and not heard of again.
@@ -45,12 +49,12 @@ impl Receive<()> for Moody {
         self.shared.borrow_mut().wakers.push(waker);
     }
 
-    fn piece(&mut self, (): &mut (), piece: &[u8]) -> Flow {
+    fn piece(&mut self, (): &mut (), piece: &[u8]) -> Result<Flow, Failure> {
         self.calls = self.calls.wrapping_add(piece.len() as u32);
         match self.mood() {
-            0..=90 => Flow::Pause,
-            91..=110 => Flow::Answer("enough\n".into()),
-            _ => Flow::Continue,
+            0..=90 => Ok(Flow::Pause),
+            91..=110 => Ok(Flow::Respond("enough\n".into())),
+            _ => Ok(Flow::Continue),
         }
     }
 
@@ -60,23 +64,28 @@ impl Receive<()> for Moody {
 }
 
 impl Protocol<()> for Moody {
-    fn begin(&mut self, (): &mut (), io: &mut Io<'_>) -> std::io::Result<()> {
-        self.shared.borrow_mut().wakers.push(io.waker());
+    fn start(&mut self, (): &mut (), connection: &mut Connection<'_>) -> std::io::Result<()> {
+        self.shared.borrow_mut().wakers.push(connection.waker());
         Ok(())
     }
 
-    fn receive(&mut self, (): &mut (), input: &[u8], io: &mut Io<'_>) -> std::io::Result<usize> {
+    fn receive(
+        &mut self,
+        (): &mut (),
+        input: &[u8],
+        connection: &mut Connection<'_>,
+    ) -> std::io::Result<usize> {
         match self.mood() {
-            0..=9 => io.close(),
+            0..=9 => connection.close(),
             10..=14 => return Err(std::io::Error::other("a bad day")),
             15..=60 => return Ok(0),
             _ => {}
         }
-        Ok(io.put(&input[..input.len().div_ceil(2)]))
+        Ok(connection.put(&input[..input.len().div_ceil(2)]))
     }
 
-    fn wake(&mut self, (): &mut (), io: &mut Io<'_>) -> std::io::Result<()> {
-        io.put(&[b'w'; 30_000][..self.calls as usize % 30_000]);
+    fn wake(&mut self, (): &mut (), connection: &mut Connection<'_>) -> std::io::Result<()> {
+        connection.put(&[b'w'; 30_000][..self.calls as usize % 30_000]);
         Ok(())
     }
 
@@ -95,28 +104,28 @@ fn site(shared: &Shared, topic: &Topic) -> impl FnMut(&Request<'_>) -> Reply {
         match req.path() {
             "/later" => Reply::inform(
                 Informational::processing(),
-                Reply::<()>::later(move |later| keep.borrow_mut().laters.push(later)),
+                later_to(move |later| keep.borrow_mut().laters.push(later)),
             ),
             "/collect" => Reply::collect(5000, move |(), _, content| {
                 let len = content.len();
-                Reply::<()>::later(move |later| {
+                later_to(move |later| {
                     if len % 2 == 0 {
                         keep.borrow_mut().laters.push(later);
                     }
                 })
             })
-            .content_within(Duration::from_secs(7)),
+            .with_content_timeout(Duration::from_secs(7)),
             "/channel" => {
                 let (sender, body) = Body::channel(3000);
                 shared.borrow_mut().senders.push(sender);
                 Response::ok("x/y", body).with_send_timeout(Duration::from_secs(20)).into()
             }
             "/events" => topic.subscribe(req).into(),
-            "/receive" => Reply::receive(moody),
+            "/receive" => Reply::receive(u64::MAX, moody),
             "/echo" => Reply::transform(Response::text(""), Echo { len: req.content_length() }),
             "/lines" => Response::ok("x/y", Body::produce(Lines(3000))).into(),
             "/upgrade" => Reply::upgrade("moody", moody),
-            "/hijack" => Reply::hijack(drop),
+            "/hijack" => Reply::hijack(|(), hijacked| drop(hijacked)),
             "/panic" => panic!("a handler panics"),
             _ => "plain".into(),
         }
@@ -159,9 +168,9 @@ fn act(random: &mut Random, shared: &Shared, topic: &Topic) {
             let later = outside.laters.swap_remove(n);
             match random.below(4) {
                 0 => drop(later),
-                1 => later.answer(|()| -> &'static str { panic!("an answer panics") }),
-                2 => later.answer(|()| Reply::<()>::later(drop)),
-                _ => later.answer(|()| "answered\n"),
+                1 => later.respond_with(|()| -> &'static str { panic!("an answer panics") }),
+                2 => later.respond_with(|()| later_to(drop)),
+                _ => later.respond("answered\n"),
             }
         }
         1 if !outside.senders.is_empty() => {

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use crate::support::limited;
 use crate::support::*;
+use wheelhouse::content::Lost;
 use wheelhouse::sim::{Client, Sim};
-use wheelhouse::{Body, Gone, Limits, Reply, Request, Response};
+use wheelhouse::{Body, Limits, Reply, Request, Response};
 
 fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
@@ -184,10 +185,11 @@ fn the_idle_time_shrinks_as_connections_fill() {
 fn a_receiver_is_told_that_its_content_came_too_slowly() {
     let why = Rc::new(Cell::new(None));
     let noted = Rc::clone(&why);
-    let mut sim = Sim::new(move |_: &Request<'_>| Reply::<()>::receive(Noted(Rc::clone(&noted))));
+    let mut sim =
+        Sim::new(move |_: &Request<'_>| Reply::<()>::receive(u64::MAX, Noted(Rc::clone(&noted))));
     let client = sim.connect_and_send(post("/", 900, b"some"));
     happens_after(&mut sim, secs(15), |sim| statuses(sim.received(client)) == [408]);
-    assert_eq!(why.take(), Some(Gone::TooSlow));
+    assert_eq!(why.take(), Some(Lost::TooSlow));
 }
 
 /// The response still reaches the client (t31).

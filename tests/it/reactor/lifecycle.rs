@@ -4,11 +4,11 @@
 use crate::support::*;
 use crate::support::{number, shut_down, sim_of};
 use wheelhouse::body::{Out, Produce, Produced};
+use wheelhouse::content::{Flow, Receive, Transform};
 use wheelhouse::sim::{Client, Sim};
 use wheelhouse::ConnectionState::{Active, Closed, Idle, New};
 use wheelhouse::{
-    Admission, Body, ConnectionState, Flow, Limits, Receive, Reply, Request, Response, Server,
-    StatusCode, Transform,
+    Admission, Body, ConnectionState, Failure, Limits, Reply, Request, Response, Server, StatusCode,
 };
 
 type Told = Watched<Vec<ConnectionState>>;
@@ -473,16 +473,16 @@ impl Produce for Panics {
 }
 
 impl Receive<()> for Panics {
-    fn piece(&mut self, (): &mut (), _: &[u8]) -> Flow<()> {
+    fn piece(&mut self, (): &mut (), _: &[u8]) -> Result<Flow<()>, Failure> {
         assert!(self.0 != "piece", "a receiver of a test panics");
-        Flow::Continue
+        Ok(Flow::Continue)
     }
 
     fn end(self: Box<Self>, (): &mut ()) -> Reply<()> {
         panic!("a receiver of a test panics at the end")
     }
 
-    fn gone(self: Box<Self>, (): &mut (), _: wheelhouse::Gone) {
+    fn lost(self: Box<Self>, (): &mut (), _: wheelhouse::content::Lost) {
         panic!("a receiver of a test panics when the content is gone")
     }
 }
@@ -509,8 +509,8 @@ fn panicking(req: &Request<'_>) -> Reply {
         "/collect" => {
             Reply::collect(100, |(), _, _| -> Response { panic!("panics after content") })
         }
-        "/receive-piece" => Reply::receive(Panics("piece")),
-        "/receive-end" => Reply::receive(Panics("end")),
+        "/receive-piece" => Reply::receive(u64::MAX, Panics("piece")),
+        "/receive-end" => Reply::receive(u64::MAX, Panics("end")),
         "/transform-piece" => Reply::transform(Response::text(""), Panics("piece")),
         "/transform-end" => Reply::transform(Response::text(""), Panics("end")),
         "/transform-length" => Reply::transform(Response::text(""), Panics("length")),

@@ -5,10 +5,10 @@ use std::io;
 use crate::support::*;
 use crate::support::{number, sim_of};
 use wheelhouse::body::{Out, Produce, Produced};
+use wheelhouse::content::Lost;
 use wheelhouse::sim::Sim;
-use wheelhouse::{
-    Admission, Body, ConnectionState, Gone, Io, Protocol, Reply, Request, Response, Server, Waker,
-};
+use wheelhouse::upgrade::{Connection, Protocol};
+use wheelhouse::{Admission, Body, ConnectionState, Reply, Request, Response, Server, Waker};
 
 #[test]
 fn a_client_too_slow_with_a_message_is_counted_and_an_idle_one_is_not() {
@@ -63,11 +63,11 @@ impl Produce for PanicsElsewhere {
 }
 
 impl Protocol<()> for PanicsElsewhere {
-    fn receive(&mut self, (): &mut (), input: &[u8], _: &mut Io<'_>) -> io::Result<usize> {
+    fn receive(&mut self, (): &mut (), input: &[u8], _: &mut Connection<'_>) -> io::Result<usize> {
         Ok(input.len())
     }
 
-    fn gone(self: Box<Self>, (): &mut (), _: Gone) {
+    fn lost(self: Box<Self>, (): &mut (), _: Lost) {
         panic!("a protocol of a test is gone");
     }
 }
@@ -86,7 +86,7 @@ fn a_panic_is_counted_wherever_the_program_was_called() {
                 "/start" => Response::ok("text/plain", body(true)).into(),
                 "/left" => Response::ok("text/plain", body(false)).into(),
                 "/protocol" => Reply::upgrade("panics", PanicsElsewhere(false)),
-                _ => Reply::hijack(|_| panic!("a stream of a test is not taken")),
+                _ => Reply::hijack(|(), _| panic!("a stream of a test is not taken")),
             }
         });
         let client = sim.connect_and_send(

@@ -4,7 +4,8 @@
 use std::sync::mpsc::{self, Receiver, Sender};
 
 use wheelhouse::body::{Out, Produce, Produced};
-use wheelhouse::{Body, ConnectionState, Flow, Gone, Receive, Reply, Request, Response};
+use wheelhouse::content::{Flow, Lost, Receive};
+use wheelhouse::{Body, ConnectionState, Failure, Reply, Request, Response};
 
 use super::running::{Running, PATIENCE};
 
@@ -98,26 +99,26 @@ fn a_reset_while_nothing_happens_in_a_head_or_between_requests_costs_one_connect
 }
 
 /// Tells what becomes of the content.
-struct Told(Sender<Result<usize, Gone>>);
+struct Told(Sender<Result<usize, Lost>>);
 
 impl Receive<()> for Told {
-    fn piece(&mut self, (): &mut (), piece: &[u8]) -> Flow {
+    fn piece(&mut self, (): &mut (), piece: &[u8]) -> Result<Flow, Failure> {
         self.0.send(Ok(piece.len())).unwrap();
-        Flow::Continue
+        Ok(Flow::Continue)
     }
 
     fn end(self: Box<Self>, (): &mut ()) -> Reply {
         "all of it".into()
     }
 
-    fn gone(self: Box<Self>, (): &mut (), why: Gone) {
+    fn lost(self: Box<Self>, (): &mut (), why: Lost) {
         self.0.send(Err(why)).unwrap();
     }
 }
 
-fn receiving_server() -> (Running, Receiver<Result<usize, Gone>>) {
+fn receiving_server() -> (Running, Receiver<Result<usize, Lost>>) {
     let (sender, told) = mpsc::channel();
-    (Running::new(move |_: &Request<'_>| Reply::receive(Told(sender.clone()))), told)
+    (Running::new(move |_: &Request<'_>| Reply::receive(u64::MAX, Told(sender.clone()))), told)
 }
 
 const UPLOAD: &str = "POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 10\r\n\r\nhalf.";
@@ -130,7 +131,7 @@ fn a_reset_in_the_content_is_told_to_the_receiver() {
     client.send(UPLOAD);
     assert_eq!(told.recv_timeout(PATIENCE), Ok(Ok(5)));
     client.reset();
-    assert_eq!(told.recv_timeout(PATIENCE), Ok(Err(Gone::PeerLeft)));
+    assert_eq!(told.recv_timeout(PATIENCE), Ok(Err(Lost::PeerLeft)));
     server.wait_for(ConnectionState::Closed);
 }
 
@@ -141,7 +142,7 @@ fn an_end_in_the_content_is_no_answer_but_told_to_the_receiver() {
     client.send(UPLOAD);
     assert_eq!(told.recv_timeout(PATIENCE), Ok(Ok(5)));
     client.end();
-    assert_eq!(told.recv_timeout(PATIENCE), Ok(Err(Gone::PeerLeft)));
+    assert_eq!(told.recv_timeout(PATIENCE), Ok(Err(Lost::PeerLeft)));
     let (answer, _) = client.rest_or_error();
     assert!(!answer.starts_with(b"HTTP/1.1 200"), "half a content is not the whole");
 }

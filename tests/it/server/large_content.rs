@@ -8,7 +8,8 @@ use std::thread;
 
 use socket2::{Domain, Socket, Type};
 use wheelhouse::body::Out;
-use wheelhouse::{Body, Method, Reply, Request, Response, StatusCode, Transform, Version};
+use wheelhouse::content::Transform;
+use wheelhouse::{Body, Method, Reply, Request, Response, StatusCode, Version};
 
 use super::running::{Client, Running, PATIENCE};
 

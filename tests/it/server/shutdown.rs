@@ -56,8 +56,8 @@ fn a_request_in_flight_is_answered_before_a_graceful_end() {
 fn a_server_ends_with_connections_that_are_idle_or_handed_out() {
     let server = Running::new(|req: &Request<'_>| -> Reply {
         match req.path() {
-            "/mine" => Reply::hijack(|hijacked| {
-                let mut stream = hijacked.stream.into_tcp().expect("a TCP listener");
+            "/mine" => Reply::hijack(|(), hijacked| {
+                let mut stream = hijacked.stream;
                 thread::spawn(move || {
                     let mut all = Vec::new();
                     stream.read_to_end(&mut all).unwrap();

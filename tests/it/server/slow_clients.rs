@@ -6,7 +6,8 @@ use std::io::{self, Write};
 use std::thread;
 use std::time::Duration;
 
-use wheelhouse::{ConnectionState, Flow, Limits, Receive, Reply, Request, Response, StatusCode};
+use wheelhouse::content::{Flow, Receive};
+use wheelhouse::{ConnectionState, Failure, Limits, Reply, Request, Response, StatusCode};
 
 use super::running::Running;
 
@@ -117,12 +118,12 @@ fn a_peer_that_never_stops_sending_after_a_refusal_is_closed_on() {
 struct Dawdles(u32);
 
 impl Receive<()> for Dawdles {
-    fn piece(&mut self, (): &mut (), _: &[u8]) -> Flow {
+    fn piece(&mut self, (): &mut (), _: &[u8]) -> Result<Flow, Failure> {
         self.0 += 1;
         if self.0 > 1000 {
             thread::sleep(Duration::from_millis(1));
         }
-        Flow::Continue
+        Ok(Flow::Continue)
     }
 
     fn end(self: Box<Self>, (): &mut ()) -> Reply {
@@ -133,7 +134,9 @@ impl Receive<()> for Dawdles {
 /// There is something to read in every turn, which puts a deadline off once and not for ever.
 #[test]
 fn a_client_that_sends_faster_than_the_server_reads_has_no_more_time() {
-    let server = Running::new(|_: &Request<'_>| Reply::receive(Dawdles(0)).content_within(SHORT));
+    let server = Running::new(|_: &Request<'_>| {
+        Reply::receive(u64::MAX, Dawdles(0)).with_content_timeout(SHORT)
+    });
     let mut quick = server.connect();
     quick.send("POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 9000000000000\r\n\r\n");
     let piece = vec![b'x'; 1 << 20];

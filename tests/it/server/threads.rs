@@ -5,10 +5,10 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::support::later_to;
 use wheelhouse::body::SendError;
-use wheelhouse::{
-    Body, ConnectionState, HijackedStream, Io, Later, Protocol, Reply, Request, Response,
-};
+use wheelhouse::upgrade::{Connection, HijackedStream, Protocol};
+use wheelhouse::{Body, ConnectionState, Later, Reply, Request, Response};
 
 use super::running::{Running, PATIENCE};
 
@@ -17,8 +17,8 @@ use super::running::{Running, PATIENCE};
 fn answers_from_many_threads_find_their_connections() {
     let server = Running::new(|req: &Request<'_>| -> Reply {
         let path = req.path().to_owned();
-        Reply::later(|later: Later| {
-            thread::spawn(move || later.answer(move |()| path));
+        later_to(|later: Later| {
+            thread::spawn(move || later.respond_with(move |()| path));
         })
     });
     let mut clients: Vec<_> = (0..100).map(|_| server.connect()).collect();
@@ -45,7 +45,7 @@ fn a_worker_sees_a_peer_end_its_side_and_a_peer_reset() {
             let (give, take) = mpsc::channel();
             let server = Running::new(move |_: &Request<'_>| -> Reply {
                 let give = give.clone();
-                Reply::later(move |later: Later| _ = give.send(later))
+                later_to(move |later: Later| _ = give.send(later))
             });
             let mut client = server.connect();
             client.send(request);
@@ -61,7 +61,7 @@ fn a_worker_sees_a_peer_end_its_side_and_a_peer_reset() {
                 assert!(since.elapsed() < PATIENCE, "not seen behind {request:?}");
                 thread::sleep(Duration::from_millis(1));
             }
-            later.answer(|()| Response::text("all the same").with_close());
+            later.respond_with(|()| Response::text("all the same").with_close());
             server.wait_for(ConnectionState::Closed);
         }
     }
@@ -116,8 +116,8 @@ fn a_sender_learns_that_its_peer_is_gone() {
 #[test]
 fn a_stream_that_is_handed_out_belongs_to_its_thread() {
     let server = Running::new(|_: &Request<'_>| -> Reply {
-        Reply::hijack(|hijacked| {
-            let mut stream = hijacked.stream.into_tcp().expect("a TCP listener");
+        Reply::hijack(|(), hijacked| {
+            let mut stream = hijacked.stream;
             let mut all = hijacked.read;
             thread::spawn(move || {
                 stream.read_to_end(&mut all).unwrap();
@@ -143,14 +143,16 @@ fn a_connection_is_handed_out_after_an_answer_that_came_from_elsewhere() {
     let server = Running::new(|req: &Request<'_>| -> Reply {
         let peer = req.peer_addr().unwrap();
         match req.path() {
-            "/later" => Reply::later(move |later: Later| {
+            "/later" => later_to(move |later: Later| {
                 thread::spawn(move || {
                     let has_left = later.peer_has_left();
-                    later.answer(move |()| format!("{has_left} {peer}"));
+                    later.respond_with(move |()| format!("{has_left} {peer}"));
                 });
             }),
-            _ => Reply::hijack(move |hijacked| {
-                let mut stream = hijacked.stream.into_tcp().expect("a TCP listener");
+            _ => Reply::hijack(move |(), hijacked| {
+                let HijackedStream::Tcp(mut stream) = hijacked.stream else {
+                    panic!("a TCP listener")
+                };
                 assert_eq!(stream.peer_addr().unwrap(), peer);
                 thread::spawn(move || {
                     let head = format!("HTTP/1.0 200 OK\r\nPeer: {peer}\r\nContent-Length: 0\r\n");
@@ -175,10 +177,9 @@ fn a_stream_of_a_unix_listener_can_be_handed_out_too() {
         &["127.0.0.1:0", &address],
         wheelhouse::Limits::default(),
         |_: &Request<'_>| -> Reply {
-            Reply::hijack(|hijacked| {
-                let HijackedStream::Unix(mut stream) = hijacked.stream else {
-                    panic!("a Unix listener")
-                };
+            Reply::hijack(|(), hijacked| {
+                let mut stream = hijacked.stream;
+                assert!(matches!(stream, HijackedStream::Unix(_)));
                 thread::spawn(move || stream.write_all(b"by hand").unwrap());
             })
         },
@@ -195,8 +196,13 @@ fn a_stream_of_a_unix_listener_can_be_handed_out_too() {
 struct Echo;
 
 impl<S> Protocol<S> for Echo {
-    fn receive(&mut self, _: &mut S, input: &[u8], io: &mut Io<'_>) -> std::io::Result<usize> {
-        Ok(io.put(input))
+    fn receive(
+        &mut self,
+        _: &mut S,
+        input: &[u8],
+        connection: &mut Connection<'_>,
+    ) -> std::io::Result<usize> {
+        Ok(connection.put(input))
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use wheelhouse::body::Sender;
 use wheelhouse::sim::Sim;
-use wheelhouse::{Body, Later, Reply, Request, Response, Server, StatusCode};
+use wheelhouse::{Body, Reply, Request, Response, Server, StatusCode};
 
 use crate::support::{site, GET, SECOND};
 
@@ -53,9 +53,9 @@ fn the_next_response_is_there_when_it_is_whole() {
 #[test]
 fn a_response_of_a_worker_is_waited_for_in_real_time() {
     let mut sim = Sim::new(|_: &Request<'_>| {
-        Reply::later(|later: Later| {
-            thread::spawn(move || later.answer(|()| "done"));
-        })
+        let (later, reply) = Reply::<()>::later();
+        thread::spawn(move || later.respond("done"));
+        reply
     });
     assert_eq!(sim.get("/").text(), "done");
     let client = sim.connect_and_send(GET);
@@ -93,6 +93,6 @@ fn a_simulation_has_the_state_limits_and_timers_of_the_server() {
 #[test]
 #[should_panic(expected = "no complete response")]
 fn a_connection_that_closes_without_a_response_is_a_clear_panic() {
-    let mut sim = Sim::new(|_: &Request<'_>| Reply::<()>::hijack(drop));
+    let mut sim = Sim::new(|_: &Request<'_>| Reply::<()>::hijack(|(), taken| drop(taken)));
     sim.get("/");
 }

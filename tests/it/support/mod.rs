@@ -11,10 +11,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use wheelhouse::body::{Out, Produce, Produced};
+use wheelhouse::content::{Flow, Lost, Receive, Transform};
 use wheelhouse::sim::{Client, Sim};
 use wheelhouse::{
-    Body, ConnectionId, Flow, Gone, Handler, Limits, Receive, Reply, Request, Response, Server,
-    Transform,
+    Body, ConnectionId, Failure, Handler, Later, Limits, Reply, Request, Response, Server,
 };
 
 /// How late a deadline may be: one tick of the wheel and a millisecond.
@@ -36,12 +36,24 @@ pub(crate) fn site(req: &Request<'_>) -> Reply {
         "/collect" => Reply::collect(1000, |(), _, content| format!("{}\n", content.len())),
         "/collect-much" => Reply::collect(1 << 30, |(), _, content| format!("{}\n", content.len())),
         "/noread" => "not read".into(),
-        "/receive" => Reply::receive(Count(0)),
+        "/receive" => Reply::receive(u64::MAX, Count(0)),
         "/big" => Response::ok("application/octet-stream", &BIG[..]).into(),
         "/stream" => Response::ok("text/plain", Body::produce(Lines(100_000))).into(),
         "/panic" => panic!("a handler of a test panics"),
         _ => Response::not_found().into(),
     }
+}
+
+/// A response that comes later: `keep` gets the right to respond.
+pub(crate) fn later_to<S: 'static>(keep: impl FnOnce(Later<S>)) -> Reply<S> {
+    let (later, reply) = Reply::later();
+    keep(later);
+    reply
+}
+
+/// A response that never comes.
+pub(crate) fn never<S: 'static>() -> Reply<S> {
+    later_to(std::mem::forget)
 }
 
 /// Sends back what comes, as it comes.
@@ -63,32 +75,32 @@ impl<S> Transform<S> for Echo {
 pub(crate) struct Count(pub(crate) u64);
 
 impl<S: 'static> Receive<S> for Count {
-    fn piece(&mut self, _: &mut S, piece: &[u8]) -> Flow<S> {
+    fn piece(&mut self, _: &mut S, piece: &[u8]) -> Result<Flow<S>, Failure> {
         assert!(!piece.is_empty());
         self.0 += piece.len() as u64;
-        Flow::Continue
+        Ok(Flow::Continue)
     }
 
     fn end(self: Box<Self>, _: &mut S) -> Reply<S> {
         format!("{}\n", self.0).into()
     }
 
-    fn gone(self: Box<Self>, _: &mut S, _: Gone) {}
+    fn lost(self: Box<Self>, _: &mut S, _: Lost) {}
 }
 
 /// Notes why content ended.
-pub(crate) struct Noted(pub(crate) Rc<Cell<Option<Gone>>>);
+pub(crate) struct Noted(pub(crate) Rc<Cell<Option<Lost>>>);
 
 impl<S: 'static> Receive<S> for Noted {
-    fn piece(&mut self, _: &mut S, _: &[u8]) -> Flow<S> {
-        Flow::Continue
+    fn piece(&mut self, _: &mut S, _: &[u8]) -> Result<Flow<S>, Failure> {
+        Ok(Flow::Continue)
     }
 
     fn end(self: Box<Self>, _: &mut S) -> Reply<S> {
         "whole".into()
     }
 
-    fn gone(self: Box<Self>, _: &mut S, why: Gone) {
+    fn lost(self: Box<Self>, _: &mut S, why: Lost) {
         self.0.set(Some(why));
     }
 }

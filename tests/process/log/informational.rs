@@ -12,7 +12,9 @@ fn a_report_of_a_worker_goes_ahead_of_its_response_also_while_the_loop_reads_it(
     let (sender, laters) = mpsc::channel();
     let mut sim = Sim::new(move |_: &Request<'_>| -> Reply {
         let sender = sender.clone();
-        Reply::later(move |later| sender.send(later).unwrap())
+        let (later, reply) = Reply::later();
+        sender.send(later).unwrap();
+        reply
     });
     let client = sim.connect_and_send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     let later = laters.recv().unwrap();
@@ -23,7 +25,7 @@ fn a_report_of_a_worker_goes_ahead_of_its_response_also_while_the_loop_reads_it(
         if record.args().to_string().starts_with("informational answer left out") {
             if let Some(later) = waiting.take() {
                 later.inform(Informational::processing());
-                later.answer(|()| "done");
+                later.respond("done");
             }
         }
     });

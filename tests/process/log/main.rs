@@ -1,6 +1,7 @@
 //! Tests that listen to the log. A process has one logger, so they are apart from all others; this
 //! logger calls what the test of its thread has set up.
 
+mod failures;
 mod informational;
 mod support_page;
 mod trailers;

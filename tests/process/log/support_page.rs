@@ -7,11 +7,11 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use wheelhouse::content::{Flow, Receive};
 use wheelhouse::files::Files;
 use wheelhouse::sim::Sim;
-use wheelhouse::{
-    Flow, Handler, Io, Limits, Protocol, Receive, Reply, Request, Response, Router, Routes, Server,
-};
+use wheelhouse::upgrade::{Connection, Protocol};
+use wheelhouse::{Failure, Handler, Limits, Reply, Request, Response, Router, Routes, Server};
 
 #[test]
 fn every_refusal_on_the_page_is_made_by_the_bytes_beside_it() {
@@ -89,9 +89,13 @@ fn site() -> impl Handler {
         match req.path() {
             "/small" => Reply::collect(16, |(), _, _| "small"),
             "/large" => Reply::collect(1 << 20, |(), _, _| "large"),
-            "/later" => Reply::later(std::mem::forget),
-            "/forget" => Reply::later(drop),
-            "/pause" => Reply::receive(Paused),
+            "/later" => {
+                let (later, reply) = Reply::later();
+                std::mem::forget(later);
+                reply
+            }
+            "/forget" => Reply::later().1,
+            "/pause" => Reply::receive(u64::MAX, Paused),
             "/panic" => panic!("the page wants a panic"),
             "/error" => Err::<Response, _>("the page wants an error").into(),
             "/shout" => Reply::upgrade("shout", Shout),
@@ -106,12 +110,12 @@ fn site() -> impl Handler {
 struct Paused;
 
 impl Receive<()> for Paused {
-    fn piece(&mut self, (): &mut (), _: &[u8]) -> Flow {
-        Flow::Pause
+    fn piece(&mut self, (): &mut (), _: &[u8]) -> Result<Flow, Failure> {
+        Ok(Flow::Pause)
     }
 
-    fn resume(&mut self, (): &mut ()) -> Flow {
-        Flow::Pause
+    fn wake(&mut self, (): &mut ()) -> Result<Flow, Failure> {
+        Ok(Flow::Pause)
     }
 
     fn end(self: Box<Self>, (): &mut ()) -> Reply {
@@ -122,7 +126,7 @@ impl Receive<()> for Paused {
 struct Shout;
 
 impl Protocol<()> for Shout {
-    fn receive(&mut self, (): &mut (), input: &[u8], _: &mut Io<'_>) -> io::Result<usize> {
+    fn receive(&mut self, (): &mut (), input: &[u8], _: &mut Connection<'_>) -> io::Result<usize> {
         Ok(input.len())
     }
 }

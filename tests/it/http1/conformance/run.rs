@@ -8,10 +8,9 @@ use std::rc::Rc;
 
 use crate::support::sim_of;
 use wheelhouse::body::Out;
+use wheelhouse::content::{Flow, Receive, Transform};
 use wheelhouse::sim::{Client, Sim};
-use wheelhouse::{
-    Flow, Handler, Limits, Receive, Reply, Request, Response, Server, StatusCode, Transform,
-};
+use wheelhouse::{Failure, Handler, Limits, Reply, Request, Response, Server, StatusCode};
 
 use super::response::Answer;
 use super::vector::Vector;
@@ -66,8 +65,8 @@ impl Handler<Seen> for Recorder {
             "/close" => Response::text("last").with_close().into(),
             "/panic" => panic!("{PANIC}"),
             "/big" => Response::ok("text/plain", big()).into(),
-            "/receive" => Reply::receive(Joined(Vec::new())),
-            "/first" => Reply::receive(First),
+            "/receive" => Reply::receive(u64::MAX, Joined(Vec::new())),
+            "/first" => Reply::receive(u64::MAX, First),
             "/echo" => Reply::transform(Response::text(""), Echo),
             "/small" => collect(SMALL_MAX),
             _ => collect(COLLECT_MAX),
@@ -121,10 +120,10 @@ pub(crate) fn sum(content: &[u8]) -> u32 {
 struct Joined(Vec<u8>);
 
 impl Receive<Seen> for Joined {
-    fn piece(&mut self, _: &mut Seen, piece: &[u8]) -> Flow<Seen> {
+    fn piece(&mut self, _: &mut Seen, piece: &[u8]) -> Result<Flow<Seen>, Failure> {
         assert!(!piece.is_empty());
         self.0.extend_from_slice(piece);
-        Flow::Continue
+        Ok(Flow::Continue)
     }
 
     fn end(self: Box<Self>, seen: &mut Seen) -> Reply<Seen> {
@@ -139,8 +138,8 @@ impl Receive<Seen> for Joined {
 struct First;
 
 impl Receive<Seen> for First {
-    fn piece(&mut self, _: &mut Seen, _: &[u8]) -> Flow<Seen> {
-        Flow::Answer("enough\n".into())
+    fn piece(&mut self, _: &mut Seen, _: &[u8]) -> Result<Flow<Seen>, Failure> {
+        Ok(Flow::Respond("enough\n".into()))
     }
 
     fn end(self: Box<Self>, _: &mut Seen) -> Reply<Seen> {

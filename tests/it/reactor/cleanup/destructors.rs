@@ -1,13 +1,12 @@
 //! A destructor of the program that panics costs one connection, like its other code.
 
 use crate::support::panics::expect_panics;
-use crate::support::{sim_of, stop_now, Count, GET, SECOND};
+use crate::support::{later_to, never, sim_of, stop_now, Count, GET, SECOND};
 use wheelhouse::body::{Out, Produce, Produced};
+use wheelhouse::content::{Flow, Receive, Transform};
 use wheelhouse::sim::Sim;
-use wheelhouse::{
-    Admission, Body, Fields, Flow, Io, Protocol, Receive, Reply, Request, Response, Server,
-    Transform, Waker,
-};
+use wheelhouse::upgrade::{Connection, Protocol};
+use wheelhouse::{Admission, Body, Failure, Fields, Reply, Request, Response, Server, Waker};
 
 /// What bombs say.
 const PANICS: &[&str] = &["a destructor panics", "it does not start", "the trailers are not taken"];
@@ -36,10 +35,10 @@ impl Produce for Bomb {
 }
 
 impl Receive<()> for Bomb {
-    fn piece(&mut self, (): &mut (), _: &[u8]) -> Flow {
+    fn piece(&mut self, (): &mut (), _: &[u8]) -> Result<Flow, Failure> {
         match self.0 {
-            true => Flow::Continue,
-            false => Flow::Answer("enough".into()),
+            true => Ok(Flow::Continue),
+            false => Ok(Flow::Respond("enough".into())),
         }
     }
 
@@ -59,8 +58,13 @@ impl Transform<()> for Bomb {
 }
 
 impl Protocol<()> for Bomb {
-    fn receive(&mut self, (): &mut (), input: &[u8], io: &mut Io<'_>) -> std::io::Result<usize> {
-        io.close();
+    fn receive(
+        &mut self,
+        (): &mut (),
+        input: &[u8],
+        connection: &mut Connection<'_>,
+    ) -> std::io::Result<usize> {
+        connection.close();
         Ok(input.len())
     }
 }
@@ -69,23 +73,23 @@ fn site(req: &Request<'_>) -> Reply {
     let bomb = Bomb(false);
     match req.path() {
         "/produce" => Response::ok("x/y", Body::produce(bomb)).into(),
-        "/receive" => Reply::receive(bomb),
+        "/receive" => Reply::receive(u64::MAX, bomb),
         "/transform" => Reply::transform(Response::text(""), bomb),
         "/upgrade" => Reply::upgrade("bomb", bomb),
-        "/hijack" => Reply::hijack(move |_| drop(bomb)),
+        "/hijack" => Reply::hijack(move |(), _| drop(bomb)),
         "/collect" => Reply::collect(10, move |(), _, _| {
             let _bomb = bomb;
             "collected"
         }),
-        "/later" => Reply::later(move |later| {
-            later.answer(move |()| {
+        "/later" => later_to(move |later| {
+            later.respond_with(move |()| {
                 std::mem::forget(bomb);
                 "later"
             });
         }),
         _ => {
             std::mem::forget(bomb);
-            Reply::receive(Count(0))
+            Reply::receive(u64::MAX, Count(0))
         }
     }
 }
@@ -131,22 +135,24 @@ fn a_destructor_that_panics_where_its_value_has_no_use_costs_no_more() {
         Response::ok("x/y", Body::produce(Bomb(false)))
     }
     fn late<R: Into<Reply> + 'static>(give: fn() -> R) -> Reply {
-        Reply::later(move |later| later.answer(move |()| give()))
+        later_to(move |later| later.respond_with(move |()| give()))
     }
     let site = |req: &Request<'_>| -> Reply {
         match req.path() {
             "/start" => Response::ok("x/y", Body::produce(Bomb(true))).into(),
-            "/trailers" => Reply::receive(Bomb(true)),
+            "/trailers" => Reply::receive(u64::MAX, Bomb(true)),
             "/transform" => Reply::transform(content(), Bomb(false)),
-            "/again" => late(|| Reply::<()>::receive(Bomb(false))),
+            "/again" => late(|| Reply::<()>::receive(u64::MAX, Bomb(false))),
             "/collect" => Reply::collect(10, |(), _, _| {
                 Reply::<()>::transform(Response::text(""), Bomb(false))
             }),
             "/upgrade" => late(|| Reply::<()>::upgrade("bomb", Bomb(false))),
             "/unsent" => content().with_header("A", "\n").into(),
-            "/late" => Reply::later(std::mem::forget).within_or(SECOND, content()),
-            "/in-time" => late(|| "in time").within_or(SECOND, content()),
-            _ => Reply::receive(Count(0)),
+            "/late" => never().with_handler_timeout(SECOND).with_timeout_response(content()),
+            "/in-time" => {
+                late(|| "in time").with_handler_timeout(SECOND).with_timeout_response(content())
+            }
+            _ => Reply::receive(u64::MAX, Count(0)),
         }
     };
     for path in [
@@ -245,11 +251,16 @@ impl Produce for Fails {
 }
 
 impl Protocol<()> for Fails {
-    fn begin(&mut self, (): &mut (), _: &mut Io<'_>) -> std::io::Result<()> {
+    fn start(&mut self, (): &mut (), _: &mut Connection<'_>) -> std::io::Result<()> {
         Err(std::io::Error::other(Unshown(self.0)))
     }
 
-    fn receive(&mut self, (): &mut (), input: &[u8], _: &mut Io<'_>) -> std::io::Result<usize> {
+    fn receive(
+        &mut self,
+        (): &mut (),
+        input: &[u8],
+        _: &mut Connection<'_>,
+    ) -> std::io::Result<usize> {
         Ok(input.len())
     }
 }

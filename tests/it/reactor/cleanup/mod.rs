@@ -8,9 +8,11 @@ use std::time::Duration;
 use crate::support::*;
 use crate::support::{shut_down, stop_now};
 use wheelhouse::body::{Out, Produce, Produced};
+use wheelhouse::content::{Flow, Receive};
 use wheelhouse::events::Topic;
 use wheelhouse::sim::Sim;
-use wheelhouse::{Body, Flow, Io, Later, Protocol, Receive, Reply, Request, Response};
+use wheelhouse::upgrade::{Connection, Protocol};
+use wheelhouse::{Body, Failure, Later, Reply, Request, Response};
 
 /// Dropped with the last of everything that was begun.
 type Witness = Arc<()>;
@@ -18,14 +20,19 @@ type Witness = Arc<()>;
 struct Held(#[allow(dead_code)] Witness);
 
 impl Protocol<()> for Held {
-    fn receive(&mut self, (): &mut (), input: &[u8], io: &mut Io<'_>) -> std::io::Result<usize> {
-        Ok(io.put(&input[..input.len() / 2 * 2]))
+    fn receive(
+        &mut self,
+        (): &mut (),
+        input: &[u8],
+        connection: &mut Connection<'_>,
+    ) -> std::io::Result<usize> {
+        Ok(connection.put(&input[..input.len() / 2 * 2]))
     }
 }
 
 impl Receive<()> for Held {
-    fn piece(&mut self, (): &mut (), _: &[u8]) -> Flow {
-        Flow::Pause
+    fn piece(&mut self, (): &mut (), _: &[u8]) -> Result<Flow, Failure> {
+        Ok(Flow::Pause)
     }
 
     fn end(self: Box<Self>, (): &mut ()) -> Reply {
@@ -46,16 +53,16 @@ fn site(witness: &Witness, topic: &Topic) -> impl FnMut(&Request<'_>) -> Reply {
         let held = Held(Arc::clone(&witness));
         match req.path() {
             "/upgrade" => Reply::upgrade("held", held),
-            "/hijack" => Reply::hijack(move |_| drop(held)),
-            "/receive" => Reply::receive(held),
+            "/hijack" => Reply::hijack(move |(), _| drop(held)),
+            "/receive" => Reply::receive(u64::MAX, held),
             "/produce" => Response::ok("x/y", Body::produce(held)).into(),
             "/events" => topic.subscribe(req).into(),
-            "/later" => Reply::later(move |later: Later| {
+            "/later" => later_to(move |later: Later| {
                 std::mem::forget(later);
                 drop(held);
             }),
             "/collect-later" => Reply::collect(1000, move |(), _, _| {
-                Reply::<()>::later(move |later| {
+                later_to(move |later| {
                     std::mem::forget(later);
                     drop(held);
                 })

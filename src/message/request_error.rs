@@ -1,0 +1,116 @@
+//! The errors that describe a request: a handler that returns one gets a response with the status of
+//! that error, and nothing is logged. The mistake is the client's.
+
+use std::error::Error;
+use std::fmt;
+
+use http::StatusCode;
+
+use crate::message::params::ParamError;
+#[cfg(feature = "json")]
+use crate::message::response::Response;
+
+/// The status of a response that reports `error`, if it describes the request.
+pub(crate) fn status_of(error: &(dyn Error + 'static)) -> Option<StatusCode> {
+    if let Some(error) = error.downcast_ref::<ParamError>() {
+        return Some(error.status());
+    }
+    if let Some(error) = error.downcast_ref::<FormError>() {
+        return Some(error.status());
+    }
+    #[cfg(feature = "json")]
+    if let Some(error) = error.downcast_ref::<JsonError>() {
+        return Some(error.status());
+    }
+    None
+}
+
+/// The reason why content or a query could not be read as a form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FormError {
+    /// `Content-Type` names another media type, or none.
+    MediaType,
+    /// A part has a semicolon that is not encoded.
+    Semicolon,
+    /// There is a percent sign without two hexadecimal digits after it.
+    Escape,
+    /// There are more pairs than [`Limits::pairs_max`](crate::Limits::pairs_max).
+    TooMany,
+}
+
+impl FormError {
+    /// The status of a response that reports the error: 415 or 400.
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            FormError::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            FormError::Semicolon | FormError::Escape | FormError::TooMany => {
+                StatusCode::BAD_REQUEST
+            }
+        }
+    }
+}
+
+impl fmt::Display for FormError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            FormError::MediaType => {
+                "not a form: content of type application/x-www-form-urlencoded was expected"
+            }
+            FormError::Semicolon => "a semicolon in a query or form: %3B was expected",
+            FormError::Escape => {
+                "a bad escape in a query or form: two hexadecimal digits were expected after %"
+            }
+            FormError::TooMany => "too many pairs in a query or form: at most `pairs_max` are read",
+        })
+    }
+}
+
+impl Error for FormError {}
+
+/// The reason why content could not be read as JSON.
+#[cfg(feature = "json")]
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum JsonError {
+    /// `Content-Type` names another media type, or none.
+    MediaType,
+    /// It is not JSON, or not the JSON that the program asked for.
+    Syntax(serde_json::Error),
+}
+
+#[cfg(feature = "json")]
+impl JsonError {
+    /// 415 or 400, with the reason as text.
+    pub fn response(&self) -> Response {
+        Response::error(self.status(), self)
+    }
+
+    /// The status of a response that reports the error: 415 or 400.
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            JsonError::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            JsonError::Syntax(_) => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+#[cfg(feature = "json")]
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            JsonError::MediaType => f.write_str("send JSON, as application/json"),
+            JsonError::Syntax(error) => write!(f, "bad JSON: {error}"),
+        }
+    }
+}
+
+#[cfg(feature = "json")]
+impl Error for JsonError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            JsonError::MediaType => None,
+            JsonError::Syntax(error) => Some(error),
+        }
+    }
+}

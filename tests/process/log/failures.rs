@@ -1,0 +1,70 @@
+//! The error of a handler is one line in the log, with the connection, the client and, where it is
+//! known, the request. An error about the request is not logged.
+
+use std::io;
+
+use wheelhouse::content::{Flow, Receive};
+use wheelhouse::sim::Sim;
+use wheelhouse::{Failure, Reply, Request, Response, StatusCode};
+
+use crate::lines;
+
+struct Full;
+
+impl Receive for Full {
+    fn piece(&mut self, (): &mut (), _: &[u8]) -> Result<Flow, Failure> {
+        Err(full())?
+    }
+
+    fn end(self: Box<Self>, (): &mut ()) -> Reply {
+        unreachable!("it has failed")
+    }
+}
+
+fn full() -> io::Error {
+    io::Error::other("disk full")
+}
+
+fn site(req: &Request<'_>) -> Reply {
+    match req.path() {
+        "/plain" => Err::<&str, _>(full()).into(),
+        "/collect" => Reply::collect(10, |(), _, _| Err::<Response, _>(full())),
+        "/receive" => Reply::receive(10, Full),
+        "/later" => {
+            let (later, reply) = Reply::later();
+            later.respond(Err::<Response, _>(full()));
+            reply
+        }
+        "/replaced" => Reply::failed(full()).map_response(|(), response| {
+            *response = Response::text("all is well");
+        }),
+        "/about-the-request" => req.form(b"").map(|_| "a form").into(),
+        "/known" => Reply::failed(Failure::new(StatusCode::CONFLICT, "twice")),
+        _ => StatusCode::NOT_FOUND.into(),
+    }
+}
+
+#[test]
+fn a_failed_handler_is_one_line_in_the_log_with_its_connection_client_and_request() {
+    let lines = lines();
+    for (path, status, expected) in [
+        ("/plain", 500, Some("handler failed: POST /plain: disk full")),
+        ("/collect", 500, Some("handler failed: POST /collect: disk full")),
+        ("/receive", 500, Some("handler failed: disk full")),
+        ("/later", 500, Some("handler failed: disk full")),
+        ("/replaced", 200, Some("handler failed: POST /replaced: disk full")),
+        ("/about-the-request", 415, None),
+        ("/known", 409, None),
+        ("/none", 404, None),
+    ] {
+        let mut sim = Sim::new(site);
+        let bytes = format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab");
+        let client = sim.connect_and_send(bytes);
+        let received = String::from_utf8(sim.take_received(client)).unwrap();
+        assert!(received.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {received}");
+        let errors: Vec<_> =
+            lines.take().into_iter().filter(|line| line.starts_with("ERROR ")).collect();
+        let line = |end| format!("ERROR connection 1, client 192.0.2.1:1024: {end}");
+        assert_eq!(errors, expected.map(line).into_iter().collect::<Vec<_>>(), "{path}");
+    }
+}
