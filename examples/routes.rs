@@ -10,7 +10,7 @@
 //! ```
 
 use wheelhouse::cookies::SetCookie;
-use wheelhouse::{Request, Response, Router, Server, StatusCode};
+use wheelhouse::{Failure, Request, Response, Router, Server, StatusCode};
 
 #[derive(Default)]
 struct Book {
@@ -34,20 +34,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn sign(book: &mut Book, req: &Request<'_>, content: &[u8]) -> Response {
-    let form = match req.form(content) {
-        Ok(form) => form,
-        Err(error) => return Response::error(StatusCode::BAD_REQUEST, error),
-    };
+fn sign(book: &mut Book, req: &Request<'_>, content: &[u8]) -> Result<Response, Failure> {
+    let form = req.form(content)?; // Another type is a 415, and a malformed form a 400.
     let (Some(name), Some(text)) = (form.get("name"), form.get("text")) else {
-        return Response::error(StatusCode::BAD_REQUEST, "send name and text");
+        return Err(Failure::new(StatusCode::BAD_REQUEST, "send name and text"));
     };
     let cookie = SetCookie::new("last", &*name);
     if let Err(error) = cookie.encode() {
-        return Response::error(StatusCode::BAD_REQUEST, format!("choose another name: {error}"));
+        let text = format!("choose another name: {error}");
+        return Err(Failure::new(StatusCode::BAD_REQUEST, text));
     }
     book.notes.push(format!("{name}: {text}"));
-    Response::redirect(req, StatusCode::SEE_OTHER, "/notes").with_cookie(&cookie)
+    Ok(Response::redirect(req, StatusCode::SEE_OTHER, "/notes").with_cookie(&cookie))
 }
 
 fn count(book: &mut Book, req: &Request<'_>) -> Response {

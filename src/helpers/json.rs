@@ -35,15 +35,13 @@ impl Request<'_> {
     ///
     /// # Errors
     ///
-    /// [`JsonError`], whose [`response`](JsonError::response) is 415 or 400.
+    /// [`JsonError`], which is a 415 or 400 if a handler returns it.
     ///
     /// ```
-    /// # use wheelhouse::{Response, Router};
+    /// # use wheelhouse::{JsonError, Response, Router};
     /// let routes = Router::<()>::new().collect("POST /sum", 4096, |_, req, content| {
-    ///     match req.json::<Vec<i64>>(content) {
-    ///         Ok(numbers) => Response::text(numbers.iter().sum::<i64>().to_string()),
-    ///         Err(error) => error.response(),
-    ///     }
+    ///     let numbers = req.json::<Vec<i64>>(content)?;
+    ///     Ok::<_, JsonError>(Response::json(&numbers.iter().sum::<i64>()))
     /// });
     /// # let mut sim = wheelhouse::sim::Sim::new(routes.build()?);
     /// # let c = sim.connect_and_send(b"POST /sum HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\

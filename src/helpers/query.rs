@@ -128,12 +128,10 @@ impl<'a> Request<'a> {
     /// as a whole; [`Pairs::parse`] reads the good ones.
     ///
     /// ```
-    /// # use wheelhouse::{Response, Router, StatusCode};
+    /// # use wheelhouse::{forms::FormError, Router};
     /// let routes = Router::<()>::new().collect("POST /sign", 4096, |_, req, content| {
-    ///     match req.form(content) {
-    ///         Ok(form) => Response::text(form.get("name").unwrap_or_default().into_owned()),
-    ///         Err(error) => Response::error(StatusCode::BAD_REQUEST, error),
-    ///     }
+    ///     let form = req.form(content)?;
+    ///     Ok::<_, FormError>(form.get("name").unwrap_or_default().into_owned())
     /// });
     /// # let mut sim = wheelhouse::sim::Sim::new(routes.build()?);
     /// # let c = sim.connect_and_send(b"POST /sign HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\

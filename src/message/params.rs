@@ -32,15 +32,17 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     ///
-    /// [`ParamError`], which is a 404 if a handler returns it: no such thing has this path. Also if the
-    /// route has no wildcard of this name.
+    /// [`ParamError`], which is a 404 if a handler returns it: the path names nothing that exists. Also
+    /// if the route has no wildcard of this name.
     ///
     /// ```
-    /// # use wheelhouse::{sim::Sim, Response, Router};
-    /// let routes = Router::<()>::new().get("/item/{id}", |_, req| match req.parse_param::<u32>("id") {
-    ///     Ok(id) => Response::text(format!("item {id}")),
-    ///     Err(_) => Response::not_found(),
-    /// });
+    /// # use wheelhouse::{sim::Sim, Failure, Request, Router};
+    /// fn item(_: &mut (), req: &Request<'_>) -> Result<String, Failure> {
+    ///     let id: u32 = req.parse_param("id")?;
+    ///     Ok(format!("item {id}"))
+    /// }
+    ///
+    /// let routes = Router::new().get("/item/{id}", item);
     /// # let mut sim = Sim::new(routes.build()?);
     /// # let c = sim.connect_and_send(b"GET /item/%37 HTTP/1.1\r\nHost: a\r\n\r\n");
     /// # assert!(sim.take_received(c).ends_with(b"\r\n\r\nitem 7"));
