@@ -53,7 +53,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// it.
     #[inline(never)]
     fn carry_out(&mut self, mut reply: Reply<S>, bytes: &[u8], input: &mut Cursor<'_>) -> Progress {
-        if let Some(response) = reply.response_mut() {
+        if let Some(response) = reply.response_mut().filter(|response| response.failure().is_some())
+        {
             let _ = self.with_request(bytes, |_, _, request| name_request(response, request));
         }
         let mut informed = 0;
