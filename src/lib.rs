@@ -83,6 +83,8 @@ pub use helpers::within::{within, Within};
 pub use http::Version;
 pub use limits::{Limits, LimitsError};
 pub use message::body::Body;
+#[doc(hidden)]
+pub use message::body::Produce;
 pub use message::field_lines::FieldError;
 pub use message::fields::Fields;
 pub use message::id::{ConnectionId, RequestId};

@@ -1,6 +1,6 @@
-//! [`Waker`]: how anything outside the loop has one connection looked at again.
+//! [`Waker`]: has the loop visit one connection again, from anywhere.
 //!
-//! What it rings is not known here; the loop's side is `reactor/mailbox.rs`.
+//! The loop's side is `reactor/mailbox.rs`, which this file does not know.
 
 use std::fmt;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Waker(Arc<dyn Wake>);
 
-/// What can be woken.
+/// A target of a [`Waker`].
 pub(crate) trait Wake: Send + Sync {
     fn wake(&self);
 }
