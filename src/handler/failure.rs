@@ -69,7 +69,8 @@ impl Failure {
         self
     }
 
-    /// The response for the client. The line for the log is written when that is sent.
+    /// The response for the client. The line for the log is written when the response is sent, or
+    /// when it is dropped without being sent.
     pub fn into_response(self) -> Response {
         *self.0
     }

@@ -16,3 +16,4 @@ pub(crate) mod request;
 pub(crate) mod request_error;
 pub(crate) mod response;
 pub(crate) mod trailers;
+pub(crate) mod unlogged;

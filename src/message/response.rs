@@ -20,6 +20,7 @@ use crate::message::field_lines::{
 };
 use crate::message::fields::Fields;
 use crate::message::trailers::check_trailer_name;
+use crate::message::unlogged::Unlogged;
 
 /// A response to one request: status, header fields and content.
 ///
@@ -58,8 +59,8 @@ pub(crate) struct Extra {
     pub(crate) send_timeout: Option<Duration>,
     /// The reason why the content could not be made: the response becomes a 500 with a log line.
     pub(crate) unmade: Option<String>,
-    /// The error of the program that this response reports, for the log line when it is sent.
-    pub(crate) failure: Option<String>,
+    /// The error of the program that this response reports.
+    pub(crate) failure: Option<Unlogged>,
 }
 
 /// 200 without content.
@@ -400,16 +401,17 @@ impl Response {
 
     /// Keeps the error of the program that this response reports, for the log.
     pub(crate) fn keep_failure(&mut self, error: String) {
-        self.extra.get_or_insert_with(Box::default).failure = Some(error);
+        self.extra.get_or_insert_with(Box::default).failure = Some(Unlogged::new(error));
     }
 
     /// The error of the program that this response reports.
     pub(crate) fn failure(&self) -> Option<&str> {
-        self.extra.as_ref()?.failure.as_deref()
+        Some(self.extra.as_ref()?.failure.as_ref()?.text())
     }
 
+    /// Takes that error, for a caller that logs it.
     pub(crate) fn take_failure(&mut self) -> Option<String> {
-        self.extra.as_mut()?.failure.take()
+        self.extra.as_mut()?.failure.take().map(Unlogged::into_text)
     }
 
     pub(crate) fn keep_fault(&mut self, error: FieldError) {

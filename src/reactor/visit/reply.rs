@@ -64,7 +64,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
                 Action::Collect(collect) => break self.collect(collect, bytes, input)?,
                 Action::Receive(receiving) => break self.receive(receiving)?,
                 Action::Transform(both) => {
-                    let (response, transform) = *both;
+                    let (mut response, transform) = *both;
+                    self.log_failure(&mut response);
                     let begun = self.begin_transform(&response, transform);
                     let_go(response);
                     return begun;

@@ -50,6 +50,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
 
     /// Encodes a response, with its content if that is small; the rest becomes the task.
     pub(super) fn respond(&mut self, mut response: Response) -> Progress {
+        self.log_failure(&mut response);
         let mut result = self.respond_head(&response, response.body.content_length());
         if let Output::Content { .. } = self.work.conn.output() {
             let body = mem::take(&mut response.body);
@@ -95,9 +96,6 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
 
     /// Encodes the head of a response, or refuses with a 500 if it cannot be sent.
     pub(super) fn respond_head(&mut self, response: &Response, length: Option<u64>) -> Progress {
-        if let Some(failure) = response.failure() {
-            self.log_failure(failure);
-        }
         if let Some(fault) = fault(response) {
             log::error!("connection {}: response replaced by 500: {fault}", self.token);
             // Sent like a refusal, which needs no program to be right.
@@ -120,9 +118,15 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         Continue(())
     }
 
-    /// The log line of an error of the program.
+    /// Logs the error of the program that a response reports, if it reports one.
+    pub(super) fn log_failure(&self, response: &mut Response) {
+        if let Some(failure) = response.take_failure() {
+            self.log_error(&failure);
+        }
+    }
+
     #[cold]
-    fn log_failure(&self, failure: &str) {
+    fn log_error(&self, failure: &str) {
         match self.stream.peer_addr() {
             Some(client) => {
                 log::error!(

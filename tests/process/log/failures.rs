@@ -1,11 +1,14 @@
 //! The error of a handler is one line in the log, with the connection, the client and, where it is
 //! known, the request. An error about the request is not logged.
 
+use std::cell::RefCell;
 use std::io;
+use std::rc::Rc;
+use std::time::Duration;
 
 use wheelhouse::content::{Flow, Receive};
 use wheelhouse::sim::Sim;
-use wheelhouse::{Failure, Reply, Request, Response, StatusCode};
+use wheelhouse::{Failure, Later, Reply, Request, Response, StatusCode};
 
 use crate::lines;
 
@@ -67,4 +70,30 @@ fn a_failed_handler_is_one_line_in_the_log_with_its_connection_client_and_reques
         let line = |end| format!("ERROR connection 1, client 192.0.2.1:1024: {end}");
         assert_eq!(errors, expected.map(line).into_iter().collect::<Vec<_>>(), "{path}");
     }
+}
+
+#[test]
+fn the_error_in_a_response_that_is_never_sent_is_one_line_in_the_log() {
+    let lines = lines();
+    let expected = "ERROR handler failed, and the response was not sent: disk full";
+    let kept: Rc<RefCell<Option<Later>>> = Rc::default();
+    let to_handler = Rc::clone(&kept);
+    let mut sim = Sim::new(move |_: &Request<'_>| -> Reply {
+        let (later, reply) = Reply::later();
+        to_handler.replace(Some(later));
+        reply.with_handler_timeout(Duration::from_secs(1))
+    });
+    sim.connect_and_send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    sim.advance(Duration::from_secs(2));
+    let later = kept.take().unwrap();
+    assert!(later.is_over());
+    lines.take();
+    later.respond(Err::<Response, _>(full()));
+    assert_eq!(lines.take(), [expected], "the client has got a 504");
+    drop(Failure::from(full()));
+    assert_eq!(lines.take(), [expected], "the program has dropped it");
+    drop(Failure::from(full()).into_response().into_http());
+    assert_eq!(lines.take(), [expected], "another library sends it");
+    drop(Failure::new(StatusCode::CONFLICT, "twice"));
+    assert_eq!(lines.take(), Vec::<String>::new(), "an error about the request");
 }
