@@ -14,7 +14,7 @@ use wheelhouse::{
 
 const POST: &[u8] = b"POST /collect HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello";
 
-/// A site whose answers wait until the test gives them; the other end gets each `Later`.
+/// A site whose responses wait until the test gives them; the other end gets each `Later`.
 fn desk() -> (impl Handler, Receiver<Later>) {
     let (sender, receiver) = mpsc::channel();
     let put_off = move |req: &Request<'_>| -> Reply {
@@ -40,7 +40,7 @@ fn ends_with<S: 'static>(sim: &mut Sim<S>, client: wheelhouse::sim::Client, end:
 
 /// No deadline of the connection runs while the handler's does (t37, t40).
 #[test]
-fn an_answer_that_comes_late_from_elsewhere_is_sent_and_the_connection_kept() {
+fn a_response_that_comes_later_from_elsewhere_is_sent_and_the_connection_kept() {
     let (site, laters) = desk();
     let mut sim = Sim::new(site);
     let client = sim.connect_and_send(GET);
@@ -55,7 +55,7 @@ fn an_answer_that_comes_late_from_elsewhere_is_sent_and_the_connection_kept() {
     assert!(ends_with(&mut sim, client, "\r\n\r\nnow"));
 }
 
-/// The read deadline of the content is not that of the work behind it (t40).
+/// The read deadline of the content is not that of the work after it (t40).
 #[test]
 fn collected_content_may_get_its_response_later() {
     let (site, laters) = desk();
@@ -86,7 +86,7 @@ fn a_pipelined_request_waits_for_its_turn() {
 }
 
 #[test]
-fn an_answer_may_be_given_at_once_or_put_off_again() {
+fn a_response_may_come_at_once_or_be_put_off_again() {
     let (site, laters) = desk();
     let mut sim = Sim::new(site);
     let client = sim.connect_and_send(b"GET /here HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -99,7 +99,7 @@ fn an_answer_may_be_given_at_once_or_put_off_again() {
 
 /// From another thread too (t128).
 #[test]
-fn a_worker_may_tell_the_peer_that_it_works() {
+fn a_worker_may_inform_the_peer_that_it_works() {
     let (site, laters) = desk();
     let mut sim = Sim::new(site);
     let client = sim.connect_and_send(GET);
@@ -115,12 +115,12 @@ fn a_worker_may_tell_the_peer_that_it_works() {
     let old = sim.connect_and_send(b"GET / HTTP/1.0\r\n\r\n");
     laters.recv().unwrap().inform(Informational::processing());
     turn(&mut sim);
-    assert!(sim.received(old).starts_with(b"HTTP/1.0 500 "), "nothing before the final answer");
+    assert!(sim.received(old).starts_with(b"HTTP/1.0 500 "), "nothing before the final response");
 }
 
 /// Both the client and the worker learn of it (n18, t23, t36, w6).
 #[test]
-fn no_answer_within_the_handler_time_out_is_504_and_the_connection_is_kept() {
+fn no_response_within_the_handler_timeout_is_a_504_and_the_connection_is_kept() {
     let (site, laters) = desk();
     let mut sim = Sim::new(site);
     let both = [GET, b"GET /now HTTP/1.1\r\nHost: a\r\n\r\n"].concat();
@@ -131,9 +131,9 @@ fn no_answer_within_the_handler_time_out_is_504_and_the_connection_is_kept() {
     assert!(!later.is_over());
     sim.advance(LATE);
     assert!(sim.received(client).starts_with(b"HTTP/1.1 504 Gateway Timeout\r\n"));
-    assert!(ends_with(&mut sim, client, "\r\n\r\nnow"), "what was pipelined behind is served");
+    assert!(ends_with(&mut sim, client, "\r\n\r\nnow"), "the pipelined request after it is served");
     assert!(later.is_over());
-    later.respond_with(|()| -> &'static str { panic!("nobody waits for this") });
+    later.respond_with(|()| -> &'static str { panic!("the loop does not wait for this") });
     turn(&mut sim);
     assert!(sim.is_open(client));
 }
@@ -141,7 +141,7 @@ fn no_answer_within_the_handler_time_out_is_504_and_the_connection_is_kept() {
 /// Bytes after a request say nothing about its client; the end of its side does (t91, t92, t96,
 /// t231).
 #[test]
-fn a_worker_sees_that_its_peer_has_left_and_may_answer_all_the_same() {
+fn a_worker_sees_that_its_peer_has_left_and_may_respond_all_the_same() {
     let (site, laters) = desk();
     let mut sim = Sim::new(site);
     let client = sim.connect_and_send(GET);
@@ -159,7 +159,7 @@ fn a_worker_sees_that_its_peer_has_left_and_may_answer_all_the_same() {
 
 /// Go: TestCloseNotifier (t91).
 #[test]
-fn a_peer_that_left_before_the_answer_was_put_off_is_seen_too() {
+fn a_peer_that_left_before_the_response_was_put_off_is_seen_too() {
     let (site, laters) = desk();
     let mut sim = Sim::new(site);
     let client = sim.connect();
@@ -180,14 +180,14 @@ fn a_later_that_is_dropped_is_a_500() {
 
 /// Under a deadline of its own (t171).
 #[test]
-fn a_panic_in_what_a_worker_gave_costs_one_connection() {
+fn a_panic_in_the_function_of_a_worker_costs_one_connection() {
     let (site, laters) = desk();
     let mut sim = Sim::new(within(2 * SECOND, || Response::text("too late"), site));
     let (client, other) = (sim.connect_and_send(GET), sim.connect_and_send(GET));
     laters
         .recv()
         .unwrap()
-        .respond_with(|()| -> &'static str { panic!("a worker's answer panics") });
+        .respond_with(|()| -> &'static str { panic!("a worker's response panics") });
     turn(&mut sim);
     assert!(sim.received(client).starts_with(b"HTTP/1.1 500 "));
     laters.recv().unwrap().respond("well");
@@ -212,7 +212,7 @@ fn the_end_of_the_connection_and_of_the_server_end_the_waiting() {
             sim.advance(2 * SECOND);
         }
         assert!(later.is_over() && sim.was_reset(client) && !sim.is_running());
-        // Nothing listens any more: this must only be harmless.
+        // The server has stopped: this must only be harmless.
         later.respond("too late");
     }
 }
@@ -228,7 +228,7 @@ fn a_server_that_is_dropped_ends_the_waiting_too() {
 }
 
 #[test]
-fn a_drain_waits_for_answers_that_are_being_worked_on() {
+fn a_drain_waits_for_responses_that_are_being_worked_on() {
     let (site, laters) = desk();
     let mut sim = Sim::new(site);
     let client = sim.connect_and_send(GET);
@@ -254,7 +254,7 @@ fn content_cannot_be_asked_for_when_the_head_has_gone() {
 
 /// In time the response goes through, empty or not; too late it is replaced (t228, t232, w44).
 #[test]
-fn a_deadline_of_its_own_replaces_what_comes_too_late() {
+fn a_deadline_of_its_own_replaces_a_response_that_comes_too_late() {
     let (site, laters) = desk();
     let late = || Response::error(StatusCode::SERVICE_UNAVAILABLE, "later, please");
     let mut sim = Sim::new(within(2 * SECOND, late, site));
@@ -274,7 +274,7 @@ fn a_deadline_of_its_own_replaces_what_comes_too_late() {
 
 /// The clock does not run while content is on its way (t230).
 #[test]
-fn a_deadline_of_its_own_counts_from_when_the_answer_is_put_off() {
+fn a_deadline_of_its_own_counts_from_when_the_response_is_put_off() {
     let (site, laters) = desk();
     let late = || Response::new(StatusCode::SERVICE_UNAVAILABLE);
     let mut sim = Sim::new(within(2 * SECOND, late, site));
@@ -309,7 +309,7 @@ fn a_deadline_of_its_own_buffers_nothing() {
     assert!(ends_with(&mut sim, client, "\r\n0\r\n\r\n"));
 }
 
-/// Puts its answer off: when it has five bytes, else at the end.
+/// Puts its response off: when it has five bytes, else at the end.
 struct PutsOff;
 
 impl Receive<()> for PutsOff {
@@ -326,7 +326,7 @@ impl Receive<()> for PutsOff {
 }
 
 #[test]
-fn a_deadline_of_its_own_is_also_that_of_an_answer_which_a_receiver_puts_off() {
+fn a_deadline_of_its_own_is_also_that_of_a_response_which_a_receiver_puts_off() {
     let late = || Response::error(StatusCode::SERVICE_UNAVAILABLE, "later, please");
     for length in [4, 5, 6] {
         let site = |_: &Request<'_>| Reply::<()>::receive(u64::MAX, PutsOff);
@@ -358,7 +358,7 @@ fn of_several_deadlines_the_shortest_counts() {
 
 /// Both race, one wins, and nothing is written twice (t229).
 #[test]
-fn at_the_very_deadline_there_is_one_answer() {
+fn at_the_very_deadline_there_is_one_response() {
     for early in 0..130 {
         let (site, laters) = desk();
         let limits = Limits { handler_timeout: SECOND, ..Limits::default() };
@@ -450,7 +450,7 @@ fn while_a_receiver_pauses_nothing_is_read() {
 }
 
 #[test]
-fn a_pause_at_the_end_of_content_puts_the_answer_off() {
+fn a_pause_at_the_end_of_content_puts_the_response_off() {
     let (handler, seen) = halting();
     let mut sim = Sim::new(handler);
     for post in [
@@ -468,7 +468,7 @@ fn a_pause_at_the_end_of_content_puts_the_answer_off() {
 }
 
 #[test]
-fn a_pause_longer_than_the_handler_time_out_is_504() {
+fn a_pause_longer_than_the_handler_timeout_is_a_504() {
     let (handler, seen) = halting();
     let mut sim = Sim::new(handler);
     let client = sim.connect_and_send(POST);
@@ -480,7 +480,7 @@ fn a_pause_longer_than_the_handler_time_out_is_504() {
 }
 
 #[test]
-fn a_stale_waker_disturbs_nobody() {
+fn a_stale_waker_disturbs_no_other_connection() {
     let (handler, seen) = halting();
     let mut sim = sim_of(Server::new(), handler);
     let first = sim.connect_and_send(POST);
@@ -497,7 +497,7 @@ fn a_stale_waker_disturbs_nobody() {
 
 /// What follows the head is sent when the visit that made it is nearly over.
 #[test]
-fn behind_an_answer_with_much_content_the_connection_is_kept_or_closed_like_any() {
+fn after_a_response_with_much_content_the_connection_is_kept_or_closed_like_any() {
     for is_closed in [false, true] {
         let (site, laters) = desk();
         let mut sim = Sim::new(site);
@@ -529,7 +529,7 @@ fn each_pause_has_its_own_time() {
 }
 
 #[test]
-fn an_answer_that_is_put_off_again_has_its_own_time() {
+fn a_response_that_is_put_off_again_has_its_own_time() {
     let (site, laters) = desk();
     let mut sim = Sim::new(site);
     let client = sim.connect_and_send(GET);
@@ -545,28 +545,28 @@ fn an_answer_that_is_put_off_again_has_its_own_time() {
     assert!(ends_with(&mut sim, client, "at last"));
 }
 
-/// Another connection brings the answer in the turn in which the deadline passes.
+/// Another connection brings the response in the turn in which the deadline passes.
 #[test]
 fn put_off_again_at_the_very_deadline_it_is_not_late() {
     let desk = Arc::new(Mutex::new(Vec::new()));
     let (sender, again) = mpsc::channel();
     let mut sim = Sim::new(move |req: &Request<'_>| -> Reply {
-        if req.path() != "/answer" {
+        if req.path() != "/respond" {
             let desk = Arc::clone(&desk);
             return later_to(move |later: Later| desk.lock().unwrap().push(later));
         }
         let later = desk.lock().unwrap().pop().unwrap();
         let sender = sender.clone();
         later.respond_with(move |()| later_to(move |later| sender.send(later).unwrap()));
-        "answered".into()
+        "responded".into()
     });
     let client = sim.connect_and_send(GET);
     let other = sim.connect();
     sim.pause();
-    sim.send(other, b"GET /answer HTTP/1.1\r\nHost: a\r\n\r\n");
+    sim.send(other, b"GET /respond HTTP/1.1\r\nHost: a\r\n\r\n");
     sim.advance(31 * SECOND);
     sim.resume();
-    assert!(ends_with(&mut sim, other, "answered"));
+    assert!(ends_with(&mut sim, other, "responded"));
     assert_eq!(sim.received(client), b"");
     again.recv().unwrap().respond("at last");
     turn(&mut sim);
