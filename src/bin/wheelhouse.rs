@@ -104,35 +104,51 @@ fn serve(mut options: Options) -> Result<Report, Failure> {
         _ => Failure::Arguments(format!("each of {count} cores has its part: {error}")),
     })?;
     if count == 1 {
-        let server = server(&options, &OnceLock::new(), false)?;
+        let chosen = OnceLock::new();
+        let server = server(&options, &chosen, false)?;
+        announce(&chosen);
         return Ok(server.run(handler(Arc::new(options), files))?);
     }
     // The files were made once to learn of errors; each core has its own.
     drop(files);
-    let (options, chosen) = (Arc::new(options), OnceLock::new());
+    let (options, chosen) = (Arc::new(options), Arc::new(OnceLock::new()));
+    let of_cores = chosen.clone();
     let cores = Cores::start(count, move |_| {
-        let server = server(&options, &chosen, true)?;
+        let server = server(&options, &of_cores, true)?;
         let files = self::files(&options).map_err(Failure::into_error)?;
         Ok((server, handler(options.clone(), files)))
     })?;
+    // A signal right after the announcement finds every core ready for it.
+    announce(&chosen);
     Ok(cores.join()?.iter().fold(Report::default(), sum))
 }
 
-/// A server that listens. The first of several says on which addresses in `chosen`, with the ports
-/// that the system chose; the others have those that can be shared.
-fn server(
-    options: &Options,
-    chosen: &OnceLock<Vec<Option<SocketAddr>>>,
-    is_shared: bool,
-) -> Result<Server, Error> {
+/// The addresses of the first server, with the ports that the system chose.
+struct Chosen {
+    /// Those that the servers of other cores can share.
+    shared: Vec<SocketAddr>,
+    /// A line for each that announces it.
+    lines: Vec<String>,
+}
+
+fn announce(chosen: &OnceLock<Chosen>) {
+    for line in chosen.get().iter().flat_map(|chosen| &chosen.lines) {
+        eprintln!("wheelhouse: serving {line}");
+    }
+}
+
+/// A server that listens. The first of several stores its addresses in `chosen`; the others listen
+/// on those that can be shared.
+fn server(options: &Options, chosen: &OnceLock<Chosen>, is_shared: bool) -> Result<Server, Error> {
     let mut server = Server::new().limits(options.limits.clone()).on_signals();
     if let Some(chosen) = chosen.get() {
-        for address in chosen.iter().flatten() {
+        for address in &chosen.shared {
             server = server.listen_shared(&address.to_string())?;
         }
         return Ok(server);
     }
-    let (mut addresses, mut lines) = (Vec::new(), Vec::new());
+    let dir = options.dir.canonicalize().unwrap_or_else(|_| options.dir.clone());
+    let (mut shared, mut lines) = (Vec::new(), Vec::new());
     for address in &options.listen {
         let before = server.local_addrs().len();
         server = match address.as_str() {
@@ -141,17 +157,13 @@ fn server(
             address => server.listen(address)?,
         };
         let opened = &server.local_addrs()[before..];
-        lines.extend(opened.iter().map(|local| format!("http://{local}/")));
+        lines.extend(opened.iter().map(|local| format!("{} on http://{local}/", dir.display())));
         if opened.is_empty() {
-            lines.push(address.clone());
+            lines.push(format!("{} on {address}", dir.display()));
         }
-        addresses.push(opened.first().copied().filter(|_| can_be_shared(address)));
+        shared.extend(opened.first().filter(|_| can_be_shared(address)));
     }
-    let dir = options.dir.canonicalize().unwrap_or_else(|_| options.dir.clone());
-    for line in lines {
-        eprintln!("wheelhouse: serving {} on {line}", dir.display());
-    }
-    let _ = chosen.set(addresses);
+    let _ = chosen.set(Chosen { shared, lines });
     Ok(server)
 }
 
