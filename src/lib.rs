@@ -68,7 +68,7 @@ pub mod files;
 pub mod websocket;
 pub mod sim;
 
-pub use error::Error;
+pub use error::{Error, FieldError};
 pub use handler::hooks::{Admission, ConnectionState, NewConnection};
 pub use handler::timers::TIMER_MIN;
 #[doc(hidden)]
@@ -78,14 +78,13 @@ pub use handler::{Failure, Handler, Later, Reply};
 pub use handler::{Receive, Transform};
 pub use helpers::around::{around, Around, Enter};
 pub use helpers::events;
-pub use helpers::origin::{Guarded, OriginError, OriginGuard};
+pub use helpers::origin::{Guarded, OriginGuard};
 pub use helpers::within::{within, Within};
 pub use http::Version;
 pub use limits::{Limits, LimitsError};
 pub use message::body::Body;
 #[doc(hidden)]
 pub use message::body::Produce;
-pub use message::field_lines::FieldError;
 pub use message::fields::Fields;
 pub use message::id::{ConnectionId, RequestId};
 pub use message::informational::Informational;
@@ -97,7 +96,7 @@ pub use message::request_error::JsonError;
 pub use message::response::{Response, StatusCode};
 pub use message::trailers::Trailers;
 pub use report::Report;
-pub use router::{collect, RouteError, Router, Routes};
+pub use router::{collect, Router, Routes};
 pub use server::cores::Cores;
 pub use server::{serve, Handle, Server};
 pub use waker::Waker;

@@ -305,6 +305,13 @@ pub struct LimitsError {
     want: &'static str,
 }
 
+impl LimitsError {
+    /// The name of the field of [`Limits`].
+    pub fn limit(&self) -> &'static str {
+        self.name
+    }
+}
+
 impl fmt::Display for LimitsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "limit {} is out of bounds: set it to {}", self.name, self.want)

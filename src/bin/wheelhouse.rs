@@ -48,7 +48,7 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
         Err(Failure::System(error)) => {
-            eprintln!("wheelhouse: {error}");
+            eprintln!("wheelhouse: {error:?}");
             ExitCode::FAILURE
         }
     }
@@ -210,7 +210,7 @@ fn files(options: &Options) -> Result<Files, Failure> {
     let refused =
         |what: &str, error: &dyn std::fmt::Display| Failure::Arguments(format!("{what}: {error}"));
     let mut files = Files::new(&options.dir)
-        .map_err(|error| refused(&options.dir.display().to_string(), &error))?
+        .map_err(|error| Failure::Arguments(format!("{error:?}")))?
         .listing(options.lists)
         .dot_files(options.dot_files)
         .precompressed(options.precompressed);

@@ -27,12 +27,11 @@ mod sniff;
 
 pub use sniff::sniff;
 
-use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::error::{Error, FieldError};
 use crate::files::listing::Listings;
 use crate::files::root::Root;
-use crate::message::field_lines::FieldError;
 use crate::message::response::{Response, StatusCode};
 
 /// The files of one directory, as responses.
@@ -111,10 +110,12 @@ impl Files {
     ///
     /// # Errors
     ///
-    /// What the system says if `root` is no directory or cannot be reached.
-    pub fn new(root: impl AsRef<Path>) -> io::Result<Files> {
+    /// [`Error::Files`] if `root` is not a directory or cannot be opened.
+    pub fn new(root: impl AsRef<Path>) -> Result<Files, Error> {
+        let path = root.as_ref();
+        let failed = |source| Error::Files { path: path.to_owned(), source };
         Ok(Files {
-            root: Root::open(root.as_ref())?,
+            root: Root::open(path).map_err(failed)?,
             index: vec![PathBuf::from("index.html")],
             lists: true,
             spa: None,
@@ -156,8 +157,8 @@ impl Files {
     ///
     /// # Errors
     ///
-    /// [`FieldError`] if `value` is no field value.
-    pub fn cache_control(mut self, value: &str) -> Result<Files, FieldError> {
+    /// [`Error::Field`] if `value` is no field value.
+    pub fn cache_control(mut self, value: &str) -> Result<Files, Error> {
         Response::new(StatusCode::OK).append_header("Cache-Control", value)?;
         self.cache_control = Some(value.to_owned());
         Ok(self)
@@ -167,10 +168,10 @@ impl Files {
     ///
     /// # Errors
     ///
-    /// [`FieldError`] if it cannot be sent, or is one that the file decides, such as `ETag`.
-    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Result<Files, FieldError> {
+    /// [`Error::Field`] if it cannot be sent, or is one that the file decides, such as `ETag`.
+    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Result<Files, Error> {
         if OWN.iter().any(|own| own.eq_ignore_ascii_case(name)) {
-            return Err(FieldError::Reserved { name: name.to_owned() });
+            return Err(FieldError::Reserved { name: name.to_owned() }.into());
         }
         let mut all = self.fielded(Response::new(StatusCode::OK));
         all.append_header(name, value.as_ref())?;
@@ -191,8 +192,8 @@ impl Files {
     ///
     /// # Errors
     ///
-    /// [`FieldError`] if `kind` is no field value.
-    pub fn content_type(mut self, extension: &str, kind: &str) -> Result<Files, FieldError> {
+    /// [`Error::Field`] if `kind` is no field value.
+    pub fn content_type(mut self, extension: &str, kind: &str) -> Result<Files, Error> {
         Response::new(StatusCode::OK).append_header("Content-Type", kind)?;
         self.kinds.insert(extension.to_ascii_lowercase(), kind.to_owned());
         Ok(self)

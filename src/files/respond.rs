@@ -40,7 +40,7 @@ impl Files {
     ///     Some(path) => files.respond_at(req, path),
     ///     None => Response::not_found(),
     /// };
-    /// # Ok::<(), std::io::Error>(())
+    /// # Ok::<(), wheelhouse::Error>(())
     /// ```
     pub fn respond_at(&self, req: &Request<'_>, path: &str) -> Response {
         let response = self.find(req, path).unwrap_or_else(Response::status_page);

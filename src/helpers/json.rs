@@ -47,7 +47,7 @@ impl Request<'_> {
     /// # let c = sim.connect_and_send(b"POST /sum HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\
     /// #     Content-Type: application/json\r\n\r\n[2,5]");
     /// # assert!(sim.received(c).ends_with(b"\r\n\r\n7"));
-    /// # Ok::<(), wheelhouse::RouteError>(())
+    /// # Ok::<(), wheelhouse::Error>(())
     /// ```
     pub fn json<T: DeserializeOwned>(&self, content: &[u8]) -> Result<T, JsonError> {
         let media_type =

@@ -8,12 +8,13 @@ use std::fmt;
 
 use http::{Method, StatusCode};
 
+use crate::error::Error;
 use crate::handler::{Handler, Reply};
 use crate::message::fields::Fields;
 use crate::message::redirect::is_scheme;
 use crate::message::request::Request;
 use crate::message::response::Response;
-use crate::router::{RouteError, Routes};
+use crate::router::Routes;
 
 /// Lets through what the own pages, or no browser at all, have sent.
 ///
@@ -65,15 +66,10 @@ impl OriginGuard {
     ///
     /// # Errors
     ///
-    /// Anything more or less than that, which no browser would ever send.
-    pub fn trust(mut self, origin: &str) -> Result<OriginGuard, OriginError> {
-        let (scheme, host) = origin.split_once("://").ok_or(OriginError::Scheme)?;
-        if !is_scheme(scheme) {
-            return Err(OriginError::Scheme);
-        }
-        let is_host_byte = |b: u8| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b);
-        if host.is_empty() || host.starts_with(':') || !host.bytes().all(is_host_byte) {
-            return Err(OriginError::Host);
+    /// [`Error::Origin`] for anything else, which no browser would send.
+    pub fn trust(mut self, origin: &str) -> Result<OriginGuard, Error> {
+        if !is_origin(origin) {
+            return Err(Error::Origin { origin: origin.to_owned() });
         }
         self.trusted.push(origin.to_ascii_lowercase());
         Ok(self)
@@ -85,8 +81,8 @@ impl OriginGuard {
     ///
     /// # Errors
     ///
-    /// A pattern that is none, or in conflict with one before.
-    pub fn exempt(mut self, pattern: &str) -> Result<OriginGuard, RouteError> {
+    /// [`Error::Route`] if the pattern is malformed, or in conflict with one before.
+    pub fn exempt(mut self, pattern: &str) -> Result<OriginGuard, Error> {
         self.exempt.add_pattern(pattern)?;
         Ok(self)
     }
@@ -186,26 +182,13 @@ impl<H> fmt::Debug for Guarded<H> {
     }
 }
 
-/// Why an origin cannot be trusted: it is none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum OriginError {
-    /// It does not begin with a scheme and `://`.
-    Scheme,
-    /// What follows is not a host with an optional port and nothing else.
-    Host,
+/// Whether `text` is a scheme, `://`, a host, perhaps a port, and nothing else.
+fn is_origin(text: &str) -> bool {
+    let Some((scheme, host)) = text.split_once("://") else { return false };
+    let is_host_byte = |b: u8| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b);
+    let is_host = !host.is_empty() && !host.starts_with(':') && host.bytes().all(is_host_byte);
+    is_scheme(scheme) && is_host
 }
-
-impl fmt::Display for OriginError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            OriginError::Scheme => "an origin begins with a scheme and ://",
-            OriginError::Host => "behind :// an origin has a host, maybe a port, and nothing else",
-        })
-    }
-}
-
-impl std::error::Error for OriginError {}
 
 #[cfg(test)]
 mod tests {
@@ -285,23 +268,25 @@ mod tests {
     /// Go: t238 (bad origins).
     #[test]
     fn what_is_no_origin_cannot_be_trusted() {
-        for (origin, expected) in [
-            ("", OriginError::Scheme),
-            ("null", OriginError::Scheme),
-            ("a.example", OriginError::Scheme),
-            ("//a.example", OriginError::Scheme),
-            ("://a.example", OriginError::Scheme),
-            ("1http://a.example", OriginError::Scheme),
-            ("https://", OriginError::Host),
-            ("https://:443", OriginError::Host),
-            ("https://a.example/", OriginError::Host),
-            ("https://a.example/path", OriginError::Host),
-            ("https://a.example?q", OriginError::Host),
-            ("https://a.example#f", OriginError::Host),
-            ("https://ann@a.example", OriginError::Host),
-            ("https://a example", OriginError::Host),
-        ] {
-            assert_eq!(OriginGuard::new().trust(origin).err(), Some(expected), "{origin}");
+        let origins = [
+            "",
+            "null",
+            "a.example",
+            "//a.example",
+            "://a.example",
+            "1http://a.example",
+            "https://",
+            "https://:443",
+            "https://a.example/",
+            "https://a.example/path",
+            "https://a.example?q",
+            "https://a.example#f",
+            "https://ann@a.example",
+            "https://a example",
+        ];
+        for origin in origins {
+            let error = OriginGuard::new().trust(origin).unwrap_err();
+            assert!(matches!(error, Error::Origin { .. }), "{origin}: {error}");
         }
         assert!(OriginGuard::new().trust("http://[::1]:8080").is_ok());
         assert!(OriginGuard::new().exempt("POST").is_err());

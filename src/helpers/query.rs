@@ -137,7 +137,7 @@ impl<'a> Request<'a> {
     /// # let c = sim.connect_and_send(b"POST /sign HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\
     /// #     Content-Type: application/x-www-form-urlencoded\r\n\r\nname=a");
     /// # assert!(sim.received(c).ends_with(b"\r\n\r\na"));
-    /// # Ok::<(), wheelhouse::RouteError>(())
+    /// # Ok::<(), wheelhouse::Error>(())
     /// ```
     pub fn form<'c>(&self, content: &'c [u8]) -> Result<Pairs<'c>, FormError> {
         let media_type = self.content_type();

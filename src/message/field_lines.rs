@@ -1,9 +1,7 @@
 //! Field lines on their way out (RFC 9110, section 5): checked when they are set, kept ready for
 //! the wire. Responses, informational responses and trailer sections all hold their fields this way.
 
-use std::fmt;
-use std::io;
-
+pub(crate) use crate::error::FieldError;
 use crate::message::fields::{is_token, is_value_byte, trim_ows};
 
 /// The most bytes of field lines that one response may carry: clients and proxies in the field accept
@@ -98,82 +96,6 @@ fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
 fn is_named(line: &[u8], name: &str) -> bool {
     let found = line.get(..name.len()).filter(|_| line.get(name.len()) == Some(&b':'));
     found.is_some_and(|found| found.eq_ignore_ascii_case(name.as_bytes()))
-}
-
-/// The reason why a field of a response was refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum FieldError {
-    /// The name is empty or has a byte that no token has.
-    Name {
-        /// The name as given.
-        name: String,
-    },
-    /// The value has a control byte, such as the CR or LF that would split the response, or is that
-    /// of `Content-Type` and not UTF-8.
-    Value {
-        /// The name of the field.
-        name: String,
-    },
-    /// The server sets this field itself: use a [`Body`](crate::Body) for the length and
-    /// [`Response::with_close`](crate::Response::with_close) for closing.
-    Reserved {
-        /// The name as given.
-        name: String,
-    },
-    /// The field may not stand in a trailer section: framing, routing, authentication and the
-    /// description of the content must be known before the content. Set the field on the
-    /// [`Response`](crate::Response).
-    Trailer {
-        /// The name as given.
-        name: String,
-    },
-    /// The header fields of a response have more than 61,440 bytes (60 KiB), or its trailer fields
-    /// more than 4,096 (4 KiB). Each field counts with its colon, space, CR and LF.
-    ///
-    /// Clients and proxies accept less than a server can send: curl takes 300 KiB of header fields,
-    /// nginx as a client 4 to 64 KiB.
-    TooLarge {
-        /// The field that did not fit.
-        name: String,
-    },
-}
-
-impl fmt::Display for FieldError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            FieldError::Name { name } => {
-                write!(f, "{name:?} is not a field name: use letters, digits and hyphens")
-            }
-            FieldError::Value { name } => {
-                let what = "has a control byte, or is a media type and not UTF-8";
-                write!(f, "the value of field {name:?} {what}: remove or encode it")
-            }
-            FieldError::Reserved { name } => write!(
-                f,
-                "field {name:?} is set by the server: leave it out (a Body decides the length, \
-                 `with_close` closes)"
-            ),
-            FieldError::Trailer { name } => write!(
-                f,
-                "field {name:?} may not stand in a trailer section: set it on the Response"
-            ),
-            FieldError::TooLarge { name } => write!(
-                f,
-                "field {name:?} does not fit into {RESPONSE_FIELD_BYTES_MAX} bytes of fields, or \
-                 {TRAILER_BYTES_MAX} of trailer fields"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for FieldError {}
-
-/// So that `?` works in [`Produce::put_trailers`](crate::body::Produce::put_trailers).
-impl From<FieldError> for io::Error {
-    fn from(error: FieldError) -> io::Error {
-        io::Error::new(io::ErrorKind::InvalidInput, error)
-    }
 }
 
 /// Fields that say where a message ends or when it was made. Only the server knows that.

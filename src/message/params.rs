@@ -48,7 +48,7 @@ impl<'a> Request<'a> {
     /// # assert!(sim.take_received(c).ends_with(b"\r\n\r\nitem 7"));
     /// # sim.send(c, b"GET /item/x HTTP/1.1\r\nHost: a\r\n\r\n");
     /// # assert!(sim.received(c).starts_with(b"HTTP/1.1 404 "));
-    /// # Ok::<(), wheelhouse::RouteError>(())
+    /// # Ok::<(), wheelhouse::Error>(())
     /// ```
     pub fn parse_param<T: FromStr>(&self, name: &str) -> Result<T, ParamError> {
         let parsed = self.span_of_param(name).and_then(|span| {

@@ -23,7 +23,7 @@
 //! # assert!(sim.received(c).ends_with(b"\r\n\r\nnoted\n"));
 //! # sim.send(c, b"GET /notes HTTP/1.1\r\nHost: a\r\n\r\n");
 //! # assert!(String::from_utf8_lossy(sim.received(c)).contains("307"));
-//! # Ok::<(), wheelhouse::RouteError>(())
+//! # Ok::<(), wheelhouse::Error>(())
 //! ```
 //!
 //! # Patterns
@@ -53,7 +53,6 @@
 //! on a path whose literal branch has only a `POST` could not go back to the wildcard. Comparing
 //! bytes is all that it could do here, so the tree over segments is our own (`tree.rs`).
 
-mod error;
 mod leaf;
 pub(crate) mod path;
 mod pattern;
@@ -69,10 +68,11 @@ use std::rc::Rc;
 
 use http::Method;
 
+use crate::error::Error;
 use crate::handler::Reply;
 use crate::message::request::Request;
 
-pub use error::RouteError;
+pub use crate::error::RouteError;
 use pattern::Pattern;
 pub use routes::Routes;
 use table::Table;
@@ -208,7 +208,7 @@ impl<S: 'static> Router<S> {
     /// # let mut sim = Sim::new(routes);
     /// # let c = sim.connect_and_send(b"GET /static/css/a?b HTTP/1.1\r\nHost: a\r\n\r\n");
     /// # assert!(sim.received(c).ends_with(b"\r\n\r\n/css/a"));
-    /// # Ok::<(), wheelhouse::RouteError>(())
+    /// # Ok::<(), wheelhouse::Error>(())
     /// ```
     pub fn mount<R: Into<Reply<S>>>(
         self,
@@ -237,7 +237,7 @@ impl<S: 'static> Router<S> {
     /// # let mut sim = Sim::with_state(0, routes);
     /// # let c = sim.connect_and_send(b"GET /api/users/7 HTTP/1.1\r\nHost: a\r\n\r\n");
     /// # assert!(sim.received(c).ends_with(b"\r\n\r\n7 of /api/users/7"));
-    /// # Ok::<(), wheelhouse::RouteError>(())
+    /// # Ok::<(), wheelhouse::Error>(())
     /// ```
     pub fn nest(mut self, prefix: &str, routes: impl FnOnce(Router<S>) -> Router<S>) -> Router<S> {
         let is_path = prefix.is_empty() || prefix.starts_with('/');
@@ -245,7 +245,7 @@ impl<S: 'static> Router<S> {
             self.error.get_or_insert(RouteError::Pattern {
                 pattern: prefix.to_owned(),
                 at: 0,
-                what: "a prefix is a path that can be continued: \"/api\"",
+                reason: "a prefix is a path that can be continued: \"/api\"",
             });
         }
         let len = self.prefix.len();
@@ -270,9 +270,9 @@ impl<S: 'static> Router<S> {
     /// # Errors
     ///
     /// The first pattern that is invalid or conflicts with an earlier one.
-    pub fn build(self) -> Result<Routes<S>, RouteError> {
+    pub fn build(self) -> Result<Routes<S>, Error> {
         match self.error {
-            Some(error) => Err(error),
+            Some(error) => Err(error.into()),
             None => Ok(Routes { table: self.table }),
         }
     }
@@ -322,7 +322,7 @@ impl<S: 'static> Router<S> {
 /// });
 /// let routes = Router::<u64>::new().post("/add", sum).build()?;
 /// # let _ = routes;
-/// # Ok::<(), wheelhouse::RouteError>(())
+/// # Ok::<(), wheelhouse::Error>(())
 /// ```
 pub fn collect<S: 'static, R: Into<Reply<S>>>(
     limit: usize,

@@ -13,7 +13,7 @@ use std::borrow::Cow;
 use http::Method;
 use percent_encoding::percent_decode;
 
-use super::error::RouteError;
+use crate::error::RouteError;
 use crate::message::fields::is_token;
 use crate::message::percent::has_broken_escape;
 use crate::message::request::PARAMS_MAX;
@@ -190,6 +190,6 @@ fn is_identifier(name: &str) -> bool {
     name.starts_with(is_start) && name.chars().all(|c| is_start(c) || c.is_numeric())
 }
 
-fn fault(pattern: &str, at: usize, what: &'static str) -> RouteError {
-    RouteError::Pattern { pattern: pattern.to_owned(), at, what }
+fn fault(pattern: &str, at: usize, reason: &'static str) -> RouteError {
+    RouteError::Pattern { pattern: pattern.to_owned(), at, reason }
 }

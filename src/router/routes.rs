@@ -5,11 +5,11 @@ use std::rc::Rc;
 
 use http::{Method, StatusCode};
 
-use super::error::RouteError;
 use super::into_reply;
 use super::pattern::Pattern;
 use super::table::{Found, Route, Table};
 use super::tree::Spans;
+use crate::error::RouteError;
 use crate::handler::{Action, Collect, Handler, Reply};
 use crate::message::path::nth_slash;
 use crate::message::percent::encode_path;

@@ -6,12 +6,12 @@ use std::rc::Rc;
 
 use http::Method;
 
-use super::error::RouteError;
 use super::leaf::Leaf;
 use super::path::is_clean;
 use super::pattern::Pattern;
 use super::tree::{Fit, Spans, Tree};
 use super::Function;
+use crate::error::RouteError;
 use crate::message::path::clean;
 use crate::message::request::{Request, RouteNames, Span, PARAMS_MAX};
 

@@ -101,9 +101,9 @@ fn a_pattern_that_is_none_names_the_byte_at_fault() {
     ];
     for (text, expected_at, word) in table {
         match Pattern::parse(text) {
-            Err(RouteError::Pattern { pattern, at, what }) => {
-                assert_eq!((&*pattern, at), (text, expected_at), "{what}");
-                assert!(what.contains(word), "{text}: {what}");
+            Err(RouteError::Pattern { pattern, at, reason }) => {
+                assert_eq!((&*pattern, at), (text, expected_at), "{reason}");
+                assert!(reason.contains(word), "{text}: {reason}");
             }
             other => panic!("{text}: {other:?}"),
         }
@@ -267,7 +267,7 @@ fn patterns_conflict_if_they_overlap_or_are_equal_and_the_example_is_matched_by_
         let built = Router::<()>::new().route(one, |_, _| "").route(other, |_, _| "").build();
         let is_conflict = matches!(relation, EQUAL | OVERLAP);
         assert_eq!(built.is_err(), is_conflict, "{one} and {other}");
-        if let Err(RouteError::Conflict { first, second, example }) = built {
+        if let Err(Error::Route(RouteError::Conflict { first, second, example })) = built {
             assert_eq!((&*first, &*second), (one, other));
             for text in [one, other] {
                 assert!(matches(&pattern(text), &example), "{text} does not match {example}");

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::helpers::origin::{OriginError, OriginGuard};
+use crate::error::Error;
+use crate::helpers::origin::OriginGuard;
 use crate::message::request::Request;
 
 /// The pages that may open a socket, and the bounds that it is held to. Made once, used for every
@@ -88,7 +89,7 @@ impl Options {
     /// # Errors
     ///
     /// A text that is not an origin.
-    pub fn trust(mut self, origin: &str) -> Result<Options, OriginError> {
+    pub fn trust(mut self, origin: &str) -> Result<Options, Error> {
         let origins = self.origins.unwrap_or_default();
         self.origins = Some(origins.trust(origin)?);
         Ok(self)

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 
 use crate::support::random::Random;
 use percent_encoding::percent_decode_str;
+use wheelhouse::router::RouteError;
 use wheelhouse::sim::Sim;
-use wheelhouse::{Request, RouteError, Router};
+use wheelhouse::{Error, Request, Router};
 
 const METHODS: [&str; 5] = ["GET", "HEAD", "POST", "PUT", "LOCK"];
 
@@ -194,7 +195,7 @@ fn patterns(random: &mut Random, count: usize) -> Vec<Model> {
     let mut kept: Vec<String> = Vec::new();
     for _ in 0..count {
         kept.push(pattern(random));
-        if let Err(RouteError::Conflict { .. }) = router(&kept).build() {
+        if let Err(Error::Route(RouteError::Conflict { .. })) = router(&kept).build() {
             kept.pop();
         }
     }
@@ -295,7 +296,7 @@ fn two_patterns_conflict_if_they_share_requests_and_neither_has_strictly_fewer()
         let is_conflict = one.host == other.host && both > 0 && !is_strict;
         let built = router(&texts).build();
         assert_eq!(built.is_err(), is_conflict, "{texts:?}");
-        if let Err(RouteError::Conflict { first, second, example }) = built {
+        if let Err(Error::Route(RouteError::Conflict { first, second, example })) = built {
             assert_eq!([first, second], texts);
             let path = &example[example.find('/').unwrap()..];
             assert!(one.takes_path(path) && other.takes_path(path), "{texts:?}: {example}");

@@ -1,8 +1,9 @@
 //! Routes over the wire, on the simulated kernel: which function answers, redirects, 405, hosts,
 //! escapes, parameters. Ids are those of the catalogue of Go's tests.
 
+use wheelhouse::router::RouteError;
 use wheelhouse::sim::Sim;
-use wheelhouse::{collect, Handler, Reply, Request, Response, RouteError, Router, Routes};
+use wheelhouse::{collect, Error, Handler, Reply, Request, Response, Router, Routes};
 
 /// One route per pattern, each answering with its pattern.
 fn routes(patterns: &[&str]) -> Routes<()> {
@@ -340,11 +341,13 @@ fn the_first_fault_of_a_chain_comes_out_of_build() {
     let one = |_: &mut (), _: &Request<'_>| "";
     let error =
         Router::<()>::new().get("/a", one).get("{", one).get("/a", one).build().unwrap_err();
-    assert!(matches!(&error, RouteError::Pattern { pattern, at: 4, .. } if pattern == "GET {"));
+    assert!(
+        matches!(&error, Error::Route(RouteError::Pattern { pattern, at: 4, .. }) if pattern == "GET {")
+    );
     let error = Router::<()>::new().get("GET /a", one).build().unwrap_err();
-    assert!(matches!(&error, RouteError::Pattern { at: 7, .. }), "{error}");
+    assert!(matches!(&error, Error::Route(RouteError::Pattern { at: 7, .. })), "{error}");
     let error = Router::<()>::new().any("GET /a", one).build().unwrap_err();
-    assert!(matches!(&error, RouteError::Pattern { at: 3, .. }), "{error}");
+    assert!(matches!(&error, Error::Route(RouteError::Pattern { at: 3, .. })), "{error}");
     let error = Router::<()>::new().get("/a", one).route("GET /%61", one).build().unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -353,12 +356,14 @@ fn the_first_fault_of_a_chain_comes_out_of_build() {
     );
     for prefix in ["api", "/{$}", "/{x...}", "h.example/api"] {
         let error = Router::<()>::new().nest(prefix, |api| api.get("/x", one)).build().unwrap_err();
-        assert!(matches!(error, RouteError::Pattern { .. }), "{prefix}");
+        assert!(matches!(error, Error::Route(RouteError::Pattern { .. })), "{prefix}");
     }
     let nested =
         Router::<()>::new().get("/a/b", one).nest("/a", |a| a.get("/{x}", one).get("/b", one));
     let error = nested.build().unwrap_err();
-    assert!(matches!(&error, RouteError::Conflict { second, .. } if second == "GET /a/b"));
+    assert!(
+        matches!(&error, Error::Route(RouteError::Conflict { second, .. }) if second == "GET /a/b")
+    );
     ask(Router::<()>::new().build().unwrap(), &[("GET", "h/", "404"), ("POST", "h/a", "404")]);
 }
 

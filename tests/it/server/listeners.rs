@@ -254,7 +254,7 @@ fn a_connection_in_place_of_a_listener_is_refused() {
     let connection = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let wrong = TcpListener::from(std::os::fd::OwnedFd::from(connection));
     let refused = Server::new().listen_on(wrong).unwrap_err();
-    assert!(refused.to_string().contains("Accept=no"), "{refused}");
+    assert!(format!("{refused:?}").contains("Accept=no"), "{refused:?}");
     let (one, _other) = UnixStream::pair().unwrap();
     let wrong = UnixListener::from(std::os::fd::OwnedFd::from(one));
     assert!(Server::new().listen_on_unix(wrong).is_err());
@@ -267,5 +267,5 @@ fn an_address_that_cannot_be_had_is_refused_with_what_to_write_instead() {
         assert!(matches!(refused, Error::Address { .. }), "{address}: {refused}");
     }
     let refused = Server::new().listen_shared("unix:/tmp/never.sock").unwrap_err();
-    assert!(refused.to_string().contains("listen_on_unix"), "{refused}");
+    assert!(format!("{refused:?}").contains("listen_on_unix"), "{refused:?}");
 }
