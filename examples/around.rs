@@ -9,9 +9,8 @@
 
 use std::cell::Cell;
 
-use wheelhouse::{
-    around, Admission, Enter, Error, Method, Reply, Request, Response, Server, StatusCode,
-};
+use wheelhouse::runtime::Admission;
+use wheelhouse::{around, Enter, Error, Method, Reply, Request, Response, Server, StatusCode};
 
 /// The site whose pages may read the answers.
 const FRIEND: &str = "https://example.org";

@@ -8,7 +8,8 @@
 //!
 //! Without a number there are as many as the machine has.
 
-use wheelhouse::{Cores, Error, Limits, Request, Server};
+use wheelhouse::runtime::Cores;
+use wheelhouse::{Error, Limits, Request, Server};
 
 fn main() -> Result<(), Error> {
     let mut arguments = std::env::args().skip(1);
@@ -21,11 +22,10 @@ fn main() -> Result<(), Error> {
         #[cfg(feature = "signals")]
         let server = server.on_signals();
         let mut served = 0;
-        let handler = move |_: &Request<'_>| {
+        server.build(move |_: &Request<'_>| {
             served += 1;
             format!("request {served} of core {core}\n")
-        };
-        Ok((server, handler))
+        })
     })?;
     for (core, report) in cores.join()?.iter().enumerate() {
         println!("core {core}: {} requests", report.requests);

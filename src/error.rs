@@ -28,7 +28,7 @@ pub enum Error {
         /// The error of the system.
         source: io::Error,
     },
-    /// More listeners than one loop can have. Use several [`Cores`](crate::Cores), or a wildcard
+    /// More listeners than one loop can have. Use several [`Cores`](crate::runtime::Cores), or a wildcard
     /// address in place of many.
     TooManyListeners {
         /// The greatest number.

@@ -25,7 +25,8 @@
 //! # Where to start
 //!
 //! * [`Server`] opens listeners and runs; [`serve`] is the short form.
-//! * [`Cores`] runs one server for each core.
+//! * [`runtime::Cores`] runs one loop for each core; [`Server::spawn`] and [`runtime::EventLoop`] serve inside a
+//!   program that exists.
 //! * [`Handler`] is the code that a program plugs in, and [`Reply`] its decision about a request.
 //! * [`Request`], [`Response`], [`Body`] and [`Fields`] are the messages and their parts.
 //! * [`Later`], [`Body::channel`] and [`events::Topic`] bring responses and content from elsewhere, other
@@ -69,8 +70,6 @@ pub mod websocket;
 pub mod sim;
 
 pub use error::{Error, FieldError};
-pub use handler::hooks::{Admission, ConnectionState, NewConnection};
-pub use handler::timers::TIMER_MIN;
 #[doc(hidden)]
 pub use handler::upgrade::Protocol;
 pub use handler::{Failure, Handler, Later, Reply};
@@ -86,7 +85,6 @@ pub use message::body::Body;
 #[doc(hidden)]
 pub use message::body::Produce;
 pub use message::fields::Fields;
-pub use message::id::{ConnectionId, RequestId};
 pub use message::informational::Informational;
 pub use message::media_type::MediaType;
 pub use message::params::ParamError;
@@ -95,11 +93,20 @@ pub use message::request::{Method, Request};
 pub use message::request_error::JsonError;
 pub use message::response::{Response, StatusCode};
 pub use message::trailers::Trailers;
-pub use report::Report;
 pub use router::{collect, Router, Routes};
-pub use server::cores::Cores;
 pub use server::{serve, Handle, Server};
 pub use waker::Waker;
+
+/// Loops, threads and hooks: everything about running a server.
+pub mod runtime {
+    pub use crate::handler::hooks::{Admission, ConnectionState, NewConnection};
+    pub use crate::handler::timers::TIMER_MIN;
+    pub use crate::message::id::{ConnectionId, RequestId};
+    pub use crate::report::Report;
+    pub use crate::server::cores::Cores;
+    pub use crate::server::event_loop::{EventLoop, ServerThread, Turn};
+    pub use crate::server::remote::{Remote, RemoteClosed};
+}
 
 /// The content of a response that is made piece by piece: by a producer on the loop, or by another
 /// thread through a channel. [`Body`] has the constructors.

@@ -22,7 +22,8 @@ use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
 use wheelhouse::files::Files;
-use wheelhouse::{Cores, Error, Report, Request, Response, Server};
+use wheelhouse::runtime::{Cores, Report};
+use wheelhouse::{Error, Request, Response, Server};
 
 use crate::access_log::AccessLog;
 use crate::options::{Command, Options};
@@ -106,8 +107,10 @@ fn serve(mut options: Options) -> Result<Report, Failure> {
     if count == 1 {
         let chosen = OnceLock::new();
         let server = server(&options, &chosen, false)?;
+        let events = server.build(handler(Arc::new(options), files))?;
+        // A signal right after the announcement finds the loop ready for it.
         announce(&chosen);
-        return Ok(server.run(handler(Arc::new(options), files))?);
+        return Ok(events.run()?);
     }
     // The files were made once to learn of errors; each core has its own.
     drop(files);
@@ -116,7 +119,7 @@ fn serve(mut options: Options) -> Result<Report, Failure> {
     let cores = Cores::start(count, move |_| {
         let server = server(&options, &of_cores, true)?;
         let files = self::files(&options).map_err(Failure::into_error)?;
-        Ok((server, handler(options.clone(), files)))
+        server.build(handler(options.clone(), files))
     })?;
     // A signal right after the announcement finds every core ready for it.
     announce(&chosen);

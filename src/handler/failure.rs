@@ -16,7 +16,7 @@ use crate::message::response::Response;
 /// A failed handler: the response for the client, and a line for the log.
 ///
 /// `?` makes a failure of any error. The errors of this crate that describe the request
-/// ([`ParamError`](crate::ParamError), [`FormError`](crate::forms::FormError), `JsonError`) keep their
+/// ([`ParamError`], [`FormError`], `JsonError`) keep their
 /// own status and are not logged. Every other error is a 500 without details, and a line in the log
 /// with the error and its chain of sources, the connection, and the request if the handler or
 /// [`Reply::collect`](crate::Reply::collect) returns the failure.

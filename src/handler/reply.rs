@@ -134,7 +134,7 @@ impl<S: 'static> Reply<S> {
     /// Responds with 101 and gives the connection to `protocol`: see [`Upgrade`] for the fields
     /// that the request must have, and for the response if it lacks them.
     ///
-    /// The state hook sees [`Hijacked`](crate::ConnectionState::Hijacked), and `Closed` at the end.
+    /// The state hook sees [`Hijacked`](crate::runtime::ConnectionState::Hijacked), and `Closed` at the end.
     pub fn upgrade(upgrade: impl Into<Upgrade>, protocol: impl Protocol<S> + 'static) -> Reply<S> {
         Reply(Action::Upgrade(Box::new((upgrade.into(), Box::new(protocol)))))
     }

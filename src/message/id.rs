@@ -7,7 +7,7 @@ use std::fmt;
 ///
 /// A number is not used again until four billion connections have been accepted (on 32-bit targets,
 /// until 4,096 connections have been accepted). It is unique in one loop: the loops of
-/// [`Cores`](crate::Cores) count for themselves.
+/// [`Cores`](crate::runtime::Cores) count for themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionId(pub(crate) u64);
 

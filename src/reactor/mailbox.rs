@@ -32,6 +32,8 @@ pub(crate) enum Message {
     Shutdown(Option<Duration>),
     /// Keep connections from now on, or close each after its response.
     KeepAlive(bool),
+    /// Call the functions that other threads have left.
+    Calls,
     /// Reset everything and return.
     Stop,
 }

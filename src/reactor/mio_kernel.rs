@@ -57,6 +57,11 @@ impl MioKernel {
         })
     }
 
+    /// The descriptor of the poll: readable when there are events.
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.poll.registry().as_fd()
+    }
+
     /// Takes SIGINT and SIGTERM from their default action.
     #[cfg(feature = "signals")]
     pub(crate) fn catching_signals(mut self) -> io::Result<MioKernel> {

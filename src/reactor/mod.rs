@@ -31,6 +31,7 @@ mod evict;
 mod shutdown;
 mod program_timers;
 pub(crate) mod loop_group;
+pub(crate) mod remote;
 pub(crate) mod mailbox;
 #[cfg(feature = "signals")]
 mod signals;
@@ -40,14 +41,16 @@ pub(crate) mod mio_kernel;
 
 use std::io;
 use std::mem;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use slab::Slab;
 use timers::Wheel;
 
+use crate::handler::guard::guard;
 use crate::handler::hooks::Hooks;
-use crate::handler::timers::Timers;
+use crate::handler::timers::{Call, Timers};
 use crate::handler::Handler;
 use crate::http1::{Encoder, Head, HeadLimits, Rest};
 use crate::limits::Limits;
@@ -60,7 +63,9 @@ use crate::reactor::kernel::{Event, Kernel};
 use crate::reactor::loop_group::Group;
 use crate::reactor::mailbox::{Mailbox, Message};
 use crate::reactor::memory::{Ledger, Pool};
+use crate::reactor::mio_kernel::MioKernel;
 use crate::reactor::program_timers::ProgramTimers;
+use crate::reactor::remote::Calls;
 use crate::reactor::shared::{Counters, Service, Shared};
 use crate::reactor::slot::{Flags, Life, Slot};
 use crate::reactor::timeouts::Timeouts;
@@ -69,12 +74,24 @@ use crate::reactor::work::Work;
 
 pub(crate) use crate::reactor::token::Token;
 
+/// Refuses further functions of other threads when the loop ends.
+struct OpenCalls<S>(Arc<Calls<S>>);
+
+impl<S> Drop for OpenCalls<S> {
+    fn drop(&mut self) {
+        // Destructors of functions are code of the program.
+        let _ = guard(|| self.0.close());
+    }
+}
+
 /// Everything that a program plugs into a loop.
 pub(crate) struct Program<S, H> {
     pub(crate) state: S,
     pub(crate) handler: H,
     pub(crate) hooks: Hooks<S>,
     pub(crate) timers: Timers<S>,
+    /// The functions that other threads leave.
+    pub(crate) calls: Arc<Calls<S>>,
 }
 
 /// One loop.
@@ -90,6 +107,7 @@ pub(crate) struct Reactor<K: Kernel, S: 'static, H: Handler<S>> {
     /// Those of the turn under way; empty between turns.
     serving: Vec<Token>,
     acceptor: Acceptor<K>,
+    calls: OpenCalls<S>,
     /// The timers of the program, if it has any.
     program_timers: Option<Box<ProgramTimers<S>>>,
     /// Bytes just read. Requests are parsed in place and borrow from it.
@@ -124,7 +142,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         let (names, listeners): (Vec<_>, Vec<_>) = listeners.into_iter().unzip();
         let acceptor = Acceptor::new(&mut kernel, listeners)?;
         let now = kernel.now();
-        let Program { state, handler, hooks, timers } = program;
+        let Program { state, handler, hooks, timers, calls } = program;
         let program_timers = ProgramTimers::new(timers, now);
         let mut ledger = Ledger::new(limits.memory_bytes_max);
         // Both scratch buffers, the wheel's ring: what the loop has before any client connects.
@@ -161,6 +179,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             ready: Vec::new(),
             serving: Vec::new(),
             acceptor,
+            calls: OpenCalls(calls),
             program_timers,
             scratch: vec![0; SCRATCH],
             backlog: Backlog::default(),
@@ -188,7 +207,15 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
 
     /// One turn; `false` when the loop has nothing left to do.
     pub(crate) fn turn(&mut self) -> io::Result<bool> {
-        let timeout = self.timeout();
+        self.turn_within(None)
+    }
+
+    /// One turn, which sleeps at most for `at_most`.
+    pub(crate) fn turn_within(&mut self, at_most: Option<Duration>) -> io::Result<bool> {
+        let timeout = match (self.timeout(), at_most) {
+            (Some(until_next), Some(at_most)) => Some(until_next.min(at_most)),
+            (until_next, at_most) => until_next.or(at_most),
+        };
         self.poll(timeout)?;
         self.read_mail();
         self.serve_ready();
@@ -199,8 +226,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         Ok(self.goes_on())
     }
 
-    /// How long the poll may sleep; `None` is for ever.
-    fn timeout(&self) -> Option<Duration> {
+    /// The time that the poll may sleep; `None` is for ever.
+    pub(crate) fn timeout(&self) -> Option<Duration> {
         let now = self.shared.now;
         let mut wake: Option<Millis> = self.wheel.next_wake().map(|tick| clock::until(now, tick));
         let mut at_most = |wait: Millis| wake = Some(wake.map_or(wait, |wake| wake.min(wait)));
@@ -241,6 +268,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
                 Message::Wake(called) => self.wake(called.take()),
                 Message::Shutdown(timeout) => self.shut_down(timeout),
                 Message::KeepAlive(keeps) => self.set_keep_alive(keeps),
+                Message::Calls => self.run_calls(),
                 Message::Stop => self.stop_now(),
             }
         }
@@ -307,6 +335,19 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         deadlines::arm(&mut self.wheel, slot, token, &self.shared);
     }
 
+    /// Calls the functions that other threads have left, and keeps those for later as timers.
+    fn run_calls(&mut self) {
+        for (delay, call) in self.calls.0.take() {
+            if delay.is_zero() {
+                let result = guard(|| call(&mut self.shared.state));
+                self.shared.counters.panics += u64::from(result.is_err());
+                continue;
+            }
+            let timers = self.program_timers.get_or_insert_with(Box::default);
+            timers.add(self.shared.now, delay, Call::After(call));
+        }
+    }
+
     /// Calls the timers of the program that are due.
     fn call_program_timers(&mut self) {
         if let Some(timers) = &mut self.program_timers {
@@ -342,6 +383,12 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         &mut self.kernel
     }
 
+    /// Ends the loop, resets the connections that are left, and gives the state back.
+    pub(crate) fn into_state(mut self) -> S {
+        self.stop_now();
+        self.shared.state
+    }
+
     /// The state of the program.
     pub(crate) fn state(&mut self) -> &mut S {
         &mut self.shared.state
@@ -355,6 +402,13 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
 
     pub(crate) fn memory_used(&self) -> usize {
         self.shared.ledger.used()
+    }
+}
+
+impl<S: 'static, H: Handler<S>> Reactor<MioKernel, S, H> {
+    /// The descriptor of the poll: readable when there are events.
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.kernel.descriptor()
     }
 }
 

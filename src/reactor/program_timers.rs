@@ -4,6 +4,8 @@
 //! is due. A wheel would look at one that is far off once in each of its turns, and wake an idle
 //! server for that.
 
+use std::time::Duration;
+
 use crate::handler::guard::guard;
 use crate::handler::timers::{Call, Timers, TIMER_MIN};
 use crate::limits::TIMEOUT_MAX;
@@ -12,6 +14,12 @@ use crate::reactor::clock::{self, Millis};
 /// The timers of one loop.
 pub(super) struct ProgramTimers<S> {
     entries: Vec<Entry<S>>,
+}
+
+impl<S> Default for ProgramTimers<S> {
+    fn default() -> ProgramTimers<S> {
+        ProgramTimers { entries: Vec::new() }
+    }
 }
 
 struct Entry<S> {
@@ -23,17 +31,25 @@ struct Entry<S> {
 }
 
 impl<S> ProgramTimers<S> {
-    /// None if there is nothing to do.
+    /// `None` if there is nothing to do.
     pub(super) fn new(timers: Timers<S>, now: Millis) -> Option<Box<ProgramTimers<S>>> {
         if timers.entries.is_empty() {
             return None;
         }
-        let timers = timers.entries.into_iter().map(|(time, call)| {
-            let period = clock::millis_up(time.clamp(TIMER_MIN, TIMEOUT_MAX));
-            // `now` is cut to milliseconds: with one more, nothing is early.
-            Entry { due: now + 1 + period, period, call: Some(call) }
-        });
-        Some(Box::new(ProgramTimers { entries: timers.collect() }))
+        let mut own = Box::<ProgramTimers<S>>::default();
+        for (time, call) in timers.entries {
+            own.add(now, time, call);
+        }
+        Some(own)
+    }
+
+    /// Adds a timer that is due `time` after `now`.
+    pub(super) fn add(&mut self, now: Millis, time: Duration, call: Call<S>) {
+        let period = clock::millis_up(time.clamp(TIMER_MIN, TIMEOUT_MAX));
+        // Those that were called once are over.
+        self.entries.retain(|timer| timer.call.is_some());
+        // `now` is cut to milliseconds: with one more, nothing is early.
+        self.entries.push(Entry { due: now + 1 + period, period, call: Some(call) });
     }
 
     /// The tick at which the next one is due.

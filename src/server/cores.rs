@@ -7,30 +7,30 @@ use std::sync::{mpsc, Arc};
 use std::thread::{self, JoinHandle};
 
 use crate::error::Error;
-use crate::handler::Handler;
 use crate::reactor::loop_group::Group;
 use crate::report::Report;
-use crate::server::{run_to_end, Handle, Server};
+use crate::server::event_loop::EventLoop;
+use crate::server::Handle;
 
 /// Servers on several threads, started by a factory and ended together.
 ///
-/// The factory runs on each thread, so neither servers nor handlers need be `Send`; what it
-/// captures must be. It runs for one core after the other, the first one first: what core 0 finds
+/// The factory runs on each thread and builds its loop there, so neither states nor handlers need be
+/// `Send`. The values that it captures must be. It runs for one core after the other, the first one first: what core 0 finds
 /// out, such as the port that the system chose, it can leave for the others.
 ///
 /// ```no_run
-/// use wheelhouse::{Cores, Response, Server};
+/// use wheelhouse::runtime::Cores;
+/// use wheelhouse::{Response, Server};
 ///
 /// let cores = Cores::start(0, |core| {
 ///     let server = Server::new().listen_shared("127.0.0.1:8080")?;
 ///     #[cfg(feature = "signals")]
 ///     let server = server.on_signals();
 ///     let mut served = 0; // of this core alone
-///     let handler = move |_: &wheelhouse::Request<'_>| {
+///     server.build(move |_: &wheelhouse::Request<'_>| {
 ///         served += 1;
 ///         Response::text(format!("number {served} of core {core}\n"))
-///     };
-///     Ok((server, handler))
+///     })
 /// })?;
 /// for report in cores.join()? {
 ///     println!("{report:?}");
@@ -40,12 +40,12 @@ use crate::server::{run_to_end, Handle, Server};
 ///
 /// # What is one for all, and what is one for each
 ///
-/// * The address: [`listen_shared`](Server::listen_shared) for TCP. A Unix socket cannot be
+/// * The address: [`listen_shared`](crate::Server::listen_shared) for TCP. A Unix socket cannot be
 ///   shared so: let one core listen on it, or give each core a clone of one socket with
-///   [`listen_on_unix`](Server::listen_on_unix), as also works for TCP.
+///   [`listen_on_unix`](crate::Server::listen_on_unix), as also works for TCP.
 /// * The end: whatever ends one core ends all of them in the same way, whether a signal, the
-///   [`Handle`](crate::Handle) of a core in a handler, or these methods. All drain within the same
-///   time-out. Set [`on_signals`](Server::on_signals) on every core: each hears signals only as
+///   [`Handle`] of a core in a handler, or these methods. All drain within the same
+///   time-out. Set [`on_signals`](crate::Server::on_signals) on every core: each hears signals only as
 ///   long as it runs, and the first to be done should not be the only one to hear the second.
 /// * [`Limits`](crate::Limits) are of each core: divide what the machine has by the number of
 ///   cores. That the limit of descriptors is one for the process must be seen to as well:
@@ -74,19 +74,16 @@ impl Cores {
     ///
     /// # Errors
     ///
-    /// The first error of a factory; [`Error::NoListener`] if one gives a server without a
-    /// listener; [`Error::Loop`] if the system gives no thread. Nothing has been accepted by then,
+    /// The first error of a factory; [`Error::Loop`] if the system gives no thread. Nothing has been accepted by then,
     /// and no thread is left.
     ///
     /// # Panics
     ///
     /// If a factory panics, with its panic.
-    pub fn start<S, H, F>(count: usize, factory: F) -> Result<Cores, Error>
-    where
-        S: 'static,
-        H: Handler<S>,
-        F: Fn(usize) -> Result<(Server<S>, H), Error> + Send + Sync + 'static,
-    {
+    pub fn start<S: 'static>(
+        count: usize,
+        factory: impl Fn(usize) -> Result<EventLoop<S>, Error> + Send + Sync + 'static,
+    ) -> Result<Cores, Error> {
         let count = match count {
             0 => thread::available_parallelism().map_or(1, usize::from),
             count => count,
@@ -114,33 +111,23 @@ impl Cores {
 
     /// Starts one thread and waits until its server is made: how it is told to run. The error of a
     /// factory comes out of its thread.
-    fn start_one<S, H, F>(
+    fn start_one<S: 'static>(
         &mut self,
         core: usize,
-        factory: Arc<F>,
-    ) -> Result<mpsc::Sender<()>, Error>
-    where
-        S: 'static,
-        H: Handler<S>,
-        F: Fn(usize) -> Result<(Server<S>, H), Error> + Send + Sync + 'static,
-    {
+        factory: Arc<impl Fn(usize) -> Result<EventLoop<S>, Error> + Send + Sync + 'static>,
+    ) -> Result<mpsc::Sender<()>, Error> {
         let (say_ready, is_ready) = mpsc::channel();
         let (go, wait_for_go) = mpsc::channel();
         let group = self.group.clone();
         let body = move || {
             let _watch = Watch(&group);
-            let (mut server, handler) = factory(core)?;
-            if server.listeners.is_empty() {
-                return Err(Error::NoListener);
-            }
-            server.join(&group);
-            // Before the first core runs, every core must hear signals.
-            let reactor = server.into_reactor(handler)?;
+            let mut events = factory(core)?;
+            events.join_group(&group);
             let _ = say_ready.send(());
             if wait_for_go.recv().is_err() {
                 return Ok(Report::default());
             }
-            let result = run_to_end(reactor);
+            let result = events.run();
             if result.is_err() {
                 group.stop();
             }
@@ -164,7 +151,7 @@ impl Cores {
     ///
     /// # Errors
     ///
-    /// The first error of [`Server::run`], after which all others were stopped.
+    /// The first error of [`EventLoop::run`], after which all others were stopped.
     ///
     /// # Panics
     ///

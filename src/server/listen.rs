@@ -68,7 +68,7 @@ impl<S: 'static> Server<S> {
 
     /// As [`listen`](Server::listen) on a TCP address that other servers share (`SO_REUSEPORT`):
     /// each gets its part of the connections, which the kernel deals out. One for each of
-    /// [`Cores`](crate::Cores), or the next version of a program beside the last. All of them
+    /// [`Cores`](crate::runtime::Cores), or the next version of a program beside the last. All of them
     /// must be of the same user. Linux deals out evenly; elsewhere one may get all.
     ///
     /// # Errors

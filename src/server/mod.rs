@@ -2,9 +2,12 @@
 //! `listen.rs`.
 
 pub(crate) mod cores;
+pub(crate) mod event_loop;
 mod listen;
+pub(crate) mod remote;
 
 use std::fmt;
+use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +23,10 @@ use crate::reactor::kernel::Kernel;
 use crate::reactor::loop_group::Group;
 use crate::reactor::mailbox::{Mailbox, Message};
 use crate::reactor::mio_kernel::{Listener, MioKernel};
+use crate::reactor::remote::Calls;
 use crate::reactor::{Program, Reactor};
 use crate::report::Report;
+use crate::server::remote::Remote;
 
 /// Serves `handler` on one address, with default limits, until the process ends.
 ///
@@ -80,11 +85,12 @@ pub struct Server<S = ()> {
     state: S,
     hooks: Hooks<S>,
     timers: Timers<S>,
+    /// The functions that a [`Remote`] has left.
+    calls: Arc<Calls<S>>,
     /// With their names.
     pub(crate) listeners: Vec<(Box<str>, Listener)>,
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) limits: Limits,
-    group: Option<Arc<Group>>,
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) keeps_connections: bool,
     #[cfg(feature = "signals")]
@@ -124,10 +130,10 @@ impl<S: 'static> Server<S> {
             state,
             hooks: Hooks::new(),
             timers: Timers::new(),
+            calls: Arc::new(Calls::new()),
             listeners: Vec::new(),
             addresses: Vec::new(),
             limits: Limits::default(),
-            group: None,
             mailbox: Arc::new(Mailbox::new()),
             keeps_connections: true,
             #[cfg(feature = "signals")]
@@ -146,7 +152,8 @@ impl<S: 'static> Server<S> {
     /// is accepted, so it must not block.
     ///
     /// ```no_run
-    /// # use wheelhouse::{Admission, Server};
+    /// # use wheelhouse::runtime::Admission;
+    /// # use wheelhouse::Server;
     /// # let server = Server::new();
     /// # let server =
     /// server.on_connect(|_, new| match new.peer_addr() {
@@ -162,7 +169,8 @@ impl<S: 'static> Server<S> {
     ///
     /// ```no_run
     /// # use std::{collections::HashMap, net::IpAddr};
-    /// # use wheelhouse::{Admission, ConnectionId, ConnectionState, Server};
+    /// # use wheelhouse::runtime::{Admission, ConnectionId, ConnectionState};
+    /// # use wheelhouse::Server;
     /// #[derive(Default)]
     /// struct Clients(HashMap<ConnectionId, IpAddr>);
     ///
@@ -226,7 +234,7 @@ impl<S: 'static> Server<S> {
     /// The calls are due at whole multiples of `period` after the server begins to run, and do not
     /// drift. A busy loop leaves out the calls that it missed. Times are kept to a tick of the loop:
     /// a call is never early, and late by at most 65 ms if nothing keeps the loop busy. A period
-    /// shorter than [`TIMER_MIN`](crate::TIMER_MIN) counts as that, one longer than a year as a
+    /// shorter than [`TIMER_MIN`](crate::runtime::TIMER_MIN) counts as that, one longer than a year as a
     /// year. The function must not block. A panic in it is logged and counted
     /// ([`Report::panics`]), and the timer goes on. A shutdown does not wait for timers.
     ///
@@ -283,10 +291,9 @@ impl<S: 'static> Server<S> {
         Handle::of_loop(self.mailbox.clone())
     }
 
-    /// Makes the server end with the others of `group`, and the others with it.
-    pub(crate) fn join(&mut self, group: &Arc<Group>) {
-        group.join(self.mailbox.clone());
-        self.group = Some(group.clone());
+    /// Returns a remote that runs functions with the state, from another thread or from a handler.
+    pub fn remote(&self) -> Remote<S> {
+        Remote::new(self.calls.clone(), self.mailbox.clone())
     }
 
     /// Serves until the server is shut down, and returns a report.
@@ -299,12 +306,14 @@ impl<S: 'static> Server<S> {
     /// [`Error::NoListener`] without a listener, [`Error::Limits`] if the limits cannot be kept
     /// together, [`Error::Loop`] if the system refuses a poll, or if the poll fails later.
     pub fn run<H: Handler<S>>(self, handler: H) -> Result<Report, Error> {
-        run_to_end(self.into_reactor(handler)?)
+        let mut reactor = self.into_reactor(handler)?;
+        while reactor.turn().map_err(Error::Loop)? {}
+        Ok(reactor.report())
     }
 
     /// Opens the poll and builds the loop.
-    pub(crate) fn into_reactor<H: Handler<S>>(
-        self,
+    fn into_reactor<H: Handler<S>>(
+        mut self,
         handler: H,
     ) -> Result<Reactor<MioKernel, S, H>, Error> {
         if self.listeners.is_empty() {
@@ -323,29 +332,20 @@ impl<S: 'static> Server<S> {
             false => kernel,
         };
         self.mailbox.set_bell(kernel.waker());
-        let program =
-            Program { state: self.state, handler, hooks: self.hooks, timers: self.timers };
-        let (listeners, limits) = (self.listeners, self.limits);
-        let reactor =
-            Reactor::new(kernel, self.mailbox, listeners, program, limits, connections_max);
+        let (listeners, limits) = (mem::take(&mut self.listeners), self.limits.clone());
+        let (mailbox, keeps_connections) = (self.mailbox.clone(), self.keeps_connections);
+        let program = self.into_program(handler);
+        let reactor = Reactor::new(kernel, mailbox, listeners, program, limits, connections_max);
         let mut reactor = reactor.map_err(Error::Loop)?;
-        reactor.join(self.group);
-        reactor.set_keep_alive(self.keeps_connections);
+        reactor.set_keep_alive(keeps_connections);
         Ok(reactor)
     }
 
     /// The parts that a simulation needs: all but the listeners.
     pub(crate) fn into_program<H>(self, handler: H) -> Program<S, H> {
-        Program { state: self.state, handler, hooks: self.hooks, timers: self.timers }
+        let Server { state, hooks, timers, calls, .. } = self;
+        Program { state, handler, hooks, timers, calls }
     }
-}
-
-/// Turns the loop until the server is shut down.
-fn run_to_end<S: 'static, H: Handler<S>>(
-    mut reactor: Reactor<MioKernel, S, H>,
-) -> Result<Report, Error> {
-    while reactor.turn().map_err(Error::Loop)? {}
-    Ok(reactor.report())
 }
 
 impl<S> fmt::Debug for Server<S> {
@@ -357,7 +357,7 @@ impl<S> fmt::Debug for Server<S> {
     }
 }
 
-/// Ends or changes one server, or all [`Cores`](crate::Cores), from any thread or handler.
+/// Ends or changes one server, or all [`Cores`](crate::runtime::Cores), from any thread or handler.
 ///
 /// A handle is cheap to clone. It may outlive the server, and then does nothing. A call before the
 /// server runs takes effect when it begins.

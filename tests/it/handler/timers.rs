@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use crate::support::*;
 use crate::support::{shut_down, sim_of};
+use wheelhouse::runtime::TIMER_MIN;
 use wheelhouse::sim::Sim;
-use wheelhouse::{Router, Server, TIMER_MIN};
+use wheelhouse::{Router, Server};
 
 type Calls = Watched<u32>;
 

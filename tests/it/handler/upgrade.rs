@@ -8,9 +8,10 @@ use std::time::Duration;
 use crate::support::*;
 use crate::support::{limited, number, set_keep_alive, shut_down, sim_of, stop_now};
 use wheelhouse::content::Lost;
+use wheelhouse::runtime::ConnectionState;
 use wheelhouse::sim::Sim;
 use wheelhouse::upgrade::{Connection, Hijacked, HijackedStream, Protocol, Upgrade};
-use wheelhouse::{ConnectionState, Limits, Reply, Request, Response, Server, StatusCode, Waker};
+use wheelhouse::{Limits, Reply, Request, Response, Server, StatusCode, Waker};
 
 const SWITCH: &[u8] =
     b"GET /line HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: line\r\n\r\n";

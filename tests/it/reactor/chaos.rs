@@ -14,11 +14,11 @@ use crate::support::{
 use wheelhouse::body::Sender;
 use wheelhouse::content::{Flow, Receive};
 use wheelhouse::events::{Slow, Topic, TopicOptions};
+use wheelhouse::runtime::{ConnectionId, ConnectionState};
 use wheelhouse::sim::{Client, Sim};
 use wheelhouse::upgrade::{Connection, Protocol};
 use wheelhouse::{
-    Body, ConnectionId, ConnectionState, Failure, Informational, Later, Limits, Reply, Request,
-    Response, Server, Waker,
+    Body, Failure, Informational, Later, Limits, Reply, Request, Response, Server, Waker,
 };
 
 /// What handlers have given away and not heard of again.

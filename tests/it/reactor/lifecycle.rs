@@ -5,11 +5,10 @@ use crate::support::*;
 use crate::support::{number, shut_down, sim_of};
 use wheelhouse::body::{Out, Produce, Produced};
 use wheelhouse::content::{Flow, Receive, Transform};
+use wheelhouse::runtime::ConnectionState::{Active, Closed, Idle, New};
+use wheelhouse::runtime::{Admission, ConnectionState};
 use wheelhouse::sim::{Client, Sim};
-use wheelhouse::ConnectionState::{Active, Closed, Idle, New};
-use wheelhouse::{
-    Admission, Body, ConnectionState, Failure, Limits, Reply, Request, Response, Server, StatusCode,
-};
+use wheelhouse::{Body, Failure, Limits, Reply, Request, Response, Server, StatusCode};
 
 type Told = Watched<Vec<ConnectionState>>;
 

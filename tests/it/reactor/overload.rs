@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use crate::support::*;
 use crate::support::{limited, number, sim_of};
+use wheelhouse::runtime::{Admission, ConnectionId, ConnectionState};
 use wheelhouse::sim::{Client, Sim};
-use wheelhouse::{Admission, ConnectionId, ConnectionState, Limits, Reply, Request, Server};
+use wheelhouse::{Limits, Reply, Request, Server};
 
 const EMFILE: i32 = 24;
 const ENFILE: i32 = 23;

@@ -6,9 +6,10 @@ use crate::support::*;
 use crate::support::{number, sim_of};
 use wheelhouse::body::{Out, Produce, Produced};
 use wheelhouse::content::Lost;
+use wheelhouse::runtime::{Admission, ConnectionState};
 use wheelhouse::sim::Sim;
 use wheelhouse::upgrade::{Connection, Protocol};
-use wheelhouse::{Admission, Body, ConnectionState, Reply, Request, Response, Server, Waker};
+use wheelhouse::{Body, Reply, Request, Response, Server, Waker};
 
 #[test]
 fn a_client_too_slow_with_a_message_is_counted_and_an_idle_one_is_not() {

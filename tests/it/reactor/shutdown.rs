@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use crate::support::*;
 use crate::support::{limited, shut_down, shut_down_within, sim_of, stop_now};
+use wheelhouse::runtime::{Admission, ConnectionState};
 use wheelhouse::sim::{Client, Sim};
-use wheelhouse::{Admission, Body, ConnectionState, Limits, Reply, Request, Response, Server};
+use wheelhouse::{Body, Limits, Reply, Request, Response, Server};
 
 const GET_BIG: &[u8] = b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n";
 

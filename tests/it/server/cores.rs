@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use wheelhouse::{Cores, Error, Request, Response, Server};
+use wheelhouse::runtime::Cores;
+use wheelhouse::{Error, Request, Response, Server};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -43,7 +44,7 @@ fn start(count: usize) -> (Cores, SocketAddr) {
             }
             Response::text(format!("{core} {}", served.get()))
         };
-        Ok((server, handler))
+        server.build(handler)
     });
     (cores.unwrap(), *address.get().unwrap())
 }
@@ -105,7 +106,7 @@ fn a_factory_that_fails_ends_the_others_before_they_have_begun() {
             2 => Server::new().listen(&address.to_string())?,
             _ => Server::new().listen("127.0.0.1:0")?,
         };
-        Ok((server, |_: &Request<'_>| "never"))
+        server.build(|_: &Request<'_>| "never")
     });
     match failed {
         Err(Error::Listen { address: named, .. }) => assert_eq!(named, address.to_string()),
@@ -116,7 +117,7 @@ fn a_factory_that_fails_ends_the_others_before_they_have_begun() {
 
 #[test]
 fn a_server_without_a_listener_is_an_error() {
-    let failed = Cores::start(2, |_| Ok((Server::new(), |_: &Request<'_>| "never")));
+    let failed = Cores::start(2, |_| Server::new().build(|_: &Request<'_>| "never"));
     assert!(matches!(failed, Err(Error::NoListener)), "{failed:?}");
 }
 
@@ -125,7 +126,7 @@ fn a_server_without_a_listener_is_an_error() {
 fn a_factory_that_panics_panics_here() {
     let _ = Cores::start(2, |core| {
         assert_ne!(core, 1, "a factory of a test panics");
-        Ok((Server::new().listen("127.0.0.1:0")?, |_: &Request<'_>| "never"))
+        Server::new().listen("127.0.0.1:0")?.build(|_: &Request<'_>| "never")
     });
 }
 
@@ -135,7 +136,7 @@ fn cores_may_share_a_socket_that_was_opened_once() {
     let address = socket.local_addr().unwrap();
     let cores = Cores::start(2, move |core| {
         let own = socket.try_clone().map_err(Error::Loop)?;
-        Ok((Server::new().listen_on(own)?, move |_: &Request<'_>| format!("{core}")))
+        Server::new().listen_on(own)?.build(move |_: &Request<'_>| format!("{core}"))
     });
     let cores = cores.unwrap();
     for _ in 0..20 {

@@ -5,7 +5,8 @@ use std::sync::mpsc::{self, Receiver, Sender};
 
 use wheelhouse::body::{Out, Produce, Produced};
 use wheelhouse::content::{Flow, Lost, Receive};
-use wheelhouse::{Body, ConnectionState, Failure, Reply, Request, Response};
+use wheelhouse::runtime::ConnectionState;
+use wheelhouse::{Body, Failure, Reply, Request, Response};
 
 use super::running::{Running, PATIENCE};
 

@@ -9,7 +9,8 @@ use std::process::Command;
 use std::sync::mpsc;
 use std::thread;
 
-use wheelhouse::{Error, Handle, Limits, Report, Request, Response, Server};
+use wheelhouse::runtime::Report;
+use wheelhouse::{Error, Handle, Limits, Request, Response, Server};
 
 use super::running::{Client, Running, PATIENCE};
 

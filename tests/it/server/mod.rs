@@ -4,6 +4,7 @@
 //! Every wait here is bounded and none is measured: a test says what comes, not when.
 
 mod cores;
+mod embedding;
 mod endings;
 mod large_content;
 mod listeners;

@@ -7,7 +7,8 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use wheelhouse::{ConnectionState, Handle, Handler, Limits, Report, Server};
+use wheelhouse::runtime::{ConnectionState, Report};
+use wheelhouse::{Handle, Handler, Limits, Server};
 
 /// How long anything that must come may take before the test gives up.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);

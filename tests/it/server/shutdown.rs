@@ -5,7 +5,8 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use wheelhouse::{ConnectionState, Reply, Request, Router, Server};
+use wheelhouse::runtime::ConnectionState;
+use wheelhouse::{Reply, Request, Router, Server};
 
 use super::running::{Client, Running, PATIENCE};
 

@@ -7,7 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use wheelhouse::content::{Flow, Receive};
-use wheelhouse::{ConnectionState, Failure, Limits, Reply, Request, Response, StatusCode};
+use wheelhouse::runtime::ConnectionState;
+use wheelhouse::{Failure, Limits, Reply, Request, Response, StatusCode};
 
 use super::running::Running;
 

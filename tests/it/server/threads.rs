@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use crate::support::later_to;
 use wheelhouse::body::SendError;
+use wheelhouse::runtime::ConnectionState;
 use wheelhouse::upgrade::{Connection, HijackedStream, Protocol};
-use wheelhouse::{Body, ConnectionState, Later, Reply, Request, Response};
+use wheelhouse::{Body, Later, Reply, Request, Response};
 
 use super::running::{Running, PATIENCE};
 

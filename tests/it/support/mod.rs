@@ -12,10 +12,9 @@ use std::time::Duration;
 
 use wheelhouse::body::{Out, Produce, Produced};
 use wheelhouse::content::{Flow, Lost, Receive, Transform};
+use wheelhouse::runtime::ConnectionId;
 use wheelhouse::sim::{Client, Sim};
-use wheelhouse::{
-    Body, ConnectionId, Failure, Handler, Later, Limits, Reply, Request, Response, Server,
-};
+use wheelhouse::{Body, Failure, Handler, Later, Limits, Reply, Request, Response, Server};
 
 /// How late a deadline may be: one tick of the wheel and a millisecond.
 pub(crate) const LATE: Duration = Duration::from_millis(65);

@@ -14,12 +14,13 @@ use std::time::{Duration, Instant};
 use crate::built::{built, free_address};
 
 /// All of `examples/`: one that is not started here fails the test below.
-const STARTED: [&str; 19] = [
+const STARTED: [&str; 21] = [
     "around",
     "channel",
     "cores",
     "download",
     "events",
+    "foreign_loop",
     "hello",
     "hijack",
     "later",
@@ -30,6 +31,7 @@ const STARTED: [&str; 19] = [
     "shutdown",
     "simulated",
     "spool",
+    "thread",
     "timers",
     "trailers",
     "upload",
@@ -430,4 +432,24 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
+}
+
+#[test]
+fn foreign_loop_serves_and_counts_packets_in_one_thread() {
+    let running = Example::start("foreign_loop", &[]);
+    let get = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    assert_eq!(running.ask(get).content, b"0 packets\n");
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.send_to(b"a packet", &running.address).unwrap();
+    // The packet may be on its way still.
+    while running.ask(get).content != b"1 packets\n" {}
+}
+
+#[test]
+fn thread_does_jobs_beside_its_server_and_ends_with_it() {
+    let running = Example::start("thread", &[]);
+    let get = "GET /status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    while running.ask(get).content == b"0 jobs done\n" {}
+    let stop = "POST /stop HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+    assert_eq!(running.ask(stop).content, b"stopping\n");
 }

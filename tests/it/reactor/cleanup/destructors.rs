@@ -4,9 +4,10 @@ use crate::support::panics::expect_panics;
 use crate::support::{later_to, never, sim_of, stop_now, Count, GET, SECOND};
 use wheelhouse::body::{Out, Produce, Produced};
 use wheelhouse::content::{Flow, Receive, Transform};
+use wheelhouse::runtime::Admission;
 use wheelhouse::sim::Sim;
 use wheelhouse::upgrade::{Connection, Protocol};
-use wheelhouse::{Admission, Body, Failure, Fields, Reply, Request, Response, Server, Waker};
+use wheelhouse::{Body, Failure, Fields, Reply, Request, Response, Server, Waker};
 
 /// What bombs say.
 const PANICS: &[&str] = &["a destructor panics", "it does not start", "the trailers are not taken"];

@@ -1,0 +1,294 @@
+//! A built loop: run here, turned inside another loop, or on a thread of its own.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::panic;
+use std::sync::{mpsc, Arc};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::handler::Handler;
+use crate::reactor::loop_group::Group;
+use crate::reactor::mailbox::Mailbox;
+use crate::reactor::mio_kernel::MioKernel;
+use crate::reactor::remote::Calls;
+use crate::reactor::Reactor;
+use crate::report::Report;
+use crate::server::{Handle, Remote, Server};
+
+/// The loop of one server, to be run here or inside another loop.
+///
+/// [`Server::build`] makes it. It is not `Send`: build it on the thread that turns it. Dropping it
+/// closes the listeners and resets every connection.
+///
+/// A program with a loop of its own waits on two things, the descriptor of this loop
+/// ([`AsFd`]) and the time that it may sleep, and then turns it:
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use wheelhouse::runtime::Turn;
+/// use wheelhouse::{Request, Server};
+/// # fn wait_for_input(_: impl std::os::fd::AsFd, _: Option<Duration>) {}
+///
+/// let mut events =
+///     Server::new().listen("127.0.0.1:8080")?.build(|_: &Request<'_>| "hello\n")?;
+/// loop {
+///     wait_for_input(&events, events.next_timeout()); // poll(2), epoll, kqueue, a GUI
+///     if events.turn(Some(Duration::ZERO))? == Turn::Ended {
+///         break;
+///     }
+/// }
+/// # Ok::<(), wheelhouse::Error>(())
+/// ```
+#[must_use = "a loop does nothing until it is run or turned"]
+pub struct EventLoop<S = ()> {
+    reactor: Box<dyn Turning<S>>,
+    addresses: Vec<SocketAddr>,
+    mailbox: Arc<Mailbox>,
+    calls: Arc<Calls<S>>,
+}
+
+/// Whether a loop goes on after a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a loop that has ended must not be turned again"]
+pub enum Turn {
+    /// There is, or may come, more to do.
+    Running,
+    /// The server has shut down.
+    Ended,
+}
+
+impl<S: 'static> Server<S> {
+    /// Builds the loop, to be run here or inside another loop.
+    ///
+    /// Signals are registered here (feature `signals`), so a program may announce itself after this:
+    /// a signal that comes before the first turn is not lost.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoListener`] without a listener, [`Error::Limits`] if the limits cannot be kept
+    /// together, [`Error::Loop`] if the system refuses a poll.
+    pub fn build(self, handler: impl Handler<S> + 'static) -> Result<EventLoop<S>, Error> {
+        let (addresses, mailbox) = (self.addresses.clone(), self.mailbox.clone());
+        let calls = self.calls.clone();
+        let reactor = Box::new(self.into_reactor(handler)?);
+        Ok(EventLoop { reactor, addresses, mailbox, calls })
+    }
+
+    /// Serves on a new thread.
+    ///
+    /// `make` runs on that thread and makes the handler, so only the state and the hooks must be
+    /// `Send`: routes may hold an `Rc`.
+    ///
+    /// ```no_run
+    /// use wheelhouse::{Router, Server};
+    ///
+    /// let server = Server::with_state(0_u64).listen("127.0.0.1:0")?;
+    /// let remote = server.remote();
+    /// let thread = server.spawn(|| {
+    ///     Router::<u64>::new().get("/", |count, _| format!("{count}\n")).build()
+    /// })?;
+    /// println!("http://{}/", thread.local_addrs()[0]);
+    ///
+    /// let _ = remote.run(|count| *count += 1); // From any thread, without a lock.
+    ///
+    /// thread.handle().shutdown();
+    /// thread.join()?;
+    /// # Ok::<(), wheelhouse::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The error of `make`, those of [`build`](Server::build), and [`Error::Loop`] if the system
+    /// refuses a thread.
+    ///
+    /// # Panics
+    ///
+    /// If `make` panics, with its panic.
+    pub fn spawn<H: Handler<S> + 'static>(
+        self,
+        make: impl FnOnce() -> Result<H, Error> + Send + 'static,
+    ) -> Result<ServerThread, Error>
+    where
+        S: Send,
+    {
+        let (addresses, handle) = (self.addresses.clone(), self.handle());
+        let (started, is_started) = mpsc::channel();
+        let body = move || {
+            let events = match make().and_then(|handler| self.build(handler)) {
+                Ok(events) => events,
+                Err(error) => {
+                    let _ = started.send(Err(error));
+                    return Ok(Report::default());
+                }
+            };
+            let _ = started.send(Ok(()));
+            events.run()
+        };
+        let thread = thread::Builder::new().name("wheelhouse".to_owned()).spawn(body);
+        let thread = thread.map_err(Error::Loop)?;
+        match is_started.recv() {
+            Ok(Ok(())) => Ok(ServerThread { addresses, handle, thread }),
+            Ok(Err(error)) => Err(error),
+            // It dropped its end without a word: `make` panicked.
+            Err(_) => match thread.join() {
+                Err(panic) => panic::resume_unwind(panic),
+                Ok(_) => unreachable!("a thread that ends in order has sent its result"),
+            },
+        }
+    }
+}
+
+impl<S: 'static> EventLoop<S> {
+    /// Serves until the server is shut down, and returns a report.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Loop`] if the poll fails.
+    pub fn run(mut self) -> Result<Report, Error> {
+        while self.turn(None)? == Turn::Running {}
+        Ok(self.reactor.report())
+    }
+
+    /// Makes one turn: sleeps until there is something to do, at most for `timeout` (`None`: until
+    /// the next deadline), and then does all that is due. After [`Turn::Ended`] a turn does nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Loop`] if the poll fails.
+    pub fn turn(&mut self, timeout: Option<Duration>) -> Result<Turn, Error> {
+        match self.reactor.turn_within(timeout).map_err(Error::Loop)? {
+            true => Ok(Turn::Running),
+            false => Ok(Turn::Ended),
+        }
+    }
+
+    /// The time that another loop may sleep before the next [`turn`](EventLoop::turn). `None`: until
+    /// the descriptor of this loop is readable.
+    pub fn next_timeout(&self) -> Option<Duration> {
+        self.reactor.timeout()
+    }
+
+    /// The state of the server.
+    pub fn state(&mut self) -> &mut S {
+        self.reactor.state()
+    }
+
+    /// The addresses of the TCP listeners, with the ports that the system chose.
+    pub fn local_addrs(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Returns a handle that ends or changes the server from elsewhere.
+    pub fn handle(&self) -> Handle {
+        Handle::of_loop(self.mailbox.clone())
+    }
+
+    /// Returns a remote that runs functions with the state, from elsewhere.
+    pub fn remote(&self) -> Remote<S> {
+        Remote::new(self.calls.clone(), self.mailbox.clone())
+    }
+
+    /// Ends the loop, resets the connections that are left, and gives the state back with the report.
+    pub fn into_state(self) -> (S, Report) {
+        let report = self.reactor.report();
+        (self.reactor.into_state(), report)
+    }
+
+    /// Makes the loop end with the others of `group`, and the others with it.
+    pub(crate) fn join_group(&mut self, group: &Arc<Group>) {
+        group.join(self.mailbox.clone());
+        self.reactor.join_group(group.clone());
+    }
+}
+
+/// Readable when the loop has something to do before [`EventLoop::next_timeout`] has passed.
+impl<S> AsFd for EventLoop<S> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.reactor.descriptor()
+    }
+}
+
+impl<S> fmt::Debug for EventLoop<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventLoop").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
+/// A loop whose handler is of any type: one dynamic call for each turn.
+trait Turning<S> {
+    fn turn_within(&mut self, timeout: Option<Duration>) -> io::Result<bool>;
+    fn timeout(&self) -> Option<Duration>;
+    fn descriptor(&self) -> BorrowedFd<'_>;
+    fn state(&mut self) -> &mut S;
+    fn report(&self) -> Report;
+    fn join_group(&mut self, group: Arc<Group>);
+    fn into_state(self: Box<Self>) -> S;
+}
+
+impl<S: 'static, H: Handler<S>> Turning<S> for Reactor<MioKernel, S, H> {
+    fn turn_within(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
+        self.turn_within(timeout)
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        self.timeout()
+    }
+
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.descriptor()
+    }
+
+    fn state(&mut self) -> &mut S {
+        self.state()
+    }
+
+    fn report(&self) -> Report {
+        self.report()
+    }
+
+    fn join_group(&mut self, group: Arc<Group>) {
+        self.join(Some(group));
+    }
+
+    fn into_state(self: Box<Self>) -> S {
+        (*self).into_state()
+    }
+}
+
+/// A server on a thread of its own. Dropping it lets the thread run on.
+#[must_use = "a server thread is ended by its handle and waited for by `join`"]
+#[derive(Debug)]
+pub struct ServerThread {
+    addresses: Vec<SocketAddr>,
+    handle: Handle,
+    thread: JoinHandle<Result<Report, Error>>,
+}
+
+impl ServerThread {
+    /// The addresses of the TCP listeners, with the ports that the system chose.
+    pub fn local_addrs(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The handle that ends or changes the server.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Waits until the server has ended, and returns its report.
+    ///
+    /// # Errors
+    ///
+    /// As [`EventLoop::run`].
+    ///
+    /// # Panics
+    ///
+    /// If the thread panicked, with its panic.
+    pub fn join(self) -> Result<Report, Error> {
+        self.thread.join().unwrap_or_else(|panic| panic::resume_unwind(panic))
+    }
+}

@@ -1,0 +1,95 @@
+//! [`Remote`]: functions for the loop, from any thread.
+
+use std::error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::limits::TIMEOUT_MAX;
+use crate::reactor::mailbox::{Mailbox, Message};
+use crate::reactor::remote::Calls;
+
+/// Runs functions on the loop, with its state, from any thread or handler.
+///
+/// This is how a thread of the program changes the state of a running server, without a lock. Clones
+/// serve the same loop.
+///
+/// ```
+/// use wheelhouse::{sim::Sim, Request, Server};
+///
+/// let server = Server::with_state(Vec::new());
+/// let remote = server.remote();
+/// let mut sim = Sim::of(server, |_: &Request<'_>| "hello\n")?;
+/// std::thread::spawn(move || remote.run(|news| news.push("from a thread"))).join().unwrap()?;
+/// sim.settle();
+/// assert_eq!(*sim.state(), ["from a thread"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Remote<S = ()> {
+    calls: Arc<Calls<S>>,
+    mailbox: Arc<Mailbox>,
+}
+
+impl<S: 'static> Remote<S> {
+    /// Runs `function` in the next turn of the loop, after the functions that were given before. It
+    /// must not block. A panic in it is logged and counted, and nothing else.
+    ///
+    /// A function that is given before the server runs is called in its first turn. Functions that
+    /// have not been called when the loop ends are dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`RemoteClosed`] if the loop has ended.
+    pub fn run(&self, function: impl FnOnce(&mut S) + Send + 'static) -> Result<(), RemoteClosed> {
+        self.after(Duration::ZERO, function)
+    }
+
+    /// Runs `function` on the loop after `delay`, at most a year. The rules are those of
+    /// [`Server::after`](crate::Server::after), but for a delay of zero, which is the next turn.
+    ///
+    /// # Errors
+    ///
+    /// [`RemoteClosed`] if the loop has ended.
+    pub fn after(
+        &self,
+        delay: Duration,
+        function: impl FnOnce(&mut S) + Send + 'static,
+    ) -> Result<(), RemoteClosed> {
+        if !self.calls.put((delay.min(TIMEOUT_MAX), Box::new(function))) {
+            return Err(RemoteClosed);
+        }
+        self.mailbox.send(Message::Calls);
+        Ok(())
+    }
+}
+
+impl<S> Remote<S> {
+    pub(crate) fn new(calls: Arc<Calls<S>>, mailbox: Arc<Mailbox>) -> Remote<S> {
+        Remote { calls, mailbox }
+    }
+}
+
+impl<S> Clone for Remote<S> {
+    fn clone(&self) -> Remote<S> {
+        Remote::new(self.calls.clone(), self.mailbox.clone())
+    }
+}
+
+impl<S> fmt::Debug for Remote<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Remote")
+    }
+}
+
+/// The loop has ended, so it calls no further function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RemoteClosed;
+
+impl fmt::Display for RemoteClosed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the server has ended: it calls no function any more")
+    }
+}
+
+impl error::Error for RemoteClosed {}

@@ -1,0 +1,155 @@
+//! A server inside a program that exists: in a thread, inside another loop, and functions that other
+//! threads leave for it.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use wheelhouse::runtime::{RemoteClosed, Turn};
+use wheelhouse::sim::Sim;
+use wheelhouse::{Error, Request, Router, Server};
+
+use crate::support::{GET_CLOSE, SECOND};
+
+fn ask(address: SocketAddr) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(GET_CLOSE).unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    response.split_once("\r\n\r\n").unwrap().1.to_owned()
+}
+
+#[test]
+fn a_server_on_a_thread_takes_functions_of_other_threads_and_reports_at_its_end() {
+    let server = Server::with_state(1).listen("127.0.0.1:0").unwrap();
+    let remote = server.remote();
+    let thread = server
+        .spawn(|| Router::<i32>::new().get("/", |count, _| format!("{count}")).build())
+        .unwrap();
+    assert_eq!(ask(thread.local_addrs()[0]), "1");
+    remote.run(|count| *count += 6).unwrap();
+    assert_eq!(ask(thread.local_addrs()[0]), "7", "a function comes before a later request");
+    thread.handle().shutdown();
+    assert_eq!(thread.join().unwrap().requests, 2);
+    assert!(matches!(remote.run(|_| ()), Err(RemoteClosed { .. })));
+}
+
+#[test]
+fn errors_before_the_thread_serves_come_out_of_spawn() {
+    let listening = || Server::new().listen("127.0.0.1:0").unwrap();
+    let bad_routes = || Router::<()>::new().get("no slash", |_, _| "").build();
+    assert!(matches!(listening().spawn(bad_routes), Err(Error::Route(_))));
+    let routes = || Router::<()>::new().build();
+    assert!(matches!(Server::new().spawn(routes), Err(Error::NoListener)));
+}
+
+#[test]
+#[should_panic(expected = "the handler cannot be made")]
+fn a_panic_while_the_handler_is_made_comes_out_of_spawn() {
+    let server = Server::new().listen("127.0.0.1:0").unwrap();
+    let _ = server.spawn(|| -> Result<fn(&Request<'_>) -> &'static str, Error> {
+        panic!("the handler cannot be made")
+    });
+}
+
+/// The loop is turned by hand, with values that are not `Send`, while a client asks.
+#[test]
+fn a_loop_can_be_turned_inside_another_loop() {
+    let asked = std::rc::Rc::new(std::cell::Cell::new(0));
+    let count = asked.clone();
+    let server = Server::with_state("kept").listen("127.0.0.1:0").unwrap();
+    let mut events = server
+        .build(move |req: &Request<'_>| {
+            count.set(count.get() + 1);
+            req.path().to_owned()
+        })
+        .unwrap();
+    let address = events.local_addrs()[0];
+    let client = thread::spawn(move || ask(address));
+    // The descriptor becomes readable, as another poll would see it.
+    let (mut poll, mut ready) = (mio::Poll::new().unwrap(), mio::Events::with_capacity(1));
+    let descriptor = events.as_fd().as_raw_fd();
+    let mut source = mio::unix::SourceFd(&descriptor);
+    poll.registry().register(&mut source, mio::Token(0), mio::Interest::READABLE).unwrap();
+    poll.poll(&mut ready, None).unwrap();
+    assert!(!ready.is_empty());
+    while asked.get() == 0 || !client.is_finished() {
+        assert_eq!(events.turn(Some(Duration::from_millis(10))).unwrap(), Turn::Running);
+    }
+    assert_eq!(client.join().unwrap(), "/");
+    events.handle().shutdown();
+    while events.turn(None).unwrap() == Turn::Running {}
+    let (state, report) = events.into_state();
+    assert_eq!((state, report.requests), ("kept", 1));
+}
+
+#[test]
+fn a_turn_sleeps_no_longer_than_it_is_told_to() {
+    let server = Server::new().listen("127.0.0.1:0").unwrap();
+    let mut events = server.build(|_: &Request<'_>| "").unwrap();
+    assert_eq!(events.turn(Some(Duration::ZERO)).unwrap(), Turn::Running);
+    assert_eq!(events.next_timeout(), None, "nothing is due without connections");
+    // Without a bound this would sleep for ever.
+    assert_eq!(events.turn(Some(Duration::from_millis(1))).unwrap(), Turn::Running);
+}
+
+#[test]
+fn functions_left_before_the_first_turn_run_in_it_in_their_order() {
+    let server = Server::with_state(Vec::new());
+    let remote = server.remote();
+    for n in 0..3 {
+        remote.run(move |list| list.push(n)).unwrap();
+    }
+    let mut sim = Sim::of(server, |_: &Request<'_>| "").unwrap();
+    assert_eq!(*sim.state(), [0, 1, 2]);
+}
+
+#[test]
+fn a_function_with_a_delay_runs_once_at_its_time() {
+    let server = Server::with_state(0);
+    let remote = server.remote();
+    let mut sim = Sim::of(server, |_: &Request<'_>| "").unwrap();
+    remote.after(SECOND, |count| *count += 1).unwrap();
+    sim.advance(SECOND - Duration::from_millis(1));
+    assert_eq!(*sim.state(), 0);
+    sim.advance(Duration::from_millis(66));
+    assert_eq!(*sim.state(), 1);
+    sim.advance(100 * SECOND);
+    assert_eq!(*sim.state(), 1);
+}
+
+#[test]
+fn a_panic_in_a_function_is_counted_and_the_next_one_runs() {
+    let server = Server::with_state(0);
+    let remote = server.remote();
+    let mut sim = Sim::of(server, |_: &Request<'_>| "").unwrap();
+    remote.run(|_| panic!("a function of a test panics")).unwrap();
+    remote.run(|count| *count += 1).unwrap();
+    sim.advance(Duration::ZERO);
+    assert_eq!((*sim.state(), sim.report().panics), (1, 1));
+}
+
+/// Values in functions that never run are dropped with the loop.
+#[test]
+fn functions_that_are_left_when_the_loop_ends_are_dropped() {
+    struct Counted(Arc<AtomicU32>);
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    let dropped = Arc::new(AtomicU32::new(0));
+    let server = Server::with_state(());
+    let remote = server.remote();
+    let mut sim = Sim::of(server, |_: &Request<'_>| "").unwrap();
+    sim.pause();
+    let counted = Counted(dropped.clone());
+    remote.run(move |()| drop(counted)).unwrap();
+    drop(sim);
+    assert_eq!(dropped.load(Ordering::SeqCst), 1);
+    assert!(matches!(remote.run(|()| ()), Err(RemoteClosed { .. })));
+}
