@@ -55,7 +55,8 @@ fn main() {
 
 /// A hundred and two routes.
 fn routes(host: &str) -> impl Handler {
-    let mut router = Router::<()>::new().mount(&format!("{host}/static"), |_, _| respond());
+    let mut router =
+        Router::<()>::new().mount(&format!("{host}/static"), |_: &Request<'_>| respond());
     for index in 0..33 {
         let index = index * 2 + 1;
         router = router

@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! cargo run --release --example later -- 127.0.0.1:8080
-//! curl http://127.0.0.1:8080/primes?1000000        # however long it takes, others are served
+//! curl http://127.0.0.1:8080/primes?1000000        # the loop serves others meanwhile
 //! curl -i http://127.0.0.1:8080/primes?99999999    # 503 after two seconds
 //! ```
 //!
-//! One worker, so one after the other. A real program would have a few of them.
+//! One worker takes one job after another. A real program would have a few workers.
 
 use std::sync::mpsc::{
     self,
@@ -15,7 +15,7 @@ use std::sync::mpsc::{
 use std::thread;
 use std::time::Duration;
 
-use wheelhouse::{within, Later, Reply, Request, Response, Server, StatusCode};
+use wheelhouse::{Later, Reply, Request, Response, Server, StatusCode};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
@@ -36,9 +36,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         if let Err(Full((_, later)) | Disconnected((_, later))) = jobs.try_send((last, later)) {
             later.respond(busy());
         }
-        reply
+        reply.with_handler_timeout(Duration::from_secs(2)).with_timeout_response(busy())
     };
-    Server::new().listen(&address)?.run(within(Duration::from_secs(2), busy, handler))?;
+    Server::new().listen(&address)?.run(handler)?;
     Ok(())
 }
 
@@ -46,7 +46,7 @@ fn busy() -> Response {
     Response::error(StatusCode::SERVICE_UNAVAILABLE, "too many numbers")
 }
 
-/// `None` if the client no longer waits for it.
+/// `None` if the client no longer waits for the number.
 fn count_primes(last: u64, later: &Later) -> Option<u64> {
     let mut primes = 0;
     for n in 2..=last {

@@ -75,10 +75,7 @@ pub use handler::upgrade::Protocol;
 pub use handler::{Failure, Handler, Later, Reply};
 #[doc(hidden)]
 pub use handler::{Receive, Transform};
-pub use helpers::around::{around, Around, Enter};
 pub use helpers::events;
-pub use helpers::origin::{Guarded, OriginGuard};
-pub use helpers::within::{within, Within};
 pub use http::Version;
 pub use limits::{Limits, LimitsError};
 pub use message::body::Body;
@@ -93,7 +90,7 @@ pub use message::request::{Method, Request};
 pub use message::request_error::JsonError;
 pub use message::response::{Response, StatusCode};
 pub use message::trailers::Trailers;
-pub use router::{collect, Router, Routes};
+pub use router::{Router, Routes};
 pub use server::{serve, Handle, Server};
 pub use waker::Waker;
 
@@ -135,6 +132,11 @@ pub mod forms {
 /// Cookies to be set. [`Request::cookie`] reads those of a request.
 pub mod cookies {
     pub use crate::helpers::cookies::{CookieError, SameSite, SetCookie, COOKIE_BYTES_MAX};
+}
+
+/// Checks for [`Server::guard`] and [`Router::guard`].
+pub mod guards {
+    pub use crate::helpers::origin::OriginGuard;
 }
 
 /// Credentials of requests, and a comparison that does not show how much of a secret was right.

@@ -10,6 +10,7 @@ mod failure;
 pub(crate) mod guard;
 pub(crate) mod hooks;
 mod into_reply;
+pub(crate) mod layers;
 mod lost;
 mod map;
 mod reply;

@@ -1,6 +1,5 @@
 //! Optional helpers, built on messages, handlers and routes. The server runs without any of them.
 
-pub(crate) mod around;
 pub(crate) mod auth;
 pub(crate) mod channel;
 pub(crate) mod cookies;
@@ -10,4 +9,3 @@ mod http_types;
 pub(crate) mod json;
 pub(crate) mod origin;
 pub(crate) mod query;
-pub(crate) mod within;

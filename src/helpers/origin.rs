@@ -1,22 +1,20 @@
-//! Requests that a page of another site made a browser send (cross-site request forgery): told by
-//! the fields that browsers add and pages cannot forge, without tokens or cookies.
+//! [`OriginGuard`]: refuses requests that a page of another site made a browser send (cross-site
+//! request forgery). It reads the fields that browsers add and pages cannot forge, so it needs
+//! neither tokens nor cookies.
 //!
-//! `Sec-Fetch-Site` (Fetch Metadata) says it outright; older browsers send only `Origin` (RFC
-//! 6454). Knows nothing of sessions: whoever is let through may still be nobody.
-
-use std::fmt;
+//! `Sec-Fetch-Site` (Fetch Metadata) names the relation of the two sites; older browsers send only
+//! `Origin` (RFC 6454). The guard does not know users: a request that passes may still be anonymous.
 
 use http::{Method, StatusCode};
 
 use crate::error::Error;
-use crate::handler::{Handler, Reply};
 use crate::message::fields::Fields;
 use crate::message::redirect::is_scheme;
 use crate::message::request::Request;
 use crate::message::response::Response;
-use crate::router::Routes;
+use crate::router::Patterns;
 
-/// Lets through what the own pages, or no browser at all, have sent.
+/// Lets requests pass that this site's own pages sent, or no browser at all.
 ///
 /// `GET`, `HEAD` and `OPTIONS` always pass: never change anything for them. Any other method
 /// passes if `Sec-Fetch-Site` is `same-origin` or `none` (the user typed or clicked it); without
@@ -29,21 +27,26 @@ use crate::router::Routes;
 /// without TLS.
 ///
 /// ```
-/// use wheelhouse::{OriginGuard, Request, Response};
+/// use wheelhouse::guards::OriginGuard;
+/// use wheelhouse::{sim::Sim, Router};
 ///
-/// let guard = OriginGuard::new().trust("https://app.example")?.exempt("POST /hooks/")?;
-/// let handler = guard.around(|_: &Request<'_>| Response::text("done"));
-/// # let mut sim = wheelhouse::sim::Sim::new(handler);
-/// # let c = sim.connect_and_send(b"POST / HTTP/1.1\r\nHost: a\r\nSec-Fetch-Site: cross-site\r\n\
-/// #     Content-Length: 0\r\n\r\n");
-/// # assert!(sim.received(c).starts_with(b"HTTP/1.1 403 "));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// let origins = OriginGuard::new().trust("https://app.example")?.exempt("POST /hooks/")?;
+/// let routes = Router::<()>::new()
+///     .post("/notes", |_, _| "saved\n")
+///     .guard(move |_, req| origins.check(req))
+///     .build()?;
+/// let mut sim = Sim::new(routes);
+/// let foreign = sim.request("POST", "/notes").header("Sec-Fetch-Site", "cross-site");
+/// assert_eq!(foreign.send().status(), 403);
+/// # Ok::<(), wheelhouse::Error>(())
 /// ```
+///
+/// For another response, replace the error: `origins.check(req).map_err(|_| Response::..)`.
+#[derive(Debug)]
 pub struct OriginGuard {
     /// In lower case, as browsers write them.
     trusted: Vec<String>,
-    exempt: Routes<()>,
-    denial: Box<dyn Fn(&Request<'_>) -> Response>,
+    exempt: Patterns,
 }
 
 impl Default for OriginGuard {
@@ -53,20 +56,17 @@ impl Default for OriginGuard {
 }
 
 impl OriginGuard {
-    /// A guard that trusts nobody else.
+    /// A guard that trusts no other origin.
     pub fn new() -> OriginGuard {
-        let denial = |_: &Request<'_>| {
-            Response::error(StatusCode::FORBIDDEN, "403 a page of another site sent this")
-        };
-        OriginGuard { trusted: Vec::new(), exempt: Routes::none(), denial: Box::new(denial) }
+        OriginGuard { trusted: Vec::new(), exempt: Patterns::default() }
     }
 
-    /// Lets pages of `origin` send requests too: scheme, `://`, host, and the port unless it is
+    /// Lets requests pass that pages of `origin` sent: scheme, `://`, host, and the port unless it is
     /// the scheme's own, as in `Origin` fields.
     ///
     /// # Errors
     ///
-    /// [`Error::Origin`] for anything else, which no browser would send.
+    /// [`Error::Origin`] for any other text, which no browser would send.
     pub fn trust(mut self, origin: &str) -> Result<OriginGuard, Error> {
         if !is_origin(origin) {
             return Err(Error::Origin { origin: origin.to_owned() });
@@ -75,7 +75,7 @@ impl OriginGuard {
         Ok(self)
     }
 
-    /// Lets everything through that `pattern` matches (the patterns of [`Router`](crate::Router)),
+    /// Lets all requests pass that `pattern` matches (the patterns of [`Router`](crate::Router)),
     /// such as a path to which other sites post on purpose. A request that a router would redirect
     /// there does not count.
     ///
@@ -83,31 +83,26 @@ impl OriginGuard {
     ///
     /// [`Error::Route`] if the pattern is malformed, or in conflict with one before.
     pub fn exempt(mut self, pattern: &str) -> Result<OriginGuard, Error> {
-        self.exempt.add_pattern(pattern)?;
+        self.exempt.add(pattern)?;
         Ok(self)
     }
 
-    /// What a refused request gets instead of a plain 403.
-    pub fn denial(mut self, denial: impl Fn(&Request<'_>) -> Response + 'static) -> OriginGuard {
-        self.denial = Box::new(denial);
-        self
+    /// Returns the response for a request that must not pass: a plain 403.
+    ///
+    /// # Errors
+    ///
+    /// The response, if the request came from a page of another site.
+    pub fn check(&self, req: &Request<'_>) -> Result<(), Response> {
+        let is_safe = matches!(*req.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+        if is_safe || self.is_own_or_trusted(req) || self.exempt.contain(req) {
+            return Ok(());
+        }
+        Err(Response::error(StatusCode::FORBIDDEN, "403 a page of another site sent this"))
     }
 
-    /// Whether `req` may pass.
-    pub fn lets_pass(&self, req: &Request<'_>) -> bool {
-        matches!(*req.method(), Method::GET | Method::HEAD | Method::OPTIONS)
-            || self.is_own_or_trusted(req)
-            || self.exempt.contain(req)
-    }
-
-    /// The same for what is dangerous whatever the method.
+    /// Whether `req` may pass if its method, too, may change something.
     pub(crate) fn is_own_or_trusted(&self, req: &Request<'_>) -> bool {
         is_our_own(req) || self.is_trusted(&req.headers())
-    }
-
-    /// A handler that gets only what may pass.
-    pub fn around<H>(self, inner: H) -> Guarded<H> {
-        Guarded { guard: self, inner }
     }
 
     fn is_trusted(&self, fields: &Fields<'_>) -> bool {
@@ -152,36 +147,6 @@ fn the_only<'a>(fields: &Fields<'a>, name: &str) -> Only<'a> {
     }
 }
 
-/// A handler behind an [`OriginGuard`].
-pub struct Guarded<H> {
-    guard: OriginGuard,
-    inner: H,
-}
-
-impl<S, H: Handler<S>> Handler<S> for Guarded<H> {
-    fn handle(&mut self, state: &mut S, req: &Request<'_>) -> Reply<S> {
-        if self.guard.lets_pass(req) {
-            return self.inner.handle(state, req);
-        }
-        (self.guard.denial)(req).into()
-    }
-}
-
-impl fmt::Debug for OriginGuard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OriginGuard")
-            .field("trusted", &self.trusted)
-            .field("exempt", &self.exempt)
-            .finish_non_exhaustive()
-    }
-}
-
-impl<H> fmt::Debug for Guarded<H> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guarded").field("guard", &self.guard).finish_non_exhaustive()
-    }
-}
-
 /// Whether `text` is a scheme, `://`, a host, perhaps a port, and nothing else.
 fn is_origin(text: &str) -> bool {
     let Some((scheme, host)) = text.split_once("://") else { return false };
@@ -193,7 +158,13 @@ fn is_origin(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::Server;
     use crate::sim::Sim;
+
+    fn guarded(origins: OriginGuard) -> Sim {
+        let server = Server::new().guard(move |_, req| origins.check(req));
+        Sim::of(server, |_: &Request<'_>| "done").unwrap()
+    }
 
     fn status(sim: &mut Sim, line: &str, fields: &str) -> u16 {
         let request = format!(
@@ -205,8 +176,8 @@ mod tests {
 
     /// Go: t238 (the fields), over the wire.
     #[test]
-    fn what_other_sites_make_a_browser_send_is_refused() {
-        let mut sim = Sim::new(OriginGuard::new().around(|_: &Request<'_>| "done"));
+    fn requests_that_other_sites_make_a_browser_send_are_refused() {
+        let mut sim = guarded(OriginGuard::new());
         let table = [
             ("", 200),
             ("Sec-Fetch-Site: same-origin\r\n", 200),
@@ -238,27 +209,26 @@ mod tests {
         }
     }
 
-    /// Go: t238 (trusted origins, exempt patterns, the denial).
+    /// Go: t238 (trusted origins, exempt patterns).
     #[test]
-    fn trusted_origins_and_exempt_paths_pass_and_the_denial_can_be_chosen() {
+    fn trusted_origins_and_exempt_paths_pass() {
         let guard = OriginGuard::new().trust("https://App.example").unwrap();
         let guard = guard.exempt("POST /hooks/").unwrap().exempt("/open/{id}").unwrap();
-        let guard = guard.denial(|_| Response::status_page(StatusCode::IM_A_TEAPOT));
-        let mut sim = Sim::new(guard.around(|_: &Request<'_>| "done"));
+        let mut sim = guarded(guard);
         let (foreign, trusted) = ("Sec-Fetch-Site: cross-site\r\n", "https://app.example");
         let table = [
             ("POST /", format!("{foreign}Origin: {trusted}\r\n"), 200),
             ("POST /", format!("Origin: {trusted}\r\n"), 200),
-            ("POST /", format!("Origin: {trusted}:444\r\n"), 418),
-            ("POST /", format!("Origin: {trusted}.evil.example\r\n"), 418),
-            ("POST /", "Origin: http://app.example\r\n".to_owned(), 418),
+            ("POST /", format!("Origin: {trusted}:444\r\n"), 403),
+            ("POST /", format!("Origin: {trusted}.evil.example\r\n"), 403),
+            ("POST /", "Origin: http://app.example\r\n".to_owned(), 403),
             ("POST /hooks/a/b", foreign.to_owned(), 200),
-            ("PUT /hooks/a", foreign.to_owned(), 418),
-            ("POST /hooks", foreign.to_owned(), 418),
-            ("POST /x/../hooks/a", foreign.to_owned(), 418),
+            ("PUT /hooks/a", foreign.to_owned(), 403),
+            ("POST /hooks", foreign.to_owned(), 403),
+            ("POST /x/../hooks/a", foreign.to_owned(), 403),
             ("POST /%68ooks/a", foreign.to_owned(), 200),
             ("DELETE /open/7", foreign.to_owned(), 200),
-            ("DELETE /open/7/8", foreign.to_owned(), 418),
+            ("DELETE /open/7/8", foreign.to_owned(), 403),
         ];
         for (line, fields, expected) in table {
             assert_eq!(status(&mut sim, line, &fields), expected, "{line} {fields}");
@@ -267,7 +237,7 @@ mod tests {
 
     /// Go: t238 (bad origins).
     #[test]
-    fn what_is_no_origin_cannot_be_trusted() {
+    fn only_an_origin_can_be_trusted() {
         let origins = [
             "",
             "null",

@@ -63,17 +63,23 @@ mod table;
 mod tests;
 mod tree;
 
+use std::cell::RefCell;
 use std::fmt;
+use std::mem;
 use std::rc::Rc;
+use std::time::Duration;
 
 use http::Method;
 
 use crate::error::Error;
-use crate::handler::Reply;
-use crate::message::request::Request;
+use crate::handler::layers::{Around, Guard, HandlerTimeout, Layers};
+use crate::handler::{Handler, Reply};
+use crate::message::request::{Request, RouteNames};
+use crate::message::response::Response;
 
 pub use crate::error::RouteError;
 use pattern::Pattern;
+use routes::Route;
 pub use routes::Routes;
 use table::Table;
 
@@ -84,21 +90,34 @@ type Function<S> = Box<dyn FnMut(&mut S, &Request<'_>) -> Reply<S>>;
 ///
 /// The first pattern that is invalid or conflicts with another is an error of
 /// [`build`](Router::build), so a chain of calls needs no `?` and wrong routes cannot be served:
-/// only [`Routes`] are a [`Handler`](crate::Handler).
+/// only [`Routes`] are a [`Handler`].
 ///
 /// The [module](crate::router) explains patterns.
 #[must_use = "a router does nothing until its routes are built and served"]
 pub struct Router<S = ()> {
-    table: Table<S>,
+    table: Table,
+    /// One for each pattern of the table.
+    routes: Vec<Route<S>>,
+    not_found: Option<Function<S>>,
     /// The prefix that [`nest`](Router::nest) puts before paths: empty, or without a final slash.
     prefix: String,
+    /// The layers for the routes of this router, or of the function of [`nest`](Router::nest) that
+    /// runs. Added to the routes at its end, so it does not matter which came first.
+    layers: Layers<S>,
     error: Option<RouteError>,
 }
 
 impl<S: 'static> Router<S> {
     /// Creates a router without routes: every request gets 404.
     pub fn new() -> Router<S> {
-        Router { table: Table::new(), prefix: String::new(), error: None }
+        Router {
+            table: Table::default(),
+            routes: Vec::new(),
+            not_found: None,
+            prefix: String::new(),
+            layers: Layers::new(),
+            error: None,
+        }
     }
 
     /// Adds a route for `GET` and `HEAD`. Here and in the other functions that are named after a
@@ -181,43 +200,48 @@ impl<S: 'static> Router<S> {
         function: impl FnMut(&mut S, &Request<'_>) -> R + 'static,
     ) -> Router<S> {
         let parsed = Pattern::parse(&self.under_prefix("", pattern));
-        self.insert(parsed, into_reply(function), false)
+        self.insert(parsed, into_reply(function), false, Layers::new())
     }
 
     /// Adds a route for a whole pattern whose function gets the content, at most `limit` bytes of
     /// it. A request with more gets 413; see [`Reply::collect`]. The request still has its
     /// [parameters](Request::param) when the content has arrived.
-    ///
-    /// The free function [`collect`] does the same for `post` and its like, but needs the type of
-    /// the state written out.
-    pub fn collect<R: Into<Reply<S>> + 'static>(
+    pub fn collect<R: Into<Reply<S>>>(
         self,
         pattern: &str,
         limit: usize,
-        function: impl Fn(&mut S, &Request<'_>, &[u8]) -> R + 'static,
+        function: impl FnMut(&mut S, &Request<'_>, &[u8]) -> R + 'static,
     ) -> Router<S> {
-        self.route(pattern, collect(limit, function))
+        // Several requests may wait for their content at the same time.
+        let function = Rc::new(RefCell::new(function));
+        self.route(pattern, move |_, _| {
+            let function = Rc::clone(&function);
+            Reply::collect(limit, move |state: &mut S, req: &Request<'_>, content: &[u8]| {
+                (function.borrow_mut())(state, req, content)
+            })
+        })
+    }
+
+    /// Adds a route for a whole pattern whose requests a [`Handler`] handles: one that is not a
+    /// function, such as [`Files`](crate::files::Files), or routes of their own.
+    pub fn handle(self, pattern: &str, handler: impl Handler<S> + 'static) -> Router<S> {
+        self.route(pattern, handler_function(handler))
     }
 
     /// Adds a route for everything at and below `prefix`, which is `[host]/path`, with any method.
-    /// The function sees paths without the prefix; it may be a file server or another handler.
+    /// The handler sees paths without the prefix; [guards](Router::guard) see whole paths.
     ///
     /// ```
-    /// # use wheelhouse::{sim::Sim, Router};
-    /// let routes = Router::<()>::new().mount("/static", |_, req| req.path().to_owned()).build()?;
-    /// # let mut sim = Sim::new(routes);
-    /// # let c = sim.connect_and_send(b"GET /static/css/a?b HTTP/1.1\r\nHost: a\r\n\r\n");
-    /// # assert!(sim.received(c).ends_with(b"\r\n\r\n/css/a"));
+    /// # use wheelhouse::{sim::Sim, Request, Router};
+    /// let rest = |req: &Request<'_>| req.path().to_owned();
+    /// let routes = Router::<()>::new().mount("/static", rest).build()?;
+    /// assert_eq!(Sim::new(routes).get("/static/css/a?b").text(), "/css/a");
     /// # Ok::<(), wheelhouse::Error>(())
     /// ```
-    pub fn mount<R: Into<Reply<S>>>(
-        self,
-        prefix: &str,
-        function: impl FnMut(&mut S, &Request<'_>) -> R + 'static,
-    ) -> Router<S> {
+    pub fn mount(self, prefix: &str, handler: impl Handler<S> + 'static) -> Router<S> {
         let text = self.under_prefix("", &format!("{}/", prefix.trim_end_matches('/')));
         let parsed = Pattern::parse_rest(&text, None, &text);
-        self.insert(parsed, into_reply(function), true)
+        self.insert(parsed, handler_function(handler), true, Layers::new())
     }
 
     /// Adds routes whose paths all begin with `prefix`, such as `/api` or `/{tenant}/api`. They
@@ -239,6 +263,8 @@ impl<S: 'static> Router<S> {
     /// # assert!(sim.received(c).ends_with(b"\r\n\r\n7 of /api/users/7"));
     /// # Ok::<(), wheelhouse::Error>(())
     /// ```
+    ///
+    /// Guards and other layers that the function adds are for its own routes alone.
     pub fn nest(mut self, prefix: &str, routes: impl FnOnce(Router<S>) -> Router<S>) -> Router<S> {
         let is_path = prefix.is_empty() || prefix.starts_with('/');
         if !is_path || prefix.contains("{$}") || prefix.contains("...}") {
@@ -248,11 +274,137 @@ impl<S: 'static> Router<S> {
                 reason: "a prefix is a path that can be continued: \"/api\"",
             });
         }
-        let len = self.prefix.len();
+        let (prefix_len, first) = (self.prefix.len(), self.routes.len());
         self.prefix.push_str(prefix.trim_end_matches('/'));
+        let outer = mem::replace(&mut self.layers, Layers::new());
+        let whole_prefix = self.prefix.clone();
         let mut router = routes(self);
-        router.prefix.truncate(len);
+        if router.prefix != whole_prefix {
+            router.error.get_or_insert(RouteError::Pattern {
+                pattern: prefix.to_owned(),
+                at: 0,
+                reason: "the function for a prefix must return the router that it was given",
+            });
+        }
+        let inner = mem::replace(&mut router.layers, outer);
+        for route in router.routes.iter_mut().skip(first) {
+            route.layers.put_inside(&inner);
+        }
+        router.prefix.truncate(prefix_len);
         router
+    }
+
+    /// Adds the routes of another router, below the prefix of [`nest`](Router::nest) if there is one.
+    /// Its layers stay around its own routes. Its function for requests [without a
+    /// route](Router::not_found) is used if this router has none.
+    ///
+    /// ```
+    /// # use wheelhouse::{sim::Sim, Router};
+    /// let users = Router::<()>::new().get("/users/{id}", |_, req| req.parse_param::<u64>("id").map(|id| id.to_string()));
+    /// let routes = Router::new().nest("/api", |api| api.merge(users)).build()?;
+    /// assert_eq!(Sim::new(routes).get("/api/users/7").text(), "7");
+    /// # Ok::<(), wheelhouse::Error>(())
+    /// ```
+    pub fn merge(mut self, other: Router<S>) -> Router<S> {
+        let Router { table, routes, not_found, layers: outer, error, .. } = other;
+        if let Some(error) = error {
+            self.error.get_or_insert(error);
+        }
+        for (pattern, route) in table.patterns.iter().zip(routes) {
+            let Route { function, hidden, mut layers, .. } = route;
+            layers.put_inside(&outer);
+            let parsed = Pattern::parse(&self.under_prefix("", &pattern.text));
+            self = self.insert(parsed, function, hidden > 0, layers);
+        }
+        if self.not_found.is_none() {
+            self.not_found = not_found.map(|function| into_reply(outer.wrap(function)));
+        }
+        self
+    }
+
+    /// Checks every request of these routes before its handler is called; an error is the reply. It
+    /// may be anything that is `Into<Reply>`: a response, a status, a [`Failure`](crate::Failure).
+    ///
+    /// Guards of a whole router also check the requests without a route, so a refused client does not
+    /// learn which paths exist. Guards of a [`nest`](Router::nest) check the requests of its routes.
+    /// They see the whole path, [decoded](Request::path) as the routes see it, the
+    /// [pattern](Request::pattern) and the parameters. The first layer that is added is the first to
+    /// see a request; it does not matter whether routes are added before or after.
+    ///
+    /// ```
+    /// use wheelhouse::{sim::Sim, Router, StatusCode};
+    ///
+    /// let routes = Router::<()>::new()
+    ///     .get("/", |_, _| "everybody\n")
+    ///     .nest("/admin", |admin| {
+    ///         admin.get("/", |_, _| "the manager\n").guard(|_, req| {
+    ///             let is_known = req.header("authorization") == Some("Bearer 1234");
+    ///             is_known.then_some(()).ok_or(StatusCode::FORBIDDEN)
+    ///         })
+    ///     })
+    ///     .build()?;
+    /// let mut sim = Sim::new(routes);
+    /// assert_eq!(sim.get("/").text(), "everybody\n");
+    /// assert_eq!(sim.get("/%61dmin/").status(), 403);
+    /// # Ok::<(), wheelhouse::Error>(())
+    /// ```
+    pub fn guard<E: Into<Reply<S>> + 'static>(
+        mut self,
+        check: impl FnMut(&mut S, &Request<'_>) -> Result<(), E> + 'static,
+    ) -> Router<S> {
+        self.layers.push(Rc::new(Guard::new(check)));
+        self
+    }
+
+    /// Calls `before` with each request of these routes, and `after` with the value that it returned
+    /// and the response, whenever that comes. An error of `before` is the reply, and the handler is
+    /// not called.
+    ///
+    /// `after` may change status, header fields and content. It is called for each response of these
+    /// routes: at once, after content, from another thread, or when its time is over. It is not
+    /// called for a response that the server makes by itself (413, 408, the 500 after a panic), and
+    /// for a stream that is [handed out](Reply::hijack). The value is dropped if no response comes. The
+    /// rules for layers are those of [`guard`](Router::guard).
+    ///
+    /// ```
+    /// use wheelhouse::{sim::Sim, Router};
+    ///
+    /// let routes = Router::<u32>::new()
+    ///     .get("/", |_, _| "hello\n")
+    ///     .around(
+    ///         |count, _| {
+    ///             *count += 1;
+    ///             Ok(*count)
+    ///         },
+    ///         |_, number, response| {
+    ///             let _ = response.set_header("X-Number", number.to_string());
+    ///         },
+    ///     )
+    ///     .build()?;
+    /// let mut sim = Sim::with_state(0, routes);
+    /// sim.get("/");
+    /// assert_eq!(sim.get("/missing").header("X-Number"), Some("2"));
+    /// # Ok::<(), wheelhouse::Error>(())
+    /// ```
+    pub fn around<T: 'static>(
+        mut self,
+        before: impl FnMut(&mut S, &Request<'_>) -> Result<T, Reply<S>> + 'static,
+        after: impl FnMut(&mut S, T, &mut Response) + 'static,
+    ) -> Router<S> {
+        self.layers.push(Rc::new(Around::new(before, after)));
+        self
+    }
+
+    /// Sets the time for responses of these routes that come [later](Reply::later), at most a year,
+    /// instead of [`Limits::handler_timeout`](crate::Limits::handler_timeout) (Go's
+    /// `TimeoutHandler`). The time of a [`nest`](Router::nest) wins over that of the router around it,
+    /// and the time of [the reply itself](Reply::with_handler_timeout) over both.
+    ///
+    /// A handler that runs is not interrupted: it holds the loop. A worker that responds with another
+    /// wait chooses the time of that wait itself.
+    pub fn handler_timeout(mut self, timeout: Duration) -> Router<S> {
+        self.layers.push(Rc::new(HandlerTimeout(timeout)));
+        self
     }
 
     /// Sets the function for requests without a route, in place of the one-line 404. It is not
@@ -261,7 +413,7 @@ impl<S: 'static> Router<S> {
         mut self,
         function: impl FnMut(&mut S, &Request<'_>) -> R + 'static,
     ) -> Router<S> {
-        self.table.not_found = Some(into_reply(function));
+        self.not_found = Some(into_reply(function));
         self
     }
 
@@ -271,10 +423,14 @@ impl<S: 'static> Router<S> {
     ///
     /// The first pattern that is invalid or conflicts with an earlier one.
     pub fn build(self) -> Result<Routes<S>, Error> {
-        match self.error {
-            Some(error) => Err(error.into()),
-            None => Ok(Routes { table: self.table }),
+        let Router { table, mut routes, not_found, layers, error, .. } = self;
+        if let Some(error) = error {
+            return Err(error.into());
         }
+        for route in &mut routes {
+            route.layers.put_inside(&layers);
+        }
+        Ok(Routes { table, routes, not_found, layers })
     }
 
     fn add(self, method: Option<Method>, pattern: &str, function: Function<S>) -> Router<S> {
@@ -282,7 +438,7 @@ impl<S: 'static> Router<S> {
         let text = self.under_prefix(name, pattern);
         let rest = if name.is_empty() { 0 } else { name.len() + 1 };
         let parsed = Pattern::parse_rest(&text, method, &text[rest..]);
-        self.insert(parsed, function, false)
+        self.insert(parsed, function, false, Layers::new())
     }
 
     /// The whole text of a pattern: the method, if it was given separately, and the prefix before
@@ -300,8 +456,16 @@ impl<S: 'static> Router<S> {
         parsed: Result<Pattern, RouteError>,
         function: Function<S>,
         strips: bool,
+        layers: Layers<S>,
     ) -> Router<S> {
-        let added = parsed.and_then(|pattern| self.table.insert(pattern, function, strips));
+        let added = parsed.and_then(|pattern| {
+            let hidden = if strips { pattern.segments.len() } else { 0 };
+            let (pattern_text, wildcards) = (pattern.text.clone(), pattern.names.clone());
+            let names = Rc::new(RouteNames { pattern: pattern_text, wildcards });
+            self.table.insert(pattern)?;
+            self.routes.push(Route { names, function, hidden, layers });
+            Ok(())
+        });
         if let Err(error) = added {
             self.error.get_or_insert(error);
         }
@@ -309,32 +473,19 @@ impl<S: 'static> Router<S> {
     }
 }
 
-/// Makes a function for [`Router::post`] and its like that collects at most `limit` bytes of
-/// content and then calls `function`.
-///
-/// The type of the state must be written out here; [`Router::collect`] infers it.
-///
-/// ```
-/// # use wheelhouse::{collect, Router};
-/// let sum = collect(16, |total: &mut u64, _, content| {
-///     *total += content.len() as u64;
-///     total.to_string()
-/// });
-/// let routes = Router::<u64>::new().post("/add", sum).build()?;
-/// # let _ = routes;
-/// # Ok::<(), wheelhouse::Error>(())
-/// ```
-pub fn collect<S: 'static, R: Into<Reply<S>>>(
-    limit: usize,
-    function: impl Fn(&mut S, &Request<'_>, &[u8]) -> R + 'static,
-) -> impl FnMut(&mut S, &Request<'_>) -> Reply<S> {
-    // Several requests may wait for their content at the same time.
-    let function = Rc::new(function);
-    move |_: &mut S, _: &Request<'_>| {
-        let function = Rc::clone(&function);
-        Reply::collect(limit, move |state: &mut S, req: &Request<'_>, content: &[u8]| {
-            function(state, req, content)
-        })
+/// Patterns without functions, for code that asks whether a request matches one of them.
+#[derive(Debug, Default)]
+pub(crate) struct Patterns(Table);
+
+impl Patterns {
+    pub(crate) fn add(&mut self, pattern: &str) -> Result<(), RouteError> {
+        self.0.insert(Pattern::parse(pattern)?)
+    }
+
+    /// Whether a pattern matches the request as it is. A request that would be redirected to a
+    /// path that a pattern matches does not count.
+    pub(crate) fn contain(&self, req: &Request<'_>) -> bool {
+        self.0.contains(req)
     }
 }
 
@@ -345,6 +496,11 @@ fn into_reply<S: 'static, R: Into<Reply<S>>>(
     Box::new(move |state: &mut S, req: &Request<'_>| function(state, req).into())
 }
 
+/// Boxes a handler in the form that the table stores.
+fn handler_function<S: 'static>(mut handler: impl Handler<S> + 'static) -> Function<S> {
+    Box::new(move |state: &mut S, req: &Request<'_>| handler.handle(state, req))
+}
+
 impl<S: 'static> Default for Router<S> {
     fn default() -> Router<S> {
         Router::new()
@@ -353,7 +509,7 @@ impl<S: 'static> Default for Router<S> {
 
 impl<S> fmt::Debug for Router<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let patterns = self.table.routes.iter().map(|route| &route.pattern.text);
+        let patterns = self.table.patterns.iter().map(|pattern| &pattern.text);
         f.write_str("Router ")?;
         f.debug_list().entries(patterns).finish()
     }

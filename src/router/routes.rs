@@ -5,93 +5,83 @@ use std::rc::Rc;
 
 use http::{Method, StatusCode};
 
-use super::into_reply;
-use super::pattern::Pattern;
-use super::table::{Found, Route, Table};
+use super::table::{path_to_route, Found, Table};
 use super::tree::Spans;
-use crate::error::RouteError;
+use super::Function;
+use crate::handler::layers::Layers;
 use crate::handler::{Action, Collect, Handler, Reply};
 use crate::message::path::nth_slash;
 use crate::message::percent::encode_path;
 use crate::message::redirect::redirect_to;
-use crate::message::request::{Request, RouteMatch, Span, TargetForm};
+use crate::message::request::{Request, RouteMatch, RouteNames, Span};
 use crate::message::response::Response;
 
 /// Routes, ready to be served: the result of [`Router::build`](super::Router::build).
 pub struct Routes<S = ()> {
-    pub(super) table: Table<S>,
+    pub(super) table: Table,
+    /// One for each pattern of the table.
+    pub(super) routes: Vec<Route<S>>,
+    pub(super) not_found: Option<Function<S>>,
+    /// The layers of the whole router, for the requests without a route: each route has its own.
+    pub(super) layers: Layers<S>,
+}
+
+/// The code for the requests of one pattern.
+pub(super) struct Route<S> {
+    /// The part of the pattern that handlers see. It outlives a call that waits for content.
+    pub(super) names: Rc<RouteNames>,
+    pub(super) function: Function<S>,
+    /// Segments at the front of the path that the function does not see.
+    pub(super) hidden: usize,
+    /// The layers around the function. They see whole paths.
+    pub(super) layers: Layers<S>,
 }
 
 impl<S: 'static> Handler<S> for Routes<S> {
     fn handle(&mut self, state: &mut S, req: &Request<'_>) -> Reply<S> {
-        let Some(path) = path_to_route(req) else { return respond_for_server(req).into() };
-        match self.table.find(req, path) {
-            Found::Route(route, spans) => self.call(state, route, spans, req),
-            Found::Redirect(path) => redirect(req, &path).into(),
-            Found::OtherMethods(allow) => Response::method_not_allowed(&allow).into(),
-            Found::Nothing => self.not_found(state, req),
+        let Routes { table, routes, not_found, layers } = self;
+        let Some(path) = path_to_route(req) else {
+            return layers.handle(state, req, &mut |_| respond_for_server(req).into());
+        };
+        match table.find(req, path) {
+            Found::Route(route, spans) => routes[route].handle(state, spans, req),
+            Found::Redirect(path) => {
+                layers.handle(state, req, &mut |_| redirect(req, &path).into())
+            }
+            Found::OtherMethods(allow) => {
+                layers.handle(state, req, &mut |_| Response::method_not_allowed(&allow).into())
+            }
+            Found::Nothing => layers.handle(state, req, &mut |state| match not_found {
+                Some(function) => function(state, req),
+                None => Response::not_found().into(),
+            }),
         }
     }
 }
 
-impl<S: 'static> Routes<S> {
-    /// Calls the function of a route. `spans` are positions in the path.
-    fn call(
-        &mut self,
-        state: &mut S,
-        route: usize,
-        mut spans: Spans,
-        req: &Request<'_>,
-    ) -> Reply<S> {
-        let Route { pattern, names, function, strips } = &mut self.table.routes[route];
+impl<S: 'static> Route<S> {
+    /// Handles a request of this route. `spans` are positions in the path.
+    fn handle(&mut self, state: &mut S, mut spans: Spans, req: &Request<'_>) -> Reply<S> {
+        let Route { names, function, hidden, layers } = self;
         let path = req.path_span();
         for span in &mut spans[..names.wildcards.len()] {
             span.start += path.start;
         }
         let found = RouteMatch { names, spans: &spans };
-        let seen = if *strips { strip(req, pattern.segments.len()) } else { path };
-        let req = req.with_route(&found, seen);
-        let reply = function(state, &req);
-        match reply.0 {
-            // Most replies are responses. Not to pass them on saves 25 instructions.
-            Action::Respond(_) => reply,
-            _ => remember_route(reply, &req),
+        let seen = if *hidden > 0 { strip(req, *hidden) } else { path };
+        let mut call = |state: &mut S| {
+            let req = req.with_route(&found, seen);
+            let reply = function(state, &req);
+            match reply.0 {
+                // Most replies are responses. Not to pass them on saves 25 instructions.
+                Action::Respond(_) => reply,
+                _ => remember_route(reply, &req),
+            }
+        };
+        if layers.is_empty() {
+            return call(state);
         }
-    }
-
-    fn not_found(&mut self, state: &mut S, req: &Request<'_>) -> Reply<S> {
-        match &mut self.table.not_found {
-            Some(function) => function(state, req),
-            None => Response::not_found().into(),
-        }
-    }
-}
-
-/// A set of patterns without functions.
-impl Routes<()> {
-    pub(crate) fn none() -> Routes<()> {
-        Routes { table: Table::new() }
-    }
-
-    pub(crate) fn add_pattern(&mut self, pattern: &str) -> Result<(), RouteError> {
-        self.table.insert(Pattern::parse(pattern)?, into_reply(|_, _| ""), false)
-    }
-
-    /// Whether a pattern matches the request as it is. A request that would be redirected to a
-    /// path that a pattern matches does not count.
-    pub(crate) fn contain(&self, req: &Request<'_>) -> bool {
-        path_to_route(req)
-            .is_some_and(|path| matches!(self.table.find(req, path), Found::Route(..)))
-    }
-}
-
-/// The path that decides on the route; `None` for the target `*`, which has none.
-fn path_to_route<'a>(req: &Request<'a>) -> Option<&'a [u8]> {
-    match req.target_form() {
-        TargetForm::Asterisk => None,
-        TargetForm::Authority => Some(b"/"),
-        TargetForm::Absolute if req.is_absolute_without_path() => Some(b"/"),
-        TargetForm::Origin | TargetForm::Absolute => Some(req.path_bytes()),
+        layers.handle(state, &req.with_route(&found, path), &mut call)
     }
 }
 
@@ -147,7 +137,7 @@ fn redirect(req: &Request<'_>, path: &str) -> Response {
 
 impl<S> fmt::Debug for Routes<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let patterns = self.table.routes.iter().map(|route| &route.pattern.text);
+        let patterns = self.table.patterns.iter().map(|pattern| &pattern.text);
         f.write_str("Routes ")?;
         f.debug_list().entries(patterns).finish()
     }

@@ -1,8 +1,8 @@
-//! All routes of a program, host by host: adding a route, and finding the one for a request.
+//! The patterns of a program, host by host: adding one, and finding the one for a request. Knows
+//! nothing of handlers.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
-use std::rc::Rc;
 
 use http::Method;
 
@@ -10,34 +10,25 @@ use super::leaf::Leaf;
 use super::path::is_clean;
 use super::pattern::Pattern;
 use super::tree::{Fit, Spans, Tree};
-use super::Function;
 use crate::error::RouteError;
 use crate::message::path::clean;
-use crate::message::request::{Request, RouteNames, Span, PARAMS_MAX};
+use crate::message::request::{Request, Span, TargetForm, PARAMS_MAX};
 
-/// All routes. Invariant: no two of them conflict.
-pub(super) struct Table<S> {
-    pub(super) routes: Vec<Route<S>>,
+/// All patterns. Invariant: no two of them conflict.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    /// The number of a route is the index of its pattern.
+    pub(super) patterns: Vec<Pattern>,
     /// The routes of every host.
     pub(super) anywhere: Tree,
     /// The hosts that have routes of their own, in lower case and sorted. Their trees are searched
     /// before `anywhere`.
     hosts: Vec<(Box<str>, Tree)>,
-    pub(super) not_found: Option<Function<S>>,
-}
-
-pub(super) struct Route<S> {
-    pub(super) pattern: Box<Pattern>,
-    /// The part of the pattern that handlers see. It outlives a call that waits for content.
-    pub(super) names: Rc<RouteNames>,
-    pub(super) function: Function<S>,
-    /// Whether the function sees only the path after the prefix.
-    pub(super) strips: bool,
 }
 
 /// The result of a search.
 pub(super) enum Found {
-    /// The index of the route, and the positions in the path that its wildcards match.
+    /// The number of the route, and the positions in the path that its wildcards match.
     Route(usize, Spans),
     /// The path to redirect to: the clean one, or the one with a slash added to its end.
     Redirect(String),
@@ -46,31 +37,25 @@ pub(super) enum Found {
     Nothing,
 }
 
-impl<S> Table<S> {
-    pub(super) fn new() -> Table<S> {
-        Table { routes: Vec::new(), anywhere: Tree::default(), hosts: Vec::new(), not_found: None }
-    }
-
-    pub(super) fn insert(
-        &mut self,
-        pattern: Pattern,
-        function: Function<S>,
-        strips: bool,
-    ) -> Result<(), RouteError> {
-        let conflict = self.routes.iter().find(|route| pattern.conflicts_with(&route.pattern));
-        if let Some(Route { pattern: first, .. }) = conflict {
+impl Table {
+    pub(super) fn insert(&mut self, pattern: Pattern) -> Result<(), RouteError> {
+        let conflict = self.patterns.iter().find(|first| pattern.conflicts_with(first));
+        if let Some(first) = conflict {
             return Err(RouteError::Conflict {
                 first: first.text.to_string(),
                 second: pattern.text.to_string(),
                 example: format!("{}{}", pattern.host, pattern.common_path(first)),
             });
         }
-        let index = self.routes.len();
-        self.tree_mut(&pattern.host).insert(&pattern, index);
-        let names =
-            Rc::new(RouteNames { pattern: pattern.text.clone(), wildcards: pattern.names.clone() });
-        self.routes.push(Route { pattern: Box::new(pattern), names, function, strips });
+        let number = self.patterns.len();
+        self.tree_mut(&pattern.host).insert(&pattern, number);
+        self.patterns.push(pattern);
         Ok(())
+    }
+
+    /// Whether a pattern matches `req`, without a redirect.
+    pub(super) fn contains(&self, req: &Request<'_>) -> bool {
+        path_to_route(req).is_some_and(|path| matches!(self.find(req, path), Found::Route(..)))
     }
 
     fn tree_mut(&mut self, host: &str) -> &mut Tree {
@@ -182,7 +167,7 @@ impl<S> Table<S> {
 
 /// The best route for a path and the method of a request.
 enum Best {
-    /// The index of the route.
+    /// The number of the route.
     Route(usize),
     /// The best route is that of the path with a slash added to its end.
     WithSlash,
@@ -194,5 +179,15 @@ fn without_port(host: &[u8]) -> &[u8] {
     match host.iter().rposition(|byte| !byte.is_ascii_digit()) {
         Some(colon) if host[colon] == b':' => &host[..colon],
         _ => host,
+    }
+}
+
+/// The path that decides on the route; `None` for the target `*`, which has none.
+pub(super) fn path_to_route<'a>(req: &Request<'a>) -> Option<&'a [u8]> {
+    match req.target_form() {
+        TargetForm::Asterisk => None,
+        TargetForm::Authority => Some(b"/"),
+        TargetForm::Absolute if req.is_absolute_without_path() => Some(b"/"),
+        TargetForm::Origin | TargetForm::Absolute => Some(req.path_bytes()),
     }
 }

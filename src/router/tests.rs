@@ -6,7 +6,6 @@ use std::ops::ControlFlow;
 
 use super::pattern::{decode_segment, End, Segment};
 use super::relation::Relation;
-use super::table::Route;
 use super::tree::Fit;
 use super::*;
 use crate::limits::Limits;
@@ -354,27 +353,25 @@ fn the_tree_finds_the_most_specific_of_all_patterns_that_match() {
     let mut spans = [Span { start: 0, len: 0 }; PARAMS_MAX];
     let (mut found, mut missed) = (0, 0);
     for _ in 0..400 {
-        let mut table: Table<()> = Table::new();
+        let mut table = Table::default();
         for _ in 0..12 {
-            let _ = table.insert(pattern(&numbers.pattern()), into_reply(|_, _| ""), false);
+            let _ = table.insert(pattern(&numbers.pattern()));
         }
         for _ in 0..60 {
             let path = numbers.path();
             for method in [Method::GET, Method::HEAD, Method::POST, Method::PUT] {
                 let wanted = pattern(&format!("{method} /"));
-                let fits = |route: &&Route<()>| {
+                let fits = |known: &&Pattern| {
                     let relation = wanted.relation(&Pattern {
                         segments: Vec::new(),
                         end: End::Rest,
-                        ..(*route.pattern).clone()
+                        ..(**known).clone()
                     });
-                    matches!(relation, EQUAL | SPECIFIC) && matches(&route.pattern, &path)
+                    matches!(relation, EQUAL | SPECIFIC) && matches(known, &path)
                 };
-                let candidates: Vec<&Route<()>> = table.routes.iter().filter(fits).collect();
+                let candidates: Vec<&Pattern> = table.patterns.iter().filter(fits).collect();
                 let best = candidates.iter().find(|best| {
-                    candidates.iter().all(|other| {
-                        matches!(best.pattern.relation(&other.pattern), EQUAL | SPECIFIC)
-                    })
+                    candidates.iter().all(|other| matches!(best.relation(other), EQUAL | SPECIFIC))
                 });
                 assert_eq!(best.is_some(), !candidates.is_empty(), "no best of several");
                 let mut route = None;
@@ -384,8 +381,8 @@ fn the_tree_finds_the_most_specific_of_all_patterns_that_match() {
                     }
                     route.map_or(ControlFlow::Continue(()), |_| ControlFlow::Break(()))
                 });
-                let route = route.map(|index| &table.routes[index].pattern.text);
-                assert_eq!(route, best.map(|best| &best.pattern.text), "{method} {path}");
+                let route = route.map(|index| &table.patterns[index].text);
+                assert_eq!(route, best.map(|best| &best.text), "{method} {path}");
                 if best.is_some() {
                     found += 1;
                 } else {
@@ -404,9 +401,9 @@ fn the_tree_shows_all_that_match_with_and_without_a_slash_more() {
     let mut spans = [Span { start: 0, len: 0 }; PARAMS_MAX];
     let (mut beside, mut with_slash) = (0, 0);
     for _ in 0..400 {
-        let mut table: Table<()> = Table::new();
+        let mut table = Table::default();
         for _ in 0..12 {
-            let _ = table.insert(pattern(&numbers.pattern()), into_reply(|_, _| ""), false);
+            let _ = table.insert(pattern(&numbers.pattern()));
         }
         for _ in 0..60 {
             let path = numbers.path();
@@ -416,7 +413,7 @@ fn the_tree_shows_all_that_match_with_and_without_a_slash_more() {
                 pattern.segments.len() == count && matches(pattern, &longer)
             };
             let mut wanted = (Vec::new(), Vec::new());
-            for Route { pattern, .. } in &table.routes {
+            for pattern in &table.patterns {
                 let mut names: Vec<&str> = pattern.method.iter().map(Method::as_str).collect();
                 names.extend(names.contains(&"GET").then_some("HEAD"));
                 if matches(pattern, &path) {

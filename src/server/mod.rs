@@ -9,16 +9,19 @@ pub(crate) mod remote;
 use std::fmt;
 use std::mem;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Error;
 use crate::handler::hooks::{Admission, ConnectionState, Hooks, NewConnection};
+use crate::handler::layers::{Around, Guard, Layer, Layered, Layers};
 use crate::handler::timers::Timers;
 use crate::handler::{Handler, Reply};
 use crate::limits::Limits;
 use crate::message::id::ConnectionId;
 use crate::message::request::Request;
+use crate::message::response::Response;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::loop_group::Group;
 use crate::reactor::mailbox::{Mailbox, Message};
@@ -85,6 +88,9 @@ pub struct Server<S = ()> {
     state: S,
     hooks: Hooks<S>,
     timers: Timers<S>,
+    /// Make the layers for all requests, the outermost first. The layers themselves share data
+    /// without locks, so they are made where the loop is built.
+    layers: Vec<MakeLayer<S>>,
     /// The functions that a [`Remote`] has left.
     calls: Arc<Calls<S>>,
     /// With their names.
@@ -96,6 +102,8 @@ pub struct Server<S = ()> {
     #[cfg(feature = "signals")]
     catches_signals: bool,
 }
+
+type MakeLayer<S> = Box<dyn FnOnce() -> Rc<dyn Layer<S>> + Send>;
 
 impl Server {
     /// Creates a server without state, with default limits and without a listener.
@@ -130,6 +138,7 @@ impl<S: 'static> Server<S> {
             state,
             hooks: Hooks::new(),
             timers: Timers::new(),
+            layers: Vec::new(),
             calls: Arc::new(Calls::new()),
             listeners: Vec::new(),
             addresses: Vec::new(),
@@ -267,6 +276,60 @@ impl<S: 'static> Server<S> {
         self
     }
 
+    /// Checks every request before the handler is called; an error is the reply. It may be anything
+    /// that is `Into<Reply>`: a response, a status, a [`Failure`](crate::Failure).
+    ///
+    /// Guards and [`around`](Server::around) are layers: the first one added is the first to see a
+    /// request. Requests that the server refuses by itself (400, 431, ...) reach none of them.
+    /// [`Router::guard`](crate::Router::guard) checks the requests of some routes only.
+    ///
+    /// ```
+    /// use wheelhouse::{sim::Sim, Request, Response, Server, StatusCode};
+    ///
+    /// let server = Server::new().guard(|_, req| {
+    ///     let is_known = req.header("authorization") == Some("Bearer 1234");
+    ///     is_known.then_some(()).ok_or(StatusCode::FORBIDDEN)
+    /// });
+    /// let mut sim = Sim::of(server, |_: &Request<'_>| "hello\n")?;
+    /// assert_eq!(sim.get("/").status(), 403);
+    /// # Ok::<(), wheelhouse::Error>(())
+    /// ```
+    #[doc(alias = "middleware")]
+    pub fn guard<E: Into<Reply<S>> + 'static>(
+        mut self,
+        check: impl FnMut(&mut S, &Request<'_>) -> Result<(), E> + Send + 'static,
+    ) -> Server<S> {
+        self.layers.push(Box::new(|| Rc::new(Guard::new(check))));
+        self
+    }
+
+    /// Calls `before` with each request, and `after` with the value that it returned and the
+    /// response, whenever that comes. An error of `before` is the reply, and the handler is not
+    /// called. [`Router::around`](crate::Router::around) has the rules.
+    ///
+    /// ```
+    /// use wheelhouse::{sim::Sim, Request, Server};
+    ///
+    /// let server = Server::new().around(
+    ///     |_, req| Ok(req.id().to_string()),
+    ///     |_, id, response| {
+    ///         let _ = response.set_header("X-Request-Id", id);
+    ///     },
+    /// );
+    /// let mut sim = Sim::of(server, |_: &Request<'_>| "hello\n")?;
+    /// assert!(sim.get("/").header("X-Request-Id").is_some());
+    /// # Ok::<(), wheelhouse::Error>(())
+    /// ```
+    #[doc(alias = "middleware")]
+    pub fn around<T: 'static>(
+        mut self,
+        before: impl FnMut(&mut S, &Request<'_>) -> Result<T, Reply<S>> + Send + 'static,
+        after: impl FnMut(&mut S, T, &mut Response) + Send + 'static,
+    ) -> Server<S> {
+        self.layers.push(Box::new(|| Rc::new(Around::new(before, after))));
+        self
+    }
+
     /// Sets whether connections are kept after their responses, as they are by default (Go's
     /// `SetKeepAlivesEnabled`). If not, every response says `Connection: close`.
     /// [`Handle::set_keep_alive`] changes it while the server runs.
@@ -315,7 +378,7 @@ impl<S: 'static> Server<S> {
     fn into_reactor<H: Handler<S>>(
         mut self,
         handler: H,
-    ) -> Result<Reactor<MioKernel, S, H>, Error> {
+    ) -> Result<Reactor<MioKernel, S, Layered<S, H>>, Error> {
         if self.listeners.is_empty() {
             return Err(Error::NoListener);
         }
@@ -342,9 +405,13 @@ impl<S: 'static> Server<S> {
     }
 
     /// The parts that a simulation needs: all but the listeners.
-    pub(crate) fn into_program<H>(self, handler: H) -> Program<S, H> {
-        let Server { state, hooks, timers, calls, .. } = self;
-        Program { state, handler, hooks, timers, calls }
+    pub(crate) fn into_program<H>(self, handler: H) -> Program<S, Layered<S, H>> {
+        let Server { state, hooks, timers, layers: made_here, calls, .. } = self;
+        let mut layers = Layers::new();
+        for make in made_here {
+            layers.push(make());
+        }
+        Program { state, handler: Layered { layers, handler }, hooks, timers, calls }
     }
 }
 

@@ -23,7 +23,7 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// The last is on by default, since nothing else keeps such a page out: a browser lets any page
 /// open a socket to any host and sends that host's cookies along (cross-site WebSocket hijacking).
 /// A request passes if `Origin` names the host of the request, or is absent, since no browser
-/// leaves it out; see [`OriginGuard`](crate::OriginGuard) for the rule, and [`Options::trust`] for
+/// leaves it out; see [`OriginGuard`](crate::guards::OriginGuard) for the rule, and [`Options::trust`] for
 /// exceptions. A proxy in front must pass `Host` on as it came.
 pub fn accept<S: 'static>(
     req: &Request<'_>,

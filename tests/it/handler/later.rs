@@ -8,7 +8,7 @@ use crate::support::{limited, shut_down, shut_down_within, sim_of, stop_now};
 use wheelhouse::content::{Flow, Lost, Receive};
 use wheelhouse::sim::Sim;
 use wheelhouse::{
-    within, Body, Failure, Handler, Informational, Later, Limits, Reply, Request, Response, Server,
+    Body, Failure, Handler, Informational, Later, Limits, Reply, Request, Response, Server,
     StatusCode, Waker,
 };
 
@@ -178,11 +178,21 @@ fn a_later_that_is_dropped_is_a_500() {
     assert!(sim.is_open(client));
 }
 
+/// A handler whose responses have a deadline of their own.
+struct Timed<H, F>(std::time::Duration, F, H);
+
+impl<H: Handler, F: Fn() -> Response> Handler for Timed<H, F> {
+    fn handle(&mut self, state: &mut (), req: &Request<'_>) -> Reply {
+        let Timed(timeout, late, site) = self;
+        site.handle(state, req).with_handler_timeout(*timeout).with_timeout_response(late())
+    }
+}
+
 /// Under a deadline of its own (t171).
 #[test]
 fn a_panic_in_the_function_of_a_worker_costs_one_connection() {
     let (site, laters) = desk();
-    let mut sim = Sim::new(within(2 * SECOND, || Response::text("too late"), site));
+    let mut sim = Sim::new(Timed(2 * SECOND, || Response::text("too late"), site));
     let (client, other) = (sim.connect_and_send(GET), sim.connect_and_send(GET));
     laters
         .recv()
@@ -257,7 +267,7 @@ fn content_cannot_be_asked_for_when_the_head_has_gone() {
 fn a_deadline_of_its_own_replaces_a_response_that_comes_too_late() {
     let (site, laters) = desk();
     let late = || Response::error(StatusCode::SERVICE_UNAVAILABLE, "later, please");
-    let mut sim = Sim::new(within(2 * SECOND, late, site));
+    let mut sim = Sim::new(Timed(2 * SECOND, late, site));
     let client = sim.connect_and_send(GET);
     sim.advance(SECOND);
     laters.recv().unwrap().respond_with(|()| Response::new(StatusCode::OK));
@@ -277,7 +287,7 @@ fn a_deadline_of_its_own_replaces_a_response_that_comes_too_late() {
 fn a_deadline_of_its_own_counts_from_when_the_response_is_put_off() {
     let (site, laters) = desk();
     let late = || Response::new(StatusCode::SERVICE_UNAVAILABLE);
-    let mut sim = Sim::new(within(2 * SECOND, late, site));
+    let mut sim = Sim::new(Timed(2 * SECOND, late, site));
     let client = sim.connect_and_send(&POST[..POST.len() - 1]);
     sim.advance(10 * SECOND);
     sim.send(client, &POST[POST.len() - 1..]);
@@ -296,7 +306,7 @@ fn a_deadline_of_its_own_buffers_nothing() {
         give.send(sender).unwrap();
         Response::ok("text/plain", body)
     };
-    let mut sim = Sim::new(within(SECOND, || Response::text("too late"), site));
+    let mut sim = Sim::new(Timed(SECOND, || Response::text("too late"), site));
     let client = sim.connect_and_send(GET);
     let sender = senders.recv().unwrap();
     for piece in ["one", "two"] {
@@ -330,29 +340,12 @@ fn a_deadline_of_its_own_is_also_that_of_a_response_which_a_receiver_puts_off() 
     let late = || Response::error(StatusCode::SERVICE_UNAVAILABLE, "later, please");
     for length in [4, 5, 6] {
         let site = |_: &Request<'_>| Reply::<()>::receive(u64::MAX, PutsOff);
-        let mut sim = Sim::new(within(2 * SECOND, late, site));
+        let mut sim = Sim::new(Timed(2 * SECOND, late, site));
         let client = sim.connect_and_send(post("/", length, &b"123456"[..length]));
         sim.advance(2 * SECOND - MS);
         assert_eq!(sim.received(client), b"");
         sim.advance(LATE);
         assert!(ends_with(&mut sim, client, "later, please\n"), "{length}");
-    }
-}
-
-#[test]
-fn of_several_deadlines_the_shortest_counts() {
-    let late = |seconds: u32| move || Response::error(StatusCode::SERVICE_UNAVAILABLE, seconds);
-    for (outer, inner, own) in [(2, 5, 9), (9, 2, 5), (5, 9, 2)] {
-        let site = move |_: &Request<'_>| {
-            never().with_handler_timeout(SECOND * own).with_timeout_response(late(own)())
-        };
-        let inner = within(SECOND * inner, late(inner), site);
-        let mut sim = Sim::new(within(SECOND * outer, late(outer), inner));
-        let client = sim.connect_and_send(GET);
-        sim.advance(2 * SECOND - MS);
-        assert_eq!(sim.received(client), b"");
-        sim.advance(LATE);
-        assert!(ends_with(&mut sim, client, "\r\n\r\n2\n"));
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod announced_lengths;
 mod later;
+mod layers;
 mod receive_limits;
 mod reply_changes;
 mod request_content;

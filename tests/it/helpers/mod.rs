@@ -1,6 +1,5 @@
 //! Helpers on top of messages and handlers, over the wire.
 
-mod around;
 mod channel;
 mod events;
 mod pairs_cookies_ranges;

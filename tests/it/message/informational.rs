@@ -4,7 +4,7 @@
 use crate::support::*;
 use wheelhouse::content::{Flow, Lost, Receive};
 use wheelhouse::sim::Sim;
-use wheelhouse::{collect, Failure, Informational, Reply, Request, Response, Router, StatusCode};
+use wheelhouse::{Failure, Informational, Reply, Request, Response, Router, StatusCode};
 
 fn hints(links: usize) -> Informational {
     let links = ["</style.css>; rel=preload; as=style", "</script.js>; rel=preload; as=script"]
@@ -157,15 +157,15 @@ fn hints_may_come_ahead_of_a_refusal_or_a_panic() {
     }
 }
 
-/// The route is remembered behind what is told.
+/// The content comes with the route of its request.
 #[test]
-fn a_route_may_tell_something_before_it_collects() {
-    let mut collected = collect(9, |(): &mut (), req: &Request<'_>, content: &[u8]| {
-        format!("{}:{}", req.param("id").unwrap(), content.len())
-    });
+fn a_route_may_inform_the_client_before_it_collects() {
     let routes = Router::<()>::new()
-        .post("/{id}", move |state: &mut (), req: &Request<'_>| {
-            Reply::inform(hints(1), collected(state, req))
+        .post("/{id}", |_, _| {
+            let then = Reply::collect(9, |_: &mut (), req: &Request<'_>, content: &[u8]| {
+                format!("{}:{}", req.param("id").unwrap(), content.len())
+            });
+            Reply::inform(hints(1), then)
         })
         .build()
         .unwrap();

@@ -3,7 +3,7 @@
 
 use wheelhouse::router::RouteError;
 use wheelhouse::sim::Sim;
-use wheelhouse::{collect, Error, Handler, Reply, Request, Response, Router, Routes};
+use wheelhouse::{Error, Handler, Reply, Request, Response, Router, Routes};
 
 /// One route per pattern, each answering with its pattern.
 fn routes(patterns: &[&str]) -> Routes<()> {
@@ -381,13 +381,10 @@ fn state_is_shared_and_content_comes_with_the_parameters_of_its_route() {
             hub.notes.push(format!("{by}:{}", String::from_utf8_lossy(content)));
             req.pattern().unwrap_or("none").to_owned()
         })
-        .put(
-            "/note/{by}",
-            collect(8, |hub: &mut Hub, req, content| {
-                hub.notes = vec![format!("{:?}:{}", req.param("by"), content.len())];
-                Response::new(wheelhouse::StatusCode::CREATED)
-            }),
-        )
+        .collect("PUT /note/{by}", 8, |hub, req, content| {
+            hub.notes = vec![format!("{:?}:{}", req.param("by"), content.len())];
+            Response::new(wheelhouse::StatusCode::CREATED)
+        })
         .patch("/note/{by}", |hub, _| {
             hub.notes.clear();
             Reply::collect(8, |hub: &mut Hub, req: &Request<'_>, _: &[u8]| {
@@ -423,8 +420,8 @@ fn state_is_shared_and_content_comes_with_the_parameters_of_its_route() {
 
 /// Go: TestStripPrefix and others (t235).
 #[test]
-fn a_mount_sees_what_is_behind_its_prefix_and_the_target_stays_whole() {
-    let show = |_: &mut (), req: &Request<'_>| {
+fn a_mount_sees_the_path_after_its_prefix_and_the_target_stays_whole() {
+    let show = |req: &Request<'_>| {
         let whole = req.strip_prefix("/none").is_none();
         let user = req.param("user").unwrap_or_default();
         format!("{} {} {user} {whole}", req.path(), req.target())
