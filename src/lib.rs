@@ -96,6 +96,7 @@ pub use waker::Waker;
 
 /// Loops, threads and hooks: everything about running a server.
 pub mod runtime {
+    pub use crate::handler::exchange::{Exchange, Outcome};
     pub use crate::handler::hooks::{Admission, ConnectionState, NewConnection};
     pub use crate::handler::timers::TIMER_MIN;
     pub use crate::message::id::{ConnectionId, RequestId};

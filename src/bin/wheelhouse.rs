@@ -106,8 +106,7 @@ fn serve(mut options: Options) -> Result<Report, Failure> {
     })?;
     if count == 1 {
         let chosen = OnceLock::new();
-        let server = server(&options, &chosen, false)?;
-        let events = server.build(handler(Arc::new(options), files))?;
+        let events = server(&Arc::new(options), &chosen, false)?.build(files)?;
         // A signal right after the announcement finds the loop ready for it.
         announce(&chosen);
         return Ok(events.run()?);
@@ -119,7 +118,7 @@ fn serve(mut options: Options) -> Result<Report, Failure> {
     let cores = Cores::start(count, move |_| {
         let server = server(&options, &of_cores, true)?;
         let files = self::files(&options).map_err(Failure::into_error)?;
-        server.build(handler(options.clone(), files))
+        server.build(files)
     })?;
     // A signal right after the announcement finds every core ready for it.
     announce(&chosen);
@@ -142,8 +141,19 @@ fn announce(chosen: &OnceLock<Chosen>) {
 
 /// A server that listens. The first of several stores its addresses in `chosen`; the others listen
 /// on those that can be shared.
-fn server(options: &Options, chosen: &OnceLock<Chosen>, is_shared: bool) -> Result<Server, Error> {
-    let mut server = Server::new().limits(options.limits.clone()).on_signals();
+fn server(
+    options: &Arc<Options>,
+    chosen: &OnceLock<Chosen>,
+    is_shared: bool,
+) -> Result<Server<AccessLog>, Error> {
+    let of_guard = Arc::clone(options);
+    let mut server = Server::with_state(AccessLog::new(options.log))
+        .limits(options.limits.clone())
+        .guard(move |log, req| check_user(&of_guard, log, req))
+        .on_signals();
+    if options.log.is_some() {
+        server = server.exchange_headers(&access_log::HEADERS).on_exchange(AccessLog::note);
+    }
     if let Some(chosen) = chosen.get() {
         for address in &chosen.shared {
             server = server.listen_shared(&address.to_string())?;
@@ -174,26 +184,21 @@ fn can_be_shared(address: &str) -> bool {
     address != "inherit" && !address.starts_with("unix:")
 }
 
-fn handler(options: Arc<Options>, files: Files) -> impl FnMut(&Request<'_>) -> Response {
-    let mut log = AccessLog::new(options.log);
-    move |req: &Request<'_>| {
-        let user = options.auth.as_ref().map(|auth| auth.user_of(req));
-        let answer = match user {
-            Some(None) => unauthorized(&options),
-            _ => files.respond(req),
-        };
-        log.note(req, &answer, user.flatten());
-        answer
-    }
+/// Lets the user in, if there is one, and notes who it was.
+fn check_user(options: &Options, log: &mut AccessLog, req: &Request<'_>) -> Result<(), Response> {
+    let Some(auth) = &options.auth else { return Ok(()) };
+    let user = auth.user_of(req).ok_or_else(|| unauthorized(options))?;
+    log.note_user(req.id(), user);
+    Ok(())
 }
 
-/// 401, with the fields that the files add to theirs.
+/// 401, with the header fields that the files add to theirs.
 fn unauthorized(options: &Options) -> Response {
-    let answer = Response::unauthorized_basic("wheelhouse");
+    let response = Response::unauthorized_basic("wheelhouse");
     options
         .headers
         .iter()
-        .fold(answer, |answer, (name, value)| answer.with_appended_header(name, value))
+        .fold(response, |response, (name, value)| response.with_appended_header(name, value))
 }
 
 fn sum(mut total: Report, of_one: &Report) -> Report {

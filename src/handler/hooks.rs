@@ -6,6 +6,7 @@ use std::fmt;
 use std::mem;
 use std::net::SocketAddr;
 
+use crate::handler::exchange::Exchange;
 use crate::handler::guard::guard;
 use crate::message::id::ConnectionId;
 use crate::message::request::{canonical_addr, Transport};
@@ -109,6 +110,7 @@ impl fmt::Debug for NewConnection<'_> {
 }
 
 type ConnectHook<S> = Box<dyn FnMut(&mut S, &NewConnection<'_>) -> Admission + Send>;
+type ExchangeHook<S> = Box<dyn FnMut(&mut S, &Exchange<'_>) + Send>;
 type ShutdownHook<S> = Box<dyn FnOnce(&mut S) + Send>;
 type StateHook<S> = Box<dyn FnMut(&mut S, ConnectionId, ConnectionState) + Send>;
 
@@ -116,6 +118,9 @@ type StateHook<S> = Box<dyn FnMut(&mut S, ConnectionId, ConnectionState) + Send>
 pub(crate) struct Hooks<S> {
     pub(crate) on_connect: Option<ConnectHook<S>>,
     pub(crate) on_connection_state: Option<StateHook<S>>,
+    pub(crate) on_exchange: Option<ExchangeHook<S>>,
+    /// The header fields that are kept for it.
+    pub(crate) exchange_headers: Vec<Box<str>>,
     pub(crate) on_shutdown: Vec<ShutdownHook<S>>,
     /// The number of calls of hooks that have panicked.
     pub(crate) panics: u64,
@@ -123,7 +128,14 @@ pub(crate) struct Hooks<S> {
 
 impl<S> Hooks<S> {
     pub(crate) fn new() -> Hooks<S> {
-        Hooks { on_connect: None, on_connection_state: None, on_shutdown: Vec::new(), panics: 0 }
+        Hooks {
+            on_connect: None,
+            on_connection_state: None,
+            on_exchange: None,
+            exchange_headers: Vec::new(),
+            on_shutdown: Vec::new(),
+            panics: 0,
+        }
     }
 
     /// Decides whether a connection is served. The value is the one that the program attaches to it.

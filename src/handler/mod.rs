@@ -6,6 +6,7 @@
 //! plain `&mut` without lock, `Arc` or `Send`. Forgetting to respond, responding twice and keeping
 //! the request do not compile.
 
+pub(crate) mod exchange;
 mod failure;
 pub(crate) mod guard;
 pub(crate) mod hooks;

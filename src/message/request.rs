@@ -5,6 +5,7 @@
 //! reads into, so keeping it does not compile; what is needed later is copied on purpose.
 
 use std::any::Any;
+use std::cell::OnceCell;
 use std::fmt;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -44,6 +45,15 @@ impl<'a> Request<'a> {
         'a: 'b,
     {
         Request { path, route: Some(route), ..*self }
+    }
+
+    /// Notes the route that a router has found. The first one counts: a router inside it sees a part
+    /// of the path only.
+    #[inline(always)]
+    pub(crate) fn note_route(&self, names: &Rc<RouteNames>) {
+        if let Some(seen) = self.message.seen {
+            let _ = seen.set(Rc::clone(names));
+        }
     }
 
     pub(crate) fn route(&self) -> Option<RouteMatch<'a>> {
@@ -442,7 +452,12 @@ pub(crate) struct Message<'a> {
     /// What stood behind the content, where that has come already.
     pub(crate) trailers: Option<&'a Fields<'a>>,
     pub(crate) peer: &'a dyn Peer,
+    /// Where a router notes the route, if the exchange is observed.
+    pub(crate) seen: Option<&'a PatternSeen>,
 }
+
+/// The route that was found for a request, for the hook that is called at the end of its exchange.
+pub(crate) type PatternSeen = OnceCell<Rc<RouteNames>>;
 
 /// What a handler may ask about the connection. Nothing is looked up before it does.
 pub(crate) trait Peer {

@@ -24,7 +24,12 @@ impl SystemClock {
 
     /// Monotonic time since the start.
     pub(crate) fn now(&self) -> Millis {
-        millis(self.start.elapsed())
+        millis(self.elapsed())
+    }
+
+    /// The same, not cut to milliseconds.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.start.elapsed()
     }
 
     /// Time since 1970, which may jump.

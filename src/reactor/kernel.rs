@@ -22,6 +22,8 @@ pub(crate) trait Kernel {
 
     /// Monotonic time since the start.
     fn now(&self) -> Millis;
+    /// The same, not cut to milliseconds.
+    fn elapsed(&self) -> Duration;
     /// Time since 1970.
     fn wall(&self) -> Duration;
     /// Waits for readiness, at most `timeout`, and notes what there is; whether there may be more

@@ -78,6 +78,10 @@ impl Kernel for MioKernel {
         self.clock.now()
     }
 
+    fn elapsed(&self) -> Duration {
+        self.clock.elapsed()
+    }
+
     fn wall(&self) -> Duration {
         self.clock.wall()
     }

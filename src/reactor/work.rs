@@ -1,5 +1,6 @@
 //! A connection in the middle of something: what is held for it, and the [`Task`] under way.
 
+use crate::handler::exchange::Record;
 use crate::http1::{Connection, Rest};
 use crate::reactor::memory::Block;
 use crate::reactor::task::{Task, Timer};
@@ -18,6 +19,8 @@ pub(super) struct Work<S> {
     pub(super) written: u64,
     /// When content or response must be complete, if the program has said so.
     pub(super) end: Option<End>,
+    /// The exchange under way, if the program has a hook for its end.
+    pub(super) record: Option<Box<Record>>,
 }
 
 /// A point in time that the program has set.
@@ -48,6 +51,7 @@ impl<S> Work<S> {
             received: 0,
             written: 0,
             end: None,
+            record: None,
         }
     }
 
@@ -65,7 +69,10 @@ impl<S> Work<S> {
 
     /// Whether nothing is held that needs a box.
     pub(super) fn holds_nothing(&self) -> bool {
-        self.input.is_none() && self.backlog.is_none() && matches!(self.task, Task::None)
+        self.input.is_none()
+            && self.backlog.is_none()
+            && self.record.is_none()
+            && matches!(self.task, Task::None)
     }
 
     /// The state to rest in, if nothing is held that needs a box.
@@ -108,10 +115,11 @@ impl<S> Work<S> {
         }
     }
 
-    /// Bytes in blocks and in the task, as the ledger was charged for them.
+    /// Bytes in blocks, task and record, as the ledger was charged for them.
     pub(super) fn memory(&self) -> usize {
         let blocks = [&self.input, &self.backlog].into_iter().flatten().map(Block::capacity);
-        blocks.sum::<usize>() + self.task.memory()
+        let record = self.record.as_ref().map_or(0, |record| record.memory());
+        blocks.sum::<usize>() + self.task.memory() + record
     }
 
     /// Asserts what must hold between two visits.

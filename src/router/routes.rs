@@ -68,6 +68,7 @@ impl<S: 'static> Route<S> {
             span.start += path.start;
         }
         let found = RouteMatch { names, spans: &spans };
+        req.note_route(names);
         let seen = if *hidden > 0 { strip(req, *hidden) } else { path };
         let mut call = |state: &mut S| {
             let req = req.with_route(&found, seen);

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::handler::exchange::Exchange;
 use crate::handler::hooks::{Admission, ConnectionState, Hooks, NewConnection};
 use crate::handler::layers::{Around, Guard, Layer, Layered, Layers};
 use crate::handler::timers::Timers;
@@ -217,6 +218,50 @@ impl<S: 'static> Server<S> {
         hook: impl FnMut(&mut S, ConnectionId, ConnectionState) + Send + 'static,
     ) -> Server<S> {
         self.hooks.on_connection_state = Some(Box::new(hook));
+        self
+    }
+
+    /// Sets the hook that is called once for each exchange, when its response is complete or never
+    /// will be. It is the place for an access log and for counters: it also sees the requests that
+    /// the server refuses by itself, clients that leave, and deadlines that pass
+    /// ([`Outcome`](crate::runtime::Outcome)).
+    ///
+    /// A response is complete when its last byte is on its way: taken by the socket, or waiting for
+    /// it as the last of a batch. An upgrade is reported with its 101, and a stream that is handed out
+    /// without a status. The hook runs on the loop, so it must not block. A panic in it is logged and
+    /// counted.
+    ///
+    /// A server without this hook keeps nothing for it. With it, each exchange under way has a record
+    /// with its target and the fields of [`exchange_headers`](Server::exchange_headers), which
+    /// [`Limits::memory_bytes_max`] counts.
+    ///
+    /// ```
+    /// use wheelhouse::{sim::Sim, Request, Server};
+    ///
+    /// let server = Server::with_state(Vec::new()).on_exchange(|lines: &mut Vec<String>, exchange| {
+    ///     let status = exchange.status().map_or(0, |status| status.as_u16());
+    ///     let target = exchange.target().unwrap_or("-");
+    ///     lines.push(format!("{status} {target} {}", exchange.content_sent()));
+    /// });
+    /// let mut sim = Sim::of(server, |_: &Request<'_>| "hello\n")?;
+    /// sim.get("/you");
+    /// sim.connect_and_send("GET\r\n\r\n");
+    /// assert_eq!(*sim.state(), ["200 /you 6", "400 - 16"]);
+    /// # Ok::<(), wheelhouse::Error>(())
+    /// ```
+    #[doc(alias = "access log")]
+    pub fn on_exchange(
+        mut self,
+        hook: impl FnMut(&mut S, &Exchange<'_>) + Send + 'static,
+    ) -> Server<S> {
+        self.hooks.on_exchange = Some(Box::new(hook));
+        self
+    }
+
+    /// Sets the names of the header fields that are kept for [`on_exchange`](Server::on_exchange),
+    /// such as `User-Agent`; none by default. A field that repeats is kept once.
+    pub fn exchange_headers(mut self, names: &[&str]) -> Server<S> {
+        self.hooks.exchange_headers = names.iter().map(|&name| name.into()).collect();
         self
     }
 

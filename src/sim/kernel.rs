@@ -247,6 +247,10 @@ impl Kernel for SimKernel {
         clock::millis(self.now)
     }
 
+    fn elapsed(&self) -> Duration {
+        self.now
+    }
+
     fn wall(&self) -> Duration {
         WALL_AT_START + self.now
     }

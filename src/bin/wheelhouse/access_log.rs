@@ -1,17 +1,21 @@
-//! The access log: a line on standard output for every request that reached the files.
+//! The access log: a line on standard output for every exchange, also for those that the server
+//! refused by itself, and for clients that left. A request that could not be read is a hyphen.
 //!
-//! Everything that the peer chose is escaped, so that no request can forge a line, end one early
-//! or talk to a terminal. What the server refuses by itself (a malformed head, a time-out) has no
-//! line: its counts are in the report at the end. The number of bytes is the length of the
-//! content that was answered with; whether the peer took all of it is not known yet.
+//! Everything that the client chose is escaped, so that no request can forge a line, end one early
+//! or talk to a terminal. The number of bytes is the content that was sent, with the framing of chunks.
 //!
 //! Lines are written at once and on the loop: a reader that stops reading stops the server.
 
+use std::collections::HashMap;
 use std::io::Write;
 use std::net::SocketAddr;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use wheelhouse::{Method, Request, Response, StatusCode, Version};
+use wheelhouse::runtime::{Exchange, RequestId};
+use wheelhouse::Version;
+
+/// The header fields that lines show.
+pub(crate) const HEADERS: [&str; 3] = ["Host", "Referer", "User-Agent"];
 
 /// How a line looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,44 +39,51 @@ impl Format {
     }
 }
 
-/// The log, or none.
-#[derive(Debug)]
+/// The log, if there is one: the state of the server.
+#[derive(Debug, Default)]
 pub(crate) struct AccessLog {
     format: Option<Format>,
+    /// The users of the requests under way.
+    users: HashMap<RequestId, String>,
     /// Kept for its capacity.
     line: Vec<u8>,
 }
 
 impl AccessLog {
     pub(crate) fn new(format: Option<Format>) -> AccessLog {
-        AccessLog { format, line: Vec::new() }
+        AccessLog { format, ..AccessLog::default() }
     }
 
-    /// Writes the line of one request.
-    pub(crate) fn note(&mut self, req: &Request<'_>, answer: &Response, user: Option<&str>) {
+    /// Notes who sent a request.
+    pub(crate) fn note_user(&mut self, id: RequestId, user: &str) {
+        if self.format.is_some() {
+            self.users.insert(id, user.to_owned());
+        }
+    }
+
+    /// Writes the line of one exchange.
+    pub(crate) fn note(&mut self, exchange: &Exchange<'_>) {
         let Some(format) = self.format else { return };
+        let user = exchange.id().and_then(|id| self.users.remove(&id));
+        let [host, referrer, agent] = HEADERS.map(|name| exchange.header(name));
         let entry = Entry {
-            peer: req.peer_addr(),
-            user,
+            peer: exchange.peer_addr(),
+            user: user.as_deref(),
             time: httpdate::fmt_http_date(SystemTime::now()),
-            method: req.method().as_str(),
-            target: req.target(),
-            version: match req.version() {
-                Version::HTTP_10 => "HTTP/1.0",
-                _ => "HTTP/1.1",
-            },
-            status: answer.status().as_u16(),
-            bytes: match (req.method(), answer.status()) {
-                (&Method::HEAD, _) | (_, StatusCode::NOT_MODIFIED) => Some(0),
-                _ => answer.body().content_length(),
-            },
-            host: req.host(),
-            referrer: req.headers().get_bytes("referer"),
-            agent: req.headers().get_bytes("user-agent"),
+            method: exchange.method().map(|method| method.as_str()),
+            target: exchange.target(),
+            version: exchange.version(),
+            status: exchange.status().map(|status| status.as_u16()),
+            bytes: exchange.content_sent(),
+            duration: exchange.duration(),
+            outcome: format!("{:?}", exchange.outcome()),
+            host,
+            referrer,
+            agent,
         };
         self.line.clear();
         entry.write(format, &mut self.line);
-        // A log that nobody reads any more must not end the service.
+        // A log without a reader must not end the service.
         let _ = std::io::stdout().lock().write_all(&self.line);
     }
 }
@@ -82,14 +93,16 @@ struct Entry<'a> {
     user: Option<&'a str>,
     /// As in `Date`.
     time: String,
-    method: &'a str,
-    target: &'a str,
-    version: &'a str,
-    status: u16,
-    bytes: Option<u64>,
+    method: Option<&'a str>,
+    target: Option<&'a str>,
+    version: Option<Version>,
+    status: Option<u16>,
+    bytes: u64,
+    duration: Duration,
+    outcome: String,
     host: Option<&'a str>,
-    referrer: Option<&'a [u8]>,
-    agent: Option<&'a [u8]>,
+    referrer: Option<&'a str>,
+    agent: Option<&'a str>,
 }
 
 impl Entry<'_> {
@@ -102,7 +115,7 @@ impl Entry<'_> {
                 self.common(out);
                 for value in [self.referrer, self.agent] {
                     out.extend_from_slice(b" \"");
-                    escape(out, value.unwrap_or(b"-"));
+                    escape(out, value.unwrap_or("-").as_bytes());
                     out.push(b'"');
                 }
             }
@@ -124,30 +137,38 @@ impl Entry<'_> {
         let time = &self.time;
         let (day, month, year, clock) = (&time[5..7], &time[8..11], &time[12..16], &time[17..25]);
         let _ = write!(out, " [{day}/{month}/{year}:{clock} +0000] \"");
-        escape(out, self.method.as_bytes());
-        out.push(b' ');
-        escape(out, self.target.as_bytes());
-        let _ = write!(out, " {}\" {} ", self.version, self.status);
-        match self.bytes {
-            Some(bytes) => drop(write!(out, "{bytes}")),
-            None => out.push(b'-'),
+        match (self.method, self.target) {
+            (Some(method), Some(target)) => {
+                escape(out, method.as_bytes());
+                out.push(b' ');
+                escape(out, target.as_bytes());
+                let _ = write!(out, " {}", name_of(self.version));
+            }
+            _ => out.push(b'-'),
+        }
+        match self.status {
+            Some(status) => drop(write!(out, "\" {status} {}", self.bytes)),
+            None => drop(write!(out, "\" - {}", self.bytes)),
         }
     }
 
     fn json(&self, out: &mut Vec<u8>) {
-        let _ = write!(out, "{{\"time\":\"{}\",\"status\":{}", self.time, self.status);
-        match self.bytes {
-            Some(bytes) => drop(write!(out, ",\"bytes\":{bytes}")),
-            None => out.extend_from_slice(b",\"bytes\":null"),
+        let _ = write!(out, "{{\"time\":\"{}\",\"status\":", self.time);
+        match self.status {
+            Some(status) => drop(write!(out, "{status}")),
+            None => out.extend_from_slice(b"null"),
         }
+        let seconds = self.duration.as_secs_f64();
+        let _ = write!(out, ",\"bytes\":{},\"seconds\":{seconds:.6}", self.bytes);
         let peer = self.peer.map(|peer| peer.to_string());
         let texts = [
-            ("peer", peer.as_deref().map(str::as_bytes)),
-            ("user", self.user.map(str::as_bytes)),
-            ("method", Some(self.method.as_bytes())),
-            ("target", Some(self.target.as_bytes())),
-            ("version", Some(self.version.as_bytes())),
-            ("host", self.host.map(str::as_bytes)),
+            ("outcome", Some(self.outcome.as_str())),
+            ("peer", peer.as_deref()),
+            ("user", self.user),
+            ("method", self.method),
+            ("target", self.target),
+            ("version", self.version.map(|version| name_of(Some(version)))),
+            ("host", self.host),
             ("referer", self.referrer),
             ("user_agent", self.agent),
         ];
@@ -162,6 +183,13 @@ impl Entry<'_> {
     }
 }
 
+fn name_of(version: Option<Version>) -> &'static str {
+    match version {
+        Some(Version::HTTP_10) => "HTTP/1.0",
+        _ => "HTTP/1.1",
+    }
+}
+
 /// Visible ASCII as it is, but for quotes and backslashes; anything else as `\xHH`.
 fn escape(out: &mut Vec<u8>, bytes: &[u8]) {
     for &byte in bytes {
@@ -173,7 +201,7 @@ fn escape(out: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
-/// As [`escape`], and spaces too: a name stands without quotes.
+/// As [`escape`], and spaces, too: a name stands without quotes.
 fn escape_name(out: &mut Vec<u8>, bytes: &[u8]) {
     for part in bytes.split_inclusive(|&byte| byte == b' ') {
         match part {
@@ -186,10 +214,10 @@ fn escape_name(out: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
-/// A string of JSON (RFC 8259, section 7), ASCII only; bytes that are no UTF-8 become U+FFFD.
-fn json_string(out: &mut Vec<u8>, bytes: &[u8]) {
+/// A string of JSON (RFC 8259, section 7), ASCII only.
+fn json_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
-    for unit in String::from_utf8_lossy(bytes).encode_utf16() {
+    for unit in text.encode_utf16() {
         match u8::try_from(unit) {
             Ok(byte @ (b'"' | b'\\')) => out.extend_from_slice(&[b'\\', byte]),
             Ok(byte @ b' '..=b'~') => out.push(byte),
@@ -208,14 +236,16 @@ mod tests {
             peer: Some(([192, 0, 2, 1], 4711).into()),
             user: None,
             time: "Sun, 06 Nov 1994 08:49:37 GMT".to_owned(),
-            method: "GET",
-            target: "/a?b",
-            version: "HTTP/1.1",
-            status: 206,
-            bytes: Some(7),
+            method: Some("GET"),
+            target: Some("/a?b"),
+            version: Some(Version::HTTP_11),
+            status: Some(206),
+            bytes: 7,
+            duration: Duration::from_micros(1500),
+            outcome: "Complete".to_owned(),
             host: Some("here"),
             referrer: None,
-            agent: Some(b"x\"\\\x1b[2J\r\n\xff1"),
+            agent: Some("x\"\\\x1b[2J\r\n\u{fffd}1"),
         }
     }
 
@@ -226,23 +256,33 @@ mod tests {
     }
 
     #[test]
-    fn common_and_combined_lines_are_what_log_readers_know() {
+    fn common_and_combined_lines_have_the_columns_that_log_readers_know() {
         let common = r#"192.0.2.1 - - [06/Nov/1994:08:49:37 +0000] "GET /a?b HTTP/1.1" 206 7"#;
         assert_eq!(line(&entry(), Format::Common), format!("{common}\n"));
-        let agent = r#" "-" "x\"\\\x1b[2J\x0d\x0a\xff1""#;
+        let agent = r#" "-" "x\"\\\x1b[2J\x0d\x0a\xef\xbf\xbd1""#;
         assert_eq!(line(&entry(), Format::Combined), format!("{common}{agent}\n"));
     }
 
     #[test]
-    fn a_line_without_address_length_or_with_a_spaced_user_keeps_its_columns() {
-        let entry = Entry { peer: None, bytes: None, user: Some("a b\n"), ..entry() };
-        let want = "- - a\\x20b\\x0a [06/Nov/1994:08:49:37 +0000] \"GET /a?b HTTP/1.1\" 206 -\n";
+    fn a_line_without_address_or_with_a_spaced_user_keeps_its_columns() {
+        let entry = Entry { peer: None, user: Some("a b\n"), ..entry() };
+        let want = "- - a\\x20b\\x0a [06/Nov/1994:08:49:37 +0000] \"GET /a?b HTTP/1.1\" 206 7\n";
         assert_eq!(line(&entry, Format::Common), want);
+    }
+
+    #[test]
+    fn a_request_that_could_not_be_read_and_a_response_that_never_came_are_hyphens() {
+        let nothing = Entry { method: None, target: None, version: None, status: None, ..entry() };
+        let want = "192.0.2.1 - - [06/Nov/1994:08:49:37 +0000] \"-\" - 7\n";
+        assert_eq!(line(&nothing, Format::Common), want);
+        let json = line(&nothing, Format::Json);
+        assert!(json.contains("\"status\":null,") && json.contains("\"target\":null,"), "{json}");
     }
 
     #[test]
     fn a_json_line_is_one_object_in_ascii() {
         let want = "{\"time\":\"Sun, 06 Nov 1994 08:49:37 GMT\",\"status\":206,\"bytes\":7,\
+                    \"seconds\":0.001500,\"outcome\":\"Complete\",\
                     \"peer\":\"192.0.2.1:4711\",\"user\":null,\"method\":\"GET\",\
                     \"target\":\"/a?b\",\"version\":\"HTTP/1.1\",\"host\":\"here\",\
                     \"referer\":null,\"user_agent\":\

@@ -3,19 +3,32 @@
 use std::io;
 
 use super::{guard, let_go, Break, Continue, Handler, Kernel, Lost, Progress, Stop, Task, Visit};
+use crate::handler::exchange::Outcome;
 use crate::handler::guard::message_of;
 use crate::handler::hooks::ConnectionState;
 use crate::http1::{Farewell, Reject};
+use crate::reactor::visit::observe::{outcome_of, outcome_of_refusal};
 
 impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Refuses the client if a status can still be sent, else ends the connection.
     pub(super) fn refuse(&mut self, reject: Reject, why: Lost) -> Stop {
         log::debug!("connection {}: refused: {reject:?}", self.token);
         self.drop_task(why);
-        let shared = &mut *self.shared;
-        if !self.work.conn.refuse(&mut shared.out, reject, &mut shared.encoder) {
+        self.end_record_if_complete();
+        let is_observed = self.work.record.is_some();
+        self.begin_record();
+        self.decide_outcome(outcome_of_refusal(reject, why));
+        let can_refuse = self.encode(|visit| {
+            let shared = &mut *visit.shared;
+            visit.work.conn.refuse(&mut shared.out, reject, &mut shared.encoder)
+        });
+        if !can_refuse {
+            if !is_observed {
+                self.discard_record();
+            }
             return Stop::Over(Farewell::Reset);
         }
+        self.record_status(reject.status());
         self.shared.counters.refused += 1;
         self.report(ConnectionState::Active);
         Stop::Done
@@ -24,6 +37,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Ends the connection without another byte.
     pub(super) fn over(&mut self, farewell: Farewell, why: Lost) -> Stop {
         self.drop_task(why);
+        self.end_record_if_complete();
+        self.decide_outcome(outcome_of(why));
         Stop::Over(farewell)
     }
 
@@ -31,6 +46,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     pub(super) fn broken(&mut self, what: &str) -> Stop {
         log::error!("connection {}: response cut off: {what}", self.token);
         self.shared.counters.cut_off += 1;
+        self.decide_outcome(Outcome::Failed);
         self.over(Farewell::Reset, Lost::Stopped)
     }
 
@@ -38,6 +54,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     pub(super) fn panicked(&mut self) -> Stop {
         self.shared.counters.panics += 1;
         self.shared.counters.cut_off += 1;
+        self.decide_outcome(Outcome::Failed);
         self.over(Farewell::Reset, Lost::Stopped)
     }
 

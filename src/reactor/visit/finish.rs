@@ -15,6 +15,7 @@
 //! | idle, done | has left | any other | wait |
 
 use super::{clock, Break, Continue, Flags, Handler, Kernel, Lost, Stop, Task, Verdict, Visit};
+use crate::handler::exchange::Outcome;
 use crate::http1::{Farewell, Input, Linger, Rest};
 
 impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
@@ -103,7 +104,9 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
 
     /// The connection is over: whatever is held for it goes.
     fn close(&mut self, farewell: Farewell) -> Verdict<S> {
+        self.end_record_if_complete();
         self.shared.out.clear();
+        self.end_record(Outcome::PeerLeft);
         self.drop_task(Lost::PeerLeft);
         for block in [self.work.input.take(), self.work.backlog.take()].into_iter().flatten() {
             self.shared.pool.take_back(block, &mut self.shared.ledger);

@@ -24,10 +24,12 @@
 //! | `write.rs` | writes to the socket; keeps what it does not take |
 //! | `ending.rs` | ends an exchange early: refusals, resets, and the end of the task |
 //! | `state.rs` | moves the task, its wait and the exchange on |
+//! | `observe.rs` | keeps a record of the exchange for the program's hook |
 
 mod ending;
 mod expiry;
 mod finish;
+mod observe;
 mod output;
 mod produce;
 mod protocol;
@@ -315,6 +317,7 @@ impl<'v, K: Kernel, S: 'static, H: Handler<S>> Visit<'v, K, S, H> {
                     // A client that has sent part of a head is not idle, and a hook that limits
                     // clients should know.
                     self.report(ConnectionState::Active);
+                    self.begin_record();
                     return Break(Stop::Done);
                 }
                 Err(reject) => return Break(self.refuse(reject, Lost::Malformed)),
@@ -340,6 +343,9 @@ impl<'v, K: Kernel, S: 'static, H: Handler<S>> Visit<'v, K, S, H> {
             Err(reject) => return Break(self.refuse(reject, Lost::Malformed)),
         };
         input.used += used;
+        if let Some(record) = &mut self.work.record {
+            record.received += used as u64;
+        }
         match step {
             Step::Content(piece) => {
                 let reply = self.take_piece(&bytes[piece])?;

@@ -9,6 +9,7 @@ use super::{
     guard, let_go, Break, Continue, Handler, Kernel, Lost, OnTrial, Progress, Stop, Task, Visit,
     SCRATCH,
 };
+use crate::handler::exchange::Outcome;
 use crate::handler::guard::message_of;
 use crate::handler::hooks::ConnectionState;
 use crate::handler::upgrade::{Connection, Protocol, Upgrade, Wish, ROOM_MAX};
@@ -37,12 +38,17 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             log::error!("connection {}: upgrade replaced by 500: {fault}", self.token);
             return self.respond(Response::status_page(StatusCode::INTERNAL_SERVER_ERROR));
         }
-        let shared = &mut *self.shared;
         let parts = parts(&upgrade.response, None);
-        if !self.work.conn.upgrade(&mut shared.out, &parts, &mut shared.encoder) {
+        let is_upgraded = self.encode(|visit| {
+            let shared = &mut *visit.shared;
+            visit.work.conn.upgrade(&mut shared.out, &parts, &mut shared.encoder)
+        });
+        if !is_upgraded {
             let what = "an upgrade with content is not understood here";
             return self.respond(Response::error(StatusCode::BAD_REQUEST, what).with_close());
         }
+        self.record_status(upgrade.response.status);
+        self.end_record(Outcome::Upgraded);
         // There is no content, and the protocol has a time of its own.
         self.work.end = None;
         let speaking = Speaking {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::{clock, guard, let_go, Continue, Cursor, Handler, Kernel, Progress, Task, Visit};
+use crate::handler::exchange::Outcome;
 use crate::handler::hooks::ConnectionState;
 use crate::handler::{Action, Change, Reply};
 use crate::message::informational::{Informational, INFORMATIONAL_MAX};
@@ -29,8 +30,10 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         self.work.end = None;
         let bytes = input.rest();
         input.used += self.shared.head.len;
-        let reply =
-            self.with_request(bytes, |handler, state, request| handler.handle(state, request));
+        self.record_head(bytes);
+        let reply = self.timed(|visit| {
+            visit.with_request(bytes, |handler, state, request| handler.handle(state, request))
+        });
         if let Ok(Reply(Action::Respond(response))) = &reply {
             if let Some(is_idle) = self.respond_fast(response, input.is_all_used()) {
                 match response.owns_nothing() {
@@ -81,6 +84,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
                 }
                 Action::Hijack(take) => {
                     self.work.conn.hand_out();
+                    self.end_record(Outcome::Upgraded);
                     self.set_task(Task::HandOut(take));
                     return Continue(());
                 }
@@ -126,7 +130,9 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     ) -> Reply<S> {
         *informed += 1;
         if *informed <= INFORMATIONAL_MAX {
-            self.work.conn.inform(&mut self.shared.out, &informational);
+            self.encode(|visit| {
+                visit.work.conn.inform(&mut visit.shared.out, &informational);
+            });
         } else {
             log::error!(
                 "connection {}: more than {INFORMATIONAL_MAX} informational responses: left out",

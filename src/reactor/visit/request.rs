@@ -2,6 +2,7 @@
 //! connection.
 
 use std::any::Any;
+use std::mem;
 
 use super::{guard, Flags, Handler, Kernel, Shared, Visit};
 use crate::limits::Limits;
@@ -26,8 +27,31 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         let bytes = &bytes[..head.len];
         let (line, spans) = (&head.line, &head.spans);
         let path = Path::new(line, bytes, &head.decoded);
-        let message = Message { line, bytes, path, spans, trailers: None, peer: &client };
+        let seen = self.work.record.as_ref().map(|record| &record.pattern);
+        let message = Message { line, bytes, path, spans, trailers: None, peer: &client, seen };
         guard(|| call(handler, state, &Request::new(&message)))
+    }
+
+    /// Keeps the parts of the head that the hook may ask for. `bytes` begin with the head.
+    #[inline(always)]
+    pub(super) fn record_head(&mut self, bytes: &[u8]) {
+        if self.shared.hooks.on_exchange.is_some() {
+            self.keep_head(bytes);
+        }
+    }
+
+    #[cold]
+    fn keep_head(&mut self, bytes: &[u8]) {
+        self.begin_record();
+        let Some(mut record) = self.work.record.take() else { return };
+        let names = mem::take(&mut self.shared.hooks.exchange_headers);
+        self.shared.ledger.release(record.memory());
+        let kept = self.with_request(bytes, |_, _, request| record.keep_head(request, &names));
+        debug_assert!(kept.is_ok(), "no code of the program runs");
+        record.received = self.shared.head.len as u64;
+        self.shared.ledger.charge(record.memory());
+        self.shared.hooks.exchange_headers = names;
+        self.work.record = Some(record);
     }
 }
 

@@ -65,8 +65,14 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
                 matches!(received, Ok((used, Step::Content(_))) if used == content.len())
             );
         }
-        let reply = self
-            .with_request(bytes, |_, state, request| named(then(state, request, content), request));
+        if let Some(record) = &mut self.work.record {
+            record.received += content.len() as u64;
+        }
+        let reply = self.timed(|visit| {
+            visit.with_request(bytes, |_, state, request| {
+                named(then(state, request, content), request)
+            })
+        });
         self.unless_panicked(reply).map_continue(Some)
     }
 
@@ -199,7 +205,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     fn end(&mut self, trailers: Fields<'_>) -> Progress<LateReply<S>> {
         match self.take_task() {
             Task::Collect(collecting) => {
-                let reply = self.end_collected(*collecting, &trailers);
+                let reply = self.timed(|visit| visit.end_collected(*collecting, &trailers));
                 self.unless_panicked(reply).map_continue(Some)
             }
             Task::Receive(Receiving { mut receiver, .. }) => {
@@ -240,7 +246,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         line.decode_path(&head, &mut decoded);
         let path = Path::new(&line, &head, &decoded);
         let (line, bytes, spans) = (&line, &*head, &*spans);
-        let message = Message { line, bytes, path, spans, trailers, peer: &client };
+        let message = Message { line, bytes, path, spans, trailers, peer: &client, seen: None };
         let request = Request::new(&message);
         let reply = guard(|| named(then(state, &request, &content), &request));
         self.shared.ledger.release(charged);

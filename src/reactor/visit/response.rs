@@ -38,7 +38,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             }
             _ => return None,
         };
-        if self.shared.head.line.content_length != Some(0) || needs_care(response) {
+        let is_special = needs_care(response) || self.work.record.is_some();
+        if is_special || self.shared.head.line.content_length != Some(0) {
             return None;
         }
         let circumstances = self.circumstances();
@@ -112,9 +113,13 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
                 log::debug!("connection {}: no chunks, hence no trailers", self.token);
             }
         }
-        let Shared { out, encoder, now, .. } = &mut *self.shared;
-        self.work.conn.respond(out, &parts, encoder, &circumstances);
-        self.work.end = response.send_timeout().map(|timeout| End::at(clock::due(*now, timeout)));
+        self.encode(|visit| {
+            let Shared { out, encoder, .. } = &mut *visit.shared;
+            visit.work.conn.respond(out, &parts, encoder, &circumstances);
+        });
+        self.record_status(response.status);
+        let now = self.shared.now;
+        self.work.end = response.send_timeout().map(|timeout| End::at(clock::due(now, timeout)));
         Continue(())
     }
 

@@ -61,6 +61,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
 
     /// Moves on if the exchange is over.
     pub(super) fn settle(&mut self, is_all_used: bool) {
+        self.end_record_if_complete();
         if self.work.conn.settle(is_all_used) {
             self.report(ConnectionState::Idle);
         }

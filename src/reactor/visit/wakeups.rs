@@ -4,6 +4,7 @@
 use http::StatusCode;
 
 use super::{guard, let_go, Continue, Flags, Handler, Kernel, Progress, Task, Visit};
+use crate::handler::exchange::Outcome;
 use crate::handler::{Deferred, Finish, Place, Reply};
 use crate::http1::Input;
 use crate::message::response::Response;
@@ -79,6 +80,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         let reply = self.reply_of(&mut deferred).unwrap_or_else(|| {
             log::debug!("connection {}: no response within its time", self.token);
             let page = || Response::status_page(StatusCode::GATEWAY_TIMEOUT);
+            self.decide_outcome(Outcome::TooSlow);
             let late = deferred.late.take().unwrap_or_else(page);
             self.finish_reply(deferred.finish.take(), |_| late.into())
         });
@@ -91,7 +93,9 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         self.note_peer_left(deferred);
         let (place, informational) = deferred.ticket.take();
         for informational in informational {
-            self.work.conn.inform(&mut self.shared.out, &informational);
+            self.encode(|visit| {
+                visit.work.conn.inform(&mut visit.shared.out, &informational);
+            });
         }
         let give = match place {
             Place::Empty => return None,

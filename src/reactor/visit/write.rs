@@ -144,6 +144,9 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     fn count(&mut self, written: usize) {
         self.spent.written += written;
         self.work.written += written as u64;
+        if let Some(record) = &mut self.work.record {
+            record.written += written as u64;
+        }
     }
 
     /// Registers for writing, once in the life of a connection. Registering reports the present

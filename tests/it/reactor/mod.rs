@@ -4,6 +4,7 @@ mod blocked_output;
 mod chaos;
 mod cleanup;
 mod deadlines;
+mod exchanges;
 mod faults;
 mod keep_alive_switch;
 mod lifecycle;

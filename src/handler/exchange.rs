@@ -1,0 +1,214 @@
+//! [`Exchange`]: one request and its response as a hook sees them at their end, for access logs and
+//! counters. Nothing is kept for a server without such a hook.
+
+use std::fmt;
+use std::mem;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use http::{Method, StatusCode, Version};
+
+use crate::message::id::{ConnectionId, RequestId};
+use crate::message::request::{PatternSeen, Request};
+
+/// One request and its response, also of requests that the server refused by itself: see
+/// [`Server::on_exchange`](crate::Server::on_exchange).
+pub struct Exchange<'a> {
+    pub(crate) record: &'a Record,
+    pub(crate) header_names: &'a [Box<str>],
+    pub(crate) connection: ConnectionId,
+    pub(crate) listener: &'a str,
+    pub(crate) sent: u64,
+    pub(crate) ended: Duration,
+    pub(crate) outcome: Outcome,
+}
+
+/// The end of an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The program responded, and the whole response was sent.
+    Complete,
+    /// The server refused the request by itself: it was malformed, too large, or memory was short.
+    Refused,
+    /// The client ended or broke the connection before the response was complete.
+    PeerLeft,
+    /// A deadline passed: for the head, the content, the handler or the response.
+    TooSlow,
+    /// The program panicked, or broke the response off.
+    Failed,
+    /// The connection left HTTP: an [upgrade](crate::Reply::upgrade), or a stream that was [handed
+    /// out](crate::Reply::hijack).
+    Upgraded,
+    /// The server ended before the response was complete.
+    Stopped,
+}
+
+impl<'a> Exchange<'a> {
+    /// The method; `None` if no head could be read.
+    pub fn method(&self) -> Option<&'a Method> {
+        self.record.line.as_ref().map(|line| &line.method)
+    }
+
+    /// The target as it came; `None` if no head could be read.
+    pub fn target(&self) -> Option<&'a str> {
+        self.record.line.as_ref().map(|line| &*line.target)
+    }
+
+    /// The version; `None` if no head could be read.
+    pub fn version(&self) -> Option<Version> {
+        self.record.line.as_ref().map(|line| line.version)
+    }
+
+    /// The first header field of the request with this name, if the program has asked to
+    /// [keep](crate::Server::exchange_headers) it. U+FFFD stands for bytes that are not UTF-8.
+    pub fn header(&self, name: &str) -> Option<&'a str> {
+        let at = self.header_names.iter().position(|known| known.eq_ignore_ascii_case(name))?;
+        let kept = self.record.headers.iter().find(|(index, _)| *index == at);
+        kept.map(|(_, value)| &**value)
+    }
+
+    /// The [pattern](Request::pattern) of the route, if a router has found one.
+    pub fn pattern(&self) -> Option<&'a str> {
+        self.record.pattern.get().map(|names| &*names.pattern)
+    }
+
+    /// The status of the final response, or 101. `None` if there was no response.
+    pub fn status(&self) -> Option<StatusCode> {
+        self.record.status
+    }
+
+    /// Bytes received and bytes sent, heads and framing included.
+    pub fn bytes(&self) -> (u64, u64) {
+        (self.record.received, self.sent)
+    }
+
+    /// The part of the bytes sent that is content, with the framing of chunks: the number that access
+    /// logs show.
+    pub fn content_sent(&self) -> u64 {
+        self.sent.saturating_sub(self.record.heads_sent)
+    }
+
+    /// The time from the first byte of the head, when the loop read it, to the last byte of the
+    /// response, when the loop passed it on. The system may hold bytes for longer.
+    pub fn duration(&self) -> Duration {
+        self.ended.saturating_sub(self.record.started)
+    }
+
+    /// The part of that time in which the handler, or the function that got the collected content,
+    /// held the loop.
+    pub fn handler_time(&self) -> Duration {
+        self.record.handler_time
+    }
+
+    /// The address of the client, as [`Request::peer_addr`]. `None` for a Unix socket, and for a TCP
+    /// client that had left when its head began.
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.record.peer
+    }
+
+    /// The name of the listener, as [`Request::listener`].
+    pub fn listener(&self) -> &'a str {
+        self.listener
+    }
+
+    /// The number of the connection.
+    pub fn connection_id(&self) -> ConnectionId {
+        self.connection
+    }
+
+    /// The number of the request, as [`Request::id`]; `None` if no head could be read.
+    pub fn id(&self) -> Option<RequestId> {
+        let line = self.record.line.as_ref()?;
+        Some(RequestId { connection: self.connection, index: line.index })
+    }
+
+    /// The way in which it ended.
+    pub fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+}
+
+impl fmt::Debug for Exchange<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange")
+            .field("method", &self.method())
+            .field("target", &self.target())
+            .field("status", &self.status())
+            .field("outcome", &self.outcome)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The facts about an exchange under way, kept for the hook.
+pub(crate) struct Record {
+    line: Option<Line>,
+    peer: Option<SocketAddr>,
+    /// Values of header fields, with the indices of their names.
+    headers: Vec<(usize, Box<str>)>,
+    pub(crate) pattern: PatternSeen,
+    pub(crate) status: Option<StatusCode>,
+    /// The outcome, if it is decided before the end.
+    pub(crate) outcome: Option<Outcome>,
+    /// When the head began, from the start of the loop.
+    started: Duration,
+    pub(crate) handler_time: Duration,
+    pub(crate) received: u64,
+    /// Bytes of heads of responses, informational ones included.
+    pub(crate) heads_sent: u64,
+    /// Bytes that the socket has taken since the exchange began.
+    pub(crate) written: u64,
+    /// Bytes of earlier responses that the socket had not taken when it began.
+    pub(crate) written_before: u64,
+}
+
+/// The parts of a request line that the hook may ask for.
+struct Line {
+    method: Method,
+    target: Box<str>,
+    version: Version,
+    index: u32,
+}
+
+impl Record {
+    pub(crate) fn new(started: Duration, peer: Option<SocketAddr>, written_before: u64) -> Record {
+        Record {
+            line: None,
+            peer,
+            headers: Vec::new(),
+            pattern: PatternSeen::default(),
+            status: None,
+            outcome: None,
+            started,
+            handler_time: Duration::ZERO,
+            received: 0,
+            heads_sent: 0,
+            written: 0,
+            written_before,
+        }
+    }
+
+    /// Keeps the parts of the head that the hook may ask for.
+    pub(crate) fn keep_head(&mut self, req: &Request<'_>, header_names: &[Box<str>]) {
+        self.line = Some(Line {
+            method: req.method().clone(),
+            target: req.target().into(),
+            version: req.version(),
+            index: req.id().index(),
+        });
+        let fields = req.headers();
+        let values = header_names.iter().enumerate().filter_map(|(index, name)| {
+            let value = fields.get_bytes(name)?;
+            Some((index, String::from_utf8_lossy(value).into()))
+        });
+        self.headers.extend(values);
+    }
+
+    /// The bytes that it takes, for the budget of memory.
+    pub(crate) fn memory(&self) -> usize {
+        let target = self.line.as_ref().map_or(0, |line| line.target.len());
+        let values = self.headers.iter().map(|(_, value)| value.len());
+        let headers = self.headers.capacity() * mem::size_of::<(usize, Box<str>)>();
+        mem::size_of::<Record>() + target + headers + values.sum::<usize>()
+    }
+}
