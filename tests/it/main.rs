@@ -1,5 +1,6 @@
-//! The behaviour of the library, in one program. The folders are those of `src`: a test lies where
-//! the code lies whose promise it checks. What needs a process of its own is in `tests/process`.
+//! The behaviour of the library, in one program. The folders are those of `src`: a test lies in the
+//! folder of the code that it checks. Tests that need a process of their own are in
+//! `tests/process`.
 
 mod files;
 mod handler;

@@ -1,5 +1,5 @@
-//! Connections whose output is blocked: whatever waits behind it goes on when it has left, and a slow
-//! reader is judged by its rate, however the program speaks meanwhile.
+//! Connections whose output is blocked: held input is processed once the output has been sent, and
+//! a slow reader is judged by its rate, whatever the program sends or does meanwhile.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -41,7 +41,7 @@ impl<S> Transform<S> for Swells {
 }
 
 #[test]
-fn content_held_behind_blocked_output_goes_through_its_transform() {
+fn content_held_during_blocked_output_goes_through_its_transform() {
     let request = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\
         1\r\na\r\n1\r\nb\r\n0\r\n\r\n";
     let site = |_: &Request<'_>| Reply::<()>::transform(Response::text(""), Swells);
@@ -51,7 +51,7 @@ fn content_held_behind_blocked_output_goes_through_its_transform() {
 }
 
 #[test]
-fn a_request_held_behind_blocked_output_is_answered() {
+fn a_request_held_during_blocked_output_is_served() {
     let request = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello\
         GET /next HTTP/1.1\r\nHost: a\r\n\r\n";
     let site = |req: &Request<'_>| match req.path() {
@@ -80,7 +80,7 @@ impl<S> Protocol<S> for Multiplies {
 const UPGRADE: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
 
 #[test]
-fn bytes_held_behind_blocked_output_reach_their_protocol() {
+fn bytes_held_during_blocked_output_reach_their_protocol() {
     let site = |_: &Request<'_>| Reply::<()>::upgrade("x", Multiplies);
     let (mut sim, client) = read_late(site, &[UPGRADE, b"abc"].concat(), || {});
     assert!(sim.received(client).ends_with(b"ccc"));
@@ -105,7 +105,7 @@ impl Produce for Twice {
 }
 
 #[test]
-fn a_wake_while_output_is_blocked_is_heard_when_it_has_left() {
+fn a_wake_while_output_is_blocked_takes_effect_when_the_output_has_been_sent() {
     let waker = Arc::new(Mutex::new(None));
     let shared = waker.clone();
     let site =
@@ -115,7 +115,7 @@ fn a_wake_while_output_is_blocked_is_heard_when_it_has_left() {
     assert!(sim.received(client).ends_with(b".\r\n0\r\n\r\n") && sim.is_open(client));
 }
 
-/// Says `More`, then `Wait`, and is woken at once: it always has something to send.
+/// Returns `More`, then `Wait`, and is woken at once: it always has something to send.
 struct Alternates(Option<Waker>, bool);
 
 impl Produce for Alternates {
@@ -153,7 +153,7 @@ impl<S> Protocol<S> for Alternates {
 
 /// 500 bytes in 9 seconds are far below the response rate of 1 KiB a second.
 #[test]
-fn a_slow_reader_keeps_its_window_whatever_producer_or_protocol_say() {
+fn a_slow_reader_keeps_its_window_whatever_its_producer_or_protocol_returns() {
     let site = |req: &Request<'_>| -> Reply {
         match req.path() {
             "/produce" => Response::ok("text/plain", Body::produce(Alternates(None, false))).into(),
@@ -174,15 +174,15 @@ fn a_slow_reader_keeps_its_window_whatever_producer_or_protocol_say() {
     }
 }
 
-/// Bytes that are still on their way would answer a close with a reset, which could destroy the
+/// After a close, bytes that are still on their way would cause a reset, which could destroy the
 /// response (RFC 9112, section 9.6).
 #[test]
-fn malformed_content_that_no_one_takes_makes_the_connection_linger() {
+fn malformed_content_that_no_handler_reads_makes_the_connection_linger() {
     let mut sim = Sim::new(|_: &Request<'_>| "done");
     let request = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nmore";
     let client = sim.connect_and_send(request);
     assert!(sim.received(client).ends_with(b"done") && sim.has_ended(client));
-    assert!(sim.is_open(client), "it lingers");
+    assert!(sim.is_open(client), "the connection lingers");
     sim.advance(30 * SECOND);
     assert!(!sim.is_open(client));
 }

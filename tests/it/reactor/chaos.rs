@@ -1,6 +1,6 @@
 //! Everything at once and in any order: clients that send, stall, leave and come back, a program
-//! that answers, wakes, publishes and forgets, time that passes. Nothing may panic, and the loop's
-//! invariants, checked after every turn, hold; at the end nothing is left.
+//! that responds, wakes, publishes and forgets, and time that passes. The loop must not panic, its
+//! invariants are checked after every turn, and at the end all memory has been given back.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ use wheelhouse::{
     Body, Failure, Informational, Later, Limits, Reply, Request, Response, Server, Waker,
 };
 
-/// What handlers have given away and not heard of again.
+/// Handles that the program keeps and may use later.
 #[derive(Default)]
 struct Outside {
     laters: Vec<Later>,
@@ -159,7 +159,7 @@ fn request(random: &mut Random) -> Vec<u8> {
     bytes
 }
 
-/// One thing that the program does on its own.
+/// Makes the program do one thing that no request caused.
 fn act(random: &mut Random, shared: &Shared, topic: &Topic) {
     let mut outside = shared.borrow_mut();
     match random.below(6) {
@@ -194,7 +194,7 @@ fn act(random: &mut Random, shared: &Shared, topic: &Topic) {
     }
 }
 
-/// Whether the states of a connection came one after the other as documented, to its end.
+/// Whether the states of a connection followed one another as documented, to its end.
 fn is_in_order(states: &[ConnectionState]) -> bool {
     use ConnectionState::{Active, Closed, Hijacked, Idle, New};
     let follows = |pair: &[ConnectionState]| match pair {
@@ -209,7 +209,7 @@ fn is_in_order(states: &[ConnectionState]) -> bool {
         && matches!(states.last(), Some(Closed | Hijacked))
 }
 
-/// One thing that a client or the program does, or that passes.
+/// Lets a client or the program do one thing, or lets time pass.
 fn stir<S: 'static>(
     random: &mut Random,
     sim: &mut Sim<S>,
@@ -252,8 +252,8 @@ fn play(seed: u64) {
     let topic = Topic::with_options(TopicOptions::new(3).slow(slow));
     let shared = Shared::default();
     let limits = Limits { memory_bytes_max: 1 << 20, ..Limits::default() };
-    let told = Watched::<BTreeMap<ConnectionId, Vec<ConnectionState>>>::default();
-    let note = told.clone();
+    let histories = Watched::<BTreeMap<ConnectionId, Vec<ConnectionState>>>::default();
+    let note = histories.clone();
     let server = Server::new().limits(limits).on_connection_state(move |_, id, state| {
         note.borrow_mut().entry(id).or_default().push(state);
     });
@@ -261,7 +261,8 @@ fn play(seed: u64) {
     if seed % 4 < 2 {
         sim.set_faults(seed);
     }
-    // Room for slots and wheel nodes is kept: that of more clients than there will be.
+    // The server keeps the room for slots and wheel nodes, so `base` allows for more clients than
+    // there will be.
     let crowd: Vec<Client> = (0..60).map(|_| sim.connect()).collect();
     let base = sim.memory();
     crowd.into_iter().for_each(|client| sim.reset(client));
@@ -274,7 +275,7 @@ fn play(seed: u64) {
         0 => stop_now(&mut sim),
         1 => {
             shut_down_within(&mut sim, Duration::from_secs(5));
-            // Life goes on meanwhile, and perhaps somebody cannot wait.
+            // Other events continue meanwhile, and perhaps a client does not wait.
             for _ in 0..random.below(40) {
                 stir(&mut random, &mut sim, &mut clients, &shared, &topic);
             }
@@ -295,9 +296,9 @@ fn play(seed: u64) {
         }
     }
     assert!(clients.iter().all(|&client| !sim.is_open(client)), "seed {seed}");
-    let (told, report) = (told.borrow(), sim.report());
-    assert_eq!(report.accepted, told.len() as u64, "seed {seed}");
-    for states in told.values() {
+    let (histories, report) = (histories.borrow(), sim.report());
+    assert_eq!(report.accepted, histories.len() as u64, "seed {seed}");
+    for states in histories.values() {
         assert!(is_in_order(states), "seed {seed}: {states:?}");
     }
     if seed % 3 < 2 {

@@ -1,5 +1,5 @@
 //! Every deadline of a connection, measured to the millisecond on the virtual clock: never early,
-//! late by less than a tick and a millisecond, and never prolonged by dripping.
+//! late by less than a tick and a millisecond, and never extended by single bytes.
 
 use std::cell::Cell;
 use std::io;
@@ -19,7 +19,7 @@ fn secs(n: u64) -> Duration {
 /// Starting points within a tick of 64 ms: rounding must not make a deadline early from any.
 const PHASES: [u64; 5] = [0, 1, 13, 62, 63];
 
-/// A silent client sees the end and no handler runs (t28, t29).
+/// The client sees the end of the stream, and no handler runs (t28, t29).
 #[test]
 fn a_new_connection_that_stays_silent_is_closed_without_a_byte_after_ten_seconds() {
     for phase in PHASES {
@@ -35,9 +35,9 @@ fn a_new_connection_that_stays_silent_is_closed_without_a_byte_after_ten_seconds
     }
 }
 
-/// An empty line does not begin a request (n1).
+/// An empty line is not the beginning of a request (n1).
 #[test]
-fn an_empty_line_before_the_request_buys_no_answer_and_no_time() {
+fn an_empty_line_before_the_request_gets_neither_a_response_nor_more_time() {
     let mut sim = Sim::new(site);
     let client = sim.connect();
     sim.send(client, b"\r\n");
@@ -45,9 +45,9 @@ fn an_empty_line_before_the_request_buys_no_answer_and_no_time() {
     assert!(closed_silently(&mut sim, client));
 }
 
-/// A head that is cut anywhere gets a 408 (t29, n2).
+/// A head may be cut anywhere (t29, n2).
 #[test]
-fn a_partial_head_is_answered_408_ten_seconds_after_the_accept() {
+fn a_partial_head_gets_a_408_ten_seconds_after_the_accept() {
     for phase in PHASES {
         let mut sim = Sim::new(site);
         sim.advance(Duration::from_millis(phase));
@@ -65,7 +65,7 @@ fn a_partial_head_is_answered_408_ten_seconds_after_the_accept() {
     }
 }
 
-/// In the request line, in a field line, between two of them, in the blank line (n2).
+/// The cuts are in the request line, in a field line, between two lines and in the empty line (n2).
 #[test]
 fn wherever_a_head_is_cut_its_client_gets_a_408() {
     for cut in 1..GET.len() {
@@ -75,9 +75,9 @@ fn wherever_a_head_is_cut_its_client_gets_a_408() {
     }
 }
 
-/// The first bytes of HTTP/2 have no more time than others (t29).
+/// The preface of HTTP/2 has no more time than any other head (t29).
 #[test]
-fn a_preface_of_http_2_in_drips_is_answered_408_ten_seconds_after_the_accept() {
+fn an_http_2_preface_that_arrives_byte_by_byte_gets_a_408_ten_seconds_after_the_accept() {
     let mut sim = Sim::new(site);
     let client = sim.connect();
     for drip in [b"PRI", b" * ", b"HTT"] {
@@ -102,8 +102,8 @@ fn dripping_never_prolongs_a_head() {
     assert_eq!(statuses(sim.received(client)), [408]);
 }
 
-/// On a kept connection the head's time counts from its first byte, not from the response before
-/// (n1, t39, t41).
+/// On a kept connection the time of a head counts from its first byte, not from the previous
+/// response (n1, t39, t41).
 #[test]
 fn on_a_kept_connection_the_head_has_ten_seconds_from_its_first_byte() {
     for phase in PHASES {
@@ -120,7 +120,7 @@ fn on_a_kept_connection_the_head_has_ten_seconds_from_its_first_byte() {
 
 /// The deadlines are armed anew for each request (t28, t35, t41).
 #[test]
-fn requests_far_apart_on_one_connection_are_all_answered() {
+fn requests_far_apart_on_one_connection_all_get_a_response() {
     let mut sim = Sim::new(site);
     let client = sim.connect();
     for n in 1..=5 {
@@ -155,13 +155,13 @@ fn an_idle_connection_is_closed_without_a_byte_after_sixty_seconds() {
     }
 }
 
-/// From half full to nine tenths the idle time goes from 60 s to 5 s in a straight line.
+/// Between half and nine tenths of the connections the idle time falls linearly from 60 s to 5 s.
 #[test]
-fn the_idle_time_shrinks_as_connections_fill() {
+fn the_idle_time_shrinks_as_the_server_fills() {
     for (open, seconds) in [(49, 60.0), (50, 60.0), (70, 32.5), (80, 18.75), (90, 5.0), (99, 5.0)] {
         let limits = Limits { connections_max: 100, ..Limits::default() };
         let mut sim = limited(site, limits);
-        // The others read slowly and are at work all the time.
+        // The others read slowly and are busy all the time.
         for _ in 1..open {
             let client = sim.connect();
             sim.stall(client, 1 << 10);
@@ -170,7 +170,7 @@ fn the_idle_time_shrinks_as_connections_fill() {
         let client = sim.connect_and_send(GET);
         let idle = Duration::from_secs_f64(seconds);
         if seconds > 9.0 {
-            // Beyond the ten seconds that a slow reader has, the others go.
+            // After ten seconds, the time that a slow reader has, the others are closed.
             sim.advance(secs(9));
             assert!(sim.is_open(client));
             happens_after(&mut sim, idle - secs(9), |sim| !sim.is_open(client));
@@ -180,9 +180,9 @@ fn the_idle_time_shrinks_as_connections_fill() {
     }
 }
 
-/// The code that takes the content is notified that it is gone (t31).
+/// The receiver is notified that the rest of its content is lost (t31).
 #[test]
-fn a_receiver_is_told_that_its_content_came_too_slowly() {
+fn a_receiver_is_notified_that_its_content_came_too_slowly() {
     let why = Rc::new(Cell::new(None));
     let noted = Rc::clone(&why);
     let mut sim =
@@ -210,9 +210,9 @@ fn content_that_stops_coming_is_408_after_the_first_window_of_fifteen_seconds() 
     }
 }
 
-/// The windows say how long nothing may come, up to a year (t32).
+/// A window limits how long the client may send nothing, up to a year (t32).
 #[test]
-fn content_that_comes_an_hour_late_is_read_where_the_window_is_longer() {
+fn content_that_comes_an_hour_late_is_read_if_the_window_is_longer() {
     let limits = Limits { content_window: 2 * HOUR, content_rate_min: 0, ..Limits::default() };
     for (path, expected) in [("/receive", "4\n"), ("/echo", "late")] {
         let mut sim = limited(site, limits.clone());
@@ -241,27 +241,30 @@ fn content_below_a_kibibyte_a_second_is_408_and_above_it_lives_for_an_hour() {
             assert_eq!((statuses(sim.received(client)), second), (vec![200], 3600));
             assert_eq!(content(sim.received(client)), b"3708000\n");
         } else {
-            // The first window lets 10 KiB in 15 s pass, the second does not.
+            // 10 KiB in 15 s are enough for the first window, but not for the second.
             assert_eq!((statuses(sim.received(client)), second), (vec![408], 26));
         }
     }
 }
 
-/// What is sent back must not count as what has come.
+/// Bytes that are sent back must not count as received bytes.
 #[test]
-fn an_echo_does_not_let_content_pass_at_half_the_rate() {
+fn echoed_bytes_do_not_count_towards_the_content_rate() {
     let mut sim = Sim::new(site);
     let client = sim.connect_and_send(post("/echo", 1 << 20, b""));
     for _ in 0..30 {
         sim.send(client, vec![b'x'; 600]);
         sim.advance(SECOND);
     }
-    assert!(sim.was_reset(client), "the answer has begun: only a reset can tell");
+    assert!(
+        sim.was_reset(client),
+        "the response has begun: only a reset can show that it is cut off"
+    );
 }
 
-/// Unwanted content holds the connection no longer than content that is wanted (t27).
+/// Content that no handler reads does not hold the connection longer than other content (t27).
 #[test]
-fn unasked_content_that_never_comes_ends_the_connection_after_the_answer() {
+fn unread_content_that_never_arrives_ends_the_connection_after_the_response() {
     let mut sim = Sim::new(site);
     let base = base(&mut sim);
     let client = sim.connect();
@@ -272,7 +275,7 @@ fn unasked_content_that_never_comes_ends_the_connection_after_the_answer() {
     assert_eq!(sim.memory(), base);
 }
 
-/// Of what lies ready, and of what is produced without an end (t33).
+/// The content may be complete or produced without an end (t33).
 #[test]
 fn a_peer_that_does_not_read_is_reset_after_ten_seconds() {
     let handler = |req: &Request<'_>| match req.path() {
@@ -294,9 +297,9 @@ fn a_peer_that_does_not_read_is_reset_after_ten_seconds() {
     }
 }
 
-/// An endless response, of which the client reads a mebibyte in ten minutes (t34).
+/// The client reads a mebibyte of the response in ten minutes (t34).
 #[test]
-fn an_endless_answer_is_sent_for_as_long_as_it_is_read() {
+fn an_endless_response_is_sent_for_as_long_as_it_is_read() {
     let mut sim =
         Sim::new(|_: &Request<'_>| Response::ok("text/plain", Body::from_reader(io::repeat(b'.'))));
     let client = sim.connect();
@@ -310,10 +313,10 @@ fn an_endless_answer_is_sent_for_as_long_as_it_is_read() {
     assert!(sim.received(client).len() > 1 << 20);
 }
 
-/// The kernel tells of room only when a third of the socket buffer is free; a slow but steady
-/// reader of a large buffer must not be taken for one that stands still.
+/// The kernel reports room only when a third of the socket buffer is free. A slow but steady reader
+/// of a large buffer must not be mistaken for one that does not read.
 #[test]
-fn a_reader_above_the_rate_survives_whatever_the_socket_buffer() {
+fn a_reader_above_the_rate_survives_with_any_socket_buffer() {
     for window in [4 << 10, 64 << 10, 256 << 10, 4 << 20] {
         let mut sim = Sim::new(site);
         let client = sim.connect();
@@ -328,7 +331,7 @@ fn a_reader_above_the_rate_survives_whatever_the_socket_buffer() {
 }
 
 #[test]
-fn a_reader_below_the_rate_is_reset_whatever_the_socket_buffer() {
+fn a_reader_below_the_rate_is_reset_with_any_socket_buffer() {
     for window in [4 << 10, 64 << 10, 256 << 10, 4 << 20] {
         let mut sim = Sim::new(site);
         let client = sim.connect();
@@ -343,7 +346,7 @@ fn a_reader_below_the_rate_is_reset_whatever_the_socket_buffer() {
 }
 
 #[test]
-fn a_reader_below_the_rate_is_reset_also_while_content_is_produced() {
+fn a_reader_below_the_rate_is_reset_while_content_is_produced() {
     let mut sim = Sim::new(site);
     let client = sim.connect();
     sim.stall(client, 4 << 10);
@@ -355,7 +358,7 @@ fn a_reader_below_the_rate_is_reset_also_while_content_is_produced() {
     assert!(sim.was_reset(client));
 }
 
-/// A request that is refused, so that the connection lingers.
+/// Sends a request that is refused, so that its connection lingers.
 fn lingering<S: 'static>(sim: &mut Sim<S>) -> Client {
     let client = sim.connect_and_send(b"BAD\r\n\r\n");
     assert_eq!(statuses(sim.received(client)), [400]);
@@ -363,10 +366,10 @@ fn lingering<S: 'static>(sim: &mut Sim<S>) -> Client {
     client
 }
 
-/// Whatever is refused or left unread, the server ends its side and reads on, so that no reset
+/// After a refusal or with unread content the server ends its side and reads on, so that no reset
 /// destroys the response (t48, t150, w15).
 #[test]
-fn every_last_answer_lingers() {
+fn the_connection_lingers_after_every_last_response() {
     let close = "Connection: close\r\nContent-Length: 100000\r\n\r\n";
     for (request, status) in [
         ("BAD\r\n\r\n".to_owned(), 400),
@@ -391,7 +394,7 @@ fn every_last_answer_lingers() {
 
 /// Go: TestCloseWrite (t150).
 #[test]
-fn a_peer_that_never_closes_lingers_for_a_second_of_quiet() {
+fn a_silent_peer_that_never_closes_lingers_for_a_second() {
     for phase in PHASES {
         let mut sim = Sim::new(site);
         sim.advance(Duration::from_millis(phase));
@@ -403,7 +406,7 @@ fn a_peer_that_never_closes_lingers_for_a_second_of_quiet() {
 
 /// Go: linger: writes at 150 and 750 ms (n14).
 #[test]
-fn a_peer_that_drips_lingers_for_five_seconds_in_all() {
+fn a_peer_that_keeps_sending_single_bytes_lingers_for_five_seconds() {
     for phase in PHASES {
         let mut sim = Sim::new(site);
         sim.advance(Duration::from_millis(phase));
@@ -434,10 +437,10 @@ fn the_end_of_the_peer_ends_the_linger_at_once() {
     assert!(!sim.is_open(client) && !sim.was_reset(client));
 }
 
-/// The answer was the last one and nothing seemed to be on its way; but by the time it has left,
-/// something is: closing at once would answer that with a reset, which destroys the answer.
+/// When the last response began, no bytes of the client were waiting; when it has been sent, some
+/// are. Closing at once would make the kernel reset the connection, which destroys the response.
 #[test]
-fn bytes_that_came_while_the_last_answer_left_make_the_connection_linger() {
+fn bytes_that_arrive_while_the_last_response_is_sent_make_the_connection_linger() {
     let mut sim = Sim::new(site);
     let client = sim.connect();
     sim.stall(client, 64 << 10);
@@ -447,7 +450,7 @@ fn bytes_that_came_while_the_last_answer_left_make_the_connection_linger() {
         sim.read(client, 64 << 10);
     }
     assert!(sim.received(client).len() > BIG.len() && sim.has_ended(client));
-    assert!(sim.is_open(client), "it lingers");
+    assert!(sim.is_open(client), "the connection lingers");
     sim.advance(SECOND + LATE);
     assert!(!sim.is_open(client) && !sim.was_reset(client));
 }
@@ -456,7 +459,8 @@ fn aged(seconds: u64) -> Limits {
     Limits { connection_age_max: Some(Duration::from_secs(seconds)), ..Limits::sidecar() }
 }
 
-/// A connection is looked at sixteen times in its life, so it is at most a sixteenth older (w9).
+/// The age is checked sixteen times in a lifetime, so a connection exceeds it by at most a
+/// sixteenth (w9).
 #[test]
 fn a_connection_that_is_too_old_is_closed_when_it_is_idle() {
     let mut sim = limited(site, aged(64));
@@ -472,7 +476,7 @@ fn a_connection_that_is_too_old_is_closed_when_it_is_idle() {
 
 /// Mended: no cap on requests or age of a connection (w9).
 #[test]
-fn a_connection_that_is_too_old_and_at_work_is_closed_after_its_next_answer() {
+fn a_busy_connection_that_is_too_old_is_closed_after_its_next_response() {
     let count = |req: &Request<'_>| match req.method().as_str() {
         "POST" => Reply::collect(9, |(), req, _| req.id().index().to_string()),
         _ => req.id().index().to_string().into(),
@@ -484,10 +488,11 @@ fn a_connection_that_is_too_old_and_at_work_is_closed_after_its_next_answer() {
     sim.advance(Duration::from_secs(9));
     assert!(sim.is_open(client));
     sim.send(client, b"i");
-    let says_close = |answer: &[u8]| String::from_utf8_lossy(answer).contains("Connection: close");
-    let answer = sim.take_received(client);
-    assert!(says_close(&answer));
-    assert_eq!(content(&answer), b"1", "its requests are counted as before");
+    let says_close =
+        |response: &[u8]| String::from_utf8_lossy(response).contains("Connection: close");
+    let response = sim.take_received(client);
+    assert!(says_close(&response));
+    assert_eq!(content(&response), b"1", "its requests are counted as before");
     let young = sim.connect();
     sim.advance(SECOND);
     sim.send(young, GET);
@@ -495,17 +500,17 @@ fn a_connection_that_is_too_old_and_at_work_is_closed_after_its_next_answer() {
 }
 
 #[test]
-fn an_empty_server_does_not_look_for_old_connections() {
+fn an_empty_server_does_not_wake_to_look_for_old_connections() {
     let mut sim = limited(site, aged(64));
     let client = sim.connect_and_send(GET);
     sim.end(client);
     sim.advance(HOUR);
     let polls = sim.polls();
     sim.advance(24 * HOUR);
-    assert_eq!(sim.polls(), polls + 1, "the one that sleeps");
+    assert_eq!(sim.polls(), polls + 1, "only the poll that sleeps");
 }
 
-/// Bytes that come after the deadline of a content are not a request, whoever wanted it (t42).
+/// Whether a handler reads the content or not, bytes after its deadline are not a request (t42).
 #[test]
 fn bytes_after_late_content_are_never_a_request() {
     for path in ["/collect", "/receive", "/noread", "/echo"] {

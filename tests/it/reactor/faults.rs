@@ -1,9 +1,10 @@
-//! What a system may do at any time changes nothing that a client gets.
+//! Faults that the operating system may cause at any time do not change the responses.
 
 use crate::support::{chunk, post, post_chunked, site, GET, GET_CLOSE, SECOND};
 use wheelhouse::sim::Sim;
 
-/// What a client gets for `input`, sent in two parts; with faults if there is a seed.
+/// The bytes that a client receives for `input`, which it sends in two parts; with faults if there
+/// is a seed.
 fn transcript(input: &[u8], seed: Option<u64>) -> (String, bool) {
     let mut sim = Sim::new(site);
     if let Some(seed) = seed {
@@ -18,13 +19,13 @@ fn transcript(input: &[u8], seed: Option<u64>) -> (String, bool) {
     (text, sim.was_reset(client))
 }
 
-/// Chunks are cut as writes go, so that is no part of what a client gets.
+/// Removes the chunk sizes, which depend on how the writes are cut and so differ between runs.
 fn without_chunks(text: &str) -> String {
     text.lines().filter(|line| u64::from_str_radix(line.trim(), 16).is_err()).collect()
 }
 
 #[test]
-fn interrupted_short_and_spurious_calls_change_no_answer() {
+fn interrupted_short_and_spurious_calls_do_not_change_a_response() {
     let chunked = [post_chunked("/collect"), chunk(b"hello"), chunk(b"world"), chunk(b"")].concat();
     let conversations = [
         [GET, GET, GET_CLOSE].concat(),
@@ -41,10 +42,10 @@ fn interrupted_short_and_spurious_calls_change_no_answer() {
         for seed in 0..30 {
             let (text, is_reset) = transcript(&input, Some(seed));
             let line = input.split(|&byte| byte == b'\r').next().unwrap();
-            let what = format!("seed {seed}: {}", String::from_utf8_lossy(line));
-            assert_eq!(without_chunks(&text).len(), without_chunks(&expected).len(), "{what}");
-            assert!(without_chunks(&text) == without_chunks(&expected), "{what}");
-            assert_eq!(is_reset, was_reset, "{what}");
+            let case = format!("seed {seed}: {}", String::from_utf8_lossy(line));
+            assert_eq!(without_chunks(&text).len(), without_chunks(&expected).len(), "{case}");
+            assert!(without_chunks(&text) == without_chunks(&expected), "{case}");
+            assert_eq!(is_reset, was_reset, "{case}");
         }
     }
 }

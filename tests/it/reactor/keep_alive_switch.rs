@@ -1,5 +1,5 @@
-//! The switch that ends keep-alive: idle connections go at once, the others after their answer,
-//! and back on everything is as before.
+//! The switch that ends keep-alive: idle connections close at once, the others after their
+//! response. Switched on again, the server keeps connections as before.
 
 use crate::support::*;
 use crate::support::{set_keep_alive, shut_down};
@@ -12,7 +12,7 @@ fn says_close<S: 'static>(sim: &mut Sim<S>, client: Client) -> bool {
 
 /// Go: TestServerKeepAlivesEnabled (t175), TestServerKeepAlivesEnabledResultClose (t176).
 #[test]
-fn switched_off_every_answer_says_close_and_its_connection_ends() {
+fn while_keep_alive_is_off_each_connection_closes_after_one_response() {
     let mut sim = Sim::new(|req: &Request<'_>| Response::text(req.id().index().to_string()));
     set_keep_alive(&mut sim, false);
     for _ in 0..3 {
@@ -27,17 +27,21 @@ fn switched_off_every_answer_says_close_and_its_connection_ends() {
 
 /// Go: TestServerSetKeepAlivesEnabledClosesConns (t177).
 #[test]
-fn switching_off_closes_what_is_idle_at_once_and_without_a_byte() {
+fn switching_keep_alive_off_closes_idle_connections_at_once_and_silently() {
     let mut sim = Sim::new(site);
     let idle = sim.connect_and_send(GET);
     sim.send(idle, GET);
-    assert_eq!(statuses(&sim.take_received(idle)), [200, 200], "two on one connection");
+    assert_eq!(
+        statuses(&sim.take_received(idle)),
+        [200, 200],
+        "one connection serves both requests"
+    );
     set_keep_alive(&mut sim, false);
     assert!(closed_silently(&mut sim, idle) && !sim.was_reset(idle));
 }
 
 #[test]
-fn requests_at_work_when_it_is_switched_off_are_finished() {
+fn requests_in_progress_are_finished_when_keep_alive_is_switched_off() {
     let mut sim = Sim::new(site);
     let new = sim.connect();
     let half = sim.connect_and_send(GET);
@@ -52,12 +56,15 @@ fn requests_at_work_when_it_is_switched_off_are_finished() {
     sim.send(half, &GET[10..]);
     sim.unstall(big);
     assert!(says_close(&mut sim, new) && says_close(&mut sim, half));
-    assert!(content(sim.received(big)) == &BIG[..], "its head had promised to keep it");
+    assert!(
+        content(sim.received(big)) == &BIG[..],
+        "it is finished, although its head promised to keep the connection"
+    );
     assert!(!sim.is_open(big) && !sim.was_reset(big));
 }
 
 #[test]
-fn a_request_that_arrives_with_the_switch_is_answered() {
+fn a_request_that_arrives_with_the_switch_is_served() {
     let mut sim = Sim::new(site);
     let client = sim.connect_and_send(GET);
     sim.take_received(client);
@@ -70,7 +77,7 @@ fn a_request_that_arrives_with_the_switch_is_answered() {
 }
 
 #[test]
-fn switched_on_again_connections_are_kept_unless_the_server_is_ending() {
+fn switching_keep_alive_on_again_keeps_connections_unless_the_server_is_ending() {
     let mut sim = Sim::new(site);
     set_keep_alive(&mut sim, false);
     set_keep_alive(&mut sim, true);

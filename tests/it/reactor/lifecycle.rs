@@ -1,5 +1,5 @@
-//! The life of a connection: what hooks see of it, what keeps it and what ends it, and that a
-//! fault of a peer or a handler costs this one connection and nothing else.
+//! The life of a connection: the states that hooks see, the reasons to keep or close it, and that a
+//! fault of a peer or a handler costs only this one connection.
 
 use crate::support::*;
 use crate::support::{number, shut_down, sim_of};
@@ -10,99 +10,99 @@ use wheelhouse::runtime::{Admission, ConnectionState};
 use wheelhouse::sim::{Client, Sim};
 use wheelhouse::{Body, Failure, Limits, Reply, Request, Response, Server, StatusCode};
 
-type Told = Watched<Vec<ConnectionState>>;
+type States = Watched<Vec<ConnectionState>>;
 
-/// The site, with an ear on its state hook.
-fn told() -> (Sim, Told) {
-    let told = Told::default();
-    let ear = told.clone();
+/// The site, with the states that its hook reports.
+fn observed() -> (Sim, States) {
+    let states = States::default();
+    let sink = states.clone();
     let sim = sim_of(
-        Server::new().on_connection_state(move |_, _, state| ear.borrow_mut().push(state)),
+        Server::new().on_connection_state(move |_, _, state| sink.borrow_mut().push(state)),
         site,
     );
-    (sim, told)
+    (sim, states)
 }
 
 /// Connect and close (t13, t12).
 #[test]
-fn a_connection_that_says_nothing_goes_from_new_to_closed() {
-    let (mut sim, told) = told();
+fn a_silent_connection_goes_from_new_to_closed() {
+    let (mut sim, states) = observed();
     let client = sim.connect();
-    assert_eq!(*told.borrow(), [New], "as soon as it is accepted");
+    assert_eq!(*states.borrow(), [New], "as soon as it is accepted");
     sim.end(client);
-    assert_eq!(*told.borrow(), [New, Closed]);
+    assert_eq!(*states.borrow(), [New, Closed]);
 }
 
 /// A line that is not a request (t13).
 #[test]
-fn a_bogus_line_makes_the_connection_active_before_it_closes() {
-    let (mut sim, told) = told();
+fn a_malformed_line_makes_the_connection_active_before_it_closes() {
+    let (mut sim, states) = observed();
     let client = sim.connect();
     sim.send(client, b"b");
-    assert_eq!(*told.borrow(), [New, Active], "at the first byte");
+    assert_eq!(*states.borrow(), [New, Active], "at the first byte");
     sim.send_and_end(client, b"ogus\r\n\r\n");
-    assert_eq!(*told.borrow(), [New, Active, Closed]);
+    assert_eq!(*states.borrow(), [New, Active, Closed]);
 }
 
 /// One request, then the client closes (t13).
 #[test]
 fn a_kept_connection_is_idle_until_the_client_closes_it() {
-    let (mut sim, told) = told();
+    let (mut sim, states) = observed();
     let client = sim.connect_and_send(GET);
-    assert_eq!(*told.borrow(), [New, Active, Idle]);
+    assert_eq!(*states.borrow(), [New, Active, Idle]);
     sim.end(client);
-    assert_eq!(*told.borrow(), [New, Active, Idle, Closed]);
+    assert_eq!(*states.borrow(), [New, Active, Idle, Closed]);
 }
 
-/// Two requests, the second closes, by the client's wish (t13).
+/// The second of two requests asks to close (t13).
 #[test]
 fn the_last_request_goes_from_active_to_closed() {
-    let (mut sim, told) = told();
+    let (mut sim, states) = observed();
     let client = sim.connect_and_send(GET);
     sim.send(client, GET_CLOSE);
     assert!(!sim.is_open(client));
-    assert_eq!(*told.borrow(), [New, Active, Idle, Active, Closed]);
+    assert_eq!(*states.borrow(), [New, Active, Idle, Active, Closed]);
 }
 
-/// Two requests, the second closes, by the server's wish (t13).
+/// The server closes after the second of two requests (t13).
 #[test]
-fn the_request_limit_closes_after_the_answer_that_says_so() {
-    let told = Told::default();
-    let ear = told.clone();
+fn at_the_request_limit_the_last_response_announces_the_close() {
+    let states = States::default();
+    let sink = states.clone();
     let mut sim = sim_of(
         Server::new()
             .limits(Limits { requests_max: 2, ..Limits::default() })
-            .on_connection_state(move |_, _, state| ear.borrow_mut().push(state)),
+            .on_connection_state(move |_, _, state| sink.borrow_mut().push(state)),
         site,
     );
     let client = sim.connect_and_send(GET);
     assert!(!has_line(sim.received(client), "connection"));
     sim.take_received(client);
     sim.send(client, GET.repeat(2));
-    assert_eq!(statuses(sim.received(client)), [200], "the third is not looked at");
+    assert_eq!(statuses(sim.received(client)), [200], "the third request is not served");
     assert!(has_line(sim.received(client), "connection: close"));
     sim.end(client);
-    assert_eq!(*told.borrow(), [New, Active, Idle, Active, Closed]);
+    assert_eq!(*states.borrow(), [New, Active, Idle, Active, Closed]);
 }
 
-/// L3: idle when the content of the request is drained too.
+/// L3: a connection is idle once the content of the request has been drained, too.
 #[test]
-fn a_connection_is_idle_only_when_unasked_content_has_come() {
-    let (mut sim, told) = told();
+fn a_connection_is_idle_only_after_unread_content_has_arrived() {
+    let (mut sim, states) = observed();
     let client = sim.connect_and_send(post("/noread", 4, b"ab"));
     assert_eq!(statuses(sim.received(client)), [200]);
-    assert_eq!(*told.borrow(), [New, Active]);
+    assert_eq!(*states.borrow(), [New, Active]);
     sim.send(client, b"cd");
-    assert_eq!(*told.borrow(), [New, Active, Idle]);
+    assert_eq!(*states.borrow(), [New, Active, Idle]);
 }
 
 fn has_line(bytes: &[u8], line: &str) -> bool {
     String::from_utf8_lossy(bytes).to_lowercase().contains(&format!("\r\n{line}"))
 }
 
-/// A value that the hook attaches to one connection is seen by its requests and no others (t8, t9).
+/// Only the requests of a connection see the value that the hook attached to it (t8, t9).
 #[test]
-fn a_connections_value_is_seen_by_all_its_requests_and_never_by_the_next_tenant() {
+fn all_requests_of_a_connection_see_its_value_and_the_next_connection_in_its_slot_does_not() {
     let mut sim = sim_of(
         Server::new().on_connect(|_, new| match number(new.id()) {
             n if n % 3 == 0 => Admission::refuse(),
@@ -129,13 +129,13 @@ fn a_connections_value_is_seen_by_all_its_requests_and_never_by_the_next_tenant(
 }
 
 #[test]
-fn a_refused_connection_is_told_to_no_hook_and_costs_nothing() {
-    let told = Told::default();
-    let ear = told.clone();
+fn a_refused_connection_is_reported_to_no_hook_and_costs_nothing() {
+    let states = States::default();
+    let sink = states.clone();
     let mut sim = sim_of(
         Server::new()
             .on_connect(|_, _| Admission::refuse())
-            .on_connection_state(move |_, _, state| ear.borrow_mut().push(state)),
+            .on_connection_state(move |_, _, state| sink.borrow_mut().push(state)),
         site,
     );
     let base = base(&mut sim);
@@ -143,12 +143,12 @@ fn a_refused_connection_is_told_to_no_hook_and_costs_nothing() {
         let client = sim.connect_and_send(GET);
         assert!(closed_silently(&mut sim, client));
     }
-    assert_eq!((told.borrow().len(), sim.memory(), sim.report().accepted), (0, base, 0));
+    assert_eq!((states.borrow().len(), sim.memory(), sim.report().accepted), (0, base, 0));
 }
 
-/// Which side keeps a connection, and how the response says so (t15, t16, t17, t20, t61, n9).
+/// Covers the wishes of both sides and the field of the response (t15, t16, t17, t20, t61, n9).
 #[test]
-fn connection_is_kept_or_closed_as_version_and_field_say() {
+fn version_and_connection_field_decide_whether_a_connection_is_kept() {
     for (version, field, keeps, said) in [
         ("1.1", "", true, None),
         ("1.1", "Connection: close\r\n", false, Some("connection: close\r\n")),
@@ -180,9 +180,9 @@ fn connection_is_kept_or_closed_as_version_and_field_say() {
     }
 }
 
-/// The server as a whole, asked in HTTP/1.0 (t20).
+/// The request is in HTTP/1.0 (t20).
 #[test]
-fn an_answer_to_http_1_0_says_nothing_of_a_connection_that_nobody_asked_to_keep() {
+fn a_response_to_http_1_0_has_no_connection_field_unless_the_client_asked_to_keep_it() {
     let mut sim = Sim::new(|_: &Request<'_>| "well");
     let client = sim.connect_and_send(b"OPTIONS * HTTP/1.0\r\n\r\n");
     assert_eq!(statuses(sim.received(client)), [200]);
@@ -191,7 +191,7 @@ fn an_answer_to_http_1_0_says_nothing_of_a_connection_that_nobody_asked_to_keep(
 
 /// Go: TestHandlersCanSetConnectionClose11 and others (t17).
 #[test]
-fn a_handler_can_close_on_both_versions() {
+fn a_handler_can_close_the_connection_in_both_versions() {
     for version in ["1.1", "1.0"] {
         let mut sim = Sim::new(|_: &Request<'_>| Response::text("bye").with_close());
         let request =
@@ -202,9 +202,9 @@ fn a_handler_can_close_on_both_versions() {
     }
 }
 
-/// A head as for GET, with the length that GET would get, and nothing after it (t102, t106, t112).
+/// The head is that of GET, with its length, and no content follows (t102, t106, t112).
 #[test]
-fn an_answer_to_head_is_a_head_with_the_length_of_what_get_would_get() {
+fn a_response_to_head_has_the_head_of_get_and_no_content() {
     let handler = |req: &Request<'_>| match req.path() {
         "/none" => Response::new(StatusCode::OK),
         "/large" => Response::html("x".repeat(5 << 20)),
@@ -218,20 +218,20 @@ fn an_answer_to_head_is_a_head_with_the_length_of_what_get_would_get() {
         let mut sim = Sim::new(handler);
         let client =
             sim.connect_and_send(format!("HEAD {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
-        let answer = sim.take_received(client);
-        assert_eq!((statuses(&answer), content(&answer)), (vec![200], &[][..]), "{path}");
-        assert_eq!(has_line(&answer, "content-length"), !length.is_empty(), "{path}");
-        assert!(has_line(&answer, &format!("content-length: {length}")) || path == "/untold");
-        assert!(path == "/none" || has_line(&answer, "content-type: text/html"), "{path}");
-        assert!(!has_line(&answer, "transfer-encoding") && !has_field(&answer, "connection"));
+        let response = sim.take_received(client);
+        assert_eq!((statuses(&response), content(&response)), (vec![200], &[][..]), "{path}");
+        assert_eq!(has_line(&response, "content-length"), !length.is_empty(), "{path}");
+        assert!(has_line(&response, &format!("content-length: {length}")) || path == "/untold");
+        assert!(path == "/none" || has_line(&response, "content-type: text/html"), "{path}");
+        assert!(!has_line(&response, "transfer-encoding") && !has_field(&response, "connection"));
         sim.send(client, b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
-        assert_eq!(statuses(sim.received(client)), [200], "the connection is kept");
+        assert_eq!(statuses(sim.received(client)), [200], "the connection is kept alive");
     }
 }
 
-/// A response without content keeps the connection on both versions; HEAD too (t18).
+/// This holds in both versions, and for HEAD (t18).
 #[test]
-fn answers_without_content_keep_the_connection() {
+fn responses_without_content_keep_the_connection() {
     let handler = |req: &Request<'_>| -> Reply {
         match req.path() {
             "/204" => StatusCode::NO_CONTENT.into(),
@@ -258,9 +258,10 @@ fn answers_without_content_keep_the_connection() {
     }
 }
 
-/// Go answers nothing; a once-arrived request is answered here, whatever its content does (n7).
+/// Go sends no response; here a request whose head has arrived gets one, whatever happens to its
+/// content (n7).
 #[test]
-fn a_small_answer_leaves_at_once_though_announced_content_never_comes() {
+fn a_small_response_is_sent_at_once_although_announced_content_never_arrives() {
     let mut sim = Sim::new(site);
     let client = sim.connect_and_send(post("/noread", 3, b""));
     assert!(sim.received(client).ends_with(b"not read"));
@@ -268,7 +269,7 @@ fn a_small_answer_leaves_at_once_though_announced_content_never_comes() {
 
 /// Go: TestClientWriteShutdown (t59).
 #[test]
-fn a_half_close_before_any_byte_is_answered_with_nothing() {
+fn a_half_close_before_any_byte_gets_no_response() {
     for bytes in ["", "\r\n"] {
         let mut sim = Sim::new(site);
         let client = sim.connect();
@@ -277,9 +278,9 @@ fn a_half_close_before_any_byte_is_answered_with_nothing() {
     }
 }
 
-/// More than one visit, one read and one turn, from five at once (t26).
+/// Five clients at once send more than one visit, one read and one turn can take (t26).
 #[test]
-fn five_peers_that_send_two_thousand_requests_in_one_go_get_two_thousand_answers_each() {
+fn five_peers_that_pipeline_two_thousand_requests_get_two_thousand_responses_each() {
     let mut sim = Sim::new(site);
     sim.pause();
     let clients: Vec<_> = (0..5).map(|_| sim.connect_and_send(GET.repeat(2000))).collect();
@@ -291,10 +292,9 @@ fn five_peers_that_send_two_thousand_requests_in_one_go_get_two_thousand_answers
     assert_eq!(sim.report().requests, 10_000);
 }
 
-/// The end of the client's side cancels nothing that has arrived. More requests than one visit
-/// serves, more bytes than one read brings (n13).
+/// There are more requests than one visit serves and more bytes than one read returns (n13).
 #[test]
-fn every_request_that_came_before_a_half_close_is_answered() {
+fn every_request_before_a_half_close_gets_a_response() {
     for count in [1, 2, 31, 32, 33, 40, 64, 65, 1000, 2000] {
         let mut sim = Sim::new(site);
         let base = base(&mut sim);
@@ -316,7 +316,7 @@ fn a_half_close_does_not_cancel_a_long_response_or_the_requests_after_it() {
     while sim.is_open(client) {
         let before = sim.received(client).len();
         sim.read(client, 64 << 10);
-        assert!(sim.received(client).len() > before, "it stands still");
+        assert!(sim.received(client).len() > before, "the response makes no progress");
     }
     sim.unstall(client);
     assert!(sim.received(client).ends_with(b"Hello, World!"));
@@ -351,9 +351,9 @@ fn the_end_of_input_inside_a_head_or_content_is_400() {
     }
 }
 
-/// The content was not asked for, so nobody misses its rest: the answer must not suffer.
+/// No handler reads the content, so its fault must not destroy the response.
 #[test]
-fn broken_or_cut_content_that_nobody_wants_does_not_destroy_the_answer() {
+fn broken_or_cut_content_that_no_handler_reads_does_not_destroy_the_response() {
     for broken in [&b"zz\r\n"[..], b"3\r\nabcXX0\r\n\r\n", b"3\r\na"] {
         for together in [true, false] {
             let mut sim = Sim::new(site);
@@ -374,9 +374,9 @@ fn broken_or_cut_content_that_nobody_wants_does_not_destroy_the_answer() {
     }
 }
 
-/// Bytes after broken content are not parsed, and not served either (n16).
+/// Bytes after broken content are not parsed (n16).
 #[test]
-fn nothing_behind_broken_content_is_served() {
+fn no_request_after_broken_content_is_served() {
     let mut sim = Sim::new(site);
     let client = sim.connect();
     sim.send(client, [&post_chunked("/noread"), &b"zz\r\n"[..], GET].concat());
@@ -386,7 +386,7 @@ fn nothing_behind_broken_content_is_served() {
     assert_eq!(sim.report().requests, 1);
 }
 
-/// A pipelined exchange of every kind of content.
+/// Pipelined requests with every kind of content.
 fn exchange() -> Vec<u8> {
     let mut bytes = GET.to_vec();
     bytes.extend(post("/collect", 5, b"hello"));
@@ -404,7 +404,7 @@ fn exchange() -> Vec<u8> {
 }
 
 #[test]
-fn a_reset_at_any_byte_leaves_nothing_behind() {
+fn after_a_reset_at_any_byte_all_memory_is_given_back() {
     let bytes = exchange();
     let mut sim = Sim::new(site);
     let base = base(&mut sim);
@@ -424,7 +424,7 @@ fn a_reset_at_any_byte_leaves_nothing_behind() {
 }
 
 #[test]
-fn an_end_at_any_byte_leaves_nothing_behind_and_loses_no_whole_request() {
+fn after_an_end_at_any_byte_all_memory_is_given_back_and_every_whole_request_is_served() {
     let bytes = exchange();
     let mut sim = Sim::new(site);
     let base = base(&mut sim);
@@ -439,27 +439,27 @@ fn an_end_at_any_byte_leaves_nothing_behind_and_loses_no_whole_request() {
 }
 
 #[test]
-fn an_exchange_gives_the_same_bytes_however_it_is_cut() {
+fn an_exchange_gets_the_same_responses_however_it_is_cut() {
     let bytes = exchange();
     let mut sim = Sim::new(site);
     let whole = sim.connect_and_send(&bytes);
-    // Chunks of an echo follow the pieces that came, so only their content can be compared.
-    let answered = statuses(sim.received(whole));
-    assert_eq!(answered, [200; 10]);
+    // The chunks of an echo follow the pieces that arrived, so only their content can be compared.
+    let expected = statuses(sim.received(whole));
+    assert_eq!(expected, [200; 10]);
     for at in 1..bytes.len() {
         let client = sim.connect_and_send(&bytes[..at]);
         sim.send(client, &bytes[at..]);
-        assert_eq!(statuses(sim.received(client)), answered, "{at}");
+        assert_eq!(statuses(sim.received(client)), expected, "{at}");
         sim.reset(client);
     }
     let client = sim.connect();
     for byte in &bytes {
         sim.send(client, [*byte]);
     }
-    assert_eq!(statuses(sim.received(client)), answered);
+    assert_eq!(statuses(sim.received(client)), expected);
 }
 
-/// Panics wherever a program's code runs.
+/// Panics in the named call of the program's code.
 struct Panics(&'static str);
 
 impl Produce for Panics {
@@ -518,7 +518,7 @@ fn panicking(req: &Request<'_>) -> Reply {
     }
 }
 
-/// The bytes that have left are there, and the reset after them says that they are not the whole
+/// The client receives the bytes already sent; the reset after them shows that more is missing
 /// (t170, n10).
 #[test]
 fn a_panic_in_the_middle_of_a_response_resets_after_the_bytes_already_sent() {
@@ -538,11 +538,11 @@ fn a_panic_in_the_middle_of_a_response_resets_after_the_bytes_already_sent() {
     assert_eq!((sim.report().panics, sim.report().cut_off), (1, 1));
 }
 
-/// Before anything was sent a panic is a 500, after it a reset; the neighbours notice nothing
-/// (t168, n10).
+/// Before the first byte was sent a panic is a 500, after it a reset; other connections are not
+/// affected (t168, n10).
 #[test]
 fn a_panic_costs_one_connection() {
-    for (path, told) in [
+    for (path, has_response) in [
         ("/handler", true),
         ("/collect", true),
         ("/receive-piece", true),
@@ -561,7 +561,7 @@ fn a_panic_costs_one_connection() {
             let cut = bytes.len() - 2 * (pieces - 1);
             sim.send(client, &bytes[..cut]);
             sim.send(client, &bytes[cut..]);
-            if told {
+            if has_response {
                 assert_eq!(statuses(sim.received(client)), [500], "{path}");
                 assert!(has_line(sim.received(client), "connection: close"));
                 sim.end(client);
@@ -579,7 +579,7 @@ fn a_panic_costs_one_connection() {
 }
 
 #[test]
-fn a_receiver_that_panics_when_its_content_is_gone_costs_one_connection() {
+fn a_receiver_that_panics_when_its_content_is_lost_costs_one_connection() {
     let mut sim = Sim::new(panicking);
     let base = base(&mut sim);
     let client: Client = sim.connect_and_send(post("/receive-end", 10, b"ab"));
@@ -589,7 +589,7 @@ fn a_receiver_that_panics_when_its_content_is_gone_costs_one_connection() {
 }
 
 #[test]
-fn the_number_of_requests_before_is_the_same_however_content_comes() {
+fn the_index_of_a_request_is_the_same_however_its_content_arrives() {
     let handler = |_: &Request<'_>| {
         Reply::collect(100, |(), req: &Request<'_>, _| req.id().index().to_string())
     };
@@ -623,26 +623,30 @@ fn a_hook_that_panics_costs_at_most_its_connection() {
 }
 
 #[test]
-fn a_granted_connect_has_no_framing_and_what_follows_is_no_request() {
+fn a_granted_connect_has_no_framing_and_the_bytes_after_it_are_not_a_request() {
     let mut sim = Sim::new(site);
     let bytes = [&b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n"[..], GET].concat();
     let client = sim.connect_and_send(&bytes);
-    // The site answers 404 to what it does not know: an ordinary answer, and the next is served.
+    // The site refuses an unknown path with a 404: an ordinary response, and the next request is
+    // served.
     assert_eq!(statuses(sim.received(client)), [404, 200]);
 
     let mut sim = Sim::new(|_: &Request<'_>| Response::text("granted"));
     let client = sim.connect_and_send(&bytes);
-    let answer = String::from_utf8_lossy(sim.received(client)).to_lowercase();
-    assert!(answer.starts_with("http/1.1 200 ok\r\n") && answer.ends_with("\r\n\r\n"), "{answer}");
-    assert!(answer.contains("connection: close\r\n"), "{answer}");
+    let response = String::from_utf8_lossy(sim.received(client)).to_lowercase();
+    assert!(
+        response.starts_with("http/1.1 200 ok\r\n") && response.ends_with("\r\n\r\n"),
+        "{response}"
+    );
+    assert!(response.contains("connection: close\r\n"), "{response}");
     for field in ["content-length", "transfer-encoding"] {
-        assert!(!answer.contains(field), "{answer}");
+        assert!(!response.contains(field), "{response}");
     }
     assert!(sim.has_ended(client));
 }
 
 #[test]
-fn a_handler_and_the_connection_hook_are_told_the_listener() {
+fn a_handler_and_the_connection_hook_see_the_listener() {
     let mut sim = sim_of(
         Server::new().on_connect(|_, accepted| match accepted.listener() {
             "closed" => Admission::refuse(),
@@ -667,12 +671,12 @@ fn a_handler_and_the_connection_hook_are_told_the_listener() {
     assert_eq!(content(sim.received(first)), b"192.0.2.80:80", "the default listener");
     shut_down(&mut sim);
     let late = sim.connect_to("admin");
-    assert!(sim.was_reset(late), "all of them are closed");
+    assert!(sim.was_reset(late), "all listeners are closed");
 }
 
-/// A crowd of requests without content, each answered whole and once (t21).
+/// Each of the requests, which have no content, gets one whole response (t21).
 #[test]
-fn twenty_requests_at_once_run_the_handler_twenty_times() {
+fn twenty_requests_at_once_call_the_handler_twenty_times() {
     let mut sim = Sim::new(|req: &Request<'_>| format!("{:?}", req.content_length()));
     sim.pause();
     let clients: Vec<_> = (0..20).map(|_| sim.connect_and_send(GET)).collect();
@@ -684,11 +688,11 @@ fn twenty_requests_at_once_run_the_handler_twenty_times() {
     assert_eq!(sim.report().requests, 20);
 }
 
-/// A limiter that counts states sees the clients that are slow with a head (w53).
+/// So a limiter that counts states sees the clients that are slow with a head (w53).
 #[test]
-fn a_connection_is_active_from_the_first_bytes_of_a_head_on() {
+fn a_connection_is_active_from_the_first_byte_of_a_head() {
     use ConnectionState::{Active, Closed, Idle, New};
-    let states = Told::default();
+    let states = States::default();
     let hook = states.clone();
     let mut sim = sim_of(
         Server::new().on_connection_state(move |_, _, state| hook.borrow_mut().push(state)),
@@ -696,12 +700,12 @@ fn a_connection_is_active_from_the_first_bytes_of_a_head_on() {
     );
     let client = sim.connect();
     sim.send(client, b"\r\n");
-    assert_eq!(*states.borrow(), [New], "an empty line is no beginning");
+    assert_eq!(*states.borrow(), [New], "an empty line is not the beginning of a request");
     sim.send(client, b"G");
     assert_eq!(*states.borrow(), [New, Active]);
     sim.send(client, b"ET / HTTP/1.1\r\nHost: a\r\n");
     sim.send(client, b"\r\n");
-    assert_eq!(*states.borrow(), [New, Active, Idle], "it is told once");
+    assert_eq!(*states.borrow(), [New, Active, Idle], "each state is reported once");
     sim.send(client, b"GET / HT");
     assert_eq!(*states.borrow(), [New, Active, Idle, Active]);
     happens_after(&mut sim, 10 * SECOND, |sim| sim.has_ended(client));

@@ -1,4 +1,4 @@
-//! The loop: lives, deadlines and ends of connections, overload, faults, and what is left behind.
+//! The loop: the life, the deadlines and the end of connections, overload, faults, and cleanup.
 
 mod blocked_output;
 mod chaos;

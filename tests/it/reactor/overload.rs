@@ -1,5 +1,5 @@
-//! What happens when there is too much of something: connections, memory, descriptors, pipelined
-//! requests. And when there is nothing at all: an idle server sleeps.
+//! Overload by connections, memory, descriptors and pipelined requests; and the opposite: an idle
+//! server sleeps.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -26,35 +26,35 @@ fn at_most(connections_max: usize) -> Limits {
     Limits { connections_max, ..Limits::default() }
 }
 
-/// A request whose content keeps its connection at work.
+/// A request whose content keeps its connection busy.
 fn work() -> Vec<u8> {
     post("/collect", 900, b"")
 }
 
-fn is_answered<S: 'static>(sim: &mut Sim<S>, client: Client) -> bool {
+fn is_served<S: 'static>(sim: &mut Sim<S>, client: Client) -> bool {
     !statuses(sim.received(client)).is_empty()
 }
 
 #[test]
-fn connections_beyond_the_limit_wait_and_are_served_when_there_is_room() {
+fn connections_over_the_limit_wait_and_are_served_when_there_is_room() {
     let mut sim = limited(site, at_most(3));
     let busy: Vec<_> = (0..3).map(|_| sim.connect_and_send(work())).collect();
     let waiting: Vec<_> = (0..2).map(|_| sim.connect_and_send(GET)).collect();
     assert_eq!(sim.report().accepted, 3);
     for client in &waiting {
-        assert!(!is_answered(&mut sim, *client));
+        assert!(!is_served(&mut sim, *client));
     }
     let polls = sim.polls();
     sim.advance(SECOND);
-    assert!(sim.polls() <= polls + 1, "it waits without spinning");
+    assert!(sim.polls() <= polls + 1, "the server waits without spinning");
     sim.reset(busy[0]);
-    assert!(is_answered(&mut sim, waiting[0]));
-    assert!(is_answered(&mut sim, waiting[1]), "the first had become idle and made room");
+    assert!(is_served(&mut sim, waiting[0]));
+    assert!(is_served(&mut sim, waiting[1]), "the first became idle and made room");
     assert!(sim.is_open(busy[1]) && sim.is_open(busy[2]));
 }
 
 #[test]
-fn an_idle_connection_makes_room_for_one_that_waits_and_a_busy_one_never_does() {
+fn an_idle_connection_is_closed_for_one_that_waits_and_a_busy_one_never_is() {
     let mut sim = limited(site, at_most(4));
     let mut idle = Vec::new();
     for _ in 0..2 {
@@ -64,13 +64,13 @@ fn an_idle_connection_makes_room_for_one_that_waits_and_a_busy_one_never_does() 
     let busy = sim.connect_and_send(work());
     let silent = sim.connect();
     let late = sim.connect_and_send(GET);
-    assert!(is_answered(&mut sim, late));
-    assert!(!sim.is_open(idle[0]), "the one that was idle for longest went");
+    assert!(is_served(&mut sim, late));
+    assert!(!sim.is_open(idle[0]), "the connection that was idle for longest is closed");
     assert!(sim.is_open(idle[1]) && sim.is_open(busy) && sim.is_open(silent));
 }
 
 #[test]
-fn a_full_server_closes_no_idle_connection_while_nobody_waits() {
+fn a_full_server_keeps_idle_connections_while_no_client_waits() {
     let mut sim = limited(site, at_most(3));
     let clients: Vec<_> = (0..3).map(|_| sim.connect_and_send(GET)).collect();
     sim.advance(SECOND);
@@ -78,23 +78,23 @@ fn a_full_server_closes_no_idle_connection_while_nobody_waits() {
         assert!(sim.is_open(*client));
     }
     let late = sim.connect_and_send(GET);
-    assert!(is_answered(&mut sim, late));
+    assert!(is_served(&mut sim, late));
     assert_eq!(clients.iter().filter(|&&client| sim.is_open(client)).count(), 2);
 }
 
 #[test]
-fn a_crowd_that_comes_at_once_is_served_one_after_another() {
+fn a_crowd_that_connects_at_once_is_served_one_after_another() {
     let mut sim = limited(site, at_most(10));
     sim.pause();
     let crowd: Vec<_> = (0..500).map(|_| sim.connect_and_send(GET)).collect();
     sim.resume();
-    assert!(crowd.iter().all(|&client| is_answered(&mut sim, client)));
+    assert!(crowd.iter().all(|&client| is_served(&mut sim, client)));
     assert_eq!(crowd.iter().filter(|&&client| sim.is_open(client)).count(), 10);
 }
 
 type Site = fn(&Request<'_>) -> Reply;
 
-/// Memory for peers: the budget less what the server has before anybody connects.
+/// A server whose budget is `extra` bytes more than it uses before the first client connects.
 fn scarce(extra: usize) -> (Sim, usize) {
     let site: Site = site;
     let mut sim = Sim::new(site);
@@ -104,7 +104,7 @@ fn scarce(extra: usize) -> (Sim, usize) {
 }
 
 #[test]
-fn the_ladder_of_memory_takes_luxuries_first_and_gives_them_back() {
+fn short_memory_ends_persistence_then_idle_connections_then_accepting_and_all_of_it_returns() {
     let (mut sim, base) = scarce(1 << 20);
     let budget = base + (1 << 20);
     let mut pressers: Vec<_> = (0..100).map(|_| sim.connect()).collect();
@@ -124,22 +124,22 @@ fn the_ladder_of_memory_takes_luxuries_first_and_gives_them_back() {
     let late = sim.connect_and_send(GET);
     assert!(
         String::from_utf8_lossy(sim.received(late)).contains("Connection: close\r\n"),
-        "80 %: connections are not kept"
+        "80 %: connections are not kept alive"
     );
     for _ in 0..3 {
         sim.advance(MS);
     }
-    assert!(idle.iter().all(|&client| !sim.is_open(client)), "80 %: idle ones are closed");
+    assert!(idle.iter().all(|&client| !sim.is_open(client)), "80 %: idle connections are closed");
 
     press(&mut sim, 95);
     let outside = sim.connect_and_send(GET);
     let polls = sim.polls();
     sim.advance(SECOND);
-    assert!(!is_answered(&mut sim, outside), "95 %: nobody is accepted");
-    assert!(sim.polls() - polls <= 2, "and the server does not spin");
+    assert!(!is_served(&mut sim, outside), "95 %: no client is accepted");
+    assert!(sim.polls() - polls <= 2, "the server does not spin");
     let inside = pressers.pop().unwrap();
     sim.send(inside, GET);
-    assert_eq!(statuses(sim.received(inside)), [200], "who is in is served");
+    assert_eq!(statuses(sim.received(inside)), [200], "accepted clients are served");
     let inside = pressers.pop().unwrap();
     sim.send(inside, post("/collect-much", 1 << 20, &[b'x'; 128 << 10]));
     assert_eq!(statuses(sim.received(inside)), [503], "100 %: no new content");
@@ -147,13 +147,13 @@ fn the_ladder_of_memory_takes_luxuries_first_and_gives_them_back() {
     for client in pressed {
         sim.reset(client);
     }
-    assert!(is_answered(&mut sim, outside), "who waited is accepted");
+    assert!(is_served(&mut sim, outside), "the waiting client is accepted");
     let client = sim.connect_and_send(GET);
-    assert!(is_answered(&mut sim, client) && sim.is_open(client), "and kept again");
+    assert!(is_served(&mut sim, client) && sim.is_open(client), "connections are kept alive again");
 }
 
 #[test]
-fn collected_content_beyond_the_budget_is_503_and_gives_its_memory_back() {
+fn collected_content_over_the_budget_is_503_and_gives_its_memory_back() {
     let (mut sim, base) = scarce(256 << 10);
     let budget = base + (256 << 10);
     let client = sim.connect_and_send(post("/collect-much", 1 << 30, b""));
@@ -169,7 +169,7 @@ fn collected_content_beyond_the_budget_is_503_and_gives_its_memory_back() {
     assert_eq!(sim.memory(), base);
 }
 
-/// Heads that never become complete are held in blocks, and blocks count (w53).
+/// Incomplete heads are held in blocks, which count (w53).
 #[test]
 fn many_half_heads_hold_no_more_than_the_budget() {
     let (mut sim, base) = scarce(1 << 20);
@@ -190,10 +190,10 @@ fn many_half_heads_hold_no_more_than_the_budget() {
         sim.reset(client);
     }
     let client = sim.connect_and_send(GET);
-    assert_eq!(statuses(sim.received(client)), [200], "service goes on");
+    assert_eq!(statuses(sim.received(client)), [200], "the server still serves");
 }
 
-/// Answers that peers do not take are held in blocks too.
+/// Responses that peers do not read are held in blocks, too.
 #[test]
 fn many_peers_that_do_not_read_hold_no_more_than_the_budget() {
     let (mut sim, base) = scarce(1 << 20);
@@ -208,12 +208,12 @@ fn many_peers_that_do_not_read_hold_no_more_than_the_budget() {
         sim.reset(client);
     }
     let client = sim.connect_and_send(GET);
-    assert_eq!(statuses(sim.received(client)), [200], "service goes on");
+    assert_eq!(statuses(sim.received(client)), [200], "the server still serves");
 }
 
-/// Slots are memory as well. A crowd may use the budget up; when it has gone, so has its use.
+/// Slots are memory as well. A crowd may use the budget up, but only until it has left.
 #[test]
-fn a_crowd_of_connections_does_not_shut_the_door_for_ever() {
+fn after_a_crowd_has_left_the_server_accepts_again() {
     let limits = Limits { memory_bytes_max: 256 << 10, ..Limits::default() };
     let mut sim = limited(site, limits);
     let crowd: Vec<_> = (0..1500).map(|_| sim.connect()).collect();
@@ -228,8 +228,8 @@ fn a_crowd_of_connections_does_not_shut_the_door_for_ever() {
     assert_eq!(statuses(sim.received(client)).last(), Some(&200));
 }
 
-/// Slots and wheel nodes lie in arrays that double. The last doubling must not pass the budget,
-/// nor leave the rest of it unused.
+/// Slots and wheel nodes lie in arrays that double. The last doubling must neither exceed the
+/// budget nor leave the rest of it unused.
 #[test]
 fn slots_for_a_crowd_grow_within_the_budget() {
     for kibibytes in [256, 300, 512] {
@@ -248,10 +248,9 @@ fn slots_for_a_crowd_grow_within_the_budget() {
     }
 }
 
-/// Running out of descriptors ends nothing. 5 ms, doubling to a second, and 5 ms again after a
-/// success (t1).
+/// The pauses begin at 5 ms and double to a second; after a success they begin at 5 ms again (t1).
 #[test]
-fn out_of_descriptors_it_pauses_longer_and_longer_and_recovers() {
+fn out_of_descriptors_the_acceptor_pauses_longer_and_longer_and_recovers() {
     for errno in [EMFILE, ENFILE, ENOBUFS, ENOMEM] {
         let mut sim = Sim::new(site);
         sim.pause();
@@ -260,7 +259,7 @@ fn out_of_descriptors_it_pauses_longer_and_longer_and_recovers() {
         sim.resume();
         let mut pauses = Vec::new();
         let (mut shed, mut since) = (shed_so_far(&mut sim, &clients), sim.now());
-        assert_eq!(shed, 1, "one is dropped by the reserve descriptor at each attempt");
+        assert_eq!(shed, 1, "each attempt drops one client with the reserve descriptor");
         let polls = sim.polls();
         while pauses.len() < 11 {
             sim.advance(MS);
@@ -272,10 +271,10 @@ fn out_of_descriptors_it_pauses_longer_and_longer_and_recovers() {
         }
         assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 320, 640, 1000, 1000, 1000]);
         let steps = pauses.iter().sum::<u128>() as u64;
-        assert!(sim.polls() - polls <= 2 * steps, "it does not spin");
+        assert!(sim.polls() - polls <= 2 * steps, "the server does not spin");
         sim.advance(SECOND);
-        assert!(clients[12..].iter().all(|&client| is_answered(&mut sim, client)));
-        // An idle connection would give its descriptor, and there would be no pause.
+        assert!(clients[12..].iter().all(|&client| is_served(&mut sim, client)));
+        // An idle connection would give up its descriptor, and there would be no pause.
         clients[12..].iter().for_each(|&client| sim.reset(client));
 
         sim.pause();
@@ -283,9 +282,9 @@ fn out_of_descriptors_it_pauses_longer_and_longer_and_recovers() {
         sim.fail_accepts([errno; 1]);
         sim.resume();
         sim.advance(Duration::from_millis(4));
-        assert!(!is_answered(&mut sim, clients[2]));
+        assert!(!is_served(&mut sim, clients[2]));
         sim.advance(MS);
-        assert!(is_answered(&mut sim, clients[2]), "the pause is short again");
+        assert!(is_served(&mut sim, clients[2]), "the pause is short again");
     }
 }
 
@@ -294,7 +293,7 @@ fn shed_so_far<S: 'static>(sim: &mut Sim<S>, clients: &[Client]) -> usize {
 }
 
 #[test]
-fn a_connection_that_closes_ends_the_pause() {
+fn a_connection_that_closes_ends_the_pause_of_the_acceptor() {
     let mut sim = Sim::new(site);
     let first = sim.connect_and_send(&GET[..10]);
     sim.fail_accepts([EMFILE; 8]);
@@ -303,24 +302,24 @@ fn a_connection_that_closes_ends_the_pause() {
     sim.resume();
     // 635 ms have been spent on seven pauses; the eighth is 640 ms long.
     sim.advance(Duration::from_millis(700));
-    assert!(!is_answered(&mut sim, clients[9]));
+    assert!(!is_served(&mut sim, clients[9]));
     sim.reset(first);
-    assert!(is_answered(&mut sim, clients[9]));
+    assert!(is_served(&mut sim, clients[9]));
 }
 
 #[test]
-fn the_trouble_of_one_peer_does_not_keep_the_next_waiting() {
+fn an_accept_error_of_one_peer_does_not_delay_the_next() {
     let mut sim = Sim::new(site);
     sim.fail_accepts([ECONNABORTED, EPROTO, EPERM, ENETDOWN].repeat(100));
     let polls = sim.polls();
     let client = sim.connect_and_send(GET);
-    assert!(is_answered(&mut sim, client));
+    assert!(is_served(&mut sim, client));
     assert_eq!(sim.now(), Duration::ZERO);
     assert!(sim.polls() - polls < 20);
 }
 
 #[test]
-fn a_pipeliner_that_never_reads_is_not_parsed_ahead() {
+fn requests_of_a_pipeliner_that_never_reads_are_not_parsed_ahead() {
     let mut sim = Sim::new(site);
     let base = base(&mut sim);
     let client = sim.connect();
@@ -328,7 +327,7 @@ fn a_pipeliner_that_never_reads_is_not_parsed_ahead() {
     sim.send(client, GET.repeat(10_000));
     let (requests, unread) = (sim.report().requests, sim.unread(client));
     assert!(requests <= 32, "{requests}");
-    assert!(unread > 200_000, "what was not read stays with the peer");
+    assert!(unread > 200_000, "the bytes that were not read stay with the peer");
     assert!(sim.memory() < base + (64 << 10), "{}", sim.memory() - base);
     sim.send(client, GET);
     sim.advance(SECOND);
@@ -339,7 +338,7 @@ fn a_pipeliner_that_never_reads_is_not_parsed_ahead() {
     assert_eq!(sim.memory(), base);
 }
 
-/// The order in which connections are served.
+/// A server that notes the order in which it serves connections.
 fn order() -> (Sim, Rc<RefCell<Vec<u64>>>) {
     let order = Rc::new(RefCell::new(Vec::new()));
     let ear = order.clone();
@@ -351,7 +350,7 @@ fn order() -> (Sim, Rc<RefCell<Vec<u64>>>) {
 }
 
 #[test]
-fn a_greedy_pipeliner_delays_the_others_by_no_more_than_one_visit() {
+fn a_greedy_pipeliner_delays_others_by_at_most_one_visit() {
     let (mut sim, order) = order();
     let greedy: Vec<_> = (0..3).map(|_| sim.connect()).collect();
     let modest = sim.connect();
@@ -366,7 +365,7 @@ fn a_greedy_pipeliner_delays_the_others_by_no_more_than_one_visit() {
     let at = order.iter().position(|&id| id == 4).unwrap();
     assert!(at <= 3 * 32, "served as number {at}");
     let first_64 = order[..at + 65].iter().filter(|&&id| id == 1).count();
-    assert!(first_64 <= 64, "the greedy take turns");
+    assert!(first_64 <= 64, "greedy clients take turns");
 }
 
 #[test]
@@ -375,14 +374,14 @@ fn a_server_without_connections_makes_no_call_in_an_hour() {
     for _ in 0..2 {
         let polls = sim.polls();
         sim.advance(HOUR);
-        assert_eq!(sim.polls(), polls + 1, "the one that sleeps");
+        assert_eq!(sim.polls(), polls + 1, "only the poll that sleeps");
         let client = sim.connect_and_send(GET_CLOSE);
-        assert!(is_answered(&mut sim, client));
+        assert!(is_served(&mut sim, client));
     }
 }
 
 #[test]
-fn idle_connections_cost_two_wake_ups_each_at_most() {
+fn an_idle_connection_costs_at_most_two_wake_ups() {
     let mut sim = Sim::new(site);
     let clients: Vec<_> = (0..100)
         .map(|_| {
@@ -393,13 +392,14 @@ fn idle_connections_cost_two_wake_ups_each_at_most() {
         .collect();
     let polls = sim.polls();
     sim.advance(HOUR);
-    // Its deadline was put off without moving it on the wheel: it is looked at there once.
+    // The deadline was postponed without moving its timer on the wheel, so the timer expires once
+    // early.
     assert!(sim.polls() - polls <= 201, "{}", sim.polls() - polls);
     assert!(clients.iter().all(|&client| !sim.is_open(client)));
 }
 
 #[test]
-fn a_connection_kept_busy_wakes_nobody_for_deadlines_that_were_postponed() {
+fn postponed_deadlines_of_a_busy_connection_do_not_wake_the_loop() {
     let mut sim = Sim::new(site);
     let client = sim.connect_and_send(GET);
     let polls = sim.polls();
@@ -407,12 +407,12 @@ fn a_connection_kept_busy_wakes_nobody_for_deadlines_that_were_postponed() {
         sim.send(client, GET);
         sim.advance(SECOND);
     }
-    // A send and its sleep, an advance, and now and then a deadline looked at and put off.
+    // A send and its sleep, an advance, and now and then a deadline that is checked and postponed.
     assert!(sim.polls() - polls < 3200, "{}", sim.polls() - polls);
     assert!(sim.is_open(client));
 }
 
-/// Caps the connections of each peer, as the documentation of `Server::on_connect` shows it.
+/// Caps the connections of each peer, as the documentation of `Server::on_connect` shows.
 fn at_most_of_one_peer(max: usize) -> Sim<HashMap<ConnectionId, IpAddr>> {
     let server = Server::with_state(HashMap::<ConnectionId, IpAddr>::new())
         .on_connect(move |open, new| {
@@ -442,16 +442,16 @@ fn two_hooks_cap_the_connections_of_each_peer() {
     assert!(sim.was_reset(third) && sim.take_received(third).is_empty());
     let other = sim.connect_from(from("2001:db8::7", 1));
     sim.send(other, GET);
-    assert!(is_answered(&mut sim, other), "another peer has its own");
+    assert!(is_served(&mut sim, other), "another peer has its own cap");
     sim.end(first);
     let fourth = sim.connect_from(from("192.0.2.7", 4));
     sim.send(fourth, GET);
-    assert!(is_answered(&mut sim, fourth), "one that closed makes room");
+    assert!(is_served(&mut sim, fourth), "a closed connection makes room");
     assert_eq!(sim.report().accepted, 4);
 }
 
-/// A crowd at one listener keeps nobody out of another: those who look after a server must get in
-/// when it is busiest.
+/// A crowd at one listener does not keep clients out of another: the operators of a server must get
+/// in when it is busiest.
 #[test]
 fn listeners_take_turns() {
     for limits in [Limits::default(), at_most(2)] {
@@ -473,13 +473,13 @@ fn listeners_take_turns() {
         sim.advance(60 * SECOND);
         let place = order.borrow().iter().position(|name| name == "admin");
         assert!(place.is_some_and(|place| place <= 128), "{place:?}");
-        assert!(is_answered(&mut sim, client));
+        assert!(is_served(&mut sim, client));
     }
 }
 
-/// One that somebody else has shut down fails for ever.
+/// A listener whose socket another process has shut down fails for ever.
 #[test]
-fn a_listener_that_fails_keeps_nobody_out_of_another() {
+fn a_listener_that_fails_does_not_keep_clients_out_of_another() {
     const EINVAL: i32 = 22;
     let mut sim = sim_of(Server::new(), site);
     for _ in 0..10 {
@@ -488,16 +488,16 @@ fn a_listener_that_fails_keeps_nobody_out_of_another() {
         for client in clients {
             sim.send(client, GET);
         }
-        // It befalls the one that is asked first.
+        // The listener that is tried first fails.
         sim.fail_accepts([EINVAL]);
         sim.resume();
-        let answered = clients.map(|client| is_answered(&mut sim, client));
-        assert_eq!(answered.iter().filter(|&&is| is).count(), 1, "{answered:?}");
+        let served = clients.map(|client| is_served(&mut sim, client));
+        assert_eq!(served.iter().filter(|&&is| is).count(), 1, "{served:?}");
         let polls = sim.polls();
         sim.advance(4 * MS);
-        assert!(sim.polls() - polls < 5, "it does not spin");
+        assert!(sim.polls() - polls < 5, "the server does not spin");
         sim.advance(MS);
-        assert!(clients.iter().all(|&client| is_answered(&mut sim, client)));
+        assert!(clients.iter().all(|&client| is_served(&mut sim, client)));
     }
     assert_eq!((sim.report().accepted, sim.report().accept_errors), (20, 10));
 }

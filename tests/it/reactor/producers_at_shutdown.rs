@@ -1,5 +1,5 @@
-//! Producers at a graceful shutdown: each is notified once, and its response ends well or is reset at
-//! the deadline.
+//! Producers at a graceful shutdown: each is notified once, and its response ends well or is reset
+//! at the deadline.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -17,9 +17,9 @@ type Calls = Arc<Mutex<Vec<&'static str>>>;
 /// The reaction of a producer to a shutdown.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Reaction {
-    /// Says good-bye and ends.
+    /// Puts a last word and ends.
     Ends,
-    /// Goes on as before.
+    /// Ignores the notice.
     None,
     Panics,
 }
@@ -89,16 +89,16 @@ fn a_producer_is_notified_once_and_reset_at_the_deadline_if_it_goes_on() {
     sim.end(client);
     sim.advance(9 * SECOND);
     assert!(sim.is_running());
-    let told = calls.lock().unwrap().iter().filter(|&&call| call == "shutdown").count();
-    assert_eq!(told, 1);
+    let notices = calls.lock().unwrap().iter().filter(|&&call| call == "shutdown").count();
+    assert_eq!(notices, 1);
     sim.advance(2 * SECOND);
     assert!(!sim.is_running() && sim.was_reset(client));
     assert_eq!((sim.report().drained, sim.report().reset), (0, 1));
 }
 
-/// Its output waits for the client, so it is notified with the next room.
+/// The output waits for the client, so the producer is notified when there is room again.
 #[test]
-fn a_producer_behind_a_slow_reader_ends_when_the_reader_goes_on() {
+fn a_producer_whose_reader_is_slow_ends_when_the_reader_goes_on() {
     let calls = Calls::default();
     let mut sim = Sim::new(stream(&calls, Reaction::Ends));
     let client = sim.connect();
@@ -113,9 +113,9 @@ fn a_producer_behind_a_slow_reader_ends_when_the_reader_goes_on() {
     assert!(!sim.is_running() && !sim.was_reset(client));
 }
 
-/// A request that came with the shutdown is served; its producer should end soon, too.
+/// A request that arrives with the shutdown is served, and its producer should end soon, too.
 #[test]
-fn a_producer_that_begins_in_a_shutdown_is_notified_before_it_is_asked() {
+fn a_producer_that_begins_in_a_shutdown_is_notified_before_its_first_call() {
     let calls = Calls::default();
     let mut sim = Sim::new(stream(&calls, Reaction::Ends));
     let client = sim.connect();
@@ -129,7 +129,7 @@ fn a_producer_that_begins_in_a_shutdown_is_notified_before_it_is_asked() {
 }
 
 #[test]
-fn a_panic_in_the_notice_costs_one_connection() {
+fn a_producer_that_panics_at_the_shutdown_costs_one_connection() {
     let calls = Calls::default();
     let mut sim = Sim::new(stream(&calls, Reaction::Panics));
     let client = sim.connect_and_send(GET);

@@ -1,4 +1,4 @@
-//! What goes wrong is counted, each where its cause is, and the report says so at the end.
+//! Each failure is counted under its cause, and the final report holds the counts.
 
 use std::io;
 
@@ -12,12 +12,12 @@ use wheelhouse::upgrade::{Connection, Protocol};
 use wheelhouse::{Body, Reply, Request, Response, Server, Waker};
 
 #[test]
-fn a_client_too_slow_with_a_message_is_counted_and_an_idle_one_is_not() {
+fn a_client_that_is_slow_in_a_message_is_counted_as_too_slow_and_an_idle_one_is_not() {
     let mut sim = Sim::new(site);
     sim.connect();
     sim.connect_and_send(GET);
     sim.advance(HOUR);
-    assert_eq!(sim.report().too_slow, 0, "silence and idleness are no faults");
+    assert_eq!(sim.report().too_slow, 0, "silence and idleness are not faults");
     sim.connect_and_send(b"GET / HT");
     sim.connect_and_send(post("/collect", 900, b"abc"));
     let reader = sim.connect();
@@ -46,7 +46,7 @@ impl Produce for Panics {
     }
 }
 
-/// Panics when it starts, or when its peer has left.
+/// Panics when it starts, or when its peer leaves.
 struct PanicsElsewhere(bool);
 
 impl Produce for PanicsElsewhere {
@@ -74,7 +74,7 @@ impl Protocol<()> for PanicsElsewhere {
 }
 
 #[test]
-fn a_panic_is_counted_wherever_the_program_was_called() {
+fn a_panic_is_counted_in_whichever_call_of_the_program_it_happens() {
     for (path, end, counts) in [
         ("/start", false, (1, 1)),
         ("/left", true, (1, 1)),
@@ -108,7 +108,7 @@ fn a_panic_is_counted_wherever_the_program_was_called() {
 }
 
 #[test]
-fn answers_cut_off_and_panics_are_counted() {
+fn responses_that_are_cut_off_and_panics_are_counted() {
     let mut sim = sim_of(
         Server::new()
             .on_connect(|_, accepted| match number(accepted.id()) {
@@ -139,12 +139,12 @@ fn answers_cut_off_and_panics_are_counted() {
     assert_eq!(sim.report().accepted, 5);
 }
 
-/// What is counted as refused has got an answer that says so.
+/// `refused` counts only clients that were sent a refusal.
 #[test]
 fn a_refusal_that_cannot_be_sent_is_not_counted() {
     let mut sim = Sim::new(site);
-    let told = sim.connect_and_send([post_chunked("/collect"), b"x\r\n".to_vec()].concat());
-    assert_eq!((statuses(sim.received(told)), sim.report().refused), (vec![400], 1));
+    let refused = sim.connect_and_send([post_chunked("/collect"), b"x\r\n".to_vec()].concat());
+    assert_eq!((statuses(sim.received(refused)), sim.report().refused), (vec![400], 1));
     let reset = sim.connect_and_send([post_chunked("/echo"), chunk(b"ab")].concat());
     sim.send(reset, b"x\r\n");
     assert_eq!((statuses(sim.received(reset)), sim.report().refused), (vec![200], 1));

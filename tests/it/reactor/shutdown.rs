@@ -1,5 +1,5 @@
-//! Ending well: what was received is answered, idle connections end at once, silent ones get a
-//! second, the deadline resets the rest, and the report says how it went.
+//! The graceful end: received requests get responses, idle connections end at once, silent ones
+//! have a second, the deadline resets the rest, and the report counts all of them.
 
 use std::time::Duration;
 
@@ -22,11 +22,11 @@ fn a_server_without_connections_ends_at_once() {
     assert!(!sim.is_running());
     assert_eq!(sim.now(), Duration::ZERO);
     let late = sim.connect();
-    assert!(sim.was_reset(late), "connecting is refused");
+    assert!(sim.was_reset(late), "a new connection is refused");
 }
 
 #[test]
-fn idle_connections_end_at_once_and_without_a_byte() {
+fn a_shutdown_ends_idle_connections_at_once_and_silently() {
     let mut sim = Sim::new(site);
     let clients: Vec<_> = (0..5).map(|_| sim.connect_and_send(GET)).collect();
     for client in &clients {
@@ -41,9 +41,9 @@ fn idle_connections_end_at_once_and_without_a_byte() {
     assert_eq!((report.accepted, report.requests, report.drained, report.reset), (5, 5, 5, 0));
 }
 
-/// What lies in the socket when the shutdown begins counts as begun.
+/// A request that lies in the socket when the shutdown begins counts as begun.
 #[test]
-fn a_request_that_arrives_with_the_shutdown_gets_a_response_that_says_close() {
+fn a_request_that_arrives_with_the_shutdown_gets_a_response_that_announces_the_close() {
     for is_kept in [false, true] {
         let mut sim = Sim::new(site);
         let client = sim.connect();
@@ -63,9 +63,9 @@ fn a_request_that_arrives_with_the_shutdown_gets_a_response_that_says_close() {
     }
 }
 
-/// Who connected before the listeners closed is served, however many they are.
+/// Clients that connected before the listeners closed are served, however many there are.
 #[test]
-fn connections_that_wait_to_be_accepted_are_served() {
+fn clients_that_wait_to_be_accepted_when_a_shutdown_begins_are_served() {
     let mut sim = Sim::new(site);
     sim.pause();
     let clients: Vec<_> = (0..200).map(|_| sim.connect_and_send(GET)).collect();
@@ -80,9 +80,9 @@ fn connections_that_wait_to_be_accepted_are_served() {
     assert_eq!((sim.report().accepted, sim.report().reset), (200, 0));
 }
 
-/// Not for lack of a slot or a descriptor either: idle connections end first, and theirs are free.
+/// Idle connections end first, so their slots and descriptors are free for the clients that wait.
 #[test]
-fn connections_that_wait_for_room_at_a_shutdown_get_that_of_idle_ones() {
+fn clients_that_wait_for_room_at_a_shutdown_get_the_room_of_idle_connections() {
     let limits = Limits { connections_max: 2, ..Limits::default() };
     let mut sim = limited(site, limits);
     let idle = [(); 2].map(|()| sim.connect_and_send(GET));
@@ -100,23 +100,23 @@ fn connections_that_wait_for_room_at_a_shutdown_get_that_of_idle_ones() {
 }
 
 #[test]
-fn a_pause_of_the_acceptor_is_over_when_the_server_shuts_down() {
+fn a_shutdown_ends_a_pause_of_the_acceptor() {
     const EMFILE: i32 = 24;
     let mut sim = Sim::new(site);
     sim.pause();
     let waiting = [(); 3].map(|()| sim.connect_and_send(GET));
     sim.fail_accepts([EMFILE]);
     sim.resume();
-    assert!(!sim.is_open(waiting[0]), "dropped, so that it learns that there is no room");
+    assert!(!sim.is_open(waiting[0]), "dropped, so that the client sees that there is no room");
     shut_down(&mut sim);
     for &client in &waiting[1..] {
         assert_eq!(statuses(sim.received(client)), [200]);
     }
 }
 
-/// Go drops it (n3).
+/// Go drops such a request (n3).
 #[test]
-fn a_half_received_request_is_finished() {
+fn a_shutdown_lets_a_half_received_request_finish() {
     let requests = [
         GET.to_vec(),
         post("/collect", 10, b"0123456789"),
@@ -139,9 +139,9 @@ fn a_half_received_request_is_finished() {
     }
 }
 
-/// A silent new connection has a second, and it is only then that the server ends (t173).
+/// Only after that second does the server end (t173).
 #[test]
-fn a_silent_new_connection_has_one_second() {
+fn a_silent_new_connection_has_one_second_after_a_shutdown_begins() {
     for phase in [0, 1, 63] {
         let mut sim = Sim::new(site);
         sim.advance(Duration::from_millis(phase));
@@ -162,7 +162,7 @@ fn a_shutdown_does_not_give_a_silent_connection_more_time_than_it_had() {
     happens_after(&mut sim, Duration::from_millis(500), |sim| !sim.is_open(client));
 }
 
-/// The second is for the first byte; a head that has begun has the time that heads have.
+/// The second is for the first byte; a head that has begun has the usual time of a head.
 #[test]
 fn a_head_that_begins_within_that_second_may_take_longer() {
     let mut sim = Sim::new(site);
@@ -177,7 +177,7 @@ fn a_head_that_begins_within_that_second_may_take_longer() {
 
 /// Go: TestServerShutdown (t172).
 #[test]
-fn an_answer_on_its_way_is_finished() {
+fn a_shutdown_lets_a_response_that_is_being_sent_finish() {
     for path in ["/big", "/stream"] {
         let mut sim = Sim::new(site);
         let client = sim.connect();
@@ -202,7 +202,7 @@ fn an_answer_on_its_way_is_finished() {
 }
 
 #[test]
-fn a_client_can_read_the_rest_of_a_response_when_the_server_is_gone() {
+fn a_client_can_read_the_rest_of_a_response_after_the_server_has_ended() {
     let mut sim = Sim::new(site);
     let client = sim.connect();
     sim.stall(client, 1000);
@@ -215,7 +215,7 @@ fn a_client_can_read_the_rest_of_a_response_when_the_server_is_gone() {
 }
 
 #[test]
-fn the_deadline_resets_who_is_still_at_work_and_counts_them() {
+fn the_deadline_of_a_shutdown_resets_and_counts_busy_connections() {
     for (timeout, expected) in [(None, 10), (Some(Duration::from_secs(3)), 3)] {
         let mut sim = Sim::new(site);
         let slow = sim.connect();
@@ -242,7 +242,7 @@ fn the_deadline_resets_who_is_still_at_work_and_counts_them() {
 }
 
 #[test]
-fn a_shutdown_without_end_is_one_of_a_year() {
+fn a_shutdown_with_an_endless_deadline_ends_after_a_year() {
     let mut sim = Sim::new(site);
     let client = sim.connect_and_send(b"GET");
     shut_down_within(&mut sim, Duration::MAX);
@@ -270,7 +270,7 @@ fn a_second_shutdown_changes_nothing() {
 
 /// Go: TestServerCloseDeadlock (t174).
 #[test]
-fn a_stop_resets_everybody_at_once() {
+fn a_stop_resets_every_connection_at_once() {
     for drains_first in [false, true] {
         let mut sim = Sim::new(site);
         let base = base(&mut sim);
@@ -294,7 +294,7 @@ fn a_stop_resets_everybody_at_once() {
 }
 
 #[test]
-fn a_shutdown_ends_a_lingering_connection_in_its_own_time() {
+fn a_shutdown_lets_a_lingering_connection_end_in_its_own_time() {
     let mut sim = Sim::new(site);
     let client = sim.connect_and_send(b"BAD\r\n\r\n");
     shut_down(&mut sim);
@@ -303,7 +303,7 @@ fn a_shutdown_ends_a_lingering_connection_in_its_own_time() {
 }
 
 #[test]
-fn pipelined_requests_behind_the_one_that_says_close_are_left_to_the_client() {
+fn pipelined_requests_after_the_last_response_are_not_served() {
     let mut sim = Sim::new(site);
     let client = sim.connect();
     sim.pause();
@@ -315,7 +315,7 @@ fn pipelined_requests_behind_the_one_that_says_close_are_left_to_the_client() {
 }
 
 #[test]
-fn every_connection_is_told_closed_by_a_shutdown() {
+fn a_shutdown_reports_every_connection_as_closed() {
     for stops in [false, true] {
         let open = Watched::<i32>::default();
         let ear = open.clone();
@@ -343,8 +343,8 @@ fn every_connection_is_told_closed_by_a_shutdown() {
     }
 }
 
-/// A builder whose hooks write into a log.
-fn told(names: &[&'static str], log: &Watched<Vec<&'static str>>) -> Server {
+/// A builder with a shutdown hook for each name, which writes it into `log`.
+fn hooked(names: &[&'static str], log: &Watched<Vec<&'static str>>) -> Server {
     names.iter().fold(Server::new(), |builder, &name| {
         let log = log.clone();
         builder.on_shutdown(move |_| {
@@ -354,11 +354,11 @@ fn told(names: &[&'static str], log: &Watched<Vec<&'static str>>) -> Server {
     })
 }
 
-/// A hook that panics does not keep the next from running (t172).
+/// A hook that panics does not keep the next one from running (t172).
 #[test]
-fn the_shutdown_hooks_run_once_each_in_their_order_when_it_begins() {
+fn each_shutdown_hook_runs_once_in_order_when_the_shutdown_begins() {
     let log = Watched::default();
-    let mut sim = sim_of(told(&["first", "panics", "last"], &log), site);
+    let mut sim = sim_of(hooked(&["first", "panics", "last"], &log), site);
     let client = sim.connect_and_send(b"GET");
     assert!(log.borrow().is_empty());
     shut_down(&mut sim);
@@ -372,7 +372,7 @@ fn the_shutdown_hooks_run_once_each_in_their_order_when_it_begins() {
 #[test]
 fn a_stop_calls_no_shutdown_hook() {
     let log = Watched::default();
-    let mut sim = sim_of(told(&["never"], &log), site);
+    let mut sim = sim_of(hooked(&["never"], &log), site);
     sim.connect();
     stop_now(&mut sim);
     assert!(!sim.is_running() && log.borrow().is_empty());
@@ -380,9 +380,9 @@ fn a_stop_calls_no_shutdown_hook() {
 
 /// Go: TestServerShutdown (t172), TestServerContext_ServerContextKey (t10).
 #[test]
-fn a_handler_may_shut_its_own_server_down_and_its_answer_arrives() {
+fn a_handler_may_shut_its_own_server_down_and_its_response_arrives() {
     let log = Watched::default();
-    let builder = told(&["told"], &log);
+    let builder = hooked(&["told"], &log);
     let handle = builder.handle();
     let mut sim = sim_of(builder, move |_: &Request<'_>| {
         handle.shutdown();
@@ -392,16 +392,16 @@ fn a_handler_may_shut_its_own_server_down_and_its_answer_arrives() {
     assert_eq!(content(sim.received(client)), b"going down");
     assert_eq!(*log.borrow(), ["told"]);
     let late = sim.connect();
-    assert!(sim.was_reset(late), "connecting is refused");
+    assert!(sim.was_reset(late), "a new connection is refused");
     sim.end(client);
     sim.end(idle);
     assert!(!sim.is_running() && !sim.was_reset(client));
     assert_eq!((sim.report().requests, sim.report().reset), (1, 0));
 }
 
-/// Those whom the connection hook refuses do not cost the others behind them their answer.
+/// The clients that the connection hook refuses do not keep later ones from being served.
 #[test]
-fn connections_made_before_the_end_are_served_however_many_are_refused_before_them() {
+fn clients_that_connected_before_the_end_are_served_however_many_were_refused_first() {
     let builder = Server::new().on_connect(|_, accepted| match accepted.peer_addr() {
         Some(peer) if peer.ip().is_loopback() => Admission::accept(),
         _ => Admission::refuse(),
@@ -418,10 +418,10 @@ fn connections_made_before_the_end_are_served_however_many_are_refused_before_th
     assert_eq!(statuses(sim.received(client)), [200]);
 }
 
-/// The slot of one that ends in the turn in which the shutdown begins, with work in hand, is taken
-/// by one of the last who are accepted: checked by what the simulation asserts of every turn.
+/// In the turn in which the shutdown begins, a connection with work in hand ends and one of the
+/// last clients takes its slot. The simulator's invariants after every turn check the rest.
 #[test]
-fn the_last_who_are_accepted_take_the_slots_of_those_who_end_in_that_turn() {
+fn the_last_accepted_clients_take_the_slots_of_connections_that_end_in_the_same_turn() {
     let mut sim = Sim::new(|_: &Request<'_>| -> Reply {
         Response::ok("text/plain", Body::produce(Lines(1_000_000)))
             .with_send_timeout(4 * SECOND)
@@ -448,13 +448,13 @@ fn the_last_who_are_accepted_take_the_slots_of_those_who_end_in_that_turn() {
 }
 
 #[test]
-fn connections_that_wait_at_a_paused_listener_are_served_before_the_end() {
+fn clients_that_wait_at_a_paused_listener_are_served_before_the_end() {
     const IO: i32 = 5;
     for errors in [1, 12] {
         let mut sim = Sim::new(site);
         sim.fail_accepts([IO].repeat(errors));
         let client = sim.connect_and_send(GET);
-        // The pause after the last error is the longest.
+        // The pause is longest after the last error.
         while sim.report().accept_errors < errors as u64 {
             sim.advance(MS);
         }

@@ -1,5 +1,5 @@
-//! What the behaviour tests share: a site with one path per behaviour, requests as bytes, and
-//! the measuring of deadlines. It knows nothing of the server but its public face.
+//! Parts that the behaviour tests share: a site with one path per behaviour, requests as bytes, and
+//! the measurement of deadlines. They use only the public surface of the server.
 
 pub(crate) mod panics;
 pub(crate) mod random;
@@ -16,7 +16,7 @@ use wheelhouse::runtime::ConnectionId;
 use wheelhouse::sim::{Client, Sim};
 use wheelhouse::{Body, Failure, Handler, Later, Limits, Reply, Request, Response, Server};
 
-/// How late a deadline may be: one tick of the wheel and a millisecond.
+/// The most that a deadline may be late: one tick of the wheel and a millisecond.
 pub(crate) const LATE: Duration = Duration::from_millis(65);
 pub(crate) const MS: Duration = Duration::from_millis(1);
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
@@ -55,7 +55,7 @@ pub(crate) fn never<S: 'static>() -> Reply<S> {
     later_to(std::mem::forget)
 }
 
-/// Sends back what comes, as it comes.
+/// Sends the content back as it arrives.
 pub(crate) struct Echo {
     pub(crate) len: Option<u64>,
 }
@@ -87,7 +87,7 @@ impl<S: 'static> Receive<S> for Count {
     fn lost(self: Box<Self>, _: &mut S, _: Lost) {}
 }
 
-/// Notes why content ended.
+/// Notes why the content was lost.
 pub(crate) struct Noted(pub(crate) Rc<Cell<Option<Lost>>>);
 
 impl<S: 'static> Receive<S> for Noted {
@@ -104,7 +104,7 @@ impl<S: 'static> Receive<S> for Noted {
     }
 }
 
-/// So many lines of eight bytes, and nobody knows how many bytes that will be.
+/// This many lines of eight bytes, whose total length is not announced.
 pub(crate) struct Lines(pub(crate) u32);
 
 impl Produce for Lines {
@@ -117,7 +117,7 @@ impl Produce for Lines {
     }
 }
 
-/// A request with content of an announced length; `content` may be the beginning of it.
+/// A request with an announced length; `content` may be only the beginning of its content.
 pub(crate) fn post(path: &str, length: usize, content: &[u8]) -> Vec<u8> {
     let mut bytes =
         format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n").into_bytes();
@@ -150,7 +150,7 @@ pub(crate) fn statuses(bytes: &[u8]) -> Vec<u16> {
     found
 }
 
-/// The content behind the first head.
+/// The bytes after the first head.
 pub(crate) fn content(bytes: &[u8]) -> &[u8] {
     let head = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a whole head");
     &bytes[head + 4..]
@@ -174,44 +174,44 @@ pub(crate) fn dechunk(mut bytes: &[u8]) -> Vec<u8> {
 }
 
 /// Lets time pass and asserts that `condition` becomes true after `timeout`: not a millisecond
-/// before it, and late by no more than a tick and a millisecond.
+/// earlier, and at most a tick and a millisecond later.
 #[track_caller]
 pub(crate) fn happens_after<S: 'static>(
     sim: &mut Sim<S>,
     timeout: Duration,
     mut condition: impl FnMut(&mut Sim<S>) -> bool,
 ) {
-    assert!(!condition(sim), "it has happened already");
+    assert!(!condition(sim), "the condition holds already");
     sim.advance(timeout - MS);
-    assert!(!condition(sim), "it is early");
+    assert!(!condition(sim), "the condition holds too early");
     sim.advance(MS + LATE);
-    assert!(condition(sim), "it is late");
+    assert!(condition(sim), "the condition does not hold in time");
 }
 
-/// Whether the client has got nothing and the server has closed.
+/// Whether the server has closed without sending a byte.
 pub(crate) fn closed_silently<S: 'static>(sim: &mut Sim<S>, client: Client) -> bool {
     sim.received(client).is_empty() && !sim.is_open(client)
 }
 
-/// What the server counts while nobody is connected, once somebody has been: the room for slots
-/// and wheel nodes is kept.
+/// The memory that the server counts while no client is connected, after one has been: it keeps the
+/// room for slots and wheel nodes.
 pub(crate) fn base<S: 'static>(sim: &mut Sim<S>) -> usize {
     let client = sim.connect();
     sim.reset(client);
     sim.memory()
 }
 
-/// Whether a head has a field of this name, which is given in lower case.
+/// Whether a head has a field with this name, which must be in lower case.
 pub(crate) fn has_field(bytes: &[u8], name: &str) -> bool {
     String::from_utf8_lossy(bytes).to_lowercase().contains(&format!("\r\n{name}:"))
 }
 
-/// One turn of the loop, in which no time passes.
+/// Runs one turn of the loop, in which no time passes.
 pub(crate) fn turn<S: 'static>(sim: &mut Sim<S>) {
     sim.advance(Duration::ZERO);
 }
 
-/// What has been received since the last time, as text.
+/// Takes the bytes that the client has received since the last call, as text.
 pub(crate) fn text<S: 'static>(sim: &mut Sim<S>, client: Client) -> String {
     String::from_utf8(sim.take_received(client)).unwrap()
 }
@@ -221,19 +221,19 @@ pub(crate) fn limited(handler: impl Handler + 'static, limits: Limits) -> Sim {
     Sim::of(Server::new().limits(limits), handler).unwrap()
 }
 
-/// A graceful shutdown, within the time of the limits.
+/// Shuts the server down gracefully within the time of its limits.
 pub(crate) fn shut_down<S: 'static>(sim: &mut Sim<S>) {
     sim.handle().shutdown();
     turn(sim);
 }
 
-/// A graceful shutdown within `timeout`.
+/// Shuts the server down gracefully within `timeout`.
 pub(crate) fn shut_down_within<S: 'static>(sim: &mut Sim<S>, timeout: Duration) {
     sim.handle().shutdown_within(timeout);
     turn(sim);
 }
 
-/// The hard end.
+/// Stops the server at once.
 pub(crate) fn stop_now<S: 'static>(sim: &mut Sim<S>) {
     sim.handle().stop();
     turn(sim);

@@ -1,4 +1,4 @@
-//! Keeps panics that a test causes on purpose, hundreds of them, out of the report of a failure.
+//! Keeps the hundreds of panics that a test causes on purpose out of the output of a failure.
 
 use std::cell::Cell;
 use std::panic;

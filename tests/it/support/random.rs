@@ -22,7 +22,7 @@ impl Random {
         (self.next() % n as u64) as usize
     }
 
-    /// Whether something of probability 1 in `n` happens.
+    /// True with a probability of 1 in `n`.
     pub(crate) fn one_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
@@ -44,8 +44,8 @@ impl Random {
     }
 }
 
-/// The seed of this run: `WHEELHOUSE_SEED`, or a fixed one, so that a test fails for everybody
-/// or for nobody.
+/// The seed of this run: `WHEELHOUSE_SEED`, or a fixed one, so that a failure is reproducible
+/// everywhere.
 pub(crate) fn seed() -> u64 {
     match std::env::var("WHEELHOUSE_SEED") {
         Ok(text) => text.parse().expect("WHEELHOUSE_SEED is a number"),

@@ -1,4 +1,4 @@
-//! A destructor of the program that panics costs one connection, like its other code.
+//! A destructor of the program that panics costs one connection, as a panic elsewhere in it does.
 
 use crate::support::panics::expect_panics;
 use crate::support::{later_to, never, sim_of, stop_now, Count, GET, SECOND};
@@ -9,11 +9,11 @@ use wheelhouse::sim::Sim;
 use wheelhouse::upgrade::{Connection, Protocol};
 use wheelhouse::{Body, Failure, Fields, Reply, Request, Response, Server, Waker};
 
-/// What bombs say.
+/// The messages of the panics in this file.
 const PANICS: &[&str] = &["a destructor panics", "it does not start", "the trailers are not taken"];
 
-/// Panics when it is dropped, unless that would end the process; and where it can, if it says so,
-/// before.
+/// Panics when it is dropped, unless that would end the process. If the flag is set, it also panics
+/// earlier, in the calls that do not return a failure.
 struct Bomb(bool);
 
 impl Drop for Bomb {
@@ -120,7 +120,7 @@ fn a_destructor_that_panics_costs_its_connection_and_no_other() {
                 sim.advance(SECOND);
                 let last = sim.connect_and_send(GET);
                 assert!(sim.received(last).ends_with(b"\r\n\r\n0\n"), "{method} {path} {cut}");
-                // What is left when the simulation is dropped is the test's own.
+                // Values that are dropped with the simulation would panic in the test itself.
                 stop_now(&mut sim);
             }
         }
@@ -128,9 +128,9 @@ fn a_destructor_that_panics_costs_its_connection_and_no_other() {
     stop(Sim::new(site));
 }
 
-/// Values that are let go where they were about to be used.
+/// The values are dropped at the moment at which they would have been used.
 #[test]
-fn a_destructor_that_panics_where_its_value_has_no_use_costs_no_more() {
+fn a_destructor_of_an_unused_value_that_panics_costs_at_most_its_connection() {
     expect_panics(PANICS);
     fn content() -> Response {
         Response::ok("x/y", Body::produce(Bomb(false)))
@@ -181,7 +181,7 @@ fn a_destructor_that_panics_where_its_value_has_no_use_costs_no_more() {
     }
 }
 
-/// The hard stop with a bomb in every state.
+/// Stops the server hard while connections hold a bomb in every state.
 fn stop(mut sim: Sim) {
     for path in ["/receive", "/transform", "/upgrade", "/collect"] {
         let head = format!(
@@ -223,7 +223,7 @@ fn the_owner_of_sent_bytes_may_panic() {
     }
 }
 
-/// An error that panics when it is shown, if it says so, and always when it is dropped.
+/// An error that panics when it is dropped and, if the flag is set, when it is shown.
 #[derive(Debug)]
 struct Unshown(bool);
 

@@ -1,4 +1,4 @@
-//! Whatever a handler has begun, however its connection ends and when: nothing of it is left.
+//! However and whenever a connection ends, everything that its handler began is cleaned up.
 
 mod destructors;
 
@@ -14,7 +14,7 @@ use wheelhouse::sim::Sim;
 use wheelhouse::upgrade::{Connection, Protocol};
 use wheelhouse::{Body, Failure, Later, Reply, Request, Response};
 
-/// Dropped with the last of everything that was begun.
+/// Has one owner again when everything that a handler began has been dropped.
 type Witness = Arc<()>;
 
 struct Held(#[allow(dead_code)] Witness);
@@ -89,7 +89,7 @@ enum Ending {
 }
 
 #[test]
-fn however_a_connection_ends_nothing_of_its_request_is_left() {
+fn however_a_connection_ends_its_request_is_cleaned_up() {
     use Ending::{Drain, End, Reset, Silence, Stalled, Stop};
     let paths = [
         "/upgrade",
@@ -107,7 +107,7 @@ fn however_a_connection_ends_nothing_of_its_request_is_left() {
              Content-Length: {}\r\n\r\n",
             if path == "/upgrade" { 0 } else { 5 }
         );
-        let all = [head.as_bytes(), b"hello, and what follows it"].concat();
+        let all = [head.as_bytes(), b"hello, and case follows it"].concat();
         for ending in [Reset, End, Stalled, Silence, Drain, Stop] {
             for cut in (head.len() - 1..=all.len()).step_by(3) {
                 let (witness, topic) = (Arc::new(()), Topic::new(2));
@@ -126,7 +126,7 @@ fn however_a_connection_ends_nothing_of_its_request_is_left() {
                     Drain => shut_down(&mut sim),
                     Stop => stop_now(&mut sim),
                 }
-                // Ten minutes are longer than everything but a stream that somebody reads.
+                // Within ten minutes everything ends except a stream whose client still reads.
                 for _ in 0..40 {
                     sim.advance(Duration::from_secs(15));
                 }
@@ -137,18 +137,18 @@ fn however_a_connection_ends_nothing_of_its_request_is_left() {
                     sim.reset(client);
                     sim.advance(Duration::from_secs(15));
                 }
-                let what = format!("{path} {ending:?} {cut}");
-                assert!(!sim.is_open(client), "{what}: still open");
-                assert_eq!(sim.memory(), base, "{what}");
-                assert_eq!(topic.readers(), 0, "{what}");
+                let case = format!("{path} {ending:?} {cut}");
+                assert!(!sim.is_open(client), "{case}: still open");
+                assert_eq!(sim.memory(), base, "{case}");
+                assert_eq!(topic.readers(), 0, "{case}");
                 drop(sim);
-                assert_eq!(Arc::strong_count(&witness), 1, "{what}");
+                assert_eq!(Arc::strong_count(&witness), 1, "{case}");
             }
         }
     }
 }
 
-/// Content without end, in whatever room there is.
+/// Endless content, in whatever room there is.
 struct Endless;
 
 impl Produce for Endless {
@@ -168,7 +168,7 @@ fn a_reset_while_produced_content_waits_gives_its_block_back() {
     let client = sim.connect();
     sim.stall(client, 1_000);
     sim.send(client, b"GET / HTTP/1.1\r\nHost: here\r\n\r\n");
-    assert!(sim.memory() > before, "what the socket did not take is held");
+    assert!(sim.memory() > before, "the bytes that the socket did not take are held");
     sim.reset(client);
     assert!(!sim.is_open(client));
     assert_eq!(sim.memory(), before);
