@@ -1,5 +1,5 @@
-//! An announced length is kept, in both directions. A side that sends less or more gets a refusal, a
-//! reset, or is cut off there, and never moves the start of the next message.
+//! Announced lengths hold in both directions. A side that sends less or more gets a refusal or a
+//! reset or is cut off there, and the start of the next message never moves.
 //!
 //! Producers and files are in `message/body.rs`.
 
@@ -49,9 +49,9 @@ fn a_transform_that_ends_short_of_its_length_resets_the_connection() {
     }
 }
 
-/// What it has beyond its length finds no room, and the next answer begins where it should.
+/// The bytes over its length are not sent, and the next response begins where it should.
 #[test]
-fn a_transform_that_has_more_than_its_length_is_cut_there() {
+fn a_transform_that_has_more_than_its_length_is_cut_off_there() {
     for length in [0, 1, 4] {
         for piece in [1, 1000] {
             let mut sim = announces(length);
@@ -66,10 +66,10 @@ fn a_transform_that_has_more_than_its_length_is_cut_there() {
     }
 }
 
-/// Notes what it was told beside pieces.
-struct Told(Rc<RefCell<Vec<&'static str>>>, Announces);
+/// Notes the calls other than those for pieces.
+struct Notes(Rc<RefCell<Vec<&'static str>>>, Announces);
 
-impl Transform<()> for Told {
+impl Transform<()> for Notes {
     fn piece(&mut self, (): &mut (), piece: &[u8], out: &mut Out<'_>) -> io::Result<usize> {
         self.1.piece(&mut (), piece, out)
     }
@@ -89,33 +89,33 @@ impl Transform<()> for Told {
     }
 }
 
-/// Who counts or checks does so there, whatever the answer had room for.
+/// A transform that counts or checks content does so there, even if the response has no more room.
 #[test]
-fn a_transform_that_has_sent_its_length_is_told_the_end_of_the_content() {
+fn a_transform_that_has_sent_its_length_still_gets_the_end_of_the_content() {
     for (length, closes) in
         [(5, ""), (5, "Connection: close\r\n"), (0, ""), (3, "Connection: close\r\n")]
     {
         for piece in [1, 1000] {
-            let told = Rc::new(RefCell::new(Vec::new()));
-            let shared = told.clone();
+            let calls = Rc::new(RefCell::new(Vec::new()));
+            let shared = calls.clone();
             let mut sim = Sim::new(move |_: &Request<'_>| {
-                Reply::transform(Response::text(""), Told(shared.clone(), Announces(length)))
+                Reply::transform(Response::text(""), Notes(shared.clone(), Announces(length)))
             });
             let head =
                 format!("POST / HTTP/1.1\r\nHost: a\r\n{closes}Transfer-Encoding: chunked\r\n\r\n");
             let request = [head.as_bytes(), &chunk(b"12345"), b"0\r\nA: b\r\n\r\n"].concat();
             let client = sim.connect();
             request.chunks(piece).for_each(|bytes| sim.send(client, bytes));
-            assert_eq!(told.take(), ["trailers", "end"], "{length} in pieces of {piece}");
+            assert_eq!(calls.take(), ["trailers", "end"], "{length} in pieces of {piece}");
             assert_eq!(content(sim.received(client)).len() as u64, length);
             assert_eq!(sim.has_ended(client), !closes.is_empty());
         }
     }
 }
 
-/// One that has said all it announced is not asked again.
+/// A producer that has put its announced length is not called again.
 #[test]
-fn a_producer_with_more_to_say_is_not_asked_beyond_its_length() {
+fn a_producer_is_not_called_after_it_has_put_its_length() {
     struct Asked(Arc<AtomicU32>);
     impl Produce for Asked {
         fn produce(&mut self, out: &mut Out<'_>) -> io::Result<Produced> {
@@ -134,7 +134,7 @@ fn a_producer_with_more_to_say_is_not_asked_beyond_its_length() {
     assert_eq!(asked.load(Relaxed), 1);
 }
 
-/// Keeps what was told to it.
+/// Notes its pieces and the reason why the content was lost.
 struct Keeps(Rc<RefCell<Vec<String>>>);
 
 impl Receive<()> for Keeps {
@@ -153,7 +153,7 @@ impl Receive<()> for Keeps {
     }
 }
 
-/// Bytes beyond the length are the next request, or no request at all.
+/// Bytes after the length are the next request, or are refused as malformed.
 #[test]
 fn content_longer_than_announced_begins_the_next_request() {
     for path in ["/collect", "/receive", "/echo", "/noread"] {
@@ -170,20 +170,20 @@ fn content_longer_than_announced_begins_the_next_request() {
     }
 }
 
-/// The end of input inside content is 400 while an answer can still be given, and the receiver is
-/// told that its content will never be complete.
+/// The end of input inside content is 400 as long as the response has not begun, and the receiver
+/// is notified that its content will never be complete.
 #[test]
-fn content_shorter_than_announced_is_400_and_gone() {
+fn content_shorter_than_announced_is_400_and_lost() {
     for request in [post("/", 5, b"abc"), [post_chunked("/"), chunk(b"abc")].concat()] {
-        let told = Rc::new(RefCell::new(Vec::new()));
-        let shared = told.clone();
+        let calls = Rc::new(RefCell::new(Vec::new()));
+        let shared = calls.clone();
         let mut sim =
             Sim::new(move |_: &Request<'_>| Reply::receive(u64::MAX, Keeps(shared.clone())));
         let base = base(&mut sim);
         let client = sim.connect();
         sim.send_and_end(client, &request);
         assert_eq!(statuses(sim.received(client)), [400]);
-        assert_eq!(*told.borrow(), ["abc", "PeerLeft"]);
+        assert_eq!(*calls.borrow(), ["abc", "PeerLeft"]);
         assert!(!sim.is_open(client) && !sim.was_reset(client));
         assert_eq!(sim.memory(), base);
     }
@@ -194,7 +194,7 @@ fn content_shorter_than_announced_is_400_and_gone() {
         assert_eq!(statuses(sim.received(client)), expected, "{path}");
         assert!(!sim.is_open(client) && !sim.was_reset(client));
     }
-    // The answer has begun, so nobody can be told but by a reset.
+    // The response has begun, so only a reset can report the error to the client.
     let mut sim = Sim::new(site);
     let client = sim.connect();
     sim.send_and_end(client, post("/echo", 5, b"abc"));

@@ -1,4 +1,4 @@
-//! Answers that come from elsewhere: `Later`, pauses of a receiver, and the deadlines of both.
+//! Deferred responses: `Later`, pauses of a receiver, and the deadlines of both.
 
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ use wheelhouse::{
 
 const POST: &[u8] = b"POST /collect HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello";
 
-/// A site whose responses wait until the test gives them; the other end gets each `Later`.
+/// A site whose responses the test gives through each `Later`, which the channel hands over.
 fn desk() -> (impl Handler, Receiver<Later>) {
     let (sender, receiver) = mpsc::channel();
     let put_off = move |req: &Request<'_>| -> Reply {
@@ -38,9 +38,9 @@ fn ends_with<S: 'static>(sim: &mut Sim<S>, client: wheelhouse::sim::Client, end:
     sim.received(client).ends_with(end.as_bytes())
 }
 
-/// No deadline of the connection runs while the handler's does (t37, t40).
+/// While the timeout of the handler runs, no other deadline of the connection does (t37, t40).
 #[test]
-fn a_response_that_comes_later_from_elsewhere_is_sent_and_the_connection_kept() {
+fn a_deferred_response_is_sent_and_the_connection_is_kept() {
     let (site, laters) = desk();
     let mut sim = Sim::new(site);
     let client = sim.connect_and_send(GET);
@@ -55,9 +55,9 @@ fn a_response_that_comes_later_from_elsewhere_is_sent_and_the_connection_kept() 
     assert!(ends_with(&mut sim, client, "\r\n\r\nnow"));
 }
 
-/// The read deadline of the content is not that of the work after it (t40).
+/// The deadline of the content ends with the content and does not limit the work after it (t40).
 #[test]
-fn collected_content_may_get_its_response_later() {
+fn a_handler_may_defer_its_response_to_collected_content() {
     let (site, laters) = desk();
     let mut sim = Sim::new(site);
     for cut in [POST.len(), POST.len() - 3] {
@@ -86,7 +86,7 @@ fn a_pipelined_request_waits_for_its_turn() {
 }
 
 #[test]
-fn a_response_may_come_at_once_or_be_put_off_again() {
+fn a_deferred_response_may_come_at_once_or_be_deferred_again() {
     let (site, laters) = desk();
     let mut sim = Sim::new(site);
     let client = sim.connect_and_send(b"GET /here HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -97,9 +97,9 @@ fn a_response_may_come_at_once_or_be_put_off_again() {
     assert!(ends_with(&mut sim, client, "\r\n\r\nsecond"));
 }
 
-/// From another thread too (t128).
+/// The worker may be another thread (t128).
 #[test]
-fn a_worker_may_inform_the_peer_that_it_works() {
+fn a_worker_may_send_informational_responses() {
     let (site, laters) = desk();
     let mut sim = Sim::new(site);
     let client = sim.connect_and_send(GET);
@@ -118,7 +118,7 @@ fn a_worker_may_inform_the_peer_that_it_works() {
     assert!(sim.received(old).starts_with(b"HTTP/1.0 500 "), "nothing before the final response");
 }
 
-/// Both the client and the worker learn of it (n18, t23, t36, w6).
+/// Both the client and the worker are notified (n18, t23, t36, w6).
 #[test]
 fn no_response_within_the_handler_timeout_is_a_504_and_the_connection_is_kept() {
     let (site, laters) = desk();
@@ -138,8 +138,8 @@ fn no_response_within_the_handler_timeout_is_a_504_and_the_connection_is_kept() 
     assert!(sim.is_open(client));
 }
 
-/// Bytes after a request say nothing about its client; the end of its side does (t91, t92, t96,
-/// t231).
+/// Bytes after a request do not show whether its client is there; the end of its side shows that it
+/// may have left (t91, t92, t96, t231).
 #[test]
 fn a_worker_sees_that_its_peer_has_left_and_may_respond_all_the_same() {
     let (site, laters) = desk();
@@ -159,7 +159,7 @@ fn a_worker_sees_that_its_peer_has_left_and_may_respond_all_the_same() {
 
 /// Go: TestCloseNotifier (t91).
 #[test]
-fn a_peer_that_left_before_the_response_was_put_off_is_seen_too() {
+fn a_worker_also_sees_a_peer_that_left_before_the_response_was_deferred() {
     let (site, laters) = desk();
     let mut sim = Sim::new(site);
     let client = sim.connect();
@@ -188,9 +188,9 @@ impl<H: Handler, F: Fn() -> Response> Handler for Timed<H, F> {
     }
 }
 
-/// Under a deadline of its own (t171).
+/// The handler has a deadline of its own (t171).
 #[test]
-fn a_panic_in_the_function_of_a_worker_costs_one_connection() {
+fn a_panic_in_the_response_function_of_a_worker_costs_one_connection() {
     let (site, laters) = desk();
     let mut sim = Sim::new(Timed(2 * SECOND, || Response::text("too late"), site));
     let (client, other) = (sim.connect_and_send(GET), sim.connect_and_send(GET));
@@ -205,10 +205,10 @@ fn a_panic_in_the_function_of_a_worker_costs_one_connection() {
     assert!(ends_with(&mut sim, other, "well"));
 }
 
-/// A worker that still holds one finds it over. A response uses its `Later` up, so that it cannot
-/// be held any longer (t95).
+/// A worker that still holds a `Later` sees that it is over. A response consumes its `Later`, so
+/// none can be held after it (t95).
 #[test]
-fn the_end_of_the_connection_and_of_the_server_end_the_waiting() {
+fn a_later_is_over_when_its_connection_or_its_server_ends() {
     for is_stopped in [false, true] {
         let (site, laters) = desk();
         let mut sim = Sim::new(site);
@@ -222,13 +222,13 @@ fn the_end_of_the_connection_and_of_the_server_end_the_waiting() {
             sim.advance(2 * SECOND);
         }
         assert!(later.is_over() && sim.was_reset(client) && !sim.is_running());
-        // The server has stopped: this must only be harmless.
+        // The server has stopped, so this response must have no effect.
         later.respond("too late");
     }
 }
 
 #[test]
-fn a_server_that_is_dropped_ends_the_waiting_too() {
+fn a_later_is_over_when_its_server_is_dropped() {
     let (site, laters) = desk();
     let mut sim = Sim::new(site);
     sim.connect_and_send(GET);
@@ -238,7 +238,7 @@ fn a_server_that_is_dropped_ends_the_waiting_too() {
 }
 
 #[test]
-fn a_drain_waits_for_responses_that_are_being_worked_on() {
+fn a_shutdown_waits_for_deferred_responses() {
     let (site, laters) = desk();
     let mut sim = Sim::new(site);
     let client = sim.connect_and_send(GET);
@@ -253,7 +253,7 @@ fn a_drain_waits_for_responses_that_are_being_worked_on() {
 }
 
 #[test]
-fn content_cannot_be_asked_for_when_the_head_has_gone() {
+fn a_deferred_reply_cannot_receive_content() {
     let ask = |_: &Request<'_>| {
         later_to(|later| later.respond_with(|()| Reply::<()>::collect(1, |_, _, _| "never")))
     };
@@ -262,9 +262,9 @@ fn content_cannot_be_asked_for_when_the_head_has_gone() {
     assert!(sim.received(client).starts_with(b"HTTP/1.1 500 "));
 }
 
-/// In time the response goes through, empty or not; too late it is replaced (t228, t232, w44).
+/// A response in time is sent, empty or not; one that is too late is replaced (t228, t232, w44).
 #[test]
-fn a_deadline_of_its_own_replaces_a_response_that_comes_too_late() {
+fn a_handler_deadline_replaces_a_response_that_comes_too_late() {
     let (site, laters) = desk();
     let late = || Response::error(StatusCode::SERVICE_UNAVAILABLE, "later, please");
     let mut sim = Sim::new(Timed(2 * SECOND, late, site));
@@ -282,9 +282,9 @@ fn a_deadline_of_its_own_replaces_a_response_that_comes_too_late() {
     assert!(text.starts_with("HTTP/1.1 503 ") && text.ends_with("later, please\n"), "{text}");
 }
 
-/// The clock does not run while content is on its way (t230).
+/// The time does not run while content arrives (t230).
 #[test]
-fn a_deadline_of_its_own_counts_from_when_the_response_is_put_off() {
+fn a_handler_deadline_counts_from_the_moment_at_which_the_response_is_deferred() {
     let (site, laters) = desk();
     let late = || Response::new(StatusCode::SERVICE_UNAVAILABLE);
     let mut sim = Sim::new(Timed(2 * SECOND, late, site));
@@ -297,9 +297,9 @@ fn a_deadline_of_its_own_counts_from_when_the_response_is_put_off() {
     assert!(ends_with(&mut sim, client, "in time"));
 }
 
-/// A response that has begun is neither held back nor cut off (w44).
+/// A response that has begun is neither buffered nor cut off (w44).
 #[test]
-fn a_deadline_of_its_own_buffers_nothing() {
+fn a_handler_deadline_does_not_buffer_the_response() {
     let (give, senders) = mpsc::channel();
     let site = move |_: &Request<'_>| {
         let (sender, body) = wheelhouse::Body::channel(1000);
@@ -319,7 +319,7 @@ fn a_deadline_of_its_own_buffers_nothing() {
     assert!(ends_with(&mut sim, client, "\r\n0\r\n\r\n"));
 }
 
-/// Puts its response off: when it has five bytes, else at the end.
+/// Defers its response: after five bytes, or else at the end.
 struct PutsOff;
 
 impl Receive<()> for PutsOff {
@@ -336,7 +336,7 @@ impl Receive<()> for PutsOff {
 }
 
 #[test]
-fn a_deadline_of_its_own_is_also_that_of_a_response_which_a_receiver_puts_off() {
+fn a_handler_deadline_also_limits_a_response_that_a_receiver_defers() {
     let late = || Response::error(StatusCode::SERVICE_UNAVAILABLE, "later, please");
     for length in [4, 5, 6] {
         let site = |_: &Request<'_>| Reply::<()>::receive(u64::MAX, PutsOff);
@@ -349,9 +349,9 @@ fn a_deadline_of_its_own_is_also_that_of_a_response_which_a_receiver_puts_off() 
     }
 }
 
-/// Both race, one wins, and nothing is written twice (t229).
+/// The response and the deadline race, and only one of them writes (t229).
 #[test]
-fn at_the_very_deadline_there_is_one_response() {
+fn a_response_at_the_very_deadline_is_sent_or_replaced_but_never_both() {
     for early in 0..130 {
         let (site, laters) = desk();
         let limits = Limits { handler_timeout: SECOND, ..Limits::default() };
@@ -365,7 +365,7 @@ fn at_the_very_deadline_there_is_one_response() {
     }
 }
 
-/// The state of a receiver as the test sees it.
+/// The state of a receiver that the test can see.
 #[derive(Default)]
 struct Seen {
     bytes: usize,
@@ -443,7 +443,7 @@ fn while_a_receiver_pauses_nothing_is_read() {
 }
 
 #[test]
-fn a_pause_at_the_end_of_content_puts_the_response_off() {
+fn a_pause_at_the_end_of_content_defers_the_response() {
     let (handler, seen) = halting();
     let mut sim = Sim::new(handler);
     for post in [
@@ -473,7 +473,7 @@ fn a_pause_longer_than_the_handler_timeout_is_a_504() {
 }
 
 #[test]
-fn a_stale_waker_disturbs_no_other_connection() {
+fn a_stale_waker_does_not_affect_another_connection() {
     let (handler, seen) = halting();
     let mut sim = sim_of(Server::new(), handler);
     let first = sim.connect_and_send(POST);
@@ -488,9 +488,9 @@ fn a_stale_waker_disturbs_no_other_connection() {
     assert_eq!(sim.received(second), b"");
 }
 
-/// What follows the head is sent when the visit that made it is nearly over.
+/// The content after the head is sent when the visit that produced it has nearly ended.
 #[test]
-fn after_a_response_with_much_content_the_connection_is_kept_or_closed_like_any() {
+fn after_a_deferred_response_with_much_content_the_usual_rules_of_the_connection_hold() {
     for is_closed in [false, true] {
         let (site, laters) = desk();
         let mut sim = Sim::new(site);
@@ -504,7 +504,7 @@ fn after_a_response_with_much_content_the_connection_is_kept_or_closed_like_any(
         sim.advance(59 * SECOND);
         assert_eq!(sim.is_open(client), !is_closed);
         sim.advance(2 * SECOND);
-        assert!(!sim.is_open(client), "the usual deadlines are there");
+        assert!(!sim.is_open(client), "the usual deadlines hold");
     }
 }
 
@@ -522,7 +522,7 @@ fn each_pause_has_its_own_time() {
 }
 
 #[test]
-fn a_response_that_is_put_off_again_has_its_own_time() {
+fn a_response_that_is_deferred_again_has_a_new_timeout() {
     let (site, laters) = desk();
     let mut sim = Sim::new(site);
     let client = sim.connect_and_send(GET);
@@ -538,9 +538,9 @@ fn a_response_that_is_put_off_again_has_its_own_time() {
     assert!(ends_with(&mut sim, client, "at last"));
 }
 
-/// Another connection brings the response in the turn in which the deadline passes.
+/// A request on another connection gives the response in the turn in which the deadline passes.
 #[test]
-fn put_off_again_at_the_very_deadline_it_is_not_late() {
+fn a_response_that_is_deferred_again_at_the_very_deadline_is_not_late() {
     let desk = Arc::new(Mutex::new(Vec::new()));
     let (sender, again) = mpsc::channel();
     let mut sim = Sim::new(move |req: &Request<'_>| -> Reply {

@@ -1,4 +1,4 @@
-//! What a program plugs in, on the simulated kernel and clock.
+//! Handlers and the other parts that a program provides, on the simulated kernel and clock.
 
 mod announced_lengths;
 mod later;

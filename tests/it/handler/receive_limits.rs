@@ -11,7 +11,7 @@ use wheelhouse::{Failure, Reply, Request, StatusCode, Waker};
 
 type Calls = Rc<RefCell<Vec<String>>>;
 
-/// Notes each call that it gets.
+/// Notes each call.
 struct Noting(Calls);
 
 impl Noting {
@@ -40,7 +40,7 @@ impl Receive for Noting {
     }
 }
 
-/// A server whose receiver takes ten bytes, as it is or with a deadline around it.
+/// A server whose receiver takes ten bytes, with or without a deadline around it.
 fn ten_bytes(has_timeout: bool) -> (Sim, Calls) {
     let calls = Calls::default();
     let to_handler = Rc::clone(&calls);
@@ -61,7 +61,7 @@ fn content_whose_announced_length_is_over_the_limit_is_refused_before_a_byte_is_
         let head =
             "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\nExpect: 100-continue\r\n\r\n";
         let client = sim.connect_and_send(head.as_bytes());
-        assert_eq!(statuses(sim.received(client)), [413], "and no 100 invites it");
+        assert_eq!(statuses(sim.received(client)), [413], "no 100 invites the content");
         assert_eq!(calls.take(), Vec::<String>::new());
         let client = sim.connect_and_send(post("/", 10, b"0123456789"));
         assert_eq!(statuses(sim.received(client)), [200]);
@@ -70,7 +70,7 @@ fn content_whose_announced_length_is_over_the_limit_is_refused_before_a_byte_is_
 }
 
 #[test]
-fn content_in_chunks_is_refused_when_it_passes_the_limit() {
+fn chunked_content_is_refused_when_it_exceeds_the_limit() {
     for has_timeout in [false, true] {
         let (mut sim, calls) = ten_bytes(has_timeout);
         let base = base(&mut sim);
@@ -79,7 +79,11 @@ fn content_in_chunks_is_refused_when_it_passes_the_limit() {
         assert_eq!(calls.take(), ["start", "8 bytes"]);
         sim.send(client, chunk(b"89a"));
         assert_eq!(statuses(sim.received(client)), [413]);
-        assert_eq!(calls.take(), ["TooLarge"], "the piece that passes the limit is not shown");
+        assert_eq!(
+            calls.take(),
+            ["TooLarge"],
+            "the receiver does not see the piece that exceeds the limit"
+        );
         sim.reset(client);
         assert_eq!(sim.memory(), base);
         let client = sim.connect_and_send(post_chunked("/"));
@@ -112,11 +116,11 @@ impl Receive for Fails {
     }
 
     fn end(self: Box<Self>, (): &mut ()) -> Reply {
-        unreachable!("it has failed")
+        unreachable!("the receiver has failed")
     }
 
     fn lost(self: Box<Self>, (): &mut (), why: Lost) {
-        panic!("it has failed itself: {why:?}");
+        panic!("the receiver has failed itself: {why:?}");
     }
 }
 
@@ -143,7 +147,7 @@ fn a_failure_of_a_receiver_is_the_response_and_the_connection_is_kept() {
         let received = text(&mut sim, client);
         assert!(received.starts_with(&format!("HTTP/1.1 {expected} ")), "{received}");
         assert!(received.contains("\r\nX-Seen: yes\r\n"), "{received}");
-        assert!(!received.contains("disk"), "the details are for the log: {received}");
+        assert!(!received.contains("disk"), "the details belong in the log: {received}");
         assert!(sim.is_open(client));
     }
 }

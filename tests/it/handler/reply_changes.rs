@@ -1,4 +1,5 @@
-//! `Reply::map_response` changes the response whenever it comes, and `Reply` may be made of results.
+//! `Reply::map_response` changes the response whenever it comes, and `Reply` may be made of
+//! results.
 
 use std::io;
 
@@ -10,7 +11,7 @@ use wheelhouse::{
     body::Out, Failure, Handler, Informational, Later, Reply, Request, Response, Server, StatusCode,
 };
 
-/// The state: a response that is awaited, and the statuses that the change has seen.
+/// The state: a deferred response, and the statuses that the change has seen.
 #[derive(Default)]
 struct State {
     later: Option<Later<State>>,
@@ -107,7 +108,7 @@ fn ask(sim: &mut Sim<State>, path: &str, content: &str) -> wheelhouse::sim::Clie
 }
 
 #[test]
-fn the_response_is_changed_whenever_it_comes_and_the_first_change_comes_first() {
+fn changes_apply_whenever_the_response_comes_and_the_first_change_runs_first() {
     let mut sim = Sim::of(Server::with_state(State::default()), Site).unwrap();
     for (path, content, expected) in [
         ("/", "", 200),
@@ -133,13 +134,13 @@ fn the_response_is_changed_whenever_it_comes_and_the_first_change_comes_first() 
     }
 }
 
-/// A response in another handler, the plain case of long polling.
+/// Another handler gives the response: the plain case of long polling.
 #[test]
-fn a_later_that_waits_in_the_state_is_responded_to_by_another_request() {
+fn another_request_may_give_the_response_of_a_later_in_the_state() {
     let mut sim = Sim::of(Server::with_state(State::default()), Site).unwrap();
     let waits = ask(&mut sim, "/collect-later", "ab");
     sim.advance(10 * SECOND);
-    assert_eq!(text(&mut sim, waits), "", "the content is there, so its time does not count");
+    assert_eq!(text(&mut sim, waits), "", "the content has arrived, so its timeout does not count");
     let other = ask(&mut sim, "/respond", "");
     assert!(text(&mut sim, other).ends_with("passed on"));
     let received = text(&mut sim, waits);
@@ -149,7 +150,7 @@ fn a_later_that_waits_in_the_state_is_responded_to_by_another_request() {
 }
 
 #[test]
-fn a_panic_in_the_change_is_a_500() {
+fn a_panic_in_a_response_change_is_a_500() {
     panics::expect_panics(&["a change of a test panics"]);
     let mut sim = Sim::new(|req: &Request<'_>| -> Reply {
         let reply: Reply = match req.path() {

@@ -1,5 +1,5 @@
-//! The content of requests: collected, received piece by piece, transformed, or not asked for; and
-//! how much memory it takes.
+//! The content of requests: collected, received piece by piece, transformed, or not read; and the
+//! memory that it takes.
 
 use std::io::{self};
 
@@ -9,7 +9,7 @@ use wheelhouse::content::{Flow, Lost, Receive, Transform};
 use wheelhouse::sim::{Client, Sim};
 use wheelhouse::{Failure, Reply, Request, Response, StatusCode};
 
-/// What one connection may hold beyond the base: a few blocks.
+/// The bytes that one connection may hold in addition to the base: a few blocks.
 const FLAT: usize = 256 << 10;
 
 fn in_pieces<S: 'static>(sim: &mut Sim<S>, client: Client, bytes: &[u8], len: usize) {
@@ -18,9 +18,9 @@ fn in_pieces<S: 'static>(sim: &mut Sim<S>, client: Client, bytes: &[u8], len: us
     }
 }
 
-/// Exactly the limit is not an error, one byte more is (t153, t154, t155).
+/// One byte more than the limit is an error (t153, t154, t155).
 #[test]
-fn collected_content_may_be_as_long_as_the_limit_and_no_longer() {
+fn collected_content_may_be_exactly_as_long_as_the_limit() {
     for (len, expected) in [(0, 200), (1, 200), (999, 200), (1000, 200), (1001, 413)] {
         for piece in [1 << 20, 7] {
             for is_chunked in [false, true] {
@@ -51,9 +51,9 @@ fn collected_content_may_be_as_long_as_the_limit_and_no_longer() {
     }
 }
 
-/// The refusal comes before the content, and does not invite it (t153).
+/// No 100 invites the content (t153).
 #[test]
-fn announced_content_over_the_limit_is_413_before_a_byte_of_it() {
+fn announced_content_over_the_limit_is_413_before_its_first_byte() {
     for expect in ["", "Expect: 100-continue\r\n"] {
         let mut sim = Sim::new(site);
         let head =
@@ -64,9 +64,9 @@ fn announced_content_over_the_limit_is_413_before_a_byte_of_it() {
     }
 }
 
-/// The peer that goes on sending after a 413 still gets to read it.
+/// A peer that continues to send after a 413 can still read it.
 #[test]
-fn a_refused_upload_is_read_on_until_the_refusal_has_arrived() {
+fn a_refused_upload_is_read_until_the_refusal_has_arrived() {
     let mut sim = Sim::new(site);
     let client = sim.connect_and_send(post("/collect", 100_000, &[b'x'; 1000]));
     assert_eq!(statuses(sim.received(client)), [413]);
@@ -93,7 +93,7 @@ fn memory_follows_what_has_arrived_and_not_what_is_announced() {
     assert_eq!(sim.memory(), base);
 }
 
-/// Answers as soon as it has seen an `!`.
+/// Responds as soon as it has seen an `!`.
 struct Early;
 
 impl Receive<()> for Early {
@@ -109,13 +109,13 @@ impl Receive<()> for Early {
     }
 
     fn lost(self: Box<Self>, (): &mut (), why: Lost) {
-        panic!("it has answered or the peer stays: {why:?}");
+        panic!("the receiver has responded or the peer stays: {why:?}");
     }
 }
 
 /// Go: TestServerRequestBodyCloseAfterPartialRead (t152).
 #[test]
-fn a_receiver_may_answer_before_the_content_is_complete() {
+fn a_receiver_may_respond_before_the_content_is_complete() {
     for (text, wanted) in [("ab!cd", "early"), ("abcd!", "early"), ("abcde", "late")] {
         for piece in [1, 2, 1000] {
             let mut sim = Sim::new(|_: &Request<'_>| Reply::receive(u64::MAX, Early));
@@ -132,7 +132,7 @@ fn a_receiver_may_answer_before_the_content_is_complete() {
                 in_pieces(&mut sim, client, &bytes, piece);
                 let received = sim.take_received(client);
                 assert_eq!(content(&received), wanted.as_bytes(), "{text} {piece}");
-                assert!(sim.is_open(client), "what is left is little: the connection is kept");
+                assert!(sim.is_open(client), "the rest is small: the connection is kept");
             }
             sim.end(client);
             assert_eq!(sim.memory(), base);
@@ -142,17 +142,16 @@ fn a_receiver_may_answer_before_the_content_is_complete() {
 
 /// Go: TestServerUnreadRequestBodyLarge (t146), TestHandlerFinishSkipBigContentLengthRead (t148).
 #[test]
-fn an_early_answer_with_much_content_left_closes_behind_it() {
+fn an_early_response_with_much_content_left_closes_the_connection() {
     let mut sim = Sim::new(|_: &Request<'_>| Reply::receive(u64::MAX, Early));
     let client = sim.connect_and_send(post("/", 1 << 20, b"a!"));
     assert!(String::from_utf8_lossy(sim.received(client)).contains("Connection: close\r\n"));
     assert!(sim.has_ended(client) && sim.is_open(client));
 }
 
-/// Content that no handler asked for is dropped up to 64 KiB; beyond that the connection closes
-/// (t27, t145, t146, t147).
+/// With more unread content the connection closes (t27, t145, t146, t147).
 #[test]
-fn unasked_content_is_dropped_up_to_64_kibibytes() {
+fn unread_content_is_dropped_up_to_64_kibibytes() {
     let all = [(20 << 10, true), (64 << 10, true), ((64 << 10) + 1, false), (1 << 20, false)];
     for (len, is_little) in all {
         for (is_chunked, closes) in [(false, false), (true, false), (false, true), (true, true)] {
@@ -176,16 +175,16 @@ fn unasked_content_is_dropped_up_to_64_kibibytes() {
                 sim.send(client, &text);
             }
             sim.send(client, GET);
-            let answered = if is_little && !closes { vec![200, 200] } else { vec![200] };
-            assert_eq!(statuses(sim.received(client)), answered, "{len} {is_chunked} {closes}");
+            let expected = if is_little && !closes { vec![200, 200] } else { vec![200] };
+            assert_eq!(statuses(sim.received(client)), expected, "{len} {is_chunked} {closes}");
             assert!(!sim.was_reset(client) || len == 1 << 20);
         }
     }
 }
 
-/// Of all the content that was announced, no more is read than a linger reads (t148).
+/// However much content is announced, only as much is read as a linger reads (t148).
 #[test]
-fn of_endless_content_that_nobody_wants_256_kibibytes_are_read() {
+fn of_endless_unread_content_at_most_256_kibibytes_are_drained() {
     const SENT: usize = 1 << 20;
     let mut sim = Sim::new(|_: &Request<'_>| Response::not_found());
     let client = sim.connect();
@@ -199,14 +198,14 @@ fn of_endless_content_that_nobody_wants_256_kibibytes_are_read() {
 
 /// Two pipelined requests whose content no handler reads (t14).
 #[test]
-fn the_next_request_is_found_behind_unasked_content() {
+fn the_next_request_is_found_after_unread_content() {
     let mut sim = Sim::new(site);
     let client = sim.connect_and_send(post("/noread", 11, b"hello world").repeat(2));
     assert_eq!(statuses(sim.received(client)), [200, 200]);
 }
 
 #[test]
-fn an_echo_of_megabytes_gives_every_byte_back() {
+fn an_echo_of_megabytes_returns_every_byte() {
     let text: Vec<u8> = (0..3 << 20).map(|n: u32| (n % 251) as u8).collect();
     for is_chunked in [false, true] {
         for piece in [1 << 20, 100_003, 4096] {
@@ -231,7 +230,7 @@ fn an_echo_of_megabytes_gives_every_byte_back() {
     }
 }
 
-/// While output waits nothing is read: the peer's own window is the queue.
+/// While output waits the server does not read, so the content stays in the peer's window.
 #[test]
 fn an_echo_to_a_stalled_client_takes_no_memory() {
     let text: Vec<u8> = (0..4 << 20).map(|n: u32| (n % 251) as u8).collect();
@@ -252,7 +251,7 @@ fn an_echo_to_a_stalled_client_takes_no_memory() {
             before = sim.received(client).len();
             sim.read(client, 48 << 10);
         }
-        assert_eq!(sim.unread(client), 0, "it stands still");
+        assert_eq!(sim.unread(client), 0, "the server does not read");
         sim.unstall(client);
         let received = sim.take_received(client);
         match is_chunked {
@@ -268,7 +267,7 @@ fn an_echo_to_a_stalled_client_takes_no_memory() {
 
 /// Content of no length, announced or not, costs nothing and keeps the connection (t24).
 #[test]
-fn requests_and_answers_of_length_zero_follow_each_other() {
+fn requests_and_responses_of_length_zero_follow_each_other() {
     let mut sim = Sim::new(|_: &Request<'_>| {
         Reply::collect(10, |(), _: &Request<'_>, content: &[u8]| {
             assert!(content.is_empty());
@@ -278,16 +277,16 @@ fn requests_and_answers_of_length_zero_follow_each_other() {
     let client = sim.connect();
     for _ in 0..5 {
         sim.send(client, post("/", 0, b""));
-        let answer = sim.take_received(client);
-        assert_eq!(statuses(&answer), [200]);
-        assert!(String::from_utf8_lossy(&answer).contains("\r\nContent-Length: 0\r\n"));
+        let response = sim.take_received(client);
+        assert_eq!(statuses(&response), [200]);
+        assert!(String::from_utf8_lossy(&response).contains("\r\nContent-Length: 0\r\n"));
     }
     assert!(sim.is_open(client));
 }
 
-/// A length that is known, known to be zero, and not known (t82).
+/// Covers a length that is known, known to be zero, and unknown (t82).
 #[test]
-fn a_handler_sees_the_length_of_the_content_if_it_is_known() {
+fn a_handler_sees_the_length_of_the_content_if_it_is_announced() {
     let mut sim = Sim::new(|req: &Request<'_>| format!("{:?}", req.content_length()));
     for (request, expected) in [
         (post("/", 4, b"four"), "Some(4)"),
@@ -301,7 +300,7 @@ fn a_handler_sees_the_length_of_the_content_if_it_is_known() {
 
 /// The response has begun, and its content waits for the end of a long upload (t115).
 #[test]
-fn an_answer_under_way_may_wait_for_the_end_of_the_content() {
+fn a_response_that_has_begun_may_wait_for_the_end_of_the_content() {
     struct Hi(usize);
     impl Transform<()> for Hi {
         fn piece(&mut self, (): &mut (), piece: &[u8], _: &mut Out<'_>) -> io::Result<usize> {
@@ -326,13 +325,13 @@ fn an_answer_under_way_may_wait_for_the_end_of_the_content() {
     assert!(sim.received(client).ends_with(b"2\r\nhi\r\n0\r\n\r\n"));
 }
 
-/// Each byte comes back as it arrives, and not when its chunk or the content is complete (t73,
+/// Each byte is sent back as it arrives, not only when its chunk or the content is complete (t73,
 /// t138).
 #[test]
-fn an_echo_comes_back_before_the_rest_of_the_content_is_there() {
+fn an_echo_is_sent_before_the_rest_of_the_content_arrives() {
     let mut sim = Sim::new(site);
     let client = sim.connect_and_send(post("/echo", 10, b""));
-    assert!(sim.take_received(client).ends_with(b"\r\n\r\n"), "the head is there already");
+    assert!(sim.take_received(client).ends_with(b"\r\n\r\n"), "the head is sent already");
     for byte in b"0123456789" {
         sim.send(client, [*byte]);
         assert_eq!(sim.take_received(client), [*byte]);
@@ -344,5 +343,5 @@ fn an_echo_comes_back_before_the_rest_of_the_content_is_there() {
     sim.send(client, b"567");
     assert_eq!(sim.take_received(client), b"3\r\n567\r\n");
     sim.send(client, b"xx");
-    assert!(sim.was_reset(client), "no end of a chunk");
+    assert!(sim.was_reset(client), "the bytes are not the end of a chunk");
 }

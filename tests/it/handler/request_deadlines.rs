@@ -1,4 +1,4 @@
-//! Deadlines that a handler sets for one request: for its content, and for its answer. Those of
+//! Deadlines that a handler sets for one request: for its content, and for its response. Those of
 //! the whole server are in `reactor/deadlines.rs`.
 
 use std::cell::Cell;
@@ -16,7 +16,7 @@ const POST: &[u8] = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r
 
 /// The receiver is notified, and the client gets its response (t46, t47).
 #[test]
-fn content_that_is_not_whole_in_the_time_of_its_handler_is_408_however_fast_it_comes() {
+fn content_that_is_incomplete_at_the_deadline_of_its_handler_is_408_however_fast_it_arrives() {
     let why = Rc::new(Cell::new(None));
     let noted = Rc::clone(&why);
     let mut sim = Sim::new(move |_: &Request<'_>| -> Reply {
@@ -36,9 +36,9 @@ fn content_that_is_not_whole_in_the_time_of_its_handler_is_408_however_fast_it_c
     assert!(sim.received(client).starts_with(b"HTTP/1.1 408 "));
 }
 
-/// The time ends with the content, and cancels nothing after it (w33).
+/// The deadline ends with the content and does not cancel the work after it (w33).
 #[test]
-fn the_time_for_content_is_over_when_it_is_whole() {
+fn the_content_deadline_ends_when_the_content_is_complete() {
     let mut sim = Sim::new(|req: &Request<'_>| -> Reply {
         let reply = match req.path() {
             "/later" => Reply::collect(10, |(), _, _| never()),
@@ -60,17 +60,20 @@ fn the_time_for_content_is_over_when_it_is_whole() {
             }
             assert!(sim.is_open(client), "{path} {cut}");
             sim.advance(40 * SECOND);
-            assert_eq!(sim.was_reset(client), path == "/", "then the usual deadlines count");
+            assert_eq!(sim.was_reset(client), path == "/", "after that the usual deadlines count");
         }
     }
     let client = sim.connect_and_send(b"GET /later HTTP/1.1\r\nHost: a\r\n\r\n");
     sim.advance(20 * SECOND);
-    assert!(sim.is_open(client) && sim.received(client).is_empty(), "there is no content at all");
+    assert!(
+        sim.is_open(client) && sim.received(client).is_empty(),
+        "a request without content has no content deadline"
+    );
 }
 
-/// The response is cut off, and only a reset can show that (t38, t44, t45).
+/// Only a reset can show that the response is cut off (t38, t44, t45).
 #[test]
-fn an_answer_that_has_not_left_in_the_time_of_its_handler_is_reset_however_fast_it_is_read() {
+fn a_response_that_is_unsent_at_the_deadline_of_its_handler_is_reset_however_fast_it_is_read() {
     let mut sim = Sim::new(|req: &Request<'_>| {
         let body = match req.path() {
             "/produced" => Body::produce(Lines(u32::MAX)),
@@ -87,7 +90,7 @@ fn an_answer_that_has_not_left_in_the_time_of_its_handler_is_reset_however_fast_
             sim.was_reset(client)
         });
     }
-    // One that leaves at once has no end any more.
+    // A response that is sent at once has no deadline any more.
     let mut sim = Sim::new(|_: &Request<'_>| Response::text("x").with_send_timeout(SECOND));
     let client = sim.connect_and_send(GET);
     sim.advance(5 * SECOND);
@@ -96,9 +99,9 @@ fn an_answer_that_has_not_left_in_the_time_of_its_handler_is_reset_however_fast_
     assert_eq!(statuses(sim.received(client)), [200, 200]);
 }
 
-/// There is always something to do for it: it is given one more tick, and no more.
+/// There is always something to do for the client, so it gets one more tick, but not two.
 #[test]
-fn a_client_that_keeps_the_server_busy_has_no_more_time_than_others() {
+fn a_client_that_keeps_the_server_busy_gets_no_extra_time() {
     let mut sim = Sim::new(|req: &Request<'_>| -> Reply {
         match req.path() {
             "/answer" => Response::ok("text/plain", Body::produce(Lines(1_000_000)))
@@ -115,7 +118,7 @@ fn a_client_that_keeps_the_server_busy_has_no_more_time_than_others() {
         sim.advance(SECOND);
         assert!(sim.is_open(reader) && sim.received(writer).is_empty());
     }
-    // From before the end until behind it, what is there to do is never all done in one turn.
+    // From before the deadline until after it there is more work than one turn can do.
     for is_over in [false, true] {
         sim.pause();
         sim.advance(100 * MS);
@@ -138,7 +141,7 @@ fn a_stream_that_waits_is_cut_off_too() {
 }
 
 #[test]
-fn the_time_of_one_answer_is_not_that_of_the_next_request() {
+fn the_deadline_of_one_response_does_not_limit_the_next_request() {
     let mut sim = Sim::new(|req: &Request<'_>| match req.path() {
         "/cut" => Response::text("cut").with_send_timeout(SECOND).into(),
         _ => Reply::<()>::receive(u64::MAX, Count(0)),
@@ -153,7 +156,7 @@ fn the_time_of_one_answer_is_not_that_of_the_next_request() {
     assert!(sim.received(second).ends_with(b"100000\n"));
 }
 
-/// Counts its silences.
+/// Counts the silences that are reported to it.
 struct Quiet(Rc<Cell<u32>>);
 
 impl Protocol<()> for Quiet {
@@ -167,9 +170,9 @@ impl Protocol<()> for Quiet {
     }
 }
 
-/// It may be set for all replies alike.
+/// A program may set the timeout for all its replies.
 #[test]
-fn the_time_for_content_is_none_of_an_upgraded_connection() {
+fn an_upgraded_connection_has_no_content_deadline() {
     let silences = Rc::new(Cell::new(0));
     let quiet = Rc::clone(&silences);
     let mut sim = Sim::new(move |_: &Request<'_>| {

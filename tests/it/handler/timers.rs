@@ -1,5 +1,5 @@
-//! Timers of the program: at their time and never early, without drift, with the state; they
-//! neither wake a server that has none nor keep one that ends.
+//! Timers of the program: they run on time and never early, without drift, and with the state. A
+//! server without timers does not wake for them, and they do not keep a server from ending.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ fn count(calls: &Calls) -> impl Fn(&mut ()) + Send + 'static {
     move |()| *calls.borrow_mut() += 1
 }
 
-/// Lets time pass in milliseconds and notes when the count moves.
+/// Lets time pass in milliseconds and notes the times at which the count rises.
 fn call_times<S: 'static>(sim: &mut Sim<S>, calls: &Calls, span: Duration) -> Vec<Duration> {
     let (mut times, mut seen) = (Vec::new(), *calls.borrow());
     let end = sim.now() + span;
@@ -33,7 +33,7 @@ fn call_times<S: 'static>(sim: &mut Sim<S>, calls: &Calls, span: Duration) -> Ve
 }
 
 #[test]
-fn every_keeps_to_multiples_of_its_period_for_an_hour() {
+fn every_runs_at_multiples_of_its_period_for_an_hour() {
     for period in [100, 1000, 4096, 70_000] {
         let calls = Calls::default();
         let period = Duration::from_millis(period);
@@ -66,7 +66,7 @@ fn a_call_is_never_early_and_less_than_a_tick_and_a_millisecond_late() {
 }
 
 #[test]
-fn after_calls_once() {
+fn after_runs_once() {
     let calls = Calls::default();
     let mut sim = sim_of(Server::new().after(SECOND, count(&calls)), site);
     let times = call_times(&mut sim, &calls, Duration::from_secs(10));
@@ -74,11 +74,11 @@ fn after_calls_once() {
     assert!((SECOND..=SECOND + LATE).contains(&times[0]), "{times:?}");
     let polls = sim.polls();
     sim.advance(HOUR);
-    assert!(sim.polls() <= polls + 2, "nothing is left that would wake it");
+    assert!(sim.polls() <= polls + 2, "no timer is left that would wake the server");
 }
 
 #[test]
-fn a_timer_that_is_far_off_wakes_nobody_before() {
+fn a_distant_timer_does_not_wake_the_server_before_its_time() {
     let calls = Calls::default();
     let mut sim = sim_of(Server::new().every(HOUR, count(&calls)), site);
     let polls = sim.polls();
@@ -88,7 +88,7 @@ fn a_timer_that_is_far_off_wakes_nobody_before() {
 }
 
 #[test]
-fn nothing_is_shorter_than_a_tick_or_longer_than_a_year() {
+fn a_period_is_at_least_a_tick_and_at_most_a_year() {
     let calls = Calls::default();
     let mut sim = sim_of(Server::new().every(Duration::ZERO, count(&calls)), site);
     sim.advance(SECOND);
@@ -103,13 +103,13 @@ fn nothing_is_shorter_than_a_tick_or_longer_than_a_year() {
 }
 
 #[test]
-fn calls_that_a_stall_has_missed_are_left_out() {
+fn calls_missed_during_a_stall_are_skipped() {
     let calls = Calls::default();
     let mut sim = sim_of(Server::new().every(SECOND, count(&calls)), site);
     sim.pause();
     sim.advance(Duration::from_millis(10_500));
     sim.resume();
-    assert_eq!(*calls.borrow(), 1, "ten were due");
+    assert_eq!(*calls.borrow(), 1, "of ten calls that were due, one is made");
     let times = call_times(&mut sim, &calls, SECOND);
     assert_eq!(times.len(), 1);
     assert!((11 * SECOND..=11 * SECOND + LATE).contains(&times[0]), "{times:?}");
@@ -128,13 +128,13 @@ fn timers_share_the_state_of_the_routes() {
 }
 
 #[test]
-fn timers_do_not_keep_a_draining_server() {
+fn timers_do_not_keep_a_server_from_ending() {
     let calls = Calls::default();
     let mut sim = sim_of(Server::new().every(SECOND, count(&calls)).after(HOUR, |()| ()), site);
     let client = sim.connect_and_send(b"GET");
     shut_down(&mut sim);
     sim.advance(SECOND * 3 / 2);
-    assert_eq!(*calls.borrow(), 1, "they run while it drains");
+    assert_eq!(*calls.borrow(), 1, "timers run while the server drains");
     sim.send(client, &GET[3..]);
     sim.end(client);
     assert!(!sim.is_running());

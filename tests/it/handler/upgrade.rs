@@ -16,14 +16,14 @@ use wheelhouse::{Limits, Reply, Request, Response, Server, StatusCode, Waker};
 const SWITCH: &[u8] =
     b"GET /line HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: line\r\n\r\n";
 
-/// What a protocol was told, in order.
+/// The calls of a protocol, in order.
 type Log = Rc<RefCell<Vec<String>>>;
 
-/// Answers lines, and notes what it is told.
+/// Responds to lines, and notes its calls.
 struct Lines {
     log: Log,
     waker: Option<Waker>,
-    /// What is still to be put.
+    /// The bytes that are still to be put.
     flood: usize,
 }
 
@@ -52,8 +52,8 @@ impl Protocol<()> for Lines {
         self.note(format!("line {line}"));
         match line {
             "bye" => connection.close(),
-            "fail" => return Err(io::Error::other("told to")),
-            "panic" => panic!("told to"),
+            "fail" => return Err(io::Error::other("a protocol of a test fails")),
+            "panic" => panic!("a protocol of a test panics"),
             "wake" => self.waker.as_ref().unwrap().wake(),
             "flood" => {
                 self.flood = 300_000;
@@ -128,13 +128,13 @@ fn site(log: &Log) -> impl FnMut(&Request<'_>) -> Reply {
     }
 }
 
-fn told(log: &Log) -> Vec<String> {
+fn calls(log: &Log) -> Vec<String> {
     std::mem::take(&mut *log.borrow_mut())
 }
 
 /// Go: TestWriteHeaderSwitchingProtocols (t130).
 #[test]
-fn an_upgrade_is_answered_101_without_framing_and_lines_go_both_ways() {
+fn an_upgrade_gets_a_101_without_framing_and_lines_go_both_ways() {
     let log = Log::default();
     let mut sim = Sim::new(site(&log));
     let client = sim.connect_and_send(SWITCH);
@@ -145,12 +145,12 @@ fn an_upgrade_is_answered_101_without_framing_and_lines_go_both_ways() {
     sim.send(client, b"one\ntw");
     sim.send(client, b"o\n");
     assert_eq!(sim.take_received(client), b"one!\ntwo!\n");
-    assert_eq!(told(&log), ["begin", "line one", "line two"]);
+    assert_eq!(calls(&log), ["begin", "line one", "line two"]);
 }
 
-/// Bytes that came with the head are not lost (t161, t162).
+/// Bytes that arrived with the head are not lost (t161, t162).
 #[test]
-fn bytes_behind_the_head_belong_to_the_protocol_however_they_are_cut() {
+fn bytes_after_the_head_reach_the_protocol_however_they_are_cut() {
     let log = Log::default();
     let mut sim = Sim::new(site(&log));
     let all = [GET, SWITCH, b"one\ntwo\nthr", b"ee\n"].concat();
@@ -159,13 +159,13 @@ fn bytes_behind_the_head_belong_to_the_protocol_however_they_are_cut() {
         sim.send(client, &all[cut..]);
         let text = String::from_utf8(sim.take_received(client)).unwrap();
         assert!(text.ends_with("\r\n\r\nhello\none!\ntwo!\nthree!\n"), "{cut}: {text}");
-        assert!(text.contains("plain"), "the answer before comes first: {text}");
+        assert!(text.contains("plain"), "the earlier response comes first: {text}");
         sim.reset(client);
     }
 }
 
 #[test]
-fn a_request_without_the_upgrade_is_refused_with_its_name() {
+fn the_refusal_of_a_request_without_the_upgrade_names_the_protocol() {
     let log = Log::default();
     let mut sim = Sim::new(site(&log));
     for head in [
@@ -182,12 +182,12 @@ fn a_request_without_the_upgrade_is_refused_with_its_name() {
     let with_content = [&SWITCH[..SWITCH.len() - 2], b"Content-Length: 3\r\n\r\nabc"].concat();
     let client = sim.connect_and_send(&with_content);
     assert!(sim.received(client).starts_with(b"HTTP/1.1 400 "));
-    assert_eq!(told(&log), Vec::<String>::new());
+    assert_eq!(calls(&log), Vec::<String>::new());
 }
 
 /// Go: TestServerCONNECTSuccess (t134).
 #[test]
-fn a_granted_connect_is_a_tunnel_and_nothing_else_is() {
+fn only_a_granted_connect_is_a_tunnel() {
     let log = Log::default();
     let mut sim = Sim::new(site(&log));
     let connect = b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\nfirst\n";
@@ -201,7 +201,7 @@ fn a_granted_connect_is_a_tunnel_and_nothing_else_is() {
 }
 
 #[test]
-fn a_protocol_that_closes_lingers_and_is_not_told_again() {
+fn a_protocol_that_closes_lingers_and_is_not_called_again() {
     let log = Log::default();
     let mut sim = Sim::new(site(&log));
     let client = sim.connect_and_send(SWITCH);
@@ -211,10 +211,10 @@ fn a_protocol_that_closes_lingers_and_is_not_told_again() {
     assert!(sim.has_ended(client));
     sim.end(client);
     assert!(!sim.is_open(client) && !sim.was_reset(client));
-    assert_eq!(told(&log), ["begin", "line one", "line bye"]);
+    assert_eq!(calls(&log), ["begin", "line one", "line bye"]);
 }
 
-/// A protocol stays in the loop, so its connection is reset (t169).
+/// The loop still owns the connection, so it can reset it (t169).
 #[test]
 fn a_protocol_that_fails_or_panics_costs_its_connection() {
     for word in ["fail\n", "panic\n"] {
@@ -223,13 +223,13 @@ fn a_protocol_that_fails_or_panics_costs_its_connection() {
         let client = sim.connect_and_send(SWITCH);
         sim.send(client, word.as_bytes());
         assert!(sim.was_reset(client));
-        assert_eq!(told(&log).last().unwrap(), "gone Stopped");
+        assert_eq!(calls(&log).last().unwrap(), "gone Stopped");
         assert_eq!(sim.report().accepted, 1);
     }
 }
 
 #[test]
-fn silence_is_told_on_the_wheel_again_and_again() {
+fn a_protocol_is_notified_of_each_silence() {
     let log = Log::default();
     let mut sim = Sim::new(site(&log));
     let client = sim.connect_and_send(SWITCH);
@@ -240,20 +240,20 @@ fn silence_is_told_on_the_wheel_again_and_again() {
     assert_eq!(sim.take_received(client), b"x!\n");
     sim.advance(22 * SECOND);
     assert_eq!(sim.take_received(client), b"ping\nping\n");
-    assert_eq!(told(&log), ["begin", "line x", "silence", "silence"]);
+    assert_eq!(calls(&log), ["begin", "line x", "silence", "silence"]);
 }
 
 #[test]
-fn a_protocol_is_woken_by_its_waker_from_anywhere() {
+fn a_waker_wakes_its_protocol() {
     let log = Log::default();
     let mut sim = Sim::new(site(&log));
     let client = sim.connect_and_send(SWITCH);
     sim.send(client, b"wake\n");
-    assert_eq!(told(&log), ["begin", "line wake", "woken"]);
+    assert_eq!(calls(&log), ["begin", "line wake", "woken"]);
 }
 
 #[test]
-fn a_peer_that_does_not_read_holds_its_protocol_up_and_costs_no_memory() {
+fn a_peer_that_does_not_read_pauses_its_protocol_and_costs_no_memory() {
     let log = Log::default();
     let mut sim = Sim::new(site(&log));
     let client = sim.connect_and_send(SWITCH);
@@ -262,7 +262,7 @@ fn a_peer_that_does_not_read_holds_its_protocol_up_and_costs_no_memory() {
     sim.stall(client, 10_000);
     sim.send(client, b"flood\n");
     let mut read = 0;
-    while told(&log).last().map(String::as_str) != Some("woken") {
+    while calls(&log).last().map(String::as_str) != Some("woken") {
         sim.read(client, 10_000);
         sim.advance(SECOND);
         assert!(sim.memory() <= memory + (130 << 10), "{}", sim.memory() - memory);
@@ -282,7 +282,7 @@ fn a_peer_that_reads_nothing_at_all_is_reset_by_the_response_rate() {
     sim.send(client, b"flood\n");
     sim.advance(21 * SECOND);
     assert!(sim.was_reset(client));
-    assert_eq!(told(&log).last().unwrap(), "gone TooSlow");
+    assert_eq!(calls(&log).last().unwrap(), "gone TooSlow");
 }
 
 #[test]
@@ -294,7 +294,7 @@ fn input_that_is_never_used_is_bounded() {
         sim.send(client, vec![b'x'; 30_000]);
     }
     assert!(sim.was_reset(client));
-    assert_eq!(told(&log).last().unwrap(), "gone Malformed");
+    assert_eq!(calls(&log).last().unwrap(), "gone Malformed");
 }
 
 #[test]
@@ -306,12 +306,12 @@ fn a_protocol_sees_the_end_of_the_clients_side_and_may_respond() {
     sim.send_and_end(client, b"last\nhalf");
     assert_eq!(sim.take_received(client), b"last!\nended\n");
     assert!(!sim.is_open(client));
-    assert_eq!(told(&log), ["begin", "line last", "end"]);
+    assert_eq!(calls(&log), ["begin", "line last", "end"]);
 }
 
-/// Mended: shutdown forgets upgraded connections (w43).
+/// Go's shutdown forgets upgraded connections (w43).
 #[test]
-fn a_drain_notifies_upgraded_connections_and_waits_for_their_last_word() {
+fn a_shutdown_notifies_upgraded_connections_and_waits_for_their_end() {
     let log = Log::default();
     let mut sim = Sim::new(site(&log));
     let client = sim.connect_and_send(SWITCH);
@@ -320,23 +320,23 @@ fn a_drain_notifies_upgraded_connections_and_waits_for_their_last_word() {
     assert_eq!(sim.take_received(client), b"going\n");
     sim.end(client);
     assert!(!sim.is_running());
-    assert_eq!(told(&log), ["begin", "shutdown"]);
+    assert_eq!(calls(&log), ["begin", "shutdown"]);
     assert_eq!((sim.report().drained, sim.report().reset), (1, 0));
 }
 
 #[test]
-fn the_hard_stop_resets_them_and_says_so() {
+fn a_stop_resets_upgraded_connections_and_notifies_their_protocols() {
     let log = Log::default();
     let mut sim = Sim::new(site(&log));
     let client = sim.connect_and_send(SWITCH);
     stop_now(&mut sim);
     assert!(sim.was_reset(client));
-    assert_eq!(told(&log), ["begin", "gone Stopped"]);
+    assert_eq!(calls(&log), ["begin", "gone Stopped"]);
 }
 
-/// The sequences with an upgrade and with a stream that is handed out (t13).
+/// This covers an upgrade and a stream that is handed out (t13).
 #[test]
-fn the_state_hook_is_told_hijacked() {
+fn the_state_hook_sees_hijacked() {
     let states = Watched::<Vec<_>>::default();
     let hook = states.clone();
     let log = Log::default();
@@ -354,38 +354,38 @@ fn the_state_hook_is_told_hijacked() {
     assert_eq!(seen, [New, Active, Hijacked, Closed, New, Active, Hijacked]);
 }
 
-/// Content that no one has read belongs to the code that takes the stream (t94).
+/// Unread content belongs to the code that takes the stream (t94).
 #[test]
-fn a_stream_is_handed_out_behind_the_answers_with_what_was_read() {
+fn a_stream_is_handed_out_after_earlier_responses_with_the_bytes_already_read() {
     let log = Log::default();
     let mut sim = Sim::new(site(&log));
     let head = b"POST /hijack HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n";
     let client = sim.connect_and_send([GET, head, b"content, and more"].concat());
     assert!(sim.received(client).ends_with(b"\r\n\r\nplain"));
-    assert_eq!(told(&log), ["read content, and more"]);
+    assert_eq!(calls(&log), ["read content, and more"]);
     assert!(!sim.is_open(client));
     let again = sim.connect_and_send(GET);
     assert!(sim.received(again).ends_with(b"plain"), "the slot is free again");
 }
 
-/// The end of the peer's side is no reason to lose what came before it (t161, t162, t163).
+/// The end of the peer's side must not lose the bytes before it (t161, t162, t163).
 #[test]
-fn all_that_was_read_is_handed_out_also_from_a_peer_that_has_ended_its_side() {
+fn all_bytes_read_are_handed_out_even_if_the_peer_has_ended_its_side() {
     for len in [3, 8 << 10] {
         let log = Log::default();
         let mut sim = Sim::new(site(&log));
         let client = sim.connect();
         let all = [&b"GET /hijack HTTP/1.1\r\nHost: a\r\n\r\n"[..], &vec![b'f'; len]].concat();
         sim.send_and_end(client, &all);
-        assert!(told(&log) == [format!("read {}", "f".repeat(len))], "{len}");
+        assert!(calls(&log) == [format!("read {}", "f".repeat(len))], "{len}");
         assert_eq!(sim.received(client), b"", "the server adds nothing");
     }
 }
 
-/// The stream is gone with the code that panicked, Hijacked was its last state, and the loop serves
-/// on (t13, t169).
+/// The stream closes with the code that panicked, its last state was `Hijacked`, and the loop
+/// continues to serve (t13, t169).
 #[test]
-fn a_panic_of_who_takes_a_stream_costs_that_stream() {
+fn a_panic_in_the_code_that_takes_a_stream_costs_only_that_stream() {
     let states = Watched::<Vec<_>>::default();
     let hook = states.clone();
     let mut sim = sim_of(
@@ -408,9 +408,9 @@ fn a_panic_of_who_takes_a_stream_costs_that_stream() {
     assert!(sim.received(other).ends_with(b"well"));
 }
 
-/// Earlier responses leave first, however slowly they are read (t160).
+/// Earlier responses are sent first, however slowly they are read (t160).
 #[test]
-fn a_stream_is_handed_out_only_when_all_output_has_left() {
+fn a_stream_is_handed_out_only_after_all_output_has_been_sent() {
     let log = Log::default();
     let mut sim = Sim::new(move |req: &Request<'_>| -> Reply {
         match req.path() {
@@ -433,7 +433,7 @@ fn a_stream_is_handed_out_only_when_all_output_has_left() {
 }
 
 #[test]
-fn an_upgrade_cannot_follow_content_or_come_later() {
+fn an_upgrade_is_not_possible_after_content_or_in_a_deferred_reply() {
     let mut sim = Sim::new(|_: &Request<'_>| {
         later_to(|later| later.respond_with(|()| Reply::<()>::hijack(|(), _| ())))
     });
@@ -441,10 +441,9 @@ fn an_upgrade_cannot_follow_content_or_come_later() {
     assert!(sim.received(client).starts_with(b"HTTP/1.1 500 "));
 }
 
-/// The words that keep connections off, on either side, have nothing to say about an upgrade
-/// (t165).
+/// Neither side's wish to close the connection affects an upgrade (t165).
 #[test]
-fn without_keep_alive_an_upgrade_still_works() {
+fn an_upgrade_works_without_keep_alive() {
     let switch = String::from_utf8(SWITCH.to_vec()).unwrap();
     for request in [switch.clone(), switch.replace("keep-alive, Upgrade", "Upgrade, close")] {
         let log = Log::default();
@@ -460,7 +459,7 @@ fn without_keep_alive_an_upgrade_still_works() {
     }
 }
 
-/// Keeps all that it is sent.
+/// Keeps all the bytes it receives.
 struct Hoard(Vec<u8>);
 
 impl Protocol<()> for Hoard {
@@ -502,7 +501,7 @@ fn memory_of_a_protocol_counts_against_the_budget() {
     assert!(sim.memory() <= base);
 }
 
-/// Answers a line with more than that.
+/// Responds to a line with a longer one.
 struct Longer(Rc<RefCell<usize>>);
 
 impl Protocol<()> for Longer {
@@ -513,14 +512,14 @@ impl Protocol<()> for Longer {
         connection: &mut Connection<'_>,
     ) -> io::Result<usize> {
         *self.0.borrow_mut() += 1;
-        assert!(*self.0.borrow() < 10, "it is asked for ever");
+        assert!(*self.0.borrow() < 10, "the protocol is called for ever");
         let is_put = input.ends_with(b"\n") && connection.put_all(&[input, b"and more\n"].concat());
         Ok(if is_put { input.len() } else { 0 })
     }
 }
 
 #[test]
-fn input_that_never_fits_is_not_tried_for_ever() {
+fn a_protocol_whose_output_never_fits_is_not_called_for_ever() {
     let asked = Rc::new(RefCell::new(0));
     let longer = Rc::clone(&asked);
     let mut sim =
@@ -531,10 +530,10 @@ fn input_that_never_fits_is_not_tried_for_ever() {
     sim.send(client, &line[30_000..]);
     assert!(*asked.borrow() < 5 && sim.is_open(client));
     sim.advance(62 * SECOND);
-    assert!(!sim.is_open(client), "the silence counts, and a linger behind it");
+    assert!(!sim.is_open(client), "the silence counts, and then the linger");
 }
 
-/// Takes whole lines, and holds as much as the test says.
+/// Takes whole lines, and holds as many bytes as the test sets.
 struct Hog(Rc<RefCell<usize>>);
 
 impl Protocol<()> for Hog {
@@ -549,7 +548,7 @@ impl Protocol<()> for Hog {
 
 /// Go: TestServerConnState (t13).
 #[test]
-fn behind_hijacked_the_state_hook_is_told_closed_and_nothing_else_where_memory_is_short() {
+fn after_hijacked_the_state_hook_sees_only_closed_even_if_memory_is_short() {
     let (states, held) = (Watched::<Vec<_>>::default(), Rc::new(RefCell::new(0)));
     let (hook, hog) = (states.clone(), Rc::clone(&held));
     let limits = Limits { memory_bytes_max: 2 << 20, ..Limits::default() };
@@ -569,40 +568,40 @@ fn behind_hijacked_the_state_hook_is_told_closed_and_nothing_else_where_memory_i
     assert_eq!(*states.borrow(), [New, Active, Hijacked, Closed]);
 }
 
-/// A handler that does not care for an upgrade responds as ever (RFC 9110, section 7.8; t166).
+/// A handler may ignore an upgrade and respond as usual (RFC 9110, section 7.8; t166).
 #[test]
-fn an_upgrade_that_nobody_wants_is_an_ordinary_request() {
+fn a_request_whose_upgrade_the_handler_ignores_is_an_ordinary_request() {
     let mut sim = Sim::new(crate::support::site);
     let client = sim.connect_and_send(
         b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\n",
     );
-    let answer = sim.take_received(client);
-    assert_eq!(statuses(&answer), [200]);
-    assert!(!has_field(&answer, "upgrade") && !has_field(&answer, "connection"));
+    let response = sim.take_received(client);
+    assert_eq!(statuses(&response), [200]);
+    assert!(!has_field(&response, "upgrade") && !has_field(&response, "connection"));
     sim.send(client, GET);
     assert_eq!(statuses(sim.received(client)), [200]);
 }
 
-/// After the head of a granted CONNECT there is nothing that could be taken for content (t134).
+/// After the head of a granted CONNECT a client expects no content (t134).
 #[test]
-fn a_granted_connect_that_is_no_tunnel_has_no_content_and_closes() {
+fn a_granted_connect_without_a_tunnel_has_no_content_and_closes() {
     let mut sim = Sim::new(|_: &Request<'_>| "granted");
     let client = sim.connect_and_send(b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n");
-    let answer = sim.take_received(client);
-    assert_eq!((statuses(&answer), content(&answer)), (vec![200], &[][..]));
-    assert!(!has_field(&answer, "content-length") && !has_field(&answer, "transfer-encoding"));
+    let response = sim.take_received(client);
+    assert_eq!((statuses(&response), content(&response)), (vec![200], &[][..]));
+    assert!(!has_field(&response, "content-length") && !has_field(&response, "transfer-encoding"));
     assert!(sim.has_ended(client));
 }
 
 /// A refusal of CONNECT is a response like any other (t135).
 #[test]
-fn a_refused_connect_is_answered_with_its_length() {
+fn the_response_to_a_refused_connect_has_its_length() {
     let mut sim =
         Sim::new(|_: &Request<'_>| Response::text("no").with_status(StatusCode::CONFLICT));
     let client = sim.connect_and_send(b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n");
-    let answer = sim.take_received(client);
-    assert_eq!((statuses(&answer), content(&answer)), (vec![409], &b"no"[..]));
-    assert!(has_field(&answer, "content-length"));
+    let response = sim.take_received(client);
+    assert_eq!((statuses(&response), content(&response)), (vec![409], &b"no"[..]));
+    assert!(has_field(&response, "content-length"));
     sim.send(client, GET);
-    assert_eq!(statuses(sim.received(client)), [409], "it is kept, as no tunnel began");
+    assert_eq!(statuses(sim.received(client)), [409], "the connection is kept, as no tunnel began");
 }

@@ -1,4 +1,4 @@
-//! One server for each core: made by a factory in its own thread, ended together.
+//! One server for each core: a factory makes each in its own thread, and all end together.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -18,13 +18,13 @@ fn ask(address: SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer.split_once("\r\n\r\n").expect("a whole head").1.to_owned()
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    response.split_once("\r\n\r\n").expect("a whole head").1.to_owned()
 }
 
-/// Cores that share a port which the first one had chosen. `/end` is answered by a handler that
-/// shuts its own server down.
+/// Cores that share a port, which the first one chooses. The handler of `/end` shuts its own server
+/// down.
 fn start(count: usize) -> (Cores, SocketAddr) {
     let address = Arc::new(OnceLock::new());
     let found = address.clone();
@@ -35,7 +35,7 @@ fn start(count: usize) -> (Cores, SocketAddr) {
         };
         found.get_or_init(|| server.local_addrs()[0]);
         let handle = server.handle();
-        // Neither `Send` nor `Sync`: it is of this core alone.
+        // The value is neither `Send` nor `Sync`: it belongs to this core alone.
         let served = Rc::new(Cell::new(0));
         let handler = move |req: &Request<'_>| {
             served.set(served.get() + 1);
@@ -55,13 +55,13 @@ fn is_refused(address: SocketAddr) -> bool {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn the_kernel_deals_connections_out_to_all_cores_and_each_counts_its_own() {
+fn the_kernel_distributes_connections_to_all_cores_and_each_counts_its_own() {
     let (cores, address) = start(3);
     let mut met = BTreeSet::new();
     let mut asked = 0;
     while met.len() < 3 {
-        let answer = ask(address, "/");
-        met.insert(answer.split(' ').next().unwrap().to_owned());
+        let response = ask(address, "/");
+        met.insert(response.split(' ').next().unwrap().to_owned());
         asked += 1;
         assert!(asked < 10_000, "only {met:?} were met");
     }
@@ -74,7 +74,7 @@ fn the_kernel_deals_connections_out_to_all_cores_and_each_counts_its_own() {
 }
 
 #[test]
-fn a_handler_that_shuts_its_core_down_ends_all() {
+fn a_handler_that_shuts_its_own_core_down_ends_all_cores() {
     let (cores, address) = start(3);
     ask(address, "/end");
     assert_eq!(cores.join().unwrap().len(), 3);
@@ -82,7 +82,7 @@ fn a_handler_that_shuts_its_core_down_ends_all() {
 }
 
 #[test]
-fn a_stop_ends_all_whatever_they_do() {
+fn a_stop_ends_all_cores_whatever_they_do() {
     let (cores, address) = start(2);
     let handle = cores.handle().clone();
     let mut half: Vec<TcpStream> = (0..8).map(|_| TcpStream::connect(address).unwrap()).collect();
@@ -95,7 +95,7 @@ fn a_stop_ends_all_whatever_they_do() {
 }
 
 #[test]
-fn a_factory_that_fails_ends_the_others_before_they_have_begun() {
+fn a_factory_that_fails_ends_the_other_cores_before_they_serve() {
     let kept = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = kept.local_addr().unwrap();
     let made = Arc::new(AtomicUsize::new(0));
@@ -112,7 +112,7 @@ fn a_factory_that_fails_ends_the_others_before_they_have_begun() {
         Err(Error::Listen { address: named, .. }) => assert_eq!(named, address.to_string()),
         other => panic!("{other:?}"),
     }
-    assert_eq!(made.load(Ordering::SeqCst), 3, "the fourth is not tried");
+    assert_eq!(made.load(Ordering::SeqCst), 3, "the fourth core is not tried");
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn a_server_without_a_listener_is_an_error() {
 
 #[test]
 #[should_panic(expected = "a factory of a test panics")]
-fn a_factory_that_panics_panics_here() {
+fn a_panic_in_a_factory_reaches_the_caller() {
     let _ = Cores::start(2, |core| {
         assert_ne!(core, 1, "a factory of a test panics");
         Server::new().listen("127.0.0.1:0")?.build(|_: &Request<'_>| "never")
@@ -145,5 +145,5 @@ fn cores_may_share_a_socket_that_was_opened_once() {
     cores.handle().shutdown();
     let requests: u64 = cores.join().unwrap().iter().map(|report| report.requests).sum();
     assert_eq!(requests, 20);
-    assert!(is_refused(address), "all clones are closed");
+    assert!(is_refused(address), "all clones of the socket are closed");
 }

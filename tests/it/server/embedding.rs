@@ -1,5 +1,5 @@
-//! A server inside a program that exists: in a thread, inside another loop, and functions that other
-//! threads leave for it.
+//! A server inside a larger program: on a thread, inside another loop, and with functions that
+//! other threads hand to it.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -24,7 +24,7 @@ fn ask(address: SocketAddr) -> String {
 }
 
 #[test]
-fn a_server_on_a_thread_takes_functions_of_other_threads_and_reports_at_its_end() {
+fn a_server_on_a_thread_runs_functions_of_other_threads_and_returns_its_report() {
     let server = Server::with_state(1).listen("127.0.0.1:0").unwrap();
     let remote = server.remote();
     let thread = server
@@ -39,7 +39,7 @@ fn a_server_on_a_thread_takes_functions_of_other_threads_and_reports_at_its_end(
 }
 
 #[test]
-fn errors_before_the_thread_serves_come_out_of_spawn() {
+fn spawn_returns_errors_that_occur_before_the_thread_serves() {
     let listening = || Server::new().listen("127.0.0.1:0").unwrap();
     let bad_routes = || Router::<()>::new().get("no slash", |_, _| "").build();
     assert!(matches!(listening().spawn(bad_routes), Err(Error::Route(_))));
@@ -49,14 +49,14 @@ fn errors_before_the_thread_serves_come_out_of_spawn() {
 
 #[test]
 #[should_panic(expected = "the handler cannot be made")]
-fn a_panic_while_the_handler_is_made_comes_out_of_spawn() {
+fn a_panic_while_the_handler_is_made_reaches_the_caller_of_spawn() {
     let server = Server::new().listen("127.0.0.1:0").unwrap();
     let _ = server.spawn(|| -> Result<fn(&Request<'_>) -> &'static str, Error> {
         panic!("the handler cannot be made")
     });
 }
 
-/// The loop is turned by hand, with values that are not `Send`, while a client asks.
+/// The test turns the loop itself, with values that are not `Send`, while a client sends a request.
 #[test]
 fn a_loop_can_be_turned_inside_another_loop() {
     let asked = std::rc::Rc::new(std::cell::Cell::new(0));
@@ -70,7 +70,7 @@ fn a_loop_can_be_turned_inside_another_loop() {
         .unwrap();
     let address = events.local_addrs()[0];
     let client = thread::spawn(move || ask(address));
-    // The descriptor becomes readable, as another poll would see it.
+    // Another poll would see that the descriptor becomes readable.
     let (mut poll, mut ready) = (mio::Poll::new().unwrap(), mio::Events::with_capacity(1));
     let descriptor = events.as_fd().as_raw_fd();
     let mut source = mio::unix::SourceFd(&descriptor);
@@ -88,17 +88,17 @@ fn a_loop_can_be_turned_inside_another_loop() {
 }
 
 #[test]
-fn a_turn_sleeps_no_longer_than_it_is_told_to() {
+fn a_turn_sleeps_at_most_for_the_given_time() {
     let server = Server::new().listen("127.0.0.1:0").unwrap();
     let mut events = server.build(|_: &Request<'_>| "").unwrap();
     assert_eq!(events.turn(Some(Duration::ZERO)).unwrap(), Turn::Running);
     assert_eq!(events.next_timeout(), None, "nothing is due without connections");
-    // Without a bound this would sleep for ever.
+    // Without a bound this call would sleep for ever.
     assert_eq!(events.turn(Some(Duration::from_millis(1))).unwrap(), Turn::Running);
 }
 
 #[test]
-fn functions_left_before_the_first_turn_run_in_it_in_their_order() {
+fn functions_handed_over_before_the_first_turn_run_in_it_in_order() {
     let server = Server::with_state(Vec::new());
     let remote = server.remote();
     for n in 0..3 {
@@ -109,7 +109,7 @@ fn functions_left_before_the_first_turn_run_in_it_in_their_order() {
 }
 
 #[test]
-fn a_function_with_a_delay_runs_once_at_its_time() {
+fn a_delayed_function_runs_once_at_its_time() {
     let server = Server::with_state(0);
     let remote = server.remote();
     let mut sim = Sim::of(server, |_: &Request<'_>| "").unwrap();
@@ -133,9 +133,9 @@ fn a_panic_in_a_function_is_counted_and_the_next_one_runs() {
     assert_eq!((*sim.state(), sim.report().panics), (1, 1));
 }
 
-/// Values in functions that never run are dropped with the loop.
+/// The values that such a function holds are dropped, too.
 #[test]
-fn functions_that_are_left_when_the_loop_ends_are_dropped() {
+fn functions_that_have_not_run_when_the_loop_ends_are_dropped() {
     struct Counted(Arc<AtomicU32>);
     impl Drop for Counted {
         fn drop(&mut self) {

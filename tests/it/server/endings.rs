@@ -1,5 +1,5 @@
-//! How peers end a connection, and what the operating system makes of it: half-close, the end in
-//! the same segment as the request, urgent bytes, resets (reactor traps of edge triggers).
+//! The ways in which peers end a connection on real sockets: half-close, the end in the same
+//! segment as the request, urgent bytes, resets. Some of them are traps for edge-triggered polling.
 
 use std::sync::mpsc::{self, Receiver, Sender};
 
@@ -17,33 +17,33 @@ fn hello(_: &Request<'_>) -> &'static str {
 }
 
 #[test]
-fn a_peer_that_has_ended_its_side_is_still_answered() {
+fn a_peer_that_has_ended_its_side_still_gets_its_response() {
     let server = Running::new(hello);
     let mut client = server.connect();
     client.send(GET);
     client.end();
-    client.answer().assert(200, "hello");
+    client.response().assert(200, "hello");
     assert_eq!(client.rest(), b"");
 }
 
-/// The trap: the request fills less than the buffer, which looks drained, and the end that came
-/// along is never told again. The connection would stay until its idle deadline.
+/// The trap: the request fills less than the buffer, so the socket looks drained, and the kernel
+/// reports the end that came along only once. The connection would stay until its idle deadline.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_request_and_the_end_in_one_segment_are_both_seen() {
     let server = Running::new(hello);
     let mut client = server.connect();
     client.send_and_end(GET);
-    client.answer().assert(200, "hello");
+    client.response().assert(200, "hello");
     assert_eq!(client.rest(), b"");
     server.wait_for(ConnectionState::Closed);
 
-    // Once more on a connection that has long been watched.
+    // The same on a connection that is already registered.
     let mut client = server.connect();
     client.get("/").assert(200, "hello");
     client.send_and_end([GET, GET].concat());
-    client.answer().assert(200, "hello");
-    client.answer().assert(200, "hello");
+    client.response().assert(200, "hello");
+    client.response().assert(200, "hello");
     assert_eq!(client.rest(), b"");
     server.wait_for(ConnectionState::Closed);
 }
@@ -59,14 +59,14 @@ fn content_and_the_end_in_one_segment_are_both_seen() {
     client.send("Expect: 100-continue\r\n\r\n");
     assert_eq!(client.head(), "HTTP/1.1 100 Continue\r\n\r\n");
     client.send_and_end("bytes");
-    client.answer().assert(200, "bytes");
+    client.response().assert(200, "bytes");
     assert_eq!(client.rest(), b"");
 }
 
-/// A read stops at the urgent mark and comes back short although more is queued. That may cost
-/// the sender its connection; it must cost nobody else anything.
+/// A read stops at the urgent mark and returns early although more bytes are queued. That may cost
+/// the sender its connection, but must not affect other clients.
 #[test]
-fn an_urgent_byte_wedges_nobody_else() {
+fn an_urgent_byte_does_not_affect_other_clients() {
     let server = Running::new(hello);
     let mut urgent = server.connect();
     urgent.send("GET / HT");
@@ -77,21 +77,21 @@ fn an_urgent_byte_wedges_nobody_else() {
     for _ in 0..10 {
         other.get("/").assert(200, "hello");
     }
-    // Served or cut by its deadline: either way it is over for the sender, too.
+    // The sender is served or cut off by its deadline; either way its connection ends, too.
     urgent.end();
-    let (answer, _) = urgent.rest_or_error();
-    assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 "), "{answer:?}");
+    let (response, _) = urgent.rest_or_error();
+    assert!(response.is_empty() || response.starts_with(b"HTTP/1.1 "), "{response:?}");
 }
 
 #[test]
-fn a_reset_while_nothing_happens_in_a_head_or_between_requests_costs_one_connection() {
+fn a_reset_on_a_new_connection_in_a_head_or_between_requests_costs_one_connection() {
     let server = Running::new(hello);
     let mut stays = server.connect();
     for sent in ["", "GET / HT", GET] {
         let mut client = server.connect();
         client.send(sent);
         if sent == GET {
-            client.answer().assert(200, "hello");
+            client.response().assert(200, "hello");
         }
         client.reset();
         server.wait_for(ConnectionState::Closed);
@@ -99,10 +99,10 @@ fn a_reset_while_nothing_happens_in_a_head_or_between_requests_costs_one_connect
     }
 }
 
-/// Tells what becomes of the content.
-struct Told(Sender<Result<usize, Lost>>);
+/// Reports each piece of the content, or why the content was lost.
+struct Reports(Sender<Result<usize, Lost>>);
 
-impl Receive<()> for Told {
+impl Receive<()> for Reports {
     fn piece(&mut self, (): &mut (), piece: &[u8]) -> Result<Flow, Failure> {
         self.0.send(Ok(piece.len())).unwrap();
         Ok(Flow::Continue)
@@ -118,37 +118,40 @@ impl Receive<()> for Told {
 }
 
 fn receiving_server() -> (Running, Receiver<Result<usize, Lost>>) {
-    let (sender, told) = mpsc::channel();
-    (Running::new(move |_: &Request<'_>| Reply::receive(u64::MAX, Told(sender.clone()))), told)
+    let (sender, reports) = mpsc::channel();
+    (
+        Running::new(move |_: &Request<'_>| Reply::receive(u64::MAX, Reports(sender.clone()))),
+        reports,
+    )
 }
 
 const UPLOAD: &str = "POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 10\r\n\r\nhalf.";
 
 /// Go: TestChunkEndReadError (t75).
 #[test]
-fn a_reset_in_the_content_is_told_to_the_receiver() {
-    let (server, told) = receiving_server();
+fn a_receiver_is_notified_of_a_reset_in_its_content() {
+    let (server, reports) = receiving_server();
     let mut client = server.connect();
     client.send(UPLOAD);
-    assert_eq!(told.recv_timeout(PATIENCE), Ok(Ok(5)));
+    assert_eq!(reports.recv_timeout(PATIENCE), Ok(Ok(5)));
     client.reset();
-    assert_eq!(told.recv_timeout(PATIENCE), Ok(Err(Lost::PeerLeft)));
+    assert_eq!(reports.recv_timeout(PATIENCE), Ok(Err(Lost::PeerLeft)));
     server.wait_for(ConnectionState::Closed);
 }
 
 #[test]
-fn an_end_in_the_content_is_no_answer_but_told_to_the_receiver() {
-    let (server, told) = receiving_server();
+fn a_receiver_is_notified_of_an_end_in_its_content_and_its_reply_is_not_sent() {
+    let (server, reports) = receiving_server();
     let mut client = server.connect();
     client.send(UPLOAD);
-    assert_eq!(told.recv_timeout(PATIENCE), Ok(Ok(5)));
+    assert_eq!(reports.recv_timeout(PATIENCE), Ok(Ok(5)));
     client.end();
-    assert_eq!(told.recv_timeout(PATIENCE), Ok(Err(Lost::PeerLeft)));
-    let (answer, _) = client.rest_or_error();
-    assert!(!answer.starts_with(b"HTTP/1.1 200"), "half a content is not the whole");
+    assert_eq!(reports.recv_timeout(PATIENCE), Ok(Err(Lost::PeerLeft)));
+    let (response, _) = client.rest_or_error();
+    assert!(!response.starts_with(b"HTTP/1.1 200"), "content that is cut off is not complete");
 }
 
-/// Endless content; dropped when nobody takes it any more.
+/// Endless content, which is dropped when the client no longer reads it.
 struct Endless(Sender<&'static str>);
 
 impl Produce for Endless {
@@ -166,8 +169,8 @@ impl Drop for Endless {
 
 /// Go: TestCancelRequestMidBody (t97).
 #[test]
-fn a_reset_in_the_answer_drops_its_producer() {
-    let (sender, told) = mpsc::channel();
+fn a_reset_during_the_response_drops_its_producer() {
+    let (sender, reports) = mpsc::channel();
     let server = Running::new(move |_: &Request<'_>| {
         Response::ok("text/plain", Body::produce(Endless(sender.clone())))
     });
@@ -175,6 +178,6 @@ fn a_reset_in_the_answer_drops_its_producer() {
     client.send(GET);
     assert!(client.head().starts_with("HTTP/1.1 200 "));
     client.reset();
-    assert_eq!(told.recv_timeout(PATIENCE), Ok("dropped"));
+    assert_eq!(reports.recv_timeout(PATIENCE), Ok("dropped"));
     server.wait_for(ConnectionState::Closed);
 }

@@ -1,5 +1,5 @@
 //! Content that is larger than any socket buffer, in both directions; `100 Continue`; files; and
-//! the answer that must survive the upload nobody wanted.
+//! the response that must survive an upload which no handler reads.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -47,7 +47,7 @@ fn eight_mebibytes_reach_a_slow_reader_while_others_are_served() {
     assert!(total > BIG.len() && total < BIG.len() + 500, "{total} bytes with the head");
 }
 
-/// Sends back what comes, as it comes.
+/// Sends the content back as it arrives.
 struct Echo(Option<u64>);
 
 impl<S> Transform<S> for Echo {
@@ -65,7 +65,7 @@ fn echo(req: &Request<'_>) -> Reply {
     Reply::transform(Response::new(StatusCode::OK), Echo(req.content_length()))
 }
 
-/// Bytes in which no piece looks like its neighbour.
+/// Bytes in which neighbouring pieces differ.
 fn pattern(len: usize) -> Vec<u8> {
     (0..len / 4).flat_map(|n| (n as u32).wrapping_mul(2_654_435_761).to_le_bytes()).collect()
 }
@@ -83,12 +83,12 @@ fn sixty_four_mebibytes_are_echoed_to_a_client_that_reads_while_it_sends() {
     let sender = thread::spawn(move || (0..ROUNDS).for_each(|_| upload.write_all(&sent).unwrap()));
     assert!(client.head().starts_with("HTTP/1.1 200 "));
     for round in 0..ROUNDS {
-        assert!(client.take(piece.len()) == piece, "MiB {round} came back as it was sent");
+        assert!(client.take(piece.len()) == piece, "MiB {round} comes back as it was sent");
     }
     sender.join().unwrap();
-    // The connection is still good.
+    // The connection still works.
     client.send("PUT / HTTP/1.1\r\nHost: here\r\nContent-Length: 2\r\n\r\nhi");
-    client.answer().assert(200, "hi");
+    client.response().assert(200, "hi");
 }
 
 #[test]
@@ -107,14 +107,14 @@ fn chunks_are_echoed_in_chunks() {
         }
         upload.write_all(b"0\r\n\r\n").unwrap();
     });
-    let answer = client.answer();
+    let response = client.response();
     sender.join().unwrap();
-    assert_eq!(answer.field("transfer-encoding"), Some("chunked"));
-    assert!(answer.content == piece.repeat(ROUNDS));
+    assert_eq!(response.field("transfer-encoding"), Some("chunked"));
+    assert!(response.content == piece.repeat(ROUNDS));
 }
 
 #[test]
-fn continue_is_sent_when_the_content_is_wanted_and_only_then() {
+fn continue_is_sent_only_if_the_handler_reads_the_content() {
     let server = Running::new(|req: &Request<'_>| match req.path() {
         "/wanted" => Reply::collect(10, |(), _, content: &[u8]| format!("{}", content.len())),
         _ => Response::status_page(StatusCode::UNAUTHORIZED).into(),
@@ -129,32 +129,32 @@ fn continue_is_sent_when_the_content_is_wanted_and_only_then() {
     client.send(head("/wanted"));
     assert_eq!(client.head(), "HTTP/1.1 100 Continue\r\n\r\n");
     client.send("four");
-    client.answer().assert(200, "4");
+    client.response().assert(200, "4");
     client.send(head("/other"));
-    client.answer().assert(401, "401 Unauthorized\n");
+    client.response().assert(401, "401 Unauthorized\n");
 }
 
-/// Go's TestServerGracefulClose: without a lingering close the unread upload would make the kernel
-/// reset the connection and throw the response away (t149).
+/// Go: TestServerGracefulClose. Without a lingering close the unread upload would make the kernel
+/// reset the connection and discard the response (t149).
 #[test]
-fn an_answer_survives_an_upload_of_five_mebibytes_that_nobody_reads() {
+fn a_response_survives_an_upload_of_five_mebibytes_that_no_handler_reads() {
     let server = Running::new(|_: &Request<'_>| Response::status_page(StatusCode::UNAUTHORIZED));
     for _ in 0..5 {
         let mut client = server.connect();
         client.send("POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 5242880\r\n\r\n");
         let mut upload = client.stream().try_clone().unwrap();
-        // The server is free to stop reading at any point: then writing fails, and that is that.
+        // The server may stop reading at any point, and then writing fails; this is not an error.
         let sender = thread::spawn(move || upload.write_all(&BIG[..5 << 20]).is_ok());
-        let answer = client.answer();
-        answer.assert(401, "401 Unauthorized\n");
-        assert_eq!(answer.field("connection"), Some("close"));
+        let response = client.response();
+        response.assert(401, "401 Unauthorized\n");
+        assert_eq!(response.field("connection"), Some("close"));
         sender.join().unwrap();
     }
 }
 
 /// Go: TestLinuxSendfile (t227).
 #[test]
-fn a_part_of_a_file_is_sent_and_the_connection_kept() {
+fn a_part_of_a_file_is_sent_and_the_connection_is_kept() {
     let path = std::env::temp_dir().join(format!("wheelhouse-{}-file", std::process::id()));
     let bytes = pattern(3 << 20);
     std::fs::write(&path, &bytes).unwrap();
@@ -166,14 +166,14 @@ fn a_part_of_a_file_is_sent_and_the_connection_kept() {
     });
     let mut client = Client::over(connect_with_small_window(&server));
     for _ in 0..2 {
-        let answer = client.get("/");
-        assert_eq!(answer.field("content-length"), Some("2097152"));
-        assert!(answer.content == bytes[1000..1000 + (2 << 20)]);
+        let response = client.get("/");
+        assert_eq!(response.field("content-length"), Some("2097152"));
+        assert!(response.content == bytes[1000..1000 + (2 << 20)]);
     }
 }
 
 #[test]
-fn a_file_that_has_shrunk_ends_in_a_reset_and_not_in_a_short_answer() {
+fn a_file_that_has_shrunk_ends_in_a_reset_and_not_in_a_short_response() {
     let path = std::env::temp_dir().join(format!("wheelhouse-{}-shrunk", std::process::id()));
     std::fs::write(&path, "short").unwrap();
     let file = File::open(&path).unwrap();

@@ -1,4 +1,4 @@
-//! Where a server can be reached: TCP and Unix sockets, several at once, and socket files.
+//! Listeners: TCP and Unix sockets, several at once, and socket files.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -14,7 +14,7 @@ use wheelhouse::{Error, Handle, Limits, Request, Response, Server};
 
 use super::running::{Client, Running, PATIENCE};
 
-/// A path for a socket file that is removed at the end, whoever made it.
+/// A path for a socket file that is removed at the end, whether the server or the test made it.
 struct SocketFile(PathBuf);
 
 impl SocketFile {
@@ -40,14 +40,14 @@ impl Drop for SocketFile {
     }
 }
 
-fn who(req: &Request<'_>) -> Response {
+fn transport(req: &Request<'_>) -> Response {
     Response::text(if req.local_addr().is_some() { "by TCP" } else { "by Unix socket" })
 }
 
 #[test]
-fn one_server_answers_on_tcp_and_on_a_unix_socket() {
+fn one_server_serves_tcp_and_a_unix_socket() {
     let file = SocketFile::new("both");
-    let server = Running::on(&["127.0.0.1:0", &file.address()], Limits::default(), who);
+    let server = Running::on(&["127.0.0.1:0", &file.address()], Limits::default(), transport);
     assert_eq!(server.addrs.len(), 1, "a Unix socket has no port");
     let (mut tcp, mut unix) = (server.connect(), file.connect());
     for _ in 0..3 {
@@ -68,7 +68,7 @@ fn each_of_several_listeners_is_served() {
     });
     let mut clients: Vec<Client> =
         server.addrs.iter().map(|addr| Client::over(TcpStream::connect(addr).unwrap())).collect();
-    // Last first: nobody waits for an earlier listener.
+    // Last first: no listener waits for an earlier one.
     for (client, addr) in clients.iter_mut().zip(&server.addrs).rev() {
         client.get("/").assert(200, addr.to_string());
     }
@@ -76,7 +76,7 @@ fn each_of_several_listeners_is_served() {
 
 /// Go: TestSetsRemoteAddr (t3).
 #[test]
-fn a_handler_is_told_the_address_of_its_peer() {
+fn a_handler_sees_the_address_of_its_peer() {
     let server = Running::on(&["127.0.0.1:0"], Limits::default(), |req: &Request<'_>| {
         Response::text(req.peer_addr().unwrap().to_string())
     });
@@ -89,15 +89,15 @@ fn a_handler_is_told_the_address_of_its_peer() {
 fn a_stale_socket_file_is_replaced() {
     let file = SocketFile::new("stale");
     drop(UnixListener::bind(&file.0).unwrap());
-    assert!(file.0.exists(), "what a killed process leaves behind");
-    let server = Running::on(&[&file.address()], Limits::default(), who);
+    assert!(file.0.exists(), "a killed process does not remove its socket file");
+    let server = Running::on(&[&file.address()], Limits::default(), transport);
     file.connect().get("/").assert(200, "by Unix socket");
     server.finish();
     assert!(!file.0.exists());
 }
 
 #[test]
-fn a_socket_that_somebody_listens_to_is_left_alone() {
+fn a_socket_with_a_listener_is_left_alone() {
     let file = SocketFile::new("live");
     let _owner = UnixListener::bind(&file.0).unwrap();
     let refused = Server::new().listen(&file.address()).unwrap_err();
@@ -106,7 +106,7 @@ fn a_socket_that_somebody_listens_to_is_left_alone() {
 }
 
 #[test]
-fn a_file_that_is_no_socket_is_left_alone() {
+fn a_file_that_is_not_a_socket_is_left_alone() {
     let file = SocketFile::new("precious");
     fs::write(&file.0, "precious").unwrap();
     assert!(Server::new().listen(&file.address()).is_err());
@@ -114,8 +114,8 @@ fn a_file_that_is_no_socket_is_left_alone() {
 }
 
 #[test]
-fn an_address_in_use_or_not_understood_is_an_error_that_names_it() {
-    let server = Running::new(who);
+fn the_error_for_an_address_that_is_in_use_or_malformed_names_the_address() {
+    let server = Running::new(transport);
     let address = server.addrs[0].to_string();
     let refused = Server::new().listen(&address).unwrap_err();
     assert!(matches!(refused, Error::Listen { .. }), "{refused}");
@@ -125,11 +125,11 @@ fn an_address_in_use_or_not_understood_is_an_error_that_names_it() {
 }
 
 #[test]
-fn without_a_listener_there_is_nothing_to_run() {
-    assert!(matches!(Server::new().run(who), Err(Error::NoListener)));
+fn a_server_without_a_listener_does_not_run() {
+    assert!(matches!(Server::new().run(transport), Err(Error::NoListener)));
 }
 
-/// A server on what `open` opens, whose handler tells the name of the listener.
+/// A server on the listener that `open` adds, whose handler responds with the listener's name.
 fn named(open: impl FnOnce(Server) -> Server + Send + 'static) -> (SocketAddr, Handle, Thread) {
     let (started, wait_for_start) = mpsc::channel();
     let thread = thread::spawn(move || {
@@ -144,7 +144,7 @@ fn named(open: impl FnOnce(Server) -> Server + Send + 'static) -> (SocketAddr, H
 type Thread = thread::JoinHandle<Report>;
 
 #[test]
-fn sockets_opened_elsewhere_are_served_and_their_files_stay() {
+fn sockets_that_the_program_opened_are_served_and_their_files_stay() {
     let file = SocketFile::new("elsewhere");
     let unix = UnixListener::bind(&file.0).unwrap();
     let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -156,12 +156,12 @@ fn sockets_opened_elsewhere_are_served_and_their_files_stay() {
     file.connect().get("/").assert(200, file.address());
     handle.shutdown();
     assert_eq!(thread.join().unwrap().requests, 2);
-    assert!(file.0.exists(), "who made the file removes it");
+    assert!(file.0.exists(), "the owner of the file removes it");
     assert!(TcpStream::connect(address).is_ok(), "the other owner still listens");
 }
 
 #[test]
-fn a_listener_has_its_name_or_its_address() {
+fn the_name_of_a_listener_is_the_given_one_or_its_address() {
     let file = SocketFile::new("named");
     let unix = file.address();
     let (address, handle, thread) = named(move |server| {
@@ -177,7 +177,7 @@ fn a_listener_has_its_name_or_its_address() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_shared_address_can_be_had_twice_and_another_not() {
+fn only_a_shared_address_can_be_bound_twice() {
     let first = Server::new().listen_shared("127.0.0.1:0").unwrap();
     let address = first.local_addrs()[0].to_string();
     let second = Server::new().listen_shared(&address).unwrap();
@@ -186,7 +186,7 @@ fn a_shared_address_can_be_had_twice_and_another_not() {
 }
 
 #[test]
-fn one_listener_too_many_is_an_error_and_no_panic() {
+fn one_listener_too_many_is_an_error_and_not_a_panic() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let full = (0..250)
         .fold(Server::new(), |server, _| server.listen_on(listener.try_clone().unwrap()).unwrap());
@@ -194,10 +194,10 @@ fn one_listener_too_many_is_an_error_and_no_panic() {
     assert!(matches!(refused, Error::TooManyListeners { max: 250 }), "{refused}");
 }
 
-/// The test starts itself with a socket of its own as the inherited one.
+/// The test starts itself as a child that inherits its socket.
 #[cfg(feature = "inherit")]
 #[test]
-fn inherited_sockets_are_served_under_the_names_that_they_were_given() {
+fn inherited_sockets_are_served_under_their_given_names() {
     if std::env::var_os("LISTEN_FDS").is_some() {
         let (address, handle, thread) = named(|server| server.listen_inherited().unwrap());
         Client::over(TcpStream::connect(address).unwrap()).get("/").assert(200, "front");
@@ -212,7 +212,7 @@ fn inherited_sockets_are_served_under_the_names_that_they_were_given() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let inherits = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "--test-threads=1"])
-        .arg("server::listeners::inherited_sockets_are_served_under_the_names_that_they_were_given")
+        .arg("server::listeners::inherited_sockets_are_served_under_their_given_names")
         .env("LISTEN_FDS", "1")
         .env("LISTEN_FDS_FIRST_FD", "0")
         .env("LISTEN_FDNAMES", "front")
@@ -223,19 +223,19 @@ fn inherited_sockets_are_served_under_the_names_that_they_were_given() {
 }
 
 #[test]
-fn a_socket_file_that_another_has_put_in_its_place_is_not_removed() {
+fn a_socket_file_that_another_process_has_replaced_is_not_removed() {
     let file = SocketFile::new("taken-over");
-    let server = Running::on(&["127.0.0.1:0", &file.address()], Limits::default(), who);
+    let server = Running::on(&["127.0.0.1:0", &file.address()], Limits::default(), transport);
     fs::remove_file(&file.0).unwrap();
     let _next = UnixListener::bind(&file.0).unwrap();
     server.finish();
-    assert!(UnixStream::connect(&file.0).is_ok(), "who came after can still be reached");
+    assert!(UnixStream::connect(&file.0).is_ok(), "the new owner can still be reached");
 }
 
-/// Its owner is busy or stopped: connecting to it would wait for ever.
+/// The owner of such a socket is busy or stopped, and connecting to it would wait for ever.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_socket_whose_queue_is_full_is_in_use() {
+fn a_socket_with_a_full_queue_is_in_use() {
     let file = SocketFile::new("full");
     let owner = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
     let address = socket2::SockAddr::unix(&file.0).unwrap();
@@ -262,7 +262,7 @@ fn a_connection_in_place_of_a_listener_is_refused() {
 }
 
 #[test]
-fn an_address_that_cannot_be_had_is_refused_with_what_to_write_instead() {
+fn the_error_for_an_impossible_address_says_how_to_write_it() {
     for address in ["unix:", "no-such-host.invalid:80", "1.2.3.4", ""] {
         let refused = Server::new().listen(address).unwrap_err();
         assert!(matches!(refused, Error::Address { .. }), "{address}: {refused}");

@@ -1,7 +1,7 @@
-//! The server on real sockets: what the simulator cannot vouch for, because it is the operating
-//! system's part of the bargain (edge triggers, segments, resets, files, threads).
+//! The server on real sockets: behaviour that the simulator cannot show, because it depends on the
+//! operating system (edge triggers, segments, resets, files, threads).
 //!
-//! Every wait here is bounded and none is measured: a test says what comes, not when.
+//! Every wait here is bounded and none is measured: a test asserts results, not times.
 
 mod cores;
 mod embedding;

@@ -1,4 +1,4 @@
-//! A server in a thread of its own, and a client that says exactly the bytes it is told to.
+//! A server in a thread of its own, and a client that sends exactly the bytes it is given.
 
 use std::fmt::Debug;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -10,7 +10,7 @@ use std::time::Duration;
 use wheelhouse::runtime::{ConnectionState, Report};
 use wheelhouse::{Handle, Handler, Limits, Server};
 
-/// How long anything that must come may take before the test gives up.
+/// The longest time for which a test waits before it fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A server that runs until it is shut down or dropped.
@@ -23,7 +23,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// On one port that the system chooses, with default limits.
+    /// Runs on one port that the system chooses, with default limits.
     pub(crate) fn new(handler: impl Handler + Send + 'static) -> Running {
         Running::with_limits(Limits::default(), handler)
     }
@@ -32,7 +32,8 @@ impl Running {
         Running::on(&["127.0.0.1:0"], limits, handler)
     }
 
-    /// A server does not cross threads, so it is built in its own and tells where it listens.
+    /// Builds the server in its own thread, since a running one cannot move, and sends its
+    /// addresses.
     pub(crate) fn on(
         addresses: &[&str],
         limits: Limits,
@@ -40,15 +41,15 @@ impl Running {
     ) -> Running {
         let addresses: Vec<String> = addresses.iter().map(|&address| address.into()).collect();
         let (started, wait_for_start) = mpsc::channel();
-        let (tell, states) = mpsc::channel();
+        let (sender, states) = mpsc::channel();
         let (done, report) = mpsc::channel();
         let thread = thread::spawn(move || {
             let mut server = Server::new().limits(limits);
             for address in &addresses {
                 server = server.listen(address).unwrap();
             }
-            // Nobody listens where a test does not care for states.
-            let server = server.on_connection_state(move |_, _, state| _ = tell.send(state));
+            // The receiver is gone if the test does not wait for states.
+            let server = server.on_connection_state(move |_, _, state| _ = sender.send(state));
             started.send((server.local_addrs().to_vec(), server.handle())).unwrap();
             let _ = done.send(server.run(handler).unwrap());
         });
@@ -64,7 +65,7 @@ impl Running {
     pub(crate) fn wait_for(&self, state: ConnectionState) {
         loop {
             match self.states.recv_timeout(PATIENCE) {
-                Ok(told) if told == state => return,
+                Ok(seen) if seen == state => return,
                 Ok(_) => {}
                 Err(RecvTimeoutError::Timeout) => panic!("no connection became {state:?}"),
                 Err(RecvTimeoutError::Disconnected) => panic!("the server ended before {state:?}"),
@@ -72,7 +73,7 @@ impl Running {
         }
     }
 
-    /// Waits for the end that was asked for.
+    /// Waits for the end of the server, which the test must have requested.
     pub(crate) fn report(mut self) -> Report {
         let report = self.report.recv_timeout(PATIENCE).expect("the server ends");
         self.thread.take().unwrap().join().unwrap();
@@ -101,9 +102,9 @@ pub(crate) struct Client<S: Read = TcpStream> {
     stream: BufReader<S>,
 }
 
-/// One answer, as it came.
+/// One response, as it was received.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct ClientResponse {
     pub(crate) head: String,
     pub(crate) content: Vec<u8>,
 }
@@ -147,14 +148,14 @@ impl<S: Read + Write> Client<S> {
         self.stream.get_mut().write_all(bytes.as_ref()).unwrap();
     }
 
-    /// Asks for `path` and reads the answer.
-    pub(crate) fn get(&mut self, path: &str) -> Answer {
+    /// Requests `path` and reads the response.
+    pub(crate) fn get(&mut self, path: &str) -> ClientResponse {
         self.send(format!("GET {path} HTTP/1.1\r\nHost: here\r\n\r\n"));
-        self.answer()
+        self.response()
     }
 
-    /// Reads one answer, whichever way it says where it ends.
-    pub(crate) fn answer(&mut self) -> Answer {
+    /// Reads one response, whose end is given by its length or by its last chunk.
+    pub(crate) fn response(&mut self) -> ClientResponse {
         let head = self.head();
         let mut content = Vec::new();
         if let Some(length) = value(&head, "content-length") {
@@ -163,10 +164,10 @@ impl<S: Read + Write> Client<S> {
         } else if value(&head, "transfer-encoding") == Some("chunked") {
             while self.chunk(&mut content) {}
         }
-        Answer { head, content }
+        ClientResponse { head, content }
     }
 
-    /// Reads the head of an answer.
+    /// Reads the head of a response.
     pub(crate) fn head(&mut self) -> String {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -202,7 +203,7 @@ impl<S: Read + Write> Client<S> {
         rest
     }
 
-    /// Reads until the connection is over, cleanly or not: what came, and how it ended.
+    /// Reads until the connection ends, cleanly or not, and returns the bytes and the kind of end.
     pub(crate) fn rest_or_error(&mut self) -> (Vec<u8>, io::Result<usize>) {
         let mut rest = Vec::new();
         let end = self.stream.read_to_end(&mut rest);
@@ -210,11 +211,11 @@ impl<S: Read + Write> Client<S> {
     }
 }
 
-impl Answer {
+impl ClientResponse {
     #[track_caller]
     pub(crate) fn assert(&self, status: u16, content: impl AsRef<[u8]> + Debug) {
         let line = format!("HTTP/1.1 {status} ");
-        assert!(self.head.starts_with(&line), "{status} is not what came: {}", self.head);
+        assert!(self.head.starts_with(&line), "the status is not {status}: {}", self.head);
         assert_eq!(self.content, content.as_ref());
     }
 

@@ -14,7 +14,7 @@ fn length(_: &Request<'_>) -> Reply {
     Reply::collect(100, |(), _, content: &[u8]| format!("{} bytes", content.len()))
 }
 
-/// A client whose request has begun for certain: it was invited to send its content.
+/// A client whose request has certainly begun: the server has invited its content.
 fn client_in_flight(server: &Running) -> Client {
     let mut client = server.connect();
     client.send("POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 9\r\n");
@@ -27,34 +27,34 @@ fn client_in_flight(server: &Running) -> Client {
 fn wait_until_refused(server: &Running) {
     let start = Instant::now();
     while TcpStream::connect(server.addrs[0]).is_ok() {
-        assert!(start.elapsed() < PATIENCE, "the listener stays open");
+        assert!(start.elapsed() < PATIENCE, "the listener does not close");
     }
 }
 
 #[test]
-fn a_request_in_flight_is_answered_before_a_graceful_end() {
+fn a_request_in_flight_gets_its_response_before_a_graceful_end() {
     let server = Running::new(length);
     let mut idle = server.connect();
     idle.send("POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 0\r\n\r\n");
-    idle.answer().assert(200, "0 bytes");
+    idle.response().assert(200, "0 bytes");
     let mut client = client_in_flight(&server);
 
     server.handle.shutdown();
     wait_until_refused(&server);
     assert_eq!(idle.rest(), b"", "idle connections end at once");
     client.send("done");
-    let answer = client.answer();
-    answer.assert(200, "9 bytes");
-    assert_eq!(answer.field("connection"), Some("close"));
+    let response = client.response();
+    response.assert(200, "9 bytes");
+    assert_eq!(response.field("connection"), Some("close"));
     assert_eq!(client.rest(), b"");
     let report = server.report();
     assert_eq!((report.requests, report.reset), (2, 0));
     assert!(report.drained >= 2, "{report:?}");
 }
 
-/// Idle ones end with it, and those that were handed out are no longer its own (t246).
+/// Idle connections end with the server; those that were handed out are no longer its own (t246).
 #[test]
-fn a_server_ends_with_connections_that_are_idle_or_handed_out() {
+fn connections_that_are_idle_or_handed_out_do_not_keep_a_server_from_ending() {
     let server = Running::new(|req: &Request<'_>| -> Reply {
         match req.path() {
             "/mine" => Reply::hijack(|(), hijacked| {
@@ -92,7 +92,7 @@ fn unfinished_connections_are_reset_and_counted_at_the_deadline() {
 }
 
 #[test]
-fn stop_resets_at_once_what_is_in_flight() {
+fn a_stop_resets_connections_in_flight_at_once() {
     let server = Running::new(length);
     let mut client = client_in_flight(&server);
     server.handle.stop();
@@ -102,25 +102,25 @@ fn stop_resets_at_once_what_is_in_flight() {
 }
 
 #[test]
-fn a_request_that_arrived_before_the_shutdown_is_answered() {
+fn a_request_that_arrived_before_the_shutdown_gets_its_response() {
     let server = Running::new(length);
     let mut client = server.connect();
     client.send("POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 4\r\n\r\nsent");
     server.wait_for(ConnectionState::Active);
     server.handle.shutdown();
-    client.answer().assert(200, "4 bytes");
+    client.response().assert(200, "4 bytes");
     assert_eq!(server.report().reset, 0);
 }
 
 #[test]
-fn the_report_counts_the_life_of_the_server() {
+fn the_report_counts_connections_and_requests_of_the_whole_run() {
     let server = Running::new(length);
     for _ in 0..3 {
         let mut client = server.connect();
         client.send("POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 2\r\n\r\nhi");
-        client.answer().assert(200, "2 bytes");
+        client.response().assert(200, "2 bytes");
         client.send("BAD\r\n\r\n");
-        assert!(client.answer().head.starts_with("HTTP/1.1 400 "));
+        assert!(client.response().head.starts_with("HTTP/1.1 400 "));
         assert_eq!(client.rest(), b"");
     }
     let report = server.finish();
@@ -136,7 +136,7 @@ fn a_handle_outlives_its_server_and_then_does_nothing() {
     handle.stop();
 }
 
-/// A shutdown before the start counts; the listener closes (t5).
+/// A shutdown before the start takes effect, and the listener closes (t5).
 #[test]
 fn a_server_that_was_shut_down_before_it_runs_ends_at_once() {
     let server = Server::new().listen("127.0.0.1:0").unwrap();
@@ -144,10 +144,10 @@ fn a_server_that_was_shut_down_before_it_runs_ends_at_once() {
     server.handle().shutdown();
     let report = server.run(|_: &Request<'_>| "never").unwrap();
     assert_eq!((report.accepted, report.requests), (0, 0));
-    assert!(TcpStream::connect(addr).is_err(), "nobody listens any more");
+    assert!(TcpStream::connect(addr).is_err(), "the listener is closed");
 }
 
-/// A server is data until it runs, so it may be set up in one thread and run in another.
+/// A server holds only data until it runs, so one thread may set it up and another run it.
 #[test]
 fn a_server_moves_into_a_thread_with_its_state() {
     let server = Server::with_state(7).listen("127.0.0.1:0").unwrap();

@@ -1,6 +1,6 @@
-//! Peers that dawdle are cut by their deadline, each once on a real socket. The exact times are the
-//! simulator's business; here only the cut is waited for. What is short is that one deadline alone,
-//! so that a machine that stalls meets no other.
+//! Slow peers are cut off by their deadline, one test for each deadline on a real socket. The exact
+//! times are tested in the simulator; here the test only waits for the end. Only the deadline under
+//! test is short, so that a slow machine does not meet another one.
 
 use std::io::{self, Write};
 use std::thread;
@@ -26,13 +26,13 @@ fn handler(req: &Request<'_>) -> Reply {
 }
 
 #[test]
-fn a_head_that_never_ends_is_answered_with_408_however_steadily_it_drips() {
-    // Time enough to begin it, even where the machine stalls.
+fn a_head_that_never_ends_gets_a_408_however_steadily_it_arrives() {
+    // Long enough to begin the head, even on a machine that stalls.
     let limits = Limits { head_timeout: SHORT * 5, ..Limits::default() };
     let server = Running::with_limits(limits, handler);
     let mut slow = server.connect();
     slow.send("GET / HTTP/1.1\r\nHost: here\r\n");
-    // The read time-out is the pace of the drip.
+    // The read timeout sets the pace at which the client sends.
     slow.stream().set_read_timeout(Some(Duration::from_millis(20))).unwrap();
     let mut first = [0];
     for _ in 0..1000 {
@@ -49,14 +49,14 @@ fn a_head_that_never_ends_is_answered_with_408_however_steadily_it_drips() {
 }
 
 #[test]
-fn a_connection_that_never_says_anything_is_closed_without_a_word() {
+fn a_connection_that_sends_nothing_is_closed_silently() {
     let limits = Limits { head_timeout: SHORT, ..Limits::default() };
     let server = Running::with_limits(limits, handler);
     assert_eq!(server.connect().rest(), b"");
 }
 
 #[test]
-fn an_idle_connection_is_closed_without_a_word() {
+fn an_idle_connection_is_closed_silently() {
     let limits = Limits { idle_timeout: SHORT, idle_timeout_min: SHORT, ..Limits::default() };
     let server = Running::with_limits(limits, handler);
     let mut idle = server.connect();
@@ -65,14 +65,14 @@ fn an_idle_connection_is_closed_without_a_word() {
 }
 
 #[test]
-fn content_that_stops_coming_is_answered_with_408() {
+fn content_that_stops_arriving_gets_a_408() {
     let limits = Limits { content_window: SHORT, ..Limits::default() };
     let server = Running::with_limits(limits, handler);
     let mut slow = server.connect();
     slow.send("POST /collect HTTP/1.1\r\nHost: here\r\nContent-Length: 100\r\n\r\nx");
-    let answer = slow.answer();
-    assert!(answer.head.starts_with("HTTP/1.1 408 "), "{}", answer.head);
-    assert_eq!(answer.field("connection"), Some("close"));
+    let response = slow.response();
+    assert!(response.head.starts_with("HTTP/1.1 408 "), "{}", response.head);
+    assert_eq!(response.field("connection"), Some("close"));
     assert_eq!(slow.rest(), b"");
 }
 
@@ -85,37 +85,37 @@ fn a_peer_that_does_not_read_is_reset() {
     server.wait_for(ConnectionState::Closed);
     let (read, end) = slow.rest_or_error();
     assert_eq!(end.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
-    assert!(read.len() < BIG.len(), "the part must not pass for the whole");
+    assert!(read.len() < BIG.len(), "the client must not receive the whole content");
 }
 
 #[test]
-fn a_peer_that_never_closes_is_closed_on() {
+fn the_server_closes_when_a_peer_never_does() {
     let limits = Limits { linger_quiet_timeout: SHORT, ..Limits::default() };
     let server = Running::with_limits(limits, handler);
     let mut stays = server.connect();
     stays.send("POST /refuse HTTP/1.1\r\nHost: here\r\nContent-Length: 1000000\r\n\r\nx");
-    let answer = stays.answer();
-    answer.assert(401, "401 Unauthorized\n");
-    assert_eq!(answer.field("connection"), Some("close"));
-    assert_eq!(stays.rest(), b"", "our side is ended behind the answer");
+    let response = stays.response();
+    response.assert(401, "401 Unauthorized\n");
+    assert_eq!(response.field("connection"), Some("close"));
+    assert_eq!(stays.rest(), b"", "the server ends its side after the response");
     server.wait_for(ConnectionState::Closed);
 }
 
 #[test]
-fn a_peer_that_never_stops_sending_after_a_refusal_is_closed_on() {
+fn the_server_closes_when_a_peer_never_stops_sending_after_a_refusal() {
     let limits = Limits { linger_timeout: SHORT, linger_quiet_timeout: SHORT, ..Limits::default() };
     let server = Running::with_limits(limits, handler);
     let mut sends = server.connect();
     sends.send("no request at all\r\n\r\n");
-    assert!(sends.answer().head.starts_with("HTTP/1.1 400 "));
+    assert!(sends.response().head.starts_with("HTTP/1.1 400 "));
     let mut stream = sends.stream();
     let piece = [b'x'; 1000];
-    // Bounded by the linger's bytes and by its deadline: writing fails in the end.
+    // The bytes and the deadline of the linger bound this: writing fails in the end.
     let failed = (0..1_000_000).find_map(|_| io::Write::write_all(&mut stream, &piece).err());
-    assert!(failed.is_some(), "a gigabyte was taken after the end");
+    assert!(failed.is_some(), "the server read a gigabyte after its end");
 }
 
-/// Takes its time when it has seen how quick its peer is.
+/// Becomes slow once its peer has sent much at once.
 struct Dawdles(u32);
 
 impl Receive<()> for Dawdles {
@@ -132,9 +132,9 @@ impl Receive<()> for Dawdles {
     }
 }
 
-/// There is something to read in every turn, which puts a deadline off once and not for ever.
+/// There is something to read in every turn, which postpones a deadline once, but not for ever.
 #[test]
-fn a_client_that_sends_faster_than_the_server_reads_has_no_more_time() {
+fn a_client_that_sends_faster_than_the_server_reads_gets_no_extra_time() {
     let server = Running::new(|_: &Request<'_>| {
         Reply::receive(u64::MAX, Dawdles(0)).with_content_timeout(SHORT)
     });
@@ -142,5 +142,5 @@ fn a_client_that_sends_faster_than_the_server_reads_has_no_more_time() {
     quick.send("POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 9000000000000\r\n\r\n");
     let piece = vec![b'x'; 1 << 20];
     let is_cut = (0..300).any(|_| quick.stream().write_all(&piece).is_err());
-    assert!(is_cut, "300 MiB were taken");
+    assert!(is_cut, "the server read 300 MiB");
 }

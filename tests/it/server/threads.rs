@@ -1,4 +1,4 @@
-//! Answers, content and connections that go through other threads.
+//! Responses, content and connections that go through other threads.
 
 use std::io::{Read, Write};
 use std::sync::mpsc;
@@ -13,9 +13,9 @@ use wheelhouse::{Body, Later, Reply, Request, Response};
 
 use super::running::{Running, PATIENCE};
 
-/// A hundred workers at once, each with a connection of its own.
+/// A hundred workers run at once, each for a connection of its own.
 #[test]
-fn answers_from_many_threads_find_their_connections() {
+fn responses_from_many_threads_reach_their_connections() {
     let server = Running::new(|req: &Request<'_>| -> Reply {
         let path = req.path().to_owned();
         later_to(|later: Later| {
@@ -28,13 +28,13 @@ fn answers_from_many_threads_find_their_connections() {
             client.send(format!("GET /{n}/{round} HTTP/1.1\r\nHost: here\r\n\r\n"));
         }
         for (n, client) in clients.iter_mut().enumerate() {
-            client.answer().assert(200, format!("/{n}/{round}"));
+            client.response().assert(200, format!("/{n}/{round}"));
         }
     }
 }
 
-/// The kernel reports it, without a read, however much of the content is still to come (t91,
-/// t96, w11, w31).
+/// The kernel reports it without a read, however much of the content is still missing (t91, t96,
+/// w11, w31).
 #[test]
 fn a_worker_sees_a_peer_end_its_side_and_a_peer_reset() {
     for resets in [false, true] {
@@ -59,7 +59,7 @@ fn a_worker_sees_a_peer_end_its_side_and_a_peer_reset() {
             }
             let since = Instant::now();
             while !later.peer_has_left() {
-                assert!(since.elapsed() < PATIENCE, "not seen behind {request:?}");
+                assert!(since.elapsed() < PATIENCE, "not seen after {request:?}");
                 thread::sleep(Duration::from_millis(1));
             }
             later.respond_with(|()| Response::text("all the same").with_close());
@@ -68,9 +68,9 @@ fn a_worker_sees_a_peer_end_its_side_and_a_peer_reset() {
     }
 }
 
-/// The loop is never held up by a sender, and the sender is by the peer.
+/// A sender never blocks the loop; a peer that does not read blocks the sender.
 #[test]
-fn content_of_another_thread_arrives_whole_and_in_order() {
+fn content_from_another_thread_arrives_whole_and_in_order() {
     const PIECES: u32 = 20_000;
     let server = Running::new(|_: &Request<'_>| {
         let (sender, body) = Body::channel(8 << 10);
@@ -91,14 +91,14 @@ fn content_of_another_thread_arrives_whole_and_in_order() {
 }
 
 #[test]
-fn a_sender_learns_that_its_peer_is_gone() {
-    let (tell, told) = mpsc::channel();
+fn a_sender_gets_an_error_after_its_peer_has_left() {
+    let (report, errors) = mpsc::channel();
     let server = Running::new(move |_: &Request<'_>| {
         let (sender, body) = Body::channel(1000);
-        let tell = tell.clone();
+        let report = report.clone();
         thread::spawn(move || loop {
             if let Err(error) = sender.send(&[b'x'; 500][..]) {
-                return tell.send(error).unwrap();
+                return report.send(error).unwrap();
             }
         });
         Response::ok("text/plain", body)
@@ -107,13 +107,13 @@ fn a_sender_learns_that_its_peer_is_gone() {
     client.send("GET / HTTP/1.1\r\nHost: here\r\n\r\n");
     client.head();
     client.reset();
-    let error = told.recv_timeout(PATIENCE).unwrap();
+    let error = errors.recv_timeout(PATIENCE).unwrap();
     assert!(matches!(error, SendError::Closed(_)), "{error}");
 }
 
-/// A blocking stream, with the bytes that had been read. What its thread writes, long after the
-/// handler has returned, is all that its client gets: no response, here (t94, t157, t161, t163,
-/// t167).
+/// The stream is blocking and comes with the bytes already read. Its client receives only the bytes
+/// that the thread writes, long after the handler has returned, and no response (t94, t157, t161,
+/// t163, t167).
 #[test]
 fn a_stream_that_is_handed_out_belongs_to_its_thread() {
     let server = Running::new(|_: &Request<'_>| -> Reply {
@@ -134,13 +134,13 @@ fn a_stream_that_is_handed_out_belongs_to_its_thread() {
     client.end();
     let all = client.rest();
     assert_eq!((all.len(), &all[..7]), (100_006, &b"first ."[..]));
-    // The loop has forgotten it and serves on.
+    // The loop no longer knows the connection and continues to serve.
     assert_eq!(server.finish().drained, 0);
 }
 
-/// After a request whose worker asked whether its client had left (t93, t164).
+/// The worker of the request before has asked whether its client has left (t93, t164).
 #[test]
-fn a_connection_is_handed_out_after_an_answer_that_came_from_elsewhere() {
+fn a_connection_can_be_handed_out_after_a_response_of_another_thread() {
     let server = Running::new(|req: &Request<'_>| -> Reply {
         let peer = req.peer_addr().unwrap();
         match req.path() {
@@ -207,8 +207,7 @@ impl<S> Protocol<S> for Echo {
     }
 }
 
-/// A peer that sends much before it reads any of it: both sides' windows fill, and nothing is
-/// lost.
+/// The peer sends much before it reads: the windows of both sides fill, and no byte is lost.
 #[test]
 fn an_upgraded_connection_carries_megabytes_both_ways() {
     const MANY: usize = 8 << 20;
