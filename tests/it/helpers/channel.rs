@@ -1,4 +1,5 @@
-//! Content of a channel: sent from elsewhere, held up by its client, and never cut without a sign.
+//! Content of a channel: another thread sends it, a slow client holds it up, and a cut is never
+//! silent.
 
 use std::sync::mpsc;
 
@@ -18,9 +19,9 @@ fn channels() -> (impl Handler, mpsc::Receiver<Sender>) {
     (handler, take)
 }
 
-/// A piece leaves at once, however long the silence before it (t137, t30).
+/// The silence before a piece may be long (t137, t30).
 #[test]
-fn each_piece_of_a_channel_leaves_when_it_is_sent() {
+fn each_piece_of_a_channel_is_written_at_once() {
     let (site, senders) = channels();
     let mut sim = Sim::new(site);
     let client = sim.connect_and_send(GET);
@@ -39,7 +40,7 @@ fn each_piece_of_a_channel_leaves_when_it_is_sent() {
 }
 
 #[test]
-fn a_sender_that_is_dropped_or_silent_ends_in_a_reset_and_not_in_a_lie() {
+fn a_sender_that_is_dropped_or_silent_causes_a_reset_and_not_a_clean_end() {
     let (site, senders) = channels();
     let mut sim = Sim::new(site);
     let client = sim.connect_and_send(GET);
@@ -56,7 +57,7 @@ fn a_sender_that_is_dropped_or_silent_ends_in_a_reset_and_not_in_a_lie() {
 }
 
 #[test]
-fn a_sender_is_held_up_by_the_window_of_its_peer_and_sees_it_leave() {
+fn a_sender_waits_for_the_window_of_its_peer_and_sees_the_peer_leave() {
     let (site, senders) = channels();
     let mut sim = Sim::new(site);
     let client = sim.connect();
@@ -67,7 +68,7 @@ fn a_sender_is_held_up_by_the_window_of_its_peer_and_sees_it_leave() {
     while sender.try_send(vec![b'x'; 500]).is_ok() {
         sent += 500;
         turn(&mut sim);
-        assert!(sent < 20_000, "nothing holds the sender up");
+        assert!(sent < 20_000, "the sender never has to wait");
     }
     assert!(sent >= 5000);
     sim.unstall(client);
@@ -85,7 +86,7 @@ fn a_sender_is_held_up_by_the_window_of_its_peer_and_sees_it_leave() {
     assert!(sender.send("gone").is_err());
 }
 
-/// A request and the end of the client's side in one segment, as `nc -N` sends them.
+/// The request and the end of the client's side come in one segment, as `nc -N` sends them.
 #[test]
 fn a_sender_sees_a_client_that_left_before_the_first_piece() {
     let (site, senders) = channels();

@@ -1,4 +1,4 @@
-//! Server-sent events: readers that come, come back, are slow, and leave.
+//! Server-sent events: readers that connect, reconnect, are slow, and leave.
 
 use crate::support::*;
 use wheelhouse::events::{Event, Slow, Topic, TopicOptions};
@@ -21,7 +21,7 @@ fn events(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn all_readers_get_what_is_published_after_they_came() {
+fn all_readers_get_the_events_published_after_they_connected() {
     let topic = Topic::new(8);
     let mut sim = Sim::new(site(&topic));
     topic.publish("before");
@@ -39,7 +39,7 @@ fn all_readers_get_what_is_published_after_they_came() {
 }
 
 #[test]
-fn a_reader_that_comes_back_goes_on_where_it_was() {
+fn a_reader_that_reconnects_continues_after_its_last_event() {
     let topic = Topic::new(3);
     let mut sim = Sim::new(site(&topic));
     for n in 1..=5 {
@@ -62,7 +62,7 @@ fn a_reader_that_comes_back_goes_on_where_it_was() {
 }
 
 #[test]
-fn a_slow_reader_skips_or_is_cut_off_and_costs_no_memory() {
+fn a_slow_reader_skips_events_or_is_cut_off_and_costs_no_memory() {
     for slow in [Slow::Skip, Slow::Cut] {
         let topic = Topic::with_options(TopicOptions::new(4).slow(slow));
         let mut sim = Sim::new(site(&topic));
@@ -108,9 +108,9 @@ fn a_stream_has_a_heartbeat_and_ends_with_its_reader() {
     assert_eq!(topic.readers(), 0);
 }
 
-/// A request and the end of the peer's side in one segment, as `nc -N` sends them.
+/// The request and the end of the peer's side come in one segment, as `nc -N` sends them.
 #[test]
-fn a_reader_that_left_before_its_stream_began_is_seen_when_it_waits() {
+fn the_end_of_a_reader_that_left_before_its_stream_began_is_noticed_while_it_waits() {
     let topic = Topic::new(4);
     topic.publish("missed");
     let mut sim = Sim::new(site(&topic));
@@ -121,9 +121,9 @@ fn a_reader_that_left_before_its_stream_began_is_seen_when_it_waits() {
     assert_eq!(topic.readers(), 0);
 }
 
-/// It names the last event it saw each time, and must get beyond it.
+/// The reader names the last event it saw each time, and must make progress.
 #[test]
-fn a_reader_that_was_cut_off_comes_back_to_the_oldest_event_there_is() {
+fn a_reader_that_was_cut_off_continues_with_the_oldest_event_that_is_kept() {
     let topic = Topic::with_options(TopicOptions::new(2).slow(Slow::Cut));
     let mut sim = Sim::new(site(&topic));
     for n in 1..=5 {
@@ -137,7 +137,7 @@ fn a_reader_that_was_cut_off_comes_back_to_the_oldest_event_there_is() {
 }
 
 #[test]
-fn readers_are_capped_and_a_closed_topic_sends_them_home() {
+fn readers_are_capped_and_closing_a_topic_ends_their_streams() {
     let topic = Topic::with_options(TopicOptions::new(4).readers_max(1));
     let mut sim = Sim::new(site(&topic));
     let first = sim.connect_and_send(EVENTS);
@@ -153,7 +153,7 @@ fn readers_are_capped_and_a_closed_topic_sends_them_home() {
 }
 
 #[test]
-fn a_head_request_begins_no_stream() {
+fn a_head_request_does_not_start_a_stream() {
     let topic = Topic::new(4);
     let mut sim = Sim::new(site(&topic));
     let client = sim.connect_and_send(b"HEAD /events HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -164,9 +164,9 @@ fn a_head_request_begins_no_stream() {
     sim.advance(MS);
 }
 
-/// Answers from inside the loop may publish too.
+/// Code inside the loop may publish, too.
 #[test]
-fn a_handler_may_publish_to_the_readers() {
+fn a_handler_may_publish_events() {
     let topic = Topic::new(4);
     let mut sim = Sim::new(move |req: &Request<'_>| -> Reply {
         match req.path() {

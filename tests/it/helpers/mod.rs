@@ -1,4 +1,4 @@
-//! Helpers on top of messages and handlers, over the wire.
+//! Helpers that build on messages and handlers, tested over the wire.
 
 mod channel;
 mod events;

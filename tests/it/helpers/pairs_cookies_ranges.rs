@@ -1,10 +1,10 @@
-//! The limits of pairs, cookies and ranges, which are in `Limits` like those of the protocol.
+//! The limits of pairs, cookies and ranges, which `Limits` holds like those of the protocol.
 
 use crate::support::limited;
 use wheelhouse::files::Files;
 use wheelhouse::{Limits, Request};
 
-/// Mended: limits in many places (w52).
+/// Go has such limits in several places (w52).
 #[test]
 fn pairs_cookies_and_ranges_are_bounded_by_the_limits_of_the_server() {
     let limits = Limits { pairs_max: 2, cookies_max: 2, ranges_max: 2, ..Limits::default() };
@@ -23,12 +23,12 @@ fn pairs_cookies_and_ranges_are_bounded_by_the_limits_of_the_server() {
     };
     let mut sim = limited(site, limits);
     let client = sim.connect();
-    for (query, cookie, answer) in
+    for (query, cookie, expected) in
         [("a=1&b=2", "a=1; b=2", "2 true 2"), ("a=1&b=2&c=3", "a=1; b=2; c=3", "2 false 0")]
     {
         let head = format!("GET /asked?{query} HTTP/1.1\r\nHost: a\r\nCookie: {cookie}\r\n\r\n");
         sim.send(client, head.as_bytes());
-        assert!(sim.take_received(client).ends_with(answer.as_bytes()), "{answer}");
+        assert!(sim.take_received(client).ends_with(expected.as_bytes()), "{expected}");
     }
     for (ranges, status) in [("0-0,2-2", "206"), ("0-0,2-2,4-4", "200")] {
         let head = format!("GET /Cargo.toml HTTP/1.1\r\nHost: a\r\nRange: bytes={ranges}\r\n\r\n");

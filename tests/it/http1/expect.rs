@@ -1,5 +1,5 @@
-//! `Expect: 100-continue` (RFC 9110, section 10.1.1): when a client is invited to send its content,
-//! and what becomes of the connection when it is not.
+//! `Expect: 100-continue` (RFC 9110, section 10.1.1): when the server invites a client to send its
+//! content, and how the connection continues when it does not.
 
 use crate::support::*;
 use wheelhouse::sim::Sim;
@@ -18,7 +18,7 @@ fn expecting(method: &str, path: &str, version: &str, length: usize) -> Vec<u8> 
 /// Go: TestServerConnectionReuse (t27), TestServerExpect (t85), TestConcurrentReadWriteReqBody
 /// (t139).
 #[test]
-fn content_is_invited_exactly_when_somebody_wants_it() {
+fn content_is_invited_exactly_when_the_handler_reads_it() {
     for (path, version, length, invited) in [
         ("/collect", "1.1", 5, true),
         ("/receive", "1.1", 5, true),
@@ -45,13 +45,13 @@ fn content_is_invited_exactly_when_somebody_wants_it() {
         let received = sim.take_received(client);
         assert_eq!(statuses(&received), [100, 200], "{path}");
         sim.send(client, GET);
-        assert_eq!(statuses(sim.received(client)), [200], "the connection is kept");
+        assert_eq!(statuses(sim.received(client)), [200], "the connection is kept alive");
     }
 }
 
-/// A transform has nothing to make there: it is not asked, and the peer need not send.
+/// A transform cannot produce content there, so it is not called and the client need not send any.
 #[test]
-fn nothing_is_invited_for_an_answer_without_content() {
+fn content_is_not_invited_for_a_transformed_response_without_content() {
     for (method, status) in [("HEAD", 200), ("POST", 204), ("POST", 304)] {
         let status = StatusCode::from_u16(status).unwrap();
         let mut sim = Sim::new(move |_: &Request<'_>| {
@@ -64,9 +64,10 @@ fn nothing_is_invited_for_an_answer_without_content() {
     }
 }
 
-/// Whether the content still comes is unknown, so nothing can follow (n8, t27, t88, t89, t90).
+/// The server cannot know whether the content still comes, so no request can follow (n8, t27, t88,
+/// t89, t90).
 #[test]
-fn an_uninvited_content_ends_the_connection_after_the_answer() {
+fn content_that_is_not_invited_ends_the_connection_after_the_response() {
     for (path, status) in [("/noread", 200), ("/missing", 404)] {
         let mut sim = Sim::new(site);
         let client = sim.connect_and_send(expecting("POST", path, "1.1", 5));
@@ -89,15 +90,15 @@ fn another_expectation_is_417() {
     assert_eq!(sim.report().requests, 0);
 }
 
-/// Uninvited content ends the connection wherever it is cut, even if all of it has come: the bytes
-/// after such a head may be content, or the next request of a client that did not wait for a
-/// response to its expectation (w29).
+/// The connection ends even if all of the content has arrived: the bytes after such a head may be
+/// content, or the next request of a client that did not wait for a response to its expectation
+/// (w29).
 #[test]
-fn content_that_came_uninvited_closes_wherever_it_is_cut() {
+fn content_that_arrives_uninvited_closes_the_connection_wherever_it_is_cut() {
     let head = b"POST /noread HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\
         Content-Length: 28\r\n\r\n";
-    for behind in [&b"0123456789012345678901234567"[..], &GET.repeat(2)] {
-        let request = [head, behind].concat();
+    for rest in [&b"0123456789012345678901234567"[..], &GET.repeat(2)] {
+        let request = [head, rest].concat();
         for cut in 1..request.len() {
             let mut sim = Sim::new(site);
             let client = sim.connect_and_send(&request[..cut]);

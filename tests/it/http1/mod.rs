@@ -1,4 +1,4 @@
-//! HTTP/1.1 on the wire: bytes in, bytes out.
+//! HTTP/1.1 on the wire: the bytes of requests and of responses.
 
 mod conformance;
 mod expect;

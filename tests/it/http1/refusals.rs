@@ -1,9 +1,9 @@
-//! Refusals that the server writes itself.
+//! Refusals, which the server writes itself.
 
 use crate::support::site;
 use wheelhouse::sim::Sim;
 
-/// A refusal is a response like others, and repeats nothing that its client has sent (w48, w49).
+/// A refusal is a response like any other, and does not repeat bytes of its client (w48, w49).
 #[test]
 fn a_refusal_has_the_phrase_of_its_status_a_date_and_a_length() {
     for (request, line) in [
@@ -16,11 +16,11 @@ fn a_refusal_has_the_phrase_of_its_status_a_date_and_a_length() {
     ] {
         let mut sim = Sim::new(site);
         let client = sim.connect_and_send(request.as_bytes());
-        let answer = String::from_utf8(sim.take_received(client)).unwrap();
-        let (head, page) = answer.split_once("\r\n\r\n").unwrap();
-        assert!(head.starts_with(&format!("HTTP/1.1 {line}\r\nDate: ")), "{answer}");
-        assert!(head.contains(&format!("\r\nContent-Length: {}\r\n", page.len())), "{answer}");
-        assert!(head.contains("\r\nConnection: close"), "{answer}");
+        let response = String::from_utf8(sim.take_received(client)).unwrap();
+        let (head, page) = response.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with(&format!("HTTP/1.1 {line}\r\nDate: ")), "{response}");
+        assert!(head.contains(&format!("\r\nContent-Length: {}\r\n", page.len())), "{response}");
+        assert!(head.contains("\r\nConnection: close"), "{response}");
         assert_eq!(page, format!("{line}\n"));
         assert_eq!(sim.report().refused, 1);
     }

@@ -1,5 +1,5 @@
-//! The content of responses: produced, read, sent from a file; its framing, and how much memory it
-//! takes.
+//! The content of responses: produced, read or sent from a file; its framing, and the memory that
+//! it takes.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -12,10 +12,10 @@ use wheelhouse::body::{Out, Produce, Produced};
 use wheelhouse::sim::Sim;
 use wheelhouse::{Body, Request, Response};
 
-/// What one connection may hold beyond the base: a few blocks.
+/// The bytes that one connection may hold in addition to the base: a few blocks.
 const FLAT: usize = 256 << 10;
 
-/// Produces so many bytes in pieces of at most some.
+/// Produces this many bytes in pieces of at most this size.
 struct Some_ {
     left: usize,
     piece: usize,
@@ -46,7 +46,7 @@ fn produced(left: usize, piece: usize, announced: Option<usize>, fails: bool) ->
 /// Go: TestChunkedResponseHeaders (t100), TestH12_SmallBody and others (t104),
 /// TestH12_FlushBeforeBody and others (t105), TestSniffWriteSize (t125).
 #[test]
-fn produced_content_arrives_whole_with_and_without_a_known_length() {
+fn produced_content_arrives_whole_with_and_without_an_announced_length() {
     for len in [0, 1, 100, 65_000, 65_536, 1 << 20] {
         for piece in [1000, 1 << 20] {
             for announced in [None, Some(len)] {
@@ -74,7 +74,7 @@ fn produced_content_arrives_whole_with_and_without_a_known_length() {
                     assert!(text == vec![b'p'; len], "{len} {piece} {announced:?} {window:?}");
                     sim.unstall(client);
                     sim.send(client, GET);
-                    assert!(!sim.received(client).is_empty(), "the connection is kept");
+                    assert!(!sim.received(client).is_empty(), "the connection is kept alive");
                     sim.end(client);
                     assert_eq!(sim.memory(), base);
                 }
@@ -83,7 +83,7 @@ fn produced_content_arrives_whole_with_and_without_a_known_length() {
     }
 }
 
-/// HTTP/1.0 knows no chunks: the end of the connection is the end of the content (t84).
+/// HTTP/1.0 has no chunks, so the end of the connection is the end of the content (t84).
 #[test]
 fn produced_content_of_unknown_length_ends_with_the_connection_for_http_1_0() {
     let mut sim =
@@ -93,7 +93,7 @@ fn produced_content_of_unknown_length_ends_with_the_connection_for_http_1_0() {
     assert!(sim.has_ended(client) && !sim.was_reset(client));
 }
 
-/// The client must never take a part for the whole (t101, t107).
+/// The client must not mistake a part for the whole content (t101, t107).
 #[test]
 fn a_producer_that_fails_or_stops_short_resets_the_connection() {
     for (announced, fails) in [(Some(1001), false), (Some(5000), false), (None, true)] {
@@ -123,7 +123,7 @@ fn a_producer_is_held_to_its_announced_length() {
 }
 
 #[test]
-fn a_producer_that_says_more_and_gives_nothing_does_not_spin() {
+fn a_producer_that_returns_more_without_putting_bytes_does_not_make_the_loop_spin() {
     struct Nothing;
     impl Produce for Nothing {
         fn produce(&mut self, _: &mut Out<'_>) -> io::Result<Produced> {
@@ -135,7 +135,7 @@ fn a_producer_that_says_more_and_gives_nothing_does_not_spin() {
     assert!(sim.was_reset(client));
 }
 
-/// A byte at a time, as long as anybody asks.
+/// Puts a byte in each call, for ever.
 struct Drips(Arc<AtomicU32>);
 
 impl Produce for Drips {
@@ -146,9 +146,9 @@ impl Produce for Drips {
     }
 }
 
-/// Each piece is a call and a write, whatever it weighs.
+/// Each piece costs a call and a write, however small it is.
 #[test]
-fn a_producer_of_small_pieces_holds_nobody_up() {
+fn a_producer_of_small_pieces_does_not_delay_other_clients() {
     let (asked, when_another_came) = (Arc::<AtomicU32>::default(), Arc::<AtomicU32>::default());
     let (count, noted) = (Arc::clone(&asked), Arc::clone(&when_another_came));
     let mut sim = Sim::new(move |req: &Request<'_>| match req.path() {
@@ -168,7 +168,7 @@ fn a_producer_of_small_pieces_holds_nobody_up() {
     assert_eq!(dechunk(content(sim.received(slow))), [b'.'; 10_000]);
 }
 
-/// A file that goes when the test does.
+/// A file that is removed when the test ends.
 struct Temporary(PathBuf);
 
 impl Temporary {
@@ -186,7 +186,7 @@ impl Drop for Temporary {
 }
 
 #[test]
-fn a_file_is_sent_whole_or_in_part_also_to_a_slow_reader() {
+fn a_file_is_sent_whole_or_in_part_even_to_a_slow_reader() {
     let bytes: Vec<u8> = (0..2 << 20).map(|n: u32| (n % 253) as u8).collect();
     let file = Temporary::new("whole", &bytes);
     let path = file.0.clone();
@@ -244,7 +244,7 @@ fn a_file_that_shrinks_while_it_is_sent_resets_the_connection() {
     assert_eq!(sim.memory(), base);
 }
 
-/// The program's fault, or its disk's: not to be taken for a peer that has gone.
+/// The fault lies with the program or its disk, and must not look like a peer that has left.
 #[test]
 fn a_file_that_cannot_be_read_resets_the_connection_and_is_counted() {
     let file = Temporary::new("unreadable", &[b'f'; 9000]);
@@ -264,9 +264,9 @@ fn a_file_that_cannot_be_read_resets_the_connection_and_is_counted() {
     }
 }
 
-/// A reader that stops where the value ends finds the end of the content behind it already (t19).
+/// A reader that stops at the end of the value already has the end of the content (t19).
 #[test]
-fn the_last_chunk_leaves_in_the_same_write_as_the_data_before_it() {
+fn the_last_chunk_is_sent_in_the_same_write_as_the_data_before_it() {
     let value = br#"{"a": 1}"#;
     let mut sim =
         Sim::new(|_: &Request<'_>| Response::ok("application/json", Body::from_reader(&value[..])));
@@ -275,12 +275,12 @@ fn the_last_chunk_leaves_in_the_same_write_as_the_data_before_it() {
         sim.send(client, GET);
         let answer = sim.take_received(client);
         assert_eq!(content(&answer), b"8\r\n{\"a\": 1}\r\n0\r\n\r\n");
-        // The head, asked for what follows when it has left; then all of that.
+        // The head is sent first, and then all of the content.
         assert_eq!(sim.writes(), 2 * requests);
     }
 }
 
-/// A producer that is asked once fills one chunk, in however many pieces (t116).
+/// The number of pieces does not matter (t116).
 #[test]
 fn pieces_of_one_call_of_a_producer_are_one_chunk() {
     struct Letters(bool);
@@ -303,11 +303,11 @@ fn pieces_of_one_call_of_a_producer_are_one_chunk() {
     assert_eq!(content(sim.received(client)), expected);
 }
 
-/// The type is what the program says, and the bytes are the same, whatever they are made of (t124).
+/// The type is that of the program, and the bytes are the same for every source (t124).
 #[test]
 fn a_page_is_the_same_from_every_source() {
     const PAGE: &str = "<html>\n<head></head>\n<body>\nHello\n</body></html>\n";
-    /// A reader that gives a byte at a time.
+    /// A reader that returns one byte at a time.
     struct Bytewise(&'static [u8]);
     impl Read for Bytewise {
         fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
@@ -328,15 +328,15 @@ fn a_page_is_the_same_from_every_source() {
         let client = sim.connect_and_send(GET);
         let answer = sim.take_received(client);
         assert!(String::from_utf8_lossy(&answer).contains("\r\nContent-Type: text/html\r\n"));
-        let is_told = has_field(&answer, "content-length");
-        let page = if is_told { content(&answer).to_vec() } else { dechunk(content(&answer)) };
-        assert_eq!((page, is_told), (PAGE.as_bytes().to_vec(), number < 4), "{number}");
+        let has_length = has_field(&answer, "content-length");
+        let page = if has_length { content(&answer).to_vec() } else { dechunk(content(&answer)) };
+        assert_eq!((page, has_length), (PAGE.as_bytes().to_vec(), number < 4), "{number}");
     }
 }
 
-/// A reader is not read for HEAD (t113).
+/// For HEAD the reader is not read (t113).
 #[test]
-fn a_reader_is_sent_to_get_and_not_to_head() {
+fn content_from_a_reader_is_sent_for_get_and_not_for_head() {
     let mut sim = Sim::new(|_: &Request<'_>| {
         Response::ok("text/plain", Body::from_reader(io::repeat(b'r').take(4096)))
     });

@@ -1,5 +1,5 @@
-//! Informational responses (RFC 9110, section 15.2): before the final one, never after it, and never
-//! to HTTP/1.0.
+//! Informational responses (RFC 9110, section 15.2): before the final one, never after it, and
+//! never to HTTP/1.0.
 
 use crate::support::*;
 use wheelhouse::content::{Flow, Lost, Receive};
@@ -29,9 +29,9 @@ fn received(sim_received: &[u8]) -> String {
 const PAGE: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\n\
     Link: </style.css>; rel=preload; as=style\r\nContent-Length: 4\r\n\r\npage";
 
-/// In the same write as the page that is ready (t127).
+/// The page is ready, so both are sent in the same write (t127).
 #[test]
-fn early_hints_come_ahead_of_the_page_in_one_write() {
+fn early_hints_are_sent_before_the_page_in_one_write() {
     let mut sim =
         Sim::new(|_: &Request<'_>| Reply::inform(hints(1), Reply::inform(hints(2), page())));
     let client = sim.connect_and_send(GET);
@@ -54,17 +54,17 @@ fn processing_needs_no_fields() {
     assert_eq!(received(sim.received(client)), format!("HTTP/1.1 102 Processing\r\n\r\n{PAGE}"));
 }
 
-/// Framing belongs to the final response, and hints with such a field are not sent (t129).
+/// Framing belongs to the final response; hints with a framing field are not sent (t129).
 #[test]
-fn a_length_is_in_the_final_head_alone() {
+fn only_the_final_head_has_a_length() {
     let mut sim = Sim::new(|_: &Request<'_>| {
         let wrong = hints(1).with_appended_header("Content-Length", "123");
         Reply::inform(wrong, Reply::inform(hints(1), "x".repeat(123)))
     });
     let client = sim.connect_and_send(GET);
-    let answer = received(sim.received(client));
-    assert_eq!(statuses(answer.as_bytes()), [103, 200]);
-    let (hints, last) = answer.split_once("\r\n\r\n").unwrap();
+    let response = received(sim.received(client));
+    assert_eq!(statuses(response.as_bytes()), [103, 200]);
+    let (hints, last) = response.split_once("\r\n\r\n").unwrap();
     assert!(!hints.contains("Content-Length") && last.contains("\r\nContent-Length: 123\r\n"));
 }
 
@@ -79,9 +79,9 @@ fn http_1_0_gets_no_informational_response() {
     }
 }
 
-/// What is told leaves before content is waited for, ahead of the invitation.
+/// The hints are sent before the invitation and before the server waits for content.
 #[test]
-fn hints_leave_while_content_is_awaited() {
+fn hints_are_sent_while_the_server_waits_for_content() {
     let mut sim = Sim::new(|_: &Request<'_>| {
         let then = Reply::collect(9, |(), _, _| Reply::inform(Informational::processing(), page()));
         Reply::inform(hints(1), then)
@@ -111,12 +111,12 @@ impl Receive<()> for Impatient {
     }
 
     fn lost(self: Box<Self>, (): &mut (), why: Lost) {
-        panic!("it answers: {why:?}");
+        panic!("the receiver responds: {why:?}");
     }
 }
 
 #[test]
-fn a_receiver_may_tell_something_ahead_of_its_answer() {
+fn a_receiver_may_send_an_informational_response_before_its_final_one() {
     let mut sim = Sim::new(|_: &Request<'_>| Reply::receive(u64::MAX, Impatient));
     let client = sim.connect_and_send(post("/", 10, b"abc"));
     assert_eq!(statuses(&sim.take_received(client)), [103, 200]);
@@ -125,9 +125,9 @@ fn a_receiver_may_tell_something_ahead_of_its_answer() {
     assert_eq!(statuses(sim.received(client)), [103, 200]);
 }
 
-/// A hint is no reason to withhold the answer, and a heap of them no reason to send them all.
+/// Too many hints are dropped, and the final response is sent in any case.
 #[test]
-fn at_most_sixteen_are_told() {
+fn at_most_sixteen_informational_responses_are_sent() {
     let mut sim = Sim::new(|_: &Request<'_>| {
         (0..100)
             .fold(Reply::from(page()), |then, _| Reply::inform(Informational::processing(), then))
@@ -137,9 +137,9 @@ fn at_most_sixteen_are_told() {
     assert_eq!(statuses(sim.received(client)), one.repeat(2));
 }
 
-/// The head of a refusal is a final answer like any other.
+/// A refusal is a final response like any other.
 #[test]
-fn hints_may_come_ahead_of_a_refusal_or_a_panic() {
+fn hints_may_be_sent_before_a_refusal_or_a_panic() {
     let mut sim = Sim::new(|req: &Request<'_>| -> Reply {
         let then = match req.path() {
             "/informational" => Response::new(StatusCode::PROCESSING).into(),

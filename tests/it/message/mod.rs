@@ -1,4 +1,5 @@
-//! Requests and responses as values: what a client gets for what a program says.
+//! Requests and responses as values: the bytes that a client receives for a response of the
+//! program.
 
 mod body;
 mod informational;

@@ -1,6 +1,5 @@
-//! Trailer sections (RFC 9110, section 6.5): those of requests are shown to the code that took the
-//! content, those of responses are sent after the last chunk, and nothing of either is lost in
-//! silence.
+//! Trailer sections (RFC 9110, section 6.5): the code that reads the content of a request sees its
+//! trailers, those of responses are sent after the last chunk, and neither is lost silently.
 
 use std::cell::RefCell;
 use std::io;
@@ -21,11 +20,11 @@ fn shown(fields: Fields<'_>) -> String {
     lines.collect::<Vec<_>>().join(",")
 }
 
-/// Tells what it is shown, in the order in which it is told.
+/// Responds with its pieces, its trailers and its end, in their order.
 #[derive(Default)]
-struct Told(String);
+struct Shown(String);
 
-impl Receive<()> for Told {
+impl Receive<()> for Shown {
     fn piece(&mut self, (): &mut (), piece: &[u8]) -> Result<Flow<()>, Failure> {
         self.0.push_str(&String::from_utf8_lossy(piece));
         Ok(Flow::Continue)
@@ -40,7 +39,7 @@ impl Receive<()> for Told {
     }
 }
 
-impl Transform<()> for Told {
+impl Transform<()> for Shown {
     fn piece(&mut self, (): &mut (), piece: &[u8], out: &mut Out<'_>) -> io::Result<usize> {
         Ok(out.put(piece))
     }
@@ -60,21 +59,21 @@ impl Transform<()> for Told {
 }
 
 fn upload_site(req: &Request<'_>) -> Reply {
-    assert!(req.trailers().is_empty(), "nothing has come yet");
+    assert!(req.trailers().is_empty(), "the content has not arrived yet");
     match req.path() {
         "/collect" => Reply::collect(100, |(), req, content| {
-            assert!(!req.headers().contains("a"), "never merged into the head");
+            assert!(!req.headers().contains("a"), "trailers are never merged into the head");
             assert_eq!(req.host(), Some("a"));
             format!("{};{};end", String::from_utf8_lossy(content), shown(req.trailers()))
         }),
-        "/receive" => Reply::receive(u64::MAX, Told::default()),
-        "/transform" => Reply::transform(Response::text(""), Told::default()),
+        "/receive" => Reply::receive(u64::MAX, Shown::default()),
+        "/transform" => Reply::transform(Response::text(""), Shown::default()),
         _ => "not asked for".into(),
     }
 }
 
-/// The content of the answers to `requests`, sent as these pieces.
-fn answers(pieces: &[&[u8]]) -> String {
+/// The content of the response to a request that is sent as these pieces.
+fn responses(pieces: &[&[u8]]) -> String {
     let mut sim = Sim::new(upload_site);
     let client = sim.connect();
     for piece in pieces {
@@ -83,15 +82,15 @@ fn answers(pieces: &[&[u8]]) -> String {
     assert!(sim.is_open(client) && !sim.has_ended(client));
     let received = String::from_utf8(sim.take_received(client)).unwrap();
     sim.end(client);
-    // In chunks or not, and however those were cut: the content alone.
-    let answer = content(received.as_bytes());
+    // Only the content, chunked or not, and however the chunks are cut.
+    let response = content(received.as_bytes());
     match received.contains("chunked") {
-        true => String::from_utf8(dechunk_until_trailers(answer)).unwrap(),
-        false => String::from_utf8(answer.to_vec()).unwrap(),
+        true => String::from_utf8(dechunk_until_trailers(response)).unwrap(),
+        false => String::from_utf8(response.to_vec()).unwrap(),
     }
 }
 
-/// The content of a chunked body, and behind it the trailer section with its end.
+/// The content of a chunked body, followed by the trailer section and its end.
 fn dechunk_until_trailers(mut bytes: &[u8]) -> Vec<u8> {
     let mut content = Vec::new();
     loop {
@@ -108,10 +107,10 @@ fn dechunk_until_trailers(mut bytes: &[u8]) -> Vec<u8> {
     }
 }
 
-/// The allowed fields of a trailer section are shown to the code that took the content, announced
-/// or not, and the same wherever the bytes are cut (t81).
+/// The code that reads the content sees the allowed fields of its trailer section, whether they
+/// were announced or not (t81).
 #[test]
-fn trailers_of_a_request_are_shown_alike_however_they_are_cut() {
+fn trailers_of_a_request_are_the_same_however_they_are_cut() {
     for (path, expected) in [
         ("collect", "abcde;A=1,b=2,a=3;end"),
         ("receive", "abcde;A=1,b=2,a=3;end"),
@@ -119,17 +118,17 @@ fn trailers_of_a_request_are_shown_alike_however_they_are_cut() {
         ("nobody", "not asked for"),
     ] {
         let request = UPLOAD.replace("PATH", path).into_bytes();
-        assert_eq!(answers(&[&request]), expected, "whole");
+        assert_eq!(responses(&[&request]), expected, "whole");
         let bytes: Vec<&[u8]> = request.chunks(1).collect();
-        assert_eq!(answers(&bytes), expected, "byte by byte");
+        assert_eq!(responses(&bytes), expected, "byte by byte");
         for cut in 1..request.len() {
             let (first, second) = request.split_at(cut);
-            assert_eq!(answers(&[first, second]), expected, "{path} cut at {cut}");
+            assert_eq!(responses(&[first, second]), expected, "{path} cut at {cut}");
         }
     }
 }
 
-/// Without any, or for content with a length, nothing is told.
+/// This holds for an empty trailer section and for content with a length.
 #[test]
 fn without_trailers_the_callback_is_not_called() {
     for (path, expected) in
@@ -140,15 +139,14 @@ fn without_trailers_the_callback_is_not_called() {
         let chunks = format!("{head}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
         let forbidden = chunks.replace("0\r\n\r\n", "0\r\nHost: b\r\n\r\n");
         for request in [length, chunks, forbidden] {
-            assert_eq!(answers(&[request.as_bytes()]), expected);
+            assert_eq!(responses(&[request.as_bytes()]), expected);
         }
     }
 }
 
-/// The request behind a trailer section is found, and a section that is half here is held, counted
-/// and given back.
+/// The incomplete section is held and counted, and the request after it is found.
 #[test]
-fn a_half_trailer_section_is_held_and_given_back() {
+fn the_memory_of_an_incomplete_trailer_section_is_counted_and_given_back() {
     for path in ["collect", "receive", "transform", "nobody"] {
         let mut sim = Sim::new(upload_site);
         let base = base(&mut sim);
@@ -164,12 +162,12 @@ fn a_half_trailer_section_is_held_and_given_back() {
             assert_eq!(statuses(sim.received(client)), [200, 200], "{path}");
             sim.reset(client);
         }
-        // Free blocks of 1 KiB are kept for the next ones.
+        // Free blocks of 1 KiB are kept for later use.
         assert!(sim.memory() <= base + (16 << 10), "{}", sim.memory() - base);
     }
 }
 
-/// Says how its content ends: with so many bytes and these trailers.
+/// Produces this many bytes and then these trailers.
 struct Signed {
     left: usize,
     trailers: fn(&mut Trailers) -> Result<(), FieldError>,
@@ -190,8 +188,8 @@ fn signed(trailers: fn(&mut Trailers) -> Result<(), FieldError>) -> Response {
     Response::ok("text/plain", Body::produce(Signed { left: 6, trailers }))
 }
 
-/// What is received behind the date.
-fn answer_to(request: &[u8], site: impl FnMut(&Request<'_>) -> Response + 'static) -> String {
+/// The bytes that are received after the date.
+fn response_to(request: &[u8], site: impl FnMut(&Request<'_>) -> Response + 'static) -> String {
     let mut sim = Sim::new(site);
     let client = sim.connect_and_send(request);
     let received = String::from_utf8(sim.take_received(client)).unwrap();
@@ -199,11 +197,11 @@ fn answer_to(request: &[u8], site: impl FnMut(&Request<'_>) -> Response + 'stati
     format!("{status}{}", &rest[rest.find("\r\n").unwrap()..])
 }
 
-/// Trailers that were announced and set arrive, in chunks. Those that were not set stay away (RFC
-/// 9110, section 6.6.2 lets it; t143).
+/// Trailers that were announced but not set are not sent, which RFC 9110, section 6.6.2, allows
+/// (t143).
 #[test]
-fn trailers_of_an_answer_follow_its_last_chunk() {
-    let answer = answer_to(GET, |_| {
+fn trailers_of_a_response_follow_its_last_chunk() {
+    let response = response_to(GET, |_| {
         signed(|trailers| {
             trailers.append("A", "1")?;
             trailers.append("C", "3")
@@ -213,38 +211,39 @@ fn trailers_of_an_answer_follow_its_last_chunk() {
         .with_trailer("C")
     });
     assert_eq!(
-        answer,
+        response,
         "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTrailer: A, B, C\r\n\
          Transfer-Encoding: chunked\r\n\r\n4\r\nssss\r\n2\r\nss\r\n0\r\nA: 1\r\nC: 3\r\n\r\n"
     );
 }
 
-/// Nothing has to be announced, and nothing has to be flushed (t144, n12).
+/// Trailers need neither an announcement nor a flush (t144, n12).
 #[test]
-fn trailers_that_were_not_announced_are_sent_all_the_same() {
-    let answer = answer_to(GET, |_| signed(|t| t.append("A", "late")).with_header("A", "early"));
-    assert!(answer.contains("\r\nA: early\r\n") && !answer.contains("Trailer"), "{answer}");
-    assert!(answer.ends_with("2\r\nss\r\n0\r\nA: late\r\n\r\n"), "{answer}");
+fn trailers_that_were_not_announced_are_sent() {
+    let response =
+        response_to(GET, |_| signed(|t| t.append("A", "late")).with_header("A", "early"));
+    assert!(response.contains("\r\nA: early\r\n") && !response.contains("Trailer"), "{response}");
+    assert!(response.ends_with("2\r\nss\r\n0\r\nA: late\r\n\r\n"), "{response}");
 }
 
 #[test]
-fn the_connection_is_kept_behind_trailers() {
+fn the_connection_is_kept_after_trailers() {
     let mut sim = Sim::new(|_: &Request<'_>| signed(|t| t.append("A", "1")).with_trailer("A"));
     let client = sim.connect_and_send(GET.repeat(3));
     assert_eq!(statuses(sim.received(client)), [200, 200, 200]);
     assert!(sim.received(client).ends_with(b"0\r\nA: 1\r\n\r\n"));
 }
 
-/// A name that may not stand after content is neither announced nor sent: it is an error (w39).
+/// A field that is not allowed after content is neither announced nor sent (w39).
 #[test]
-fn a_trailer_that_may_not_be_one_cannot_be_announced() {
+fn announcing_a_trailer_that_is_not_allowed_is_an_error() {
     for name in ["Content-Length", "Set-Cookie", "no name", ""] {
-        let answer = answer_to(GET, move |_| signed(|_| Ok(())).with_trailer(name));
-        assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
+        let response = response_to(GET, move |_| signed(|_| Ok(())).with_trailer(name));
+        assert!(response.starts_with("HTTP/1.1 500 "), "{response}");
     }
 }
 
-/// A panic in the callback costs what one in `end` would.
+/// The panic is in the callback for trailers, not in `end`.
 #[test]
 fn a_panic_at_the_trailers_of_a_request_costs_one_connection() {
     struct Panics;
@@ -264,7 +263,7 @@ fn a_panic_at_the_trailers_of_a_request_costs_one_connection() {
     assert_eq!(statuses(sim.received(client)), [500]);
 }
 
-/// State is at hand where trailers are shown and where they are put.
+/// The state is available where trailers are read and where they are put.
 #[test]
 fn a_transform_checks_and_signs_with_the_state_of_the_loop() {
     type Seen = Rc<RefCell<Vec<String>>>;

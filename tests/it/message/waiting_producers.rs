@@ -1,4 +1,4 @@
-//! Producers that wait: for their time, or until they are woken.
+//! Producers that wait until their time is over or until they are woken.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -41,21 +41,24 @@ impl Produce for Slot {
 }
 
 #[test]
-fn a_producer_that_waits_is_asked_when_it_is_woken_and_when_its_time_is_over() {
+fn a_producer_that_waits_is_called_when_it_is_woken_and_when_its_time_is_over() {
     let shared = Arc::new(Mutex::new((None, vec!["a"], 0)));
     let slot = Arc::clone(&shared);
     let mut sim = Sim::new(move |_: &Request<'_>| {
         Response::ok("x/y", Body::produce(Slot(Arc::clone(&slot))))
     });
     let client = sim.connect_and_send(GET);
-    assert!(text(&mut sim, client).ends_with("\r\n\r\n1\r\na\r\n"), "what there was has left");
+    assert!(
+        text(&mut sim, client).ends_with("\r\n\r\n1\r\na\r\n"),
+        "the words so far have been sent"
+    );
     sim.advance(3 * SECOND);
     lock(&shared).1.push("bc");
     lock(&shared).0.as_ref().unwrap().wake();
     turn(&mut sim);
     assert_eq!(text(&mut sim, client), "2\r\nbc\r\n");
     sim.advance(3 * SECOND);
-    assert_eq!(lock(&shared).2, 0, "the wait began anew with the word");
+    assert_eq!(lock(&shared).2, 0, "the wait starts again with the word");
     sim.advance(6 * SECOND);
     assert_eq!((text(&mut sim, client).as_str(), lock(&shared).2), ("1\r\n.\r\n1\r\n.\r\n", 2));
     lock(&shared).1.push("end");
@@ -63,10 +66,10 @@ fn a_producer_that_waits_is_asked_when_it_is_woken_and_when_its_time_is_over() {
     turn(&mut sim);
     assert_eq!(text(&mut sim, client), "0\r\n\r\n");
     sim.send(client, GET);
-    assert!(sim.received(client).starts_with(b"HTTP/1.1 200 OK"), "the connection is kept");
+    assert!(sim.received(client).starts_with(b"HTTP/1.1 200 OK"), "the connection is kept alive");
 }
 
-/// Waits for as long as it is told.
+/// Waits for the time that the test sets.
 struct Patient(Arc<Mutex<(Option<Waker>, Duration)>>);
 
 impl Produce for Patient {
@@ -85,7 +88,7 @@ impl Produce for Patient {
 }
 
 #[test]
-fn a_producer_may_wait_longer_or_shorter_than_it_said_before() {
+fn a_producer_may_change_the_length_of_its_wait() {
     for (before, then) in [(100, 2), (2, 100)] {
         let shared = Arc::new(Mutex::new((None, SECOND * before)));
         let own = Arc::clone(&shared);
@@ -114,7 +117,7 @@ fn while_a_producer_waits_no_system_call_is_made() {
     assert!(sim.is_open(client));
 }
 
-/// Has its last word when its time is over.
+/// Ends when its time is over.
 struct Last;
 
 impl Produce for Last {
@@ -129,7 +132,7 @@ impl Produce for Last {
 }
 
 #[test]
-fn a_producer_that_ends_when_its_time_is_over_lets_the_connection_go() {
+fn a_connection_ends_after_a_producer_that_ends_when_its_time_is_over() {
     let mut sim = Sim::new(|_: &Request<'_>| Response::ok("x/y", Body::produce(Last)));
     let kept = sim.connect_and_send(GET);
     let closed = sim.connect_and_send(b"GET / HTTP/1.0\r\n\r\n");
@@ -142,7 +145,7 @@ fn a_producer_that_ends_when_its_time_is_over_lets_the_connection_go() {
 }
 
 #[test]
-fn a_peer_that_drips_content_does_not_prolong_the_silence_of_a_producer() {
+fn a_peer_that_sends_single_bytes_does_not_extend_the_wait_of_a_producer() {
     let mut sim = Sim::new(|_: &Request<'_>| Response::ok("x/y", Body::produce(Last)));
     let client = sim.connect_and_send(post("/", 1000, b""));
     for _ in 0..3 {

@@ -69,7 +69,7 @@ fn sizes(table: &mut Vec<Vector>) {
         "POST / \"x\"",
     ));
     table.push(served("k1_no_content_at_all", chunks("0\r\n\r\n"), "POST / \"\""));
-    // One more than the largest size that can be collected, announced by a chunk.
+    // A chunk whose size is one more than the largest content that is collected.
     table.push(exactly(
         "b13_the_largest_size",
         format!("{}{}", chunks("7fffffffffffffff\r\n"), "x".repeat(100)),
@@ -98,7 +98,7 @@ fn extensions(table: &mut Vec<Vector>) {
         ("k3_value_without_a_name", ";=b"),
         ("k3_empty_value", ";a="),
         ("k3_quote_is_not_closed", ";a=\"b"),
-        ("k3_bytes_behind_the_quote", ";a=\"b\"c"),
+        ("k3_bytes_after_the_quote", ";a=\"b\"c"),
         ("k3_nul_in_an_extension", ";a\0"),
         ("k3_control_byte_in_a_quoted_extension", ";a=\"\u{1}\""),
         ("k3_escaped_line_feed", ";a=\"\\\n\""),
@@ -155,7 +155,7 @@ fn data(table: &mut Vec<Vector>) {
         chunks("3\r\nabc\r\nx\r\n").replace("POST /", "POST /receive"),
         "POST /receive ...",
     ));
-    // A whole request inside a chunk is content, and one behind a broken chunk is nothing.
+    // A whole request inside a chunk is content, and one after a broken chunk is not parsed.
     table.push(served(
         "b24_a_request_inside_a_chunk",
         chunks("12\r\nGET /x HTTP/1.1\r\n\r\n\r\n0\r\n\r\n").replace("12\r\n", "13\r\n"),
@@ -194,7 +194,7 @@ fn trailers(table: &mut Vec<Vector>) {
         ("k13_line_feed_after_a_trailer_field", "A: b\n\n"),
         ("k13_trailer_field_and_two_line_feeds", "Foo: bar\n\nGET /secret HTTP/1.1\r\n\r\n"),
         ("k13_cr_and_a_letter_for_the_end", "\rX"),
-        ("k12_a_chunk_behind_the_last", "5\r\nabcde\r\n0\r\n\r\n"),
+        ("k12_a_chunk_after_the_last", "5\r\nabcde\r\n0\r\n\r\n"),
     ] {
         table.push(broken(name, chunks(&format!("1\r\nx\r\n0\r\n{trailer}")), ASKED));
     }
@@ -268,7 +268,7 @@ fn overhead(table: &mut Vec<Vector>) {
     ));
 }
 
-/// Content that nobody asked for is read all the same, and as strictly; its answer is not lost.
+/// Content that no handler reads is parsed just as strictly, and the response is not lost.
 fn ignored(table: &mut Vec<Vector>) {
     let ignored = |body: &str| chunks(body).replace("POST /", "POST /ignore");
     table.push(served(
@@ -289,14 +289,14 @@ fn ignored(table: &mut Vec<Vector>) {
         ));
     }
     table.push(exactly(
-        "k14_an_answer_before_broken_content_is_not_lost",
+        "k14_a_response_before_broken_content_is_not_lost",
         format!("{}{}{SECOND}", post("Content-Length: 1\r\n\r\nx"), ignored("hax\r\n")),
         "POST / \"x\", POST /ignore | 200 keep, 200 keep | ended",
     ));
 }
 
-/// Content that comes back while it arrives: a reset tells where it broke, and no answer that was
-/// complete before is lost.
+/// Content that is echoed while it arrives: a reset shows that it is malformed, and responses that
+/// were complete before it are not lost.
 fn echoed(table: &mut Vec<Vector>) {
     let echo = |body: &str| chunks(body).replace("POST /", "POST /echo");
     table.push(served("l11_echoed_chunks", echo("3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"), "POST /echo"));
@@ -327,7 +327,7 @@ fn echoed(table: &mut Vec<Vector>) {
         "POST /echo | 200 cut | reset",
     ));
     table.push(exactly(
-        "k14_an_answer_before_an_echo_that_breaks_is_not_lost",
+        "k14_a_response_before_a_broken_echo_is_not_lost",
         format!("{}{}{SECOND}", post("Content-Length: 1\r\n\r\nx"), echo("3\r\nabc\r\nx\r\n")),
         "POST / \"x\", POST /echo | 200 keep, 200 cut | reset",
     ));
@@ -340,12 +340,12 @@ fn echoed(table: &mut Vec<Vector>) {
         .and_ends(),
     );
     table.push(served(
-        "r2_answered_with_the_first_piece",
+        "r2_response_after_the_first_piece",
         chunks("3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n").replace("POST /", "POST /first"),
         "POST /first",
     ));
     table.push(exactly(
-        "k14_answered_with_the_first_piece_and_then_broken",
+        "k14_response_after_the_first_piece_and_then_broken",
         format!("{}{SECOND}", chunks("3\r\nabc\r\nx\r\n").replace("POST /", "POST /first")),
         "POST /first | 200 keep | ended",
     ));

@@ -1,5 +1,5 @@
-//! Vectors of `Expect` (RFC 9110, section 10.1.1), of reuse (RFC 9112, section 9.3), and of
-//! content that nobody asked for.
+//! Vectors of `Expect` (RFC 9110, section 10.1.1), of persistence (RFC 9112, section 9.3), and of
+//! content that no handler reads.
 
 use super::vector::{exactly, get, post, refused, served, Vector, NEXT, SECOND};
 
@@ -56,7 +56,7 @@ fn expectations(table: &mut Vec<Vector>) {
         ));
     }
     table.push(exactly(
-        "t87_nothing_is_read_behind_a_denied_expectation",
+        "t87_no_bytes_are_read_after_a_denied_expectation",
         format!(
             "PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n{body}\
              PUT /deny HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n{SECOND}"
@@ -194,7 +194,7 @@ fn unread(table: &mut Vec<Vector>) {
         "POST /ignore",
     ));
     table.push(exactly(
-        "b34_an_early_answer_does_not_make_content_a_request",
+        "b34_an_early_response_does_not_make_content_a_request",
         ignore(&format!("Content-Length: 100\r\n\r\n{SECOND}")),
         "POST /ignore | 200 keep | open",
     ));
@@ -241,7 +241,7 @@ fn unread(table: &mut Vec<Vector>) {
         "POST /ignore | 200 close | ended",
     ));
     table.push(exactly(
-        "x9_bytes_behind_an_unread_expectation_are_nothing",
+        "x9_bytes_after_an_uninvited_head_are_not_parsed",
         format!("{}{SECOND}{SECOND}", ignore("Expect: 100-continue\r\nContent-Length: 3\r\n\r\n")),
         "POST /ignore | 200 close | ended",
     ));

@@ -7,7 +7,7 @@ pub(crate) fn table() -> Vec<Vector> {
     names(&mut table);
     line_ends(&mut table);
     values(&mut table);
-    answers(&mut table);
+    responses(&mut table);
     table
 }
 
@@ -59,7 +59,7 @@ fn names(table: &mut Vec<Vector>) {
     ] {
         table.push(served(name, show(&format!("{line}\r\n")), &format!("GET /show host=a {saw}")));
     }
-    // An underscore makes no framing field.
+    // A name with an underscore is not a framing field.
     table.push(served(
         "b23_an_underscore_makes_no_length",
         get("Content_Length: 500\r\nTransfer_Encoding: chunked\r\n"),
@@ -148,10 +148,10 @@ fn values(table: &mut Vec<Vector>) {
     table.push(served("v13_trailer_without_chunks", get("Trailer: Host\r\n"), "GET /"));
 }
 
-/// What a program puts into an answer (part B.2 of the catalogue).
-fn answers(table: &mut Vec<Vector>) {
+/// Responses whose fields come from the program (part B.2 of the catalogue).
+fn responses(table: &mut Vec<Vector>) {
     table.push(exactly(
-        "b35_a_field_that_would_split_the_answer",
+        "b35_a_field_that_would_split_the_response",
         format!("GET /split HTTP/1.1\r\nHost: a\r\n\r\n{NEXT}"),
         "GET /split | 500 close | ended",
     ));

@@ -1,4 +1,4 @@
-//! Vectors of how long content is (RFC 9112, section 6): every class of request smuggling.
+//! Vectors of the length of content (RFC 9112, section 6): every class of request smuggling.
 
 use super::vector::{broken, chunks, exactly, post, refused, served, Vector, NEXT, SECOND};
 
@@ -107,7 +107,7 @@ fn lengths(table: &mut Vec<Vector>) {
         table.push(served(name, input, &format!("POST / \"{content}\"")));
     }
     table.push(served("t55_length_zero", post("Content-Length: 0\r\n\r\n"), "POST /"));
-    // Announced and beyond what is collected: refused before a byte of it is read.
+    // The announced length is over the limit, so the content is refused before it is read.
     table.push(exactly(
         "b58_the_longest_length_that_there_is",
         format!("{}{SECOND}", post("Content-Length: 9223372036854775807\r\n\r\n")),
@@ -131,17 +131,17 @@ fn codings(table: &mut Vec<Vector>) {
         ("w27_gzip_chunked", "gzip, chunked", 400),
         ("t63_chunked_chunked", "chunked, chunked", 400),
         ("b10_comma_before", ",chunked", 400),
-        ("b10_comma_behind", "chunked,", 400),
+        ("b10_comma_after", "chunked,", 400),
         ("b10_comma_alone", ",", 400),
         ("seed_17_quoted", "\"chunked\"", 400),
         ("seed_17_vertical_tab_before", "\u{b}chunked", 400),
         ("seed_17_no_break_space_before", "\u{a0}chunked", 400),
-        ("b10_no_break_space_behind", "chunked\u{a0}", 400),
+        ("b10_no_break_space_after", "chunked\u{a0}", 400),
         ("b10_parameter", "chunked;x", 400),
         ("b10_parameter_with_a_value", "chunked;q=0", 400),
         ("b10_two_words", "chunked identity", 400),
-        ("b10_nul_behind", "chunked\0", 400),
-        ("b10_form_feed_behind", "chunked\u{c}", 400),
+        ("b10_nul_after", "chunked\0", 400),
+        ("b10_form_feed_after", "chunked\u{c}", 400),
         ("b10_in_parentheses", "(x)chunked", 400),
         ("t63_empty", "", 400),
     ] {
@@ -194,7 +194,7 @@ fn methods(table: &mut Vec<Vector>) {
             format!("{method} /, GET /next | 200 keep, 200 keep | open"),
         ));
     }
-    // Bytes that nothing announced are the next request, and no good one.
+    // Bytes without an announced length are the next request, which is malformed.
     table.push(exactly(
         "b27_content_without_framing_is_no_content",
         format!("{}{SECOND}", with("GET", "\r\n{\"a\": 1}")),
@@ -230,7 +230,7 @@ fn cut_short(table: &mut Vec<Vector>) {
     }
     table.push(
         exactly(
-            "t163_end_behind_content",
+            "t163_end_after_content",
             post("Content-Length: 3\r\n\r\nabc"),
             "POST / \"abc\" | 200 keep | ended",
         )

@@ -85,7 +85,7 @@ fn origin_form(table: &mut Vec<Vector>) {
         ("v5_empty_query", "/?"),
         ("v5_question_marks_in_a_query", "/a?b?c"),
         ("v5_slashes_in_a_query", "/?a/../b"),
-        ("v5_what_browsers_leave_raw_in_a_query", "/?{a}[b]|^`\\"),
+        ("v5_characters_that_browsers_leave_raw_in_a_query", "/?{a}[b]|^`\\"),
         ("v5_dot_segments_are_left_to_the_handler", "/a/../b/./c"),
         ("v5_brackets_in_a_path", "/a[0]"),
     ] {
@@ -152,9 +152,9 @@ fn absolute_form(table: &mut Vec<Vector>) {
     ] {
         table.push(refused(name, head(target), 400));
     }
-    // As many bytes as were announced, and what is left over is the next request.
+    // The announced bytes are content, and the bytes after them are the next request.
     table.push(served(
-        "t55_content_and_more_behind_an_absolute_target",
+        "t55_content_and_more_after_an_absolute_target",
         "POST http://b:80/show HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n\r\nabcdef\n",
         "POST http://b:80/show host=b:80 [Content-Length=7] \"abcdef\\n\"",
     ));
@@ -173,8 +173,8 @@ fn other_forms(table: &mut Vec<Vector>) {
     ] {
         table.push(served(name, format!("{line} HTTP/1.1\r\nHost: a\r\n\r\n"), saw));
     }
-    // A handler that grants a tunnel without making one: what follows is not for us, and must not
-    // be served as a request (RFC 9110, section 9.3.6).
+    // A handler that grants a tunnel without taking it: the bytes after the head are not HTTP and
+    // must not be served as a request (RFC 9110, section 9.3.6).
     for (name, line) in [
         ("t55_connect_name_and_port", "CONNECT www.example.com:443"),
         ("t55_connect_address_and_port", "CONNECT 127.0.0.1:6060"),
@@ -184,7 +184,7 @@ fn other_forms(table: &mut Vec<Vector>) {
         table.push(exactly(name, input, format!("{line} | 200 close | ended")));
     }
     for (name, target) in [
-        // Go allows a path and no port: nobody else does.
+        // Go allows a path and a missing port; no other server does.
         ("t55_connect_with_a_path", "/_goRPC_"),
         ("v7_connect_without_a_port", "a"),
         ("v7_connect_with_an_empty_port", "a:"),
@@ -193,7 +193,7 @@ fn other_forms(table: &mut Vec<Vector>) {
         ("v7_connect_absolute", "http://a:80/"),
         ("v7_connect_star", "*"),
         ("v7_connect_with_a_user", "u@a:443"),
-        ("v7_connect_with_a_path_behind", "a:443/"),
+        ("v7_connect_with_a_path", "a:443/"),
         ("t56_connect_with_a_request_in_brackets", "[]%20%48TTP/1.1%0a:443"),
     ] {
         table.push(refused(name, format!("CONNECT {target} HTTP/1.1\r\nHost: a\r\n\r\n"), 400));

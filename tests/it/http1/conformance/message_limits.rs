@@ -57,7 +57,7 @@ fn heads(table: &mut Vec<Vector>) {
     ));
     table.push(refused("h3_a_target_of_8_kib_and_a_byte", target((8 << 10) + 1), 414));
     table.push(refused("h3_a_target_of_100_kb", target(100_000), 414));
-    // What is wrong first is what is answered, wherever the rest would have gone.
+    // The first fault decides the response, whatever comes after it.
     table.push(refused(
         "h2_a_bad_line_before_the_limit",
         get(&format!("Bad Line\r\nX: {}\r\n", "y".repeat(20_000))),
@@ -71,7 +71,7 @@ fn heads(table: &mut Vec<Vector>) {
 }
 
 fn counts(table: &mut Vec<Vector>) {
-    // `Host` is one of them.
+    // `Host` counts, too.
     table.push(served("t49_one_hundred_lines", get(&"A: b\r\n".repeat(99)), "GET /"));
     table.push(refused("t49_one_hundred_and_one_lines", get(&"A: b\r\n".repeat(100)), 431));
     table.push(refused("b44_a_thousand_tiny_lines", get(&"a:\r\n".repeat(1000)), 431));
@@ -80,7 +80,7 @@ fn counts(table: &mut Vec<Vector>) {
         get(&format!("A: {}\r\n", "b,".repeat(1000))),
         "GET /",
     ));
-    // What a `Trailer` field announces is never made into anything, so it is not counted.
+    // The names in a `Trailer` field are not kept, so they do not count.
     let names: String = (0..110).map(|n| format!("A{n},")).collect();
     table.push(served(
         "t49_a_hundred_and_ten_announced_trailers",
@@ -100,13 +100,13 @@ fn contents(table: &mut Vec<Vector>) {
         &format!("POST / 65536 bytes of sum {}", sum(full.as_bytes())),
     ));
     table.push(exactly(
-        "b59_too_much_content_is_answered_before_it_is_read",
+        "b59_too_much_content_is_refused_before_it_is_read",
         format!("{}{SECOND}", post(&format!("Content-Length: 65537\r\n\r\n{full}x"))),
         "POST / ... | 413 close | ended",
     ));
-    // Much more than is lingered for would end in a reset; this is less.
+    // Content beyond the bytes of the linger would end in a reset; this is less.
     table.push(exactly(
-        "b59_an_answer_survives_what_is_still_sent",
+        "b59_a_response_survives_content_that_is_still_sent",
         post(&format!("Content-Length: 1000000\r\n\r\n{full}{full}")),
         "POST / ... | 413 close | ended",
     ));

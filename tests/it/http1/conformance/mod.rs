@@ -1,13 +1,14 @@
-//! The conformance table: bytes in, and what must become of them.
+//! The conformance table: input bytes and the expected results.
 //!
-//! Each vector is a name, the bytes of one connection and a transcript: what the handler saw,
-//! which answers left in which order, how the connection ended. Each is sent whole, byte by byte,
-//! cut in two at every place, cut in three, and cut at random, and must give the same transcript
-//! and the same bytes every time: how a peer cuts its stream into segments says nothing.
+//! Each vector is a name, the bytes of one connection and a transcript: the requests that the
+//! handler saw, the responses in their order, and the end of the connection. Each is sent whole,
+//! byte by byte, cut in two at every place, cut in three, and cut at random, and must give the same
+//! transcript and the same bytes every time: the segments of a stream must not change its meaning.
 //!
-//! Names begin with where a vector comes from: `bNN` a class of advisories, `seed_NN` one of the
-//! first 48 vectors, `tNN`, `vN`, `kN`, ... a row of what Go's server does. Where Wheelhouse
-//! differs from Go on purpose it is stricter: what two parsers could read in two ways is refused.
+//! Names begin with the source of a vector: `bNN` a class of advisories, `seed_NN` one of the first
+//! 48 vectors, `tNN`, `vN`, `kN`, ... a row of the behaviour of Go's server. Wheelhouse differs
+//! from Go on purpose where it is stricter: it refuses bytes that two parsers could read in two
+//! ways.
 //!
 //! `WHEELHOUSE_SEED=n cargo test --test it conformance` repeats the random parts of a failure.
 
@@ -31,7 +32,7 @@ use wheelhouse::{Request, Response};
 
 use vector::Vector;
 
-/// The table is worth little when it shrinks unnoticed.
+/// The table must not shrink unnoticed.
 const VECTORS_MIN: usize = 600;
 
 /// Go: TestServerHandlersCanHandleH2PRI and others (t181).
@@ -59,7 +60,7 @@ fn framing_is_judged_alike_however_it_is_cut() {
 }
 
 /// Go: bare line feeds at the end of a trailer section (n4), full duplex, a bad trailer, a request
-/// behind it (n16).
+/// after it (n16).
 #[test]
 fn chunked_content_is_judged_alike_however_it_is_cut() {
     run::check(&chunked::table());
@@ -72,18 +73,18 @@ fn expectations_and_persistence_do_not_depend_on_how_requests_are_cut() {
 
 /// Go: the bounds of lines and bytes of a head (n15), TestRequestLimit (t48).
 #[test]
-fn limits_are_met_at_the_same_byte_however_it_arrives() {
+fn limits_apply_at_the_same_byte_however_requests_are_cut() {
     run::check(&message_limits::table());
 }
 
 #[test]
-fn pipelined_requests_are_answered_alike_however_they_are_cut() {
+fn pipelined_requests_get_the_same_responses_however_they_are_cut() {
     run::check(&pipelining::table());
 }
 
-/// Vector 47 of the first 48: what is not read back is not asked for.
+/// Vector 47 of the first 48: the server reads only as much as the client reads back.
 #[test]
-fn a_peer_that_never_reads_is_soon_not_read_either() {
+fn the_server_soon_stops_reading_from_a_peer_that_never_reads() {
     let mut sim = Sim::new(|_: &Request<'_>| Response::text("x".repeat(1000)));
     let client = sim.connect();
     sim.stall(client, 4 << 10);
@@ -94,15 +95,19 @@ fn a_peer_that_never_reads_is_soon_not_read_either() {
     for _ in 0..100 {
         sim.send(client, requests.as_bytes());
     }
-    assert!(served < 100, "{served} answers while nobody reads");
-    assert_eq!(sim.report().requests, served, "nothing is served while output waits");
-    assert_eq!(sim.memory() - before, held, "nothing is held that was not read");
+    assert!(served < 100, "{served} responses while the client does not read");
+    assert_eq!(sim.report().requests, served, "no request is served while output waits");
+    assert_eq!(sim.memory() - before, held, "unread requests take no memory");
     assert_eq!(sim.unread(client), 100 * requests.len());
     sim.unstall(client);
-    assert_eq!(sim.report().requests, 101 * 100, "and everything when it reads again");
+    assert_eq!(
+        sim.report().requests,
+        101 * 100,
+        "all requests are served when the client reads again"
+    );
 }
 
-/// Vector 48: a head costs what it is long, not how many segments it came in.
+/// Vector 48: the memory of a head depends on its length, not on the number of its segments.
 #[test]
 fn a_head_in_tiny_segments_holds_one_block() {
     let mut sim = Sim::new(|_: &Request<'_>| "ok");
@@ -114,7 +119,7 @@ fn a_head_in_tiny_segments_holds_one_block() {
         sim.send(client, [*byte]);
         most = most.max(sim.memory() - before);
     }
-    // The block of 16 KiB, the smaller ones that it outgrew, the box of work.
+    // The block of 16 KiB, the smaller ones that the head outgrew, and the box of work.
     assert!(most <= (16 + 4 + 1 + 1) << 10, "{most} bytes held");
     assert!(sim.received(client).is_empty());
     sim.send(client, b"y");
@@ -122,7 +127,7 @@ fn a_head_in_tiny_segments_holds_one_block() {
 }
 
 #[test]
-fn the_table_is_as_large_as_promised_and_every_name_is_used_once() {
+fn the_table_has_the_promised_size_and_every_name_is_used_once() {
     let tables: [Vec<Vector>; 8] = [
         request_line::table(),
         fields::table(),

@@ -1,4 +1,4 @@
-//! Vectors of several requests behind one another (RFC 9112, section 9.3.2).
+//! Vectors of several requests in a row (RFC 9112, section 9.3.2).
 
 use super::run::{list, sum};
 use super::vector::{exactly, get, post, Vector, NEXT, SECOND};
@@ -6,12 +6,12 @@ use super::vector::{exactly, get, post, Vector, NEXT, SECOND};
 pub(crate) fn table() -> Vec<Vector> {
     let mut table = Vec::new();
     in_order(&mut table);
-    behind_a_fault(&mut table);
+    after_a_fault(&mut table);
     with_an_end(&mut table);
     table
 }
 
-/// `n` times the same entries, as a transcript has them.
+/// The same entries `n` times, in the form of a transcript.
 fn repeated(n: usize, entries: &str) -> String {
     list(&entries.split(", ").cycle().take(n).map(str::to_owned).collect::<Vec<_>>())
 }
@@ -28,7 +28,7 @@ fn in_order(table: &mut Vec<Vector>) {
         table.push(exactly(name, get("").repeat(n), expected));
     }
     table.push(exactly(
-        "b26_answers_leave_in_the_order_of_requests",
+        "b26_responses_are_sent_in_the_order_of_requests",
         format!(
             "GET /204 HTTP/1.1\r\nHost: a\r\n\r\n{}HEAD / HTTP/1.1\r\nHost: a\r\n\r\n\
              GET /deny HTTP/1.1\r\nHost: a\r\n\r\n{NEXT}",
@@ -45,7 +45,7 @@ fn in_order(table: &mut Vec<Vector>) {
         get("")
     );
     table.push(exactly(
-        "l11_every_framing_behind_every_other",
+        "l11_every_framing_after_every_other",
         mixed.repeat(3),
         format!(
             "{} | {} | open",
@@ -63,7 +63,7 @@ fn in_order(table: &mut Vec<Vector>) {
             repeated(4, "200 keep")
         ),
     ));
-    // The head of the second request ends beyond the first read.
+    // The head of the second request ends after the first read.
     let long = get(&format!("X: {}\r\n", "y".repeat(12_000)));
     table.push(exactly(
         "r10_long_heads_across_reads",
@@ -72,12 +72,12 @@ fn in_order(table: &mut Vec<Vector>) {
     ));
     let big = "GET /big HTTP/1.1\r\nHost: a\r\n\r\n";
     table.push(exactly(
-        "b46_twenty_answers_of_20_kb",
+        "b46_twenty_responses_of_20_kb",
         big.repeat(20),
         format!("{} | {} | open", repeated(20, "GET /big"), repeated(20, "200 keep")),
     ));
     table.push(exactly(
-        "b26_big_and_small_answers_in_turn",
+        "b26_big_and_small_responses_in_turn",
         format!("{big}{}", get("")).repeat(10),
         format!("{} | {} | open", repeated(20, "GET /big, GET /"), repeated(20, "200 keep")),
     ));
@@ -94,7 +94,7 @@ fn in_order(table: &mut Vec<Vector>) {
     ));
 }
 
-fn behind_a_fault(table: &mut Vec<Vector>) {
+fn after_a_fault(table: &mut Vec<Vector>) {
     table.push(exactly(
         "b25_a_bad_request_between_good_ones",
         format!("{}GE(T / HTTP/1.1\r\n\r\n{SECOND}", get("")),
@@ -111,23 +111,23 @@ fn behind_a_fault(table: &mut Vec<Vector>) {
         format!("{} | {}, 400 close | ended", repeated(40, "GET /"), repeated(40, "200 keep")),
     ));
     table.push(exactly(
-        "p1_a_panic_costs_one_connection_and_no_earlier_answer",
+        "p1_a_panic_costs_one_connection_but_not_an_earlier_response",
         format!("{}GET /panic HTTP/1.1\r\nHost: a\r\n\r\n{SECOND}", get("")),
         "GET /, GET /panic | 200 keep, 500 close | ended",
     ));
     table.push(exactly(
-        "b37_a_fault_of_the_program_and_no_earlier_answer_is_lost",
+        "b37_a_fault_of_the_program_does_not_lose_an_earlier_response",
         format!("{}GET /split HTTP/1.1\r\nHost: a\r\n\r\n{SECOND}", get("")),
         "GET /, GET /split | 200 keep, 500 close | ended",
     ));
     table.push(exactly(
-        "b25_broken_chunks_behind_good_requests",
+        "b25_broken_chunks_after_good_requests",
         format!("{}{}{SECOND}", get(""), post("Transfer-Encoding: chunked\r\n\r\nx\r\n")),
         "GET /, POST / ... | 200 keep, 400 close | ended",
     ));
 }
 
-/// The end of the peer's side is no cancellation (promise 7).
+/// The end of the peer's side does not cancel requests (promise 7).
 fn with_an_end(table: &mut Vec<Vector>) {
     for (name, n) in [
         ("n13_two_heads_and_the_end", 2),
@@ -140,7 +140,7 @@ fn with_an_end(table: &mut Vec<Vector>) {
     let big = "GET /big HTTP/1.1\r\nHost: a\r\n\r\n";
     table.push(
         exactly(
-            "n13_forty_big_answers_and_the_end",
+            "n13_forty_big_responses_and_the_end",
             big.repeat(40),
             format!("{} | {} | ended", repeated(40, "GET /big"), repeated(40, "200 keep")),
         )
@@ -148,7 +148,7 @@ fn with_an_end(table: &mut Vec<Vector>) {
     );
     table.push(
         exactly(
-            "t16_a_big_last_answer",
+            "t16_a_big_last_response",
             format!(
                 "{}GET /big HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n{SECOND}",
                 big.repeat(3)

@@ -1,4 +1,4 @@
-//! Properties over random streams, each case from a seed of its own that a failure prints:
+//! Properties over random streams. Each case has a seed of its own, which a failure prints, and
 //! `WHEELHOUSE_SEED=n` begins with that case.
 
 use super::run::{sum, Bench, COLLECT_MAX, PANIC};
@@ -8,11 +8,11 @@ use crate::support::random::{seed, Random};
 
 use wheelhouse::Limits;
 
-/// Cases of each property.
+/// The number of cases of each property.
 const VALID: u64 = 4_096;
 const DAMAGED: u64 = 20_480;
 
-/// A random valid request: its bytes and what the handler must see.
+/// A random valid request: its bytes and the entry that the handler must record.
 fn request(random: &mut Random) -> (Vec<u8>, String) {
     const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PURGE", "m"];
     const TARGETS: [&str; 9] = [
@@ -76,7 +76,7 @@ fn request(random: &mut Random) -> (Vec<u8>, String) {
     }
     bytes.extend_from_slice(b"\r\n");
     bytes.extend_from_slice(&framing);
-    // A length of 0 is no content; no chunk at all is empty content.
+    // A length of 0 means no content; an empty chunked body is empty content.
     let is_seen =
         content.as_ref().is_some_and(|(bytes, in_chunks)| *in_chunks || !bytes.is_empty());
     if is_seen
@@ -95,7 +95,7 @@ fn seen_content(content: &[u8]) -> String {
     }
 }
 
-/// Field lines that mean nothing to the server.
+/// Field lines that the server does not interpret.
 fn fields(random: &mut Random) -> Vec<(String, Vec<u8>)> {
     const NAMES: [&str; 6] = ["Accept", "x-Y", "cookie", "User-Agent", "!#$%&'*+-.^_`|~", "N"];
     (0..random.below(6))
@@ -108,7 +108,7 @@ fn fields(random: &mut Random) -> Vec<(String, Vec<u8>)> {
                     _ => b'!' + random.below(94) as u8,
                 })
                 .collect();
-            // White space at the ends is none of the value.
+            // White space at the ends is not part of the value.
             while value.last().is_some_and(|byte| b" \t".contains(byte)) {
                 value.pop();
             }
@@ -118,7 +118,7 @@ fn fields(random: &mut Random) -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
-/// Content and whether it comes in chunks; mostly little, at times more than one read.
+/// Content and whether it is chunked; mostly short, sometimes longer than one read.
 fn content(random: &mut Random) -> Option<(Vec<u8>, bool)> {
     if random.one_in(3) {
         return None;
@@ -131,7 +131,7 @@ fn content(random: &mut Random) -> Option<(Vec<u8>, bool)> {
     Some((content, random.one_in(2)))
 }
 
-/// Encodes content in chunks of random sizes, with extensions and a trailer section at times.
+/// Encodes content in chunks of random sizes, sometimes with extensions and a trailer section.
 fn chunked(random: &mut Random, content: &[u8]) -> Vec<u8> {
     const EXTENSIONS: [&str; 6] = ["", "", "", ";a", ";a=b;c", ";q=\"a\\\"; \t\u{7e}\""];
     const TRAILERS: [&str; 4] = ["", "", "X: y\r\n", "A:\r\nContent-Length: 5\r\n"];
@@ -153,7 +153,7 @@ fn chunked(random: &mut Random, content: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Requests behind one another: mostly up to four, at times more than one visit serves.
+/// Pipelined requests: mostly up to four, sometimes more than one visit serves.
 fn stream(random: &mut Random) -> (Vec<u8>, Vec<String>) {
     let (mut input, mut saw) = (Vec::new(), Vec::new());
     let most = if random.one_in(100) { 80 } else { 4 };
@@ -169,7 +169,7 @@ fn vector(name: &str, input: Vec<u8>) -> Vector {
     Vector { name: name.to_owned(), input, ends: false, waits: None, expected: String::new() }
 }
 
-/// As much of an input as helps in a report.
+/// The beginning of an input, for a failure message.
 fn start(input: &[u8]) -> String {
     input[..input.len().min(1500)].escape_ascii().to_string()
 }
@@ -187,16 +187,17 @@ fn random_valid_requests_are_received_exactly() {
         let context =
             || format!("WHEELHOUSE_SEED={case}, cuts {cuts:?}, input {}", start(&vector.input));
         assert_eq!(outcome.seen, saw, "{}", context());
-        let answers = outcome.answers().unwrap_or_else(|fault| panic!("{fault}: {}", context()));
-        assert_eq!(answers.len(), saw.len(), "{}", context());
-        assert!(answers.iter().all(|answer| answer.ends_with(" keep")), "{}", context());
+        let responses =
+            outcome.responses().unwrap_or_else(|fault| panic!("{fault}: {}", context()));
+        assert_eq!(responses.len(), saw.len(), "{}", context());
+        assert!(responses.iter().all(|response| response.ends_with(" keep")), "{}", context());
         assert_eq!(outcome.end, "open", "{}", context());
         let slow = bench.run_slowly(&vector, &cuts, &mut random);
-        assert!(slow.is_same(&outcome), "a slow reader got something else: {}", context());
+        assert!(slow.is_same(&outcome), "a slow reader received other bytes: {}", context());
     }
 }
 
-/// Puts a field line that means something behind a request line, or makes it HTTP/1.0.
+/// Puts a field line that the server interprets after a request line, or makes it HTTP/1.0.
 fn vary(random: &mut Random, input: &mut Vec<u8>) {
     const LINES: [&str; 6] = [
         "Expect: 100-continue\r\n",
@@ -222,10 +223,10 @@ fn vary(random: &mut Random, input: &mut Vec<u8>) {
     }
 }
 
-/// Flips, inserts, removes, repeats and exchanges bytes, few of them and mostly where it matters.
+/// Flips, inserts, removes, repeats and exchanges a few bytes, mostly at significant places.
 fn damage(random: &mut Random, input: &mut Vec<u8>) {
     const ODD: &[u8] = b"\r\n \t\0:;,/\"=0159afx-+_\x7f\x80\xffHC";
-    // Half of the time behind the first head, where it meets content and framing.
+    // Half of the time after the first head, to damage content and framing.
     let end_of_head = input.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or(0);
     let from = if random.one_in(2) { end_of_head } else { 0 };
     for _ in 0..1 + random.below(3) {
@@ -240,7 +241,7 @@ fn damage(random: &mut Random, input: &mut Vec<u8>) {
             3 => input.insert(at, random.next() as u8),
             4 if input.len() > 1 => drop(input.remove(at)),
             5 => {
-                // A piece comes twice, such as a line or the end of a chunk.
+                // Repeats a piece, such as a line or the end of a chunk.
                 let end = (at + 1 + random.below(30)).min(input.len());
                 let piece = input[at..end].to_vec();
                 input.splice(at..at, piece);
@@ -253,7 +254,7 @@ fn damage(random: &mut Random, input: &mut Vec<u8>) {
     }
 }
 
-/// Damaged streams: half of all cases, since tests run beside one another.
+/// Runs half of the damaged cases, since the two tests run in parallel.
 fn check_damaged(limits: Limits) {
     expect_panics(&[PANIC]);
     let mut bench = Bench::with_limits(limits);
@@ -278,7 +279,7 @@ fn check_damaged(limits: Limits) {
         let cut = bench.run(&vector, &cuts);
         let differs = cut.transcript().unwrap_or_else(|fault| fault);
         assert!(cut.is_same(&whole), "whole {transcript}\ncut   {differs}\n{}", context());
-        // Where a reset cuts an echo off, a slow reader has got less of it.
+        // If a reset cuts an echo off, a slow reader has received less of it.
         if random.one_in(4) && whole.end != "reset" {
             let slow = bench.run_slowly(&vector, &cuts, &mut random);
             let differs = slow.transcript().unwrap_or_else(|fault| fault);
@@ -287,18 +288,18 @@ fn check_damaged(limits: Limits) {
         refused += u32::from(transcript.contains("400 close"));
     }
     println!("{} cases from seed {first}, {refused} refused with 400", DAMAGED / 2);
-    // Else nothing was damaged, and the above has shown nothing.
+    // Otherwise the streams were hardly damaged, and the checks above have shown little.
     assert!(u64::from(refused) > DAMAGED / 20, "only {refused} were refused");
 }
 
 #[test]
-fn damaged_streams_are_answered_alike_however_they_are_cut() {
+fn damaged_streams_get_the_same_responses_however_they_are_cut() {
     check_damaged(Limits::default());
 }
 
-/// Every limit is met often and at every place.
+/// With tight limits, each limit is reached often and at every place.
 #[test]
-fn damaged_streams_meet_tight_limits_alike_however_they_are_cut() {
+fn damaged_streams_reach_tight_limits_alike_however_they_are_cut() {
     let limits = Limits {
         head_bytes_max: 256,
         target_bytes_max: 14,

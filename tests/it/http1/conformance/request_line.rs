@@ -1,4 +1,4 @@
-//! Vectors of the request line and what comes before it (RFC 9112, sections 2.2, 2.3 and 3).
+//! Vectors of the request line and the bytes before it (RFC 9112, sections 2.2, 2.3 and 3).
 
 use super::vector::{exactly, get, post, refused, served, Vector, NEXT};
 
@@ -57,10 +57,11 @@ fn versions(table: &mut Vec<Vector>) {
     ] {
         table.push(refused(name, head(version), 400));
     }
-    // Go hands this to a handler; a server without HTTP/2 has nothing to say to it.
+    // Go calls a handler with this preface; a server without HTTP/2 cannot serve it.
     table.push(refused("v4_http_2_preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505));
     table.push(refused("v4_pri_with_a_path", "PRI / HTTP/2.0\r\nHost: a\r\n\r\n", 505));
-    // Go answers 501: the coding comes first there. A major that we do not speak ends it here.
+    // Go responds with 501, as it judges the coding first. Here an unknown major version comes
+    // first.
     table.push(refused(
         "v3_the_version_is_judged_before_the_coding",
         "GET / HTTP/2.0\r\nHost: a\r\nTransfer-Encoding: x\r\n\r\n",
@@ -95,7 +96,7 @@ fn methods(table: &mut Vec<Vector>) {
     ] {
         table.push(refused(name, head(method), 400));
     }
-    // The method is cut off by its LF: nothing of it may be taken for a longer one.
+    // The LF cuts the method off, so it must not be read as a longer one.
     table.push(refused("v1_line_feed_in_the_method", "GE\nT / HTTP/1.1\r\nHost: a\r\n\r\n", 400));
 }
 
@@ -120,7 +121,7 @@ fn shapes(table: &mut Vec<Vector>) {
         ("h7_bare_cr_before_the_method", "\rGET / HTTP/1.1"),
         ("h7_two_crs_after_the_version", "GET / HTTP/1.1\r"),
         ("b57_proxy_protocol_line", "PROXY TCP4 192.0.2.1 192.0.2.2 1 2"),
-        ("h6_an_answer_is_no_request", "HTTP/1.1 200 OK"),
+        ("h6_a_response_is_not_a_request", "HTTP/1.1 200 OK"),
     ] {
         table.push(refused(name, format!("{line}{rest}"), 400));
     }
@@ -161,14 +162,14 @@ fn before(table: &mut Vec<Vector>) {
     ] {
         table.push(refused(name, format!("{bytes}{}", get("")), 400));
     }
-    // Go allows two of them, and only after a POST; the RFC one, anywhere.
+    // Go allows two empty lines, but only after a POST; the RFC allows one anywhere.
     let body = post("Content-Length: 3\r\n\r\nabc");
     table.push(served(
         "t25_one_empty_line_after_content",
         format!("{body}\r\n{}", get("")),
         "POST / \"abc\", GET /",
     ));
-    // `served` expects one answer per request.
+    // `served` expects one response per request.
     table.last_mut().unwrap().expected =
         "POST / \"abc\", GET /, GET /next | 200 keep, 200 keep, 200 keep | open".to_owned();
     table.push(exactly(

@@ -1,8 +1,8 @@
-//! Reads answers as a careful client does (RFC 9112, sections 4, 6 and 7), so that a transcript
-//! is made of what a peer would understand.
+//! Reads responses as a careful client does (RFC 9112, sections 4, 6 and 7), so that a transcript
+//! shows how a peer would understand them.
 
-/// One answer at the start of some bytes.
-pub(crate) struct Answer {
+/// One response at the start of some bytes.
+pub(crate) struct ParsedResponse {
     /// `200 keep`, `400 close`, `100`; `200 cut` where the bytes end too early.
     pub(crate) summary: String,
     pub(crate) content: Vec<u8>,
@@ -10,7 +10,7 @@ pub(crate) struct Answer {
     pub(crate) is_cut: bool,
 }
 
-/// How long the content is.
+/// How the end of the content is found.
 enum Framing {
     None,
     Length(usize),
@@ -18,11 +18,11 @@ enum Framing {
     UntilClose,
 }
 
-impl Answer {
+impl ParsedResponse {
     /// # Errors
     ///
-    /// What no answer may look like.
-    pub(crate) fn parse(bytes: &[u8], is_head: bool) -> Result<Answer, String> {
+    /// A description of the fault, if the bytes are not a well-formed response.
+    pub(crate) fn parse(bytes: &[u8], is_head: bool) -> Result<ParsedResponse, String> {
         let wrong = |what: &str| format!("{what}: {}", bytes.escape_ascii());
         let head_len = find(bytes, b"\r\n\r\n").ok_or_else(|| wrong("no end of the head"))? + 4;
         let head = std::str::from_utf8(&bytes[..head_len - 4]).map_err(|_| wrong("not text"))?;
@@ -41,7 +41,12 @@ impl Answer {
                 return Err(wrong("an odd 100"));
             }
             let summary = "100".to_owned();
-            return Ok(Answer { summary, content: Vec::new(), len: head_len, is_cut: false });
+            return Ok(ParsedResponse {
+                summary,
+                content: Vec::new(),
+                len: head_len,
+                is_cut: false,
+            });
         }
         let (mut keeps, mut framing, mut dates) = (is_1_1, Framing::UntilClose, 0);
         for line in lines {
@@ -69,14 +74,19 @@ impl Answer {
             Some((content, len)) => (content, head_len + len),
             None => {
                 let summary = format!("{status} cut");
-                return Ok(Answer { summary, content: Vec::new(), len: bytes.len(), is_cut: true });
+                return Ok(ParsedResponse {
+                    summary,
+                    content: Vec::new(),
+                    len: bytes.len(),
+                    is_cut: true,
+                });
             }
         };
         if keeps && matches!(framing, Framing::UntilClose) {
             return Err(wrong("kept without a length"));
         }
         let summary = format!("{status} {}", if keeps { "keep" } else { "close" });
-        Ok(Answer { summary, content, len, is_cut: false })
+        Ok(ParsedResponse { summary, content, len, is_cut: false })
     }
 }
 

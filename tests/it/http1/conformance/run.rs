@@ -1,5 +1,5 @@
-//! Runs vectors: the handler that records, the transcript of what came back, and every way to
-//! cut the input.
+//! Runs vectors: the handler that records, the transcript of the responses, and the ways to cut the
+//! input.
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
@@ -12,34 +12,34 @@ use wheelhouse::content::{Flow, Receive, Transform};
 use wheelhouse::sim::{Client, Sim};
 use wheelhouse::{Failure, Handler, Limits, Reply, Request, Response, Server, StatusCode};
 
-use super::response::Answer;
+use super::response::ParsedResponse;
 use super::vector::Vector;
 use crate::support::panics::expect_panics;
 use crate::support::random::{seed, Random};
 
-/// What the handler collects at most.
+/// The most bytes that the handler collects.
 pub(crate) const COLLECT_MAX: usize = 64 << 10;
-/// What `/small` collects at most.
+/// The most bytes that `/small` collects.
 pub(crate) const SMALL_MAX: usize = 20;
-/// Connections of one simulated kernel: it looks at all it ever had in every turn.
+/// The connections of one simulated kernel, which visits every connection it ever had in each turn.
 const CONNECTIONS_PER_SIM: u32 = 24;
-/// Up to this length every pair of cuts is tried, and up to the next every other one.
+/// Up to this length every pair of cuts is tried, and up to the next one every other pair.
 const ALL_PAIRS_MAX: usize = 50;
 const PAIRS_MAX: usize = 80;
 /// Up to this length an input is sent byte by byte.
 const BYTES_MAX: usize = 20 << 10;
-/// Above this length single cuts are tried at so many places.
+/// Above this length single cuts are tried at this many places.
 const SINGLES_MAX: usize = 512;
 const RANDOM_RUNS: usize = 16;
 const SLOW_RUNS: usize = 8;
 
-/// What the handler says when it panics because a vector wants it to.
+/// The message of the panic that a vector requests from the handler.
 pub(crate) const PANIC: &str = "a handler panics, as a vector wants";
 
-/// What the handler has seen, one entry per request.
+/// The requests that the handler has seen, one entry for each.
 pub(crate) type Seen = Rc<RefCell<Vec<String>>>;
 
-/// Answers by path and writes down what it is asked.
+/// Responds by path and records the requests.
 pub(crate) struct Recorder;
 
 impl Handler<Seen> for Recorder {
@@ -52,7 +52,7 @@ impl Handler<Seen> for Recorder {
             !["/ignore", "/deny", "/204", "/304", "/split", "/first", "/echo", "/big"]
                 .contains(&req.path());
         let has_content = req.content_length() != Some(0);
-        // Until all of it is there.
+        // Replaced when the content is complete.
         let pending = if takes_content && has_content { " ..." } else { "" };
         seen.borrow_mut().push(saw + pending);
         let status = |code| Response::new(StatusCode::from_u16(code).unwrap());
@@ -83,12 +83,12 @@ fn collect(limit: usize) -> Reply<Seen> {
     })
 }
 
-/// More than a socket takes at once where a client is slow.
+/// More than the socket of a slow client takes at once.
 fn big() -> String {
     (0..20_000).map(|n| char::from(b'a' + (n % 26) as u8)).collect()
 }
 
-/// Everything of a head that a handler can ask for.
+/// Records every part of a head that a handler can read.
 fn show(saw: &mut String, req: &Request<'_>) {
     write!(saw, " host={}", req.host().unwrap_or("none")).unwrap();
     if let Some(query) = req.raw_query() {
@@ -100,7 +100,7 @@ fn show(saw: &mut String, req: &Request<'_>) {
     }
 }
 
-/// The content of the latest request is there.
+/// Records the complete content of the latest request.
 fn complete(seen: &Seen, content: &[u8]) {
     let mut seen = seen.borrow_mut();
     let latest = seen.last_mut().unwrap();
@@ -111,12 +111,12 @@ fn complete(seen: &Seen, content: &[u8]) {
     }
 }
 
-/// Tells contents of the same length apart (FNV-1a).
+/// A checksum that distinguishes contents of the same length (FNV-1a).
 pub(crate) fn sum(content: &[u8]) -> u32 {
     content.iter().fold(0x811c_9dc5, |sum, &byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
-/// Takes content piece by piece.
+/// Receives content piece by piece.
 struct Joined(Vec<u8>);
 
 impl Receive<Seen> for Joined {
@@ -134,7 +134,7 @@ impl Receive<Seen> for Joined {
     }
 }
 
-/// Answers with the first piece, before the rest has come.
+/// Responds after the first piece, before the rest has arrived.
 struct First;
 
 impl Receive<Seen> for First {
@@ -147,7 +147,7 @@ impl Receive<Seen> for First {
     }
 }
 
-/// Content comes back while it arrives.
+/// Sends content back while it arrives.
 struct Echo;
 
 impl Transform<Seen> for Echo {
@@ -164,7 +164,7 @@ pub(crate) struct Bench {
     connections: u32,
 }
 
-/// What one connection came to.
+/// The results of one connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Outcome {
     pub(crate) seen: Vec<String>,
@@ -188,9 +188,9 @@ impl Bench {
         *self = Bench::with_limits(self.limits.clone());
     }
 
-    /// One connection on which `vector` is sent in segments that end at `cuts`.
+    /// Sends `vector` on a new connection in segments that end at `cuts`.
     pub(crate) fn run(&mut self, vector: &Vector, cuts: &[usize]) -> Outcome {
-        // Where time passes, the dates of answers move: then every connection is a first one.
+        // If time passes, the dates of responses change, so each run needs a new server.
         if self.connections >= CONNECTIONS_PER_SIM || vector.waits.is_some() {
             self.renew();
         }
@@ -216,8 +216,8 @@ impl Bench {
         outcome
     }
 
-    /// The same on a connection whose client reads little by little: what was sent waits at both
-    /// ends. No time passes.
+    /// Does the same with a client that reads little by little, so that bytes wait at both ends. No
+    /// time passes.
     pub(crate) fn run_slowly(
         &mut self,
         vector: &Vector,
@@ -268,19 +268,19 @@ impl Outcome {
     ///
     /// # Errors
     ///
-    /// What is wrong with the answers, if they are not one well-formed message after another.
+    /// A description of the fault, if the responses are not a sequence of well-formed messages.
     pub(crate) fn transcript(&self) -> Result<String, String> {
-        let answers = self.answers()?;
-        Ok(format!("{} | {} | {}", list(&self.seen), list(&answers), self.end))
+        let responses = self.responses()?;
+        Ok(format!("{} | {} | {}", list(&self.seen), list(&responses), self.end))
     }
 
-    /// Each answer as its status and whether the connection may be used after it.
-    pub(crate) fn answers(&self) -> Result<Vec<String>, String> {
-        Ok(self.decoded()?.into_iter().map(|(answer, _)| answer).collect())
+    /// Each response as its status and whether the connection may be used after it.
+    pub(crate) fn responses(&self) -> Result<Vec<String>, String> {
+        Ok(self.decoded()?.into_iter().map(|(response, _)| response).collect())
     }
 
-    /// Whether two runs came to the same: byte for byte, but where content was echoed only its
-    /// bytes and not their chunks, which show how it arrived.
+    /// Whether two runs are equal byte for byte; of echoed content only the bytes are compared, as
+    /// the chunks depend on how it arrived.
     pub(crate) fn is_same(&self, other: &Outcome) -> bool {
         if !self.seen.iter().any(|saw| saw.contains(" /echo")) {
             return self == other;
@@ -288,38 +288,38 @@ impl Outcome {
         self.seen == other.seen && self.end == other.end && self.decoded() == other.decoded()
     }
 
-    /// Each answer and its content. Checks what must hold for every connection: no answer after
-    /// the last one, at most one per request and one refusal, an end behind a `close`, and
-    /// nothing cut off but by a reset.
+    /// Each response and its content. Checks the rules for every connection: no response after the
+    /// last one, at most one per request and one refusal, an end after a `close`, and no response
+    /// cut off except by a reset.
     fn decoded(&self) -> Result<Vec<(String, Vec<u8>)>, String> {
-        let mut answers: Vec<(String, Vec<u8>)> = Vec::new();
+        let mut responses: Vec<(String, Vec<u8>)> = Vec::new();
         let mut finals = 0;
         let mut rest = &self.output[..];
         while !rest.is_empty() {
-            if answers.last().is_some_and(|(answer, _)| answer.ends_with("close")) {
-                return Err(format!("bytes after the last answer: {}", rest.escape_ascii()));
+            if responses.last().is_some_and(|(response, _)| response.ends_with("close")) {
+                return Err(format!("bytes after the last response: {}", rest.escape_ascii()));
             }
             let is_head = self.seen.get(finals).is_some_and(|saw| saw.starts_with("HEAD "));
-            let answer = Answer::parse(rest, is_head)?;
-            if answer.is_cut && self.end != "reset" {
+            let response = ParsedResponse::parse(rest, is_head)?;
+            if response.is_cut && self.end != "reset" {
                 return Err(format!("cut off: {}", rest.escape_ascii()));
             }
-            finals += usize::from(answer.summary != "100");
-            answers.push((answer.summary, answer.content));
-            rest = &rest[answer.len..];
+            finals += usize::from(response.summary != "100");
+            responses.push((response.summary, response.content));
+            rest = &rest[response.len..];
         }
         if finals > self.seen.len() + 1 {
-            return Err(format!("{finals} answers to {} requests", self.seen.len()));
+            return Err(format!("{finals} responses to {} requests", self.seen.len()));
         }
-        let is_last = answers.last().is_some_and(|(answer, _)| answer.ends_with("close"));
+        let is_last = responses.last().is_some_and(|(response, _)| response.ends_with("close"));
         if is_last && self.end == "open" {
-            return Err("the last answer is sent and the connection is open".to_owned());
+            return Err("the last response is sent and the connection is open".to_owned());
         }
-        Ok(answers)
+        Ok(responses)
     }
 }
 
-/// Entries in order; more than three equal ones behind one another as one with their number.
+/// Lists entries in order; more than three equal ones in a row become one with their number.
 pub(crate) fn list(entries: &[String]) -> String {
     let mut list: Vec<String> = Vec::new();
     let mut from = 0;
@@ -334,7 +334,7 @@ pub(crate) fn list(entries: &[String]) -> String {
     list.join(", ")
 }
 
-/// Checks a table: each vector whole, and then cut in every way against that.
+/// Checks a table: each vector whole, and then each way to cut it against that.
 pub(crate) fn check(table: &[Vector]) {
     expect_panics(&[PANIC]);
     let seed = seed();
@@ -370,7 +370,7 @@ pub(crate) fn check(table: &[Vector]) {
                 break;
             }
         }
-        // What a reset cuts off depends on how much has been read.
+        // The bytes that a reset cuts off depend on how much has been read.
         if vector.waits.is_none() && whole.end != "reset" {
             for _ in 0..SLOW_RUNS {
                 let cuts = random.cuts(vector.input.len(), 12);
@@ -384,15 +384,15 @@ pub(crate) fn check(table: &[Vector]) {
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
 }
 
-/// Every way to cut `len` bytes that is tried.
+/// The ways to cut `len` bytes that are tried.
 fn all_cuts(len: usize, random: &mut Random) -> Vec<Vec<usize>> {
-    // Byte by byte, or by 61 bytes where that would be too many segments.
+    // Byte by byte, or by 61 bytes if that would be too many segments.
     let step = if len <= BYTES_MAX { 1 } else { 61 };
     let mut all = vec![(1..len).step_by(step).collect()];
     if len <= SINGLES_MAX {
         all.extend((1..len).map(|cut| vec![cut]));
     } else {
-        // Both ends, where most is decided, and places all over.
+        // Both ends, where most decisions fall, and places in between.
         let edge = if len <= BYTES_MAX { 64 } else { 8 };
         all.extend((1..edge).chain(len - edge..len).map(|cut| vec![cut]));
         all.extend((0..edge).map(|_| vec![1 + random.below(len - 1)]));

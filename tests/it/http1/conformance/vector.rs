@@ -1,22 +1,22 @@
-//! What a vector is, and short ways to write one. Knows nothing of the server.
+//! The type of a vector, and short ways to write one. This module does not use the server.
 
 use std::time::Duration;
 
-/// A good request behind one that must be refused: never served.
+/// A good request after one that must be refused, which must not be served.
 pub(crate) const SECOND: &str = "GET /second HTTP/1.1\r\nHost: a\r\n\r\n";
-/// A good request behind an accepted one: served, or else its bytes were taken for content.
+/// A good request after an accepted one. If it is not served, its bytes were taken for content.
 pub(crate) const NEXT: &str = "GET /next HTTP/1.1\r\nHost: a\r\n\r\n";
 
-/// Bytes of one connection, and what must become of them.
+/// The bytes of one connection and the expected transcript.
 #[derive(Clone, Debug)]
 pub(crate) struct Vector {
     pub(crate) name: String,
     pub(crate) input: Vec<u8>,
-    /// The client ends its side with the last byte.
+    /// Whether the client ends its side with the last byte.
     pub(crate) ends: bool,
-    /// Then this much time passes.
+    /// The time that passes after that.
     pub(crate) waits: Option<Duration>,
-    /// `what the handler saw | answers | how the connection stands`.
+    /// `requests that the handler saw | responses | state of the connection`.
     pub(crate) expected: String,
 }
 
@@ -30,7 +30,7 @@ impl Vector {
     }
 }
 
-/// These bytes, this transcript. Each character of `input` is one byte, so that `\u{ff}` is 0xff.
+/// Exactly this transcript. Each character of `input` is one byte, so that `\u{ff}` is 0xff.
 pub(crate) fn exactly(name: &str, input: impl AsRef<str>, expected: impl Into<String>) -> Vector {
     Vector {
         name: name.to_owned(),
@@ -41,19 +41,19 @@ pub(crate) fn exactly(name: &str, input: impl AsRef<str>, expected: impl Into<St
     }
 }
 
-/// A message that is served as `saw`, with 200; the request behind it is served too.
+/// A message that is served as `saw`, with 200; the request after it is served, too.
 pub(crate) fn served(name: &str, input: impl AsRef<str>, saw: &str) -> Vector {
     let input = format!("{}{NEXT}", input.as_ref());
     exactly(name, input, format!("{saw}, GET /next | 200 keep, 200 keep | open"))
 }
 
-/// A message that is refused before a handler hears of it; nothing behind it is looked at.
+/// A message that is refused without calling a handler; bytes after it are not parsed.
 pub(crate) fn refused(name: &str, input: impl AsRef<str>, status: u16) -> Vector {
     let input = format!("{}{SECOND}", input.as_ref());
     exactly(name, input, format!(" | {status} close | ended"))
 }
 
-/// A message whose content is refused when the handler has asked for it.
+/// A message whose content is refused while the handler reads it.
 pub(crate) fn broken(name: &str, input: impl AsRef<str>, saw: &str) -> Vector {
     let input = format!("{}{SECOND}", input.as_ref());
     exactly(name, input, format!("{saw} | 400 close | ended"))
