@@ -5,8 +5,8 @@ use super::tree::{asker, Tree, CHANGED_DATE};
 const BEFORE: &str = "Tue, 02 Jan 2024 03:04:04 GMT";
 const AFTER: &str = "Tue, 02 Jan 2024 03:04:06 GMT";
 
-/// Fields and the status they lead to. `@` stands for the entity tag of the file, `=`, `<` and
-/// `>` for the date of its change, one before and one after it. t218.
+/// Fields and the status that they cause. `@` stands for the entity tag of the file, `=`, `<` and
+/// `>` for the date of its change, an earlier and a later date. t218.
 const TABLE: &[(&[(&str, &str)], u16)] = &[
     // If-None-Match: weak comparison.
     (&[("If-None-Match", "@")], 304),
@@ -19,7 +19,7 @@ const TABLE: &[(&[(&str, &str)], u16)] = &[
     (&[("If-None-Match", "\"x\"@")], 304),
     (&[("If-None-Match", "\"\"")], 200),
     (&[("If-None-Match", "\"x\""), ("If-None-Match", "@")], 304),
-    // What is no tag ends the list.
+    // A malformed tag ends the list.
     (&[("If-None-Match", "x, @")], 200),
     (&[("If-None-Match", "w/@")], 200),
     (&[("If-None-Match", "\"x")], 200),
@@ -66,12 +66,12 @@ const TABLE: &[(&[(&str, &str)], u16)] = &[
     (&[("If-Unmodified-Since", "yesterday")], 200),
     (&[("If-Match", "@"), ("If-Unmodified-Since", "<")], 200),
     (&[("If-Match", "\"x\""), ("If-Unmodified-Since", "=")], 412),
-    // The order: what must fail fails before what was not modified is not sent.
+    // The order: a failed precondition comes before a 304.
     (&[("If-Match", "\"x\""), ("If-None-Match", "@")], 412),
     (&[("If-Match", "@"), ("If-None-Match", "@")], 304),
     (&[("If-Unmodified-Since", "<"), ("If-None-Match", "@")], 412),
     (&[("If-Unmodified-Since", "<"), ("If-Modified-Since", "=")], 412),
-    // If-Range: strong tag or the very second.
+    // If-Range: a strong tag or exactly the same second.
     (&[("Range", "bytes=0-1"), ("If-Range", "@")], 206),
     (&[("Range", "bytes=0-1"), ("If-Range", "=")], 206),
     (&[("Range", "bytes=0-1"), ("If-Range", "Tuesday, 02-Jan-24 03:04:05 GMT")], 206),
@@ -85,19 +85,19 @@ const TABLE: &[(&[(&str, &str)], u16)] = &[
     (&[("Range", "bytes=0-1"), ("If-Range", "")], 200),
     (&[("Range", "bytes=0-1"), ("If-Range", "\"")], 200),
     (&[("Range", "bytes=0-1"), ("If-Range", "\u{e9}")], 200),
-    // A range that no longer holds cannot be refused either.
+    // A range that no longer applies is not refused.
     (&[("Range", "bytes=99-"), ("If-Range", "\"x\"")], 200),
     (&[("Range", "bytes=99-"), ("If-Range", "@")], 416),
     (&[("Range", "bytes=0-1"), ("If-None-Match", "@")], 304),
     (&[("Range", "bytes=0-1"), ("If-Match", "\"x\"")], 412),
     (&[("Range", "bytes=99-"), ("If-None-Match", "@")], 304),
-    // Without a range it says nothing.
+    // Without a range the condition has no effect.
     (&[("If-Range", "\"x\"")], 200),
 ];
 
 /// Go: TestParseTime (t141), TestServeContent (t218).
 #[test]
-fn conditions_are_judged_in_the_order_of_the_rfc() {
+fn conditions_are_evaluated_in_the_order_of_the_rfc() {
     let tree = Tree::new();
     let mut asker = asker(tree.files());
     let etag = asker.get("/file.txt").field("etag").unwrap().to_owned();
@@ -113,7 +113,7 @@ fn conditions_are_judged_in_the_order_of_the_rfc() {
             .collect();
         let real: Vec<_> = real.iter().map(|(name, value)| (*name, value.as_str())).collect();
         assert_eq!(asker.ask("GET", "/file.txt", &real).status, *want, "{real:?}");
-        // HEAD judges alike, but for ranges, which it does not have.
+        // HEAD gives the same results, except for ranges, which it does not have.
         let want = if matches!(want, 206 | 416) { &200 } else { want };
         assert_eq!(asker.ask("HEAD", "/file.txt", &real).status, *want, "HEAD {real:?}");
     }
@@ -121,7 +121,7 @@ fn conditions_are_judged_in_the_order_of_the_rfc() {
 
 /// Go: TestServeFileNotModified (t214), TestServerFileStatError and others (t219).
 #[test]
-fn answers_without_the_file_carry_no_fields_of_the_file() {
+fn responses_without_the_file_do_not_have_fields_of_the_file() {
     let tree = Tree::new();
     let files = tree.files().cache_control("max-age=5").unwrap().header("X-Own", "1").unwrap();
     let mut asker = asker(files);
@@ -142,17 +142,17 @@ fn answers_without_the_file_carry_no_fields_of_the_file() {
         asker.ask("GET", "/file.txt", &[("Range", "bytes=99-")]),
         asker.get("/missing"),
     ];
-    for answer in refused {
+    for response in refused {
         for name in ["etag", "last-modified", "cache-control", "content-encoding"] {
-            assert_eq!(answer.field(name), None, "{name} of {}", answer.status);
+            assert_eq!(response.field(name), None, "{name} of {}", response.status);
         }
-        assert_eq!(answer.field("x-own"), Some("1"), "{}", answer.status);
+        assert_eq!(response.field("x-own"), Some("1"), "{}", response.status);
     }
 }
 
-/// An index file is judged by its own time, whatever the time of its directory (t217).
+/// The time of the index file counts, whatever the time of its directory (t217).
 #[test]
-fn an_index_that_changed_is_sent_again_though_its_directory_did_not_change() {
+fn a_changed_index_is_sent_again_although_its_directory_did_not_change() {
     let tree = Tree::new();
     let mut asker = asker(tree.files());
     let since = [("If-Modified-Since", CHANGED_DATE)];
@@ -163,16 +163,16 @@ fn an_index_that_changed_is_sent_again_though_its_directory_did_not_change() {
 
 /// Go: the lines of TestServeContent about the zero time (t218).
 #[test]
-fn a_file_without_a_usable_time_has_no_date_and_no_date_condition() {
+fn a_file_without_a_usable_time_has_no_date_and_ignores_date_conditions() {
     let tree = Tree::new();
     tree.touch("file.txt", 0);
     let mut asker = asker(tree.files());
-    let answer = asker.ask("GET", "/file.txt", &[("If-Modified-Since", CHANGED_DATE)]);
-    assert_eq!((answer.status, answer.field("last-modified")), (200, None));
+    let response = asker.ask("GET", "/file.txt", &[("If-Modified-Since", CHANGED_DATE)]);
+    assert_eq!((response.status, response.field("last-modified")), (200, None));
 }
 
 #[test]
-fn a_change_of_time_or_of_length_or_another_file_in_its_place_changes_the_tag() {
+fn the_tag_changes_with_the_time_the_length_or_the_identity_of_the_file() {
     let tree = Tree::new();
     let mut asker = asker(tree.files());
     let mut tags = vec![asker.get("/file.txt").field("etag").unwrap().to_owned()];

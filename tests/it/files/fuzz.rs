@@ -1,9 +1,9 @@
-//! Paths nobody thought of: a seeded fuzzer against a tree with a secret beside it.
+//! Unexpected paths: a seeded fuzzer against a tree with a secret file beside it.
 
 use super::tree::{asker, Asker, Tree, SECRET};
 use crate::support::random::Random;
 
-/// What paths are put together from.
+/// The pieces of which paths are composed.
 const PIECES: &[&str] = &[
     "/",
     "/",
@@ -55,9 +55,9 @@ const PIECES: &[&str] = &[
     "%ff",
 ];
 
-/// `WHEELHOUSE_SEED` and `WHEELHOUSE_ROUNDS` search elsewhere and for longer.
+/// `WHEELHOUSE_SEED` and `WHEELHOUSE_ROUNDS` set the starting point and the length of the search.
 #[test]
-fn no_path_brings_out_the_secret() {
+fn no_path_reveals_the_secret() {
     let number = |name, default| {
         std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
     };
@@ -68,24 +68,27 @@ fn no_path_brings_out_the_secret() {
     let mut statuses = std::collections::BTreeMap::new();
     for round in 0..rounds {
         if round % 200 == 0 {
-            // The simulator keeps every client it ever had.
+            // The simulator keeps every client that it ever had.
             asker = asker_of(&tree);
         }
         let count = 1 + random.below(9);
         let mut path = String::from("/");
         path.extend((0..count).map(|_| PIECES[random.below(PIECES.len())]));
-        let answer = match random.below(2) {
+        let response = match random.below(2) {
             0 => asker.get(&path),
             _ => asker.ask("GET", "/x", &[("X-Path", &path[1..])]),
         };
-        let content = String::from_utf8_lossy(&answer.content);
+        let content = String::from_utf8_lossy(&response.content);
         let came_out =
             content.contains(SECRET) || content.contains("root:") || content.contains("secret.txt");
         assert!(!came_out, "seed {seed}, round {round}: {path}");
-        assert!(matches!(answer.status, 200 | 301 | 400 | 404), "seed {seed}: {path}: {answer:?}");
-        *statuses.entry(answer.status).or_insert(0u64) += 1;
+        assert!(
+            matches!(response.status, 200 | 301 | 400 | 404),
+            "seed {seed}: {path}: {response:?}"
+        );
+        *statuses.entry(response.status).or_insert(0u64) += 1;
     }
-    // It has been everywhere.
+    // The search must have met every status.
     assert_eq!(statuses.len(), 4, "{statuses:?}");
 }
 

@@ -1,10 +1,10 @@
 //! The page for a directory.
 
-use super::tree::{asker, Answer, Tree};
+use super::tree::{asker, Received, Tree};
 
-/// The links of a listing in their order, without those that sort.
-fn links(answer: &Answer) -> Vec<&str> {
-    let links = answer.text().split("<tr><td><a href=\"").skip(1);
+/// The links of a listing in order, without the links that sort it.
+fn links(response: &Received) -> Vec<&str> {
+    let links = response.text().split("<tr><td><a href=\"").skip(1);
     links.map(|rest| rest.split_once('"').unwrap().0).collect()
 }
 
@@ -25,9 +25,9 @@ fn entries_are_sorted_by_name_size_or_date_with_directories_first() {
     let tree = tree();
     let mut asker = asker(tree.files());
     let mut order = |query: &str| {
-        let answer = asker.get(&format!("/sort/{query}"));
-        assert_eq!(answer.status, 200);
-        let links = links(&answer).into_iter().skip(1).map(str::to_owned).collect::<Vec<_>>();
+        let response = asker.get(&format!("/sort/{query}"));
+        assert_eq!(response.status, 200);
+        let links = links(&response).into_iter().skip(1).map(str::to_owned).collect::<Vec<_>>();
         links.join(" ").replace(".txt", "").replace("./", "")
     };
     assert_eq!(order(""), "zdir/ Large middle small");
@@ -39,7 +39,7 @@ fn entries_are_sorted_by_name_size_or_date_with_directories_first() {
     assert_eq!(order("?sort=-date"), "zdir/?sort=-date middle Large small");
 }
 
-/// Every name is a link to itself and text, never markup (t209).
+/// A name is only ever the target of its link and text, never markup (t209).
 #[test]
 fn names_are_escaped_in_the_link_and_on_the_page() {
     let tree = Tree::new();
@@ -72,9 +72,9 @@ fn names_are_escaped_in_the_link_and_on_the_page() {
     }
 }
 
-/// A backslash is in no path that is served, so a link to it would lead nowhere.
+/// No served path has a backslash, so a link to such a name would lead nowhere.
 #[test]
-fn a_name_that_could_not_be_asked_for_is_not_listed() {
+fn a_name_that_cannot_be_requested_is_not_listed() {
     let tree = Tree::new();
     tree.write("odd/back\\slash", "");
     tree.write("odd/plain", "");
@@ -84,7 +84,7 @@ fn a_name_that_could_not_be_asked_for_is_not_listed() {
 }
 
 #[test]
-fn the_page_says_where_it_is_and_leads_up() {
+fn the_page_shows_its_path_and_links_to_the_parent_directories() {
     let tree = Tree::new();
     tree.write("one/two & more/x", "");
     let mut asker = asker(tree.files());
@@ -94,11 +94,11 @@ fn the_page_says_where_it_is_and_leads_up() {
     assert!(page.text().contains("<a href=\"../\">one</a>"));
     assert_eq!(links(&page), ["../", "./x"]);
     assert_eq!(links(&asker.get("/list/")), ["../", "./b.txt"]);
-    assert!(!links(&asker.get("/")).contains(&"../"), "nothing is above the root");
+    assert!(!links(&asker.get("/")).contains(&"../"), "the root has no parent");
 }
 
 #[test]
-fn the_page_uses_nothing_from_elsewhere_and_runs_nothing() {
+fn the_page_loads_no_other_resources_and_runs_no_scripts() {
     let tree = Tree::new();
     let page = asker(tree.files()).get("/");
     assert_eq!(page.field("content-type"), Some("text/html; charset=utf-8"));
@@ -109,7 +109,7 @@ fn the_page_uses_nothing_from_elsewhere_and_runs_nothing() {
     }
 }
 
-/// A directory `dir` with so many empty files.
+/// A directory `dir` with this many empty files.
 fn tree_of(dir: &str, count: usize, name: impl Fn(usize) -> String) -> Tree {
     let tree = Tree::new();
     let dir = tree.root().join(dir);
@@ -119,7 +119,7 @@ fn tree_of(dir: &str, count: usize, name: impl Fn(usize) -> String) -> Tree {
 }
 
 #[test]
-fn a_very_large_directory_is_cut_and_says_so() {
+fn the_listing_of_a_very_large_directory_is_cut_with_a_notice() {
     let tree = tree_of("many", 5_001, |n| format!("{n}"));
     let mut asker = asker(tree.files());
     let page = asker.get("/many/");
@@ -128,7 +128,7 @@ fn a_very_large_directory_is_cut_and_says_so() {
 }
 
 #[test]
-fn long_names_make_a_page_no_longer_than_its_bound() {
+fn a_page_of_long_names_stays_within_its_size_limit() {
     let tree = tree_of("long", 2_200, |n| format!("{n:\"<250}"));
     let mut asker = asker(tree.files());
     let page = asker.get("/long/");
@@ -137,9 +137,9 @@ fn long_names_make_a_page_no_longer_than_its_bound() {
     assert!(page.text().len() < 6 << 20, "{} bytes", page.text().len());
 }
 
-/// Slow readers of listings hold their pages in memory: a bounded lot of them.
+/// The pages for slow readers stay in memory, so their number is bounded.
 #[test]
-fn pages_that_wait_for_slow_readers_are_bounded() {
+fn the_number_of_pages_that_wait_for_slow_readers_is_bounded() {
     let tree = tree_of("many", 2_000, |n| format!("{n:0200}"));
     let mut asker = asker(tree.files());
     let sim = &mut asker.sim;
@@ -155,15 +155,15 @@ fn pages_that_wait_for_slow_readers_are_bounded() {
         sim.read(client, 12);
         begun += usize::from(sim.received(client).starts_with(b"HTTP/1.1 200"));
     }
-    assert!((1..=20).contains(&begun), "{begun} pages of about a megabyte are on their way");
+    assert!((1..=20).contains(&begun), "{begun} pages of about a megabyte are being sent");
     for &client in &clients {
         sim.reset(client);
     }
-    assert_eq!(asker.get("/many/").status, 200, "those that left have given theirs back");
+    assert_eq!(asker.get("/many/").status, 200, "the pages of clients that left are given back");
 }
 
 #[test]
-fn without_listings_a_directory_without_index_is_not_there() {
+fn a_directory_without_an_index_is_not_found_unless_listings_are_on() {
     let tree = Tree::new();
     let mut asker = asker(tree.files().listing(false));
     assert_eq!(asker.get("/list/").status, 404);

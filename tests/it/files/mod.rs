@@ -1,6 +1,5 @@
-//! Static files through the simulator: a real tree, no socket. The names `t203` to `t227` are
-//! the rows of Go's tests that a test here equals, or differs from on purpose, and then it says
-//! so.
+//! Static files in the simulator: a real tree without sockets. The ids `t203` to `t227` are rows of
+//! Go's tests. A test here gives the same result, or differs on purpose and says so.
 
 mod conditions;
 mod fuzz;

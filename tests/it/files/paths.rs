@@ -1,4 +1,4 @@
-//! Paths: what is found, what is redirected, what is refused.
+//! Paths that are found, redirected or refused.
 
 use std::fs;
 use std::os::unix::net::UnixListener;
@@ -8,10 +8,10 @@ use wheelhouse::files::Files;
 
 use super::tree::{asker, Tree, SECRET};
 
-/// Paths and their status; none of them may bring out the secret. t204, t208, t216, t220 and
-/// the advisories of `..%2f`, `%252e`, `\`, `c:`, NUL, device names and links.
+/// Paths and their status; none of them may reveal the secret. t204, t208, t216, t220 and the
+/// advisories about `..%2f`, `%252e`, `\`, `c:`, NUL, device names and links.
 const TABLE: &[(&str, u16)] = &[
-    // Ordinary ones.
+    // Ordinary paths.
     ("/file.txt", 200),
     ("//file.txt", 200),
     ("///dir///index.html", 200),
@@ -67,13 +67,13 @@ const TABLE: &[(&str, u16)] = &[
     ("/dir%5cindex.html", 404),
     ("/\\\\host\\share", 404),
     ("/%5c%5chost%5cshare", 404),
-    // Encoded twice: a name with a percent sign, which is not there.
+    // Encoded twice: a name with a percent sign, which does not exist.
     ("/%252e%252e/secret.txt", 404),
     ("/..%252fsecret.txt", 404),
     ("/%25252e%25252e%25252fsecret.txt", 404),
     ("/%252e%252e%252fsecret.txt", 404),
     ("/%255c..%255csecret.txt", 404),
-    // Longer forms of UTF-8, which are bytes here and nothing else.
+    // Overlong forms of UTF-8, which are not decoded to characters.
     ("/%c0%ae%c0%ae/secret.txt", 404),
     ("/%c0%ae%c0%ae%c0%afsecret.txt", 404),
     ("/..%c0%afsecret.txt", 404),
@@ -101,7 +101,7 @@ const TABLE: &[(&str, u16)] = &[
     ("/%%32%65", 400),
     ("/%2%65", 400),
     ("/%-1", 400),
-    // Other systems, other tricks.
+    // Special names of other systems.
     ("/c:/windows/win.ini", 404),
     ("/c:%5cwindows%5cwin.ini", 404),
     ("/C%3A/", 404),
@@ -148,22 +148,22 @@ fn hostile_paths_are_refused_and_ordinary_ones_found() {
     let tree = Tree::new();
     let mut asker = asker(tree.files());
     for (path, want) in TABLE {
-        let answer = asker.get(path);
-        // A backslash that is not encoded is no target at all.
+        let response = asker.get(path);
+        // A backslash that is not encoded is not allowed in a target.
         let want_raw = if path.contains('\\') { &400 } else { want };
-        assert_eq!(answer.status, *want_raw, "{path}");
-        assert!(!answer.text().contains(SECRET), "{path}");
-        assert!(!answer.text().contains("root:"), "{path}");
-        // The same as a path that was cut off a prefix, with its slash and without it.
+        assert_eq!(response.status, *want_raw, "{path}");
+        assert!(!response.text().contains(SECRET), "{path}");
+        assert!(!response.text().contains("root:"), "{path}");
+        // The same as a path after a stripped prefix, with and without its slash.
         for cut in [path, &path[1..]] {
-            let answer = asker.ask("GET", "/mounted/", &[("X-Path", cut)]);
-            assert_eq!(answer.status, *want, "{cut} behind a prefix");
+            let response = asker.ask("GET", "/mounted/", &[("X-Path", cut)]);
+            assert_eq!(response.status, *want, "{cut} after a prefix");
         }
     }
 }
 
 #[test]
-fn names_too_long_for_the_system_are_not_there() {
+fn names_that_are_too_long_for_the_system_are_not_found() {
     let tree = Tree::new();
     let mut asker = asker(tree.files());
     assert_eq!(asker.get(&format!("/{}", "a".repeat(256))).status, 404);
@@ -171,9 +171,9 @@ fn names_too_long_for_the_system_are_not_there() {
     assert_eq!(asker.get(&format!("/{}file.txt", "/".repeat(5000))).status, 200);
 }
 
-/// Differs from Go in that `/dir/index.html` is served as it is asked for (t207, t212).
+/// Unlike Go, `/dir/index.html` is served and not redirected (t207, t212).
 #[test]
-fn a_slash_too_few_or_too_many_is_redirected_relatively_with_the_query_kept() {
+fn a_missing_or_extra_slash_is_redirected_relatively_with_its_query() {
     let tree = Tree::new();
     tree.write("a:b.d/x", "");
     tree.write("sp ace/x", "");
@@ -191,36 +191,40 @@ fn a_slash_too_few_or_too_many_is_redirected_relatively_with_the_query_kept() {
         ("http://here/dir", "./dir/"),
     ];
     for (target, location) in cases {
-        let answer = asker.get(target);
-        assert_eq!((answer.status, answer.field("location")), (301, Some(location)), "{target}");
+        let response = asker.get(target);
+        assert_eq!(
+            (response.status, response.field("location")),
+            (301, Some(location)),
+            "{target}"
+        );
     }
     assert_eq!(asker.get("/dir/index.html").status, 200);
 }
 
-/// Under a prefix, which the redirect keeps (t205, t210).
+/// The redirect keeps the prefix of the mount (t205, t210).
 #[test]
-fn a_mounted_directory_is_redirected_to_itself_with_a_slash() {
+fn a_mounted_directory_without_a_slash_is_redirected_to_itself_with_one() {
     let tree = Tree::new();
     let mut asker = asker(tree.files());
-    let answer = asker.ask("GET", "/static?v=1", &[("X-Path", "")]);
-    assert_eq!((answer.status, answer.field("location")), (301, Some("./static/?v=1")));
-    let answer = asker.ask("GET", "/static/", &[("X-Path", "")]);
-    assert_eq!(answer.status, 200, "an empty path is the directory itself");
-    let answer = asker.ask("GET", "/static/dir?v=1", &[("X-Path", "dir")]);
-    assert_eq!((answer.status, answer.field("location")), (301, Some("./dir/?v=1")));
-    let answer = asker.ask("GET", "/static/file.txt", &[("X-Path", "file.txt")]);
-    assert_eq!((answer.status, answer.text()), (200, "0123456789"));
+    let response = asker.ask("GET", "/static?v=1", &[("X-Path", "")]);
+    assert_eq!((response.status, response.field("location")), (301, Some("./static/?v=1")));
+    let response = asker.ask("GET", "/static/", &[("X-Path", "")]);
+    assert_eq!(response.status, 200, "an empty path is the directory itself");
+    let response = asker.ask("GET", "/static/dir?v=1", &[("X-Path", "dir")]);
+    assert_eq!((response.status, response.field("location")), (301, Some("./dir/?v=1")));
+    let response = asker.ask("GET", "/static/file.txt", &[("X-Path", "file.txt")]);
+    assert_eq!((response.status, response.text()), (200, "0123456789"));
 }
 
-/// Go gives the file to any method (golang/go#59470; t106, t223).
+/// Go sends the file for any method (golang/go#59470; t106, t223).
 #[test]
 fn only_get_and_head_are_allowed() {
     let tree = Tree::new();
     let mut asker = asker(tree.files());
     for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "get", "PROPFIND"] {
         for path in ["/file.txt", "/missing", "/../x"] {
-            let answer = asker.ask(method, path, &[]);
-            let got = (answer.status, answer.field("allow"));
+            let response = asker.ask(method, path, &[]);
+            let got = (response.status, response.field("allow"));
             assert_eq!(got, (405, Some("GET, HEAD")), "{method} {path}");
         }
     }
@@ -228,15 +232,15 @@ fn only_get_and_head_are_allowed() {
     assert_eq!((head.status, head.field("content-length")), (200, Some("10")));
 }
 
-/// A file that is not a regular one is not there, and opening it does not wait (t216).
+/// Such a file is not found, and opening it does not block (t216).
 #[test]
-fn fifos_sockets_and_devices_are_not_there() {
+fn fifos_sockets_and_devices_are_not_found() {
     let tree = Tree::new();
     let root = tree.root();
     let mode = Mode::RUSR | Mode::WUSR;
     mknodat(CWD, root.join("fifo"), FileType::Fifo, mode, 0).unwrap();
     let _socket = UnixListener::bind(root.join("socket")).unwrap();
-    // Only root may make devices; elsewhere the link, which leads outside, stands for one.
+    // Only root may make devices; for other users a link that leads outside takes its place.
     let zero = rustix::fs::makedev(1, 5);
     let _ = mknodat(CWD, root.join("zero"), FileType::CharacterDevice, mode, zero);
     let mut asker = asker(tree.files());
@@ -254,14 +258,14 @@ fn links_inside_the_root_are_followed() {
     let tree = Tree::new();
     std::os::unix::fs::symlink("../file.txt", tree.root().join("dir/inside")).unwrap();
     let mut asker = asker(tree.files());
-    // Without openat2 no link is followed, which is as safe.
-    let answer = asker.get("/dir/inside");
-    assert!(matches!((answer.status, answer.text()), (200, "0123456789") | (404, _)));
+    // Without openat2 links are not followed, which is just as safe.
+    let response = asker.get("/dir/inside");
+    assert!(matches!((response.status, response.text()), (200, "0123456789") | (404, _)));
 }
 
-/// Go finds it out at the first request (TestFileServerDirWithRootFile, t225).
+/// Go notices it only at the first request (TestFileServerDirWithRootFile, t225).
 #[test]
-fn a_root_that_is_no_directory_is_refused_at_the_start() {
+fn a_root_that_is_not_a_directory_is_refused_at_the_start() {
     let tree = Tree::new();
     assert!(Files::new(tree.root().join("file.txt")).is_err());
     assert!(Files::new(tree.root().join("missing")).is_err());
@@ -275,7 +279,7 @@ fn may_read_everything() -> bool {
     is_root
 }
 
-/// Permission (t219).
+/// The status is that of missing permission (t219).
 #[test]
 fn an_unreadable_file_is_forbidden() {
     use std::os::unix::fs::PermissionsExt;
@@ -289,7 +293,7 @@ fn an_unreadable_file_is_forbidden() {
 }
 
 #[test]
-fn a_directory_that_may_be_passed_through_and_not_read_has_an_index_and_no_listing() {
+fn a_directory_with_only_execute_permission_has_an_index_but_no_listing() {
     use std::os::unix::fs::PermissionsExt;
     if may_read_everything() {
         return;
@@ -299,8 +303,8 @@ fn a_directory_that_may_be_passed_through_and_not_read_has_an_index_and_no_listi
         fs::set_permissions(tree.root().join(dir), fs::Permissions::from_mode(0o311)).unwrap();
     }
     let mut asker = asker(tree.files());
-    let answer = asker.get("/dir?q");
-    assert_eq!((answer.status, answer.field("location")), (301, Some("./dir/?q")));
+    let response = asker.get("/dir?q");
+    assert_eq!((response.status, response.field("location")), (301, Some("./dir/?q")));
     assert_eq!(asker.get("/dir/").text(), "<p>index");
     assert_eq!(asker.get("/list/").status, 403);
     assert_eq!(asker.get("/list/b.txt").text(), "b");
@@ -310,7 +314,7 @@ fn a_directory_that_may_be_passed_through_and_not_read_has_an_index_and_no_listi
 }
 
 #[test]
-fn dot_files_are_served_and_listed_where_that_is_wanted() {
+fn dot_files_are_served_and_listed_if_the_program_allows_them() {
     let tree = Tree::new();
     let mut asker = asker(tree.files().dot_files(true));
     assert_eq!(asker.get("/.hidden").text(), SECRET);

@@ -1,10 +1,11 @@
-//! Which representation: type, precompressed sibling, index, page of a single-page application.
+//! The representation that is sent: type, precompressed sibling, index, and the page of a
+//! single-page application.
 
 use super::tree::{asker, Tree, CHANGED};
 
 /// Go: TestServeFileContentType and others (t211).
 #[test]
-fn the_type_goes_by_the_name_then_by_the_beginning_and_can_be_set() {
+fn the_type_follows_from_the_name_or_the_first_bytes_and_can_be_set() {
     let tree = Tree::new();
     tree.write("a.html", "");
     tree.write("a.JS", "");
@@ -52,9 +53,9 @@ fn compressed_tree() -> Tree {
     tree
 }
 
-/// The length is that of what is sent (t213, t224).
+/// The length is that of the sibling (t213, t224).
 #[test]
-fn a_precompressed_sibling_is_sent_to_those_who_take_it() {
+fn a_precompressed_sibling_is_sent_to_clients_that_accept_it() {
     let tree = compressed_tree();
     let mut asker = asker(tree.files());
     let cases = [
@@ -82,16 +83,16 @@ fn a_precompressed_sibling_is_sent_to_those_who_take_it() {
         ("/pic.png", "gzip", "plain"),
     ];
     for (path, accept, want) in cases {
-        let answer = asker.ask("GET", path, &[("Accept-Encoding", accept)]);
-        assert_eq!((answer.status, answer.text()), (200, want), "{path} {accept:?}");
+        let response = asker.ask("GET", path, &[("Accept-Encoding", accept)]);
+        assert_eq!((response.status, response.text()), (200, want), "{path} {accept:?}");
         let encoding = match want {
             "plain" => None,
             "brotli" => Some("br"),
             other => Some(other),
         };
-        assert_eq!(answer.field("content-encoding"), encoding, "{path} {accept:?}");
+        assert_eq!(response.field("content-encoding"), encoding, "{path} {accept:?}");
         let varies = (path != "/pic.png").then_some("Accept-Encoding");
-        assert_eq!(answer.field("vary"), varies, "{path} {accept:?}");
+        assert_eq!(response.field("vary"), varies, "{path} {accept:?}");
     }
     let js = asker.ask("GET", "/app.js", &[("Accept-Encoding", "br")]);
     assert_eq!(js.field("content-type"), Some("text/javascript; charset=utf-8"));
@@ -102,39 +103,39 @@ fn each_coding_has_a_tag_and_ranges_of_its_own() {
     let tree = compressed_tree();
     let mut asker = asker(tree.files());
     let mut tag = |accept| {
-        let answer = asker.ask("GET", "/app.js", &[("Accept-Encoding", accept)]);
-        answer.field("etag").unwrap().to_owned()
+        let response = asker.ask("GET", "/app.js", &[("Accept-Encoding", accept)]);
+        response.field("etag").unwrap().to_owned()
     };
     let (plain, br, gzip) = (tag(""), tag("br"), tag("gzip"));
     assert!(plain != br && br != gzip && gzip != plain);
     let fields = [("Accept-Encoding", "br"), ("Range", "bytes=0-1"), ("If-Range", br.as_str())];
-    let answer = asker.ask("GET", "/app.js", &fields);
-    assert_eq!((answer.status, answer.text()), (206, "br"));
-    assert_eq!(answer.field("content-range"), Some("bytes 0-1/6"));
+    let response = asker.ask("GET", "/app.js", &fields);
+    assert_eq!((response.status, response.text()), (206, "br"));
+    assert_eq!(response.field("content-range"), Some("bytes 0-1/6"));
     let fields = [("Accept-Encoding", "br"), ("If-None-Match", plain.as_str())];
     assert_eq!(asker.ask("GET", "/app.js", &fields).status, 200);
 }
 
-/// A client undoes the coding of what it got, and several parts in one answer have none.
+/// A client decodes the content that it receives, but a multipart response has no coding.
 #[test]
-fn several_ranges_of_a_coded_sibling_get_the_whole_of_it() {
+fn a_request_for_several_ranges_of_a_coded_sibling_gets_all_of_it() {
     let tree = compressed_tree();
     let mut asker = asker(tree.files());
     let mut ask = |accept, range| {
         asker.ask("GET", "/app.js", &[("Accept-Encoding", accept), ("Range", range)])
     };
-    let answer = ask("gzip", "bytes=0-0,2-2");
-    assert_eq!((answer.status, answer.text()), (200, "gzip"));
-    assert_eq!(answer.field("content-encoding"), Some("gzip"));
-    let answer = ask("identity", "bytes=0-0,2-2");
-    assert_eq!((answer.status, answer.field("content-encoding")), (206, None));
-    let answer = ask("gzip", "bytes=1-2,99-");
-    assert_eq!((answer.status, answer.text()), (206, "zi"));
+    let response = ask("gzip", "bytes=0-0,2-2");
+    assert_eq!((response.status, response.text()), (200, "gzip"));
+    assert_eq!(response.field("content-encoding"), Some("gzip"));
+    let response = ask("identity", "bytes=0-0,2-2");
+    assert_eq!((response.status, response.field("content-encoding")), (206, None));
+    let response = ask("gzip", "bytes=1-2,99-");
+    assert_eq!((response.status, response.text()), (206, "zi"));
     assert_eq!(ask("gzip", "bytes=98-,99-").status, 416);
 }
 
 #[test]
-fn a_sibling_that_is_older_or_no_file_or_not_wanted_is_not_sent() {
+fn a_sibling_that_is_older_or_not_a_file_or_not_accepted_is_not_sent() {
     let tree = compressed_tree();
     tree.touch("app.js.br", CHANGED - 1);
     std::fs::remove_file(tree.root().join("app.js.gz")).unwrap();
@@ -145,13 +146,13 @@ fn a_sibling_that_is_older_or_no_file_or_not_wanted_is_not_sent() {
     assert_eq!(asker.ask("GET", "/app.js", &all).text(), "plain");
     assert_eq!(asker.ask("GET", "/file.txt", &all).text(), "0123456789");
     let mut asker = super::tree::asker(tree.files().precompressed(false));
-    let answer = asker.ask("GET", "/only.css", &all);
-    assert_eq!((answer.text(), answer.field("vary")), ("plain", None));
+    let response = asker.ask("GET", "/only.css", &all);
+    assert_eq!((response.text(), response.field("vary")), ("plain", None));
 }
 
 /// Go: TestServeIndexHtml and others (t215).
 #[test]
-fn the_first_index_file_that_is_there_answers_for_its_directory() {
+fn a_directory_is_served_with_its_first_existing_index_file() {
     let tree = Tree::new();
     tree.write("both/index.htm", "second");
     tree.write("both/home.html", "first");
@@ -162,23 +163,26 @@ fn the_first_index_file_that_is_there_answers_for_its_directory() {
     assert_eq!(asker.get("/both/").text(), "first");
     assert_eq!(asker.get("/one/").text(), "second");
     assert_eq!(asker.get("/odd/").text(), "second");
-    assert!(asker.get("/dir/").text().contains("<!DOCTYPE html>"), "no index, so a listing");
+    assert!(
+        asker.get("/dir/").text().contains("<!DOCTYPE html>"),
+        "without an index there is a listing"
+    );
     let none: [&str; 0] = [];
     let mut asker = super::tree::asker(tree.files().index(none));
     assert!(asker.get("/dir/").text().contains("index.html"));
 }
 
 #[test]
-fn a_single_page_application_answers_where_nothing_is_but_not_for_missing_files() {
+fn a_single_page_application_serves_unknown_paths_but_not_missing_files() {
     let tree = Tree::new();
     tree.write("app.html", "app");
     let files = tree.files().spa("app.html").listing(false).cache_control("max-age=9").unwrap();
     let mut asker = asker(files);
     for path in ["/", "/users/17", "/users/", "/list/"] {
-        let answer = asker.get(path);
-        assert_eq!((answer.status, answer.text()), (200, "app"), "{path}");
-        assert_eq!(answer.field("cache-control"), Some("no-cache"), "{path}");
-        assert_eq!(answer.field("content-type"), Some("text/html; charset=utf-8"), "{path}");
+        let response = asker.get(path);
+        assert_eq!((response.status, response.text()), (200, "app"), "{path}");
+        assert_eq!(response.field("cache-control"), Some("no-cache"), "{path}");
+        assert_eq!(response.field("content-type"), Some("text/html; charset=utf-8"), "{path}");
     }
     for path in ["/missing.js", "/assets/x.css", "/.hidden"] {
         assert_eq!(asker.get(path).status, 404, "{path}");
@@ -189,16 +193,16 @@ fn a_single_page_application_answers_where_nothing_is_but_not_for_missing_files(
 }
 
 #[test]
-fn fields_that_cannot_be_sent_are_refused_when_they_are_set() {
+fn fields_that_cannot_be_sent_are_refused_when_the_program_sets_them() {
     let tree = Tree::new();
     assert!(tree.files().header("Content-Length", "1").is_err());
     assert!(tree.files().header("X\r\nY", "1").is_err());
     assert!(tree.files().header("X", "1\r\nY: 2").is_err());
-    // What each answer has one of and the file decides.
+    // Fields that every response has once and whose value depends on the file.
     for name in ["Content-Type", "etag", "Last-Modified", "Content-Encoding", "Content-Range"] {
         assert!(tree.files().header(name, "x").is_err(), "{name}");
     }
-    assert!(tree.files().header("Vary", "Origin").is_ok(), "a list goes on in a second line");
+    assert!(tree.files().header("Vary", "Origin").is_ok(), "a list may continue in a second line");
     assert!(tree.files().cache_control("a\nb").is_err());
     assert!(tree.files().content_type("x", "a\0b").is_err());
 }

@@ -1,4 +1,4 @@
-//! What happens while a file is on its way.
+//! Changes to a file while it is being sent.
 
 use std::fs::OpenOptions;
 
@@ -14,7 +14,7 @@ fn request(range: &str) -> Vec<u8> {
     format!("GET /large.bin HTTP/1.1\r\nHost: here\r\n{range}\r\n").into_bytes()
 }
 
-/// A client that has asked for a file of 1 MiB, and for now takes only the beginning of it.
+/// A client that has requested a file of 1 MiB and so far reads only its beginning.
 fn stalled(tree: &Tree, range: &str) -> (Asker, Client) {
     tree.write("large.bin", vec![b'x'; 1 << 20]);
     let mut asker = asker(tree.files());
@@ -25,7 +25,7 @@ fn stalled(tree: &Tree, range: &str) -> (Asker, Client) {
 }
 
 #[test]
-fn a_file_that_shrinks_while_it_is_sent_ends_in_a_reset_and_not_in_a_lie() {
+fn a_file_that_shrinks_while_it_is_sent_ends_in_a_reset_and_not_in_a_clean_end() {
     for range in ["", "bytes=10-900000", "bytes=0-500000,600000-900000"] {
         let tree = Tree::new();
         let (mut asker, client) = stalled(&tree, range);
@@ -40,7 +40,7 @@ fn a_file_that_shrinks_while_it_is_sent_ends_in_a_reset_and_not_in_a_lie() {
 }
 
 #[test]
-fn a_file_that_grows_or_is_replaced_while_it_is_sent_is_sent_as_it_was() {
+fn a_file_that_grows_or_is_replaced_while_it_is_sent_arrives_unchanged() {
     let tree = Tree::new();
     let (mut asker, client) = stalled(&tree, "");
     let sim = &mut asker.sim;
@@ -53,11 +53,11 @@ fn a_file_that_grows_or_is_replaced_while_it_is_sent_is_sent_as_it_was() {
     let end = received.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
     assert_eq!(received.len() - end, 1 << 20);
     assert!(received[end..].iter().all(|&byte| byte == b'x'));
-    assert!(sim.is_open(client), "and the connection is kept");
+    assert!(sim.is_open(client), "the connection is kept alive");
 }
 
 #[test]
-fn a_file_beyond_four_gigabytes_is_addressed_to_its_last_byte() {
+fn every_byte_of_a_file_of_over_four_gigabytes_can_be_requested() {
     let tree = Tree::new();
     tree.write("large.bin", "");
     let file = OpenOptions::new().write(true).open(tree.root().join("large.bin")).unwrap();
@@ -66,9 +66,9 @@ fn a_file_beyond_four_gigabytes_is_addressed_to_its_last_byte() {
         return;
     }
     let mut asker = asker(tree.files());
-    let answer = asker.ask("GET", "/large.bin", &[("Range", "bytes=5368709118-")]);
-    assert_eq!((answer.status, answer.content.as_slice()), (206, &[0u8, 0][..]));
-    assert_eq!(answer.field("content-range"), Some("bytes 5368709118-5368709119/5368709120"));
+    let response = asker.ask("GET", "/large.bin", &[("Range", "bytes=5368709118-")]);
+    assert_eq!((response.status, response.content.as_slice()), (206, &[0u8, 0][..]));
+    assert_eq!(response.field("content-range"), Some("bytes 5368709118-5368709119/5368709120"));
     let head = asker.ask("HEAD", "/large.bin", &[]);
     assert_eq!(head.field("content-length"), Some("5368709120"));
 }

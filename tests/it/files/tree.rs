@@ -1,4 +1,4 @@
-//! A tree to serve, with a secret beside it, and a way to ask for things.
+//! A tree to serve, with a secret beside it, and a client that sends requests.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -10,7 +10,7 @@ use wheelhouse::files::Files;
 use wheelhouse::sim::Sim;
 use wheelhouse::{Request, Response};
 
-/// What must never come out.
+/// Content that must never be sent.
 pub(crate) const SECRET: &str = "TOP-SECRET";
 /// Tuesday, 2 January 2024, 03:04:05 and a half.
 pub(crate) const CHANGED: i64 = 1_704_164_645;
@@ -22,7 +22,7 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// `base/root` is what is served; `base/secret.txt` is not.
+    /// `base/root` is served; `base/secret.txt` is not.
     pub(crate) fn new() -> Tree {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -86,23 +86,23 @@ fn touch(path: &Path, seconds: i64) {
     utimensat(CWD, path, &times, AtFlags::empty()).unwrap();
 }
 
-/// An answer, taken apart.
+/// A parsed response.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct Received {
     pub(crate) status: u16,
     head: String,
     pub(crate) content: Vec<u8>,
 }
 
-impl Answer {
-    /// The value of the field, which is there at most once.
+impl Received {
+    /// The value of the field, which must not occur twice.
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
         let mut values = self.head.lines().filter_map(|line| {
             let (field, value) = line.split_once(": ")?;
             field.eq_ignore_ascii_case(name).then_some(value)
         });
         let value = values.next();
-        assert_eq!(values.next(), None, "{name} is there twice");
+        assert_eq!(values.next(), None, "{name} occurs twice");
         value
     }
 
@@ -116,8 +116,8 @@ pub(crate) struct Asker {
     pub(crate) sim: Sim,
 }
 
-/// Serves `files`. A field `X-Path` takes the place of the path of the target, to ask for what
-/// no target can have.
+/// Serves `files`. A field `X-Path` replaces the path of the target, for paths that no target can
+/// have.
 pub(crate) fn asker(files: Files) -> Asker {
     let sim = Sim::new(move |req: &Request<'_>| -> Response {
         match req.header("x-path") {
@@ -129,12 +129,12 @@ pub(crate) fn asker(files: Files) -> Asker {
 }
 
 impl Asker {
-    pub(crate) fn get(&mut self, target: &str) -> Answer {
+    pub(crate) fn get(&mut self, target: &str) -> Received {
         self.ask("GET", target, &[])
     }
 
-    /// Asks on a connection of its own and checks what holds for every answer: its length.
-    pub(crate) fn ask(&mut self, method: &str, target: &str, fields: &[(&str, &str)]) -> Answer {
+    /// Sends a request on a new connection, and checks the length of the response.
+    pub(crate) fn ask(&mut self, method: &str, target: &str, fields: &[(&str, &str)]) -> Received {
         let mut request = format!("{method} {target} HTTP/1.1\r\nHost: here\r\n").into_bytes();
         for (name, value) in fields {
             request.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
@@ -142,19 +142,19 @@ impl Asker {
         request.extend_from_slice(b"Connection: close\r\n\r\n");
         let client = self.sim.connect_and_send(&request);
         let received = self.sim.take_received(client);
-        assert!(self.sim.has_ended(client), "{target}: the answer is complete");
-        let answer = parse(&received);
-        match answer.field("content-length") {
-            Some(len) if method != "HEAD" => assert_eq!(len, answer.content.len().to_string()),
-            _ => assert!(answer.content.is_empty(), "{target}: content without a length"),
+        assert!(self.sim.has_ended(client), "{target}: the response is complete");
+        let response = parse(&received);
+        match response.field("content-length") {
+            Some(len) if method != "HEAD" => assert_eq!(len, response.content.len().to_string()),
+            _ => assert!(response.content.is_empty(), "{target}: content without a length"),
         }
-        answer
+        response
     }
 }
 
-fn parse(received: &[u8]) -> Answer {
+fn parse(received: &[u8]) -> Received {
     let end = received.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
     let head = std::str::from_utf8(&received[..end]).unwrap().to_owned();
     let status = head[9..12].parse().unwrap();
-    Answer { status, head, content: received[end + 4..].to_vec() }
+    Received { status, head, content: received[end + 4..].to_vec() }
 }

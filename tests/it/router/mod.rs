@@ -1,4 +1,4 @@
-//! Routes over the wire: examples, and a model of the definition.
+//! Routes over the wire: examples, and a comparison with a model of the definition.
 
 mod model;
 mod one_path;

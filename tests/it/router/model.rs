@@ -1,5 +1,5 @@
-//! Routes against a model that is slow and knows only the definition of Go 1.22 patterns: random
-//! sets of patterns with methods and hosts, random paths, clean or not, escaped or not.
+//! Routes against a slow model that follows the definition of Go 1.22 patterns: random sets of
+//! patterns with methods and hosts, and random paths, clean or not, escaped or not.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use wheelhouse::{Error, Request, Router};
 
 const METHODS: [&str; 5] = ["GET", "HEAD", "POST", "PUT", "LOCK"];
 
-/// A pattern, taken apart by hand.
+/// A parsed pattern.
 #[derive(Clone, Debug)]
 struct Model {
     text: String,
@@ -20,13 +20,13 @@ struct Model {
     segments: Vec<Part>,
 }
 
-/// What a segment of a pattern is; the more specific is the greater.
+/// A segment of a pattern; the more specific one is the greater one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Part {
-    /// At the end only: whatever follows.
+    /// Only at the end: matches the rest of the path.
     Rest,
     Single,
-    /// Decoded; empty at the end only: `{$}`.
+    /// Decoded; empty only at the end: `{$}`.
     Literal(Vec<u8>),
 }
 
@@ -72,7 +72,7 @@ impl Model {
         parts.len() == self.segments.len()
     }
 
-    /// Whether nothing is left over for a rest, if it has one.
+    /// Whether the pattern matches without a rest.
     fn is_exact(&self, path: &str) -> bool {
         self.segments.last() != Some(&Part::Rest)
             || path.ends_with('/') && path.matches('/').count() == self.segments.len()
@@ -103,7 +103,7 @@ fn best<'m>(all: &'m [Model], host: &str, method: &str, path: &str) -> Option<&'
     })
 }
 
-/// What Go says, in the words of [`brief`].
+/// The result according to Go, in the form of [`brief`].
 fn expected(all: &[Model], method: &str, host: &str, raw: &str) -> String {
     let decoded = decoded(raw);
     let path = clean(&decoded);
@@ -137,7 +137,7 @@ fn expected(all: &[Model], method: &str, host: &str, raw: &str) -> String {
     }
 }
 
-/// The path that the program sees. None of the escapes here but these two stay.
+/// The path that the program sees. Of the escapes in this test only these two stay.
 fn decoded(raw: &str) -> String {
     let kept = raw.replace("%2F", "%252F").replace("%2f", "%252F").replace("%25", "%2525");
     let kept = kept.replace("%25252F", "%252F");
@@ -190,7 +190,7 @@ fn path(random: &mut Random) -> String {
     path
 }
 
-/// Patterns that go together, and those that were refused beside them.
+/// Random patterns that do not conflict.
 fn patterns(random: &mut Random, count: usize) -> Vec<Model> {
     let mut kept: Vec<String> = Vec::new();
     for _ in 0..count {
@@ -213,13 +213,13 @@ fn router(patterns: &[String]) -> Router<()> {
     })
 }
 
-/// What an answer says in few words.
-fn brief(answer: &[u8], method: &str, expected: &str) -> String {
-    let answer = String::from_utf8_lossy(answer);
-    let (head, content) = answer.split_once("\r\n\r\n").expect("a whole answer");
+/// A response in a few words.
+fn brief(response: &[u8], method: &str, expected: &str) -> String {
+    let response = String::from_utf8_lossy(response);
+    let (head, content) = response.split_once("\r\n\r\n").expect("a whole answer");
     let field = |name: &str| head.split("\r\n").find_map(|line| line.strip_prefix(name));
     match &head[9..12] {
-        // The length has to do, where there is no content.
+        // Without content the length is compared instead.
         "200"
             if method == "HEAD"
                 && field("Content-Length: ") == Some(&expected.len().to_string()) =>
@@ -233,10 +233,10 @@ fn brief(answer: &[u8], method: &str, expected: &str) -> String {
     }
 }
 
-/// `WHEELHOUSE_SEED` and `WHEELHOUSE_ROUNDS` search elsewhere and for longer (t183, t186, t189,
-/// t193, t199, t201).
+/// `WHEELHOUSE_SEED` and `WHEELHOUSE_ROUNDS` set the starting point and the length of the search
+/// (t183, t186, t189, t193, t199, t201).
 #[test]
-fn every_request_is_answered_as_the_definition_of_go_says() {
+fn every_request_gets_the_response_that_the_definition_of_go_requires() {
     let number = |name, default| {
         std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
     };
@@ -253,18 +253,18 @@ fn every_request_is_answered_as_the_definition_of_go_says() {
             let expected = expected(&all, method, host, &path);
             let request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
             let client = sim.connect_and_send(request.as_bytes());
-            let answer = brief(sim.received(client), method, &expected);
+            let response = brief(sim.received(client), method, &expected);
             assert_eq!(
-                answer, expected,
+                response, expected,
                 "seed {seed}, round {round}: {method} {host}{path}\n{texts:#?}"
             );
         }
     }
 }
 
-/// Sets of requests, counted out (t197, t198).
+/// The sets of requests are enumerated (t197, t198).
 #[test]
-fn two_patterns_conflict_if_they_share_requests_and_neither_has_strictly_fewer() {
+fn two_patterns_conflict_if_they_share_requests_and_neither_matches_strictly_fewer() {
     let mut paths = vec!["/".to_owned()];
     let mut last = vec![String::new()];
     for _ in 0..4 {

@@ -1,4 +1,4 @@
-//! One path for guards, routes, mounts and files, whatever its spelling; and redirects that lead back
+//! Guards, routes, mounts and files see the same path, however it is spelt, and redirects lead back
 //! to it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,7 +17,7 @@ fn get(sim: &mut Sim, target: &str) -> (u16, String) {
     (head[9..12].parse().unwrap(), location.unwrap_or(content).to_owned())
 }
 
-/// Spellings of a request for `/admin`, and requests for something else.
+/// Spellings of a request for `/admin`, and requests for other paths.
 const SPELLINGS: [&str; 26] = [
     "/admin",
     "/%61dmin",
@@ -47,9 +47,9 @@ const SPELLINGS: [&str; 26] = [
     "/ADMIN",
 ];
 
-/// What is behind the guard is never reached past it, also not over redirects (audit: M6).
+/// No spelling and no redirect bypasses the guard (audit: M6).
 #[test]
-fn a_guard_and_a_route_read_the_same_path() {
+fn a_guard_and_a_route_see_the_same_path() {
     let seen = AtomicUsize::new(0);
     for pattern in ["/admin", "/admin/", "/admin/{rest...}", "/{x}", "/{x}/{y...}"] {
         let mut routes = Router::<()>::new()
@@ -81,13 +81,13 @@ fn a_guard_and_a_route_read_the_same_path() {
             }
         }
     }
-    // Twelve of the spellings mean `/admin` or something below it.
+    // Twelve of the spellings mean `/admin` or a path below it.
     assert_eq!(seen.load(Ordering::Relaxed), 5 * 12);
 }
 
-/// The same for a mount: its prefix is compared with the same path.
+/// The prefix of the mount is compared with the same path.
 #[test]
-fn a_guard_and_a_mount_read_the_same_path() {
+fn a_guard_and_a_mount_see_the_same_path() {
     let is_admin = |path: &str| path == "/admin" || path.starts_with("/admin/");
     let mut routes = Router::<()>::new()
         .mount("/admin", |_: &Request<'_>| "secret")
@@ -114,9 +114,9 @@ fn a_guard_and_a_mount_read_the_same_path() {
     assert_eq!(get(&mut sim, "http://h/%61dmin").1, "in  ");
 }
 
-/// What stands in a path decoded can begin a query, a fragment or a line in a URL.
+/// A decoded path may hold characters that begin a query, a fragment or a line in a URL.
 #[test]
-fn every_redirect_leads_to_the_path_that_it_means() {
+fn every_redirect_leads_to_the_intended_path() {
     let dir = std::env::temp_dir().join(format!("wheelhouse-one-path-{}", std::process::id()));
     let names: [(&str, &[u8]); 9] = [
         ("a%20b", b"a b"),
@@ -154,7 +154,7 @@ fn every_redirect_leads_to_the_path_that_it_means() {
         assert_eq!((status, &*location), (301, &*format!("./{escaped}/?q")), "{escaped}");
         let (status, _) = get(&mut sim, &format!("/files/{escaped}/"));
         assert_eq!(status, 200, "{escaped}");
-        // Redirects of the program, seen from the path.
+        // Redirects of the program, relative to the path.
         assert_eq!(get(&mut sim, &format!("/in/{escaped}/y")).1, format!("/in/{escaped}/z"));
         assert_eq!(get(&mut sim, &format!("/here/{escaped}")).1, "/here/?q");
     }
@@ -172,7 +172,7 @@ fn every_redirect_leads_to_the_path_that_it_means() {
 }
 
 #[test]
-fn the_path_is_decoded_and_the_raw_one_and_the_target_stay() {
+fn the_path_is_decoded_and_the_raw_path_and_the_target_are_kept() {
     let mut sim = Sim::new(|req: &Request<'_>| {
         format!("{} {} {} {:?}", req.path(), req.raw_path(), req.target(), req.raw_query())
     });
@@ -187,7 +187,7 @@ fn the_path_is_decoded_and_the_raw_one_and_the_target_stay() {
     ] {
         assert_eq!(get(&mut sim, target).1, expected);
     }
-    // The buffer of one request leaves nothing for the next.
+    // The path of one request does not appear in the next.
     let client = sim.connect_and_send(
         b"GET /%61%61%61 HTTP/1.1\r\nHost: h\r\n\r\nGET /%62 HTTP/1.1\r\nHost: h\r\n\r\n\
           GET /c HTTP/1.1\r\nHost: h\r\n\r\n",
@@ -197,7 +197,7 @@ fn the_path_is_decoded_and_the_raw_one_and_the_target_stay() {
     assert_eq!(firsts, [Some("/aaa"), Some("/b"), Some("/c")]);
 }
 
-/// The path is decoded again when the content has come.
+/// The path is decoded again when the content has arrived.
 #[test]
 fn a_request_that_waited_for_its_content_has_the_same_path() {
     let routes = Router::<()>::new().collect("POST /p/{x}", 9, |_, req, _| {
@@ -214,9 +214,9 @@ fn a_request_that_waited_for_its_content_has_the_same_path() {
     assert!(response.ends_with(expected), "{response}");
 }
 
-/// A listener for both families sees peers of IPv4 in the form of IPv6.
+/// A listener for both families sees IPv4 peers with IPv6 addresses.
 #[test]
-fn a_peer_of_ipv4_has_its_own_address() {
+fn the_address_of_an_ipv4_peer_is_an_ipv4_address() {
     let mut sim = Sim::new(|req: &Request<'_>| format!("{:?}", req.peer_addr()));
     for (from, shown) in [
         ("[::ffff:192.0.2.1]:7", "Some(192.0.2.1:7)"),

@@ -1,11 +1,11 @@
-//! Routes over the wire, on the simulated kernel: which function answers, redirects, 405, hosts,
-//! escapes, parameters. Ids are those of the catalogue of Go's tests.
+//! Routes over the wire, on the simulated kernel: the choice of the function, redirects, 405,
+//! hosts, escapes, parameters. Ids are those of the catalogue of Go's tests.
 
 use wheelhouse::router::RouteError;
 use wheelhouse::sim::Sim;
 use wheelhouse::{Error, Handler, Reply, Request, Response, Router, Routes};
 
-/// One route per pattern, each answering with its pattern.
+/// One route per pattern, which responds with its pattern.
 fn routes(patterns: &[&str]) -> Routes<()> {
     let router = patterns.iter().fold(Router::<()>::new(), |router, pattern| {
         router.route(pattern, |_, req| req.pattern().unwrap_or("none").to_owned())
@@ -13,10 +13,10 @@ fn routes(patterns: &[&str]) -> Routes<()> {
     router.build().unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// What an answer says in few words: the content of a 200, else the status and what matters.
-fn brief(answer: &[u8]) -> String {
-    let answer = String::from_utf8_lossy(answer);
-    let (head, content) = answer.split_once("\r\n\r\n").expect("a whole answer");
+/// A response in a few words: the content of a 200, or else the status and the fields that matter.
+fn brief(response: &[u8]) -> String {
+    let response = String::from_utf8_lossy(response);
+    let (head, content) = response.split_once("\r\n\r\n").expect("a whole answer");
     let field = |name: &str| head.split("\r\n").find_map(|line| line.strip_prefix(name));
     match &head[9..12] {
         "200" => content.to_owned(),
@@ -42,7 +42,7 @@ fn ask(routes: Routes, requests: &[(&str, &str, &str)]) {
 }
 
 #[test]
-fn the_most_specific_pattern_answers_in_whatever_order_they_came() {
+fn the_most_specific_pattern_wins_whatever_the_order_of_the_routes() {
     let mut patterns = ["/", "/a/", "/a/{x}", "/a/b", "GET /a/b", "/a/{x}/{$}", "/{x}"];
     let requests = [
         ("GET", "h/", "/"),
@@ -66,7 +66,7 @@ fn the_most_specific_pattern_answers_in_whatever_order_they_came() {
 }
 
 #[test]
-fn a_branch_without_the_method_is_left_for_one_that_has_it() {
+fn the_search_leaves_a_branch_without_the_method_for_one_that_has_it() {
     let patterns = ["POST /a/b", "GET /a/{x}", "PUT /{y...}", "GET /c/d/e", "DELETE /c/{x}/e"];
     let requests = [
         ("GET", "h/a/b", "GET /a/{x}"),
@@ -102,19 +102,19 @@ fn a_pattern_with_a_host_wins_and_the_port_does_not_count() {
         ("GET", "one.example/%25", "one.example/{x}"),
         ("GET", "one.example/a/%25", "one.example/a/"),
         ("GET", "two.example/a/%25", "/a/%25"),
-        // The host has an answer: what others would be redirected to does not count.
+        // The host has a route, so a redirect for other hosts does not count.
         ("GET", "one.example/a/b", "one.example/a/"),
         ("GET", "two.example/a/b", "307 /a/b/"),
     ];
     ask(routes(&patterns), &requests);
 }
 
-/// No port is stripped and nothing is cleaned (t183, t189, t190, t193, t136, t192).
+/// The port is not stripped and the path is not cleaned (t183, t189, t190, t193, t136, t192).
 #[test]
 fn connect_is_routed_by_its_authority_with_the_port() {
     let patterns = ["CONNECT proxy.example:443/", "GET /", "proxy.example/"];
     let requests = [
-        // Granted, so without content: the one pattern that does not answer 405 was found.
+        // A granted CONNECT has no content, so the status shows that the pattern was found.
         ("CONNECT", "proxy.example:443", ""),
         ("CONNECT", "proxy.example:80", "405 GET, HEAD"),
         ("GET", "proxy.example:443/", "proxy.example/"),
@@ -136,7 +136,7 @@ fn an_unclean_path_is_redirected_once_with_its_query() {
         ("GET", "h/f/..", "307 /"),
         ("GET", "h/a//b%2Fc/?x", "307 /a/b%2Fc/?x"),
         ("POST", "h/dir/../f", "307 /f"),
-        // At once to where the clean path would lead.
+        // A single redirect leads to the target of the clean path.
         ("GET", "h//dir?q", "307 /dir/?q"),
         ("GET", "h/./dir", "307 /dir/"),
         ("GET", "h/dir//x/deep", "307 /dir/x/deep/"),
@@ -157,7 +157,7 @@ fn a_pattern_with_a_port_matches_no_host() {
 /// Go: TestServeMuxHandlerRedirectPost (t187), TestServeWithSlashRedirectKeepsQueryString (t189),
 /// TestServeWithSlashRedirectForHostPatterns (t190).
 #[test]
-fn a_folder_asked_for_without_its_slash_is_redirected_with_its_query() {
+fn a_folder_without_its_slash_is_redirected_with_its_query() {
     let patterns =
         ["/one", "/two/", "/both", "/both/", "POST /form/", "/end/{$}", "/w/{x}/", "/r/{x...}"];
     let requests = [
@@ -184,16 +184,16 @@ fn a_folder_asked_for_without_its_slash_is_redirected_with_its_query() {
     ask(routes(&patterns), &requests);
 }
 
-/// No spelling of a path makes a redirect lead to another host (t190, t234).
+/// No spelling of a path causes a redirect to another host (t190, t234).
 #[test]
-fn a_redirect_never_leads_away() {
+fn a_redirect_never_leads_to_another_host() {
     let patterns = ["/{x}/", "/"];
     let requests = [
         ("GET", "h//evil.example", "307 /evil.example/"),
         ("GET", "h/.//%5Cevil.example", "307 /%5Cevil.example/"),
         ("GET", "h/.//evil.example/..", "307 /"),
         ("GET", "h/%2f%2fevil.example", "307 /%2F%2Fevil.example/"),
-        // The parser lets no backslash through; were it to, the redirect would encode it.
+        // The parser refuses a backslash; if it did not, the redirect would encode it.
         ("GET", "h/./\\evil.example", "400"),
     ];
     ask(routes(&patterns), &requests);
@@ -208,13 +208,13 @@ fn a_redirect_never_leads_away() {
         None => Response::not_found(),
     });
     let client = sim.connect_and_send(b"GET //evil.example HTTP/1.1\r\nHost: h\r\n\r\n");
-    let answer = String::from_utf8_lossy(sim.received(client)).into_owned();
-    assert!(answer.contains("307") && !answer.contains("//evil"), "{answer}");
+    let response = String::from_utf8_lossy(sim.received(client)).into_owned();
+    assert!(response.contains("307") && !response.contains("//evil"), "{response}");
 }
 
 /// Go: TestMuxNoSlashRedirectWithTrailingSlash and others (t191).
 #[test]
-fn the_root_is_no_segment_for_a_wildcard() {
+fn a_wildcard_does_not_match_the_root() {
     ask(routes(&["/{x}/"]), &[("GET", "h/", "404"), ("GET", "h/a", "307 /a/")]);
     ask(routes(&["POST /{x}/"]), &[("GET", "h/", "404"), ("GET", "h/a/", "405 POST")]);
     ask(routes(&["/{x}"]), &[("GET", "h/", "404"), ("GET", "h/a", "/{x}")]);
@@ -222,7 +222,7 @@ fn the_root_is_no_segment_for_a_wildcard() {
 
 /// Go: TestStatus (t201).
 #[test]
-fn another_method_gets_405_with_all_that_are_allowed_in_order() {
+fn another_method_gets_a_405_with_all_allowed_methods_in_order() {
     let patterns = [
         "GET /g",
         "POST /p",
@@ -258,7 +258,7 @@ fn another_method_gets_405_with_all_that_are_allowed_in_order() {
 
 /// Go: TestEscapedPathsAndPatterns (t195).
 #[test]
-fn literals_compare_decoded_and_an_encoded_slash_separates_nothing() {
+fn literals_are_compared_decoded_and_an_encoded_slash_is_not_a_separator() {
     let patterns = ["/a", "/b/%7B/%7D", "/%zz", "/c%2Fd", "/c/d", "/x/{y}", "/\u{e4}/%E4"];
     let requests = [
         ("GET", "h/%61", "/a"),
@@ -277,7 +277,7 @@ fn literals_compare_decoded_and_an_encoded_slash_separates_nothing() {
 
 /// Go: TestServeMuxHandlerTrailingSlash (t184), TestPathValueAndPattern and others (t202).
 #[test]
-fn parameters_come_by_name_raw_or_decoded_and_the_pattern_as_it_was_written() {
+fn parameters_are_available_by_name_raw_or_decoded_and_the_pattern_as_written() {
     let show = |_: &mut (), req: &Request<'_>| {
         let param = |name| match (req.raw_param(name), req.param(name)) {
             (Some(raw), Some(decoded)) => format!("{name}={raw}={decoded} "),
@@ -310,7 +310,7 @@ fn parameters_come_by_name_raw_or_decoded_and_the_pattern_as_it_was_written() {
 
 /// Go: TestMuxRedirectRelative and others (t60).
 #[test]
-fn an_absolute_target_is_routed_by_its_own_host_and_an_empty_path_is_the_root() {
+fn an_absolute_target_is_routed_by_its_host_and_an_empty_path_is_the_root() {
     let routes = routes(&["h.example/{x...}", "/"]);
     let mut sim = Sim::new(routes);
     for (target, expected) in [
@@ -327,7 +327,7 @@ fn an_absolute_target_is_routed_by_its_own_host_and_an_empty_path_is_the_root() 
 
 /// Go: TestOptions (t178).
 #[test]
-fn the_server_as_a_whole_answers_options_and_nothing_else() {
+fn the_target_of_the_whole_server_allows_only_options() {
     let mut sim = Sim::new(routes(&["/"]));
     let client = sim.connect_and_send(b"OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n");
     assert_eq!(brief(sim.take_received(client).as_slice()), "");
@@ -337,7 +337,7 @@ fn the_server_as_a_whole_answers_options_and_nothing_else() {
 
 /// Go: TestServeMuxHandleFuncWithNilHandler and others (t185).
 #[test]
-fn the_first_fault_of_a_chain_comes_out_of_build() {
+fn build_returns_the_first_fault_of_a_chain() {
     let one = |_: &mut (), _: &Request<'_>| "";
     let error =
         Router::<()>::new().get("/a", one).get("{", one).get("/a", one).build().unwrap_err();
@@ -367,9 +367,9 @@ fn the_first_fault_of_a_chain_comes_out_of_build() {
     ask(Router::<()>::new().build().unwrap(), &[("GET", "h/", "404"), ("POST", "h/a", "404")]);
 }
 
-/// The content waits for the address (t187).
+/// The content is read only after the route is known (t187).
 #[test]
-fn state_is_shared_and_content_comes_with_the_parameters_of_its_route() {
+fn routes_share_the_state_and_content_arrives_with_the_parameters_of_its_route() {
     #[derive(Default)]
     struct Hub {
         notes: Vec<String>,
@@ -395,7 +395,7 @@ fn state_is_shared_and_content_comes_with_the_parameters_of_its_route() {
         .build()
         .unwrap();
     let mut sim = Sim::with_state(Hub::default(), routes);
-    let mut say = |parts: &[&[u8]]| {
+    let mut exchange = |parts: &[&[u8]]| {
         let client = sim.connect();
         for part in parts {
             sim.send(client, part);
@@ -404,18 +404,18 @@ fn state_is_shared_and_content_comes_with_the_parameters_of_its_route() {
     };
     let get = b"GET /notes HTTP/1.1\r\nHost: h\r\n\r\n";
     let whole = b"POST /note/ann HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi";
-    assert_eq!(say(&[whole]), "POST /note/{by}");
+    assert_eq!(exchange(&[whole]), "POST /note/{by}");
     let head = b"POST /note/bob HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\n";
-    assert_eq!(say(&[head, b"h", b"o", b"!"]), "POST /note/{by}");
-    assert_eq!(say(&[get]), "ann:hi,bob:ho!");
+    assert_eq!(exchange(&[head, b"h", b"o", b"!"]), "POST /note/{by}");
+    assert_eq!(exchange(&[get]), "ann:hi,bob:ho!");
     let head = b"PATCH /note/eve HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n";
-    assert_eq!(say(&[head, b"x", b"y"]), "patched");
-    assert_eq!(say(&[get]), "/note/eve");
+    assert_eq!(exchange(&[head, b"x", b"y"]), "patched");
+    assert_eq!(exchange(&[get]), "/note/eve");
     let long = b"POST /note/ann HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n123456789";
-    assert_eq!(say(&[long]), "413");
+    assert_eq!(exchange(&[long]), "413");
     let put = b"PUT /note/x HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n1";
-    assert_eq!(say(&[put]), "201");
-    assert_eq!(say(&[get]), "Some(\"x\"):1");
+    assert_eq!(exchange(&[put]), "201");
+    assert_eq!(exchange(&[get]), "Some(\"x\"):1");
 }
 
 /// Go: TestStripPrefix and others (t235).
@@ -443,7 +443,7 @@ fn a_mount_sees_the_path_after_its_prefix_and_the_target_stays_whole() {
 
 /// Go: TestStripPrefix and others (t235).
 #[test]
-fn a_prefix_is_stripped_by_whole_segments_however_it_is_spelt() {
+fn a_prefix_is_stripped_in_whole_segments_however_it_is_spelt() {
     let mut sim = Sim::new(|req: &Request<'_>| match req.strip_prefix("/foo/bar") {
         Some(inner) => format!("{} of {} {:?}", inner.path(), req.path(), inner.raw_query()),
         None => "404".to_owned(),
@@ -489,9 +489,9 @@ fn nested_routes_belong_to_the_same_table() {
     ask(routes, &requests);
 }
 
-/// A name is walked in pieces, and where names part they share a slot with others.
+/// The search compares names piece by piece, and names that differ may share a slot.
 #[test]
-fn names_of_any_length_and_first_letter_are_told_apart() {
+fn names_of_any_length_and_first_letter_are_distinguished() {
     let long = "/a-name-that-is-longer-than-any-word-of-the-machine";
     let with_end = format!("{long}/{{id}}/end");
     let patterns = ["/a", "/A", "/!", "/1", "/Q", "/q", long, &with_end, "/%3F/{id}"];
@@ -516,14 +516,14 @@ fn names_of_any_length_and_first_letter_are_told_apart() {
         ("GET", "h/?/7".to_owned(), "404"),
     ];
     let requests: Vec<(&str, &str, &str)> =
-        requests.iter().map(|(method, target, answer)| (*method, &**target, *answer)).collect();
+        requests.iter().map(|(method, target, response)| (*method, &**target, *response)).collect();
     ask(routes(&patterns), &requests);
 }
 
-/// The address is asked for as it is before it is asked for with a slash more, of the host and of
-/// anywhere alike, however it is spelt (t183).
+/// The routes of the host and those of any host are searched for the path as it is before any of
+/// them is searched for the path with a slash, however it is spelt (t183).
 #[test]
-fn a_route_of_any_host_comes_before_a_redirect_within_the_host() {
+fn a_route_for_any_host_wins_over_a_redirect_within_the_host() {
     let patterns = ["one.example/a/", "/a", "/b/", "ONE.example/b/c"];
     let requests = [
         ("GET", "one.example/a", "/a"),
@@ -535,10 +535,10 @@ fn a_route_of_any_host_comes_before_a_redirect_within_the_host() {
     ask(routes(&patterns), &requests);
 }
 
-/// The subtree of anywhere does not match the address as it is, so the host's redirect counts
+/// The subtree for any host does not match the path as it is, so the redirect of the host counts
 /// (t183).
 #[test]
-fn a_redirect_within_the_host_comes_before_a_subtree_that_is_anywhere() {
+fn a_redirect_within_the_host_wins_over_a_subtree_for_any_host() {
     let requests = [
         ("GET", "one.example/a", "307 /a/"),
         ("GET", "one.example/%61?q", "307 /a/?q"),
@@ -553,7 +553,7 @@ fn a_redirect_within_the_host_comes_before_a_subtree_that_is_anywhere() {
 
 /// Go: TestStripPrefix and others (t235).
 #[test]
-fn routes_behind_a_stripped_prefix_redirect_what_is_left_of_a_name() {
+fn routes_after_a_stripped_prefix_redirect_relative_to_the_rest_of_the_path() {
     let inner = || routes(&["/", "/a"]);
     let mut sim = Sim::new(move |req: &Request<'_>| match req.strip_prefix("/in") {
         Some(req) => inner().handle(&mut (), &req),

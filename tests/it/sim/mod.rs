@@ -1,4 +1,4 @@
-//! The small client of the simulator: requests put together, responses read, workers waited for.
+//! The client of the simulator: it composes requests, reads responses and waits for workers.
 
 use std::thread;
 use std::time::Duration;
@@ -17,7 +17,7 @@ fn shown(req: &Request<'_>) -> Reply {
 }
 
 #[test]
-fn a_request_has_its_fields_and_content() {
+fn a_simulated_request_has_its_fields_and_content() {
     let mut sim = Sim::new(shown);
     assert_eq!(sim.get("/a?b").text(), "GET /a?b - localhost 0");
     let request = sim.request("PUT", "/x").header("X-A", "1").header("host", "me").body("four");
@@ -25,21 +25,21 @@ fn a_request_has_its_fields_and_content() {
 }
 
 #[test]
-fn a_head_response_has_no_content() {
+fn a_simulated_response_to_head_has_no_content() {
     let mut sim = Sim::new(|_: &Request<'_>| "hello");
     let response = sim.request("HEAD", "/").send();
     assert_eq!((response.header("Content-Length"), response.body()), (Some("5"), &b""[..]));
 }
 
 #[test]
-fn a_request_comes_from_the_address_that_it_is_given() {
+fn a_simulated_request_comes_from_its_given_address() {
     let mut sim = Sim::new(|req: &Request<'_>| format!("{:?}", req.peer_addr()));
     let peer = ([198, 51, 100, 7], 4711).into();
     assert_eq!(sim.request("GET", "/").from(peer).send().text(), "Some(198.51.100.7:4711)");
 }
 
 #[test]
-fn the_next_response_is_there_when_it_is_whole() {
+fn the_next_response_is_returned_when_it_is_complete() {
     let mut sim = Sim::new(site);
     let client = sim.connect();
     assert!(sim.response(client).is_none());
@@ -49,9 +49,9 @@ fn the_next_response_is_there_when_it_is_whole() {
     assert!(sim.response(client).is_none());
 }
 
-/// Virtual time stands still while the test waits for a worker.
+/// Virtual time does not advance while the test waits for a worker.
 #[test]
-fn a_response_of_a_worker_is_waited_for_in_real_time() {
+fn the_simulator_waits_in_real_time_for_the_response_of_a_worker() {
     let mut sim = Sim::new(|_: &Request<'_>| {
         let (later, reply) = Reply::<()>::later();
         thread::spawn(move || later.respond("done"));
@@ -65,7 +65,7 @@ fn a_response_of_a_worker_is_waited_for_in_real_time() {
 }
 
 #[test]
-fn content_of_a_channel_is_waited_for_in_real_time() {
+fn the_simulator_waits_in_real_time_for_content_of_a_channel() {
     fn feed(sender: &Sender) {
         for piece in ["a", "b", "c"] {
             sender.send(piece).unwrap();
@@ -92,7 +92,7 @@ fn a_simulation_has_the_state_limits_and_timers_of_the_server() {
 
 #[test]
 #[should_panic(expected = "no complete response")]
-fn a_connection_that_closes_without_a_response_is_a_clear_panic() {
+fn a_connection_that_closes_without_a_response_is_a_panic_that_says_so() {
     let mut sim = Sim::new(|_: &Request<'_>| Reply::<()>::hijack(|(), taken| drop(taken)));
     sim.get("/");
 }

@@ -1,5 +1,5 @@
-//! WebSockets from the wire: handshakes, messages, every way to break the rules, and every way to
-//! end. Client frames are written by hand.
+//! WebSockets on the wire: handshakes, messages, every violation of the protocol, and every kind of
+//! end. The tests compose the client's frames by hand.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -21,7 +21,7 @@ const CLOSE: u8 = 0x88;
 const PING: u8 = 0x89;
 const PONG: u8 = 0x8a;
 
-/// A frame as clients send it: masked.
+/// A masked frame, as clients send it.
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mask = [0x37, 0xfa, 0x21, 0x3d];
     let mut bytes = vec![first];
@@ -45,7 +45,7 @@ fn close_payload(code: u16, reason: &str) -> Vec<u8> {
     [&code.to_be_bytes(), reason.as_bytes()].concat()
 }
 
-/// The frames that the server has sent, which must be whole.
+/// The frames that the server has sent, which must be complete.
 fn frames(mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
     let mut frames = Vec::new();
     while let [first, len, rest @ ..] = bytes {
@@ -63,11 +63,11 @@ fn frames(mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
 
 type Log = Rc<RefCell<Vec<String>>>;
 
-fn told(log: &Log) -> Vec<String> {
+fn events(log: &Log) -> Vec<String> {
     std::mem::take(&mut *log.borrow_mut())
 }
 
-/// Echoes, notes what it is told, and obeys some words.
+/// Echoes messages, notes its calls, and obeys some words.
 struct Echo {
     log: Log,
     sender: Option<Sender>,
@@ -129,7 +129,7 @@ fn site(log: &Log, options: Options) -> impl FnMut(&Request<'_>) -> Reply {
     move |req| accept(req, &options, Echo { log: Rc::clone(&log), sender: None, flood: 0 })
 }
 
-/// A socket that is open, and nothing received.
+/// Opens a socket and takes the response to its handshake.
 fn open<S: 'static>(sim: &mut Sim<S>) -> Client {
     let client = sim.connect_and_send(SHAKE);
     let text = String::from_utf8(sim.take_received(client)).unwrap();
@@ -145,15 +145,15 @@ fn echo() -> (Log, Sim, Client) {
     (log, sim, client)
 }
 
-fn answer(fields: &str, options: Options) -> String {
+fn response(fields: &str, options: Options) -> String {
     let mut sim = Sim::new(site(&Log::default(), options));
     let client = sim.connect_and_send(fields.as_bytes());
     String::from_utf8(sim.take_received(client)).unwrap()
 }
 
 #[test]
-fn a_handshake_is_answered_with_the_key_of_the_rfc() {
-    let text = answer(std::str::from_utf8(SHAKE).unwrap(), Options::new());
+fn the_response_to_a_handshake_has_the_key_of_the_rfc() {
+    let text = response(std::str::from_utf8(SHAKE).unwrap(), Options::new());
     assert!(text.starts_with("HTTP/1.1 101 Switching Protocols\r\n"), "{text}");
     assert!(text.contains("\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"), "{text}");
     assert!(text.contains("\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"), "{text}");
@@ -175,7 +175,7 @@ fn a_malformed_handshake_is_refused_with_the_reason() {
         ("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZQ", "400", ""),
         ("Host: a\r\n", "Host: a\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", "400", ""),
     ] {
-        let text = answer(&shake.replace(from, to), Options::new());
+        let text = response(&shake.replace(from, to), Options::new());
         assert_eq!(&text[9..12], status, "{from} -> {to}: {text}");
         if status != "400" {
             assert!(text.contains(&format!("\r\n{field}\r\n")), "{from} -> {to}: {text}");
@@ -184,13 +184,14 @@ fn a_malformed_handshake_is_refused_with_the_reason() {
 }
 
 #[test]
-fn a_page_of_another_site_is_refused_unless_it_is_trusted() {
+fn a_handshake_from_another_origin_is_refused_unless_it_is_trusted() {
     let shake = std::str::from_utf8(SHAKE).unwrap();
     let status = |origin: &str, options| {
-        let text = answer(&shake.replace("Host: a\r\n", &format!("Host: a\r\n{origin}")), options);
+        let text =
+            response(&shake.replace("Host: a\r\n", &format!("Host: a\r\n{origin}")), options);
         text[9..12].parse::<u16>().unwrap()
     };
-    assert_eq!(status("", Options::new()), 101, "no browser");
+    assert_eq!(status("", Options::new()), 101, "not a browser");
     assert_eq!(status("Origin: http://a\r\n", Options::new()), 101);
     assert_eq!(status("Sec-Fetch-Site: same-origin\r\n", Options::new()), 101);
     for origin in [
@@ -209,27 +210,27 @@ fn a_page_of_another_site_is_refused_unless_it_is_trusted() {
 }
 
 #[test]
-fn the_best_subprotocol_that_both_speak_is_chosen() {
+fn the_best_subprotocol_that_both_sides_support_is_chosen() {
     let shake = std::str::from_utf8(SHAKE).unwrap();
     let chosen = |offer: &str| {
         let offer = format!("Host: a\r\nSec-WebSocket-Protocol: {offer}\r\n");
         let text =
-            answer(&shake.replace("Host: a\r\n", &offer), Options::new().protocols(["v2", "v1"]));
+            response(&shake.replace("Host: a\r\n", &offer), Options::new().protocols(["v2", "v1"]));
         text.lines()
             .find_map(|line| line.strip_prefix("Sec-WebSocket-Protocol: ").map(str::to_owned))
     };
     assert_eq!(chosen("v1, v2").as_deref(), Some("v2"));
     assert_eq!(chosen("v3,v1").as_deref(), Some("v1"));
-    assert_eq!(chosen("V2"), None, "they are told apart by case");
+    assert_eq!(chosen("V2"), None, "subprotocols are case-sensitive");
     let log = Log::default();
     let mut sim = Sim::new(site(&log, Options::new().protocols(["v1"])));
     sim.connect_and_send(
         shake.replace("Host: a", "Host: a\r\nSec-WebSocket-Protocol: v1").as_bytes(),
     );
-    assert_eq!(told(&log), ["open v1"]);
+    assert_eq!(events(&log), ["open v1"]);
 }
 
-/// Numbers below what is asked for, random enough to cut and to damage with.
+/// Returns a generator of random numbers below its argument.
 fn numbers(seed: u64) -> impl FnMut(usize) -> usize {
     let mut state = seed;
     move |below| {
@@ -239,7 +240,7 @@ fn numbers(seed: u64) -> impl FnMut(usize) -> usize {
     }
 }
 
-/// A conversation with everything in it that is allowed.
+/// A conversation with every kind of frame that is allowed.
 fn conversation() -> (Vec<u8>, Vec<(u8, Vec<u8>)>) {
     let long: Vec<u8> = (0..40_000u32).map(|n| n as u8).collect();
     let sent = [
@@ -258,7 +259,7 @@ fn conversation() -> (Vec<u8>, Vec<(u8, Vec<u8>)>) {
         frame(TEXT, "x".repeat(65_536).as_bytes()),
         frame(CLOSE, &close_payload(1000, "done")),
     ];
-    let answers = vec![
+    let expected = vec![
         (TEXT, b"hello".to_vec()),
         (TEXT, Vec::new()),
         (PONG, b"are you there".to_vec()),
@@ -269,12 +270,12 @@ fn conversation() -> (Vec<u8>, Vec<(u8, Vec<u8>)>) {
         (TEXT, vec![b'x'; 65_536]),
         (CLOSE, close_payload(1000, "done")),
     ];
-    (sent.concat(), answers)
+    (sent.concat(), expected)
 }
 
 #[test]
-fn a_conversation_is_answered_alike_however_it_is_cut() {
-    let (sent, answers) = conversation();
+fn a_conversation_gets_the_same_frames_however_it_is_cut() {
+    let (sent, expected) = conversation();
     let mut next = numbers(1);
     for round in 0..8 {
         let (log, mut sim, client) = echo();
@@ -289,18 +290,18 @@ fn a_conversation_is_answered_alike_however_it_is_cut() {
             sim.send(client, now);
             rest = later;
         }
-        assert!(frames(&sim.take_received(client)) == answers, "round {round}");
-        assert_eq!(told(&log), ["closed 1000 \"done\" true"]);
+        assert!(frames(&sim.take_received(client)) == expected, "round {round}");
+        assert_eq!(events(&log), ["closed 1000 \"done\" true"]);
         sim.end(client);
         assert!(!sim.is_open(client) && !sim.was_reset(client));
     }
 }
 
-/// RFC 6455, sections 5.1 to 5.5 and 8.1: each with the code that is answered.
+/// RFC 6455, sections 5.1 to 5.5 and 8.1: each violation with the code of the close frame.
 #[test]
-fn broken_rules_are_answered_with_their_code_and_the_end() {
+fn violations_of_the_protocol_get_a_close_frame_with_their_code() {
     let big = vec![b'x'; 40_000];
-    for (what, bytes, code) in [
+    for (case, bytes, code) in [
         ("not masked", b"\x81\x02hi".to_vec(), 1002),
         ("long and not masked", b"\x82\x7e\x10\x00....".to_vec(), 1002),
         ("a reserved bit", frame(0xc1, b"hi"), 1002),
@@ -328,74 +329,74 @@ fn broken_rules_are_answered_with_their_code_and_the_end() {
         let (log, mut sim, client) = echo();
         sim.send(client, &bytes);
         let frames = frames(&sim.take_received(client));
-        let [(CLOSE, payload)] = &frames[..] else { panic!("{what}: {frames:?}") };
-        assert_eq!(payload[..2], u16::to_be_bytes(code), "{what}");
-        assert!(sim.has_ended(client), "{what}");
-        assert!(told(&log)[0].starts_with(&format!("closed {code} ")), "{what}");
+        let [(CLOSE, payload)] = &frames[..] else { panic!("{case}: {frames:?}") };
+        assert_eq!(payload[..2], u16::to_be_bytes(code), "{case}");
+        assert!(sim.has_ended(client), "{case}");
+        assert!(events(&log)[0].starts_with(&format!("closed {code} ")), "{case}");
         sim.end(client);
-        assert!(!sim.is_open(client) && !sim.was_reset(client), "{what}");
+        assert!(!sim.is_open(client) && !sim.was_reset(client), "{case}");
     }
 }
 
 #[test]
-fn a_close_frame_without_a_code_is_answered_without_one() {
+fn a_close_frame_without_a_code_gets_a_close_frame_without_one() {
     let (log, mut sim, client) = echo();
     sim.send(client, [frame(CLOSE, b""), frame(TEXT, b"ignored")].concat());
     assert_eq!(frames(&sim.take_received(client)), [(CLOSE, Vec::new())]);
-    assert_eq!(told(&log), ["closed 1005 \"\" true"]);
+    assert_eq!(events(&log), ["closed 1005 \"\" true"]);
 }
 
 #[test]
-fn a_handler_closes_with_its_own_code_and_the_answer_is_awaited() {
+fn a_handler_closes_with_its_own_code_and_waits_for_the_close_frame_of_the_peer() {
     let (log, mut sim, client) = echo();
     sim.send(client, [frame(TEXT, b"bye"), frame(TEXT, b"not heard")].concat());
     assert_eq!(frames(&sim.take_received(client)), [(CLOSE, close_payload(4000, "told to"))]);
     assert!(sim.is_open(client) && !sim.has_ended(client));
-    assert_eq!(told(&log), [""; 0]);
+    assert_eq!(events(&log), [""; 0]);
     sim.send(client, frame(CLOSE, &close_payload(4000, "")));
-    assert_eq!(told(&log), ["closed 4000 \"told to\" true"]);
+    assert_eq!(events(&log), ["closed 4000 \"told to\" true"]);
     assert!(sim.has_ended(client));
     sim.end(client);
     assert!(!sim.is_open(client) && sim.received(client).is_empty());
 }
 
 #[test]
-fn a_client_that_does_not_answer_a_close_frame_is_closed() {
+fn a_client_that_does_not_return_a_close_frame_is_closed() {
     let (log, mut sim, client) = echo();
     sim.send(client, frame(TEXT, b"bye"));
     sim.advance(11 * SECOND);
     assert!(sim.has_ended(client));
-    assert_eq!(told(&log), ["closed 4000 \"told to\" false"]);
-    // Nor does one that goes on for ever stay for ever.
+    assert_eq!(events(&log), ["closed 4000 \"told to\" false"]);
+    // A client that never stops sending is closed, too.
     let (log, mut sim, client) = echo();
     sim.send(client, frame(TEXT, b"bye"));
     for _ in 0..300 {
         sim.send(client, frame(TEXT, b"what?"));
     }
     assert!(sim.has_ended(client));
-    assert_eq!(told(&log), ["closed 4000 \"told to\" false"]);
+    assert_eq!(events(&log), ["closed 4000 \"told to\" false"]);
 }
 
 #[test]
-fn a_code_that_must_not_be_sent_is_not() {
+fn a_forbidden_close_code_is_not_sent() {
     let (log, mut sim, client) = echo();
     sim.send(client, frame(TEXT, b"bad code"));
     assert_eq!(frames(&sim.take_received(client)), [(CLOSE, close_payload(1011, ""))]);
     sim.send(client, frame(CLOSE, &close_payload(1011, "")));
-    assert_eq!(told(&log), ["closed 1011 \"\" true"]);
+    assert_eq!(events(&log), ["closed 1011 \"\" true"]);
 }
 
-/// The first close frame is what counts, also if nonsense comes behind it.
+/// The first close frame counts, even if malformed bytes follow it.
 #[test]
-fn a_handler_that_has_closed_is_told_its_own_code_whatever_comes() {
+fn a_handler_that_has_closed_is_notified_of_its_own_code_whatever_follows() {
     let (log, mut sim, client) = echo();
     sim.send(client, [frame(TEXT, b"bye"), frame(0xc1, b"hi")].concat());
     assert_eq!(frames(&sim.take_received(client)), [(CLOSE, close_payload(4000, "told to"))]);
-    assert_eq!(told(&log), ["closed 4000 \"told to\" false"]);
+    assert_eq!(events(&log), ["closed 4000 \"told to\" false"]);
 }
 
 #[test]
-fn silence_is_pinged_and_an_answer_keeps_the_socket() {
+fn a_silent_peer_is_pinged_and_a_pong_keeps_the_socket_open() {
     let (log, mut sim, client) = echo();
     for _ in 0..3 {
         sim.advance(30 * SECOND - MS);
@@ -405,15 +406,15 @@ fn silence_is_pinged_and_an_answer_keeps_the_socket() {
         sim.advance(9 * SECOND);
         sim.send(client, frame(PONG, b""));
     }
-    assert_eq!(told(&log), [""; 0]);
+    assert_eq!(events(&log), [""; 0]);
     sim.advance(31 * SECOND);
     sim.advance(10 * SECOND);
     assert!(sim.has_ended(client));
-    assert_eq!(told(&log), ["closed 1006 \"silent\" false"]);
+    assert_eq!(events(&log), ["closed 1006 \"silent\" false"]);
 }
 
 #[test]
-fn a_drain_says_going_away_and_waits_for_the_answer() {
+fn a_shutdown_closes_sockets_as_going_away_and_waits_for_their_close_frames() {
     let (log, mut sim, client) = echo();
     let silent = open(&mut sim);
     shut_down(&mut sim);
@@ -424,36 +425,36 @@ fn a_drain_says_going_away_and_waits_for_the_answer() {
     sim.send(client, frame(CLOSE, &away));
     sim.end(client);
     assert!(!sim.is_open(client));
-    assert_eq!(told(&log), ["closed 1001 \"the server shuts down\" true"]);
+    assert_eq!(events(&log), ["closed 1001 \"the server shuts down\" true"]);
     sim.advance(11 * SECOND);
     assert!(!sim.is_open(silent) && !sim.is_running());
 }
 
 #[test]
-fn an_end_without_a_close_frame_is_reported_as_such() {
+fn an_end_without_a_close_frame_is_reported_to_the_handler() {
     let (log, mut sim, client) = echo();
     sim.send_and_end(client, frame(TEXT, b"last"));
     assert_eq!(frames(&sim.take_received(client)), [(TEXT, b"last".to_vec())]);
     assert!(!sim.is_open(client));
-    assert_eq!(told(&log), ["closed 1006 \"ended without a close frame\" false"]);
+    assert_eq!(events(&log), ["closed 1006 \"ended without a close frame\" false"]);
     let client = open(&mut sim);
     sim.reset(client);
-    assert_eq!(told(&log), ["closed 1006 \"the peer left\" false"]);
+    assert_eq!(events(&log), ["closed 1006 \"the peer left\" false"]);
 }
 
 #[test]
-fn a_panic_costs_one_socket() {
+fn a_panic_in_a_websocket_handler_costs_one_socket() {
     let (log, mut sim, client) = echo();
     let other = open(&mut sim);
     sim.send(client, frame(TEXT, b"panic"));
     assert!(sim.was_reset(client));
-    assert_eq!(told(&log), ["closed 1006 \"the server stopped\" false"]);
+    assert_eq!(events(&log), ["closed 1006 \"the server stopped\" false"]);
     sim.send(other, frame(TEXT, b"still here"));
     assert_eq!(frames(&sim.take_received(other)), [(TEXT, b"still here".to_vec())]);
 }
 
 #[test]
-fn a_handler_that_looks_at_the_queue_goes_on_when_it_is_empty() {
+fn a_handler_that_waits_for_its_queue_continues_when_the_queue_is_empty() {
     let (log, mut sim, client) = echo();
     let memory = sim.memory();
     sim.stall(client, 10_000);
@@ -467,28 +468,28 @@ fn a_handler_that_looks_at_the_queue_goes_on_when_it_is_empty() {
     let frames = frames(&sim.take_received(client));
     let floods = frames.iter().filter(|(_, payload)| payload.len() == 10_000).count();
     assert_eq!((floods, frames.len()), (40, 41));
-    assert_eq!(told(&log), [""; 0]);
+    assert_eq!(events(&log), [""; 0]);
 }
 
 #[test]
-fn a_client_that_reads_its_messages_too_slowly_is_cut() {
+fn a_client_that_reads_its_messages_too_slowly_is_cut_off() {
     let (log, mut sim, client) = echo();
     sim.stall(client, 10_000);
     sim.send(client, frame(TEXT, b"gush"));
-    assert_eq!(told(&log), ["closed 1006 \"too slow\" false"]);
+    assert_eq!(events(&log), ["closed 1006 \"too slow\" false"]);
     sim.advance(21 * SECOND);
     assert!(sim.was_reset(client));
 }
 
 #[test]
-fn messages_of_a_sender_keep_their_place_in_the_order() {
+fn messages_of_a_sender_and_of_its_handler_keep_their_order() {
     let (_, mut sim, client) = echo();
     sim.send(client, frame(TEXT, b"later"));
     let expected = [(TEXT, b"sent by a sender".to_vec()), (TEXT, b"sent at once".to_vec())];
     assert_eq!(frames(&sim.take_received(client)), expected);
 }
 
-/// Sends every message to all, and a line when a member comes or goes.
+/// Sends every message to all members, and a line when a member joins or leaves.
 struct Member(Group);
 
 impl SocketHandler<()> for Member {
@@ -529,7 +530,7 @@ fn a_message_to_a_group_reaches_every_member_in_the_loop() {
     assert_eq!(group.members(), 8);
     let expected = [(TEXT, b"one less: 1000".to_vec()), (TEXT, b"one less: 1006".to_vec())];
     assert_eq!(frames(&sim.take_received(members[0])), expected);
-    // From outside the loop, too.
+    // A thread outside the loop may send, too.
     sim.take_received(members[9]);
     assert_eq!(group.send_binary(b"from afar"), 8);
     sim.advance(MS);
@@ -537,7 +538,7 @@ fn a_message_to_a_group_reaches_every_member_in_the_loop() {
 }
 
 #[test]
-fn a_member_that_does_not_read_is_cut_and_holds_nobody_up() {
+fn a_group_member_that_does_not_read_is_cut_off_and_does_not_delay_the_others() {
     let (group, options) = (Group::new(), Options::new().queue_bytes_max(20_000));
     let room = group.clone();
     let mut sim =
@@ -553,15 +554,15 @@ fn a_member_that_does_not_read_is_cut_and_holds_nobody_up() {
     let got = frames(&sim.take_received(quick));
     assert_eq!(got.iter().filter(|(first, _)| *first == BINARY).count(), 20);
     assert_eq!(got.last().unwrap().1.len(), 10_000);
-    // What it has not taken for 20 s ends its connection, too.
+    // Output that it has not read for 20 s ends its connection, too.
     sim.advance(21 * SECOND);
     assert!(sim.was_reset(slow) && sim.is_open(quick));
     assert_eq!(frames(&sim.take_received(quick)), [(TEXT, b"one less: 1006".to_vec())]);
 }
 
-/// A frame of three bytes takes far more than three while it waits.
+/// A frame of three bytes takes far more than three bytes of memory while it waits.
 #[test]
-fn short_messages_that_wait_take_no_more_than_long_ones() {
+fn short_waiting_messages_are_limited_like_long_ones() {
     let (group, options) = (Group::new(), Options::new());
     let room = group.clone();
     let mut sim =
@@ -577,9 +578,9 @@ fn short_messages_that_wait_take_no_more_than_long_ones() {
     assert!((1000..3000).contains(&waiting), "{waiting} of at least 100 B each");
 }
 
-/// Also while nothing leaves, so that nothing is asked of the socket.
+/// The messages count even while the server does not write.
 #[test]
-fn messages_that_wait_for_many_silent_readers_count_against_the_budget() {
+fn messages_that_wait_for_peers_that_do_not_read_count_against_the_budget() {
     let limits = Limits { memory_bytes_max: 4 << 20, ..Limits::default() };
     let (group, options) = (Group::new(), Options::new());
     let room = group.clone();
@@ -598,9 +599,9 @@ fn messages_that_wait_for_many_silent_readers_count_against_the_budget() {
     assert!((10..=20).contains(&open), "{open} of 250 kB each");
 }
 
-/// Whatever comes, the server answers with whole frames, and with a close frame if it ends.
+/// Whatever arrives, the server sends only complete frames, and a close frame if it ends.
 #[test]
-fn damaged_conversations_end_in_good_order() {
+fn damaged_conversations_get_complete_frames_and_a_close_frame() {
     let (sent, _) = conversation();
     let sent = &sent[..200];
     let mut next = numbers(7);
@@ -634,7 +635,7 @@ fn damaged_conversations_end_in_good_order() {
 }
 
 #[test]
-fn a_function_for_messages_is_a_handler() {
+fn a_function_that_takes_messages_is_a_handler() {
     let options = Options::new();
     let mut sim = Sim::new(move |req: &Request<'_>| -> Reply {
         accept(
@@ -651,7 +652,7 @@ fn a_function_for_messages_is_a_handler() {
 }
 
 #[test]
-fn sockets_of_a_router_share_its_state() {
+fn websockets_of_a_router_share_its_state() {
     #[derive(Default)]
     struct Hub {
         messages: u32,
@@ -678,7 +679,7 @@ fn sockets_of_a_router_share_its_state() {
 }
 
 #[test]
-fn an_announced_frame_takes_no_memory_until_it_comes() {
+fn an_announced_frame_takes_no_memory_until_it_arrives() {
     let (_, mut sim, client) = echo();
     let memory = sim.memory();
     sim.send(client, &frame(BINARY, &[0; 60_000])[..8]);
@@ -687,33 +688,33 @@ fn an_announced_frame_takes_no_memory_until_it_comes() {
     assert!(sim.memory() <= memory + 60_000 + (2 << 10), "{}", sim.memory() - memory);
 }
 
-/// Whoever sends halves of long messages holds no more than the budget of the server.
+/// Clients that send halves of long messages cannot exceed the budget of the server.
 #[test]
-fn messages_that_are_being_put_together_count_against_the_budget() {
+fn incomplete_messages_count_against_the_budget() {
     let limits = Limits { memory_bytes_max: 4 << 20, ..Limits::default() };
     let log = Log::default();
     let mut sim = limited(site(&log, Options::new()), limits);
     let clients: Vec<Client> = (0..100).map(|_| sim.connect_and_send(SHAKE)).collect();
     for &client in &clients {
-        // The first half of a message: all but a few bytes of what it may have.
+        // The first part of a message: all but a few of the allowed bytes.
         sim.send(client, frame(BINARY & 0x7f, &[b'x'; 60_000]));
         assert!(sim.memory() <= 4 << 20, "{}", sim.memory());
     }
     let open = clients.iter().filter(|&&client| sim.is_open(client)).count();
     assert!((20..=35).contains(&open), "{open} of 120 kB each");
-    assert!(sim.memory() > 3 << 20, "what is held is counted");
+    assert!(sim.memory() > 3 << 20, "the held bytes are counted");
 }
 
-/// What the server itself says, or is asked to say, is no sign of the peer.
+/// Frames that the server sends do not show that the peer is alive.
 #[test]
-fn a_peer_that_owes_an_answer_is_given_its_time_however_much_is_sent_to_it() {
+fn frames_of_the_server_do_not_extend_the_time_of_a_peer_that_owes_a_pong_or_a_close() {
     let group = Group::new();
     let senders = Rc::new(RefCell::new(Vec::new()));
     let (room, all) = (group.clone(), Rc::clone(&senders));
     let mut sim = Sim::new(move |req: &Request<'_>| -> Reply {
         accept(req, &Options::new(), Joins(room.clone(), Rc::clone(&all)))
     });
-    // Who owes a pong while messages are sent to the group.
+    // The peer owes a pong while messages are sent to the group.
     let client = open(&mut sim);
     sim.advance(30 * SECOND + 100 * MS);
     assert_eq!(frames(&sim.take_received(client)), [(PING, Vec::new())]);
@@ -725,7 +726,7 @@ fn a_peer_that_owes_an_answer_is_given_its_time_however_much_is_sent_to_it() {
     }
     sim.advance(SECOND + 100 * MS);
     assert!(sim.has_ended(client));
-    // Who owes a close frame while somebody goes on sending.
+    // The peer owes a close frame while a sender continues to send.
     let client = open(&mut sim);
     sim.send(client, frame(TEXT, b"bye"));
     for _ in 0..3 {
@@ -741,9 +742,9 @@ fn a_peer_that_owes_an_answer_is_given_its_time_however_much_is_sent_to_it() {
     assert!(sim.has_ended(client));
 }
 
-/// A pong that is due takes nothing from the time for the good-bye.
+/// A pong that is due does not shorten the time for the close frame.
 #[test]
-fn a_client_that_owes_a_pong_has_the_whole_time_to_answer_a_close_frame() {
+fn a_client_that_owes_a_pong_has_the_whole_time_to_return_a_close_frame() {
     let (group, senders) = (Group::new(), Rc::default());
     let all = Rc::clone(&senders);
     let mut sim = Sim::new(move |req: &Request<'_>| -> Reply {
