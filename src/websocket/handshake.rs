@@ -56,11 +56,7 @@ fn key<'a>(req: &Request<'a>, options: &Options) -> Result<&'a [u8], Box<Respons
         values.next().filter(|_| values.next().is_none())
     };
     if only("sec-websocket-version") != Some(b"13") {
-        let mut response = Response::status_page(StatusCode::UPGRADE_REQUIRED);
-        response.push_line("SocketProtocol", "Upgrade");
-        response.push_line("Upgrade", "websocket");
-        response.push_line("Sec-WebSocket-Version", "13");
-        return Err(Box::new(response));
+        return Err(Box::new(unsupported_version()));
     }
     let is_key = |key: &&[u8]| BASE64.decode(key).is_ok_and(|nonce| nonce.len() == 16);
     let Some(key) = only("sec-websocket-key").filter(is_key) else {
@@ -72,6 +68,15 @@ fn key<'a>(req: &Request<'a>, options: &Options) -> Result<&'a [u8], Box<Respons
         return Err(Box::new(Response::error(StatusCode::FORBIDDEN, what)));
     }
     Ok(key)
+}
+
+/// The 426 that names the supported version (RFC 6455, section 4.4).
+fn unsupported_version() -> Response {
+    let mut response = Response::status_page(StatusCode::UPGRADE_REQUIRED);
+    response.push_line("Connection", "Upgrade");
+    response.push_line("Upgrade", "websocket");
+    response.push_line("Sec-WebSocket-Version", "13");
+    response
 }
 
 /// The response to a key: proof that the server understood the handshake.

@@ -169,6 +169,8 @@ fn a_malformed_handshake_is_refused_with_the_reason() {
         ("keep-alive, Upgrade", "keep-alive", "426", "Upgrade: websocket"),
         ("Upgrade: websocket\r\n", "", "426", "Upgrade: websocket"),
         ("Version: 13", "Version: 8", "426", "Sec-WebSocket-Version: 13"),
+        ("Version: 13", "Version: 8", "426", "Upgrade: websocket"),
+        ("Version: 13", "Version: 8", "426", "Connection: Upgrade"),
         ("Sec-WebSocket-Version: 13\r\n", "", "426", "Sec-WebSocket-Version: 13"),
         ("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", "", "400", "Connection: "),
         ("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZQ==", "400", ""),
