@@ -33,10 +33,8 @@ use std::sync::Arc;
 ///         let waker = self.1.clone().expect("it was started").into();
 ///         match self.0.as_mut().poll(&mut Context::from_waker(&waker)) {
 ///             Poll::Pending => Ok(Produced::Wait(Duration::from_secs(30))),
-///             Poll::Ready(text) => {
-///                 out.put(text.as_bytes());
-///                 Ok(Produced::End)
-///             }
+///             Poll::Ready(text) if out.put_all(text.as_bytes()) => Ok(Produced::End),
+///             Poll::Ready(_) => Err(std::io::Error::other("page too long: expected 64 KiB")),
 ///         }
 ///     }
 /// }
