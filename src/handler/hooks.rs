@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use crate::handler::exchange::Exchange;
 use crate::handler::guard::guard;
 use crate::message::id::ConnectionId;
-use crate::message::request::{canonical_addr, Transport};
+use crate::message::request::Transport;
 
 /// The state of a connection, as [`Server::on_connection_state`](crate::Server::on_connection_state)
 /// reports it.
@@ -80,7 +80,7 @@ pub struct NewConnection<'a> {
 impl NewConnection<'_> {
     /// The address of the peer; `None` if it has already gone or is a Unix socket.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
-        self.transport.peer_addr().map(canonical_addr)
+        self.transport.client_addr()
     }
 
     /// The local address that it connected to; `None` for a Unix socket.

@@ -266,7 +266,7 @@ impl<'a> Request<'a> {
     ///
     /// The system is asked at each call, since an idle connection has no room for an address.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
-        self.message.peer.transport().peer_addr().map(canonical_addr)
+        self.message.peer.transport().client_addr()
     }
 
     /// The local address that the peer connected to; `None` for a Unix socket.
@@ -333,11 +333,6 @@ impl fmt::Debug for Request<'_> {
             .field("headers", &self.headers())
             .finish()
     }
-}
-
-/// The address that a peer of IPv4 has on a listener for both families, in its own family.
-pub(crate) fn canonical_addr(addr: SocketAddr) -> SocketAddr {
-    SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }
 
 /// The HTTP version that is spoken with a peer.
@@ -483,8 +478,16 @@ impl ListenerNames {
     }
 }
 
-/// Addresses of a stream, asked only on demand.
+/// The addresses of a stream. The system is asked at each call.
 pub(crate) trait Transport {
+    /// The address of the peer, as the system reports it.
     fn peer_addr(&self) -> Option<SocketAddr>;
     fn local_addr(&self) -> Option<SocketAddr>;
+
+    /// The address of the peer, in its own family: a listener for both families reports a client of
+    /// IPv4 as `::ffff:192.0.2.1`.
+    fn client_addr(&self) -> Option<SocketAddr> {
+        let addr = self.peer_addr()?;
+        Some(SocketAddr::new(addr.ip().to_canonical(), addr.port()))
+    }
 }

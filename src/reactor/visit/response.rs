@@ -132,7 +132,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
 
     #[cold]
     fn log_error(&self, failure: &str) {
-        match self.stream.peer_addr() {
+        match self.stream.client_addr() {
             Some(client) => {
                 log::error!(
                     "connection {}, client {client}: handler failed: {failure}",

@@ -73,6 +73,16 @@ fn a_failed_handler_is_one_line_in_the_log_with_its_connection_client_and_reques
 }
 
 #[test]
+fn a_log_line_has_an_ipv4_client_in_its_own_form_on_a_listener_for_both_families() {
+    let lines = lines();
+    let mut sim = Sim::new(site);
+    let client = sim.connect_from("[::ffff:192.0.2.1]:7".parse().unwrap());
+    sim.send(client, b"GET /plain HTTP/1.1\r\nHost: a\r\n\r\n");
+    let line = "ERROR connection 1, client 192.0.2.1:7: handler failed: GET /plain: disk full";
+    assert_eq!(lines.take().last().map(String::as_str), Some(line));
+}
+
+#[test]
 fn the_error_in_a_response_that_is_never_sent_is_one_line_in_the_log() {
     let lines = lines();
     let expected = "ERROR handler failed, and the response was not sent: disk full";
