@@ -33,8 +33,7 @@ fn upload(req: &Request<'_>, inbox: Option<&PathBuf>) -> Result<Reply, Failure> 
         _ => return Ok(Response::method_not_allowed("GET, HEAD, PUT, POST").into()),
     }
     // The program names the file and not the peer, so no name can lead out of the directory.
-    let name = format!("{}-{}", req.connection_id(), req.id().index());
-    let path = inbox.map(|inbox| inbox.join(name));
+    let path = inbox.map(|inbox| inbox.join(req.id().to_string()));
     let file = path.as_ref().map(File::create).transpose()?;
     Ok(Reply::receive(UPLOAD_MAX, Upload { path, file, len: 0 }))
 }

@@ -1,13 +1,13 @@
-//! The numbers by which a program knows connections and requests. They are types of their own, so that
-//! one cannot be mistaken for another number.
+//! The numbers by which a program identifies connections and requests. They are types of their own,
+//! so that neither can be mistaken for another number.
 
 use std::fmt;
 
-/// The number of a connection.
+/// The number of a connection, unique within one loop.
 ///
-/// A number is not used again until four billion connections have been accepted (on 32-bit targets,
-/// until 4,096 connections have been accepted). It is unique in one loop: the loops of
-/// [`Cores`](crate::runtime::Cores) count for themselves.
+/// Each loop of [`Cores`](crate::runtime::Cores) counts for itself, so two connections of different
+/// loops may have the same number. Within a loop a number is used again only after four billion
+/// more connections have been accepted (on 32-bit targets, after 4,096).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionId(pub(crate) u64);
 
@@ -17,10 +17,12 @@ impl fmt::Display for ConnectionId {
     }
 }
 
-/// The number of a request: that of its connection, and the number of requests before it there.
+/// The number of a request, unique within one loop: the number of its connection, and the number of
+/// requests before it on that connection.
 ///
-/// `Display` writes both with a hyphen between them, such as `17-0`. That is fit for logs, file
-/// names and the field `X-Request-Id`.
+/// `Display` writes both with a hyphen between them, such as `17-0`, for logs, file names and the
+/// field `X-Request-Id`. A program with several loops ([`Cores`](crate::runtime::Cores)) or several
+/// runs adds something that sets them apart, such as the number of the core or the time of its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestId {
     pub(crate) connection: ConnectionId,
@@ -28,12 +30,12 @@ pub struct RequestId {
 }
 
 impl RequestId {
-    /// The connection.
+    /// Returns the number of the connection.
     pub fn connection(&self) -> ConnectionId {
         self.connection
     }
 
-    /// The number of requests before this one on the same connection.
+    /// Returns the number of requests before this one on the same connection.
     pub fn index(&self) -> u32 {
         self.index
     }

@@ -292,13 +292,14 @@ impl<'a> Request<'a> {
         self.message.peer.has_left()
     }
 
-    /// The number of the connection.
+    /// The number of the connection, unique within one loop.
     pub fn connection_id(&self) -> ConnectionId {
         self.message.peer.id()
     }
 
-    /// The number of this request, unique in this server: that of its connection and the number of
-    /// requests before it there.
+    /// The number of this request, unique within one loop: the number of its connection, and the
+    /// number of requests before it on that connection. See [`RequestId`] for programs with several
+    /// loops.
     ///
     /// ```
     /// # use wheelhouse::{sim::Sim, Request};
