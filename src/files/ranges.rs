@@ -29,8 +29,7 @@ pub(super) enum Wanted {
 /// ranges that come to more than the file are ignored, as section 14.2 allows; an empty file is
 /// always sent whole. What is malformed is refused, so that a client learns of its mistake.
 pub(super) fn wanted(fields: &Fields<'_>, len: u64, ranges_max: usize) -> Wanted {
-    let mut lines = fields.all("range");
-    let (Some(value), None) = (lines.next(), lines.next()) else { return Wanted::Whole };
+    let Some(value) = fields.only("range") else { return Wanted::Whole };
     match bytes_unit(value) {
         Some(set) if len > 0 => parse(set, len, ranges_max),
         _ => Wanted::Whole,

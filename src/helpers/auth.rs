@@ -62,10 +62,7 @@ impl Request<'_> {
     /// Name and password from `Authorization: Basic`. `None` for whatever is wrong with it:
     /// another scheme, no base64, no colon, more than one such field.
     pub fn basic_auth(&self) -> Option<BasicAuth> {
-        let fields = self.headers();
-        let mut values = fields.all("authorization");
-        let value = values.next().filter(|_| values.next().is_none())?;
-        parse(value)
+        parse(self.headers().only("authorization")?)
     }
 }
 

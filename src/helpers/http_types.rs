@@ -1,6 +1,6 @@
 //! To and from the types of the `http` crate, for code that is written against them.
 
-use http::header::{HeaderMap, HeaderName, HeaderValue, CONTENT_TYPE};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::message::body::Body;
 use crate::message::field_lines::FieldError;
@@ -51,11 +51,6 @@ impl<B: Into<Body>> From<http::Response<B>> for Response {
         let (parts, body) = response.into_parts();
         let mut converted = Response::new(parts.status).with_body(body);
         for (name, value) in &parts.headers {
-            let text = value.to_str().ok().filter(|_| *name == CONTENT_TYPE);
-            if let (Some(text), None) = (text, &converted.content_type) {
-                converted = converted.with_content_type(text.to_owned());
-                continue;
-            }
             match converted.append_header(name.as_str(), value.as_bytes()) {
                 Ok(()) | Err(FieldError::Reserved { .. }) => {}
                 Err(error) => converted.keep_fault(error),

@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 use serde::Serialize;
 
 use crate::handler::Reply;
+use crate::message::media_type::MediaType;
 use crate::message::request::Request;
 use crate::message::request_error::JsonError;
 use crate::message::response::Response;
@@ -52,10 +53,8 @@ impl Request<'_> {
     /// # Ok::<(), wheelhouse::Error>(())
     /// ```
     pub fn json<T: DeserializeOwned>(&self, content: &[u8]) -> Result<T, JsonError> {
-        let media_type =
-            self.content_type().map_or("", |named| named.essence()).to_ascii_lowercase();
-        if media_type != "application/json" && !media_type.ends_with("+json") {
-            // Asking for the type also keeps foreign forms out: they cannot name this one.
+        // The check also keeps out forms of other sites: they cannot name such a type.
+        if !self.content_type().is_some_and(is_json) {
             return Err(JsonError::MediaType);
         }
         serde_json::from_slice(content).map_err(JsonError::Syntax)
@@ -89,6 +88,13 @@ impl<S: 'static> Router<S> {
             Err(error) => Reply::failed(error),
         })
     }
+}
+
+/// Whether a media type is JSON, by its name or its suffix (RFC 6839, section 3.1).
+fn is_json(media_type: MediaType<'_>) -> bool {
+    let suffix = media_type.essence().rsplit_once('+').map(|(_, suffix)| suffix);
+    media_type.is("application/json")
+        || suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case("json"))
 }
 
 #[cfg(test)]

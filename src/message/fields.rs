@@ -100,6 +100,12 @@ impl<'a> Fields<'a> {
         self.lines().filter(move |(found, _)| is_named(found)).map(|(_, value)| value)
     }
 
+    /// The value of the one field called `name`; `None` if there are several.
+    pub(crate) fn only(&self, name: &str) -> Option<&'a [u8]> {
+        let mut values = self.all(name);
+        values.next().filter(|_| values.next().is_none())
+    }
+
     /// The members of a comma-separated list over all fields called `name` (RFC 9110, section
     /// 5.6.1): trimmed, empty members skipped.
     pub fn members<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + 'n

@@ -75,9 +75,7 @@ impl<'a> Request<'a> {
     /// The media type of the content, from `Content-Type`; `None` without that field, with two of
     /// them, and if the value does not begin with `type/subtype`.
     pub fn content_type(&self) -> Option<MediaType<'a>> {
-        let fields = self.headers();
-        let mut values = fields.all("content-type");
-        let value = values.next().filter(|_| values.next().is_none())?;
+        let value = self.headers().only("content-type")?;
         MediaType::parse(std::str::from_utf8(value).ok()?)
     }
 }

@@ -30,20 +30,19 @@ pub(crate) fn decode_path(raw: &[u8], text: &mut String) {
     text.clear();
     let mut rest = raw;
     while let Some((&byte, after)) = rest.split_first() {
-        match escaped_char(rest) {
-            Escaped::Char(char, len) if !stays_escaped(char) => {
-                text.push(char);
-                rest = &rest[len..];
-            }
-            Escaped::Char(_, len) | Escaped::NotUtf8(len) => {
-                text.extend(rest[..len].iter().map(|&byte| char::from(byte.to_ascii_uppercase())));
-                rest = &rest[len..];
-            }
-            Escaped::No => {
-                text.push(char::from(byte));
-                rest = after;
-            }
+        if !begins_with_escape(rest) {
+            text.push(char::from(byte));
+            rest = after;
+            continue;
         }
+        let char = escaped_char(rest);
+        // Without a character, the one byte stays as it is.
+        let (escapes, after) = rest.split_at(3 * char.map_or(1, char::len_utf8));
+        match char.filter(|&char| !stays_escaped(char)) {
+            Some(char) => text.push(char),
+            None => text.extend(escapes.iter().map(|byte| char::from(byte.to_ascii_uppercase()))),
+        }
+        rest = after;
     }
 }
 
@@ -53,32 +52,20 @@ pub(crate) fn encode_path(path: &str) -> String {
     percent_encode(path.as_bytes(), NEVER_IN_PATH).to_string()
 }
 
-/// The escapes at the start of a path, with their length.
-enum Escaped {
-    Char(char, usize),
-    /// One byte that does not begin a character.
-    NotUtf8(usize),
-    No,
-}
-
-fn escaped_char(path: &[u8]) -> Escaped {
-    let Some(first) = escaped_byte(path) else { return Escaped::No };
-    let len = match first {
+/// The character whose UTF-8 the escapes at the start of `path` are.
+fn escaped_char(path: &[u8]) -> Option<char> {
+    let len = match escaped_byte(path)? {
         0..=0x7f => 1,
         0xc2..=0xdf => 2,
         0xe0..=0xef => 3,
         0xf0..=0xf4 => 4,
-        _ => return Escaped::NotUtf8(3),
+        _ => return None,
     };
     let mut bytes = [0; 4];
     for (at, byte) in bytes[..len].iter_mut().enumerate() {
-        match path.get(3 * at..).and_then(escaped_byte) {
-            Some(escaped) => *byte = escaped,
-            None => return Escaped::NotUtf8(3),
-        }
+        *byte = escaped_byte(path.get(3 * at..)?)?;
     }
-    let char = std::str::from_utf8(&bytes[..len]).ok().and_then(|text| text.chars().next());
-    char.map_or(Escaped::NotUtf8(3), |char| Escaped::Char(char, 3 * len))
+    std::str::from_utf8(&bytes[..len]).ok()?.chars().next()
 }
 
 /// The byte that the escape at the start of `bytes` stands for.

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use http::{Method, StatusCode};
 use percent_encoding::percent_encode;
 
+use crate::message::html::escape_html;
 use crate::message::path::clean;
 use crate::message::percent::{encode_path, NEVER_IN_URL};
 use crate::message::request::Request;
@@ -32,7 +33,7 @@ impl Response {
     /// # assert!(answer.contains("\r\nLocation: /done?ok\r\n"), "{answer}");
     /// ```
     pub fn redirect(req: &Request<'_>, status: StatusCode, target: &str) -> Response {
-        let base = encode_path(&format!("{}{}", req.stripped(), req.path()));
+        let base = || encode_path(&format!("{}{}", req.stripped(), req.path()));
         redirect_to(req.method(), status, &resolve(&base, target))
     }
 }
@@ -44,9 +45,7 @@ pub(crate) fn redirect_to(method: &Method, status: StatusCode, target: &str) -> 
     match *method {
         Method::GET => {
             let phrase = status.canonical_reason().unwrap_or("Elsewhere");
-            // Nothing that the encoding lets through has a meaning in HTML, except `&` and `'`.
-            let href = location.replace('&', "&amp;").replace('\'', "&#39;");
-            let page = format!("<a href=\"{href}\">{phrase}</a>.\n");
+            let page = format!("<a href=\"{}\">{phrase}</a>.\n", escape_html(&location));
             response.with_content_type("text/html; charset=utf-8").with_body(page)
         }
         Method::HEAD => response.with_content_type("text/html; charset=utf-8"),
@@ -58,8 +57,8 @@ fn encode(target: &str) -> Cow<'_, str> {
     percent_encode(target.as_bytes(), NEVER_IN_URL).into()
 }
 
-/// `target`, seen from the path `base`.
-fn resolve<'t>(base: &str, target: &'t str) -> Cow<'t, str> {
+/// Resolves `target` against the path that `base` returns, which only a relative target needs.
+fn resolve<'t>(base: &dyn Fn() -> String, target: &'t str) -> Cow<'t, str> {
     let is_other_host = target.starts_with("//") && !target.starts_with("///");
     if has_scheme(target) || is_other_host {
         return Cow::Borrowed(target);
@@ -69,6 +68,7 @@ fn resolve<'t>(base: &str, target: &'t str) -> Cow<'t, str> {
     if path.starts_with('/') {
         return Cow::Owned(clean(path) + rest);
     }
+    let base = base();
     let folder = base.rfind('/').map_or("/", |slash| &base[..=slash]);
     Cow::Owned(clean(&format!("{folder}{path}")) + rest)
 }
@@ -109,7 +109,7 @@ mod tests {
             ("./a:b", "/qux/a:b"),
         ];
         for (target, expected) in table {
-            assert_eq!(resolve("/qux/page", target), expected, "{target}");
+            assert_eq!(resolve(&|| "/qux/page".to_owned(), target), expected, "{target}");
         }
     }
 

@@ -209,11 +209,7 @@ impl Response {
         name: impl AsRef<str>,
         value: impl AsRef<[u8]>,
     ) -> Result<(), FieldError> {
-        let (name, value) = checked(name.as_ref(), value.as_ref())?;
-        if is_content_type(name) {
-            return self.set_checked_type(name, value);
-        }
-        self.lines_mut().set(name, value, RESPONSE_FIELD_BYTES_MAX)
+        self.put(name.as_ref(), value.as_ref(), FieldLines::set)
     }
 
     /// Adds a header field after those that are there, also after fields of the same name
@@ -228,11 +224,7 @@ impl Response {
         name: impl AsRef<str>,
         value: impl AsRef<[u8]>,
     ) -> Result<(), FieldError> {
-        let (name, value) = checked(name.as_ref(), value.as_ref())?;
-        if is_content_type(name) {
-            return self.set_checked_type(name, value);
-        }
-        self.lines_mut().append(name, value, RESPONSE_FIELD_BYTES_MAX)
+        self.put(name.as_ref(), value.as_ref(), FieldLines::append)
     }
 
     /// Removes all header fields of that name, whatever its case; returns whether there was one.
@@ -302,7 +294,22 @@ impl Response {
         self
     }
 
-    fn set_checked_type(&mut self, name: &str, value: &[u8]) -> Result<(), FieldError> {
+    /// Checks a field of the program, and lets `put` set or add its line.
+    fn put(
+        &mut self,
+        name: &str,
+        value: &[u8],
+        put: fn(&mut FieldLines, &str, &[u8], usize) -> Result<(), FieldError>,
+    ) -> Result<(), FieldError> {
+        check_name(name)?;
+        let value = check_value(name, value)?;
+        if is_content_type(name) {
+            return self.put_content_type(name, value);
+        }
+        put(self.lines_mut(), name, value, RESPONSE_FIELD_BYTES_MAX)
+    }
+
+    fn put_content_type(&mut self, name: &str, value: &[u8]) -> Result<(), FieldError> {
         if line_len(name, value) > RESPONSE_FIELD_BYTES_MAX {
             return Err(FieldError::TooLarge { name: name.to_owned() });
         }
@@ -425,12 +432,6 @@ impl Response {
         let extra = Some(Box::new(extra));
         Response { extra, ..Response::new(StatusCode::INTERNAL_SERVER_ERROR) }
     }
-}
-
-/// Checks a field of the program.
-fn checked<'f>(name: &'f str, value: &'f [u8]) -> Result<(&'f str, &'f [u8]), FieldError> {
-    check_name(name)?;
-    Ok((name, check_value(name, value)?))
 }
 
 fn is_content_type(name: &str) -> bool {

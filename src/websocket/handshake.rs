@@ -51,15 +51,11 @@ fn key<'a>(req: &Request<'a>, options: &Options) -> Result<&'a [u8], Box<Respons
         return Err(Box::new(refusal));
     }
     let fields = req.headers();
-    let only = |name| {
-        let mut values = fields.all(name);
-        values.next().filter(|_| values.next().is_none())
-    };
-    if only("sec-websocket-version") != Some(b"13") {
+    if fields.only("sec-websocket-version") != Some(b"13") {
         return Err(Box::new(unsupported_version()));
     }
     let is_key = |key: &&[u8]| BASE64.decode(key).is_ok_and(|nonce| nonce.len() == 16);
-    let Some(key) = only("sec-websocket-key").filter(is_key) else {
+    let Some(key) = fields.only("sec-websocket-key").filter(is_key) else {
         let what = "Sec-WebSocket-Key must be 16 bytes in base64";
         return Err(Box::new(Response::error(StatusCode::BAD_REQUEST, what)));
     };
