@@ -4,7 +4,6 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::message::field_lines::FieldError;
 use crate::message::fields::is_token;
 use crate::message::request::Request;
 use crate::message::response::Response;
@@ -76,8 +75,7 @@ impl Response {
         match cookie.encode() {
             Ok(line) => self.with_appended_header("Set-Cookie", line),
             Err(error) => {
-                log::error!("cookie {:?} cannot be set: {error}", cookie.name);
-                self.keep_fault(FieldError::Value { name: "Set-Cookie".to_owned() });
+                self.keep_fault(format_args!("cookie {:?} cannot be set: {error}", cookie.name));
                 self
             }
         }

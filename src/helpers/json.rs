@@ -7,7 +7,7 @@ use crate::handler::Reply;
 use crate::message::media_type::MediaType;
 use crate::message::request::Request;
 use crate::message::request_error::JsonError;
-use crate::message::response::Response;
+use crate::message::response::{Response, StatusCode};
 use crate::router::Router;
 
 impl Response {
@@ -28,7 +28,11 @@ impl Response {
     pub fn json(value: &(impl Serialize + ?Sized)) -> Response {
         match serde_json::to_vec(value) {
             Ok(text) => Response::ok("application/json", text),
-            Err(error) => Response::unmade(format!("the value is not JSON: {error}")),
+            Err(error) => {
+                let mut response = Response::new(StatusCode::INTERNAL_SERVER_ERROR);
+                response.keep_fault(format_args!("the value is not JSON: {error}"));
+                response
+            }
         }
     }
 }
@@ -100,7 +104,6 @@ fn is_json(media_type: MediaType<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::response::StatusCode;
     use crate::sim::Sim;
 
     #[test]

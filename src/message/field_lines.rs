@@ -11,13 +11,11 @@ pub(crate) const RESPONSE_FIELD_BYTES_MAX: usize = 60 * 1024;
 /// The most bytes of a trailer section, in both directions.
 pub(crate) const TRAILER_BYTES_MAX: usize = 4 << 10;
 
-/// Field lines, and the first field that could not be set.
+/// Field lines.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FieldLines {
     /// Each `Name: value\r\n`.
     pub(crate) bytes: Vec<u8>,
-    /// Set by the builder methods, which return no error. The sender of the lines handles it.
-    pub(crate) fault: Option<FieldError>,
 }
 
 impl FieldLines {
@@ -75,11 +73,6 @@ impl FieldLines {
         for part in [name.as_bytes(), b": ", value, b"\r\n"] {
             self.bytes.extend_from_slice(part);
         }
-    }
-
-    /// Remembers `fault`, unless there was one before.
-    pub(crate) fn keep_fault(&mut self, fault: FieldError) {
-        self.fault.get_or_insert(fault);
     }
 }
 

@@ -26,6 +26,8 @@ pub(crate) const INFORMATIONAL_MAX: usize = 16;
 pub struct Informational {
     status: StatusCode,
     lines: FieldLines,
+    /// The first field that cannot be sent.
+    fault: Option<FieldError>,
 }
 
 impl Informational {
@@ -49,7 +51,7 @@ impl Informational {
     }
 
     fn of(status: StatusCode) -> Informational {
-        Informational { status, lines: FieldLines::default() }
+        Informational { status, lines: FieldLines::default(), fault: None }
     }
 
     /// Returns it with one more field. With a field that cannot be sent nothing of it is sent, and
@@ -60,7 +62,7 @@ impl Informational {
         value: impl AsRef<[u8]>,
     ) -> Informational {
         if let Err(error) = self.append_header(name, value) {
-            self.lines.keep_fault(error);
+            self.fault.get_or_insert(error);
         }
         self
     }
@@ -86,13 +88,14 @@ impl Informational {
         self.status
     }
 
-    /// Appends the response to `out`; nothing, and an error in the log, if it cannot be sent. Whether
-    /// one may be sent now, and to this peer, is not known here.
+    /// Returns the reason why the response cannot be sent, if there is one.
+    pub(crate) fn fault(&self) -> Option<&FieldError> {
+        self.fault.as_ref()
+    }
+
+    /// Appends the response to `out`. The caller has asked for its [`fault`](Informational::fault),
+    /// and knows that an informational response may be sent to this peer now.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        if let Some(fault) = &self.lines.fault {
-            log::error!("informational answer left out: {fault}");
-            return;
-        }
         out.extend_from_slice(b"HTTP/1.1 ");
         out.extend_from_slice(self.status.as_str().as_bytes());
         out.push(b' ');
@@ -139,7 +142,8 @@ mod tests {
     fn what_cannot_be_sent_is_left_out_as_a_whole() {
         for (name, value) in [("A", "b\r\nC: d"), ("", "x"), ("Content-Length", "123")] {
             assert!(Informational::early_hints().append_header(name, value).is_err());
-            assert_eq!(encode(&Informational::early_hints().with_appended_header(name, value)), "");
+            let hints = Informational::early_hints().with_appended_header(name, value);
+            assert!(hints.with_appended_header("A", "b").fault().is_some());
         }
     }
 }

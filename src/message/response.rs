@@ -51,14 +51,14 @@ pub struct Response {
 /// The parts of a response beyond the usual ones.
 #[derive(Debug, Default)]
 pub(crate) struct Extra {
-    /// A fault in them turns the response into a 500 with a log line.
     pub(crate) lines: FieldLines,
     /// The names of trailer fields to come, as the value of `Trailer`.
     pub(crate) trailer: Vec<u8>,
     /// The time in which the whole response must have left.
     pub(crate) send_timeout: Option<Duration>,
-    /// The reason why the content could not be made: the response becomes a 500 with a log line.
-    pub(crate) unmade: Option<String>,
+    /// The first reason why fields or content of the program cannot be sent: the response becomes a
+    /// 500 with a log line.
+    fault: Option<String>,
     /// The error of the program that this response reports.
     pub(crate) failure: Option<Unlogged>,
 }
@@ -396,14 +396,18 @@ impl Response {
     /// Whether [`fault`](Response::fault) is to be asked.
     #[inline(always)]
     pub(crate) fn has_fault(&self) -> bool {
-        matches!(&self.extra, Some(extra) if extra.lines.fault.is_some() || extra.unmade.is_some())
+        matches!(&self.extra, Some(extra) if extra.fault.is_some())
     }
 
     /// The reason why the program's fields or content cannot be sent.
-    pub(crate) fn fault(&self) -> Option<String> {
-        let extra = self.extra.as_ref()?;
-        let of_fields = extra.lines.fault.as_ref().map(FieldError::to_string);
-        of_fields.or_else(|| extra.unmade.clone())
+    pub(crate) fn fault(&self) -> Option<&str> {
+        self.extra.as_ref()?.fault.as_deref()
+    }
+
+    /// Turns the response into a 500 with `reason` in the log. Of several reasons the first counts.
+    pub(crate) fn keep_fault(&mut self, reason: impl fmt::Display) {
+        let extra = self.extra.get_or_insert_with(Box::default);
+        extra.fault.get_or_insert_with(|| reason.to_string());
     }
 
     /// Keeps the error of the program that this response reports, for the log.
@@ -419,18 +423,6 @@ impl Response {
     /// Takes that error, for a caller that logs it.
     pub(crate) fn take_failure(&mut self) -> Option<String> {
         self.extra.as_mut()?.failure.take().map(Unlogged::into_text)
-    }
-
-    pub(crate) fn keep_fault(&mut self, error: FieldError) {
-        self.lines_mut().keep_fault(error);
-    }
-
-    /// Turns the response into a 500 with `reason` in the log.
-    #[cfg(feature = "json")]
-    pub(crate) fn unmade(reason: String) -> Response {
-        let extra = Extra { unmade: Some(reason), ..Extra::default() };
-        let extra = Some(Box::new(extra));
-        Response { extra, ..Response::new(StatusCode::INTERNAL_SERVER_ERROR) }
     }
 }
 
@@ -496,9 +488,9 @@ mod tests {
             .with_header("X-A", "1")
             .with_header("X-B", "\0")
             .with_header("X-C", "\n");
-        let lines = response.extra.unwrap().lines;
-        assert_eq!(lines.fault, Some(FieldError::Value { name: "X-B".into() }));
-        assert_eq!(lines.bytes, b"X-A: 1\r\n");
+        let fault = FieldError::Value { name: "X-B".into() };
+        assert_eq!(response.fault(), Some(&*fault.to_string()));
+        assert_eq!(response.lines(), b"X-A: 1\r\n");
     }
 
     #[test]

@@ -130,9 +130,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     ) -> Reply<S> {
         *informed += 1;
         if *informed <= INFORMATIONAL_MAX {
-            self.encode(|visit| {
-                visit.work.conn.inform(&mut visit.shared.out, &informational);
-            });
+            self.inform(&informational);
         } else {
             log::error!(
                 "connection {}: more than {INFORMATIONAL_MAX} informational responses: left out",

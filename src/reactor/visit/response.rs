@@ -1,5 +1,6 @@
 //! Responses: the head is encoded, with small content after it; larger content becomes the task.
 
+use std::fmt;
 use std::mem;
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use super::{
 };
 use crate::http1::{Circumstances, Content, Outgoing, Output, Reject, ResponseParts, Taker};
 use crate::message::body::{Body, Source};
+use crate::message::informational::Informational;
 use crate::message::request::Transport;
 use crate::message::response::Response;
 use crate::message::trailers::Trailers;
@@ -98,7 +100,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Encodes the head of a response, or refuses with a 500 if it cannot be sent.
     pub(super) fn respond_head(&mut self, response: &Response, length: Option<u64>) -> Progress {
         if let Some(fault) = fault(response) {
-            log::error!("connection {}: response replaced by 500: {fault}", self.token);
+            self.log_error(format_args!("response replaced by 500: {fault}"));
             // Sent like a refusal, which needs no program to be right.
             return Break(self.refuse(Reject::Internal, Lost::Stopped));
         }
@@ -126,20 +128,29 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Logs the error of the program that a response reports, if it reports one.
     pub(super) fn log_failure(&self, response: &mut Response) {
         if let Some(failure) = response.take_failure() {
-            self.log_error(&failure);
+            self.log_error(format_args!("handler failed: {failure}"));
         }
     }
 
-    #[cold]
-    fn log_error(&self, failure: &str) {
-        match self.stream.client_addr() {
-            Some(client) => {
-                log::error!(
-                    "connection {}, client {client}: handler failed: {failure}",
-                    self.token
-                );
+    /// Sends an informational response. One that cannot be sent is left out, with a line in the log.
+    pub(super) fn inform(&mut self, informational: &Informational) {
+        match informational.fault() {
+            Some(fault) => {
+                self.log_error(format_args!("informational response left out: {fault}"));
             }
-            None => log::error!("connection {}: handler failed: {failure}", self.token),
+            None => self.encode(|visit| {
+                visit.work.conn.inform(&mut visit.shared.out, informational);
+            }),
+        }
+    }
+
+    /// Logs an error of the program, with the connection and its client.
+    #[cold]
+    fn log_error(&self, error: fmt::Arguments<'_>) {
+        let connection = self.token;
+        match self.stream.client_addr() {
+            Some(client) => log::error!("connection {connection}, client {client}: {error}"),
+            None => log::error!("connection {connection}: {error}"),
         }
     }
 
@@ -214,5 +225,5 @@ fn fault(response: &Response) -> Option<String> {
     if response.status.is_informational() {
         return Some(format!("{} is not a final status", response.status));
     }
-    response.fault()
+    response.fault().map(str::to_owned)
 }

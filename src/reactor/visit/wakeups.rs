@@ -93,9 +93,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         self.note_peer_left(deferred);
         let (place, informational) = deferred.ticket.take();
         for informational in informational {
-            self.encode(|visit| {
-                visit.work.conn.inform(&mut visit.shared.out, &informational);
-            });
+            self.inform(&informational);
         }
         let give = match place {
             Place::Empty => return None,

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use wheelhouse::content::{Flow, Receive};
+use wheelhouse::cookies::SetCookie;
 use wheelhouse::sim::Sim;
 use wheelhouse::{Failure, Later, Reply, Request, Response, StatusCode};
 
@@ -80,6 +81,24 @@ fn a_log_line_has_an_ipv4_client_in_its_own_form_on_a_listener_for_both_families
     sim.send(client, b"GET /plain HTTP/1.1\r\nHost: a\r\n\r\n");
     let line = "ERROR connection 1, client 192.0.2.1:7: handler failed: GET /plain: disk full";
     assert_eq!(lines.take().last().map(String::as_str), Some(line));
+}
+
+#[test]
+fn a_response_that_cannot_be_sent_is_one_line_in_the_log_with_its_connection_and_client() {
+    let lines = lines();
+    let mut sim = Sim::new(|req: &Request<'_>| match req.path() {
+        "/field" => Response::text("x").with_header("A", "\n"),
+        _ => Response::text("x").with_cookie(&SetCookie::new("a b", "c")),
+    });
+    for (path, reason) in [("/field", "the value of field \"A\" "), ("/cookie", "cookie \"a b\" ")] {
+        let client = sim.connect();
+        sim.send(client, format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        let errors: Vec<_> =
+            lines.take().into_iter().filter(|line| line.starts_with("ERROR ")).collect();
+        let expected = format!(": response replaced by 500: {reason}");
+        assert!(matches!(&errors[..], [line] if line.starts_with("ERROR connection ")
+            && line.contains(", client 192.0.2.1:") && line.contains(&expected)), "{errors:?}");
+    }
 }
 
 #[test]

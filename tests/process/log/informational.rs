@@ -22,7 +22,8 @@ fn a_report_of_a_worker_goes_ahead_of_its_response_also_while_the_loop_reads_it(
     later.inform(Informational::processing().with_appended_header("A", "\n"));
     let mut waiting = Some(later);
     crate::listen(move |record| {
-        if record.args().to_string().starts_with("informational answer left out") {
+        let left_out = "connection 1, client 192.0.2.1:1024: informational response left out: ";
+        if record.args().to_string().starts_with(left_out) {
             if let Some(later) = waiting.take() {
                 later.inform(Informational::processing());
                 later.respond("done");
