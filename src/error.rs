@@ -211,8 +211,11 @@ pub enum FieldError {
         /// The name as given.
         name: String,
     },
-    /// The header fields of a response have more than 61,440 bytes (60 KiB), or its trailer fields
-    /// more than 4,096 (4 KiB). Each field counts with its colon, space, CR and LF.
+    /// The header fields of a response have more than 61,440 bytes (60 KiB), or its trailer section
+    /// or the announcement of it has more than 4,096 (4 KiB). Each field counts with its colon,
+    /// space, CR and LF, and the trailer section with the empty line at its end. `Content-Type` does
+    /// not count among the others: it may have 61,440 bytes of its own. The fields that the server
+    /// adds do not count.
     ///
     /// Clients and proxies accept less than a server can send: curl takes 300 KiB of header fields,
     /// nginx as a client 4 to 64 KiB.

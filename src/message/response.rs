@@ -287,7 +287,7 @@ impl Response {
         content_type: impl Into<Cow<'static, str>>,
     ) -> Response {
         let content_type = content_type.into();
-        match check_value("content-type", content_type.as_bytes()) {
+        match check_content_type("Content-Type", content_type.as_bytes()) {
             Ok(_) => self.content_type = Some(content_type),
             Err(error) => self.keep_fault(error),
         }
@@ -301,22 +301,12 @@ impl Response {
         value: &[u8],
         put: fn(&mut FieldLines, &str, &[u8], usize) -> Result<(), FieldError>,
     ) -> Result<(), FieldError> {
-        check_name(name)?;
-        let value = check_value(name, value)?;
         if is_content_type(name) {
-            return self.put_content_type(name, value);
+            self.content_type = Some(check_content_type(name, value)?.to_owned().into());
+            return Ok(());
         }
-        put(self.lines_mut(), name, value, RESPONSE_FIELD_BYTES_MAX)
-    }
-
-    fn put_content_type(&mut self, name: &str, value: &[u8]) -> Result<(), FieldError> {
-        if line_len(name, value) > RESPONSE_FIELD_BYTES_MAX {
-            return Err(FieldError::TooLarge { name: name.to_owned() });
-        }
-        let text = std::str::from_utf8(value);
-        let text = text.map_err(|_| FieldError::Value { name: name.to_owned() })?;
-        self.content_type = Some(text.to_owned().into());
-        Ok(())
+        check_name(name)?;
+        put(self.lines_mut(), name, check_value(name, value)?, RESPONSE_FIELD_BYTES_MAX)
     }
 
     /// Returns the response with the announcement that a trailer field called `name` will follow its
@@ -426,6 +416,16 @@ impl Response {
     }
 }
 
+/// Checks the value of `Content-Type`, which is text and has the bound of all other fields together
+/// for itself. `name` is its name as given.
+fn check_content_type<'v>(name: &str, value: &'v [u8]) -> Result<&'v str, FieldError> {
+    let value = check_value(name, value)?;
+    if line_len(name, value) > RESPONSE_FIELD_BYTES_MAX {
+        return Err(FieldError::TooLarge { name: name.to_owned() });
+    }
+    std::str::from_utf8(value).map_err(|_| FieldError::Value { name: name.to_owned() })
+}
+
 fn is_content_type(name: &str) -> bool {
     name.eq_ignore_ascii_case("content-type")
 }
@@ -471,6 +471,9 @@ mod tests {
         assert!(response.content_type.is_some(), "what is refused changes nothing");
         let response = Response::text("x").with_header("Content-Type", "a\r\nb");
         assert!(response.has_fault());
+        let longest = "x".repeat(RESPONSE_FIELD_BYTES_MAX - line_len("Content-Type", b""));
+        assert!(!Response::ok(longest.clone(), "").has_fault());
+        assert!(Response::ok(longest + "x", "").has_fault());
     }
 
     /// t84, t100, t117, t118, t119, t121, n9, n17.
