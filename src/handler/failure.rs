@@ -12,6 +12,7 @@ use crate::message::params::ParamError;
 use crate::message::request_error::JsonError;
 use crate::message::request_error::{status_of, FormError};
 use crate::message::response::Response;
+use crate::message::unlogged::Unlogged;
 
 /// A failed handler: the response for the client, and a line for the log.
 ///
@@ -55,7 +56,7 @@ impl Failure {
     /// `anyhow::Error`. The log has it as `{:#}`.
     pub fn internal(error: impl fmt::Display) -> Failure {
         let mut response = Response::status_page(StatusCode::INTERNAL_SERVER_ERROR);
-        response.keep_failure(format!("{error:#}"));
+        response.keep_failure(Unlogged::new(format!("{error:#}")));
         Failure::from(response)
     }
 
@@ -95,7 +96,7 @@ impl Failure {
     }
 }
 
-/// A value whose type is known to be an error.
+/// Returns `value` as an error, if it is of one of the types that are known to be errors.
 fn known_error(value: &dyn Any) -> Option<&(dyn Error + 'static)> {
     if let Some(error) = value.downcast_ref::<Box<dyn Error + Send + Sync>>() {
         return Some(&**error);
@@ -103,17 +104,17 @@ fn known_error(value: &dyn Any) -> Option<&(dyn Error + 'static)> {
     if let Some(error) = value.downcast_ref::<Box<dyn Error>>() {
         return Some(&**error);
     }
-    if let Some(error) = value.downcast_ref::<io::Error>() {
-        return Some(error);
-    }
-    if let Some(error) = value.downcast_ref::<ParamError>() {
-        return Some(error);
-    }
     #[cfg(feature = "json")]
-    if let Some(error) = value.downcast_ref::<JsonError>() {
+    if let Some(error) = as_error::<JsonError>(value) {
         return Some(error);
     }
-    Some(value.downcast_ref::<FormError>()?)
+    as_error::<io::Error>(value)
+        .or_else(|| as_error::<ParamError>(value))
+        .or_else(|| as_error::<FormError>(value))
+}
+
+fn as_error<E: Error + 'static>(value: &dyn Any) -> Option<&(dyn Error + 'static)> {
+    value.downcast_ref::<E>().map(|error| error as _)
 }
 
 /// An error and its sources in one line. A source that the error before it quotes is left out.
@@ -193,7 +194,7 @@ mod tests {
 
     fn shown(failure: Failure) -> (u16, Option<String>) {
         let mut response = failure.into_response();
-        (response.status().as_u16(), response.take_failure())
+        (response.status().as_u16(), response.take_failure().map(Unlogged::into_text))
     }
 
     fn fails(error: impl Error + 'static) -> Result<(), Failure> {

@@ -114,9 +114,9 @@ impl<S: 'static> Reply<S> {
     ) -> Reply<S> {
         Reply(match self.0 {
             Action::Respond(mut response) => {
+                // Neither another response nor a panic is a reason to lose the line for the log.
                 let failure = response.take_failure();
                 change(state, &mut response);
-                // Another response is not a reason to lose the line for the log.
                 if let Some(failure) = failure {
                     response.keep_failure(failure);
                 }

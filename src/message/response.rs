@@ -401,8 +401,8 @@ impl Response {
     }
 
     /// Keeps the error of the program that this response reports, for the log.
-    pub(crate) fn keep_failure(&mut self, error: String) {
-        self.extra.get_or_insert_with(Box::default).failure = Some(Unlogged::new(error));
+    pub(crate) fn keep_failure(&mut self, error: Unlogged) {
+        self.extra.get_or_insert_with(Box::default).failure = Some(error);
     }
 
     /// The error of the program that this response reports.
@@ -410,9 +410,9 @@ impl Response {
         Some(self.extra.as_ref()?.failure.as_ref()?.text())
     }
 
-    /// Takes that error, for a caller that logs it.
-    pub(crate) fn take_failure(&mut self) -> Option<String> {
-        self.extra.as_mut()?.failure.take().map(Unlogged::into_text)
+    /// Takes that error, for a caller that logs it or gives it to another response.
+    pub(crate) fn take_failure(&mut self) -> Option<Unlogged> {
+        self.extra.as_mut()?.failure.take()
     }
 }
 

@@ -141,7 +141,11 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     }
 
     /// Changes the response that the rest of the reply leads to; returns that.
-    fn map(&mut self, (change, reply): (Change<S>, Reply<S>)) -> Progress<Reply<S>> {
+    fn map(&mut self, (change, mut reply): (Change<S>, Reply<S>)) -> Progress<Reply<S>> {
+        // Logged before the change, which may panic.
+        if let Some(response) = reply.response_mut() {
+            self.log_failure(response);
+        }
         let state = &mut self.shared.state;
         let changed = guard(|| reply.map_now(state, change));
         self.unless_panicked(changed)

@@ -9,6 +9,7 @@ use crate::limits::Limits;
 use crate::message::id::ConnectionId;
 use crate::message::request::{ListenerNames, Message, Path, Peer, Request, Transport};
 use crate::message::response::Response;
+use crate::message::unlogged::Unlogged;
 use crate::reactor::slot::Facts;
 use crate::reactor::Token;
 
@@ -59,7 +60,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
 pub(super) fn name_request(response: &mut Response, request: &Request<'_>) {
     if let Some(failure) = response.take_failure() {
         let (method, path) = (request.method(), request.path());
-        response.keep_failure(format!("{method} {path}: {failure}"));
+        let text = format!("{method} {path}: {}", failure.into_text());
+        response.keep_failure(Unlogged::new(text));
     }
 }
 

@@ -128,7 +128,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Logs the error of the program that a response reports, if it reports one.
     pub(super) fn log_failure(&self, response: &mut Response) {
         if let Some(failure) = response.take_failure() {
-            self.log_error(format_args!("handler failed: {failure}"));
+            self.log_error(format_args!("handler failed: {}", failure.into_text()));
         }
     }
 

@@ -90,14 +90,39 @@ fn a_response_that_cannot_be_sent_is_one_line_in_the_log_with_its_connection_and
         "/field" => Response::text("x").with_header("A", "\n"),
         _ => Response::text("x").with_cookie(&SetCookie::new("a b", "c")),
     });
-    for (path, reason) in [("/field", "the value of field \"A\" "), ("/cookie", "cookie \"a b\" ")] {
+    for (path, reason) in [("/field", "the value of field \"A\" "), ("/cookie", "cookie \"a b\" ")]
+    {
         let client = sim.connect();
         sim.send(client, format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
         let errors: Vec<_> =
             lines.take().into_iter().filter(|line| line.starts_with("ERROR ")).collect();
         let expected = format!(": response replaced by 500: {reason}");
-        assert!(matches!(&errors[..], [line] if line.starts_with("ERROR connection ")
-            && line.contains(", client 192.0.2.1:") && line.contains(&expected)), "{errors:?}");
+        assert!(
+            matches!(&errors[..], [line] if line.starts_with("ERROR connection ")
+            && line.contains(", client 192.0.2.1:") && line.contains(&expected)),
+            "{errors:?}"
+        );
+    }
+}
+
+#[test]
+fn a_failure_is_in_the_log_although_a_change_of_its_response_panics() {
+    let mapped = |_: &Request<'_>| -> Reply {
+        Reply::failed(full()).map_response(|(), _| panic!("in the change"))
+    };
+    let collected = |_: &Request<'_>| {
+        let reply = Reply::collect(10, |(), _, _| Err::<Response, _>(full()));
+        reply.map_response(|(), _| panic!("in the change"))
+    };
+    let unsent = "ERROR handler failed, and the response was not sent: disk full";
+    let named = "ERROR connection 1, client 192.0.2.1:1024: handler failed: GET /: disk full";
+    for (mut sim, expected) in [(Sim::new(mapped), named), (Sim::new(collected), unsent)] {
+        let lines = lines();
+        let client = sim.connect_and_send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert!(sim.received(client).starts_with(b"HTTP/1.1 500 "));
+        let failures: Vec<_> =
+            lines.take().into_iter().filter(|line| line.contains("disk full")).collect();
+        assert_eq!(failures, [expected]);
     }
 }
 
