@@ -1,5 +1,5 @@
 //! Hooks: functions of a program that the loop calls for its connections (Go's `ConnContext` and
-//! `ConnectionState`) and when a shutdown begins (Go's `RegisterOnShutdown`).
+//! `ConnState`) and when a shutdown begins (Go's `RegisterOnShutdown`).
 
 use std::any::Any;
 use std::fmt;

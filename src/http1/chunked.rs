@@ -37,7 +37,7 @@ pub(crate) struct Decoder {
     place: Place,
 }
 
-/// What the next byte belongs to.
+/// The part of the body that the next byte belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     /// A size, after this many digits.
@@ -59,7 +59,7 @@ enum Place {
     Trailers(TrailerScan),
 }
 
-/// What was found in the input.
+/// A finding of the decoder in its input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Decoded {
     /// A piece of content, at this place in the input.
@@ -76,8 +76,12 @@ impl Decoder {
         Decoder { left: 0, overhead: 0, line: 0, place: Place::Size(0) }
     }
 
-    /// Takes bytes from the start of `input`. Returns how many, and what was found. Not to be
-    /// called again after the end.
+    /// Decodes bytes from the start of `input`. Returns the number of bytes used, and the finding.
+    /// It must not be called again after the end.
+    ///
+    /// # Errors
+    ///
+    /// [`Reject::Chunk`] for a malformed body.
     pub(crate) fn decode(&mut self, input: &[u8]) -> Result<(usize, Decoded), Reject> {
         let mut at = 0;
         loop {
@@ -97,12 +101,12 @@ impl Decoder {
         }
     }
 
-    /// A lower bound of the content still to come: the rest of the current chunk.
+    /// Returns a lower bound of the content still to come: the rest of the current chunk.
     pub(crate) fn left(&self) -> u64 {
         self.left
     }
 
-    /// Takes as much as possible of `available` bytes of data. Returns how many.
+    /// Takes as many as possible of `available` bytes of data. Returns their number.
     fn take_data(&mut self, available: usize) -> usize {
         let len = self.left.min(available as u64);
         self.left -= len;
@@ -215,7 +219,8 @@ pub(crate) fn end_body(out: &mut Vec<u8>, trailer_lines: &[u8]) {
 mod tests {
     use super::*;
 
-    /// Decodes `input` in segments of `step` bytes; the content and the bytes left over.
+    /// Decodes `input` in segments of `step` bytes. Returns the content, the number of bytes used,
+    /// and whether the body is complete.
     fn decode(input: &[u8], step: usize) -> Result<(Vec<u8>, usize, bool), Reject> {
         let mut trailers = Vec::new();
         decode_all(input, step, &mut trailers)

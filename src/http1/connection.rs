@@ -3,8 +3,8 @@
 //!
 //! It sees bytes and responses, and nothing else: no socket, no clock, no handler. States go in and
 //! out by value and own their data, so leaving a state drops its data and nothing is ever reset.
-//! This file has what comes in and what follows from it; [`responding`](super::responding) has what
-//! goes out.
+//! This file handles the input and the transitions that follow from it;
+//! [`responding`](super::responding) handles the output.
 
 use std::mem;
 
@@ -51,8 +51,8 @@ pub(crate) enum Rest {
     New,
     /// Between two requests.
     Idle,
-    /// The last response is complete. Once it has left, the connection lingers. It is closed at once
-    /// if it is clean: all of the request was read and nothing came after it, so that closing causes
+    /// The last response is complete. Once it has left, the connection lingers. A clean connection
+    /// is closed at once: all of the request was read and nothing came after it, so closing causes
     /// no reset.
     Ending { is_clean: bool },
     /// Our side is shut down. Bytes that still come are read and dropped, so that no reset destroys
@@ -62,37 +62,37 @@ pub(crate) enum Rest {
     Closed,
 }
 
-/// How long a connection lingers.
+/// The bounds of a connection that lingers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Linger {
-    /// How many bytes may still come.
+    /// The number of bytes that may still come.
     pub(crate) bytes_left: u32,
-    /// When lingering ends even if the client keeps sending: a tick of the loop, which alone
-    /// knows what time it is.
+    /// The tick at which lingering ends even if the client keeps sending. Only the loop knows the
+    /// current tick.
     pub(crate) ends: u32,
-    /// Nothing has come since the last request.
+    /// Whether nothing has come since the last request.
     pub(crate) is_clean: bool,
 }
 
-/// How far the response is.
+/// The progress of the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Output {
     /// No final response has begun, so a refusal can still be sent.
     Awaited,
-    /// Its content is to be sent.
+    /// The head was written, and content is still to be sent.
     Content { in_chunks: bool },
-    /// It is complete.
+    /// The response is complete.
     Done,
     /// HTTP is over on this connection.
     Upgraded,
 }
 
-/// How far a head is.
+/// The progress of a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HeadProgress {
     /// No byte of it has come, at most an empty line before it.
     NotBegun,
-    /// A part of it has come. It is given again, with more bytes after it.
+    /// A part of it has come. The caller passes it again, with more bytes after it.
     Begun,
     Complete,
 }
@@ -102,7 +102,7 @@ pub(crate) enum HeadProgress {
 pub(crate) enum Farewell {
     /// An ordinary close.
     Close,
-    /// A reset: the client must not take what it got for the whole.
+    /// A reset: the client must not take an incomplete response for a complete one.
     Reset,
 }
 
@@ -119,7 +119,7 @@ impl Connection {
         }
     }
 
-    /// Who takes the client's bytes, while no output waits.
+    /// Returns the taker of the client's bytes, while no output waits.
     #[inline(always)]
     pub(crate) fn input(&self) -> Input {
         match &self.state {
@@ -132,7 +132,7 @@ impl Connection {
         }
     }
 
-    /// How far the response is.
+    /// Returns the progress of the response.
     pub(crate) fn output(&self) -> Output {
         match &self.state {
             State::Rest(Rest::New | Rest::Idle) | State::Head(_) => Output::Awaited,
@@ -147,13 +147,13 @@ impl Connection {
         }
     }
 
-    /// Whether the content of the request is complete, or it has none.
+    /// Returns whether the content of the request is complete, or the request has none.
     pub(crate) fn has_all_content(&self) -> bool {
         !matches!(&self.state, State::Exchange(exchange) if !matches!(exchange.inbound, Inbound::Done))
     }
 
-    /// Parses the head at the start of `input`. A complete one fills `head`; the state moves on with
-    /// [`respond_fast`](Connection::respond_fast) or [`begin`](Connection::begin).
+    /// Parses the head at the start of `input`. A complete one fills `head`; the state moves on
+    /// with [`respond_fast`](Connection::respond_fast) or [`begin`](Connection::begin).
     ///
     /// # Errors
     ///
@@ -186,11 +186,11 @@ impl Connection {
     }
 
     /// Takes bytes from the start of `input`, where [`input`](Connection::input) is `Content` or
-    /// `Linger`. Returns how many bytes were used and what they were.
+    /// `Linger`. Returns the number of bytes used, and their meaning.
     ///
     /// # Errors
     ///
-    /// The content is malformed: [`refuse`](Connection::refuse) it.
+    /// The content is malformed: the caller [`refuse`](Connection::refuse)s it.
     pub(crate) fn receive(&mut self, input: &[u8]) -> Result<(usize, Step), Reject> {
         match &mut self.state {
             State::Exchange(exchange) => exchange.receive(input),
@@ -203,13 +203,13 @@ impl Connection {
                 Ok((input.len(), Step::More))
             }
             State::Rest(_) | State::Head(_) | State::Upgraded(_) => {
-                panic!("only content is received, and what comes while a connection lingers")
+                panic!("only content and the bytes of a lingering connection are received")
             }
         }
     }
 
-    /// The client has ended its side. `None` if the response is still sent (a half-close does not
-    /// cancel a request), else how the connection ends.
+    /// Notes that the client has ended its side. Returns how the connection ends, or `None` if the
+    /// response is still sent: a half-close does not cancel a request.
     ///
     /// # Errors
     ///
@@ -234,7 +234,7 @@ impl Connection {
         }
     }
 
-    /// The deadline has passed: how the connection ends.
+    /// Notes that the deadline has passed. Returns how the connection ends.
     ///
     /// # Errors
     ///
@@ -254,8 +254,8 @@ impl Connection {
         }
     }
 
-    /// Changes who takes the content from here on. If the handler does and the client waits for it,
-    /// `100 Continue` goes out.
+    /// Changes the taker of the content from here on. If the handler takes it and the client waits
+    /// for `100 Continue`, that is sent.
     pub(crate) fn set_taker(&mut self, taker: Taker, out: &mut Vec<u8>) {
         let exchange = self.exchange();
         exchange.taker = taker;
@@ -265,7 +265,8 @@ impl Connection {
     }
 
     /// Moves on if the exchange is over: to Idle, or to Ending if the connection is not kept.
-    /// `is_all_used`: nothing that was read is left. Returns whether the connection is idle now.
+    /// `is_all_used` says that all bytes that were read are used. Returns whether the connection is
+    /// idle now.
     pub(crate) fn settle(&mut self, is_all_used: bool) -> bool {
         match &self.state {
             State::Exchange(exchange) if exchange.is_complete() => {
@@ -285,7 +286,7 @@ impl Connection {
         then == Then::Reuse
     }
 
-    /// Our side has been shut down after the last response.
+    /// Begins to linger: our side has been shut down after the last response.
     pub(crate) fn linger(&mut self, linger: Linger) {
         assert!(matches!(self.state, State::Rest(Rest::Ending { .. })));
         self.state = State::Rest(Rest::Linger(linger));

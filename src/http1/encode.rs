@@ -85,8 +85,8 @@ fn response_head(out: &mut Vec<u8>, head: &ResponseHead<'_>, date: &DateLine) {
 /// The interim response that invites content (RFC 9110, section 15.2.1).
 pub(crate) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// An HTTP/1.0 peer gets a response in its own version, as in Go: some peers take a 1.1 status line
-/// for permission to use 1.1.
+/// Writes the status line. An HTTP/1.0 peer gets a response in its own version, as in Go: some
+/// peers take a 1.1 status line for permission to use 1.1.
 fn status_line(out: &mut Vec<u8>, version: Version, status: StatusCode) {
     out.extend_from_slice(match version {
         Version::Http10 => b"HTTP/1.0 ",

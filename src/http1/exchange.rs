@@ -1,7 +1,8 @@
-//! One request and its response: how far content has come in and gone out, and what the request
-//! said about its response (RFC 9112, sections 6 and 9.3).
+//! One request and its response: the progress of the content in both directions, and the demands of
+//! the request on its response (RFC 9112, sections 6 and 9.3).
 //!
-//! When an exchange begins and what follows it is decided in [`connection`](super::connection).
+//! [`connection`](super::connection) decides when an exchange begins, and how the connection goes
+//! on after it.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -27,21 +28,21 @@ pub(super) struct Exchange {
     pub(super) asked: Asked,
     pub(super) taker: Taker,
     pub(super) then: Then,
-    /// How much content may still be discarded.
+    /// The number of bytes of content that may still be discarded.
     pub(super) discard_left: u64,
 }
 
-/// Who takes the content of a request.
+/// The taker of the content of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Taker {
-    /// No one: it is read and dropped once the response is under way.
+    /// None: the content is read and dropped once the response is under way.
     Discard,
     Handler,
     /// The handler, which takes no more for the time being.
     PausedHandler,
 }
 
-/// Who takes the bytes of the client while the state stays.
+/// The taker of the client's bytes while the state stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Input {
     /// The parser of heads.
@@ -54,11 +55,11 @@ pub(crate) enum Input {
     Protocol,
     /// The discard: the connection lingers, until more than so many bytes have come.
     Linger { bytes_left: u32 },
-    /// No one: nothing is read.
+    /// None: nothing is read.
     None,
 }
 
-/// What the request says about its response.
+/// The demands of the request on its response.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked {
     pub(super) version: Version,
@@ -86,18 +87,19 @@ pub(super) enum Outbound {
     Done,
 }
 
-/// What was found in the input.
+/// The meaning of bytes that were received.
 #[derive(Debug)]
 pub(crate) enum Step {
-    /// A piece of content, at this place in the input that was given; empty where only framing
-    /// was taken. Ask [`Connection::has_all_content`](super::Connection::has_all_content) after it.
+    /// A piece of content, at this place in the input that was given; empty where only framing was
+    /// taken. [`Connection::has_all_content`](super::Connection::has_all_content) says whether it
+    /// was the last.
     Content(Range<usize>),
     /// Content in chunks is complete, and this is its trailer section.
     End(Range<usize>),
-    /// More is needed. Bytes that were not used must come again, with more after them.
+    /// More input is needed. Bytes that were not used must be passed again, with more after them.
     More,
-    /// The rest of the content is malformed, and no one wanted it. The response is finished and
-    /// the connection closes after it.
+    /// The rest of the content is malformed, and was only to be discarded. The response is finished
+    /// and the connection closes after it.
     Abandoned(Reject),
 }
 
@@ -130,8 +132,8 @@ impl Exchange {
         }
     }
 
-    /// Who takes the client's bytes. Content that the handler has not asked for waits until the
-    /// response has begun.
+    /// Returns the taker of the client's bytes. Content that the handler has not asked for waits
+    /// until the response has begun.
     pub(super) fn input(&self) -> Input {
         match (self.taker, &self.inbound, &self.outbound) {
             (Taker::PausedHandler, ..) => Input::Paused,
@@ -140,17 +142,18 @@ impl Exchange {
         }
     }
 
-    /// Whether the response has been sent, and the content is there or not waited for. A handler
-    /// that takes content gets all of it; content to be discarded only matters to a next request.
+    /// Returns whether the response has been sent, and the content is complete or not waited for. A
+    /// handler that takes content gets all of it; content to be discarded only matters to a next
+    /// request.
     pub(super) fn is_complete(&self) -> bool {
         let is_awaited = self.taker != Taker::Discard || self.then == Then::Reuse;
         matches!(self.outbound, Outbound::Done)
             && (matches!(self.inbound, Inbound::Done) || !is_awaited)
     }
 
-    /// The rest of the content will never be understood. If the response has begun and no one
-    /// takes the content, it is not missed: the response is finished, and is the last one. Returns
-    /// whether that is so.
+    /// Gives up content that cannot be read to its end, if the response has begun and the content
+    /// is only discarded. The response is finished, and is the last one. Returns `false`, and does
+    /// nothing, if the content is needed.
     pub(super) fn abandon_content(&mut self) -> bool {
         if self.taker != Taker::Discard || matches!(self.outbound, Outbound::Awaited) {
             return false;
@@ -168,8 +171,8 @@ impl Exchange {
         }
     }
 
-    /// Takes content from the start of `input`. Returns how many bytes were used and what they
-    /// were.
+    /// Takes content from the start of `input`. Returns the number of bytes used, and their
+    /// meaning.
     pub(super) fn receive(&mut self, input: &[u8]) -> Result<(usize, Step), Reject> {
         debug_assert!(self.input() == Input::Content);
         let (used, decoded) = match &mut self.inbound {
@@ -227,7 +230,7 @@ impl Asked {
         }
     }
 
-    /// Decides how the response is framed and what comes after it, and writes its head.
+    /// Decides how the response is framed and whether the connection is kept, and writes the head.
     #[inline(always)]
     pub(super) fn respond(
         &self,

@@ -1,10 +1,10 @@
 //! Field lines, in a head and in a trailer section (RFC 9112, sections 5 and 7.1.2): their syntax,
-//! byte by byte, and where their parts lie.
+//! byte by byte, and the places of their parts.
 
 use crate::message::fields::{is_token_byte, is_value_byte, trim_ows, FieldSpan};
 use crate::message::request::Span;
 
-/// What the next byte belongs to.
+/// The part of a section that the next byte belongs to.
 ///
 /// ```text
 /// section    = *( field-line CRLF ) CRLF
@@ -21,7 +21,7 @@ pub(super) enum FieldPlace {
 }
 
 impl FieldPlace {
-    /// The place after `byte`; `None` if `byte` is malformed.
+    /// Returns the place after `byte`; `None` if `byte` is not allowed here.
     #[inline(always)]
     pub(super) fn step(self, byte: u8) -> Option<FieldPlace> {
         match (self, byte) {
@@ -60,7 +60,7 @@ pub(super) fn split_fields(bytes: &[u8], mut start: usize) -> impl Iterator<Item
     })
 }
 
-/// The bytes from `start` up to the first `end`.
+/// Returns the bytes from `start` up to the first `end`, without it.
 pub(super) fn until(bytes: &[u8], start: usize, end: u8) -> Option<Span> {
     let len = bytes.get(start..)?.iter().position(|&byte| byte == end)?;
     Some(Span::new(start, len))

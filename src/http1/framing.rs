@@ -35,7 +35,7 @@ pub(crate) enum Outgoing {
 }
 
 impl Outgoing {
-    /// Whether content goes out at all.
+    /// Returns whether content goes out at all.
     pub(crate) fn has_content(self) -> bool {
         !matches!(self, Outgoing::None | Outgoing::Announced(_) | Outgoing::Tunnel)
     }
@@ -66,8 +66,8 @@ impl<'a> FieldCount<'a> {
 /// Decides how the content of a request is delimited (RFC 9112, section 6.3, steps 3 to 7),
 /// and refuses everything that two parsers could read in two ways.
 ///
-/// Stricter than the RFC: repeated `Content-Length` lines are refused even if they are equal, and so
-/// is `Transfer-Encoding` together with `Content-Length`.
+/// Stricter than the RFC: repeated `Content-Length` lines are refused even if they are equal, and
+/// so is `Transfer-Encoding` together with `Content-Length`.
 pub(crate) fn incoming(
     version: Version,
     transfer_encoding: FieldCount<'_>,
@@ -88,8 +88,8 @@ pub(crate) fn incoming(
     Ok(Framing::Length(0))
 }
 
-/// Accepts `chunked` alone. Another single coding is unknown (501). A list, parameters, quotes or an
-/// empty value counts as malformed (400).
+/// Accepts `chunked` alone. Another single coding is unknown (501). A list, parameters, quotes or
+/// an empty value counts as malformed (400).
 fn chunked_only(value: &[u8]) -> Result<Framing, Reject> {
     let value = trim_ows(value);
     if value.eq_ignore_ascii_case(b"chunked") {

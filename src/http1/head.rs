@@ -1,7 +1,7 @@
-//! The head of a request, and what its parts mean together (RFC 9112, sections 2 to 5).
+//! The head of a request, and the meaning of its parts together (RFC 9112, sections 2 to 5).
 //!
 //! A head that is complete and well-formed when its first byte is seen is split in one pass by
-//! httparse. Every other head goes to [`Scan`], which alone says what is malformed, and where.
+//! httparse. Every other head goes to [`Scan`], which alone finds the first malformed byte.
 
 use crate::http1::field_scan::split_fields;
 use crate::http1::framing::{self, FieldCount, Framing};
@@ -54,8 +54,8 @@ impl Head {
     }
 
     /// Parses the head at the start of `input`, of which `scan` was read in earlier calls. Returns
-    /// `None` if the head is complete; else how far it was read, for the next call with the same
-    /// bytes and more.
+    /// `None` if the head is complete, else the progress of the scan, for the next call with the
+    /// same bytes and more.
     ///
     /// # Errors
     ///
@@ -108,8 +108,8 @@ impl Head {
         self.judge(input).ok()
     }
 
-    /// Decides what the parts of a well-formed head mean together. Of several faults, the first in
-    /// this order counts: Host, framing, expectation.
+    /// Decides what the parts of a well-formed head mean together. If there are several faults, the
+    /// first in this order counts: `Host`, framing, expectation.
     #[inline(always)]
     fn judge(&mut self, head: &[u8]) -> Result<(), Reject> {
         let version = self.line.version;
@@ -159,7 +159,7 @@ impl Head {
     }
 }
 
-/// HTTP/1.1 requires a `Host`, even if the target is absolute; it may be empty (RFC 9112,
+/// Checks `Host`. HTTP/1.1 requires it, even if the target is absolute; it may be empty (RFC 9112,
 /// section 3.2).
 #[inline(always)]
 fn check_host(host: Option<&[u8]>, version: Version) -> Result<(), Reject> {
@@ -170,7 +170,7 @@ fn check_host(host: Option<&[u8]>, version: Version) -> Result<(), Reject> {
     is_good.then_some(()).ok_or(Reject::Host)
 }
 
-/// Whether `100-continue` is expected. Any other expectation is refused.
+/// Returns whether `100-continue` is expected. Any other expectation is refused.
 fn check_expectations(head: &[u8], spans: &[FieldSpan]) -> Result<bool, Reject> {
     let mut expects = false;
     for span in spans.iter().filter(|span| span.is_named(head, "expect")) {
@@ -184,8 +184,8 @@ fn check_expectations(head: &[u8], spans: &[FieldSpan]) -> Result<bool, Reject> 
     Ok(expects)
 }
 
-/// Whether the `Connection` fields ask to keep the connection. `close` wins over `keep-alive`,
-/// wherever it stands.
+/// Returns whether the `Connection` fields ask to keep the connection. `close` wins over
+/// `keep-alive`, wherever it stands.
 fn peer_keeps(head: &[u8], spans: &[FieldSpan], version: Version) -> bool {
     let mut keeps = version == Version::Http11;
     for span in spans.iter().filter(|span| span.is_named(head, "connection")) {

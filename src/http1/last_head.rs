@@ -17,7 +17,7 @@ pub(super) struct LastHead {
     bytes: Vec<u8>,
 }
 
-/// Everything that the bytes of a head depend on, but the date.
+/// Everything that the bytes of a head depend on, except the date.
 ///
 /// Static text is compared by its place in memory, since it cannot change there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl LastHead {
         LastHead { key: None, bytes: Vec::new() }
     }
 
-    /// The bytes of the head that `key` describes, if it is the last one.
+    /// Returns the bytes of the head that `key` describes, if it is the last one.
     #[inline(always)]
     pub(super) fn get_fast(&self, key: &Option<Key>) -> Option<&[u8]> {
         (key.is_some() && *key == self.key).then_some(&self.bytes)
@@ -53,8 +53,8 @@ impl LastHead {
 }
 
 impl Key {
-    /// `None` for a head that is not remembered: it has field lines of its own, or a content type
-    /// that was made at run time.
+    /// Returns the key of `head`; `None` for a head that is not remembered, because it has field
+    /// lines of its own or a content type that was made at run time.
     #[inline(always)]
     pub(super) fn of(head: &ResponseHead<'_>) -> Option<Key> {
         let content_type = match head.content_type {

@@ -1,5 +1,5 @@
 //! HTTP/1.1 on the wire (RFC 9110 and 9112), pure: bytes in, requests out, responses in, bytes
-//! out. No socket, clock, token or handler is known here, so all of it is tested in memory.
+//! out. No socket, clock, token or handler appears here, so all of it is tested in memory.
 //!
 //! # The life of a connection
 //!
@@ -32,8 +32,8 @@
 //!
 //! An exchange may also end in `Upgraded`, from where it is `Ending` or the connection is handed
 //! out. A head that comes whole passes through `Head` without a stop. Where the end of input or an
-//! expiry ends a connection and no status can be sent, the reactor gets a [`Farewell`] and closes or
-//! resets.
+//! expiry ends a connection and no status can be sent, the reactor gets a [`Farewell`] and closes
+//! or resets the connection.
 //!
 //! # The seam
 //!
@@ -51,8 +51,8 @@
 //! The usual exchange, a request without content and a small response at hand, is made in one step
 //! ([`respond_fast`](Connection::respond_fast)): the same decisions, without the states in between.
 //!
-//! Go's `ConnectionState` in these words: New is `Rest::New`; Active begins with the first byte of a
-//! head (in Go with the last one, so that a client that is slow with it looks idle) and lasts through
+//! Go's `ConnState` in these words: New is `Rest::New`; Active begins with the first byte of a head
+//! (in Go with the last one, so that a client that is slow with it looks idle) and lasts through
 //! `Exchange`, `Ending` and `Linger`; Idle is `Rest::Idle`; Hijacked is `Upgraded`; Closed is
 //! `Rest::Closed`.
 //!

@@ -1,7 +1,7 @@
 //! Reuse the connection or close it (RFC 9112, section 9.3), with the reason as a value.
 //!
-//! The decision is made once per response, when its head is written: after that, `Connection: close`
-//! can no longer be sent.
+//! The decision is made once per response, when its head is written: after that,
+//! `Connection: close` can no longer be sent.
 
 /// How the connection continues after the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub(crate) enum Then {
     Close(CloseReason),
 }
 
-/// Why a connection is not reused.
+/// The reason why a connection is not reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CloseReason {
     /// The request was refused: nothing after it can be trusted.
@@ -51,7 +51,7 @@ pub(crate) struct Facts {
     pub(crate) content_left: u64,
 }
 
-/// What the reactor knows of it.
+/// The part of the facts that the reactor knows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Circumstances {
     /// The server's own reason: it is shutting down, or memory is short.

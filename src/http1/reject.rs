@@ -1,4 +1,4 @@
-//! Every reason for which a request is refused, and the status that each becomes.
+//! Every reason for which a request is refused, and the status of each.
 //!
 //! A refusal is an ordinary transition of the state machine: the response is written, the
 //! connection lingers and closes, and no further byte of it is parsed. The reason is logged. The
@@ -6,7 +6,7 @@
 
 use http::StatusCode;
 
-/// Why a request is refused.
+/// The reason why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Reject {
     /// The request line is not `method SP target SP version CRLF` (RFC 9112, section 3).
@@ -58,7 +58,7 @@ pub(crate) enum Reject {
 }
 
 impl Reject {
-    /// The status of the response to the peer.
+    /// Returns the status of the response to the peer.
     pub(crate) fn status(self) -> StatusCode {
         match self {
             Reject::RequestLine

@@ -1,7 +1,8 @@
-//! What a connection sends: informational responses, the final one and its content, a refusal, or
-//! the response after which HTTP is over.
+//! The output of a connection: informational responses, the final one and its content, a refusal,
+//! or the response after which HTTP is over.
 //!
-//! Each request gets exactly one final response, and each way to send it asserts that none has begun.
+//! Each request gets exactly one final response, and each way to send it asserts that none has
+//! begun.
 
 use std::borrow::Cow;
 
@@ -20,8 +21,12 @@ use crate::message::informational::Informational;
 use crate::message::request::Version;
 
 impl Connection {
-    /// Writes an informational response, which comes before the final one and never goes to
-    /// HTTP/1.0 (RFC 9110, section 15.2).
+    /// Writes an informational response. It comes before the final one and is never sent to an
+    /// HTTP/1.0 client (RFC 9110, section 15.2).
+    ///
+    /// # Panics
+    ///
+    /// If the final response has begun.
     pub(crate) fn inform(&mut self, out: &mut Vec<u8>, informational: &Informational) {
         let exchange = self.exchange();
         assert!(matches!(exchange.outbound, Outbound::Awaited), "the final response has begun");
@@ -30,7 +35,7 @@ impl Connection {
         }
     }
 
-    /// How a response with this status and content of this length would be framed.
+    /// Returns how a response with this status and content of this length would be framed.
     pub(crate) fn outgoing(&mut self, status: StatusCode, length: Option<u64>) -> Outgoing {
         let asked = &self.exchange().asked;
         framing::outgoing(asked.by, asked.version, status, length)
@@ -66,10 +71,10 @@ impl Connection {
         };
     }
 
-    /// [`begin`](Connection::begin), [`respond`](Connection::respond) and
+    /// Does [`begin`](Connection::begin), [`respond`](Connection::respond) and
     /// [`settle`](Connection::settle) in one step, for a request without content and a response
-    /// whose content is at hand. The same decisions, without the states in between. Returns whether
-    /// the connection is idle now.
+    /// whose content is at hand. The decisions are the same, without the states in between. Returns
+    /// whether the connection is idle now.
     #[inline(always)]
     pub(crate) fn respond_fast(
         &mut self,
@@ -85,7 +90,7 @@ impl Connection {
         self.settle_as(then, is_all_used)
     }
 
-    /// How much content may be put where `free` bytes are free, its framing included.
+    /// Returns how many bytes of content fit into `free` bytes, which must also hold the framing.
     pub(crate) fn content_room(&self, free: usize) -> usize {
         let State::Exchange(exchange) = &self.state else { return 0 };
         match exchange.outbound {
@@ -124,7 +129,7 @@ impl Connection {
         }
     }
 
-    /// The content of the response is complete; `false` if less was sent than announced. The lines
+    /// Ends the content of the response. Returns `false` if less was sent than announced. The lines
     /// of the trailer section are written after chunks, and nowhere else.
     #[must_use]
     pub(crate) fn end_content(&mut self, out: &mut Vec<u8>, trailer_lines: &[u8]) -> bool {
@@ -138,8 +143,8 @@ impl Connection {
         true
     }
 
-    /// Sends the refusal's status as the last response. Not one more byte is parsed. Returns `false`
-    /// if that is too late: a final response has begun, or HTTP is over.
+    /// Sends the status of the refusal as the last response. Not one more byte is parsed. Returns
+    /// `false` if that is too late: a final response has begun, or HTTP is over.
     #[must_use]
     pub(crate) fn refuse(
         &mut self,
@@ -172,8 +177,8 @@ impl Connection {
     }
 
     /// Writes the response after which HTTP is over, with neither framing nor a `Connection` field
-    /// about reuse: a 101, or the 2xx of a CONNECT. A protocol takes the bytes from here on. Returns
-    /// `false`, and does nothing, if content of the request is still to come.
+    /// about reuse: a 101, or the 2xx of a CONNECT. A protocol takes the bytes from here on.
+    /// Returns `false`, and does nothing, if content of the request is still to come.
     #[must_use]
     pub(crate) fn upgrade(
         &mut self,
@@ -200,13 +205,14 @@ impl Connection {
         true
     }
 
-    /// The protocol has sent its last bytes: our side is shut down after them.
+    /// Ends the connection of a protocol that has sent its last bytes: our side is shut down after
+    /// them.
     pub(crate) fn end_upgraded(&mut self) {
         assert!(matches!(self.state, State::Upgraded(_)));
         self.state = State::Rest(Rest::Ending { is_clean: false });
     }
 
-    /// No response: the bytes after the head belong to the program that the stream is handed to.
+    /// Hands the stream to the program without a response. The bytes after the head belong to it.
     pub(crate) fn hand_out(&mut self) {
         let exchange = self.exchange();
         assert!(matches!(exchange.outbound, Outbound::Awaited), "nothing of a response was sent");
@@ -214,5 +220,5 @@ impl Connection {
     }
 }
 
-/// The type of the pages that refusals have.
+/// The media type of the pages of refusals.
 static TEXT: Cow<'static, str> = Cow::Borrowed("text/plain; charset=utf-8");

@@ -1,10 +1,9 @@
-//! The syntax of a head, byte by byte (RFC 9112, sections 2 to 5): decides what is malformed, and
-//! where.
+//! The syntax of a head, byte by byte (RFC 9112, sections 2 to 5): finds the first malformed byte.
 //!
 //! Only heads that [`Head::parse`](super::Head::parse) cannot accept in one pass come here: heads
-//! that arrive in pieces, so that each byte is read once however small the pieces are, and malformed
-//! heads, so that the *first* wrong byte decides. A refusal therefore does not depend on how the
-//! head was cut into segments.
+//! that arrive in pieces, so that each byte is read once however small the pieces are, and
+//! malformed heads, so that the *first* wrong byte decides. A refusal therefore does not depend on
+//! how the head was cut into segments.
 
 use crate::http1::field_scan::FieldPlace;
 use crate::http1::{HeadLimits, Reject};
@@ -14,17 +13,17 @@ use crate::message::fields::is_token_byte;
 /// (`UPDATEREDIRECTREF`, 17 bytes).
 pub(crate) const METHOD_BYTES_MAX: usize = 32;
 
-/// How far a head has been scanned. Invariant: the bytes before `at` are well-formed.
+/// The progress of a scan. Invariant: the bytes before `at` are well-formed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Scan {
     at: u16,
-    /// Where the method or the target began.
+    /// The start of the method or the target.
     mark: u16,
     fields: u16,
     place: Place,
 }
 
-/// What the next byte belongs to.
+/// The part of a head that the next byte belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     /// The first byte: one empty line may come before a request (RFC 9112, section 2.2).
@@ -64,12 +63,12 @@ impl Scan {
         Ok(true)
     }
 
-    /// Whether anything but the empty line before a request has arrived.
+    /// Returns whether anything but the empty line before a request has arrived.
     pub(crate) fn has_begun(&self) -> bool {
         !matches!(self.place, Place::Start | Place::StartLf | Place::MethodStart)
     }
 
-    /// The length of the head in bytes, once it is complete.
+    /// Returns the length of the head in bytes, once it is complete.
     pub(crate) fn len(&self) -> usize {
         usize::from(self.at)
     }

@@ -1,5 +1,5 @@
-//! Splits a head into its request line and its field lines (RFC 9112, sections 2 to 5). What the
-//! parts mean together is decided in [`head`](super::head). The only file that names httparse.
+//! Splits a head into its request line and its field lines (RFC 9112, sections 2 to 5).
+//! [`head`](super::head) decides what the parts mean together. No other file names httparse.
 
 use httparse::Status;
 
@@ -59,8 +59,8 @@ fn split_method(input: &[u8], line: &mut RequestLine) -> Option<usize> {
     Some(method.end() + 1)
 }
 
-/// Parses any version but 1.1. To compare with 1.1 first saves 33 of 762 instructions per pipelined
-/// GET. A newer minor version is served as 1.1 (RFC 9110, section 2.5).
+/// Parses any version but 1.1. The comparison with 1.1 before it saves 33 of 762 instructions per
+/// pipelined GET. A newer minor version is served as 1.1 (RFC 9110, section 2.5).
 fn split_other_version(rest: &[u8]) -> Option<Version> {
     match rest.strip_prefix(b" HTTP/1.")? {
         [b'0', b'\r', b'\n', ..] => Some(Version::Http10),

@@ -1,5 +1,5 @@
-//! Request targets and authorities (RFC 9112, section 3.2; RFC 3986, section 3): the four forms of a
-//! target, the bytes that are allowed in a path and in a query, and the syntax of a `Host`.
+//! Request targets and authorities (RFC 9112, section 3.2; RFC 3986, section 3): the four forms of
+//! a target, the bytes that are allowed in a path and in a query, and the syntax of a `Host`.
 
 use std::net::Ipv6Addr;
 
@@ -60,7 +60,7 @@ fn scheme_len(target: &[u8]) -> Option<usize> {
     [&b"http://"[..], b"https://"].iter().find(|scheme| begins(scheme)).map(|scheme| scheme.len())
 }
 
-/// Whether an authority ends in a port that is not empty.
+/// Returns whether an authority ends in a port that is not empty.
 fn has_port(authority: &[u8]) -> bool {
     let colon = authority.iter().rposition(|&byte| byte == b':');
     colon.is_some_and(|colon| colon + 1 < authority.len() && !authority[colon..].contains(&b']'))
@@ -119,8 +119,8 @@ fn is_in(set: u8, byte: u8) -> bool {
     SETS[usize::from(byte)] & set != 0
 }
 
-/// RFC 3986's path bytes, and `|`, which browsers do not escape. Not `?`, which ends a path, and not
-/// `%`, which is only allowed before two hex digits.
+/// RFC 3986's path bytes, and `|`, which browsers do not escape. Not `?`, which ends a path, and
+/// not `%`, which is only allowed before two hex digits.
 const fn is_path_byte(byte: u8) -> bool {
     byte.is_ascii_graphic()
         && !matches!(
@@ -135,9 +135,9 @@ const fn is_query_byte(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'"' | b'#' | b'<' | b'>')
 }
 
-/// Whether `bytes` are `host [":" port]` (RFC 3986, section 3.2, without user information), where
-/// the host is a name, an IPv4 address, or an IPv6 address in brackets. Stricter than the RFC in one
-/// point: a comma is refused, since it is the sign of two merged `Host` lines.
+/// Returns whether `bytes` are `host [":" port]` (RFC 3986, section 3.2, without user information),
+/// where the host is a name, an IPv4 address, or an IPv6 address in brackets. Stricter than the RFC
+/// in one point: a comma is refused, since it is the sign of two merged `Host` lines.
 #[inline(always)]
 pub(super) fn is_authority(bytes: &[u8]) -> bool {
     let name_len = bytes.iter().position(|&byte| !is_in(NAME, byte)).unwrap_or(bytes.len());
@@ -149,7 +149,7 @@ pub(super) fn is_authority(bytes: &[u8]) -> bool {
     }
 }
 
-/// Whether the bytes after `[` are an address, `]` and an optional port.
+/// Returns whether the bytes after `[` are an address, `]` and an optional port.
 fn is_bracketed(rest: &[u8]) -> bool {
     let Some(end) = rest.iter().position(|&byte| byte == b']') else { return false };
     let is_port = match &rest[end + 1..] {
@@ -181,7 +181,7 @@ const fn is_name_byte(byte: u8) -> bool {
         )
 }
 
-/// Whether a port is empty, as RFC 3986 allows, or a number up to 65,535.
+/// Returns whether a port is empty, as RFC 3986 allows, or a number up to 65,535.
 fn is_port(port: &[u8]) -> bool {
     let number = port.iter().try_fold(0u32, |number, &byte| {
         let digit = byte.is_ascii_digit().then(|| u32::from(byte - b'0'))?;
@@ -190,7 +190,7 @@ fn is_port(port: &[u8]) -> bool {
     number.is_some()
 }
 
-/// Whether `bytes` are an IPv6 address with an optional zone (RFC 6874).
+/// Returns whether `bytes` are an IPv6 address with an optional zone (RFC 6874).
 fn is_ip_literal(bytes: &[u8]) -> bool {
     let zone = bytes.iter().position(|&byte| byte == b'%');
     let (address, zone) = bytes.split_at(zone.unwrap_or(bytes.len()));

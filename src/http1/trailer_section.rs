@@ -1,4 +1,4 @@
-//! The trailer section of a chunked request (RFC 9112, section 7.1.2): where it ends, and its fields.
+//! The trailer section of a chunked request (RFC 9112, section 7.1.2): its end, and its fields.
 
 use crate::http1::field_scan::{split_fields, FieldPlace};
 use crate::http1::Reject;
@@ -6,11 +6,11 @@ use crate::message::field_lines::TRAILER_BYTES_MAX;
 use crate::message::fields::{FieldSpan, Fields};
 use crate::message::trailers::may_stand_in_trailer;
 
-/// The most lines of a trailer section; those in use have one to three.
+/// The most lines of a trailer section. The sections in use have one to three.
 const LINES_MAX: u8 = 64;
 
-/// How far a trailer section has been scanned. Like a head, it stays in the input until it is
-/// complete, and each byte is read once.
+/// The progress of a scan over a trailer section. Like a head, the section stays in the input until
+/// it is complete, and each byte is read once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TrailerScan {
     at: u16,
