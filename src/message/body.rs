@@ -1,7 +1,7 @@
 //! [`Body`], the content of a response (RFC 9110, section 6.4): bytes at hand, a part of a file, or
 //! pieces made by a [`Produce`].
 //!
-//! This file knows nothing about framing and sending; a producer sees room and nothing else.
+//! Framing and sending happen elsewhere; a producer sees room and nothing else.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -58,15 +58,16 @@ pub(crate) struct Producer {
 }
 
 impl Body {
-    /// No content: `Content-Length: 0` where a length may stand.
+    /// Creates a body without content. The response has `Content-Length: 0` where it may have a
+    /// length.
     pub const fn empty() -> Body {
         Body(Source::Empty)
     }
 
-    /// The whole of `file`, from its first byte to the length that it has now, sent by the kernel
-    /// without passing through the process where there is `sendfile`.
+    /// Creates a body of the whole `file`, from its first byte to its present length. Where there
+    /// is `sendfile`, the kernel sends it without a copy through the process.
     ///
-    /// A file that shrinks meanwhile ends in a reset, never in a short response that looks
+    /// If the file shrinks meanwhile, the connection is reset, so that no short response looks
     /// complete.
     ///
     /// # Errors
@@ -88,33 +89,34 @@ impl Body {
         Ok(Body::file_range(file, 0..len))
     }
 
-    /// The bytes `range` of `file`, sent as [`file`](Body::file) sends them. A range that ends
-    /// before it starts is empty; one that goes beyond the end of the file ends in a reset.
+    /// Creates a body of the bytes `range` of `file`, sent as [`file`](Body::file) sends them. A
+    /// range that ends before it starts is empty. If it goes beyond the end of the file, the
+    /// connection is reset.
     pub fn file_range(file: File, range: Range<u64>) -> Body {
         let len = range.end.saturating_sub(range.start);
         Body(Source::File(FilePart { file, offset: range.start, len }))
     }
 
-    /// Content of unknown length: chunked in HTTP/1.1, ended by closing in HTTP/1.0.
+    /// Creates a body of unknown length: chunked in HTTP/1.1, ended by closing in HTTP/1.0.
     pub fn produce(producer: impl Produce + Send + 'static) -> Body {
         Body(Source::Produce(Producer { producer: Box::new(producer), len: None }))
     }
 
-    /// Content of a length that is promised beforehand.
+    /// Creates a body of exactly `len` bytes.
     ///
-    /// A producer that ends short of it is an error of the program: the connection is reset and the
-    /// reason is logged. A producer that has more is not asked for it.
+    /// A producer that ends with fewer bytes is an error of the program: the connection is reset
+    /// and the reason is logged. A producer that has more bytes is not asked for them.
     pub fn produce_exactly(len: u64, producer: impl Produce + Send + 'static) -> Body {
         Body(Source::Produce(Producer { producer: Box::new(producer), len: Some(len) }))
     }
 
-    /// Content of unknown length, read from `reader` until its end. Reading must not block: the
-    /// loop would wait.
+    /// Creates a body of unknown length, read from `reader` until its end. Reading must not block:
+    /// the loop would wait.
     pub fn from_reader(reader: impl io::Read + Send + 'static) -> Body {
         Body::produce(FromReader(reader))
     }
 
-    /// The length in bytes, if it is known before the content is sent.
+    /// Returns the length in bytes, if it is known before the content is sent.
     pub fn content_length(&self) -> Option<u64> {
         match &self.0 {
             Source::Empty => Some(0),
@@ -189,10 +191,10 @@ impl From<Cow<'static, str>> for Body {
 
 /// Makes the content of a response, piece by piece.
 ///
-/// The loop asks only when everything before has left and there is room for more, so a producer
+/// The loop asks only when all earlier bytes have left and there is room for more, so a producer
 /// cannot outrun its client. A producer that waits for something (another thread, an event) returns
-/// [`Produced::Wait`] and is asked again when its [`Waker`] is woken. All of it runs on the loop and
-/// must not block. Producers are `Send`, so that another thread can make a response.
+/// [`Produced::Wait`] and is asked again when its [`Waker`] is woken. All methods run on the loop
+/// and must not block. Producers are `Send`, so that another thread can make a response.
 ///
 /// ```
 /// use std::io;
@@ -219,7 +221,8 @@ impl From<Cow<'static, str>> for Body {
 /// # assert!(sim.received(c).ends_with(b"\r\n\r\n3\n2\n1\n"));
 /// ```
 pub trait Produce {
-    /// The response begins; `waker` has this producer asked again after a [`Produced::Wait`].
+    /// Starts the producer: the response begins. `waker` has it asked again after a
+    /// [`Produced::Wait`].
     fn start(&mut self, waker: Waker) {
         let _ = waker;
     }
@@ -228,12 +231,12 @@ pub trait Produce {
     ///
     /// # Errors
     ///
-    /// An error is logged and resets the connection: the client must not take the part for the
-    /// whole.
+    /// An error is logged and resets the connection: the client must not take an incomplete
+    /// response for a complete one.
     fn produce(&mut self, out: &mut Out<'_>) -> io::Result<Produced>;
 
-    /// The time of a [`Produced::Wait`] has passed without a wake-up. By default this is an error:
-    /// the program has forgotten to wake the producer.
+    /// Handles a [`Produced::Wait`] whose time has passed without a wake-up. By default this is an
+    /// error: the program has forgotten to wake the producer.
     ///
     /// # Errors
     ///
@@ -243,19 +246,20 @@ pub trait Produce {
         Err(io::Error::new(io::ErrorKind::TimedOut, "a producer was not woken in time"))
     }
 
-    /// The client has ended or broken its side, now or before, and this producer waits; it is asked
-    /// once more after this. May be called more than once. The end of its side cancels nothing,
-    /// since a half-closed client reads on, so by default nothing happens.
+    /// Notifies a waiting producer that the client has ended or broken its side of the connection.
+    /// The producer is asked once more afterwards. This may be called more than once. A half-closed
+    /// client still reads, so the end of its side cancels nothing, and by default nothing happens.
     fn peer_left(&mut self) {}
 
-    /// The server shuts down gracefully, and this producer is under way: it should come to its end
-    /// soon, since a connection that is still open at the end of
-    /// [`Limits::shutdown_timeout`](crate::Limits::shutdown_timeout) is reset. Called once; the
-    /// producer is asked again after it, also in a [`Produced::Wait`]. By default nothing happens.
+    /// Notifies the producer that the server shuts down gracefully. It should end soon, since a
+    /// connection that is still open after
+    /// [`Limits::shutdown_timeout`](crate::Limits::shutdown_timeout) is reset. This is called once.
+    /// The producer is asked again afterwards, also in a [`Produced::Wait`]. By default nothing
+    /// happens.
     fn shutdown(&mut self) {}
 
-    /// The content is complete: puts the fields that are sent after it, where it goes out in chunks.
-    /// Called once, after [`Produced::End`] or the last byte of a promised length.
+    /// Puts the trailer fields, which are sent after content in chunks. This is called once, after
+    /// [`Produced::End`] or the last byte of a promised length.
     ///
     /// # Errors
     ///
@@ -270,15 +274,15 @@ pub trait Produce {
 /// The state of a producer after a piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Produced {
-    /// There is more: ask again when this has left. Saying so without having written a byte is
-    /// an error of the program and resets the connection.
+    /// There is more content: the producer is asked again when this piece has left. A piece without
+    /// a byte is an error of the program and resets the connection.
     More,
-    /// There is nothing to say now. What was put leaves; ask again when the [`Waker`] is woken
-    /// (sometimes it will be asked without), and call [`Produce::expire`] if nothing was said for
-    /// this long: at most a year. A wait of another length than the one before begins anew.
-    /// Meanwhile the connection has no other deadline.
+    /// There is no more content at present. The bytes that were put leave. The producer is asked
+    /// again when its [`Waker`] is woken, and sometimes without that. If this time passes before,
+    /// at most a year, [`Produce::expire`] is called. A wait of the same length as the one before
+    /// continues it; any other begins anew. Meanwhile the connection has no other deadline.
     Wait(Duration),
-    /// That was all.
+    /// The content is complete.
     End,
 }
 
@@ -295,7 +299,7 @@ impl<'a> Out<'a> {
         Out { buffer, end }
     }
 
-    /// How many bytes still fit: at least one when a producer is called.
+    /// Returns the number of bytes that still fit: at least one when a producer is called.
     pub fn room(&self) -> usize {
         self.end - self.buffer.len()
     }
@@ -309,7 +313,7 @@ impl<'a> Out<'a> {
 
     /// Puts all of `bytes`, or none of them if they do not fit. Returns whether they fit.
     ///
-    /// The room of one call is 64 KiB at most. A larger piece never fits: a producer has to put it
+    /// The room of one call is at most 64 KiB. A larger piece never fits: a producer has to put it
     /// in parts.
     #[must_use]
     pub fn put_all(&mut self, bytes: &[u8]) -> bool {
@@ -324,11 +328,11 @@ impl<'a> Out<'a> {
     ///
     /// # Errors
     ///
-    /// What `read` returns.
+    /// The error that `read` returns.
     ///
     /// # Panics
     ///
-    /// If `read` claims more bytes than it was given.
+    /// If `read` returns a larger number than the length of its slice.
     pub fn fill(&mut self, read: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> io::Result<usize> {
         let start = self.buffer.len();
         self.buffer.resize(self.end, 0);
@@ -340,7 +344,7 @@ impl<'a> Out<'a> {
     }
 }
 
-/// A short write is the sign to stop: `put`, as `std` knows it.
+/// Writes as [`put`](Out::put) does: a short write is the sign to stop.
 impl io::Write for Out<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         Ok(self.put(bytes))
@@ -355,8 +359,8 @@ struct FromReader<R>(R);
 
 impl<R: io::Read> Produce for FromReader<R> {
     fn produce(&mut self, out: &mut Out<'_>) -> io::Result<Produced> {
-        // Up to the end if there is room, so that the end leaves together with what is before it;
-        // and in one filling, which clears all of the room.
+        // Reads up to the end if there is room, so that the end leaves together with the bytes
+        // before it. One call of `fill` is enough, and clears the room only once.
         let mut produced = Produced::More;
         out.fill(|room| {
             let mut filled = 0;
@@ -428,7 +432,7 @@ mod tests {
         assert_eq!(Body::file_range(file(), backwards).content_length(), Some(0));
     }
 
-    /// Gives a byte at a time and scribbles over the room behind it.
+    /// Gives a byte at a time and scribbles over the room after it.
     struct Drips(Vec<usize>);
 
     impl io::Read for Drips {
@@ -440,7 +444,7 @@ mod tests {
         }
     }
 
-    /// Else a reader of small pieces would cost the square of the room.
+    /// Otherwise a reader of small pieces would cost the square of the room.
     #[test]
     fn the_room_for_a_reader_is_cleared_once_however_little_it_reads() {
         let (mut buffer, mut reader) = (Vec::new(), FromReader(Drips(Vec::new())));

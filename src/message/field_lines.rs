@@ -1,11 +1,11 @@
-//! Field lines on their way out (RFC 9110, section 5): checked when they are set, kept ready for
-//! the wire. Responses, informational responses and trailer sections all hold their fields this way.
+//! Field lines on their way out (RFC 9110, section 5): checked when they are set, and kept ready to
+//! be sent. Responses, informational responses and trailer sections hold their fields in this way.
 
 pub(crate) use crate::error::FieldError;
 use crate::message::fields::{is_token, is_value_byte, trim_ows};
 
-/// The most bytes of field lines that one response may carry: clients and proxies in the field accept
-/// as many (curl 300 KiB, nginx as a client 4 to 64 KiB).
+/// The most bytes of field lines in one response. Clients and proxies in use accept about as many:
+/// curl 300 KiB, nginx as a client 4 to 64 KiB.
 pub(crate) const RESPONSE_FIELD_BYTES_MAX: usize = 60 * 1024;
 
 /// The most bytes of a trailer section, in both directions.
@@ -34,8 +34,8 @@ impl FieldLines {
         Ok(())
     }
 
-    /// Sets a line of a checked name and value in place of all lines of that name, unless more than
-    /// `bytes_max` bytes of lines would result. It stands where the first of them stood.
+    /// Puts a line of a checked name and value in place of the first line of that name and removes
+    /// the others, unless more than `bytes_max` bytes of lines would result.
     pub(crate) fn set(
         &mut self,
         name: &str,
@@ -76,12 +76,12 @@ impl FieldLines {
     }
 }
 
-/// The length of a line on the wire, with its colon, space, CR and LF.
+/// Returns the length of a line on the wire, with its colon, space, CR and LF.
 pub(crate) fn line_len(name: &str, value: &[u8]) -> usize {
     name.len() + value.len() + 4
 }
 
-/// Each line with its end.
+/// Returns each line with its CR and LF.
 fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     bytes.split_inclusive(|&byte| byte == b'\n')
 }
@@ -91,7 +91,7 @@ fn is_named(line: &[u8], name: &str) -> bool {
     found.is_some_and(|found| found.eq_ignore_ascii_case(name.as_bytes()))
 }
 
-/// Fields that say where a message ends or when it was made. Only the server knows that.
+/// The fields for the end and the time of a message, which only the server knows.
 const RESERVED: [&str; 8] = [
     "connection",
     "content-length",
@@ -103,7 +103,7 @@ const RESERVED: [&str; 8] = [
     "upgrade",
 ];
 
-/// Checks a name: a token, and not of a field that the server sets itself.
+/// Checks that a name is a token, and not that of a field which the server sets itself.
 pub(crate) fn check_name(name: &str) -> Result<(), FieldError> {
     if !is_token(name.as_bytes()) {
         return Err(FieldError::Name { name: name.to_owned() });

@@ -1,9 +1,9 @@
 //! Fields of a header or trailer section (RFC 9110, section 5), zero-copy.
 //!
 //! [`Fields`] borrow either the head of a request with an index of 16 bytes for each line, or the
-//! encoded lines of a response. Nothing is allocated, canonicalised or merged. A look-up is a linear
-//! scan, which is faster than any map for the few dozen lines of a real head and cannot be made slow
-//! by colliding names.
+//! encoded lines of a response. Nothing is allocated, canonicalised or merged. A look-up is a
+//! linear scan, which is faster than any map for the few dozen lines of a real head and cannot be
+//! made slow by colliding names.
 
 use std::{slice, str};
 
@@ -38,7 +38,7 @@ enum Source<'a> {
     Encoded { content_type: Option<&'a str>, lines: &'a [u8] },
 }
 
-/// Where one field line lies in the bytes of its head.
+/// The place of one field line in the bytes of its head.
 ///
 /// Invariant: both ranges lie inside the head they were parsed from. Positions are below 64 KiB
 /// (`Limits::head_bytes_max`), but four whole words are stored faster than four packed halves.
@@ -55,23 +55,24 @@ impl<'a> Fields<'a> {
         Fields { source: Source::Parsed { bytes, spans } }
     }
 
-    /// The fields of a response: `Content-Type`, which it keeps apart, and then its lines, each of
-    /// them `Name: value\r\n`.
+    /// Creates the fields of a response: `Content-Type`, which it keeps apart, and then its lines,
+    /// each of them `Name: value\r\n`.
     pub(crate) fn encoded(content_type: Option<&'a str>, lines: &'a [u8]) -> Self {
         Fields { source: Source::Encoded { content_type, lines } }
     }
 
-    /// The value of the first field called `name`; `None` too if it is not UTF-8.
+    /// Returns the value of the first field called `name`; `None` if there is none, or its value is
+    /// not UTF-8.
     pub fn get(&self, name: impl AsRef<str>) -> Option<&'a str> {
         str::from_utf8(self.find(name.as_ref())?).ok()
     }
 
-    /// The value of the first field called `name`, as bytes.
+    /// Returns the value of the first field called `name`, as bytes.
     pub fn get_bytes(&self, name: impl AsRef<str>) -> Option<&'a [u8]> {
         self.find(name.as_ref())
     }
 
-    /// Whether there is a field called `name`.
+    /// Returns whether there is a field called `name`.
     pub fn contains(&self, name: impl AsRef<str>) -> bool {
         self.find(name.as_ref()).is_some()
     }
@@ -80,7 +81,7 @@ impl<'a> Fields<'a> {
         self.all(name).next()
     }
 
-    /// The value of `Host`: looked up for each request where routes name hosts.
+    /// Returns the value of `Host`. Where routes name hosts, it is looked up for each request.
     #[inline(always)]
     pub(crate) fn host(&self) -> Option<&'a [u8]> {
         match self.source {
@@ -91,7 +92,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The values of every field called `name`, in order.
+    /// Returns the values of all fields called `name`, in order.
     pub fn all<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + 'n
     where
         'a: 'n,
@@ -100,14 +101,14 @@ impl<'a> Fields<'a> {
         self.lines().filter(move |(found, _)| is_named(found)).map(|(_, value)| value)
     }
 
-    /// The value of the one field called `name`; `None` if there are several.
+    /// Returns the value of the one field called `name`; `None` if there is none, or several.
     pub(crate) fn only(&self, name: &str) -> Option<&'a [u8]> {
         let mut values = self.all(name);
         values.next().filter(|_| values.next().is_none())
     }
 
-    /// The members of a comma-separated list over all fields called `name` (RFC 9110, section
-    /// 5.6.1): trimmed, empty members skipped.
+    /// Returns the members of a comma-separated list over all fields called `name` (RFC 9110,
+    /// section 5.6.1), trimmed and without empty ones.
     pub fn members<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + 'n
     where
         'a: 'n,
@@ -115,19 +116,19 @@ impl<'a> Fields<'a> {
         self.all(name).flat_map(list_members)
     }
 
-    /// Whether the list field `name` has `token` among its members, without regard to case.
+    /// Returns whether the list field `name` has `token` among its members, without regard to case.
     pub fn has_member(&self, name: &str, token: &str) -> bool {
         self.members(name).any(|member| member.eq_ignore_ascii_case(token.as_bytes()))
     }
 
-    /// Every field as name and value, in order. Names keep the case in which they arrived or were
-    /// set.
+    /// Returns every field as name and value, in order. Names keep the case in which they arrived
+    /// or were set.
     pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
         // A field name is a token, hence ASCII: the fallback is never taken.
         self.lines().map(|(name, value)| (str::from_utf8(name).unwrap_or_default(), value))
     }
 
-    /// The number of fields.
+    /// Returns the number of fields.
     pub fn len(&self) -> usize {
         match self.source {
             Source::Parsed { spans, .. } => spans.len(),
@@ -135,7 +136,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Whether there is no field.
+    /// Returns whether there are no fields.
     pub fn is_empty(&self) -> bool {
         match self.source {
             Source::Parsed { spans, .. } => spans.is_empty(),
@@ -208,8 +209,8 @@ impl FieldSpan {
             && self.name_bytes(bytes).eq_ignore_ascii_case(name.as_bytes())
     }
 
-    /// Whether the name is `Host`, compared as one word. Saves 37 of 766 instructions per pipelined
-    /// GET.
+    /// Returns whether the name is `Host`, compared as one word. Saves 37 of 766 instructions per
+    /// pipelined GET.
     #[inline(always)]
     pub(crate) fn is_host(&self, bytes: &[u8]) -> bool {
         // In a token, setting the bit of lower case turns no other byte into one of a-z.
@@ -218,7 +219,7 @@ impl FieldSpan {
     }
 }
 
-/// The members of one comma-separated value: trimmed, empty ones skipped.
+/// Returns the members of one comma-separated value, trimmed and without empty ones.
 pub(crate) fn list_members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&byte| byte == b',').map(trim_ows).filter(|member| !member.is_empty())
 }
@@ -234,19 +235,20 @@ pub(crate) fn trim_ows(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// Whether `bytes` are a token (RFC 9110, section 5.6.2).
+/// Returns whether `bytes` are a token (RFC 9110, section 5.6.2).
 pub(crate) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|&byte| is_token_byte(byte))
 }
 
-/// Whether `byte` may stand in a token (RFC 9110, section 5.6.2).
+/// Returns whether `byte` may stand in a token (RFC 9110, section 5.6.2).
 pub(crate) const fn is_token_byte(byte: u8) -> bool {
     matches!(byte,
         b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_'
         | b'`' | b'|' | b'~' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z')
 }
 
-/// Whether `byte` may stand in a field value: visible, space, tab or obs-text; no other control.
+/// Returns whether `byte` may stand in a field value: visible, space, tab or obs-text; no other
+/// control.
 pub(crate) const fn is_value_byte(byte: u8) -> bool {
     matches!(byte, b'\t' | b' '..=b'~' | 0x80..=0xff)
 }

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 /// Returns `text` with `&`, `<`, `>`, `"` and `'` escaped, for the text and the quoted attribute
 /// values of HTML. Text without these is not copied.
 ///
-/// It does not make a value safe in a script, in a style or as the whole of a link: those have rules
-/// of their own.
+/// It does not make a value safe in a script, in a style or as the whole of a link: those have
+/// rules of their own.
 ///
 /// ```
 /// use wheelhouse::forms::escape_html;

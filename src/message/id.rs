@@ -22,7 +22,8 @@ impl fmt::Display for ConnectionId {
 ///
 /// `Display` writes both with a hyphen between them, such as `17-0`, for logs, file names and the
 /// field `X-Request-Id`. A program with several loops ([`Cores`](crate::runtime::Cores)) or several
-/// runs adds something that sets them apart, such as the number of the core or the time of its start.
+/// runs adds something that sets them apart, such as the number of the core or the time of its
+/// start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestId {
     pub(crate) connection: ConnectionId,

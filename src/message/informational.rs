@@ -1,5 +1,5 @@
-//! Informational responses (RFC 9110, section 15.2), sent before the final one. `100 Continue` is
-//! the server's own, `101` is no matter of a handler.
+//! Informational responses (RFC 9110, section 15.2), sent before the final one. The server sends
+//! `100 Continue` and `101` itself.
 
 use http::StatusCode;
 
@@ -10,8 +10,8 @@ use crate::message::field_lines::{
 /// The most informational responses that are sent before one final response.
 pub(crate) const INFORMATIONAL_MAX: usize = 16;
 
-/// An informational response: a status 1xx and fields, sent ahead of the final response with
-/// [`Reply::inform`](crate::Reply::inform).
+/// An informational response: a status 1xx and fields. [`Reply::inform`](crate::Reply::inform)
+/// sends it ahead of the final response.
 ///
 /// ```
 /// use wheelhouse::Informational;
@@ -31,20 +31,21 @@ pub struct Informational {
 }
 
 impl Informational {
-    /// 103: fields that the final response will probably have, such as `Link`, so that the peer can
-    /// begin to load (RFC 8297).
+    /// Creates a 103 Early Hints: its fields, such as `Link`, are those that the final response
+    /// will probably have, so that the client can begin to load (RFC 8297).
     pub fn early_hints() -> Informational {
         Informational::of(StatusCode::EARLY_HINTS)
     }
 
-    /// 102: the request was understood and will take a while (RFC 2518). Some clients wait
-    /// longer then.
+    /// Creates a 102 Processing: the request was understood and will take a while (RFC 2518). Some
+    /// clients then wait longer.
     pub fn processing() -> Informational {
         Informational::of(StatusCode::PROCESSING)
     }
 
-    /// Another informational status; `None` if it is not one, or is `100` (which the server sends
-    /// itself when content is wanted) or `101` (which ends HTTP).
+    /// Creates a response with another informational status. Returns `None` for any other status,
+    /// and for `100` and `101`: the server sends those itself, when content is wanted and for an
+    /// upgrade.
     pub fn new(status: StatusCode) -> Option<Informational> {
         let is_own = matches!(status, StatusCode::CONTINUE | StatusCode::SWITCHING_PROTOCOLS);
         (status.is_informational() && !is_own).then(|| Informational::of(status))
@@ -54,8 +55,9 @@ impl Informational {
         Informational { status, lines: FieldLines::default(), fault: None }
     }
 
-    /// Returns it with one more field. With a field that cannot be sent nothing of it is sent, and
-    /// the reason is logged as an error; the final response comes all the same.
+    /// Returns the response with one more field. With a field that cannot be sent, the whole
+    /// informational response is left out and the reason is logged as an error. The final response
+    /// is sent all the same.
     pub fn with_appended_header(
         mut self,
         name: impl AsRef<str>,
@@ -83,7 +85,7 @@ impl Informational {
         self.lines.append(name, value, RESPONSE_FIELD_BYTES_MAX)
     }
 
-    /// The status.
+    /// Returns the status.
     pub fn status(&self) -> StatusCode {
         self.status
     }

@@ -36,20 +36,21 @@ impl<'a> MediaType<'a> {
         is_media_type.then_some(MediaType { essence, params })
     }
 
-    /// `type/subtype` in the case in which it came.
+    /// Returns `type/subtype`, in the case in which it came.
     pub fn essence(&self) -> &'a str {
         self.essence
     }
 
-    /// Whether it is the media type `essence` (`type/subtype`), without regard to case and parameters.
+    /// Returns whether this is the media type `essence` (`type/subtype`), without regard to case
+    /// and parameters.
     pub fn is(&self, essence: &str) -> bool {
         self.essence.eq_ignore_ascii_case(essence)
     }
 
-    /// The value of the first parameter called `name`, without regard to the case of the name. A
-    /// quoted value comes without its quotes; only one with backslashes is copied.
+    /// Returns the value of the first parameter called `name`, without regard to the case of the
+    /// name. A quoted value comes without its quotes; only one with backslashes is copied.
     ///
-    /// `None` if there is no such parameter before the first that is malformed.
+    /// `None` if there is no such parameter, or a malformed one before it.
     pub fn param(&self, name: &str) -> Option<Cow<'a, str>> {
         let mut rest = self.params;
         loop {
@@ -72,8 +73,8 @@ impl<'a> MediaType<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// The media type of the content, from `Content-Type`; `None` without that field, with two of
-    /// them, and if the value does not begin with `type/subtype`.
+    /// Returns the media type of the content, from `Content-Type`; `None` without that field, with
+    /// two of them, and if the value does not begin with `type/subtype`.
     pub fn content_type(&self) -> Option<MediaType<'a>> {
         let value = self.headers().only("content-type")?;
         MediaType::parse(std::str::from_utf8(value).ok()?)
@@ -84,7 +85,8 @@ fn trim(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
 }
 
-/// The length of the token or quoted string that `text` begins with; `None` if it begins with neither.
+/// Returns the length of the token or quoted string at the start of `text`; `None` if there is
+/// neither.
 fn value_len(text: &str) -> Option<usize> {
     let Some(quoted) = text.strip_prefix('"') else {
         let len = text.find([';', ' ', '\t']).unwrap_or(text.len());
@@ -99,7 +101,7 @@ fn value_len(text: &str) -> Option<usize> {
     Some(end? + 2)
 }
 
-/// A value without the quotes around it and the backslashes in it.
+/// Removes the quotes around a value and the backslashes in it.
 fn unquote(value: &str) -> Cow<'_, str> {
     let inner = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     let Some(inner) = inner.filter(|inner| inner.contains('\\')) else {

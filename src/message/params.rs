@@ -1,5 +1,5 @@
-//! The parameters of a route: the parts of the path that its wildcards match, decoded, as they came,
-//! or parsed.
+//! The parameters of a route: the parts of the path that its wildcards match, decoded, as sent, or
+//! parsed.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,29 +11,30 @@ use percent_encoding::percent_decode_str;
 use crate::message::request::{Request, Span};
 
 impl<'a> Request<'a> {
-    /// The part of the path that the wildcard `{name}` or `{name...}` of the
+    /// Returns the part of the path that the wildcard `{name}` or `{name...}` of the
     /// [route](crate::router::Router) matches, percent-decoded; `None` if the route has no such
     /// wildcard. Allocates only where an escape stayed in [`path`](Request::path).
     ///
-    /// Decoded is every escape, that of a slash too: never use the value as the name of a file without
-    /// a check, and split the value of a `{name...}` as [`raw_param`](Request::raw_param) has it. Bytes
-    /// that are not UTF-8 become U+FFFD; `raw_param` has them.
+    /// Every escape is decoded, also that of a slash. So never use the value as the name of a file
+    /// without a check, and split the [`raw_param`](Request::raw_param) of a `{name...}` instead.
+    /// Bytes that are not UTF-8 become U+FFFD here; `raw_param` has them.
     pub fn param(&self, name: &str) -> Option<Cow<'a, str>> {
         let text = self.path_text(self.span_of_param(name)?);
         Some(percent_decode_str(text).decode_utf8_lossy())
     }
 
-    /// The part of the path that the wildcard `name` matches, as it came, percent-encoded.
+    /// Returns the part of the path that the wildcard `name` matches, percent-encoded as it was
+    /// sent; `None` if the route has no such wildcard.
     pub fn raw_param(&self, name: &str) -> Option<&'a str> {
         Some(self.raw_path_text(self.span_of_param(name)?))
     }
 
-    /// The value of the wildcard `name`, decoded and parsed, for example as a number.
+    /// Returns the value of the wildcard `name`, decoded and parsed, for example as a number.
     ///
     /// # Errors
     ///
-    /// [`ParamError`], which is a 404 if a handler returns it: the path names nothing that exists. Also
-    /// if the route has no wildcard of this name.
+    /// [`ParamError`] if the value cannot be parsed, or the route has no wildcard of this name. A
+    /// handler that returns it responds with 404: the path names nothing that exists.
     ///
     /// ```
     /// # use wheelhouse::{sim::Sim, Failure, Request, Router};
@@ -59,8 +60,8 @@ impl<'a> Request<'a> {
         parsed.ok_or_else(|| ParamError { name: name.to_owned() })
     }
 
-    /// The pattern of the [route](crate::router::Router) that was found, as it was registered; `None`
-    /// without a router.
+    /// Returns the pattern of the [route](crate::router::Router) that was found, as it was
+    /// registered; `None` without a router.
     pub fn pattern(&self) -> Option<&'a str> {
         self.route().map(|route| &*route.names.pattern)
     }
@@ -72,14 +73,14 @@ impl<'a> Request<'a> {
     }
 }
 
-/// The reason why [`Request::parse_param`] failed: the path parameter is not what the program wants.
+/// The error of [`Request::parse_param`]: the path parameter is not of the type that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParamError {
     name: String,
 }
 
 impl ParamError {
-    /// The status of a response that reports the error: 404.
+    /// Returns the status of a response that reports the error: 404.
     pub(crate) fn status(&self) -> StatusCode {
         StatusCode::NOT_FOUND
     }

@@ -1,5 +1,5 @@
-//! Paths as segments between slashes, and clean paths (RFC 3986, section 5.2.4): those without empty
-//! segments, `.` and `..`.
+//! Paths as segments between slashes, and clean paths (RFC 3986, section 5.2.4): those without
+//! empty segments, `.` and `..`.
 
 /// Removes empty and dot segments from `path`. The result begins with exactly one slash, and ends
 /// with one if `path` does. Escapes are not decoded: `%2e%2e` is a segment with a strange name.
@@ -25,7 +25,7 @@ pub(crate) fn clean(path: &str) -> String {
     clean
 }
 
-/// The position of the slash with `count` slashes before it, or the end of `path`.
+/// Returns the position of the slash with `count` slashes before it, or the length of `path`.
 pub(crate) fn nth_slash(path: &[u8], count: usize) -> usize {
     let mut slashes = path.iter().enumerate().filter(|(_, &byte)| byte == b'/');
     slashes.nth(count).map_or(path.len(), |(at, _)| at)

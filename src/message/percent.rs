@@ -1,11 +1,12 @@
 //! Percent-escapes (RFC 3986, section 2.1), and the one decoded form of a path.
 //!
-//! [`decode_path`] makes the form that routes, guards and files compare. [`encode_path`] makes a URL
-//! of it again. Paths that mean the same have the same form, and no two segments become one.
+//! [`decode_path`] makes the form that routes, guards and files compare. [`encode_path`] makes the
+//! path of a URL from it again. Paths with the same meaning have the same form, and no two segments
+//! become one.
 
 use percent_encoding::{percent_encode, AsciiSet, CONTROLS};
 
-/// The bytes that never stand in a URL as they are. The backslash above all: browsers read `/\host`
+/// The bytes that are always escaped in a URL. The backslash matters most: browsers read `/\host`
 /// as `//host`, another server.
 pub(crate) const NEVER_IN_URL: &AsciiSet = &CONTROLS
     .add(b' ')
@@ -19,13 +20,14 @@ pub(crate) const NEVER_IN_URL: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// In a path, these two would begin the query and the fragment.
+/// The bytes that are escaped in a path: `?` and `#` would begin the query and the fragment.
 const NEVER_IN_PATH: &AsciiSet = &NEVER_IN_URL.add(b'?').add(b'#');
 
-/// Replaces `text` with the decoded form of the path `raw`, which is ASCII and has no broken escape.
+/// Replaces `text` with the decoded form of the path `raw`, which is ASCII and has no broken
+/// escape.
 ///
-/// Each escape is decoded once. Those of `/` and `%`, of characters that control a terminal or a log
-/// and of bytes that are not UTF-8 stay, in upper case. So `text` is never longer than `raw`.
+/// Each escape is decoded once. Those of `/` and `%`, of characters that control a terminal or a
+/// log and of bytes that are not UTF-8 stay, in upper case. So `text` is never longer than `raw`.
 pub(crate) fn decode_path(raw: &[u8], text: &mut String) {
     text.clear();
     let mut rest = raw;
@@ -46,13 +48,14 @@ pub(crate) fn decode_path(raw: &[u8], text: &mut String) {
     }
 }
 
-/// The path of a URL that [`decode_path`] decodes to `path`.
+/// Returns the path of a URL that [`decode_path`] decodes to `path`.
 pub(crate) fn encode_path(path: &str) -> String {
     // Each `%` in a decoded path begins an escape that stayed.
     percent_encode(path.as_bytes(), NEVER_IN_PATH).to_string()
 }
 
-/// The character whose UTF-8 the escapes at the start of `path` are.
+/// Returns the character that the escapes at the start of `path` encode in UTF-8; `None` if they
+/// encode no character.
 fn escaped_char(path: &[u8]) -> Option<char> {
     let len = match escaped_byte(path)? {
         0..=0x7f => 1,
@@ -68,7 +71,7 @@ fn escaped_char(path: &[u8]) -> Option<char> {
     std::str::from_utf8(&bytes[..len]).ok()?.chars().next()
 }
 
-/// The byte that the escape at the start of `bytes` stands for.
+/// Returns the byte that the escape at the start of `bytes` stands for.
 fn escaped_byte(bytes: &[u8]) -> Option<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16);
     match *bytes {
@@ -78,22 +81,22 @@ fn escaped_byte(bytes: &[u8]) -> Option<u8> {
     }
 }
 
-/// Whether a decoded path keeps the escape of `char`: it separates segments, begins an escape, or
-/// would break or reorder the line of a log (control characters, line and paragraph separators, marks
-/// of writing direction).
+/// Returns whether a decoded path keeps the escape of `char`: it separates segments, begins an
+/// escape, or would break or reorder the line of a log (control characters, line and paragraph
+/// separators, marks of writing direction).
 fn stays_escaped(char: char) -> bool {
     char.is_control()
         || matches!(char, '/' | '%' | '\u{61c}' | '\u{200e}' | '\u{200f}')
         || matches!(char, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Whether `bytes` begin with an escape: `%` and two hexadecimal digits.
+/// Returns whether `bytes` begin with an escape: `%` and two hexadecimal digits.
 #[inline(always)]
 pub(crate) fn begins_with_escape(bytes: &[u8]) -> bool {
     matches!(bytes, [b'%', high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit())
 }
 
-/// Whether there is a `%` in `bytes` that begins no escape.
+/// Returns whether `bytes` have a `%` without two hexadecimal digits after it.
 pub(crate) fn has_broken_escape(bytes: &[u8]) -> bool {
     let mut percents = bytes.iter().enumerate().filter(|(_, &byte)| byte == b'%');
     percents.any(|(at, _)| !begins_with_escape(&bytes[at..]))

@@ -1,4 +1,4 @@
-//! Redirects (RFC 9110, sections 10.2.2 and 15.4): where to, made absolute and safe to send.
+//! Redirects (RFC 9110, sections 10.2.2 and 15.4): targets resolved and made safe to send.
 
 use std::borrow::Cow;
 
@@ -12,16 +12,15 @@ use crate::message::request::Request;
 use crate::message::response::Response;
 
 impl Response {
-    /// Sends the client to `target`: with 303 after a form was taken, 307 or 308 to have the same
-    /// request made there.
+    /// Creates a redirect to `target`: with 303 after a form was processed, with 307 or 308 to have
+    /// the client repeat the same request there.
     ///
     /// An absolute URL and `//host/..` stay as they are. A path is cleaned of `.`, `..` and empty
-    /// segments, a relative one beginning where the path of `req` does; query and fragment stay.
-    /// What cannot stand in a URL is percent-encoded, so no target can split the response. To
-    /// `GET` there is a short page with the link besides.
+    /// segments, and a relative one is resolved against the path of `req`; query and fragment stay.
+    /// Bytes that cannot stand in a URL are percent-encoded, so no target can split the response.
+    /// The response to `GET` has a short page with the link.
     ///
-    /// Never pass on what a client sent without looking at it: an absolute URL leads away from
-    /// your server.
+    /// Check a target that comes from a client: an absolute URL leads away from your server.
     ///
     /// ```
     /// # use wheelhouse::{sim::Sim, Request, Response, StatusCode};
@@ -38,7 +37,7 @@ impl Response {
     }
 }
 
-/// A redirect to a target that is resolved already.
+/// Creates a redirect to a target that is resolved already.
 pub(crate) fn redirect_to(method: &Method, status: StatusCode, target: &str) -> Response {
     let location = encode(target);
     let response = Response::new(status).with_header("Location", location.as_bytes());
@@ -73,12 +72,12 @@ fn resolve<'t>(base: &dyn Fn() -> String, target: &'t str) -> Cow<'t, str> {
     Cow::Owned(clean(&format!("{folder}{path}")) + rest)
 }
 
-/// Whether `target` begins with a scheme, so that it is absolute.
+/// Returns whether `target` begins with a scheme, so that it is absolute.
 fn has_scheme(target: &str) -> bool {
     target.split_once(':').is_some_and(|(scheme, _)| is_scheme(scheme))
 }
 
-/// Whether `text` may be a scheme (RFC 3986, section 3.1).
+/// Returns whether `text` may be a scheme (RFC 3986, section 3.1).
 pub(crate) fn is_scheme(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))

@@ -1,8 +1,9 @@
-//! A request as a handler sees it: borrowed, complete up to the end of its head (RFC 9112,
-//! sections 2 to 5), its content not yet read.
+//! A request as a handler sees it: borrowed, and complete up to the end of its head (RFC 9112,
+//! sections 2 to 5). Its content is not yet read.
 //!
 //! A [`Request`] lives as long as one call of a handler. It points into the buffer that the loop
-//! reads into, so keeping it does not compile; what is needed later is copied on purpose.
+//! reads into, so code that keeps it does not compile; a program copies the parts that it needs
+//! later.
 
 use std::any::Any;
 use std::cell::OnceCell;
@@ -19,16 +20,16 @@ use crate::message::percent::decode_path;
 
 pub use http::Method;
 
-/// One request: method, target, field lines, and who asked.
+/// A request: its method, target and fields, and its client.
 ///
-/// Its content is not here. A handler that wants it says so with its answer
+/// The content is not a part of it. A handler that wants it says so with its reply
 /// ([`Reply::collect`](crate::Reply::collect), [`Reply::receive`](crate::Reply::receive)), so
-/// that `100 Continue` is sent exactly when content is wanted and nothing is buffered unasked.
+/// `100 Continue` is sent exactly when content is wanted, and nothing is buffered unasked.
 #[derive(Clone, Copy)]
 pub struct Request<'a> {
     message: &'a Message<'a>,
-    /// The path that `path` gives, in the text of the message's path: all of it, or the part after
-    /// a prefix.
+    /// The place of `path` in the text of the message's path: all of it, or the part after a
+    /// prefix.
     path: Span,
     route: Option<&'a RouteMatch<'a>>,
 }
@@ -38,7 +39,7 @@ impl<'a> Request<'a> {
         Request { message, path: message.path.whole, route: None }
     }
 
-    /// The same request, as the route sees it that was found for it.
+    /// Returns the same request with the route that was found for it.
     #[inline(always)]
     pub(crate) fn with_route<'b>(&self, route: &'b RouteMatch<'b>, path: Span) -> Request<'b>
     where
@@ -60,13 +61,13 @@ impl<'a> Request<'a> {
         self.route.copied()
     }
 
-    /// The part that has been cut from the front of the path so far.
+    /// Returns the part that has been cut from the front of the path so far.
     pub(crate) fn stripped(&self) -> &'a str {
         let start = usize::from(self.message.path.whole.start);
         self.path_text(Span::new(start, usize::from(self.path.start) - start))
     }
 
-    /// The place of the path in the text that the spans of a [`RouteMatch`] refer to.
+    /// Returns the place of the path in the text that the spans of a [`RouteMatch`] refer to.
     pub(crate) fn path_span(&self) -> Span {
         self.path
     }
@@ -83,7 +84,8 @@ impl<'a> Request<'a> {
         str::from_utf8(span.of(self.message.path.text)).unwrap_or_default()
     }
 
-    /// The part of the path that `span` covers, which begins and ends beside slashes, as it came.
+    /// Returns the part of the path that `span` covers, as it was sent. `span` begins and ends
+    /// beside slashes.
     pub(crate) fn raw_path_text(&self, span: Span) -> &'a str {
         let Message { line, bytes, path, .. } = *self.message;
         if !line.has_escapes {
@@ -111,29 +113,31 @@ impl<'a> Request<'a> {
         self.message.line.form
     }
 
-    /// The method; any token is possible, in the case of the wire (`get` is not `GET`).
+    /// Returns the method. Any token is possible, in the case in which it was sent: `get` is not
+    /// `GET`.
     pub fn method(&self) -> &'a Method {
         &self.message.line.method
     }
 
-    /// The request target as it came: `/path?query`, `*`, `host:port` or an absolute URI.
+    /// Returns the request target as it was sent: `/path?query`, `*`, `host:port` or an absolute
+    /// URI (RFC 9112, section 3.2).
     ///
-    /// Only visible ASCII: anything else is answered with 400 before a handler runs.
+    /// It is visible ASCII: any other target gets a 400 before a handler runs.
     pub fn target(&self) -> &'a str {
         self.ascii(self.message.line.target)
     }
 
-    /// The path of the target: the one that the [router](crate::router), guards and
-    /// [`Files`](crate::files::Files) read, so that no other spelling of a path gets past any of them.
+    /// Returns the path of the target: the form that the [router](crate::router), guards and
+    /// [`Files`](crate::files::Files) read, so no other spelling of a path gets past any of them.
     ///
-    /// Each percent-escape is decoded, once. Four kinds stay, in upper case: slashes (so splitting at
-    /// `/` finds the segments), percent signs, characters that control a line of a log (control
-    /// characters, line separators, marks of writing direction), and bytes that are not UTF-8.
-    /// Everything else can be in a path: a space, a quote, `?`, `#`. Empty and dot segments stay too;
-    /// routes redirect to the path without them. A path without `%` costs nothing.
+    /// Each percent-escape is decoded once. Four kinds stay, in upper case: those of slashes (so
+    /// splitting at `/` finds the segments), percent signs, characters that control a line of a log
+    /// (control characters, line separators, marks of writing direction), and bytes that are not
+    /// UTF-8. So a path can have a space, a quote, `?` or `#`. Empty and dot segments stay, too;
+    /// routes redirect to the path without them. A path without `%` is not copied.
     ///
-    /// `/` for an absolute target without a path; `*` for `OPTIONS *`; empty for `CONNECT`. Under
-    /// [`Router::mount`](crate::Router::mount) it begins after the prefix.
+    /// The path is `/` for an absolute target without a path, `*` for `OPTIONS *`, and empty for
+    /// `CONNECT`. Under [`Router::mount`](crate::Router::mount) it begins after the prefix.
     pub fn path(&self) -> &'a str {
         match self.path_bytes() {
             // The commonest of all, returned without a look at its encoding.
@@ -143,8 +147,8 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The path as it came, percent-encoded: for signatures and proxies. Compare
-    /// [`path`](Request::path) instead, since the same path has many spellings.
+    /// Returns the path as it was sent, percent-encoded: for signatures and proxies. For
+    /// comparisons use [`path`](Request::path), since the same path has many spellings.
     ///
     /// Under [`Router::mount`](crate::Router::mount) it begins after the prefix.
     pub fn raw_path(&self) -> &'a str {
@@ -155,13 +159,13 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The same request with whole segments cut from the front of its path; `None` if the path does
-    /// not begin with the segments of `prefix`, which is usually a 404.
+    /// Returns the same request with whole segments cut from the front of its path; `None` if the
+    /// path does not begin with the segments of `prefix`, which is usually a 404.
     ///
     /// `prefix` is compared with [`path`](Request::path), and a slash at its end does not count:
     /// `/static` and `/static/` cut `/static/a` to `/a` and `/static` to nothing, and leave
-    /// `/staticfoo` alone. Nothing can be cut from an absolute target without a path, though it
-    /// counts as `/`. Nothing is copied and the original stays as it is.
+    /// `/staticfoo` alone. Nothing can be cut from an absolute target without a path, although it
+    /// counts as `/`. Nothing is copied, and the original stays as it is.
     ///
     /// ```
     /// # use wheelhouse::{sim::Sim, Request, Response};
@@ -183,8 +187,8 @@ impl<'a> Request<'a> {
         Some(Request { path: Span::new(self.path.end() - rest.len(), rest.len()), ..*self })
     }
 
-    /// The query as it came, percent-encoded: all after the first `?` of the target. `None` without a
-    /// `?`. [`query`](Request::query) decodes its pairs.
+    /// Returns the query as it was sent, percent-encoded: all of the target after its first `?`.
+    /// `None` without a `?`. [`query`](Request::query) decodes its pairs.
     pub fn raw_query(&self) -> Option<&'a str> {
         let path_end = self.message.line.path.end();
         let target = self.message.line.target;
@@ -192,8 +196,9 @@ impl<'a> Request<'a> {
         self.ascii(rest).strip_prefix('?')
     }
 
-    /// The host that is asked for, with its port if there is one: the authority of the target if
-    /// it has one, else the `Host` field (RFC 9112, section 3.2.2). `None` only in HTTP/1.0.
+    /// Returns the host that the request is for, with its port if it has one: the authority of the
+    /// target if it has one, else the `Host` field (RFC 9112, section 3.2.2). `None` only in
+    /// HTTP/1.0.
     pub fn host(&self) -> Option<&'a str> {
         match self.message.line.authority {
             Some(authority) => Some(self.ascii(authority)),
@@ -201,7 +206,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The same, without asking whether it is text.
+    /// Returns the same as bytes, without a check that they are text.
     pub(crate) fn host_bytes(&self) -> Option<&'a [u8]> {
         match self.message.line.authority {
             Some(authority) => Some(authority.of(self.message.bytes)),
@@ -209,8 +214,9 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The version that is spoken with this client: HTTP/1.0 or HTTP/1.1. Newer minor versions are
-    /// served as 1.1 (RFC 9110, section 2.5); other major versions never reach a handler.
+    /// Returns the version that is spoken with this client: HTTP/1.0 or HTTP/1.1. Newer minor
+    /// versions are served as 1.1 (RFC 9110, section 2.5); other major versions never reach a
+    /// handler.
     pub fn version(&self) -> http::Version {
         match self.message.line.version {
             Version::Http10 => http::Version::HTTP_10,
@@ -218,24 +224,24 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The header fields.
+    /// Returns the header fields.
     pub fn headers(&self) -> Fields<'a> {
         Fields::new(self.message.bytes, self.message.spans)
     }
 
-    /// The value of the first header field called `name`, if it is text; short for
-    /// `headers().get(name)`. [`Fields::get_bytes`] gives the bytes of a value that is not UTF-8.
+    /// Returns the value of the first header field called `name`, if it is UTF-8: short for
+    /// `headers().get(name)`. [`Fields::get_bytes`] returns the bytes of any value.
     pub fn header(&self, name: impl AsRef<str>) -> Option<&'a str> {
         self.headers().get(name)
     }
 
-    /// The trailer fields that stood behind the content (RFC 9110, section 6.5), where the content
-    /// has been had: in the callback of [`Reply::collect`](crate::Reply::collect). Empty before
-    /// that, and for content that did not come in chunks.
+    /// Returns the trailer fields that came after the content (RFC 9110, section 6.5), in the
+    /// callback of [`Reply::collect`](crate::Reply::collect). There are none before that, and none
+    /// for content that did not come in chunks.
     ///
-    /// They are not merged into [`headers`](Request::headers), and names that may not stand behind
-    /// content (framing, routing, authentication, `Content-Type`, ...) are left out, whether
-    /// `Trailer` announced them or not.
+    /// They are not merged into [`headers`](Request::headers). Fields that may not stand in a
+    /// trailer section (framing, routing, authentication, `Content-Type`, ...) are left out,
+    /// whether `Trailer` announced them or not.
     ///
     /// ```
     /// # use wheelhouse::{sim::Sim, Reply, Request};
@@ -254,52 +260,52 @@ impl<'a> Request<'a> {
         self.message.trailers.copied().unwrap_or(Fields::new(&[], &[]))
     }
 
-    /// How long the content is, if the head says so: `Some(0)` without content, `None` if it
-    /// comes in chunks.
+    /// Returns the length of the content in bytes: `Some(0)` without content, `None` if it comes in
+    /// chunks.
     pub fn content_length(&self) -> Option<u64> {
         self.message.line.content_length
     }
 
-    /// The address of the peer; `None` if it has already reset the connection or is a Unix socket.
-    /// A client of IPv4 has an IPv4 address on every listener: the form `::ffff:192.0.2.1`, in which a
-    /// listener for both families sees it, is not passed on.
+    /// Returns the address of the peer; `None` if it has already reset the connection, and on a
+    /// Unix socket. A client of IPv4 has an IPv4 address on every listener, and not the form
+    /// `::ffff:192.0.2.1` in which a listener for both families reports it.
     ///
     /// The system is asked at each call, since an idle connection has no room for an address.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.message.peer.transport().client_addr()
     }
 
-    /// The local address that the peer connected to; `None` for a Unix socket.
+    /// Returns the local address that the peer connected to; `None` on a Unix socket.
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.message.peer.transport().local_addr()
     }
 
-    /// The name of the listener that the connection came from
-    /// ([`Server::listen_as`](crate::Server::listen_as)); the address as it was given, if it has no
-    /// other.
+    /// Returns the name of the listener that the connection came from
+    /// ([`Server::listen_as`](crate::Server::listen_as)); without a name of its own, that is its
+    /// address as it was given.
     pub fn listener(&self) -> &'a str {
         self.message.peer.listener()
     }
 
-    /// The limits of the server: those of its helpers too.
+    /// Returns the limits of the server, which include those of its helpers.
     pub fn limits(&self) -> &'a Limits {
         self.message.peer.limits()
     }
 
-    /// Whether the peer has ended or broken its side of the connection already. Ending it is no
-    /// cancellation: the answer is still sent (a half-closed peer reads on).
+    /// Returns whether the peer has already ended or broken its side of the connection. That is not
+    /// a cancellation: a half-closed peer still reads, and the response is still sent.
     pub fn peer_has_left(&self) -> bool {
         self.message.peer.has_left()
     }
 
-    /// The number of the connection, unique within one loop.
+    /// Returns the number of the connection, unique within one loop.
     pub fn connection_id(&self) -> ConnectionId {
         self.message.peer.id()
     }
 
-    /// The number of this request, unique within one loop: the number of its connection, and the
-    /// number of requests before it on that connection. See [`RequestId`] for programs with several
-    /// loops.
+    /// Returns the number of this request, unique within one loop: the number of its connection,
+    /// and the number of requests before it on that connection. See [`RequestId`] for programs with
+    /// several loops.
     ///
     /// ```
     /// # use wheelhouse::{sim::Sim, Request};
@@ -313,7 +319,7 @@ impl<'a> Request<'a> {
         RequestId { connection: self.connection_id(), index }
     }
 
-    /// The value that the connection hook attached
+    /// Returns the value that the connection hook attached
     /// ([`Server::on_connect`](crate::Server::on_connect)), if it is a `T`.
     pub fn connection_value<T: 'static>(&self) -> Option<&'a T> {
         self.message.peer.value()?.downcast_ref()
@@ -339,7 +345,8 @@ impl fmt::Debug for Request<'_> {
 /// The HTTP version that is spoken with a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Version {
-    /// HTTP/1.0: no chunks, no 100-continue, closes unless it asks for keep-alive.
+    /// HTTP/1.0: no chunks, no `100 Continue`, and the connection closes unless the client asks for
+    /// keep-alive.
     Http10,
     /// HTTP/1.1 and anything newer of major version 1.
     Http11,
@@ -361,9 +368,9 @@ pub(crate) struct RequestLine {
     pub(crate) version: Version,
     pub(crate) form: TargetForm,
     pub(crate) target: Span,
-    /// The path as it came.
+    /// The path as it was sent.
     pub(crate) path: Span,
-    /// Whether the path has an escape, so that it must be decoded.
+    /// Whether the path has an escape, and must be decoded.
     pub(crate) has_escapes: bool,
     pub(crate) authority: Option<Span>,
     pub(crate) content_length: Option<u64>,
@@ -379,7 +386,7 @@ impl RequestLine {
     }
 }
 
-/// The path of a request: the text that its positions refer to, and the place of all of it there.
+/// The path of a request: the text that positions refer to, and the place of the whole path in it.
 #[derive(Clone, Copy)]
 pub(crate) struct Path<'a> {
     text: &'a [u8],
@@ -387,7 +394,7 @@ pub(crate) struct Path<'a> {
 }
 
 impl<'a> Path<'a> {
-    /// The path in `head`, or `decoded` if that was made of it.
+    /// Creates the path in `head`; or that in `decoded`, if the path of `line` has escapes.
     #[inline(always)]
     pub(crate) fn new(line: &RequestLine, head: &'a [u8], decoded: &'a str) -> Path<'a> {
         match line.has_escapes {
@@ -422,7 +429,7 @@ impl Span {
 /// The most wildcards that one pattern may have: their positions lie on the stack.
 pub(crate) const PARAMS_MAX: usize = 8;
 
-/// What a router found for a request. Knows nothing of how it was found.
+/// The finding of a router for a request.
 #[derive(Clone, Copy)]
 pub(crate) struct RouteMatch<'a> {
     pub(crate) names: &'a Rc<RouteNames>,
@@ -430,7 +437,7 @@ pub(crate) struct RouteMatch<'a> {
     pub(crate) spans: &'a [Span; PARAMS_MAX],
 }
 
-/// What a handler may ask about a route.
+/// The parts of a route that a handler may ask for.
 pub(crate) struct RouteNames {
     /// The pattern as it was registered.
     pub(crate) pattern: Box<str>,
@@ -438,14 +445,14 @@ pub(crate) struct RouteNames {
     pub(crate) wildcards: Box<[Box<str>]>,
 }
 
-/// A head, and the other end of the connection as far as a handler may ask about it. It lies
-/// outside [`Request`] because a router copies that.
+/// A head, and the peer as far as a handler may ask about it. It is not a part of [`Request`]
+/// because a router copies that.
 pub(crate) struct Message<'a> {
     pub(crate) line: &'a RequestLine,
     pub(crate) bytes: &'a [u8],
     pub(crate) path: Path<'a>,
     pub(crate) spans: &'a [FieldSpan],
-    /// What stood behind the content, where that has come already.
+    /// The fields after the content, once that has come.
     pub(crate) trailers: Option<&'a Fields<'a>>,
     pub(crate) peer: &'a dyn Peer,
     /// Where a router notes the route, if the exchange is observed.
@@ -455,21 +462,21 @@ pub(crate) struct Message<'a> {
 /// The route that was found for a request, for the hook that is called at the end of its exchange.
 pub(crate) type PatternSeen = OnceCell<Rc<RouteNames>>;
 
-/// What a handler may ask about the connection. Nothing is looked up before it does.
+/// The questions of a handler about the connection. Nothing is looked up before it asks.
 pub(crate) trait Peer {
     fn transport(&self) -> &dyn Transport;
-    /// What the connection hook attached.
+    /// The value that the connection hook attached.
     fn value(&self) -> Option<&dyn Any>;
     fn id(&self) -> ConnectionId;
-    /// Requests begun on the connection so far, this one too.
+    /// The number of requests begun on the connection so far, with this one.
     fn requests(&self) -> u32;
     fn listener(&self) -> &str;
     fn limits(&self) -> &Limits;
-    /// Whether its side has ended.
+    /// Returns whether the peer has ended its side.
     fn has_left(&self) -> bool;
 }
 
-/// What the listeners of a server are called, by their numbers.
+/// The names of the listeners of a server, by their numbers.
 #[derive(Debug)]
 pub(crate) struct ListenerNames(pub(crate) Vec<Box<str>>);
 

@@ -1,5 +1,5 @@
-//! The errors that describe a request: a handler that returns one gets a response with the status of
-//! that error, and nothing is logged. The mistake is the client's.
+//! The errors that describe a request: a handler that returns one gets a response with the status
+//! of that error, and nothing is logged. The mistake is the client's.
 
 use std::error::Error;
 use std::fmt;
@@ -99,7 +99,9 @@ impl JsonError {
 impl fmt::Display for JsonError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            JsonError::MediaType => f.write_str("send JSON, as application/json"),
+            JsonError::MediaType => {
+                f.write_str("not JSON: content of type application/json was expected")
+            },
             JsonError::Syntax(error) => write!(f, "bad JSON: {error}"),
         }
     }

@@ -1,9 +1,9 @@
 //! [`Response`]: status and header fields (RFC 9110, sections 6, 8 and 15). Its content is a
-//! [`Body`], which has a file of its own.
+//! [`Body`], in a file of its own.
 //!
-//! A [`Response`] is a plain value that owns everything in it. The fields that decide where a
-//! message ends (`Content-Length`, `Transfer-Encoding`, `Connection`, `Trailer`, ...) and `Date`
-//! belong to the server and cannot be set, so two layers can never disagree about framing.
+//! A [`Response`] is a plain value that owns all its parts. The server sets the fields that frame
+//! the message (`Content-Length`, `Transfer-Encoding`, `Connection`, `Trailer`, ...) and `Date`. A
+//! program cannot set them, so two layers can never disagree about framing.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -52,7 +52,7 @@ pub struct Response {
 #[derive(Debug, Default)]
 pub(crate) struct Extra {
     pub(crate) lines: FieldLines,
-    /// The names of trailer fields to come, as the value of `Trailer`.
+    /// The names of the announced trailer fields, as the value of `Trailer`.
     pub(crate) trailer: Vec<u8>,
     /// The time in which the whole response must have left.
     pub(crate) send_timeout: Option<Duration>,
@@ -63,7 +63,7 @@ pub(crate) struct Extra {
     pub(crate) failure: Option<Unlogged>,
 }
 
-/// 200 without content.
+/// Creates a 200 without content.
 impl Default for Response {
     fn default() -> Response {
         Response::new(StatusCode::OK)
@@ -92,24 +92,24 @@ impl From<StatusCode> for Response {
 }
 
 impl Response {
-    /// A response with `status` and no content.
+    /// Creates a response with `status` and no content.
     ///
     /// An informational status (1xx) cannot be a final response: it becomes a 500 with a log line.
     pub fn new(status: StatusCode) -> Response {
         Response { status, close: false, content_type: None, body: Body::empty(), extra: None }
     }
 
-    /// 200 with `text/plain; charset=utf-8`.
+    /// Creates a 200 with `text` as `text/plain; charset=utf-8`.
     pub fn text(text: impl Into<Cow<'static, str>>) -> Response {
         Response::typed("text/plain; charset=utf-8", text.into())
     }
 
-    /// 200 with `text/html; charset=utf-8`.
+    /// Creates a 200 with `text` as `text/html; charset=utf-8`.
     pub fn html(text: impl Into<Cow<'static, str>>) -> Response {
         Response::typed("text/html; charset=utf-8", text.into())
     }
 
-    /// 200 with `application/json`; the text is sent as it is.
+    /// Creates a 200 with `text` as `application/json`. The text is not checked.
     pub fn json_text(text: impl Into<Cow<'static, str>>) -> Response {
         Response::typed("application/json", text.into())
     }
@@ -125,13 +125,13 @@ impl Response {
         }
     }
 
-    /// 200 with content of the given type. A type that cannot be sent turns the response into a 500,
-    /// as with [`with_header`](Response::with_header).
+    /// Creates a 200 with content of the given media type. A type that cannot be sent turns the
+    /// response into a 500, as with [`with_header`](Response::with_header).
     pub fn ok(content_type: impl Into<Cow<'static, str>>, body: impl Into<Body>) -> Response {
         Response::new(StatusCode::OK).with_content_type(content_type).with_body(body)
     }
 
-    /// The plain page for a status: its number and standard phrase as one line of text.
+    /// Creates the plain page for a status: its number and standard phrase as one line of text.
     pub fn status_page(status: StatusCode) -> Response {
         let page = match status {
             // The responses that scanners ask for all day cost no allocation.
@@ -145,8 +145,8 @@ impl Response {
         Response::text(page).with_status(status)
     }
 
-    /// A plain page that says `text`, for an error status. It is text and nothing else for browsers
-    /// too (`X-Content-Type-Options: nosniff`), so that a part of the request in it cannot become
+    /// Creates a plain page that says `text`, for an error status. Browsers treat it as nothing but
+    /// text (`X-Content-Type-Options: nosniff`), so a part of the request in it cannot become
     /// markup.
     pub fn error(status: StatusCode, text: impl fmt::Display) -> Response {
         let mut response = Response::text(format!("{text}\n"));
@@ -154,30 +154,30 @@ impl Response {
         response.with_header("X-Content-Type-Options", "nosniff")
     }
 
-    /// 404 with a one-line page.
+    /// Creates a 404 with a page of one line.
     pub fn not_found() -> Response {
         Response::status_page(StatusCode::NOT_FOUND)
     }
 
-    /// 405 with the `Allow` field that RFC 9110, section 15.5.6 requires; `allow` is its value,
-    /// such as `"GET, HEAD"`.
+    /// Creates a 405 with the `Allow` field that RFC 9110, section 15.5.6, requires. `allow` is its
+    /// value, such as `"GET, HEAD"`.
     pub fn method_not_allowed(allow: &str) -> Response {
         Response::status_page(StatusCode::METHOD_NOT_ALLOWED).with_header("Allow", allow)
     }
 
-    /// The status.
+    /// Returns the status.
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// The header fields that were set so far, in the order in which they will be sent;
-    /// `Content-Type` is the first. The fields that the server adds when it sends the response
+    /// Returns the header fields that were set so far, in the order in which they will be sent,
+    /// with `Content-Type` first. The fields that the server adds when it sends the response
     /// (`Content-Length`, `Date`, ...) are not among them.
     pub fn headers(&self) -> Fields<'_> {
         Fields::encoded(self.content_type.as_deref(), self.lines())
     }
 
-    /// The content.
+    /// Returns the content.
     pub fn body(&self) -> &Body {
         &self.body
     }
@@ -187,8 +187,8 @@ impl Response {
         self.status = status;
     }
 
-    /// Sets a header field, in place of all fields of that name: the new one stands where the first
-    /// of them stood, and at the end if there was none.
+    /// Sets a header field in place of all fields of that name. It takes the place of the first of
+    /// them, or the last place if there was none.
     ///
     /// ```
     /// # use wheelhouse::Response;
@@ -201,9 +201,9 @@ impl Response {
     /// # Errors
     ///
     /// [`FieldError`] if the name is not a token, the value has a byte that no field value may have
-    /// (the response splitting of many advisories), the value of `Content-Type` is not UTF-8, the
-    /// field is the server's own, or the fields of the response have become too large. Then nothing
-    /// has changed.
+    /// (such as the line end of response splitting), the value of `Content-Type` is not UTF-8, the
+    /// server sets the field itself, or the fields of the response would become too large. Then
+    /// nothing has changed.
     pub fn set_header(
         &mut self,
         name: impl AsRef<str>,
@@ -212,9 +212,9 @@ impl Response {
         self.put(name.as_ref(), value.as_ref(), FieldLines::set)
     }
 
-    /// Adds a header field after those that are there, also after fields of the same name
-    /// (`Set-Cookie`, `Vary`, `Link`). `Content-Type` takes the place of the one there: two would be
-    /// read in two ways.
+    /// Adds a header field after all others, also after fields of the same name (`Set-Cookie`,
+    /// `Vary`, `Link`). A second `Content-Type` takes the place of the first, since clients would
+    /// disagree about two.
     ///
     /// # Errors
     ///
@@ -227,7 +227,8 @@ impl Response {
         self.put(name.as_ref(), value.as_ref(), FieldLines::append)
     }
 
-    /// Removes all header fields of that name, whatever its case; returns whether there was one.
+    /// Removes all header fields of that name, without regard to case. Returns whether there was
+    /// one.
     pub fn remove_header(&mut self, name: impl AsRef<str>) -> bool {
         let name = name.as_ref();
         if is_content_type(name) {
@@ -251,8 +252,8 @@ impl Response {
     /// Returns the response with a header field in place of all fields of that name: see
     /// [`set_header`](Response::set_header).
     ///
-    /// A field that cannot be sent (see [`FieldError`]) does not vanish: the response becomes a 500
-    /// and the reason is logged. Use [`set_header`](Response::set_header) for values that you do not
+    /// A field that cannot be sent (see [`FieldError`]) turns the response into a 500, and the
+    /// reason is logged. Use [`set_header`](Response::set_header) for values that you do not
     /// control.
     pub fn with_header(mut self, name: impl AsRef<str>, value: impl AsRef<[u8]>) -> Response {
         if let Err(error) = self.set_header(name, value) {
@@ -281,7 +282,7 @@ impl Response {
         self
     }
 
-    /// The type of the content, of which no copy is made.
+    /// Returns the response with another media type of its content, without a copy of it.
     pub(crate) fn with_content_type(
         mut self,
         content_type: impl Into<Cow<'static, str>>,
@@ -309,12 +310,12 @@ impl Response {
         put(self.lines_mut(), name, check_value(name, value)?, RESPONSE_FIELD_BYTES_MAX)
     }
 
-    /// Returns the response with the announcement that a trailer field called `name` will follow its
-    /// content (the `Trailer` field). A producer gives the field in
+    /// Returns the response with the announcement that a trailer field called `name` will follow
+    /// its content (the `Trailer` field). A producer puts the field in
     /// [`Produce::put_trailers`](crate::body::Produce::put_trailers), a transform in
     /// [`Transform::put_trailers`](crate::content::Transform::put_trailers).
     ///
-    /// The announcement is sent only where it can be true: in chunks, see
+    /// The announcement is sent only with content in chunks, as the fields are: see
     /// [`Trailers`](crate::Trailers). A name that cannot be sent turns the response into a 500, as
     /// with [`with_header`](Response::with_header).
     pub fn with_trailer(mut self, name: &str) -> Response {
@@ -345,10 +346,10 @@ impl Response {
         &mut self.extra.get_or_insert_with(Box::default).lines
     }
 
-    /// Returns the response with a time in which all of it must have left, at most a year; then the
-    /// connection is reset, whatever is still to be sent. The rate of
-    /// [`Limits::response_rate_min`](crate::Limits::response_rate_min) counts beside it. By default
-    /// there is no such time: a long download is not a slow one.
+    /// Returns the response with a time in which all of it must be sent, at most a year. If it is
+    /// not, the connection is reset. The rate of
+    /// [`Limits::response_rate_min`](crate::Limits::response_rate_min) holds as well. By default
+    /// there is no such time, since a long download is not a slow one.
     pub fn with_send_timeout(mut self, timeout: Duration) -> Response {
         let timeout = timeout.min(TIMEOUT_MAX);
         self.extra.get_or_insert_with(Box::default).send_timeout = Some(timeout);
@@ -360,13 +361,13 @@ impl Response {
         self.extra.as_ref()?.send_timeout
     }
 
-    /// Returns the response with the wish that the connection is closed after it.
+    /// Returns the response with the connection to be closed after it.
     pub fn with_close(mut self) -> Response {
         self.close = true;
         self
     }
 
-    /// Whether all of it is part of the program, so that dropping it does nothing.
+    /// Returns whether all of it is part of the program, so that dropping it does nothing.
     #[inline(always)]
     pub(crate) fn owns_nothing(&self) -> bool {
         matches!(self.body.0, Source::Empty | Source::Static(_))
@@ -378,18 +379,18 @@ impl Response {
         self.extra.as_ref().map_or(&[], |extra| &extra.lines.bytes)
     }
 
-    /// The names of trailer fields to come, if any.
+    /// Returns the names of the announced trailer fields, if there are any.
     pub(crate) fn announced_trailers(&self) -> Option<&[u8]> {
         Some(&*self.extra.as_ref()?.trailer).filter(|names| !names.is_empty())
     }
 
-    /// Whether [`fault`](Response::fault) is to be asked.
+    /// Returns whether [`fault`](Response::fault) is to be asked.
     #[inline(always)]
     pub(crate) fn has_fault(&self) -> bool {
         matches!(&self.extra, Some(extra) if extra.fault.is_some())
     }
 
-    /// The reason why the program's fields or content cannot be sent.
+    /// Returns the reason why the program's fields or content cannot be sent.
     pub(crate) fn fault(&self) -> Option<&str> {
         self.extra.as_ref()?.fault.as_deref()
     }
@@ -405,7 +406,7 @@ impl Response {
         self.extra.get_or_insert_with(Box::default).failure = Some(error);
     }
 
-    /// The error of the program that this response reports.
+    /// Returns the error of the program that this response reports.
     pub(crate) fn failure(&self) -> Option<&str> {
         Some(self.extra.as_ref()?.failure.as_ref()?.text())
     }
@@ -468,7 +469,7 @@ mod tests {
         let mut response = Response::text("x");
         let refused = response.append_header("Content-Type", vec![b'x'; RESPONSE_FIELD_BYTES_MAX]);
         assert_eq!(refused, Err(FieldError::TooLarge { name: "Content-Type".into() }));
-        assert!(response.content_type.is_some(), "what is refused changes nothing");
+        assert!(response.content_type.is_some(), "a refused value changes nothing");
         let response = Response::text("x").with_header("Content-Type", "a\r\nb");
         assert!(response.has_fault());
         let longest = "x".repeat(RESPONSE_FIELD_BYTES_MAX - line_len("Content-Type", b""));

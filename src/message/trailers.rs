@@ -1,5 +1,6 @@
 //! The trailer section of a response (RFC 9110, section 6.5): fields that are known only when all
-//! content has been made, such as a digest; and which fields may stand in one at all.
+//! content has been made, such as a digest. Also the rule for the fields that may stand in any
+//! trailer section.
 
 use crate::message::field_lines::{
     check_name, check_value, FieldError, FieldLines, TRAILER_BYTES_MAX,
@@ -9,11 +10,11 @@ use crate::message::field_lines::{
 /// [`Produce::put_trailers`](crate::body::Produce::put_trailers),
 /// [`Transform::put_trailers`](crate::content::Transform::put_trailers).
 ///
-/// They are sent after the last chunk, hence only where the content goes out in chunks: in
-/// HTTP/1.1, without a known length, and not to `HEAD`. Elsewhere nothing can follow the content;
-/// that they are left out is a line in the debug log. A peer may ignore trailer fields, and one on
-/// the way may drop them: nothing that must arrive belongs here, unless the request said
-/// `TE: trailers` (`req.headers().has_member("te", "trailers")`).
+/// They are sent after the last chunk, hence only with content in chunks: in HTTP/1.1, without a
+/// known length, and not to `HEAD`. Elsewhere they are left out, with a line in the debug log. A
+/// client may ignore trailer fields, and an intermediary may drop them. So a field that must arrive
+/// belongs here only if the request said `TE: trailers`
+/// (`req.headers().has_member("te", "trailers")`).
 ///
 /// ```
 /// use wheelhouse::{FieldError, Trailers};
@@ -36,9 +37,9 @@ impl Trailers {
     /// # Errors
     ///
     /// [`FieldError`] as for [`Response::append_header`](crate::Response::append_header), or if the
-    /// field may not stand in a trailer section, or the section has become too large. Returned from
-    /// `put_trailers`, the error resets the connection and is logged: the head has left, so there is
-    /// no other way to say that the response is not complete.
+    /// field may not stand in a trailer section, or the section would become too large. If
+    /// `put_trailers` returns the error, it is logged and the connection is reset: the head has
+    /// left, so there is no other way to report that the response is not complete.
     pub fn append(
         &mut self,
         name: impl AsRef<str>,
@@ -47,11 +48,11 @@ impl Trailers {
         let name = name.as_ref();
         check_trailer_name(name)?;
         let value = check_value(name, value.as_ref())?;
-        // The empty line at the end counts too.
+        // The empty line at the end counts, too.
         self.lines.append(name, value, TRAILER_BYTES_MAX - 2)
     }
 
-    /// Whether there is no field.
+    /// Returns whether there are no fields.
     pub fn is_empty(&self) -> bool {
         self.lines.bytes.is_empty()
     }
@@ -61,7 +62,7 @@ impl Trailers {
     }
 }
 
-/// Whether `name` can be announced and sent.
+/// Checks that a trailer field called `name` can be announced and sent.
 pub(crate) fn check_trailer_name(name: &str) -> Result<(), FieldError> {
     if name.is_empty() || may_stand_in_trailer(name.as_bytes()) {
         return check_name(name);
@@ -69,16 +70,16 @@ pub(crate) fn check_trailer_name(name: &str) -> Result<(), FieldError> {
     Err(FieldError::Trailer { name: name.to_owned() })
 }
 
-/// Whether a field of this name may stand in a trailer section. Not what frames the message,
-/// routes or changes the request, authenticates, controls the answer, or says how content is to be
-/// processed (RFC 9110, section 6.5.1): for all of that the end is too late, and what reads only
-/// the head would see another message.
+/// Returns whether a field of this name may stand in a trailer section. Fields that frame the
+/// message, route or change the request, authenticate, control the response or describe the
+/// processing of the content may not (RFC 9110, section 6.5.1): they would come too late, and a
+/// recipient that reads only the head would see another message.
 pub(crate) fn may_stand_in_trailer(name: &[u8]) -> bool {
     let begins_with = |prefix: &str| {
         name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
     };
     let is_any_of = |names: &[&str]| names.iter().any(|n| name.eq_ignore_ascii_case(n.as_bytes()));
-    // Digests are made of the whole content: for them the section was invented (RFC 9530).
+    // A digest is made of the whole content, so it belongs after the content (RFC 9530).
     if is_any_of(&["content-digest", "content-md5"]) {
         return true;
     }
@@ -94,7 +95,7 @@ const FORBIDDEN: [&str; 38] = [
     "trailer",
     "transfer-encoding",
     "upgrade",
-    // Routing, and what a request is about.
+    // Routing and conditions of the request.
     "host",
     "forwarded",
     "via",
@@ -106,7 +107,7 @@ const FORBIDDEN: [&str; 38] = [
     "referer",
     "x-real-ip",
     "x-http-method-override",
-    // Who asks.
+    // Authentication.
     "authorization",
     "proxy-authorization",
     "proxy-authenticate",
@@ -118,7 +119,7 @@ const FORBIDDEN: [&str; 38] = [
     "cookie2",
     "set-cookie",
     "set-cookie2",
-    // What an answer is.
+    // The description of the response.
     "age",
     "cache-control",
     "pragma",

@@ -2,8 +2,9 @@
 
 use std::mem;
 
-/// The text of an error of the program. The connection that sends the response logs it. If the value
-/// is dropped before, because the response is never sent or the program panics, it is logged then.
+/// The text of an error of the program. The connection that sends the response logs it. If the
+/// value is dropped before, because the response is never sent or the program panics, it is logged
+/// then.
 #[derive(Debug)]
 pub(crate) struct Unlogged(String);
 
