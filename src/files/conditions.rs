@@ -1,33 +1,33 @@
-//! Conditional requests (RFC 9110, section 13): is the answer needed, and is it still wanted.
+//! Conditional requests (RFC 9110, section 13): whether the response is needed, and still wanted.
 //!
-//! Pure functions of the request's fields and the validators of what would be sent. The order of
-//! section 13.2.2 stands in [`judge`] once.
+//! These are pure functions of the request's fields and the validators of the representation. The
+//! order of section 13.2.2 stands once, in [`judge`].
 
 use std::time::SystemTime;
 
 use crate::message::fields::Fields;
 
-/// What a file is known by, for comparing.
+/// The validators of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Validators {
     /// A strong entity tag, with its quotes.
     pub(super) etag: String,
-    /// In whole seconds.
+    /// The time of the last change, in whole seconds.
     pub(super) last_modified: Option<SystemTime>,
 }
 
-/// What the conditions of a GET or HEAD come to.
+/// The result of the conditions of a GET or HEAD.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Judgement {
-    /// Answer as if there were none.
+    /// Respond as if there were no conditions.
     Send,
-    /// 304: the client has it.
+    /// 304: the client has the current version.
     NotModified,
-    /// 412: the client wants something else than there is.
+    /// 412: the client wants a version other than the current one.
     Failed,
 }
 
-/// Steps 1 to 4 of RFC 9110, section 13.2.2. Step 5 is [`range_holds`].
+/// Evaluates steps 1 to 4 of RFC 9110, section 13.2.2. Step 5 is [`range_holds`].
 pub(super) fn judge(fields: &Fields<'_>, now: &Validators) -> Judgement {
     if fields.contains("if-match") {
         if !matches_any(fields, "if-match", &now.etag, Comparison::Strong) {
@@ -54,8 +54,8 @@ pub(super) fn judge(fields: &Fields<'_>, now: &Validators) -> Judgement {
     Judgement::Send
 }
 
-/// Whether `If-Range` lets the range through (RFC 9110, section 13.1.5): there is none, or it
-/// names exactly what would be sent, by a strong tag or by the very second of its last change.
+/// Returns whether `If-Range` allows the range (RFC 9110, section 13.1.5): the field is absent, or
+/// it names exactly the current version, by a strong tag or by the second of its last change.
 pub(super) fn range_holds(fields: &Fields<'_>, now: &Validators) -> bool {
     let Some(value) = fields.get_bytes("if-range") else { return true };
     if let Some((tag, rest)) = scan_tag(value) {
@@ -65,7 +65,7 @@ pub(super) fn range_holds(fields: &Fields<'_>, now: &Validators) -> bool {
     date.is_some() && date == now.last_modified
 }
 
-/// How two entity tags are compared (RFC 9110, section 8.8.3.2).
+/// The way to compare two entity tags (RFC 9110, section 8.8.3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Comparison {
     Strong,
@@ -83,7 +83,8 @@ impl Comparison {
     }
 }
 
-/// Whether `*` or one of the tags in the field matches. What is no tag ends the list.
+/// Returns whether `*` or one of the tags in the field matches. The list ends at the first text
+/// that is not a tag.
 fn matches_any(fields: &Fields<'_>, name: &str, etag: &str, comparison: Comparison) -> bool {
     fields.all(name).any(|mut rest| loop {
         while let [b' ' | b'\t' | b',', behind @ ..] = rest {
@@ -100,7 +101,8 @@ fn matches_any(fields: &Fields<'_>, name: &str, etag: &str, comparison: Comparis
     })
 }
 
-/// The entity tag at the start of `bytes`, with its quotes and its `W/`, and what follows it.
+/// Returns the entity tag at the start of `bytes`, with its quotes and its `W/`, and the bytes
+/// after it.
 fn scan_tag(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let start = if bytes.starts_with(b"W/") { 2 } else { 0 };
     let opaque = bytes[start..].strip_prefix(b"\"")?;

@@ -1,21 +1,22 @@
-//! Which precompressed sibling a client takes (RFC 9110, section 12.5.3).
+//! The precompressed siblings that a client accepts (RFC 9110, section 12.5.3).
 
 use crate::message::fields::{trim_ows, Fields};
 
-/// A coding that a file may lie there in already.
+/// A coding of precompressed siblings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Encoding {
-    /// The word in `Content-Encoding`.
+    /// The name of the coding in `Content-Encoding`.
     pub(super) name: &'static str,
-    /// What the name of the sibling has more.
+    /// The end of the sibling's name, after the name of the file.
     pub(super) suffix: &'static str,
 }
 
-/// In the order of our preference: the smaller first.
+/// In the order of the server's preference: the smaller files first.
 const KNOWN: [Encoding; 2] =
     [Encoding { name: "br", suffix: ".br" }, Encoding { name: "gzip", suffix: ".gz" }];
 
-/// The codings that the client takes, the one that it likes best first; among equals ours.
+/// Returns the codings that the client accepts, in its order of preference. Of equal ones the order
+/// is the server's.
 pub(super) fn accepted(fields: &Fields<'_>) -> impl Iterator<Item = Encoding> {
     let quality = |encoding: Encoding| quality(fields, encoding.name);
     let [br, gzip] = KNOWN.map(|encoding| (quality(encoding), encoding));
@@ -23,13 +24,13 @@ pub(super) fn accepted(fields: &Fields<'_>) -> impl Iterator<Item = Encoding> {
     order.into_iter().filter(|(quality, _)| *quality > 0).map(|(_, encoding)| encoding)
 }
 
-/// The weight of `name` in thousandths; what is not named has that of `*`.
+/// Returns the weight of `name` in thousandths. A coding that is not named has the weight of `*`.
 fn quality(fields: &Fields<'_>, name: &str) -> u16 {
     let (mut named, mut any) = (None, None);
     for member in fields.members("accept-encoding") {
         let mut parts = member.split(|&byte| byte == b';').map(trim_ows);
         let coding = parts.next().unwrap_or_default();
-        // A weight that is none forbids: better too long than unreadable.
+        // A malformed weight excludes the coding: an uncompressed file is longer, but readable.
         let weight = parts.next().map_or(1000, |q| weight(q).unwrap_or(0));
         if coding == b"*" {
             any.get_or_insert(weight);
@@ -42,14 +43,14 @@ fn quality(fields: &Fields<'_>, name: &str) -> u16 {
 
 fn is_called(coding: &[u8], name: &str) -> bool {
     let coding = match coding {
-        // An old name, to be taken for the new one (RFC 9110, section 8.4.1.3).
+        // An old name for the same coding (RFC 9110, section 8.4.1.3).
         coding if coding.eq_ignore_ascii_case(b"x-gzip") => b"gzip",
         coding => coding,
     };
     coding.eq_ignore_ascii_case(name.as_bytes())
 }
 
-/// `q=0.123` in thousandths (RFC 9110, section 12.4.2).
+/// Parses `q=0.123` as thousandths (RFC 9110, section 12.4.2).
 fn weight(parameter: &[u8]) -> Option<u16> {
     let value = match parameter {
         [b'q' | b'Q', b'=', value @ ..] => value,

@@ -10,17 +10,18 @@ use rustix::fs::{statat, AtFlags, Dir, FileType};
 use crate::files::path::is_possible;
 use crate::files::root::{Found, Meta, Missing, Root};
 
-/// Entries that are read of one directory.
+/// The most entries that are read from one directory.
 const ENTRIES_MAX: usize = 5_000;
 
-/// Bytes of their names, of which each may be nine on the page: it has at most about 6 MiB then.
+/// The most bytes of their names. Each byte may be nine on the page, which then has at most about 6
+/// MiB.
 const NAMES_BYTES_MAX: usize = 512 << 10;
 
 /// A directory to be listed.
 pub(super) struct Directory<'a> {
     pub(super) root: &'a Root,
     pub(super) fd: &'a OwnedFd,
-    /// Seen from the root.
+    /// The path of the directory from the root.
     pub(super) path: &'a Path,
     pub(super) shows_dot_files: bool,
 }
@@ -33,7 +34,7 @@ pub(super) struct Entry {
     pub(super) meta: Meta,
 }
 
-/// The order of the entries; directories come first in any case.
+/// The order of the entries. Directories always come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Order {
     pub(super) by: Column,
@@ -48,7 +49,7 @@ pub(super) enum Column {
 }
 
 impl Directory<'_> {
-    /// The entries, and whether there are more than these.
+    /// Returns the entries, and whether there are more than these.
     pub(super) fn read(&self) -> Result<(Vec<Entry>, bool), Missing> {
         let (mut entries, mut room) = (Vec::new(), NAMES_BYTES_MAX);
         let stream = Dir::read_from(self.fd).map_err(Missing::from)?;
@@ -70,13 +71,14 @@ impl Directory<'_> {
         Ok((entries, false))
     }
 
-    /// One entry; `None` for one that could not be served: a device, a link that leads outside.
+    /// Returns one entry; `None` for an entry that could not be served: a device, a link that leads
+    /// outside.
     fn entry(&self, name: &[u8]) -> Option<Entry> {
         let stat = statat(self.fd, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
         let (is_directory, meta) = match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => (true, Meta::of(&stat)),
             FileType::RegularFile => (false, Meta::of(&stat)),
-            // The link is followed as it is when its target is requested.
+            // A link is followed here as in a request for it.
             FileType::Symlink => {
                 match self.root.find(&self.path.join(OsStr::from_bytes(name))).ok()? {
                     Found::File(opened) => (false, opened.meta),
@@ -92,7 +94,8 @@ impl Directory<'_> {
 impl Order {
     pub(super) const DEFAULT: Order = Order { by: Column::Name, is_descending: false };
 
-    /// The order that `sort=size` or `sort=-size` asks for; by name for anything else.
+    /// Returns the order that `sort=size` or `sort=-size` asks for; the order by name for any other
+    /// query.
     pub(super) fn of_query(query: &str) -> Order {
         let value = query.split('&').find_map(|pair| pair.strip_prefix("sort="));
         let value = value.unwrap_or_default();
@@ -114,7 +117,7 @@ impl Order {
             let name = String::from_utf8_lossy(&entry.name).to_lowercase();
             (name, entry.name.clone())
         });
-        // Stable: equal entries stay in the order of names, whichever way the rest goes.
+        // A stable sort: equal entries stay in the order of names in both directions.
         let key = |entry: &Entry| match self.by {
             Column::Name => (0, 0),
             Column::Size if entry.is_directory => (0, 0),
@@ -134,8 +137,8 @@ impl Order {
         format!("?sort={minus}{}", self.by.word())
     }
 
-    /// The order after a click on the head of `column`: the other way round if it is the present
-    /// one, else the one that is mostly wanted, the largest or the newest first.
+    /// Returns the order after a click on the head of `column`: the reverse if the entries are in
+    /// that order now, else the more useful direction, with the largest or the newest first.
     pub(super) fn after_click(self, column: Column) -> Order {
         let is_descending = match self.by == column {
             true => !self.is_descending,

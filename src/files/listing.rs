@@ -12,19 +12,20 @@ use crate::message::body::{Body, Out, Produce, Produced};
 use crate::message::request::Request;
 use crate::message::response::Response;
 
-/// Bytes of pages on their way to slow readers, all together; above it a listing is 503. Pages
-/// are the only responses here that lie in memory, so this bounds the memory that readers can pin.
+/// The most bytes of all pages that wait for slow readers; beyond it a listing is a 503. Pages are
+/// the only responses of `Files` that are held in memory, so this bounds the memory that readers
+/// can pin.
 const PAGES_MAX: usize = 8 << 20;
 
 /// The state that all listings of one tree share.
 #[derive(Debug, Default)]
 pub(super) struct Listings {
-    /// Bytes of pages that are being sent.
+    /// The bytes of the pages that are being sent.
     held: Arc<AtomicUsize>,
 }
 
 impl Listings {
-    /// The response that lists `directory`, which `names` led to.
+    /// Returns the response that lists `directory`, which `names` led to.
     pub(super) fn respond(
         &self,
         directory: &Directory<'_>,
@@ -32,7 +33,7 @@ impl Listings {
         names: &Names<'_>,
     ) -> Result<Response, Missing> {
         if self.held.load(Ordering::Relaxed) >= PAGES_MAX {
-            // The page is not even made.
+            // The page is not made at all.
             return Err(Missing::Exhausted);
         }
         let order = Order::of_query(req.raw_query().unwrap_or_default());
@@ -45,13 +46,13 @@ impl Listings {
             return Err(Missing::Exhausted);
         }
         Ok(Response::ok("text/html; charset=utf-8", Body::produce_exactly(len as u64, body))
-            // Belt and braces: a name that got through the escaping could still run nothing.
+            // A second defence: a name that got through the escaping could still not run a script.
             .with_header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
             .with_header("Cache-Control", "no-cache"))
     }
 }
 
-/// A page on its way, counted while it lives.
+/// A page that is being sent, counted until it is dropped.
 struct Page {
     text: String,
     sent: usize,

@@ -1,5 +1,4 @@
-//! What a file contains: `Content-Type` by the end of its name, or, where that says nothing, by
-//! a look at its beginning.
+//! The `Content-Type` of a file, by the extension of its name, or else by its first bytes.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -7,15 +6,17 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::str;
 
-/// Types by extension that somebody has set, in lower case; they win over the known ones.
+/// The types that the program has set, by extension in lower case. They take precedence over the
+/// known ones.
 pub(super) type Overrides = HashMap<String, String>;
 
-/// How much of a file without a telling name is looked at.
+/// The number of bytes that are read of a file whose extension has no known type.
 const LOOK: usize = 512;
 
-/// The value of `Content-Type` for a file called `name`.
+/// Returns the value of `Content-Type` for a file called `name`.
 ///
-/// Text is said to be UTF-8: that is what files are today, and without a word browsers guess.
+/// Text is declared as UTF-8, which is the encoding of most files. Without a declaration browsers
+/// guess.
 pub(super) fn content_type(name: &[u8], file: &File, overrides: &Overrides) -> Cow<'static, str> {
     match by_name(name, overrides) {
         Some(kind) => kind,
@@ -43,22 +44,22 @@ fn by_name(name: &[u8], overrides: &Overrides) -> Option<Cow<'static, str>> {
     })
 }
 
-/// Whether a file begins as UTF-8 text does: README, LICENSE, Makefile. Nothing that a browser
-/// would run is ever guessed.
+/// Returns whether a file begins as UTF-8 text does: README, LICENSE, Makefile. A type that a
+/// browser would run is never guessed.
 fn looks_like_text(file: &File) -> bool {
     let mut start = [0; LOOK];
     let Ok(len) = file.read_at(&mut start, 0) else { return false };
     let start = &start[..len];
     let is_utf8 = match str::from_utf8(start) {
         Ok(_) => true,
-        // A character that the end of the look has cut.
+        // A character that is cut at the end of these bytes.
         Err(error) => error.error_len().is_none() && len == LOOK,
     };
     is_utf8 && !start.iter().any(|byte| matches!(byte, 0..=8 | 0x0e..=0x1a | 0x1c..=0x1f | 0x7f))
 }
 
-/// Whether it is worth looking for a compressed sibling: images, films and archives have been
-/// compressed already.
+/// Returns whether a compressed sibling is worth a look. Images, films and archives are compressed
+/// already.
 pub(super) fn compresses(kind: &str) -> bool {
     let kind = kind.split(';').next().unwrap_or_default();
     kind.starts_with("text/")

@@ -1,16 +1,16 @@
-//! Static files: a directory, served as RFC 9110 wants it, with conditions (section 13), ranges
-//! (section 14), precompressed siblings (section 12.5.3) and a listing.
+//! Static files: a directory as responses, with the conditions (section 13), ranges (section 14)
+//! and precompressed siblings (section 12.5.3) of RFC 9110, and with listings.
 //!
-//! | file | what it decides |
+//! | file | purpose |
 //! |---|---|
-//! | `respond` | from a request to its response, in one walk |
-//! | `path` | from a request's path to names; what is no path is refused |
+//! | `respond` | a request to its response, in one walk |
+//! | `path` | a request's path to names; every other path is refused |
 //! | `root` | opening beneath the root and nowhere else |
 //! | `conditions` | 304, 412, and whether a range still holds |
-//! | `ranges`, `parts` | which bytes; several of them in one answer |
+//! | `ranges`, `parts` | the bytes that a request wants; several ranges in one response |
 //! | `encodings`, `media_types` | `Content-Encoding` and `Content-Type` |
 //! | `sniff` | a media type by the first bytes, if a program asks |
-//! | `entries`, `listing`, `page` | the entries of a directory; the page that shows them |
+//! | `entries`, `listing`, `page` | the entries of a directory, and the page that shows them |
 
 mod conditions;
 mod encodings;
@@ -44,36 +44,38 @@ use crate::message::response::{Response, StatusCode};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// * GET and HEAD only: anything else is 405.
-/// * `If-Match`, `If-Unmodified-Since`, `If-None-Match`, `If-Modified-Since`, `If-Range` and
-///   `Range`, in the order of RFC 9110, section 13.2.2. `Last-Modified`, and a strong `ETag` made
-///   of length, time of change in nanoseconds and inode.
-/// * At most 16 ranges that come to no more than the file, and one of a precompressed sibling;
-///   others get the whole file.
-/// * A directory without its trailing slash is redirected to the one with, a file with one to
-///   the one without. A directory is answered with its index file, else with a listing.
-/// * Nothing outside the root is ever opened. On Linux the kernel sees to that (`openat2`), and a
-///   symbolic link is followed while it is relative and stays inside; elsewhere no symbolic link
-///   is followed. Devices, FIFOs and sockets are not there.
-/// * Names that begin with a dot are not there either, unless
-///   [`dot_files`](Files::dot_files) says so; `/.well-known/` always is.
-/// * The content goes from the file to the socket inside the kernel
-///   ([`Body::file`](crate::Body::file)). A file that shrinks meanwhile ends in a reset.
+/// * Only GET and HEAD are served. Any other method gets a 405.
+/// * The conditions `If-Match`, `If-Unmodified-Since`, `If-None-Match`, `If-Modified-Since` and
+///   `If-Range`, and `Range`, are evaluated in the order of RFC 9110, section 13.2.2. Responses
+///   have `Last-Modified`, and a strong `ETag` made of length, time of change in nanoseconds and
+///   inode.
+/// * A request may have at most [`Limits::ranges_max`](crate::Limits::ranges_max) ranges that add
+///   up to no more than the file, and one range of a precompressed sibling. Other requests get the
+///   whole file.
+/// * The path of a directory is redirected to that with a trailing slash, and the path of a file to
+///   that without. The response for a directory is its index file, else a listing.
+/// * Nothing outside the root is ever opened. On Linux the kernel ensures that (`openat2`), and a
+///   symbolic link is followed if it is relative and stays inside. On other systems no symbolic
+///   link is followed. Devices, FIFOs and sockets get a 404.
+/// * Names that begin with a dot get a 404, too, except `/.well-known/`; see
+///   [`dot_files`](Files::dot_files).
+/// * The kernel sends the content from the file to the socket ([`Body::file`](crate::Body::file)).
+///   If the file shrinks meanwhile, the connection is reset.
 ///
 /// # Blocking
 ///
-/// Opening a file is done on the loop. From the cache of the system, opening, asking for the
-/// length and closing take about 3 µs, and each precompressed sibling that is looked for and not
-/// there 1 µs more (measured on a virtual machine of 2026). From a sleeping disk or a network file
-/// system it takes as long as that takes, and every connection waits: serve such trees from a
-/// process of their own. A listing asks for every entry, about 1 µs each.
+/// Files are opened on the loop. From the cache of the system, to open a file, read its length and
+/// close it takes about 3 µs, and each precompressed sibling that is looked for and missing 1 µs
+/// more (measured on a virtual machine of 2026). A sleeping disk or a network file system takes
+/// longer, and every connection waits: serve such directories from a process of their own. A
+/// listing takes about 1 µs for each entry.
 ///
 /// # Descriptors
 ///
-/// An answer on its way holds its file open. With as many connections as the process may have
-/// descriptors, slow readers leave none to open files with, and then requests get a 503. Set
-/// [`Limits::connections_max`](crate::Limits::connections_max) to less than half of what the
-/// process may have; the binary does.
+/// A response that is being sent holds its file open. If connections may use all descriptors of the
+/// process, slow readers can leave none for files, and then requests get a 503. Set
+/// [`Limits::connections_max`](crate::Limits::connections_max) to less than half of the limit of
+/// the process, as the binary does.
 #[derive(Debug)]
 #[must_use]
 pub struct Files {
@@ -89,7 +91,7 @@ pub struct Files {
     listings: Listings,
 }
 
-/// Fields that an answer has one of, and the file says which.
+/// The fields whose values depend on the file.
 const OWN: [&str; 8] = [
     "accept-ranges",
     "allow",
@@ -102,11 +104,11 @@ const OWN: [&str; 8] = [
 ];
 
 impl Files {
-    /// The files of the directory `root`, with `index.html` as index, listings, and precompressed
+    /// Opens the directory `root`, with `index.html` as index, listings, and precompressed
     /// siblings.
     ///
-    /// The directory is opened here, once: renaming it later, or putting another in its place,
-    /// changes nothing.
+    /// The directory is opened once, here. To rename it later, or to put another one in its place,
+    /// has no effect.
     ///
     /// # Errors
     ///
@@ -128,36 +130,36 @@ impl Files {
         })
     }
 
-    /// The names of index files, the first that is there is taken; none at all turns indexes
-    /// off. Default `index.html`.
+    /// Sets the names of index files. The first one that exists is sent; without names there are no
+    /// indexes. Default `index.html`.
     pub fn index<N: Into<PathBuf>>(mut self, names: impl IntoIterator<Item = N>) -> Files {
         self.index = names.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Whether a directory without index is answered with a page that lists it (default) or with
-    /// 404. A page shows at most 5,000 entries, and pages that wait for slow readers take at most
-    /// about 8 MiB in all; beyond that a listing is 503.
+    /// Sets whether the response for a directory without index is a page that lists it (default) or
+    /// a 404. A page shows at most 5,000 entries. Pages that wait for slow readers take at most
+    /// about 8 MiB in all; beyond that a listing is a 503.
     pub fn listing(mut self, lists: bool) -> Files {
         self.lists = lists;
         self
     }
 
-    /// The file, relative to the root, that answers every path that is not there: what programs
-    /// want that draw their pages in the browser ("single-page applications"). A path whose last
-    /// name has a dot is meant for a file and stays a 404, so that a missing script is not
-    /// answered with a page. Default none. It is sent with `Cache-Control: no-cache`.
+    /// Sets the file, relative to the root, that is sent for every path without a file, for
+    /// programs that draw their pages in the browser ("single-page applications"). A path whose
+    /// last name has a dot stays a 404, so that a page is not sent in place of a missing script.
+    /// The file is sent with `Cache-Control: no-cache`. Default none.
     pub fn spa(mut self, file: impl Into<PathBuf>) -> Files {
         self.spa = Some(file.into());
         self
     }
 
-    /// The `Cache-Control` of every file; listings, redirects and errors go without. Default
-    /// none: caches then guess by `Last-Modified`.
+    /// Sets the `Cache-Control` of every file. Listings, redirects and errors do not have it.
+    /// Default none: caches then guess from `Last-Modified`.
     ///
     /// # Errors
     ///
-    /// [`Error::Field`] if `value` is no field value.
+    /// [`Error::Field`] if `value` is not a field value.
     pub fn cache_control(mut self, value: &str) -> Result<Files, Error> {
         Response::new(StatusCode::OK).append_header("Cache-Control", value)?;
         self.cache_control = Some(value.to_owned());
@@ -168,7 +170,8 @@ impl Files {
     ///
     /// # Errors
     ///
-    /// [`Error::Field`] if it cannot be sent, or is one that the file decides, such as `ETag`.
+    /// [`Error::Field`] if the field cannot be sent, or if its value depends on the file, such as
+    /// that of `ETag`.
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Result<Files, Error> {
         if OWN.iter().any(|own| own.eq_ignore_ascii_case(name)) {
             return Err(FieldError::Reserved { name: name.to_owned() }.into());
@@ -179,29 +182,29 @@ impl Files {
         Ok(self)
     }
 
-    /// Whether names that begin with a dot are served and listed. Default no: `.git` and `.env`
-    /// lie in more public directories than their owners know.
+    /// Sets whether names that begin with a dot are served and listed. Default no: many public
+    /// directories have a `.git` or `.env` by mistake.
     pub fn dot_files(mut self, serves: bool) -> Files {
         self.serves_dot_files = serves;
         self
     }
 
-    /// The `Content-Type` of files with `extension` (without its dot, in any case of letters).
-    /// Default: what `mime_guess` knows, with `charset=utf-8` for text; where it knows nothing,
-    /// the first 512 bytes decide between plain text and `application/octet-stream`.
+    /// Sets the `Content-Type` of files with `extension` (without its dot, in any case of letters).
+    /// By default it is that of `mime_guess`, with `charset=utf-8` for text. If `mime_guess` has
+    /// none, the first 512 bytes decide between plain text and `application/octet-stream`.
     ///
     /// # Errors
     ///
-    /// [`Error::Field`] if `kind` is no field value.
+    /// [`Error::Field`] if `kind` is not a field value.
     pub fn content_type(mut self, extension: &str, kind: &str) -> Result<Files, Error> {
         Response::new(StatusCode::OK).append_header("Content-Type", kind)?;
         self.kinds.insert(extension.to_ascii_lowercase(), kind.to_owned());
         Ok(self)
     }
 
-    /// Whether `name.br` and `name.gz` are sent in place of `name` to clients that take them, if
-    /// they are no older than `name` and its type is one that compresses. Default yes. Such types
-    /// always carry `Vary: Accept-Encoding`.
+    /// Sets whether `name.br` and `name.gz` are sent in place of `name` to clients that accept
+    /// them, if they are not older than `name` and its type is one that compresses. Default yes.
+    /// Responses of such types always have `Vary: Accept-Encoding`.
     pub fn precompressed(mut self, finds: bool) -> Files {
         self.finds_compressed = finds;
         self

@@ -1,7 +1,7 @@
-//! The HTML of a listing. Made for a person, on a large screen or a telephone, without a script
-//! and without anything from elsewhere.
+//! The HTML of a listing, for large screens and telephones, without scripts and without resources
+//! from elsewhere.
 //!
-//! Every name is escaped twice over: as a segment of a path in the link, as text on the page.
+//! Every name is escaped in two ways: as a segment of a path in the link, and as text on the page.
 
 use std::fmt::{self, Write};
 
@@ -11,12 +11,12 @@ use crate::files::entries::{Column, Entry, Order};
 use crate::files::path::Names;
 use crate::message::html::escape_html;
 
-/// Everything but what RFC 3986 calls unreserved.
+/// All bytes except those that RFC 3986 calls unreserved.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 const STYLE: &str = include_str!("listing.css");
 
-/// Two pictures, drawn once and used by every line.
+/// Two pictures, defined once and used by every line.
 const PICTURES: &str = concat!(
     r##"<svg hidden><symbol id="d" viewBox="0 0 16 16">"##,
     r##"<path d="M1.5 3A1.5 1.5 0 0 1 3 1.5h3.3l1.6 1.8H13A1.5 1.5 0 0 1 14.5 4.8v7.7"##,
@@ -26,9 +26,10 @@ const PICTURES: &str = concat!(
     r##"A1.5 1.5 0 0 1 2.5 13V3A1.5 1.5 0 0 1 4 1.5zM9 2v3.5h3.5"/></symbol></svg>"##,
 );
 
-/// The page for the directory that `names` lead to; `is_cut` if it has more entries than these.
+/// Returns the page for the directory that `names` lead to. `is_cut` says that it has more entries
+/// than these.
 pub(super) fn render(names: &Names<'_>, entries: &[Entry], order: Order, is_cut: bool) -> String {
-    // A guess that saves growing: a line is about this long without its name.
+    // An estimate that avoids growth: the length of a line without its name.
     let mut page = String::with_capacity(4096 + entries.len() * 240);
     // Writing to a `String` does not fail.
     let _ = head(&mut page, names);
@@ -78,7 +79,7 @@ fn table(page: &mut String, names: &Names<'_>, entries: &[Entry], order: Order) 
         write!(page, "<th{sorted}><a href=\"{query}\">{heading}{arrow}</a></th>")?;
     }
     page.push_str("</tr></thead>\n<tbody>\n");
-    // A chosen order goes along into other directories.
+    // The links to other directories keep the chosen order.
     let query = if order == Order::DEFAULT { String::new() } else { order.to_query() };
     if !names.segments.is_empty() {
         writeln!(
@@ -112,8 +113,8 @@ fn row(page: &mut String, entry: &Entry, query: &str) -> fmt::Result {
         )?,
     }
     match entry.meta.last_modified().map(httpdate::fmt_http_date) {
-        // `Sun, 06 Nov 1994 08:49:37 GMT`: the day and the minute are enough, the rest is in the
-        // tool tip.
+        // The page shows day and minute of `Sun, 06 Nov 1994 08:49:37 GMT`; the tool tip has all of
+        // it.
         Some(date) => writeln!(page, "<td title=\"{date}\">{}</td></tr>", &date[5..22]),
         None => writeln!(page, "<td></td></tr>"),
     }
@@ -151,7 +152,7 @@ fn foot(page: &mut String, entries: &[Entry], is_cut: bool) -> fmt::Result {
     Ok(())
 }
 
-/// A size as people say it: three digits and a unit of 1024.
+/// Formats a size for people: three digits and a unit of 1024.
 fn size(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     if bytes < 1024 {
@@ -170,11 +171,12 @@ fn size(bytes: u64) -> String {
     }
 }
 
-/// A name as text of the page: escaped, and every byte that is not UTF-8 and every character that is
-/// not visible replaced.
+/// Formats a name as text of the page: escaped, with a replacement for every byte that is not UTF-8
+/// and every character that is not visible.
 fn text(name: &[u8]) -> String {
     let shown = |char: char| match char {
-        // Controls, and the marks that turn the direction of a line: `exe.txt` is not a text.
+        // Control characters, and marks that reverse the direction of writing: with one, a program
+        // can look like a text file.
         char if char.is_control() => '\u{fffd}',
         '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
         char => char,

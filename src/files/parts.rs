@@ -1,5 +1,5 @@
-//! Several ranges in one answer: `multipart/byteranges` (RFC 9110, section 14.6), made piece by
-//! piece from the open file, its length known before the first byte.
+//! Several ranges in one response: `multipart/byteranges` (RFC 9110, section 14.6), made piece by
+//! piece from the open file. Its length is known before the first byte.
 
 use std::collections::hash_map::RandomState;
 use std::collections::VecDeque;
@@ -11,7 +11,7 @@ use std::os::unix::fs::FileExt;
 use crate::files::ranges::Range;
 use crate::message::body::{Body, Out, Produce, Produced};
 
-/// The content, and the `Content-Type` that says where its parts end.
+/// Returns the `Content-Type`, which has the boundary between the parts, and the content.
 pub(super) fn multipart(file: File, ranges: &[Range], len: u64, kind: &str) -> (String, Body) {
     let boundary = boundary();
     let mut pieces = VecDeque::with_capacity(2 * ranges.len() + 1);
@@ -25,13 +25,13 @@ pub(super) fn multipart(file: File, ranges: &[Range], len: u64, kind: &str) -> (
         pieces.push_back(Piece::File(*range));
     }
     pieces.push_back(Piece::Text(format!("\r\n--{boundary}--\r\n").into_bytes()));
-    // At most the file and `ranges_max` short heads: far below 2^64.
+    // The sum is at most the file and `ranges_max` short heads: far below 2^64.
     let total = pieces.iter().map(Piece::len).sum();
     let body = Body::produce_exactly(total, Parts { file, pieces });
     (format!("multipart/byteranges; boundary={boundary}"), body)
 }
 
-/// 128 bits that whoever wrote the file could not foresee, so that no file can forge its parts.
+/// Returns 128 bits that the author of a file cannot foresee, so that no file can forge its parts.
 fn boundary() -> String {
     let random = || RandomState::new().build_hasher().finish();
     format!("{:016x}{:016x}", random(), random())
@@ -42,7 +42,7 @@ struct Parts {
     pieces: VecDeque<Piece>,
 }
 
-/// What is still to be sent. Invariant: never empty.
+/// The parts that are still to be sent. Invariant: never empty.
 enum Piece {
     Text(Vec<u8>),
     File(Range),

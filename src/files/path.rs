@@ -1,9 +1,9 @@
-//! From the path of a request target to names under the root (RFC 3986, sections 2.1 and 3.3).
+//! The path of a request as names under the root (RFC 3986, sections 2.1 and 3.3).
 //!
-//! Here the escapes are decoded that [`Request::path`](crate::Request::path) keeps, and names are
-//! refused after that. A percent sign stays escaped until then, so nothing is decoded twice and no
-//! second encoding can hide anything. This file knows nothing of the file system: what it lets through
-//! still has to be opened beneath the root by [`root`](super::root), which trusts none of it.
+//! The escapes that [`Request::path`](crate::Request::path) keeps are decoded here, and names are
+//! checked after that. A percent sign stays escaped until then, so nothing is decoded twice and a
+//! second encoding cannot hide a name. The file system is not asked here: accepted names still have
+//! to be opened beneath the root by [`root`](super::root), which trusts none of them.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -14,30 +14,30 @@ use percent_encoding::percent_decode_str;
 
 use crate::message::percent::has_broken_escape;
 
-/// The names that a path goes through, decoded.
+/// The names of a path, decoded.
 ///
-/// Invariant: no segment is empty, `.` or `..`; none has a NUL, a slash or a backslash. The path
-/// made of them is relative, and that of the root is `.`.
+/// Invariant: no name is empty, `.` or `..`; none has a NUL, a slash or a backslash. The path made
+/// of them is relative, and that of the root is `.`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Names<'a> {
     pub(super) segments: Vec<Cow<'a, [u8]>>,
-    /// The path ended in a slash: it names a directory.
+    /// Whether the path ends in a slash, so that it names a directory.
     pub(super) is_directory: bool,
 }
 
-/// Why a path names nothing that may be served.
+/// The reason why a path is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BadPath {
-    /// Not a path that a client should send: a broken escape, a dot segment. 400.
+    /// A path that no client should send: with a broken escape or a dot segment. 400.
     Malformed,
-    /// No file here can have such a name: NUL, slash, backslash. 404.
+    /// A name that no file can have here: with a NUL, slash or backslash. 404.
     Impossible,
 }
 
 impl<'a> Names<'a> {
-    /// Takes apart a path in which escapes may be left, without its query. A missing leading slash
-    /// is as good as one, so that a prefix may be cut off with or without it; empty segments
-    /// (`//`) count for nothing.
+    /// Splits a path in which escapes may be left, without its query. The leading slash may be
+    /// missing, so that a prefix can be cut off with or without it. Empty segments (`//`) are
+    /// ignored.
     pub(super) fn parse(path: &'a str) -> Result<Names<'a>, BadPath> {
         let mut segments = Vec::new();
         for raw in path.split('/').filter(|raw| !raw.is_empty()) {
@@ -46,7 +46,7 @@ impl<'a> Names<'a> {
             }
             let segment = Cow::from(percent_decode_str(raw));
             if !is_possible(&segment) {
-                // `..\` and `..%2f` are attempts, not names.
+                // `..\` and `..%2f` are attempts to leave the root, not names.
                 let tries_to_climb = segment.split(|&b| b == b'/' || b == b'\\').any(is_dots);
                 return Err(match tries_to_climb {
                     true => BadPath::Malformed,
@@ -61,7 +61,7 @@ impl<'a> Names<'a> {
         Ok(Names { segments, is_directory: path.ends_with('/') })
     }
 
-    /// The relative path that they name.
+    /// Returns the relative path of the names.
     pub(super) fn to_path(&self) -> Cow<'_, Path> {
         match self.segments.as_slice() {
             [] => Cow::Borrowed(Path::new(".")),
@@ -70,8 +70,8 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// Whether one of them begins with a dot. `/.well-known/` is there to be found (RFC 8615)
-    /// and does not count.
+    /// Returns whether one of the names begins with a dot. `/.well-known/` is public by its purpose
+    /// (RFC 8615) and does not count.
     pub(super) fn is_hidden(&self) -> bool {
         let is_hidden = |(at, name): (usize, &Cow<'_, [u8]>)| {
             name.first() == Some(&b'.') && !(at == 0 && **name == *b".well-known")
@@ -79,13 +79,13 @@ impl<'a> Names<'a> {
         self.segments.iter().enumerate().any(is_hidden)
     }
 
-    /// The last name; empty for the root.
+    /// Returns the last name, which is empty for the root.
     pub(super) fn last(&self) -> &[u8] {
         self.segments.last().map_or(&[], |name| name)
     }
 }
 
-/// Whether a name can be asked for: some systems take a backslash for a slash.
+/// Returns whether a file may have this name. Some systems take a backslash for a slash.
 pub(super) fn is_possible(name: &[u8]) -> bool {
     !name.iter().any(|byte| matches!(byte, 0 | b'/' | b'\\'))
 }

@@ -1,33 +1,35 @@
-//! Range requests (RFC 9110, section 14): which bytes of a file are wanted.
+//! Range requests (RFC 9110, section 14): the bytes of a file that a client wants.
 //!
-//! Pure and checked: positions are 64-bit numbers that saturate while they are read and are then
-//! cut to the length of the file, so no later sum or difference can be more than that.
+//! Positions are 64-bit numbers that saturate while they are parsed and are then cut to the length
+//! of the file. So no later sum or difference can exceed that length.
 
 use crate::message::fields::{list_members, trim_ows, Fields};
 
-/// Bytes of a file. Invariant: `len > 0`, and `start + len` is at most the length of the file.
+/// A range of bytes of a file. Invariant: `len > 0`, and `start + len` is at most the length of the
+/// file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Range {
     pub(super) start: u64,
     pub(super) len: u64,
 }
 
-/// What a `Range` field asks for.
+/// The demand of a `Range` field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
-    /// Everything: there is no such field, or none that we follow.
+    /// The whole file: there is no such field, or it is ignored.
     Whole,
-    /// 206 with these, in the order asked for. Never empty.
+    /// 206 with these ranges, in the order of the field. Never empty.
     Parts(Vec<Range>),
-    /// 416: malformed, or nothing of it is in the file.
+    /// 416: the field is malformed, or no range lies in the file.
     Unsatisfiable,
 }
 
-/// Reads the `Range` field for a file of `len` bytes.
+/// Parses the `Range` field for a file of `len` bytes.
 ///
-/// A unit other than bytes, more than one field line, more ranges than `ranges_max`, and
-/// ranges that come to more than the file are ignored, as section 14.2 allows; an empty file is
-/// always sent whole. What is malformed is refused, so that a client learns of its mistake.
+/// The field is ignored, as section 14.2 allows, if its unit is not bytes, if there are several
+/// such fields, if it has more ranges than `ranges_max`, or if they add up to more than the file.
+/// An empty file is always sent whole. A malformed field is refused, so that the client learns of
+/// its mistake.
 pub(super) fn wanted(fields: &Fields<'_>, len: u64, ranges_max: usize) -> Wanted {
     let Some(value) = fields.only("range") else { return Wanted::Whole };
     match bytes_unit(value) {
@@ -36,7 +38,7 @@ pub(super) fn wanted(fields: &Fields<'_>, len: u64, ranges_max: usize) -> Wanted
     }
 }
 
-/// What follows `bytes=`; the name of a unit has no case.
+/// Returns the part after `bytes=`. The name of a unit has no case.
 fn bytes_unit(value: &[u8]) -> Option<&[u8]> {
     let at = value.iter().position(|&byte| byte == b'=')?;
     value[..at].eq_ignore_ascii_case(b"bytes").then(|| &value[at + 1..])
@@ -71,7 +73,7 @@ fn parse(set: &[u8], len: u64, ranges_max: usize) -> Wanted {
 #[derive(Debug)]
 struct Malformed;
 
-/// One `first-last`, `first-` or `-suffix`; `None` if nothing of it is in the file.
+/// Parses one `first-last`, `first-` or `-suffix`. Returns `None` if it lies outside the file.
 fn range(spec: &[u8], len: u64) -> Result<Option<Range>, Malformed> {
     let dash = spec.iter().position(|&byte| byte == b'-').ok_or(Malformed)?;
     let (first, last) = (trim_ows(&spec[..dash]), trim_ows(&spec[dash + 1..]));
@@ -94,7 +96,8 @@ fn range(spec: &[u8], len: u64) -> Result<Option<Range>, Malformed> {
     Ok((start < len).then(|| Range { start, len: end - start + 1 }))
 }
 
-/// Digits only. A number beyond 64 bits is beyond the end of any file, and so is the largest.
+/// Parses digits. A number of more than 64 bits becomes the largest one, which also lies beyond the
+/// end of any file.
 fn number(digits: &[u8]) -> Result<u64, Malformed> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err(Malformed);
@@ -105,7 +108,7 @@ fn number(digits: &[u8]) -> Result<u64, Malformed> {
 }
 
 impl Range {
-    /// The value of `Content-Range` (RFC 9110, section 14.4).
+    /// Returns the value of `Content-Range` (RFC 9110, section 14.4).
     pub(super) fn content_range(&self, len: u64) -> String {
         format!("bytes {}-{}/{len}", self.start, self.start + self.len - 1)
     }

@@ -1,4 +1,4 @@
-//! From a request to its response: the file, its representation, the conditions, the bytes.
+//! A request to its response: the file, its representation, the conditions, the bytes.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -10,7 +10,7 @@ use crate::files::path::{BadPath, Names};
 use crate::files::ranges::{self, Wanted};
 use crate::files::root::{Found, Meta, Missing, Opened};
 use crate::files::{encodings, media_types, parts, Files};
-use crate::handler::{Handler, Reply};
+use crate::handler::{Failure, Handler, Reply};
 use crate::message::body::Body;
 use crate::message::percent::encode_path;
 use crate::message::request::{Method, Request};
@@ -28,8 +28,8 @@ impl Files {
         self.respond_at(req, req.path())
     }
 
-    /// Responds to a request with the file that `path` names, in the form of [`Request::path`]: for
-    /// files that are mounted under a prefix, which the program has cut off. Redirects are relative to the
+    /// Responds to a request with the file that `path` names, in the form of [`Request::path`]. It
+    /// is for files under a prefix that the program has cut off. Redirects are relative to the
     /// request's own path, so they stay under the prefix.
     ///
     /// ```no_run
@@ -56,7 +56,7 @@ impl Files {
             BadPath::Impossible => StatusCode::NOT_FOUND,
         })?;
         if path.is_empty() {
-            // All of it was a prefix: `/static` or `/static/`.
+            // The program has cut off the whole path: `/static` or `/static/`.
             names.is_directory = req.path().ends_with('/');
         }
         if names.is_hidden() && !self.serves_dot_files {
@@ -65,8 +65,8 @@ impl Files {
         let path = names.to_path();
         // The index first: a directory that may be passed through but not read still has one.
         if names.is_directory {
-            if let Some(answer) = self.index_of(req, &path)? {
-                return Ok(answer);
+            if let Some(response) = self.index_of(req, &path)? {
+                return Ok(response);
             }
         }
         match self.root.find(&path) {
@@ -76,18 +76,18 @@ impl Files {
             Ok(Found::Directory(dir)) if self.lists => {
                 let shows_dot_files = self.serves_dot_files;
                 let dir = Directory { root: &self.root, fd: &dir, path: &path, shows_dot_files };
-                self.listings.respond(&dir, req, &names).map_err(status_of)
+                self.listings.respond(&dir, req, &names).or_else(response_to)
             }
             Ok(Found::Directory(_)) | Err(Missing::NotFound) => self.fallback(req, &names),
-            // It may have an index all the same, which is asked for behind the slash.
+            // It may still have an index, which is looked for once the slash is there.
             Err(Missing::Forbidden) if !names.is_directory && self.root.is_directory(&path) => {
                 Ok(redirect(req, Slash::Add))
             }
-            Err(missing) => Err(status_of(missing)),
+            Err(missing) => response_to(missing),
         }
     }
 
-    /// The answer with the index file of a directory, if it has one.
+    /// Returns the response with the index file of a directory, if it has one.
     fn index_of(
         &self,
         req: &Request<'_>,
@@ -100,24 +100,25 @@ impl Files {
                     return self.send(req, &path, opened, self.cache_control.as_deref()).map(Some)
                 }
                 Err(Missing::NotFound) => {}
-                Err(missing) => return Err(status_of(missing)),
+                Err(missing) => return response_to(missing).map(Some),
             }
         }
         Ok(None)
     }
 
-    /// The answer where nothing is: the page of a single-page application, or 404.
+    /// Returns the response for a path without a file: the page of a single-page application, or
+    /// 404.
     fn fallback(&self, req: &Request<'_>, names: &Names<'_>) -> Result<Response, StatusCode> {
         match &self.spa {
-            Some(spa) if !names.last().contains(&b'.') => {
-                let opened = self.root.file(spa).map_err(status_of)?;
-                self.send(req, spa, opened, Some("no-cache"))
-            }
+            Some(spa) if !names.last().contains(&b'.') => match self.root.file(spa) {
+                Ok(opened) => self.send(req, spa, opened, Some("no-cache")),
+                Err(missing) => response_to(missing),
+            },
             _ => Err(StatusCode::NOT_FOUND),
         }
     }
 
-    /// The answer with an open file: which representation, under which conditions, which bytes.
+    /// Responds with an open file: decides on the representation, the conditions and the bytes.
     fn send(
         &self,
         req: &Request<'_>,
@@ -141,14 +142,14 @@ impl Files {
             return Err(StatusCode::PRECONDITION_FAILED);
         }
         // The fields that a 304 must repeat (RFC 9110, section 15.4.5).
-        let with_metadata = |mut answer: Response| {
-            answer = answer.with_header("ETag", &validators.etag);
+        let with_metadata = |mut response: Response| {
+            response = response.with_header("ETag", &validators.etag);
             if varies {
-                answer = answer.with_header("Vary", "Accept-Encoding");
+                response = response.with_header("Vary", "Accept-Encoding");
             }
             match cache_control {
-                Some(value) => answer.with_header("Cache-Control", value),
-                None => answer,
+                Some(value) => response.with_header("Cache-Control", value),
+                None => response,
             }
         };
         if judgement == Judgement::NotModified {
@@ -162,11 +163,11 @@ impl Files {
             _ => Wanted::Whole,
         };
         let wanted = match wanted {
-            // A client would undo the coding of all parts together, which has none.
+            // Together the parts are not a coded file, so a client could not decode them.
             Wanted::Parts(parts) if parts.len() > 1 && encoding.is_some() => Wanted::Whole,
             wanted => wanted,
         };
-        let mut answer = match wanted {
+        let mut response = match wanted {
             Wanted::Unsatisfiable => {
                 return Ok(Response::status_page(StatusCode::RANGE_NOT_SATISFIABLE)
                     .with_header("Content-Range", format!("bytes */{}", meta.len)))
@@ -184,18 +185,18 @@ impl Files {
             }
             .with_status(StatusCode::PARTIAL_CONTENT),
         };
-        answer = with_metadata(answer).with_header("Accept-Ranges", "bytes");
+        response = with_metadata(response).with_header("Accept-Ranges", "bytes");
         if let Some(time) = validators.last_modified {
-            answer = answer.with_header("Last-Modified", httpdate::fmt_http_date(time));
+            response = response.with_header("Last-Modified", httpdate::fmt_http_date(time));
         }
         if let Some(encoding) = encoding {
-            answer = answer.with_header("Content-Encoding", encoding);
+            response = response.with_header("Content-Encoding", encoding);
         }
-        Ok(answer)
+        Ok(response)
     }
 
-    /// The sibling that is to be sent in place of a file, and its coding. One that is older than
-    /// the file is forgotten work and not what the file says now.
+    /// Returns the sibling that is to be sent in place of a file, and its coding. A sibling that is
+    /// older than the file is stale, and is not sent.
     fn compressed(
         &self,
         req: &Request<'_>,
@@ -212,21 +213,23 @@ impl Files {
     }
 }
 
-fn status_of(missing: Missing) -> StatusCode {
+/// Returns the status for a file that is not sent. An error of the file system is a failure of the
+/// program, which the connection logs.
+fn response_to(missing: Missing) -> Result<Response, StatusCode> {
     match missing {
-        Missing::NotFound => StatusCode::NOT_FOUND,
-        Missing::Forbidden => StatusCode::FORBIDDEN,
-        Missing::Exhausted => StatusCode::SERVICE_UNAVAILABLE,
+        Missing::NotFound => Err(StatusCode::NOT_FOUND),
+        Missing::Forbidden => Err(StatusCode::FORBIDDEN),
+        Missing::Exhausted => Err(StatusCode::SERVICE_UNAVAILABLE),
         Missing::Failed(errno) => {
-            log::error!("a file could not be opened: {errno}");
-            StatusCode::INTERNAL_SERVER_ERROR
+            let error = format_args!("a file could not be opened: {errno}");
+            Ok(Failure::internal(error).into_response())
         }
     }
 }
 
-/// A strong entity tag: two versions of a file that differ in length, time of change (in
-/// nanoseconds) or inode differ in it. The three are mixed (FNV-1a), since an inode number is
-/// nobody's business.
+/// Returns a strong entity tag: two versions of a file that differ in length, time of change (in
+/// nanoseconds) or inode have different tags. The three are mixed (FNV-1a), so the tag does not
+/// reveal the inode number.
 fn etag(meta: &Meta) -> String {
     let mut mixed: u64 = 0xcbf2_9ce4_8422_2325;
     let parts = [meta.len.to_le_bytes(), meta.modified.to_le_bytes(), meta.inode.to_le_bytes()];
@@ -236,16 +239,17 @@ fn etag(meta: &Meta) -> String {
     format!("\"{:x}-{mixed:016x}\"", meta.len)
 }
 
-/// What a path has to become.
+/// The change that a path needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Slash {
     Add,
     Cut,
 }
 
-/// 301 to the same path with or without its trailing slash, the query kept.
+/// Returns a 301 to the same path with or without its trailing slash. The query is kept.
 ///
-/// The location is relative and made of the last segment, after `./` or `../`: no segment can be taken for a host (`//host`) or a scheme (`a:b`) there.
+/// The location is relative and made of the last segment, after `./` or `../`. There no segment can
+/// be taken for a host (`//host`) or a scheme (`a:b`).
 fn redirect(req: &Request<'_>, slash: Slash) -> Response {
     let trimmed = req.path().trim_end_matches('/');
     let segment = encode_path(trimmed.rsplit('/').next().unwrap_or_default());
@@ -259,4 +263,17 @@ fn redirect(req: &Request<'_>, slash: Slash) -> Response {
         location.push_str(query);
     }
     Response::status_page(StatusCode::MOVED_PERMANENTLY).with_header("Location", location)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_file_system_is_a_500_with_a_line_for_the_log() {
+        let response = response_to(Missing::Failed(rustix::io::Errno::IO)).unwrap();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let failure = response.failure().unwrap();
+        assert!(failure.starts_with("a file could not be opened: "), "{failure}");
+    }
 }

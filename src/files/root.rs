@@ -1,10 +1,10 @@
-//! Opening beneath the root and nowhere else: the only file here that opens anything.
+//! Opens files beneath the root and nowhere else. No other file of this folder opens anything.
 //!
-//! Where the system has `openat2` (Linux 5.6), the kernel itself keeps the whole resolution
-//! beneath the root: a symbolic link that stays inside is followed, one that leads outside, or is
-//! absolute, is refused, and so is a rename that happens meanwhile. Elsewhere, and where a
-//! sandbox forbids the call, every name is opened by itself relative to the directory before it
-//! and no symbolic link is followed at all: stricter, with one call for each name.
+//! Where the system has `openat2` (Linux 5.6), the kernel keeps the whole resolution beneath the
+//! root. A symbolic link that stays inside is followed; one that is absolute or leads outside is
+//! refused, and so is a rename that leads outside meanwhile. On other systems, and where a sandbox
+//! forbids the call, every name is opened by itself, relative to the directory before it, and no
+//! symbolic link is followed. That is stricter, and takes one call for each name.
 
 use std::fs::File;
 use std::io;
@@ -16,15 +16,15 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::{fstat, openat, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-/// An open directory that nothing outside of can be reached through.
+/// An open directory through which nothing outside can be reached.
 #[derive(Debug)]
 pub(super) struct Root {
     dir: OwnedFd,
-    /// Found missing or forbidden: not tried again.
+    /// Whether `openat2` was found missing or forbidden, so that it is not tried again.
     lacks_openat2: AtomicBool,
 }
 
-/// What is behind a name.
+/// The finding for a name.
 #[derive(Debug)]
 pub(super) enum Found {
     File(Opened),
@@ -38,22 +38,22 @@ pub(super) struct Opened {
     pub(super) meta: Meta,
 }
 
-/// What is known of a file, as it was when it was opened.
+/// The metadata of a file at the time when it was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Meta {
     pub(super) len: u64,
-    /// Seconds since 1970; negative before it.
+    /// The time of the last change in seconds since 1970; negative before it.
     pub(super) modified: i64,
     pub(super) nanos: u32,
     pub(super) inode: u64,
 }
 
-/// Why nothing was opened.
+/// The reason why nothing was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Missing {
-    /// There is no such file, or none that may be served: outside the root, a device, a FIFO.
+    /// There is no such file, or it may not be served: it is outside the root, a device or a FIFO.
     NotFound,
-    /// It is there, and this process may not read it.
+    /// The file exists, and this process may not read it.
     Forbidden,
     /// The process or the system has no descriptor left.
     Exhausted,
@@ -61,17 +61,18 @@ pub(super) enum Missing {
     Failed(Errno),
 }
 
-/// Reading only; never waiting for the other end of a FIFO; never becoming a terminal.
+/// The flags for a file: it is only read; opening does not wait for the other end of a FIFO, and
+/// does not make a terminal the one of this process.
 const FLAGS: OFlags =
     OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
-/// How a directory is opened to pass through it, which needs no right to read it.
+/// The flags for a directory on the way, which do not need the right to read it.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const PASSAGE: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC).union(OFlags::PATH);
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const PASSAGE: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC);
 
-/// How often a resolution that a rename disturbed is tried again.
+/// The number of attempts at a resolution that a rename disturbs.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const RETRIES: usize = 8;
 
@@ -81,7 +82,7 @@ impl Root {
         Ok(Root { dir, lacks_openat2: AtomicBool::new(false) })
     }
 
-    /// Opens what `path`, relative to the root, names: a regular file or a directory.
+    /// Opens the regular file or directory that `path` names, relative to the root.
     pub(super) fn find(&self, path: &Path) -> Result<Found, Missing> {
         let fd = self.open_beneath(path, FLAGS).map_err(Missing::from)?;
         let stat = fstat(&fd).map_err(Missing::from)?;
@@ -102,7 +103,7 @@ impl Root {
         }
     }
 
-    /// Whether `path` names a directory, which may well be passed through and not read.
+    /// Returns whether `path` names a directory, also one that can be passed through but not read.
     pub(super) fn is_directory(&self, path: &Path) -> bool {
         self.open_beneath(path, PASSAGE).is_ok()
     }
@@ -112,7 +113,7 @@ impl Root {
         #[cfg(any(target_os = "linux", target_os = "android"))]
         if !self.lacks_openat2.load(Ordering::Relaxed) {
             match openat2(dir, path, flags) {
-                // EPERM is what sandboxes say; for a file it would be EACCES.
+                // EPERM is the error of a sandbox; that of a file would be EACCES.
                 Err(Errno::NOSYS | Errno::PERM) => {
                     log::debug!("no openat2 here: symbolic links are not followed");
                     self.lacks_openat2.store(true, Ordering::Relaxed);
@@ -123,7 +124,7 @@ impl Root {
         open_by_steps(dir, path, flags)
     }
 
-    /// As on a system without `openat2`.
+    /// Opens the root as on a system without `openat2`.
     #[cfg(test)]
     pub(super) fn without_openat2(self) -> Root {
         self.lacks_openat2.store(true, Ordering::Relaxed);
@@ -137,7 +138,7 @@ fn openat2(dir: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd, E
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
     for _ in 0..RETRIES {
         match rustix::fs::openat2(dir, path, flags, Mode::empty(), resolve) {
-            // Something on the way was renamed, and the kernel could not be sure.
+            // A rename disturbed the resolution, or a signal the call.
             Err(Errno::AGAIN | Errno::INTR) => {}
             result => return result,
         }
@@ -145,7 +146,7 @@ fn openat2(dir: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd, E
     Err(Errno::NOENT)
 }
 
-/// One name after the other, none of them a symbolic link.
+/// Opens one name after the other, none of which may be a symbolic link.
 fn open_by_steps(dir: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
     let mut components = path.components().peekable();
     let mut parent: Option<OwnedFd> = None;
@@ -154,7 +155,7 @@ fn open_by_steps(dir: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<Owne
         let name = match component {
             Component::Normal(name) => Path::new(name),
             Component::CurDir => Path::new("."),
-            // Not reached: `Names` has no such segment, and a listing only plain names.
+            // Not reached: neither `Names` nor a listing has such a name.
             Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
                 return Err(Errno::NOENT)
             }
@@ -177,8 +178,8 @@ impl Meta {
         }
     }
 
-    /// The time of the last change in whole seconds, as HTTP counts; `None` where it is no time
-    /// that a date field can carry, or the zero of a file system that keeps none.
+    /// Returns the time of the last change in whole seconds, as HTTP counts; `None` if a date field
+    /// cannot carry it, or if it is the zero of a file system without such times.
     pub(super) fn last_modified(&self) -> Option<SystemTime> {
         /// 31 December 9999, the last date that has four digits of year.
         const LAST: u64 = 253_402_300_799;
@@ -192,8 +193,8 @@ impl From<Errno> for Missing {
         match errno {
             Errno::ACCESS | Errno::PERM => Missing::Forbidden,
             Errno::MFILE | Errno::NFILE | Errno::NOMEM => Missing::Exhausted,
-            // Out of the root, a link too many, a name too long, a socket, a device without
-            // driver: nothing that this tree has.
+            // A path that leaves the root, too many links, too long a name, a socket, a device
+            // without driver.
             Errno::NOENT
             | Errno::NOTDIR
             | Errno::XDEV

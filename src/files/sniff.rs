@@ -1,16 +1,16 @@
 //! [`sniff`] guesses a media type from the first bytes, for content without a name.
 //!
-//! Nothing calls this by itself: the server sends the type that the program gives. The table follows the
-//! WHATWG's MIME Sniffing Standard, sections 6 and 7, in the part that servers meet.
+//! The server never calls it: it sends the type that the program gives. The table has the types
+//! that servers meet from the WHATWG's MIME Sniffing Standard, sections 6 and 7.
 
-/// The number of bytes that are looked at.
+/// The number of bytes that decide.
 const SNIFF_BYTES_MAX: usize = 512;
 
-/// The media type that the first 512 bytes of some content suggest; `application/octet-stream` if
-/// they suggest none.
+/// Returns the media type that the first 512 bytes of some content suggest;
+/// `application/octet-stream` if they suggest none.
 ///
-/// Content that begins like HTML is called HTML, even if an attacker wrote it: do not sniff the uploads
-/// of strangers, or send them with `Content-Disposition: attachment`.
+/// Content that begins like HTML is called HTML, even if an attacker wrote it. Do not sniff the
+/// uploads of strangers, or send them with `Content-Disposition: attachment`.
 ///
 /// ```
 /// use wheelhouse::files::sniff;
@@ -43,7 +43,7 @@ pub fn sniff(content: &[u8]) -> &'static str {
     }
 }
 
-/// Where, which bytes, and what they are the beginning of.
+/// A position, the bytes there, and the media type that they indicate.
 #[rustfmt::skip]
 const SIGNATURES: &[(usize, &[u8], &str)] = &[
     (0, b"%PDF-", "application/pdf"),
@@ -105,7 +105,7 @@ fn is_html(text: &[u8]) -> bool {
     })
 }
 
-/// Formats that wear another format's coat: RIFF, AIFF and the boxes of MP4.
+/// Recognises formats inside a container format: RIFF, AIFF and the boxes of MP4.
 fn in_container(content: &[u8]) -> Option<&'static str> {
     let kind = content.get(8..12)?;
     match (&content[..4], kind) {
@@ -117,7 +117,8 @@ fn in_container(content: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// A first box of type `ftyp` that names an MP4 brand, except as its minor version.
+/// Returns whether the first box is of type `ftyp` and names an MP4 brand, other than as its minor
+/// version.
 fn is_mp4(content: &[u8]) -> bool {
     let len = u32::from_be_bytes([content[0], content[1], content[2], content[3]]) as usize;
     if len % 4 != 0 || len > content.len() || &content[4..8] != b"ftyp" {

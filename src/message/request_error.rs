@@ -101,7 +101,7 @@ impl fmt::Display for JsonError {
         match self {
             JsonError::MediaType => {
                 f.write_str("not JSON: content of type application/json was expected")
-            },
+            }
             JsonError::Syntax(error) => write!(f, "bad JSON: {error}"),
         }
     }
