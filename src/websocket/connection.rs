@@ -12,6 +12,7 @@
 
 use std::io;
 use std::mem;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use tungstenite::Error;
 
 use crate::handler::upgrade::{Connection, Protocol};
 use crate::handler::Lost;
+use crate::message::id::ConnectionId;
 use crate::websocket::frames::{code, ping_frame, Cutter, Piece, Wire, READ};
 use crate::websocket::handler::{Closed, SocketHandler};
 use crate::websocket::message::Message;
@@ -42,9 +44,17 @@ pub(super) struct SocketProtocol<H> {
     queue: Arc<SendQueue>,
     protocol: Option<String>,
     bounds: Bounds,
+    origin: Origin,
     /// How much has come of the message that is being put together.
     begun: usize,
     phase: Phase,
+}
+
+/// The names of a socket in the log.
+#[derive(Clone, Copy)]
+pub(super) struct Origin {
+    pub(super) connection: ConnectionId,
+    pub(super) client: Option<SocketAddr>,
 }
 
 enum Phase {
@@ -61,7 +71,12 @@ enum Phase {
 }
 
 impl<H> SocketProtocol<H> {
-    pub(super) fn new(handler: H, bounds: Bounds, protocol: Option<String>) -> SocketProtocol<H> {
+    pub(super) fn new(
+        handler: H,
+        bounds: Bounds,
+        protocol: Option<String>,
+        origin: Origin,
+    ) -> SocketProtocol<H> {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ)
             .write_buffer_size(0)
@@ -74,6 +89,7 @@ impl<H> SocketProtocol<H> {
             queue: SendQueue::new(bounds.queue_bytes_max),
             protocol,
             bounds,
+            origin,
             begun: 0,
             phase: Phase::Open { awaits_pong: false },
         }
@@ -167,7 +183,7 @@ impl<H> SocketProtocol<H> {
     fn say_close(&mut self, code: u16, reason: &str) -> u16 {
         let mut close_code = CloseCode::from(code);
         if !close_code.is_allowed() {
-            log::error!("a socket was closed with the code {code}, which must not be sent");
+            self.log_bad_code(code);
             close_code = CloseCode::from(code::FAILED);
         }
         let mut len = reason.len().min(REASON_MAX);
@@ -180,6 +196,19 @@ impl<H> SocketProtocol<H> {
         let _ = self.context.close(&mut wire, Some(frame));
         self.queue_answers(&mut wire);
         close_code.into()
+    }
+
+    #[cold]
+    fn log_bad_code(&self, code: u16) {
+        let what = format_args!(
+            "close code {code} replaced by {}: expected a code that may be sent",
+            code::FAILED
+        );
+        let Origin { connection, client } = self.origin;
+        match client {
+            Some(client) => log::error!("connection {connection}, client {client}: {what}"),
+            None => log::error!("connection {connection}: {what}"),
+        }
     }
 
     fn queue_answers(&self, wire: &mut Wire<'_>) {

@@ -8,7 +8,7 @@ use crate::handler::upgrade::Upgrade;
 use crate::handler::Reply;
 use crate::message::request::Request;
 use crate::message::response::Response;
-use crate::websocket::connection::SocketProtocol;
+use crate::websocket::connection::{Origin, SocketProtocol};
 use crate::websocket::handler::SocketHandler;
 use crate::websocket::options::Options;
 
@@ -39,7 +39,8 @@ pub fn accept<S: 'static>(
     if let Some(protocol) = &protocol {
         upgrade = upgrade.with_header("Sec-WebSocket-Protocol", protocol);
     }
-    Reply::upgrade(upgrade, SocketProtocol::new(handler, options.bounds, protocol))
+    let origin = Origin { connection: req.connection_id(), client: req.peer_addr() };
+    Reply::upgrade(upgrade, SocketProtocol::new(handler, options.bounds, protocol, origin))
 }
 
 /// The key of a handshake, or the refusal of a request that is not one.

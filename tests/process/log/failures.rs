@@ -151,3 +151,25 @@ fn the_error_in_a_response_that_is_never_sent_is_one_line_in_the_log() {
     drop(Failure::new(StatusCode::CONFLICT, "twice"));
     assert_eq!(lines.take(), Vec::<String>::new(), "an error about the request");
 }
+
+#[cfg(feature = "websocket")]
+#[test]
+fn a_close_code_that_must_not_be_sent_is_logged_with_the_connection_of_its_socket() {
+    use wheelhouse::websocket::{accept, on_message, Options};
+
+    let lines = lines();
+    let options = Options::new();
+    let mut sim = Sim::new(move |req: &Request<'_>| -> Reply {
+        accept(req, &options, on_message(|(): &mut (), _, socket| socket.close(1006, "")))
+    });
+    sim.connect_and_send(
+        b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
+          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n\
+          \x81\x82\0\0\0\0hi",
+    );
+    let errors: Vec<_> =
+        lines.take().into_iter().filter(|line| line.starts_with("ERROR ")).collect();
+    let expected = "ERROR connection 1, client 192.0.2.1:1024: close code 1006 replaced by 1011: \
+                    expected a code that may be sent";
+    assert_eq!(errors, [expected]);
+}
