@@ -1,14 +1,14 @@
-//! The protocol that an open socket speaks: pieces of input through tungstenite's state machine,
-//! messages to the handler, and every way in which a socket ends.
+//! The protocol of an open socket: pieces of input through tungstenite's state machine, messages to
+//! the handler, and every way in which a socket ends.
 //!
 //! ```text
-//!   Open ──── we close ────► Closing ── answer, or none in time ──┐
+//!   Open ──── we close ────► Closing ── response, or too late ────┐
 //!    │                                                            ▼
 //!    ├── peer closes, broken frames (a close frame is due) ──► Ending ── all has left ──► closed
 //!    └── silent, cut, end of input (none is) ──────────────────────────────────────────►
 //! ```
 //!
-//! The handler is told of the end with the step out of Open or Closing.
+//! The step out of Open or Closing calls [`SocketHandler::close`].
 
 use std::io;
 use std::mem;
@@ -31,10 +31,10 @@ use crate::websocket::options::Bounds;
 use crate::websocket::queue::{SendQueue, State};
 use crate::websocket::socket::Socket;
 
-/// How often input may come while we wait for the answer to our close frame: more than a long
-/// message under way needs, and an end to a peer that goes on.
+/// The most reads of input while our close frame waits for that of the client. They are more than
+/// the rest of a long message needs, and they stop a client that never ends.
 const READS_WHILE_CLOSING: u32 = 256;
-/// The longest reason of a close frame.
+/// The most bytes of the reason in a close frame (RFC 6455, section 5.5).
 const REASON_MAX: usize = 123;
 
 pub(super) struct SocketProtocol<H> {
@@ -45,7 +45,7 @@ pub(super) struct SocketProtocol<H> {
     protocol: Option<String>,
     bounds: Bounds,
     origin: Origin,
-    /// How much has come of the message that is being put together.
+    /// The number of bytes of the message that is being put together.
     begun: usize,
     phase: Phase,
 }
@@ -61,12 +61,12 @@ enum Phase {
     Open {
         awaits_pong: bool,
     },
-    /// Our close frame, and what it said, is on its way; the peer's is awaited.
+    /// Our close frame with this content was sent; that of the client is awaited.
     Closing {
         closed: Closed,
         reads_left: u32,
     },
-    /// What is queued still has to leave.
+    /// The end was reported, and queued frames still have to leave.
     Ending,
 }
 
@@ -95,7 +95,7 @@ impl<H> SocketProtocol<H> {
         }
     }
 
-    /// Calls the handler, then does what it or a sender has asked for.
+    /// Calls the handler, then carries out its requests and those of senders.
     fn call<S>(
         &mut self,
         state: &mut S,
@@ -113,8 +113,8 @@ impl<H> SocketProtocol<H> {
         self.follow(state, connection);
     }
 
-    /// Does what was asked of the socket from wherever, and puts what waits. Whether all of that
-    /// has gone into `connection`.
+    /// Carries out the requests of the handler and of senders, and puts the frames that wait.
+    /// Returns whether all of them went into `connection`.
     fn follow<S>(&mut self, state: &mut S, connection: &mut Connection<'_>) -> bool
     where
         H: SocketHandler<S>,
@@ -144,7 +144,7 @@ impl<H> SocketProtocol<H> {
         has_left
     }
 
-    /// The conversation is over; what is queued may still leave.
+    /// Reports the end to the handler. Queued frames may still leave.
     fn end<S>(&mut self, state: &mut S, closed: Closed)
     where
         H: SocketHandler<S>,
@@ -156,7 +156,8 @@ impl<H> SocketProtocol<H> {
         self.handler.close(state, closed);
     }
 
-    /// Ends it because the peer has broken the rules, and says which.
+    /// Ends the socket because the client has broken the protocol, with the reason in a close
+    /// frame.
     fn fail<S>(&mut self, state: &mut S, code: u16)
     where
         H: SocketHandler<S>,
@@ -171,7 +172,7 @@ impl<H> SocketProtocol<H> {
         self.end(state, self.sent_or(closed));
     }
 
-    /// What our close frame said, if it has been sent; else `closed`.
+    /// Returns the content of our close frame, if it has been sent; else `closed`.
     fn sent_or(&self, closed: Closed) -> Closed {
         match &self.phase {
             Phase::Closing { closed, .. } => closed.clone(),
@@ -179,7 +180,7 @@ impl<H> SocketProtocol<H> {
         }
     }
 
-    /// Queues a close frame, unless one has been sent; with what code.
+    /// Queues a close frame, unless one has been sent. Returns its code.
     fn say_close(&mut self, code: u16, reason: &str) -> u16 {
         let mut close_code = CloseCode::from(code);
         if !close_code.is_allowed() {
@@ -191,10 +192,10 @@ impl<H> SocketProtocol<H> {
             len -= 1;
         }
         let frame = CloseFrame { code: close_code, reason: reason[..len].into() };
-        let mut wire = Wire { piece: None, answers: Vec::new() };
-        // All that can go wrong is that the socket is closed already.
+        let mut wire = Wire { piece: None, responses: Vec::new() };
+        // The only possible error is that the socket is closed already.
         let _ = self.context.close(&mut wire, Some(frame));
-        self.queue_answers(&mut wire);
+        self.queue_responses(&mut wire);
         close_code.into()
     }
 
@@ -211,10 +212,10 @@ impl<H> SocketProtocol<H> {
         }
     }
 
-    fn queue_answers(&self, wire: &mut Wire<'_>) {
-        if !wire.answers.is_empty() {
-            let answers = mem::take(&mut wire.answers);
-            self.queue.lock().push_control(answers.into());
+    fn queue_responses(&self, wire: &mut Wire<'_>) {
+        if !wire.responses.is_empty() {
+            let responses = mem::take(&mut wire.responses);
+            self.queue.lock().push_control(responses.into());
         }
     }
 
@@ -224,11 +225,11 @@ impl<H> SocketProtocol<H> {
         H: SocketHandler<S>,
     {
         self.begun += piece.adds;
-        let mut wire = Wire { piece: Some(piece), answers: Vec::new() };
+        let mut wire = Wire { piece: Some(piece), responses: Vec::new() };
         let mut farewell = None;
         loop {
             let heard = self.context.read(&mut wire);
-            self.queue_answers(&mut wire);
+            self.queue_responses(&mut wire);
             match heard {
                 Ok(Whole::Text(text)) => self.deliver(Message::Text(&text), state, connection),
                 Ok(Whole::Binary(bytes)) => {
@@ -259,7 +260,7 @@ impl<H> SocketProtocol<H> {
         }
     }
 
-    /// Both close frames are there, or the second is queued.
+    /// Ends the socket after both close frames, of which the second may still be queued.
     fn end_cleanly<S>(&mut self, frame: Option<CloseFrame>, state: &mut S)
     where
         H: SocketHandler<S>,
@@ -273,7 +274,8 @@ impl<H> SocketProtocol<H> {
         self.end(state, closed);
     }
 
-    /// Notes that the peer is there; `false` if it has gone on for too long.
+    /// Notes that the client has sent something. Returns `false` if it has sent too much while it
+    /// should close.
     fn note_heard(&mut self) -> bool {
         match &mut self.phase {
             Phase::Open { awaits_pong } => *awaits_pong = false,
@@ -286,7 +288,7 @@ impl<H> SocketProtocol<H> {
         true
     }
 
-    /// Ends it without another word.
+    /// Ends the socket and the connection without a close frame.
     fn hang_up<S>(&mut self, why: &str, state: &mut S, connection: &mut Connection<'_>)
     where
         H: SocketHandler<S>,
@@ -326,7 +328,7 @@ impl<S, H: SocketHandler<S>> Protocol<S> for SocketProtocol<H> {
             return Ok(input.len());
         }
         let mut used = 0;
-        // While the peer does not take what it is sent, no more is asked of it.
+        // While the client does not take its output, no more of its input is read.
         while self.follow(state, connection) {
             if let Phase::Ending = self.phase {
                 return Ok(input.len());
@@ -386,7 +388,7 @@ impl<S, H: SocketHandler<S>> Protocol<S> for SocketProtocol<H> {
     }
 
     fn memory(&self) -> usize {
-        // Gathering bytes takes up to twice their room.
+        // A vector that grows takes up to twice the room of its bytes.
         mem::size_of::<Self>()
             + mem::size_of::<SendQueue>()
             + READ

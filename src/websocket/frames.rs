@@ -1,10 +1,10 @@
-//! Input cut into frames small enough to be put through the state machine without it having to
-//! hold any of them, and frames for the way out.
+//! Input cut into frames so small that the state machine need not hold any of them, and frames to
+//! be sent.
 //!
-//! tungstenite allocates what a frame announces before it has come, and keeps that. So it is not
-//! shown long frames: one that is longer than [`PIECE`] is handed on as a fragmented message,
-//! which means the same, piece by piece as it arrives. A short one waits in the loop's own input
-//! block, which is in the budget, until it is whole.
+//! tungstenite allocates the announced length of a frame before the frame has come, and keeps that
+//! memory. So it gets no long frames: one that is longer than [`PIECE`] is passed on as a
+//! fragmented message of the same meaning, piece by piece as it arrives. A shorter one waits in the
+//! loop's own input block, which the budget counts, until it is whole.
 
 use std::io::{self, Cursor, Read, Write};
 
@@ -16,10 +16,11 @@ use crate::websocket::message::Message;
 
 /// The longest header: two bytes, a length of eight, a mask of four.
 const HEADER: usize = 14;
-/// What the state machine reads at once, and all that it keeps.
+/// The number of bytes that the state machine reads at once, and the most that it keeps.
 pub(super) const READ: usize = 1024;
-/// The longest payload that it is shown. It makes room for a payload even behind what it has read
-/// of it; with a third, wherever in its buffer that lies, it never has to make the buffer larger.
+/// The longest payload that the state machine gets. It reserves room for a payload after the bytes
+/// that it has already read of it. With a third of the buffer, wherever that lies in it, the buffer
+/// never has to grow.
 const PIECE: usize = READ / 3 - HEADER;
 
 /// Close codes (RFC 6455, section 7.4.1).
@@ -33,26 +34,27 @@ pub(super) mod code {
     pub(crate) const FAILED: u16 = 1011;
 }
 
-/// Cuts input into pieces.
+/// Cuts the client's input into pieces.
 #[derive(Debug)]
 pub(super) struct Cutter {
     frame_bytes_max: usize,
     rest: Option<Rest>,
 }
 
-/// What is still to come of a frame that is handed on in pieces.
+/// The rest of a frame that is passed on in pieces.
 #[derive(Debug)]
 struct Rest {
     left: u64,
     header: FrameHeader,
 }
 
-/// A whole frame of at most [`READ`] bytes, and how many bytes of the input it was.
+/// A whole frame of at most [`READ`] bytes, and the number of bytes of the input that it was made
+/// from.
 pub(super) struct Piece<'a> {
     header: Cursor<([u8; HEADER], usize)>,
     payload: &'a [u8],
     pub(super) used: usize,
-    /// How many bytes it adds to a message.
+    /// The number of bytes that it adds to a message.
     pub(super) adds: usize,
 }
 
@@ -61,11 +63,11 @@ impl Cutter {
         Cutter { frame_bytes_max, rest: None }
     }
 
-    /// The next piece, if enough of it has come.
+    /// Returns the next piece, if enough of it has come.
     ///
     /// # Errors
     ///
-    /// The close code for what cannot be a frame, or is too long for one.
+    /// The close code, if the input is not a frame, or its frame is too long.
     pub(super) fn next<'a>(&mut self, input: &'a [u8]) -> Result<Option<Piece<'a>>, u16> {
         if self.rest.is_some() {
             return Ok(self.next_of_rest(input, 0));
@@ -97,7 +99,8 @@ impl Cutter {
         Ok(self.next_of_rest(&input[begin..], begin))
     }
 
-    /// The next piece of a long frame, from `input` behind `before` bytes that are used with it.
+    /// Returns the next piece of a long frame from `input`. `before` bytes before it are used with
+    /// it.
     fn next_of_rest<'a>(&mut self, input: &'a [u8], before: usize) -> Option<Piece<'a>> {
         let rest = self.rest.as_mut()?;
         if input.is_empty() {
@@ -123,7 +126,7 @@ impl<'a> Piece<'a> {
     fn new(header: &FrameHeader, payload: &'a [u8], used: usize) -> Piece<'a> {
         let mut bytes = [0; HEADER];
         let mut rest = &mut bytes[..];
-        // It has room for every header.
+        // There is room for every header.
         let _ = header.format(payload.len() as u64, &mut rest);
         let len = HEADER - rest.len();
         let adds = match header.opcode {
@@ -142,10 +145,10 @@ impl<'a> Piece<'a> {
     }
 }
 
-/// What the state machine takes for a stream: a piece to read, and room for its own answers.
+/// The stream of the state machine: a piece to read, and room for the frames that it sends itself.
 pub(super) struct Wire<'a> {
     pub(super) piece: Option<Piece<'a>>,
-    pub(super) answers: Vec<u8>,
+    pub(super) responses: Vec<u8>,
 }
 
 impl Read for Wire<'_> {
@@ -159,7 +162,7 @@ impl Read for Wire<'_> {
 
 impl Write for Wire<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.answers.write(bytes)
+        self.responses.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -167,7 +170,7 @@ impl Write for Wire<'_> {
     }
 }
 
-/// A message as the one frame that goes out.
+/// Encodes a message as one frame.
 pub(super) fn message_frame(message: Message<'_>) -> Bytes {
     match message {
         Message::Text(text) => frame(OpCode::Data(Data::Text), text.as_bytes()),
@@ -175,7 +178,7 @@ pub(super) fn message_frame(message: Message<'_>) -> Bytes {
     }
 }
 
-/// A ping without payload.
+/// Encodes a ping without payload.
 pub(super) fn ping_frame() -> Bytes {
     frame(OpCode::Control(Control::Ping), b"")
 }

@@ -8,12 +8,12 @@ use crate::websocket::message::Message;
 use crate::websocket::queue::Sender;
 use crate::websocket::socket::Socket;
 
-/// A group of sockets that are sent the same: a chat room, a live value. Clones are the same group;
-/// sending works from any handler and any thread. Nothing is remembered: a socket that joins later does
-/// not get the messages of before.
+/// A group of sockets that get the same messages: a chat room, a live value. Clones are the same
+/// group, and any handler and any thread can send. A socket that joins later does not get earlier
+/// messages.
 ///
-/// A message is encoded once and lies in memory once, however many sockets it waits for. A member
-/// that is too slow is cut and does not hold up the others; one that has gone is forgotten.
+/// A message is encoded once and held in memory once, however many sockets it waits for. A member
+/// that is too slow is cut and does not hold up the others. One that has ended leaves the group.
 ///
 /// ```
 /// use wheelhouse::websocket::{accept, Group, Message, Options, Socket, SocketHandler};
@@ -43,16 +43,16 @@ pub struct Group {
 }
 
 impl Group {
-    /// A group without members.
+    /// Creates a group without members.
     pub fn new() -> Group {
         Group::default()
     }
 
-    /// Adds a socket, until it ends.
+    /// Adds a socket, which stays a member until it ends.
     pub fn join(&self, socket: &Socket<'_>) {
         let mut members = self.lock();
         if members.len() == members.capacity() {
-            // Before it grows, those who have gone make room.
+            // The members that have ended make room before the list grows.
             members.retain(Sender::is_open);
         }
         members.push(socket.sender());
@@ -75,7 +75,7 @@ impl Group {
         members.len()
     }
 
-    /// The number of members.
+    /// Returns the number of members.
     pub fn members(&self) -> usize {
         let mut members = self.lock();
         members.retain(Sender::is_open);

@@ -12,19 +12,20 @@ use crate::websocket::connection::{Origin, SocketProtocol};
 use crate::websocket::handler::SocketHandler;
 use crate::websocket::options::Options;
 
-/// Is hashed after the key of the client (RFC 6455, section 1.3).
+/// The text that is hashed after the key of the client (RFC 6455, section 1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// Opens a socket and gives it to `handler`; or, if `req` is not a handshake, refuses it.
+/// Opens a socket and gives it to `handler`, or refuses a request that is not a handshake.
 ///
-/// 426 for a request without a WebSocket upgrade or with another version than 13, 405 for another
-/// method than GET, 400 for a malformed key, 403 for a page of another site.
+/// The refusal is a 426 for a request without a WebSocket upgrade or with a version other than 13,
+/// a 405 for a method other than GET, a 400 for a malformed key, and a 403 for a page of another
+/// site.
 ///
-/// The last is on by default, since nothing else keeps such a page out: a browser lets any page
-/// open a socket to any host and sends that host's cookies along (cross-site WebSocket hijacking).
-/// A request passes if `Origin` names the host of the request, or is absent, since no browser
-/// leaves it out; see [`OriginGuard`](crate::guards::OriginGuard) for the rule, and [`Options::trust`] for
-/// exceptions. A proxy in front must pass `Host` on as it came.
+/// The check of the page is on by default, since a browser lets any page open a socket to any host
+/// and sends the cookies of that host (cross-site WebSocket hijacking). A request passes if
+/// `Origin` names the host of the request, or is absent, since no browser leaves it out. See
+/// [`OriginGuard`](crate::guards::OriginGuard) for the rule, and [`Options::trust`] for exceptions. A proxy
+/// in front must pass `Host` on unchanged.
 pub fn accept<S: 'static>(
     req: &Request<'_>,
     options: &Options,
@@ -43,7 +44,7 @@ pub fn accept<S: 'static>(
     Reply::upgrade(upgrade, SocketProtocol::new(handler, options.bounds, protocol, origin))
 }
 
-/// The key of a handshake, or the refusal of a request that is not one.
+/// Returns the key of a handshake, or the refusal of a request that is not one.
 fn key<'a>(req: &Request<'a>, options: &Options) -> Result<&'a [u8], Box<Response>> {
     if *req.method() != Method::GET {
         return Err(Box::new(Response::method_not_allowed("GET")));
@@ -57,11 +58,11 @@ fn key<'a>(req: &Request<'a>, options: &Options) -> Result<&'a [u8], Box<Respons
     }
     let is_key = |key: &&[u8]| BASE64.decode(key).is_ok_and(|nonce| nonce.len() == 16);
     let Some(key) = fields.only("sec-websocket-key").filter(is_key) else {
-        let what = "Sec-WebSocket-Key must be 16 bytes in base64";
+        let what = "bad Sec-WebSocket-Key: 16 bytes in base64 were expected";
         return Err(Box::new(Response::error(StatusCode::BAD_REQUEST, what)));
     };
     if !options.admits_origin(req) {
-        let what = "403 a page of another site opened this";
+        let what = "request from a page of another site: the same origin was expected";
         return Err(Box::new(Response::error(StatusCode::FORBIDDEN, what)));
     }
     Ok(key)
@@ -76,7 +77,7 @@ fn unsupported_version() -> Response {
     response
 }
 
-/// The response to a key: proof that the server understood the handshake.
+/// Returns the response to a key, which proves that the server understood the handshake.
 fn accept_key(key: &[u8]) -> String {
     let mut sha1 = Sha1::new();
     sha1.update(key);

@@ -3,7 +3,7 @@
 /// One message, whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Message<'a> {
-    /// UTF-8, as checked.
+    /// Text, which was checked to be UTF-8.
     Text(&'a str),
     /// Bytes.
     Binary(&'a [u8]),

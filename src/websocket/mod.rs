@@ -1,8 +1,8 @@
-//! WebSockets (RFC 6455): whole messages both ways, in the loop, with every bound on by default.
-//! Behind the feature `websocket`.
+//! WebSockets (RFC 6455): whole messages in both directions, in the loop, with every bound on by
+//! default. They need the feature `websocket`.
 //!
-//! [`accept`] responds to the handshake and gives the connection to a [`SocketHandler`], which gets one
-//! message after another. The state machine of the crate tungstenite handles frames, fragments,
+//! [`accept`] responds to the handshake and gives the connection to a [`SocketHandler`], which gets
+//! one message after another. The state machine of the crate tungstenite handles frames, fragments,
 //! pings, closing and UTF-8; this module feeds it so that memory stays bounded.
 //!
 //! ```
@@ -24,18 +24,18 @@
 //!
 //! # Memory
 //!
-//! A socket that rests holds about 2 KiB in all, whatever it has sent before: 1 KiB to read into,
-//! the state machine, a queue, the loop's own slot (2,060 B of Pss, 4,000 sockets). One at work
-//! holds beside that, at most:
+//! A socket at rest holds about 2 KiB in all, whatever was sent before: 1 KiB to read into, the
+//! state machine, a queue, and the slot of the loop (2,060 B of Pss, measured with 4,000 sockets).
+//! A socket at work holds in addition, at most:
 //!
 //! * twice [`Options::message_bytes_max`] for a message that is being put together: 128 KiB;
-//! * [`Options::queue_bytes_max`] for what it has not taken yet: 256 KiB. One that is published to
-//!   many lies in memory once;
-//! * what the loop itself holds for it, input and output of 64 KiB each.
+//! * [`Options::queue_bytes_max`] for messages that the client has not taken yet: 256 KiB. A
+//!   message to a [`Group`] is held in memory once;
+//! * 64 KiB each of input and output, which the loop holds for it.
 //!
 //! All of it counts against [`Limits::memory_bytes_max`](crate::Limits::memory_bytes_max), and a
-//! socket that would exceed that is reset. What a peer announces allocates nothing: memory grows
-//! with what has arrived.
+//! socket that would exceed that is reset. A length that a client announces allocates nothing:
+//! memory grows with the bytes that have arrived.
 
 mod connection;
 mod frames;

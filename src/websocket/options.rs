@@ -7,8 +7,8 @@ use crate::error::Error;
 use crate::helpers::origin::OriginGuard;
 use crate::message::request::Request;
 
-/// The pages that may open a socket, and the bounds that it is held to. Made once, used for every
-/// [`accept`](super::accept).
+/// The pages that may open a socket, and the bounds of the socket. They are made once and used for
+/// every [`accept`](super::accept).
 #[must_use]
 pub struct Options {
     pub(super) bounds: Bounds,
@@ -33,8 +33,8 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Pages of the same origin only, messages of up to 64 KiB, a queue of 256 KiB, a ping after
-    /// 30 s of silence with 10 s to answer it.
+    /// Creates the defaults: only pages of the same origin, messages of up to 64 KiB, a queue of
+    /// 256 KiB, a ping after 30 s of silence, and 10 s for its pong.
     pub fn new() -> Options {
         let bounds = Bounds {
             message_bytes_max: 64 << 10,
@@ -45,64 +45,64 @@ impl Options {
         Options { bounds, protocols: Vec::new(), origins: Some(OriginGuard::new()) }
     }
 
-    /// The longest message that is taken, and the longest frame; a longer one closes the socket
-    /// with 1009 as soon as it is known to be. Default 64 KiB.
+    /// Sets the most bytes of a message, and of a frame. A longer one closes the socket with 1009
+    /// as soon as its length is known. Default 64 KiB.
     pub fn message_bytes_max(mut self, bytes: usize) -> Options {
         self.bounds.message_bytes_max = bytes;
         self
     }
 
-    /// How many bytes may wait for a slow peer, counting 128 B for each message besides its content;
-    /// one more, and the socket is cut. A longer message goes if nothing else waits. Default
-    /// 256 KiB.
+    /// Sets the most bytes that may wait for a slow client; beyond them the socket is cut. Each
+    /// message counts 128 B besides its content. A longer message is accepted if no other one
+    /// waits. Default 256 KiB.
     pub fn queue_bytes_max(mut self, bytes: usize) -> Options {
         self.bounds.queue_bytes_max = bytes;
         self
     }
 
-    /// The silence, in both directions, after which a ping asks whether the peer is there. Default
-    /// 30 s, well within what proxies keep.
+    /// Sets the silence, in both directions, after which a ping asks whether the client is there.
+    /// Default 30 s, well below the idle timeout of proxies.
     pub fn ping_after(mut self, silence: Duration) -> Options {
         self.bounds.ping_after = silence;
         self
     }
 
-    /// How long the peer may be silent when it owes the response to a ping or a close frame; then
-    /// the connection is closed without it. Anything else that it sends shows that it is there, but
-    /// a close frame is awaited for 256 reads at most. Default 10 s.
+    /// Sets the longest silence of a client that owes the response to a ping or a close frame;
+    /// after it the connection is closed. Any other frame shows that the client is there, too, but
+    /// its close frame is awaited for at most 256 reads. Default 10 s.
     pub fn peer_timeout(mut self, timeout: Duration) -> Options {
         self.bounds.peer_timeout = timeout;
         self
     }
 
-    /// The subprotocols that are spoken, the best one first. The first of them that the client
-    /// offers is chosen, and returned by
-    /// [`Socket::protocol`](crate::websocket::Socket::protocol). If it offers none of them, none is
-    /// chosen.
+    /// Sets the subprotocols that the program speaks, the preferred one first. The first of them
+    /// that the client offers is chosen, and
+    /// [`Socket::protocol`](crate::websocket::Socket::protocol) returns it. If the client offers
+    /// none of them, none is chosen.
     pub fn protocols<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Options {
         self.protocols = names.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Lets pages of `origin` open sockets too, as [`OriginGuard::trust`].
+    /// Lets pages of `origin` open sockets, too: see [`OriginGuard::trust`].
     ///
     /// # Errors
     ///
-    /// A text that is not an origin.
+    /// An error if `origin` is not an origin, as for [`OriginGuard::trust`].
     pub fn trust(mut self, origin: &str) -> Result<Options, Error> {
         let origins = self.origins.unwrap_or_default();
         self.origins = Some(origins.trust(origin)?);
         Ok(self)
     }
 
-    /// Lets pages of every site open sockets: for public data, or where more than a cookie is
-    /// required.
+    /// Lets pages of every site open sockets: for public data, or if the program requires more than
+    /// a cookie.
     pub fn any_origin(mut self) -> Options {
         self.origins = None;
         self
     }
 
-    /// The subprotocol for `req`.
+    /// Returns the subprotocol for `req`.
     pub(super) fn choose(&self, req: &Request<'_>) -> Option<String> {
         let offers = |name: &str| {
             let fields = req.headers();
@@ -112,7 +112,7 @@ impl Options {
         self.protocols.iter().find(|name| offers(name)).cloned()
     }
 
-    /// Whether the page that sent `req` may open a socket.
+    /// Returns whether the page that sent `req` may open a socket.
     pub(super) fn admits_origin(&self, req: &Request<'_>) -> bool {
         self.origins.as_ref().is_none_or(|guard| guard.is_own_or_trusted(req))
     }

@@ -13,14 +13,14 @@ use crate::websocket::message::Message;
 
 /// Sends on one socket from anywhere: other sockets, other threads, a [`Group`](super::Group).
 ///
-/// Clones send on the same socket. What is sent is put into the socket's queue and leaves with the
-/// next turn of the loop, in the order of sending.
+/// Clones send on the same socket. Messages are put into the socket's queue and leave with the next
+/// turn of the loop, in the order of sending.
 #[derive(Clone)]
 pub struct Sender(pub(super) Arc<SendQueue>);
 
 impl Sender {
-    /// Sends text. Returns whether it was taken: it is not if the socket is closing or gone, nor if
-    /// its queue is full, which cuts the socket.
+    /// Sends text. Returns `false` if the socket is closing or has ended, or if its queue is full,
+    /// which cuts the socket.
     pub fn send_text(&self, text: impl AsRef<str>) -> bool {
         self.send_frame(message_frame(Message::Text(text.as_ref())))
     }
@@ -30,7 +30,7 @@ impl Sender {
         self.send_frame(message_frame(Message::Binary(bytes.as_ref())))
     }
 
-    /// Closes the socket after the messages that were sent before, as
+    /// Closes the socket after the messages that were sent before: see
     /// [`Socket::close`](super::Socket::close).
     pub fn close(&self, code: u16, reason: &str) {
         let mut pending = self.0.lock();
@@ -38,7 +38,7 @@ impl Sender {
         pending.wake();
     }
 
-    /// Whether the socket still takes messages.
+    /// Returns whether the socket still takes messages.
     pub fn is_open(&self) -> bool {
         matches!(self.0.lock().state, State::Open)
     }
@@ -57,11 +57,12 @@ impl fmt::Debug for Sender {
     }
 }
 
-/// The most memory that a frame takes beside its bytes: its handle in a list that grows by doubling,
-/// and the two allocations behind it. Without it short messages would take many times their bound.
+/// The most memory in bytes that a frame takes besides its content: its handle in a list that grows
+/// by doubling, and its two allocations. If it were not counted, short messages would take many
+/// times their bound.
 const FRAME: usize = 128;
 
-/// One socket as its senders see it.
+/// The queue of one socket, shared with its senders.
 pub(super) struct SendQueue {
     pending: Mutex<Pending>,
     bytes_max: usize,
@@ -81,11 +82,11 @@ pub(super) struct Pending {
 pub(super) enum State {
     #[default]
     Open,
-    /// It was asked to close, with this code and reason.
+    /// A sender has asked for the end, with this code and reason.
     Close(u16, String),
-    /// Its queue ran over.
+    /// The queue was full when a message was to be sent.
     Cut,
-    /// Nothing is taken any more.
+    /// No more messages are taken.
     Over,
 }
 
@@ -102,7 +103,7 @@ impl SendQueue {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends from within the loop: at once if nothing waits and there is room.
+    /// Sends from within the loop: at once if no frame waits and there is room.
     pub(super) fn send(&self, message: Message<'_>, connection: &mut Connection<'_>) -> bool {
         let mut pending = self.lock();
         let frame = message_frame(message);
@@ -116,16 +117,16 @@ impl SendQueue {
     }
 }
 
-/// The frames that a queue has room for once it was empty.
+/// The number of frames that an empty queue keeps room for.
 const FRAMES_KEPT: usize = 4;
 
 impl Pending {
-    /// How many bytes wait.
+    /// Returns the number of bytes that wait.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// How much memory the waiting frames take.
+    /// Returns the memory in bytes that the waiting frames take.
     pub(super) fn held(&self) -> usize {
         self.bytes + FRAME * self.frames.len()
     }
@@ -142,7 +143,7 @@ impl Pending {
         true
     }
 
-    /// Adds a frame without a bound, of a kind of which there is at most one.
+    /// Adds a frame without a bound: a control frame, of which few can wait.
     pub(super) fn push_control(&mut self, frame: Bytes) {
         self.bytes += frame.len();
         self.frames.push_back(frame);
@@ -161,7 +162,7 @@ impl Pending {
         self.state = state;
     }
 
-    /// Puts the frames that wait, as far as there is room; whether all of them.
+    /// Puts the frames that wait, as far as there is room. Returns whether all of them were put.
     pub(super) fn flush(&mut self, connection: &mut Connection<'_>) -> bool {
         while let Some(frame) = self.frames.front_mut() {
             let put = connection.put(frame);
@@ -172,7 +173,7 @@ impl Pending {
             }
             self.frames.pop_front();
         }
-        // A crowd of frames leaves no room behind.
+        // The room for many frames is given back.
         self.frames.shrink_to(FRAMES_KEPT);
         true
     }
@@ -190,7 +191,7 @@ mod tests {
     use crate::handler::upgrade::Wish;
     use crate::waker::Wake;
 
-    /// A loop that is not there.
+    /// A waker without a loop.
     struct Deaf;
 
     impl Wake for Deaf {

@@ -7,7 +7,7 @@ use crate::waker::Waker;
 use crate::websocket::message::Message;
 use crate::websocket::queue::{SendQueue, Sender};
 
-/// The socket, for one call of its [`SocketHandler`](super::SocketHandler).
+/// A socket during one call of its [`SocketHandler`](super::SocketHandler).
 pub struct Socket<'a> {
     pub(super) queue: &'a Arc<SendQueue>,
     pub(super) connection: Connection<'a>,
@@ -15,9 +15,9 @@ pub struct Socket<'a> {
 }
 
 impl Socket<'_> {
-    /// Sends a message as it is, such as one that came. Returns whether it was taken: it is not if
-    /// the socket is closing, nor if the queue is full, which cuts the socket. A handler with much to
-    /// send looks at [`queued`](Socket::queued) and goes on in
+    /// Sends a message, such as one that was received. Returns `false` if the socket is closing, or
+    /// if the queue is full, which cuts the socket. A handler with much to send checks
+    /// [`queued`](Socket::queued) and continues in
     /// [`SocketHandler::wake`](super::SocketHandler::wake).
     pub fn send(&mut self, message: Message<'_>) -> bool {
         self.queue.send(message, &mut self.connection)
@@ -33,32 +33,35 @@ impl Socket<'_> {
         self.send(Message::Binary(bytes.as_ref()))
     }
 
-    /// How many bytes wait for the peer beyond the 64 KiB that the loop holds for it: 0 for who
-    /// reads what it is sent. As long as it is not 0, no message is read from the peer either.
+    /// Returns the number of bytes that wait for the client beyond the 64 KiB that the loop holds
+    /// for it: 0 for a client that keeps reading. While it is not 0, no message of the client is
+    /// read.
     pub fn queued(&self) -> usize {
         self.queue.lock().bytes()
     }
 
-    /// Closes the socket after the messages that were sent before, with a code (1000 for a purpose fulfilled,
-    /// 3000 to 4999 for your own) and a reason of at most 123 bytes. A code that must not be sent
-    /// (RFC 6455, section 7.4) becomes 1011, with a log line.
+    /// Closes the socket after the messages that were sent before, with a code (1000 for a normal
+    /// end, 3000 to 4999 for your own) and a reason. A code that must not be sent (RFC 6455,
+    /// section 7.4) becomes 1011, with a log line. A reason is cut to 123 bytes.
     ///
-    /// The peer has [`Options::peer_timeout`](super::Options::peer_timeout) to say good-bye.
+    /// The client has [`Options::peer_timeout`](super::Options::peer_timeout) to send its close
+    /// frame.
     pub fn close(&mut self, code: u16, reason: &str) {
         self.queue.lock().ask_to_close(code, reason);
     }
 
-    /// A sender for other sockets, other threads, groups.
+    /// Returns a sender, for other sockets and other threads.
     pub fn sender(&self) -> Sender {
         Sender(Arc::clone(self.queue))
     }
 
-    /// Has [`SocketHandler::wake`](super::SocketHandler::wake) called, from anywhere.
+    /// Returns a waker, which has [`SocketHandler::wake`](super::SocketHandler::wake) called, from
+    /// any thread.
     pub fn waker(&self) -> Waker {
         self.connection.waker()
     }
 
-    /// The subprotocol that was chosen.
+    /// Returns the subprotocol that was chosen, if one was.
     pub fn protocol(&self) -> Option<&str> {
         self.protocol
     }

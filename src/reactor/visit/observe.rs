@@ -6,7 +6,7 @@ use http::StatusCode;
 use super::{guard, Handler, Kernel, Lost, Visit};
 use crate::handler::exchange::{Exchange, Outcome, Record};
 use crate::http1::{Output, Reject};
-use crate::message::request::{canonical_addr, Transport};
+use crate::message::request::Transport;
 use crate::reactor::memory::Block;
 
 impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
@@ -21,7 +21,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     #[cold]
     fn add_record(&mut self) {
         let written_before = self.unwritten();
-        let peer = self.stream.peer_addr().map(canonical_addr);
+        let peer = self.stream.client_addr();
         let record = Record::new(self.kernel.elapsed(), peer, written_before);
         self.shared.ledger.charge(record.memory());
         self.work.record = Some(Box::new(record));
