@@ -30,6 +30,7 @@ mod acceptor;
 mod evict;
 mod shutdown;
 mod program_timers;
+pub(crate) mod owner;
 pub(crate) mod loop_group;
 pub(crate) mod remote;
 pub(crate) mod mailbox;
@@ -41,7 +42,6 @@ pub(crate) mod mio_kernel;
 
 use std::io;
 use std::mem;
-use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,7 +63,6 @@ use crate::reactor::kernel::{Event, Kernel};
 use crate::reactor::loop_group::Group;
 use crate::reactor::mailbox::{Mailbox, Message};
 use crate::reactor::memory::{Ledger, Pool};
-use crate::reactor::mio_kernel::MioKernel;
 use crate::reactor::program_timers::ProgramTimers;
 use crate::reactor::remote::Calls;
 use crate::reactor::shared::{Counters, Service, Shared};
@@ -73,16 +72,6 @@ use crate::reactor::visit::{Verdict, Visit, SCRATCH};
 use crate::reactor::work::Work;
 
 pub(crate) use crate::reactor::token::Token;
-
-/// Refuses further functions of other threads when the loop ends.
-struct OpenCalls<S>(Arc<Calls<S>>);
-
-impl<S> Drop for OpenCalls<S> {
-    fn drop(&mut self) {
-        // Destructors of functions are code of the program.
-        let _ = guard(|| self.0.close());
-    }
-}
 
 /// Everything that a program plugs into a loop.
 pub(crate) struct Program<S, H> {
@@ -107,7 +96,8 @@ pub(crate) struct Reactor<K: Kernel, S: 'static, H: Handler<S>> {
     /// Those of the turn under way; empty between turns.
     serving: Vec<Token>,
     acceptor: Acceptor<K>,
-    calls: OpenCalls<S>,
+    /// The functions that other threads leave.
+    calls: Arc<Calls<S>>,
     /// The timers of the program, if it has any.
     program_timers: Option<Box<ProgramTimers<S>>>,
     /// Bytes just read. Requests are parsed in place and borrow from it.
@@ -179,7 +169,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             ready: Vec::new(),
             serving: Vec::new(),
             acceptor,
-            calls: OpenCalls(calls),
+            calls,
             program_timers,
             scratch: vec![0; SCRATCH],
             backlog: Backlog::default(),
@@ -193,25 +183,12 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         })
     }
 
-    /// Listens on one more listener.
-    pub(crate) fn add_listener(&mut self, name: Box<str>, listener: K::Listener) -> io::Result<()> {
-        self.acceptor.add(&mut self.kernel, listener)?;
-        self.shared.listeners.0.push(name);
-        Ok(())
-    }
-
-    /// Ends with the other loops of `group`, and they with this one.
-    pub(crate) fn join(&mut self, group: Option<Arc<Group>>) {
-        self.group = group;
-    }
-
-    /// One turn; `false` when the loop has nothing left to do.
-    pub(crate) fn turn(&mut self) -> io::Result<bool> {
-        self.turn_within(None)
-    }
-
-    /// One turn, which sleeps at most for `at_most`.
-    pub(crate) fn turn_within(&mut self, at_most: Option<Duration>) -> io::Result<bool> {
+    /// Makes one turn, which sleeps for at most `at_most` (`None`: until the next deadline). Returns
+    /// whether the loop goes on. A turn of a loop that has ended does nothing.
+    pub(crate) fn turn(&mut self, at_most: Option<Duration>) -> io::Result<bool> {
+        if self.has_ended() {
+            return Ok(false);
+        }
         let timeout = match (self.timeout(), at_most) {
             (Some(until_next), Some(at_most)) => Some(until_next.min(at_most)),
             (until_next, at_most) => until_next.or(at_most),
@@ -228,6 +205,9 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
 
     /// The time that the poll may sleep; `None` is for ever.
     pub(crate) fn timeout(&self) -> Option<Duration> {
+        if self.has_ended() {
+            return None;
+        }
         let now = self.shared.now;
         let mut wake: Option<Millis> = self.wheel.next_wake().map(|tick| clock::until(now, tick));
         let mut at_most = |wait: Millis| wake = Some(wake.map_or(wait, |wake| wake.min(wait)));
@@ -337,7 +317,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
 
     /// Calls the functions that other threads have left, and keeps those for later as timers.
     fn run_calls(&mut self) {
-        for (delay, call) in self.calls.0.take() {
+        for (delay, call) in self.calls.take() {
             if delay.is_zero() {
                 let result = guard(|| call(&mut self.shared.state));
                 self.shared.counters.panics += u64::from(result.is_err());
@@ -375,40 +355,10 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         assert_eq!(self.shared.ledger.used(), self.charged + lent, "the ledger");
     }
 
-    pub(crate) fn check_wheel(&self) {
-        self.wheel.check();
-    }
-
-    pub(crate) fn kernel(&mut self) -> &mut K {
-        &mut self.kernel
-    }
-
-    /// Ends the loop, resets the connections that are left, and gives the state back.
-    pub(crate) fn into_state(mut self) -> S {
-        self.stop_now();
-        self.shared.state
-    }
-
-    /// The state of the program.
-    pub(crate) fn state(&mut self) -> &mut S {
-        &mut self.shared.state
-    }
-
     /// Whether a connection waits for a response from elsewhere.
     pub(crate) fn has_laters(&self) -> bool {
         let lives = self.slots.iter().map(|(_, slot)| &slot.life);
         lives.into_iter().any(|life| matches!(life, Life::Busy(work) if work.waits_for_later()))
-    }
-
-    pub(crate) fn memory_used(&self) -> usize {
-        self.shared.ledger.used()
-    }
-}
-
-impl<S: 'static, H: Handler<S>> Reactor<MioKernel, S, H> {
-    /// The descriptor of the poll: readable when there are events.
-    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
-        self.kernel.descriptor()
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::handler::guard::guard;
+use crate::handler::guard::{guard, let_go};
 use crate::handler::timers::{Call, Timers, TIMER_MIN};
 use crate::limits::TIMEOUT_MAX;
 use crate::reactor::clock::{self, Millis};
@@ -50,6 +50,11 @@ impl<S> ProgramTimers<S> {
         self.entries.retain(|timer| timer.call.is_some());
         // `now` is cut to milliseconds: with one more, nothing is early.
         self.entries.push(Entry { due: now + 1 + period, period, call: Some(call) });
+    }
+
+    /// Drops the functions, one by one: a destructor may panic.
+    pub(super) fn drop_all(self) {
+        self.entries.into_iter().for_each(let_go);
     }
 
     /// The tick at which the next one is due.

@@ -34,10 +34,9 @@ impl<S> Calls<S> {
         self.lock().as_mut().map(mem::take).unwrap_or_default()
     }
 
-    /// Refuses further functions, and drops those that were left.
-    pub(crate) fn close(&self) {
-        let left = self.lock().take();
-        drop(left);
+    /// Refuses further functions, and takes those that were left.
+    pub(crate) fn close(&self) -> Vec<RemoteCall<S>> {
+        self.lock().take().unwrap_or_default()
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Vec<RemoteCall<S>>>> {

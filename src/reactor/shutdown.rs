@@ -3,6 +3,7 @@
 use std::mem;
 use std::time::Duration;
 
+use crate::handler::guard::let_go;
 use crate::handler::Handler;
 use crate::limits::TIMEOUT_MAX;
 use crate::reactor::clock;
@@ -106,8 +107,24 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         }
     }
 
-    /// Takes a drain one step on, if there is one; `false` when it has come to its end, by itself
-    /// or by its deadline.
+    /// Stops the loop at once, unless it has ended.
+    pub(super) fn end(&mut self) {
+        if !self.has_ended() {
+            self.stop_now();
+            self.goes_on();
+        }
+    }
+
+    /// Whether a drain has come to its end. From then on a turn does nothing.
+    pub(super) fn has_ended(&self) -> bool {
+        match &self.shared.service {
+            Service::Draining(drain) => !drain.is_listening && self.slots.is_empty(),
+            Service::Normal | Service::KeepAliveOff => false,
+        }
+    }
+
+    /// Takes a drain one step on, if there is one. Returns false when it has come to its end, by
+    /// itself or by its deadline.
     pub(super) fn goes_on(&mut self) -> bool {
         let Service::Draining(drain) = &mut self.shared.service else { return true };
         let ends = drain.ends;
@@ -119,7 +136,19 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             self.stop();
             self.give_back();
         }
-        !self.slots.is_empty()
+        if self.has_ended() {
+            self.drop_functions();
+        }
+        !self.has_ended()
+    }
+
+    /// Drops the functions of the program that wait for their turn or their time, and refuses further
+    /// ones.
+    fn drop_functions(&mut self) {
+        self.calls.close().into_iter().for_each(let_go);
+        if let Some(timers) = self.program_timers.take() {
+            timers.drop_all();
+        }
     }
 
     /// What has been done so far.

@@ -1,7 +1,6 @@
 //! A built loop: run here, turned inside another loop, or on a thread of its own.
 
 use std::fmt;
-use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic;
@@ -14,15 +13,17 @@ use crate::handler::Handler;
 use crate::reactor::loop_group::Group;
 use crate::reactor::mailbox::Mailbox;
 use crate::reactor::mio_kernel::MioKernel;
+use crate::reactor::owner::Owner;
 use crate::reactor::remote::Calls;
-use crate::reactor::Reactor;
 use crate::report::Report;
 use crate::server::{Handle, Remote, Server};
 
 /// The loop of one server, to be run here or inside another loop.
 ///
-/// [`Server::build`] makes it. It is not `Send`: build it on the thread that turns it. Dropping it
-/// closes the listeners and resets every connection.
+/// [`Server::build`] makes it. It is not `Send`: build it on the thread that turns it.
+///
+/// Dropping it stops the server, as [`Handle::stop`] does: the listeners close, and every connection
+/// is reset. Connection hooks, receivers and protocols are called for that.
 ///
 /// A program with a loop of its own waits on two things, the descriptor of this loop
 /// ([`AsFd`]) and the time that it may sleep, and then turns it:
@@ -45,7 +46,7 @@ use crate::server::{Handle, Remote, Server};
 /// ```
 #[must_use = "a loop does nothing until it is run or turned"]
 pub struct EventLoop<S = ()> {
-    reactor: Box<dyn Turning<S>>,
+    reactor: Owner<'static, MioKernel, S>,
     addresses: Vec<SocketAddr>,
     mailbox: Arc<Mailbox>,
     calls: Arc<Calls<S>>,
@@ -53,11 +54,11 @@ pub struct EventLoop<S = ()> {
 
 /// Whether a loop goes on after a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "a loop that has ended must not be turned again"]
+#[must_use = "a loop that has ended serves nothing more"]
 pub enum Turn {
-    /// There is, or may come, more to do.
+    /// The loop goes on.
     Running,
-    /// The server has shut down.
+    /// The server has shut down, and every further turn returns this at once.
     Ended,
 }
 
@@ -74,7 +75,7 @@ impl<S: 'static> Server<S> {
     pub fn build(self, handler: impl Handler<S> + 'static) -> Result<EventLoop<S>, Error> {
         let (addresses, mailbox) = (self.addresses.clone(), self.mailbox.clone());
         let calls = self.calls.clone();
-        let reactor = Box::new(self.into_reactor(handler)?);
+        let reactor = self.open(handler)?;
         Ok(EventLoop { reactor, addresses, mailbox, calls })
     }
 
@@ -149,25 +150,25 @@ impl<S: 'static> EventLoop<S> {
     ///
     /// [`Error::Loop`] if the poll fails.
     pub fn run(mut self) -> Result<Report, Error> {
-        while self.turn(None)? == Turn::Running {}
-        Ok(self.reactor.report())
+        self.reactor.run().map_err(Error::Loop)
     }
 
     /// Makes one turn: sleeps until there is something to do, at most for `timeout` (`None`: until
-    /// the next deadline), and then does all that is due. After [`Turn::Ended`] a turn does nothing.
+    /// the next deadline), and then does all that is due. A turn after [`Turn::Ended`] does nothing and
+    /// returns that again.
     ///
     /// # Errors
     ///
     /// [`Error::Loop`] if the poll fails.
     pub fn turn(&mut self, timeout: Option<Duration>) -> Result<Turn, Error> {
-        match self.reactor.turn_within(timeout).map_err(Error::Loop)? {
+        match self.reactor.turn(timeout).map_err(Error::Loop)? {
             true => Ok(Turn::Running),
             false => Ok(Turn::Ended),
         }
     }
 
     /// The time that another loop may sleep before the next [`turn`](EventLoop::turn). `None`: until
-    /// the descriptor of this loop is readable.
+    /// the descriptor of this loop is readable, or for ever if the loop has ended.
     pub fn next_timeout(&self) -> Option<Duration> {
         self.reactor.timeout()
     }
@@ -192,70 +193,29 @@ impl<S: 'static> EventLoop<S> {
         Remote::new(self.calls.clone(), self.mailbox.clone())
     }
 
-    /// Ends the loop, resets the connections that are left, and gives the state back with the report.
+    /// Stops the server, as dropping the loop does, and returns its state and its report. Connections
+    /// that were still open are counted as reset.
     pub fn into_state(self) -> (S, Report) {
-        let report = self.reactor.report();
-        (self.reactor.into_state(), report)
+        self.reactor.into_state()
     }
 
     /// Makes the loop end with the others of `group`, and the others with it.
     pub(crate) fn join_group(&mut self, group: &Arc<Group>) {
         group.join(self.mailbox.clone());
-        self.reactor.join_group(group.clone());
+        self.reactor.join(group.clone());
     }
 }
 
 /// Readable when the loop has something to do before [`EventLoop::next_timeout`] has passed.
 impl<S> AsFd for EventLoop<S> {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.reactor.descriptor()
+        self.reactor.kernel().descriptor()
     }
 }
 
 impl<S> fmt::Debug for EventLoop<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EventLoop").field("addresses", &self.addresses).finish_non_exhaustive()
-    }
-}
-
-/// A loop whose handler is of any type: one dynamic call for each turn.
-trait Turning<S> {
-    fn turn_within(&mut self, timeout: Option<Duration>) -> io::Result<bool>;
-    fn timeout(&self) -> Option<Duration>;
-    fn descriptor(&self) -> BorrowedFd<'_>;
-    fn state(&mut self) -> &mut S;
-    fn report(&self) -> Report;
-    fn join_group(&mut self, group: Arc<Group>);
-    fn into_state(self: Box<Self>) -> S;
-}
-
-impl<S: 'static, H: Handler<S>> Turning<S> for Reactor<MioKernel, S, H> {
-    fn turn_within(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
-        self.turn_within(timeout)
-    }
-
-    fn timeout(&self) -> Option<Duration> {
-        self.timeout()
-    }
-
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.descriptor()
-    }
-
-    fn state(&mut self) -> &mut S {
-        self.state()
-    }
-
-    fn report(&self) -> Report {
-        self.report()
-    }
-
-    fn join_group(&mut self, group: Arc<Group>) {
-        self.join(Some(group));
-    }
-
-    fn into_state(self: Box<Self>) -> S {
-        (*self).into_state()
     }
 }
 

@@ -7,6 +7,7 @@ mod listen;
 pub(crate) mod remote;
 
 use std::fmt;
+use std::io;
 use std::mem;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -27,6 +28,7 @@ use crate::reactor::kernel::Kernel;
 use crate::reactor::loop_group::Group;
 use crate::reactor::mailbox::{Mailbox, Message};
 use crate::reactor::mio_kernel::{Listener, MioKernel};
+use crate::reactor::owner::Owner;
 use crate::reactor::remote::Calls;
 use crate::reactor::{Program, Reactor};
 use crate::report::Report;
@@ -414,49 +416,54 @@ impl<S: 'static> Server<S> {
     /// [`Error::NoListener`] without a listener, [`Error::Limits`] if the limits cannot be kept
     /// together, [`Error::Loop`] if the system refuses a poll, or if the poll fails later.
     pub fn run<H: Handler<S>>(self, handler: H) -> Result<Report, Error> {
-        let mut reactor = self.into_reactor(handler)?;
-        while reactor.turn().map_err(Error::Loop)? {}
-        Ok(reactor.report())
+        self.open(handler)?.run().map_err(Error::Loop)
     }
 
     /// Opens the poll and builds the loop.
-    fn into_reactor<H: Handler<S>>(
+    fn open<'h, H: Handler<S> + 'h>(
         mut self,
         handler: H,
-    ) -> Result<Reactor<MioKernel, S, Layered<S, H>>, Error> {
+    ) -> Result<Owner<'h, MioKernel, S>, Error> {
         if self.listeners.is_empty() {
             return Err(Error::NoListener);
         }
         self.limits.check()?;
-        let connections_max = match self.limits.connections_max {
-            0 => connections_by_descriptors(),
-            max => max,
-        };
-        log::debug!("at most {connections_max} connections");
         let kernel = MioKernel::new().map_err(Error::Loop)?;
         #[cfg(feature = "signals")]
         let kernel = match self.catches_signals {
             true => kernel.catching_signals().map_err(Error::Loop)?,
             false => kernel,
         };
-        self.mailbox.set_bell(kernel.waker());
-        let (listeners, limits) = (mem::take(&mut self.listeners), self.limits.clone());
-        let (mailbox, keeps_connections) = (self.mailbox.clone(), self.keeps_connections);
-        let program = self.into_program(handler);
-        let reactor = Reactor::new(kernel, mailbox, listeners, program, limits, connections_max);
-        let mut reactor = reactor.map_err(Error::Loop)?;
-        reactor.set_keep_alive(keeps_connections);
-        Ok(reactor)
+        let listeners = mem::take(&mut self.listeners);
+        self.build_on(kernel, listeners, connections_by_descriptors, handler).map_err(Error::Loop)
     }
 
-    /// The parts that a simulation needs: all but the listeners.
-    pub(crate) fn into_program<H>(self, handler: H) -> Program<S, Layered<S, H>> {
-        let Server { state, hooks, timers, layers: made_here, calls, .. } = self;
+    /// Builds the loop on `kernel`, which is the real one or a simulated one. `default_max` returns
+    /// the number of connections if the limits have none.
+    pub(crate) fn build_on<'h, K: Kernel + 'h, H: Handler<S> + 'h>(
+        self,
+        kernel: K,
+        listeners: Vec<(Box<str>, K::Listener)>,
+        default_max: fn() -> usize,
+        handler: H,
+    ) -> io::Result<Owner<'h, K, S>> {
+        let Server { state, hooks, timers, calls, limits, mailbox, .. } = self;
         let mut layers = Layers::new();
-        for make in made_here {
+        for make in self.layers {
             layers.push(make());
         }
-        Program { state, handler: Layered { layers, handler }, hooks, timers, calls }
+        let handler = Layered { layers, handler };
+        let connections_max = match limits.connections_max {
+            0 => default_max(),
+            max => max,
+        };
+        log::debug!("at most {connections_max} connections");
+        mailbox.set_bell(kernel.waker());
+        let program = Program { state, handler, hooks, timers, calls };
+        let mut reactor =
+            Reactor::new(kernel, mailbox, listeners, program, limits, connections_max)?;
+        reactor.set_keep_alive(self.keeps_connections);
+        Ok(Owner::new(reactor))
     }
 }
 

@@ -36,9 +36,9 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::handler::Handler;
-use crate::reactor::kernel::Kernel;
 use crate::reactor::mailbox::Mailbox;
-use crate::reactor::{Reactor, LISTENERS_MAX};
+use crate::reactor::owner::Owner;
+use crate::reactor::LISTENERS_MAX;
 use crate::report::Report;
 use crate::server::{Handle, Server};
 use crate::sim::faults::Faults;
@@ -47,9 +47,12 @@ use crate::sim::kernel::{Closed, SimKernel};
 pub use crate::sim::request::RequestBuilder;
 pub use crate::sim::response::Response;
 
-/// A server in a simulated world.
+/// The connections of a server whose limits have no number of them.
+const CONNECTIONS_MAX: usize = 1 << 20;
+
+/// A server in a simulated world. Dropping it stops the server, as [`Handle::stop`] does.
 pub struct Sim<S = ()> {
-    reactor: Box<dyn Simulated<S>>,
+    reactor: Owner<'static, SimKernel, S>,
     mailbox: Arc<Mailbox>,
     listeners: Vec<Box<str>>,
     is_running: bool,
@@ -83,7 +86,6 @@ impl<S: 'static> Sim<S> {
     pub fn of(server: Server<S>, handler: impl Handler<S> + 'static) -> Result<Sim<S>, Error> {
         server.limits.check()?;
         let (mut kernel, mailbox) = (SimKernel::new(), server.mailbox.clone());
-        mailbox.set_bell(kernel.waker());
         let mut listeners: Vec<_> = server.listeners.iter().map(|(name, _)| name.clone()).collect();
         if listeners.is_empty() {
             listeners.push("192.0.2.80:80".into());
@@ -91,22 +93,9 @@ impl<S: 'static> Sim<S> {
         for _ in &listeners {
             kernel.listen();
         }
-        let connections_max = match server.limits.connections_max {
-            0 => 1 << 20,
-            max => max,
-        };
-        let (limits, keeps_connections) = (server.limits.clone(), server.keeps_connections);
-        let mut reactor = Reactor::new(
-            kernel,
-            mailbox.clone(),
-            listeners.iter().cloned().zip(0..).collect(),
-            server.into_program(handler),
-            limits,
-            connections_max,
-        )
-        .expect("the simulated kernel refuses nothing at the start");
-        reactor.set_keep_alive(keeps_connections);
-        let reactor = Box::new(reactor);
+        let numbered = listeners.iter().cloned().zip(0..).collect();
+        let reactor = server.build_on(kernel, numbered, || CONNECTIONS_MAX, handler);
+        let reactor = reactor.expect("the simulated kernel refuses nothing at the start");
         let mut sim = Sim { reactor, mailbox, listeners, is_running: true, is_paused: false };
         sim.run();
         Ok(sim)
@@ -165,7 +154,8 @@ impl<S: 'static> Sim<S> {
         self.listeners.push(name.into());
         if self.is_running {
             self.kernel().listen();
-            self.reactor.add_listener(name.into(), n);
+            let added = self.reactor.add_listener(name.into(), n);
+            added.expect("the simulated kernel watches every listener");
         }
         n
     }
@@ -335,7 +325,9 @@ impl<S: 'static> Sim<S> {
     fn run(&mut self) {
         while self.is_running && !self.is_paused {
             self.kernel().is_asleep = false;
-            self.is_running = self.reactor.turn();
+            let goes_on = self.reactor.turn(None);
+            self.is_running = goes_on.expect("the simulated poll does not fail");
+            self.reactor.check();
             self.kernel().deliver();
             if self.kernel().is_asleep && !self.kernel().has_news() {
                 return;
@@ -344,62 +336,13 @@ impl<S: 'static> Sim<S> {
     }
 
     fn kernel(&mut self) -> &mut SimKernel {
-        self.reactor.kernel()
+        self.reactor.kernel_mut()
     }
 }
 
 impl<S> fmt::Debug for Sim<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sim").field("is_running", &self.is_running).finish_non_exhaustive()
-    }
-}
-
-/// A loop whose handler is of any type.
-trait Simulated<S> {
-    fn kernel(&mut self) -> &mut SimKernel;
-    fn state(&mut self) -> &mut S;
-    fn turn(&mut self) -> bool;
-    fn check_wheel(&self);
-    fn add_listener(&mut self, name: Box<str>, listener: usize);
-    fn report(&self) -> Report;
-    fn memory_used(&self) -> usize;
-    fn has_laters(&self) -> bool;
-}
-
-impl<S: 'static, H: Handler<S>> Simulated<S> for Reactor<SimKernel, S, H> {
-    fn kernel(&mut self) -> &mut SimKernel {
-        self.kernel()
-    }
-
-    fn state(&mut self) -> &mut S {
-        self.state()
-    }
-
-    /// One turn, after which everything must hold.
-    fn turn(&mut self) -> bool {
-        let goes_on = self.turn().expect("the simulated poll does not fail");
-        self.check();
-        goes_on
-    }
-
-    fn check_wheel(&self) {
-        self.check_wheel();
-    }
-
-    fn add_listener(&mut self, name: Box<str>, listener: usize) {
-        self.add_listener(name, listener).expect("the simulated kernel watches every listener");
-    }
-
-    fn report(&self) -> Report {
-        self.report()
-    }
-
-    fn memory_used(&self) -> usize {
-        self.memory_used()
-    }
-
-    fn has_laters(&self) -> bool {
-        self.has_laters()
     }
 }
 

@@ -1,17 +1,18 @@
 //! A server inside a larger program: on a thread, inside another loop, and with functions that
 //! other threads hand to it.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use wheelhouse::runtime::{RemoteClosed, Turn};
+use wheelhouse::content::{Flow, Lost, Receive};
+use wheelhouse::runtime::{ConnectionState, EventLoop, RemoteClosed, Turn};
 use wheelhouse::sim::Sim;
-use wheelhouse::{Error, Request, Router, Server};
+use wheelhouse::{Error, Failure, Handle, Reply, Request, Router, Server};
 
 use crate::support::{GET_CLOSE, SECOND};
 
@@ -152,4 +153,98 @@ fn functions_that_have_not_run_when_the_loop_ends_are_dropped() {
     drop(sim);
     assert_eq!(dropped.load(Ordering::SeqCst), 1);
     assert!(matches!(remote.run(|()| ()), Err(RemoteClosed { .. })));
+}
+
+/// The endings that a loop reports to its program, in their order.
+type Endings = Arc<Mutex<Vec<String>>>;
+
+struct Content(Endings);
+
+impl Receive<()> for Content {
+    fn piece(&mut self, _: &mut (), _: &[u8]) -> Result<Flow, Failure> {
+        Ok(Flow::Continue)
+    }
+
+    fn end(self: Box<Self>, _: &mut ()) -> Reply {
+        "".into()
+    }
+
+    fn lost(self: Box<Self>, _: &mut (), why: Lost) {
+        self.0.lock().unwrap().push(format!("content {why:?}"));
+    }
+}
+
+/// A loop with one connection, whose client has sent part of its content.
+fn busy_loop(endings: &Endings) -> (EventLoop, TcpStream) {
+    let (of_states, of_content) = (endings.clone(), endings.clone());
+    let server = Server::new().listen("127.0.0.1:0").unwrap();
+    let server = server.on_connection_state(move |(), _, state| {
+        if state == ConnectionState::Closed {
+            of_states.lock().unwrap().push("connection Closed".to_owned());
+        }
+    });
+    let mut events = server
+        .build(move |_: &Request<'_>| -> Reply {
+            Reply::receive(u64::MAX, Content(of_content.clone()))
+        })
+        .unwrap();
+    let mut client = TcpStream::connect(events.local_addrs()[0]).unwrap();
+    client.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\npart").unwrap();
+    // One turn accepts, the next one calls the handler.
+    for _ in 0..3 {
+        assert_eq!(events.turn(Some(Duration::ZERO)).unwrap(), Turn::Running);
+    }
+    (events, client)
+}
+
+#[track_caller]
+fn assert_reset(mut client: TcpStream) {
+    let error = client.read(&mut [0]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+}
+
+const STOPPED: [&str; 2] = ["content Stopped", "connection Closed"];
+
+#[test]
+fn a_loop_that_is_dropped_ends_as_if_it_was_stopped() {
+    let endings = Endings::default();
+    let (events, client) = busy_loop(&endings);
+    let remote = events.remote();
+    drop(events);
+    assert_eq!(*endings.lock().unwrap(), STOPPED);
+    assert_reset(client);
+    assert!(matches!(remote.run(|()| ()), Err(RemoteClosed { .. })));
+}
+
+#[test]
+fn a_loop_that_gives_its_state_back_counts_the_connections_that_it_resets() {
+    let endings = Endings::default();
+    let (events, client) = busy_loop(&endings);
+    let ((), report) = events.into_state();
+    assert_eq!((report.accepted, report.reset, report.drained), (1, 1, 0));
+    assert_eq!(*endings.lock().unwrap(), STOPPED);
+    assert_reset(client);
+}
+
+#[test]
+fn a_loop_that_has_ended_takes_no_function_and_does_not_sleep() {
+    let dropped = Arc::new(());
+    for end in [Handle::stop, Handle::shutdown] {
+        let server = Server::with_state(0).listen("127.0.0.1:0").unwrap();
+        let mut events = server.build(|_: &Request<'_>| "").unwrap();
+        let (handle, remote) = (events.handle(), events.remote());
+        let kept = dropped.clone();
+        remote.after(SECOND, move |_| drop(kept)).unwrap();
+        end(&handle);
+        assert_eq!(events.turn(None).unwrap(), Turn::Ended);
+        assert!(matches!(remote.run(|count| *count += 1), Err(RemoteClosed { .. })));
+        assert_eq!(Arc::strong_count(&dropped), 1, "a function that waits is dropped at the end");
+        // With the message of a second call in the mailbox, and without.
+        end(&handle);
+        for _ in 0..2 {
+            assert_eq!(events.next_timeout(), None, "a loop that has ended waits for nothing");
+            assert_eq!(events.turn(None).unwrap(), Turn::Ended);
+        }
+        assert_eq!((*events.state(), events.into_state().1.accepted), (0, 0));
+    }
 }
