@@ -203,12 +203,13 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         Ok(self.goes_on())
     }
 
-    /// The time that the poll may sleep; `None` is for ever.
+    /// The time that the poll may sleep, counted from now: the last turn may have ended long ago.
+    /// `None` is for ever.
     pub(crate) fn timeout(&self) -> Option<Duration> {
         if self.has_ended() {
             return None;
         }
-        let now = self.shared.now;
+        let now = self.kernel.now();
         let mut wake: Option<Millis> = self.wheel.next_wake().map(|tick| clock::until(now, tick));
         let mut at_most = |wait: Millis| wake = Some(wake.map_or(wait, |wake| wake.min(wait)));
         if !self.ready.is_empty() || self.shared.mailbox.is_rung() {

@@ -167,8 +167,8 @@ impl<S: 'static> EventLoop<S> {
         }
     }
 
-    /// The time that another loop may sleep before the next [`turn`](EventLoop::turn). `None`: until
-    /// the descriptor of this loop is readable, or for ever if the loop has ended.
+    /// The time that another loop may sleep, from now to the next [`turn`](EventLoop::turn). `None`:
+    /// until the descriptor of this loop is readable, or for ever if the loop has ended.
     pub fn next_timeout(&self) -> Option<Duration> {
         self.reactor.timeout()
     }

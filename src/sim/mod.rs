@@ -358,6 +358,19 @@ mod tests {
         sim.run();
     }
 
+    /// A program with a loop of its own may work for long between two turns.
+    #[test]
+    fn the_time_until_the_next_turn_is_counted_from_now_and_not_from_the_last_turn() {
+        let mut sim = Sim::new(|_: &Request<'_>| "");
+        sim.connect();
+        let until_deadline = sim.reactor.timeout().expect("a head is due");
+        sim.pause();
+        sim.advance(Duration::from_secs(3));
+        assert_eq!(sim.reactor.timeout(), Some(until_deadline - Duration::from_secs(3)));
+        sim.advance(Duration::from_secs(9));
+        assert_eq!(sim.reactor.timeout(), Some(Duration::ZERO));
+    }
+
     #[test]
     fn only_a_second_signal_stops_at_once_even_if_the_server_drains_already() {
         for drains in [false, true] {
