@@ -98,6 +98,7 @@ pub use waker::Waker;
 pub mod runtime {
     pub use crate::handler::exchange::{Exchange, Outcome};
     pub use crate::handler::hooks::{Admission, ConnectionState, NewConnection};
+    pub use crate::handler::source::{Interest, Next, Readiness, SourceId};
     pub use crate::handler::timers::TIMER_MIN;
     pub use crate::message::id::{ConnectionId, RequestId};
     pub use crate::report::Report;

@@ -15,6 +15,7 @@ pub(crate) mod layers;
 mod lost;
 mod map;
 mod reply;
+pub(crate) mod source;
 mod ticket;
 pub(crate) mod timers;
 mod transform;

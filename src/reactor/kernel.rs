@@ -3,11 +3,13 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::io::Errno;
 
+use crate::handler::source::Interest;
 use crate::handler::upgrade::HijackedStream;
 use crate::message::request::Transport;
 use crate::reactor::clock::Millis;
@@ -69,6 +71,17 @@ pub(crate) trait Kernel {
     fn release(&mut self, stream: Self::Stream) -> io::Result<HijackedStream>;
     /// Closes by dropping, or with a reset, which frees what the kernel holds at once.
     fn close(&mut self, stream: Self::Stream, with_reset: bool);
+
+    /// Watches a descriptor of the program, edge-triggered.
+    fn watch_source(
+        &mut self,
+        source: BorrowedFd<'_>,
+        interest: Interest,
+        token: Token,
+    ) -> io::Result<()>;
+    fn unwatch_source(&mut self, source: BorrowedFd<'_>) -> io::Result<()>;
+    /// Whether a descriptor of the program has input now. Its end and an error count as input.
+    fn has_input(&mut self, source: BorrowedFd<'_>) -> bool;
 }
 
 /// Readiness of one token.
@@ -77,7 +90,7 @@ pub(crate) struct Event {
     pub(crate) token: Token,
     /// There may be bytes to read, or an end or an error, which a read tells too.
     pub(crate) readable: bool,
-    /// There is room to write, and nothing to read.
+    /// There is room to write, or an error, which a write returns too.
     pub(crate) writable: bool,
     /// The peer has ended its side, or the connection is broken. A hint: only a read tells.
     pub(crate) read_closed: bool,

@@ -14,8 +14,10 @@ use mio::event::Source;
 use mio::net::{TcpListener, UnixListener};
 use mio::unix::SourceFd;
 use mio::{Interest, Poll};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown};
 
+use crate::handler::source::Interest as SourceInterest;
 use crate::handler::upgrade::HijackedStream;
 use crate::message::request::Transport;
 use crate::reactor::clock::{Millis, SystemClock};
@@ -103,8 +105,7 @@ impl Kernel for MioKernel {
             }
             let read_closed = event.is_read_closed() || event.is_error();
             let readable = read_closed || event.is_readable();
-            // Where there is something to read, nobody asks about writing.
-            let writable = !readable && (event.is_writable() || event.is_write_closed());
+            let writable = event.is_writable() || event.is_write_closed();
             note(Event { token, readable, writable, read_closed });
         }
         Ok(count >= EVENTS_MAX)
@@ -211,6 +212,31 @@ impl Kernel for MioKernel {
             // A failure only means an ordinary close.
             let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
         }
+    }
+
+    fn watch_source(
+        &mut self,
+        source: BorrowedFd<'_>,
+        interest: SourceInterest,
+        token: Token,
+    ) -> io::Result<()> {
+        let interest = match interest {
+            SourceInterest::Read => Interest::READABLE,
+            SourceInterest::Write => Interest::WRITABLE,
+            SourceInterest::ReadWrite => Interest::READABLE.add(Interest::WRITABLE),
+        };
+        let fd = source.as_raw_fd();
+        self.poll.registry().register(&mut SourceFd(&fd), token.into(), interest)
+    }
+
+    fn unwatch_source(&mut self, source: BorrowedFd<'_>) -> io::Result<()> {
+        self.poll.registry().deregister(&mut SourceFd(&source.as_raw_fd()))
+    }
+
+    fn has_input(&mut self, source: BorrowedFd<'_>) -> bool {
+        let mut input = [PollFd::new(&source, PollFlags::IN)];
+        // Without an answer it counts as ready: a call too many does no harm, a lost one does.
+        rustix::event::poll(&mut input, Some(&Timespec::default())).map_or(true, |ready| ready > 0)
     }
 }
 

@@ -11,7 +11,7 @@
 //! 3. serve the ready queue, each connection within the budget of one [`visit`];
 //! 4. expire deadlines: after the input of the same poll, so that a slow handler does not cost
 //!    the clients that were on time;
-//! 5. call the timers of the program that are due;
+//! 5. call the functions of the program that are due: those of its sources, then its timers;
 //! 6. accept new connections: work in hand goes first;
 //! 7. give surplus memory back; a drain accepts for the last time, or ends.
 
@@ -30,6 +30,7 @@ mod acceptor;
 mod evict;
 mod shutdown;
 mod program_timers;
+mod sources;
 pub(crate) mod owner;
 pub(crate) mod loop_group;
 pub(crate) mod remote;
@@ -67,6 +68,7 @@ use crate::reactor::program_timers::ProgramTimers;
 use crate::reactor::remote::Calls;
 use crate::reactor::shared::{Counters, Service, Shared};
 use crate::reactor::slot::{Flags, Life, Slot};
+use crate::reactor::sources::Sources;
 use crate::reactor::timeouts::Timeouts;
 use crate::reactor::visit::{Verdict, Visit, SCRATCH};
 use crate::reactor::work::Work;
@@ -98,6 +100,8 @@ pub(crate) struct Reactor<K: Kernel, S: 'static, H: Handler<S>> {
     acceptor: Acceptor<K>,
     /// The functions that other threads leave.
     calls: Arc<Calls<S>>,
+    /// The descriptors that the program lets the loop watch.
+    sources: Sources<S>,
     /// The timers of the program, if it has any.
     program_timers: Option<Box<ProgramTimers<S>>>,
     /// Bytes just read. Requests are parsed in place and borrow from it.
@@ -170,6 +174,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             serving: Vec::new(),
             acceptor,
             calls,
+            sources: Sources::new(),
             program_timers,
             scratch: vec![0; SCRATCH],
             backlog: Backlog::default(),
@@ -189,30 +194,27 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         if self.has_ended() {
             return Ok(false);
         }
-        let timeout = match (self.timeout(), at_most) {
-            (Some(until_next), Some(at_most)) => Some(until_next.min(at_most)),
-            (until_next, at_most) => until_next.or(at_most),
-        };
+        // Counted from the last turn, so too long by the time that its handlers took. Asking the clock
+        // would cost every turn.
+        let until_next = self.timeout_from(self.shared.now);
+        let timeout = shorter(until_next, at_most);
         self.poll(timeout)?;
         self.read_mail();
         self.serve_ready();
         self.expire_deadlines();
+        self.serve_sources();
         self.call_program_timers();
         self.accept();
         self.give_back();
         Ok(self.goes_on())
     }
 
-    /// The time that the poll may sleep, counted from now: the last turn may have ended long ago.
-    /// `None` is for ever.
-    pub(crate) fn timeout(&self) -> Option<Duration> {
-        if self.has_ended() {
-            return None;
-        }
-        let now = self.kernel.now();
+    /// The time from `now` for which the poll may sleep; `None` is for ever.
+    #[inline(always)]
+    fn timeout_from(&self, now: Millis) -> Option<Duration> {
         let mut wake: Option<Millis> = self.wheel.next_wake().map(|tick| clock::until(now, tick));
         let mut at_most = |wait: Millis| wake = Some(wake.map_or(wait, |wake| wake.min(wait)));
-        if !self.ready.is_empty() || self.shared.mailbox.is_rung() {
+        if !self.ready.is_empty() || self.sources.are_ready() || self.shared.mailbox.is_rung() {
             at_most(0);
         }
         if self.wants_connections() {
@@ -229,10 +231,15 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
 
     /// Sleeps, notes what is ready, and takes the time.
     fn poll(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        let Reactor { kernel, slots, ready, acceptor, .. } = self;
-        let is_full = kernel.poll(timeout, |event| match event.token.is_of_connection() {
-            true => note_event(slots, ready, &event),
-            false => acceptor.note_ready(event.token),
+        let Reactor { kernel, slots, ready, acceptor, sources, .. } = self;
+        let is_full = kernel.poll(timeout, |event| {
+            if event.token.is_of_connection() {
+                note_event(slots, ready, &event);
+            } else if let Some(key) = event.token.source_key() {
+                sources.note(key, &event);
+            } else {
+                acceptor.note_ready(event.token);
+            }
         })?;
         self.backlog.note(is_full, self.slots.len());
         self.shared.now = self.kernel.now();
@@ -329,6 +336,14 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         }
     }
 
+    /// Calls the functions of the sources that are ready.
+    fn serve_sources(&mut self) {
+        if self.sources.are_ready() {
+            let panics = self.sources.serve(&mut self.kernel, &mut self.shared.state);
+            self.shared.counters.panics += panics;
+        }
+    }
+
     /// Calls the timers of the program that are due.
     fn call_program_timers(&mut self) {
         if let Some(timers) = &mut self.program_timers {
@@ -360,6 +375,14 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     pub(crate) fn has_laters(&self) -> bool {
         let lives = self.slots.iter().map(|(_, slot)| &slot.life);
         lives.into_iter().any(|life| matches!(life, Life::Busy(work) if work.waits_for_later()))
+    }
+}
+
+/// The shorter of two times to sleep; `None` is for ever.
+pub(crate) fn shorter(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
     }
 }
 

@@ -7,6 +7,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::handler::source::{Interest, Source, SourceId};
 use crate::handler::Handler;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::loop_group::Group;
@@ -18,7 +19,7 @@ pub(crate) trait Loop<K: Kernel, S> {
     /// Makes one turn, which sleeps for at most `at_most` (`None`: until the next deadline). Returns
     /// whether the loop goes on.
     fn turn(&mut self, at_most: Option<Duration>) -> io::Result<bool>;
-    /// The time that the next turn may sleep. `None`: until the kernel reports an event.
+    /// The time from now for which the next turn may sleep. `None`: until the kernel reports an event.
     fn timeout(&self) -> Option<Duration>;
     fn report(&self) -> Report;
     /// Stops the loop at once, unless it has ended.
@@ -27,6 +28,14 @@ pub(crate) trait Loop<K: Kernel, S> {
     fn join(&mut self, group: Arc<Group>);
     /// Listens on one more listener.
     fn add_listener(&mut self, name: Box<str>, listener: K::Listener) -> io::Result<()>;
+    /// Watches one more descriptor of the program.
+    fn add_source(
+        &mut self,
+        source: Box<dyn Source<S>>,
+        interest: Interest,
+    ) -> io::Result<SourceId>;
+    /// Drops a source, if it is still there.
+    fn remove_source(&mut self, id: SourceId);
     fn kernel(&self) -> &K;
     fn kernel_mut(&mut self) -> &mut K;
     /// The state of the program.
@@ -48,7 +57,10 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Loop<K, S> for Reactor<K, S, H> {
     }
 
     fn timeout(&self) -> Option<Duration> {
-        self.timeout()
+        match self.has_ended() {
+            true => None,
+            false => self.timeout_from(self.kernel.now()),
+        }
     }
 
     fn report(&self) -> Report {
@@ -67,6 +79,21 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Loop<K, S> for Reactor<K, S, H> {
         self.acceptor.add(&mut self.kernel, listener)?;
         self.shared.listeners.0.push(name);
         Ok(())
+    }
+
+    fn add_source(
+        &mut self,
+        source: Box<dyn Source<S>>,
+        interest: Interest,
+    ) -> io::Result<SourceId> {
+        if self.has_ended() {
+            return Err(io::Error::other("the loop has ended: it watches no source any more"));
+        }
+        self.sources.add(&mut self.kernel, source, interest)
+    }
+
+    fn remove_source(&mut self, id: SourceId) {
+        self.sources.remove(&mut self.kernel, id);
     }
 
     fn kernel(&self) -> &K {

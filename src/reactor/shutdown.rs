@@ -142,9 +142,10 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         !self.has_ended()
     }
 
-    /// Drops the functions of the program that wait for their turn or their time, and refuses further
-    /// ones.
+    /// Drops the functions of the program that wait for their turn, their time or their source, and
+    /// refuses further ones.
     fn drop_functions(&mut self) {
+        self.sources.drop_all(&mut self.kernel);
         self.calls.close().into_iter().for_each(let_go);
         if let Some(timers) = self.program_timers.take() {
             timers.drop_all();

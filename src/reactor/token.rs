@@ -24,6 +24,9 @@ impl Token {
     pub(crate) const SIGNALS: Token = Token(Self::KEY_MASK - 1);
     /// Listeners have the keys from `KEYS_MAX` on.
     pub(crate) const LISTENERS_MAX: usize = 250;
+    /// All sources of the program share one key: the upper bits tell them apart.
+    const SOURCES: usize = Self::KEYS_MAX + Self::LISTENERS_MAX;
+    pub(super) const SOURCES_MAX: usize = usize::MAX >> Self::KEY_BITS;
 
     pub(crate) fn new(key: usize, generation: u32) -> Token {
         Token((generation as usize) << Self::KEY_BITS | (key & Self::KEY_MASK))
@@ -32,6 +35,11 @@ impl Token {
     pub(crate) fn listener(n: usize) -> Token {
         debug_assert!(n < Self::LISTENERS_MAX, "refused when it was to be opened");
         Token(Self::KEYS_MAX + n)
+    }
+
+    /// The token of the source of the program with this key.
+    pub(super) fn source(key: usize) -> Token {
+        Token(key << Self::KEY_BITS | Self::SOURCES)
     }
 
     pub(crate) fn key(self) -> usize {
@@ -46,7 +54,7 @@ impl Token {
         self.0 >> Self::KEY_BITS == generation as usize & (usize::MAX >> Self::KEY_BITS)
     }
 
-    /// Whether it is the token of a connection, not of a listener, the waker or the signals.
+    /// Whether it is the token of a connection, not of a listener, a source, the waker or the signals.
     pub(crate) fn is_of_connection(self) -> bool {
         self.key() < Self::KEYS_MAX
     }
@@ -55,6 +63,11 @@ impl Token {
     /// signals are looked at in every turn.
     pub(crate) fn listener_number(self) -> Option<usize> {
         self.key().checked_sub(Self::KEYS_MAX).filter(|&n| n < Self::LISTENERS_MAX)
+    }
+
+    /// The key of the source of the program that it is the token of.
+    pub(super) fn source_key(self) -> Option<usize> {
+        (self.key() == Self::SOURCES).then_some(self.0 >> Self::KEY_BITS)
     }
 }
 

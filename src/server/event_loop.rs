@@ -1,6 +1,7 @@
 //! A built loop: run here, turned inside another loop, or on a thread of its own.
 
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic;
@@ -9,12 +10,14 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::handler::source::{Interest, Next, Readiness, SourceId, SourceWith};
 use crate::handler::Handler;
 use crate::reactor::loop_group::Group;
 use crate::reactor::mailbox::Mailbox;
 use crate::reactor::mio_kernel::MioKernel;
 use crate::reactor::owner::Owner;
 use crate::reactor::remote::Calls;
+use crate::reactor::shorter;
 use crate::report::Report;
 use crate::server::{Handle, Remote, Server};
 
@@ -161,7 +164,9 @@ impl<S: 'static> EventLoop<S> {
     ///
     /// [`Error::Loop`] if the poll fails.
     pub fn turn(&mut self, timeout: Option<Duration>) -> Result<Turn, Error> {
-        match self.reactor.turn(timeout).map_err(Error::Loop)? {
+        // The program may have worked for long since the last turn.
+        let at_most = shorter(self.next_timeout(), timeout);
+        match self.reactor.turn(at_most).map_err(Error::Loop)? {
             true => Ok(Turn::Running),
             false => Ok(Turn::Ended),
         }
@@ -191,6 +196,72 @@ impl<S: 'static> EventLoop<S> {
     /// Returns a remote that runs functions with the state, from elsewhere.
     pub fn remote(&self) -> Remote<S> {
         Remote::new(self.calls.clone(), self.mailbox.clone())
+    }
+
+    /// Watches a descriptor on this loop, and calls `function` with the state when it is ready. This
+    /// is how a socket, a timer or a pipe of the program is served by the thread that serves its
+    /// connections, also while the loop [runs](EventLoop::run).
+    ///
+    /// ```
+    /// use std::io::ErrorKind;
+    /// use std::net::UdpSocket;
+    /// use wheelhouse::runtime::{Interest, Next};
+    /// use wheelhouse::{Request, Server};
+    ///
+    /// let socket = UdpSocket::bind("127.0.0.1:0")?;
+    /// socket.set_nonblocking(true)?;
+    /// let address = socket.local_addr()?;
+    /// let server = Server::with_state(0_u64).listen("127.0.0.1:0")?;
+    /// let mut events = server.build(|_: &Request<'_>| "here\n")?;
+    /// events.add_source(socket, Interest::Read, |packets, socket, _| loop {
+    ///     match socket.recv(&mut [0; 1500]) {
+    ///         Ok(_) => *packets += 1,
+    ///         Err(error) if error.kind() == ErrorKind::WouldBlock => return Next::Keep,
+    ///         Err(_) => return Next::Remove,
+    ///     }
+    /// })?;
+    ///
+    /// UdpSocket::bind("127.0.0.1:0")?.send_to(b"a packet", address)?;
+    /// while *events.state() == 0 {
+    ///     let _ = events.turn(None)?; // Or `events.run()`, in a program that only serves.
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # When it is called
+    ///
+    /// A function is called at most once in a turn, after the connections of that turn. It must not
+    /// block, so make the descriptor non-blocking.
+    ///
+    /// * Reading is level-triggered. While input is left unread, the function is called in every
+    ///   turn, so it may read as much or as little as it likes. The end of the input and an error
+    ///   count as input that stays: return [`Next::Remove`] then, or the loop never sleeps.
+    /// * Writing is edge-triggered, since a descriptor has room nearly always. The function is called
+    ///   once at first, and then when room appears after a write that returned
+    ///   [`WouldBlock`](std::io::ErrorKind::WouldBlock). To write from elsewhere in between, let the
+    ///   loop watch an [`Rc`](std::rc::Rc) of the socket and keep another.
+    ///
+    /// The source and its function are dropped when the function returns [`Next::Remove`] or panics,
+    /// by [`remove_source`](EventLoop::remove_source), and at the end of the loop. A panic is logged
+    /// and counted in [`Report::panics`].
+    ///
+    /// # Errors
+    ///
+    /// An error of the system if it cannot watch the descriptor: regular files are always ready, so
+    /// they are refused, and so is a descriptor that the loop watches already. An error if the loop
+    /// has ended.
+    pub fn add_source<F: AsFd + 'static>(
+        &mut self,
+        source: F,
+        interest: Interest,
+        function: impl FnMut(&mut S, &mut F, Readiness) -> Next + 'static,
+    ) -> io::Result<SourceId> {
+        self.reactor.add_source(Box::new(SourceWith { source, function }), interest)
+    }
+
+    /// Stops watching a source, and drops it with its function. Does nothing if it was removed before.
+    pub fn remove_source(&mut self, id: SourceId) {
+        self.reactor.remove_source(id);
     }
 
     /// Stops the server, as dropping the loop does, and returns its state and its report. Connections

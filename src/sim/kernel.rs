@@ -8,12 +8,14 @@ use std::fs::File;
 use std::io;
 use std::mem;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::io::Errno;
 
+use crate::handler::source::Interest;
 use crate::handler::upgrade::HijackedStream;
 use crate::message::request::Transport;
 use crate::reactor::clock::{self, Millis};
@@ -427,6 +429,19 @@ impl Kernel for SimKernel {
         // Closing with unread bytes is a reset, as in TCP.
         let is_reset = with_reset || !wire.to_server.is_empty();
         wire.closed = Some(if is_reset { Closed::Reset } else { Closed::Ordinarily });
+    }
+
+    /// Only an `EventLoop` has sources. They are descriptors, which nothing here is.
+    fn watch_source(&mut self, _: BorrowedFd<'_>, _: Interest, _: Token) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn unwatch_source(&mut self, _: BorrowedFd<'_>) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn has_input(&mut self, _: BorrowedFd<'_>) -> bool {
+        false
     }
 }
 

@@ -11,4 +11,5 @@ mod listeners;
 mod running;
 mod shutdown;
 mod slow_clients;
+mod sources;
 mod threads;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crate::built::{built, free_address};
 
 /// All of `examples/`: one that is not started here fails the test below.
-const STARTED: [&str; 21] = [
+const STARTED: [&str; 22] = [
     "around",
     "channel",
     "cores",
@@ -30,6 +30,7 @@ const STARTED: [&str; 21] = [
     "routes",
     "shutdown",
     "simulated",
+    "source",
     "spool",
     "thread",
     "timers",
@@ -443,6 +444,17 @@ fn foreign_loop_serves_and_counts_packets_in_one_thread() {
     socket.send_to(b"a packet", &running.address).unwrap();
     // The packet may be on its way still.
     while running.ask(get).content != b"1 packets\n" {}
+}
+
+#[test]
+fn source_shows_the_last_packet_over_http() {
+    let running = Example::start("source", &[]);
+    let get = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    assert_eq!(running.ask(get).content, b" (packet 0)\n");
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.send_to(b"21.5", &running.address).unwrap();
+    // The packet may be on its way still.
+    while running.ask(get).content != b"21.5 (packet 1)\n" {}
 }
 
 #[test]
