@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::limits::TIMEOUT_MAX;
 use crate::reactor::mailbox::{Mailbox, Message};
-use crate::reactor::remote::Calls;
+use crate::reactor::remote::{Calls, Put};
 
 /// Runs functions on the loop, with its state, from any thread or handler.
 ///
@@ -55,10 +55,11 @@ impl<S: 'static> Remote<S> {
         delay: Duration,
         function: impl FnOnce(&mut S) + Send + 'static,
     ) -> Result<(), RemoteClosed> {
-        if !self.calls.put((delay.min(TIMEOUT_MAX), Box::new(function))) {
-            return Err(RemoteClosed);
+        match self.calls.put((delay.min(TIMEOUT_MAX), Box::new(function))) {
+            Put::First => self.mailbox.send(Message::Calls),
+            Put::Next => {}
+            Put::Refused => return Err(RemoteClosed),
         }
-        self.mailbox.send(Message::Calls);
         Ok(())
     }
 }
