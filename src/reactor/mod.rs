@@ -102,8 +102,7 @@ pub(crate) struct Reactor<K: Kernel, S: 'static, H: Handler<S>> {
     calls: Arc<Calls<S>>,
     /// The descriptors that the program lets the loop watch.
     sources: Sources<S>,
-    /// The timers of the program, if it has any.
-    program_timers: Option<Box<ProgramTimers<S>>>,
+    program_timers: ProgramTimers<S>,
     /// Bytes just read. Requests are parsed in place and borrow from it.
     scratch: Vec<u8>,
     backlog: Backlog,
@@ -220,7 +219,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         if self.wants_connections() {
             at_most(self.acceptor.resumes_at().map_or(0, |at| at.saturating_sub(now)));
         }
-        if let Some(due) = self.program_timers.as_ref().and_then(|timers| timers.due()) {
+        if let Some(due) = self.program_timers.due() {
             at_most(clock::until(now, due));
         }
         if let Service::Draining(drain) = &self.shared.service {
@@ -331,8 +330,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
                 self.shared.counters.panics += u64::from(result.is_err());
                 continue;
             }
-            let timers = self.program_timers.get_or_insert_with(Box::default);
-            timers.add(self.shared.now, delay, Call::After(call));
+            self.program_timers.add(self.shared.now, delay, Call::After(call));
         }
     }
 
@@ -346,10 +344,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
 
     /// Calls the timers of the program that are due.
     fn call_program_timers(&mut self) {
-        if let Some(timers) = &mut self.program_timers {
-            let panics = timers.run(self.shared.now, &mut self.shared.state);
-            self.shared.counters.panics += panics;
-        }
+        let panics = self.program_timers.run(self.shared.now, &mut self.shared.state);
+        self.shared.counters.panics += panics;
     }
 
     /// Asserts what must hold between two turns.

@@ -147,9 +147,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     fn drop_functions(&mut self) {
         self.sources.drop_all(&mut self.kernel);
         self.calls.close().into_iter().for_each(let_go);
-        if let Some(timers) = self.program_timers.take() {
-            timers.drop_all();
-        }
+        self.program_timers.drop_all();
     }
 
     /// What has been done so far.
