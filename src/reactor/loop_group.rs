@@ -1,4 +1,4 @@
-//! Several loops that end together: whatever ends one of them is told to all.
+//! Several loops that end together: the end of one is reported to all.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -9,14 +9,14 @@ use crate::reactor::mailbox::{Mailbox, Message};
 
 /// The mailboxes of loops that end together.
 ///
-/// Every member tells the group of its own end, be it by a signal, by its handle or by the group
-/// itself. Only the first to tell of a stage passes it on, so the news goes round once, and all
-/// are given the time-out of the first.
+/// Every member reports its own end to the group, whether a signal, its handle or the group itself
+/// caused it. Only the first report of a stage is passed on, so each message is sent once, and all
+/// members drain within the timeout of the first.
 #[derive(Default)]
 pub(crate) struct Group {
     members: Mutex<Vec<Arc<Mailbox>>>,
     stage: AtomicU8,
-    /// That of the first who told of a shutdown.
+    /// The timeout of the first report of a shutdown.
     timeout: OnceLock<Option<Duration>>,
 }
 
@@ -25,34 +25,34 @@ impl Group {
         self.members().push(mailbox);
     }
 
-    /// Tells all members of a shutdown, unless they have been told. Returns the time-out that
-    /// counts: two may be told at the same time.
+    /// Sends a shutdown to all members, unless one was sent before. Returns the timeout that counts:
+    /// two members may report a shutdown at the same time.
     pub(crate) fn shut_down(&self, timeout: Option<Duration>) -> Option<Duration> {
         let timeout = *self.timeout.get_or_init(|| timeout);
-        self.tell_once(1, || Message::Shutdown(timeout));
+        self.send_once(1, || Message::Shutdown(timeout));
         timeout
     }
 
-    /// Tells all members to reset everything, unless they have been told.
+    /// Sends a stop to all members, unless one was sent before.
     pub(crate) fn stop(&self) {
-        self.tell_once(2, || Message::Stop);
+        self.send_once(2, || Message::Stop);
     }
 
-    fn tell_once(&self, stage: u8, message: impl Fn() -> Message) {
+    fn send_once(&self, stage: u8, message: impl Fn() -> Message) {
         if self.stage.fetch_max(stage, Ordering::AcqRel) < stage {
-            self.tell(message);
+            self.send(message);
         }
     }
 
     /// Sends each member a message.
-    pub(crate) fn tell(&self, message: impl Fn() -> Message) {
+    pub(crate) fn send(&self, message: impl Fn() -> Message) {
         for member in self.members().iter() {
             member.send(message());
         }
     }
 
     fn members(&self) -> MutexGuard<'_, Vec<Arc<Mailbox>>> {
-        // A push does not panic half-way: what a poisoned lock guards is whole.
+        // A push does not panic half-way, so the data of a poisoned lock is whole.
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -68,13 +68,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_stage_goes_round_once_with_the_time_out_of_the_first() {
+    fn each_stage_is_sent_once_with_the_timeout_of_the_first() {
         let group = Group::default();
         let members = [(); 3].map(|()| Arc::new(Mailbox::new()));
         members.iter().for_each(|member| group.join(member.clone()));
         let first = Some(Duration::from_secs(3));
         assert_eq!(group.shut_down(first), first);
-        assert_eq!(group.shut_down(None), first, "who was told something else at the same time");
+        assert_eq!(group.shut_down(None), first, "a member that was asked for another one");
         group.stop();
         group.stop();
         assert_eq!(group.shut_down(Some(Duration::ZERO)), first);

@@ -1,5 +1,5 @@
-//! One server for each core, with nothing shared: each loop has its own thread, listeners,
-//! handler, limits and memory, and the kernel deals the connections out.
+//! One server for each core, with nothing shared: each loop has its own thread, listeners, handler,
+//! limits and memory, and the kernel distributes the connections.
 
 use std::fmt;
 use std::panic;
@@ -15,8 +15,8 @@ use crate::server::Handle;
 /// Servers on several threads, started by a factory and ended together.
 ///
 /// The factory runs on each thread and builds its loop there, so neither states nor handlers need be
-/// `Send`. The values that it captures must be. It runs for one core after the other, the first one first: what core 0 finds
-/// out, such as the port that the system chose, it can leave for the others.
+/// `Send`. The values that it captures must be. It runs for one core after the other, from core 0 on,
+/// so core 0 can leave something for the others, such as the port that the system chose.
 ///
 /// ```no_run
 /// use wheelhouse::runtime::Cores;
@@ -26,7 +26,7 @@ use crate::server::Handle;
 ///     let server = Server::new().listen_shared("127.0.0.1:8080")?;
 ///     #[cfg(feature = "signals")]
 ///     let server = server.on_signals();
-///     let mut served = 0; // of this core alone
+///     let mut served = 0; // By this core alone.
 ///     server.build(move |_: &wheelhouse::Request<'_>| {
 ///         served += 1;
 ///         Response::text(format!("number {served} of core {core}\n"))
@@ -38,44 +38,32 @@ use crate::server::Handle;
 /// # Ok::<(), wheelhouse::Error>(())
 /// ```
 ///
-/// # What is one for all, and what is one for each
+/// # Shared and separate
 ///
-/// * The address: [`listen_shared`](crate::Server::listen_shared) for TCP. A Unix socket cannot be
-///   shared so: let one core listen on it, or give each core a clone of one socket with
-///   [`listen_on_unix`](crate::Server::listen_on_unix), as also works for TCP.
-/// * The end: whatever ends one core ends all of them in the same way, whether a signal, the
-///   [`Handle`] of a core in a handler, or these methods. All drain within the same
-///   time-out. Set [`on_signals`](crate::Server::on_signals) on every core: each hears signals only as
-///   long as it runs, and the first to be done should not be the only one to hear the second.
-/// * [`Limits`](crate::Limits) are of each core: divide what the machine has by the number of
-///   cores. That the limit of descriptors is one for the process must be seen to as well:
-///   set `connections_max`.
+/// * All cores share the address. For TCP use [`listen_shared`](crate::Server::listen_shared). A Unix
+///   socket cannot be shared in this way: let one core listen on it, or give each core a clone of one
+///   socket with [`listen_on_unix`](crate::Server::listen_on_unix), which also works for TCP.
+/// * All cores end together. A signal, the [`Handle`] of one core in a handler, and these methods each
+///   end all cores in the same way, and all drain within the same timeout. Set
+///   [`on_signals`](crate::Server::on_signals) on every core: a core hears signals only while it runs,
+///   and another one must be left to hear the second signal when the first core is done.
+/// * Each core has its own [`Limits`](crate::Limits): divide the memory of the machine by the number of
+///   cores. Set `connections_max`, too, because the limit of descriptors is one for the process.
 pub struct Cores {
     group: Arc<Group>,
     handle: Handle,
     threads: Vec<JoinHandle<Result<Report, Error>>>,
 }
 
-/// Sees to it that no core goes on alone when the loop of another panics.
-struct Watch<'a>(&'a Group);
-
-impl Drop for Watch<'_> {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            self.0.stop();
-        }
-    }
-}
-
 impl Cores {
-    /// Runs `factory` on `count` new threads, with the number of each from 0, and then all that it
-    /// has made. `0` means as many as the process may use at once
+    /// Runs `factory` on `count` new threads, with the number of each from 0, and then all loops that
+    /// it has built. `0` means as many threads as the process may use at once
     /// ([`thread::available_parallelism`]).
     ///
     /// # Errors
     ///
-    /// The first error of a factory; [`Error::Loop`] if the system gives no thread. Nothing has been accepted by then,
-    /// and no thread is left.
+    /// The first error of a factory; [`Error::Loop`] if the system refuses a thread. No connection has
+    /// been accepted by then, and no thread is left.
     ///
     /// # Panics
     ///
@@ -96,10 +84,11 @@ impl Cores {
         for core in 0..count {
             match cores.start_one(core, factory.clone()) {
                 Ok(go) => waiting.push(go),
-                Err(error) => {
-                    // Without their word the others go home.
+                Err(refused) => {
+                    // The threads that wait end when their senders are gone.
                     drop(waiting);
-                    return Err(cores.join().err().unwrap_or(error));
+                    cores.join()?;
+                    return Err(refused.expect("a thread that was not ready has an error"));
                 }
             }
         }
@@ -109,37 +98,31 @@ impl Cores {
         Ok(cores)
     }
 
-    /// Starts one thread and waits until its server is made: how it is told to run. The error of a
-    /// factory comes out of its thread.
+    /// Starts one thread and waits until its loop is built. Returns the sender that lets it run. An
+    /// error of the factory is the result of its thread, so there is none here.
     fn start_one<S: 'static>(
         &mut self,
         core: usize,
         factory: Arc<impl Fn(usize) -> Result<EventLoop<S>, Error> + Send + Sync + 'static>,
-    ) -> Result<mpsc::Sender<()>, Error> {
-        let (say_ready, is_ready) = mpsc::channel();
-        let (go, wait_for_go) = mpsc::channel();
+    ) -> Result<mpsc::Sender<()>, Option<Error>> {
+        let (ready, is_ready) = mpsc::channel();
+        let (go, may_go) = mpsc::channel();
         let group = self.group.clone();
         let body = move || {
-            let _watch = Watch(&group);
             let mut events = factory(core)?;
             events.join_group(&group);
-            let _ = say_ready.send(());
-            if wait_for_go.recv().is_err() {
-                return Ok(Report::default());
+            let _ = ready.send(());
+            match may_go.recv() {
+                // Whatever ends this loop ends the others, an error and a panic included: its owner
+                // stops it then.
+                Ok(()) => events.run(),
+                Err(_) => Ok(events.into_state().1),
             }
-            let result = events.run();
-            if result.is_err() {
-                group.stop();
-            }
-            result
         };
         let thread = thread::Builder::new().name(format!("core {core}")).spawn(body);
-        self.threads.push(thread.map_err(Error::Loop)?);
-        match is_ready.recv() {
-            Ok(()) => Ok(go),
-            // It has ended: `join` tells why.
-            Err(_) => Err(Error::NoListener),
-        }
+        self.threads.push(thread.map_err(|error| Some(Error::Loop(error)))?);
+        is_ready.recv().map_err(|_| None)?;
+        Ok(go)
     }
 
     /// Returns the handle that ends or changes all cores.
@@ -147,15 +130,15 @@ impl Cores {
         &self.handle
     }
 
-    /// Waits until all have ended, and gives the report of each in the order of their numbers.
+    /// Waits until all cores have ended, and returns the report of each in the order of their numbers.
     ///
     /// # Errors
     ///
-    /// The first error of [`EventLoop::run`], after which all others were stopped.
+    /// The first error of [`EventLoop::run`]. It has stopped the other cores.
     ///
     /// # Panics
     ///
-    /// If a thread panicked, with its panic, when all have ended.
+    /// If a thread panicked, with its panic, once all have ended.
     pub fn join(self) -> Result<Vec<Report>, Error> {
         let ends: Vec<_> = self.threads.into_iter().map(JoinHandle::join).collect();
         let ends = ends.into_iter().map(|end| end.unwrap_or_else(|why| panic::resume_unwind(why)));

@@ -120,28 +120,20 @@ impl<S: 'static> Server<S> {
         S: Send,
     {
         let (addresses, handle) = (self.addresses.clone(), self.handle());
-        let (started, is_started) = mpsc::channel();
+        let (ready, is_ready) = mpsc::channel();
         let body = move || {
-            let events = match make().and_then(|handler| self.build(handler)) {
-                Ok(events) => events,
-                Err(error) => {
-                    let _ = started.send(Err(error));
-                    return Ok(Report::default());
-                }
-            };
-            let _ = started.send(Ok(()));
+            let events = self.build(make()?)?;
+            let _ = ready.send(());
             events.run()
         };
         let thread = thread::Builder::new().name("wheelhouse".to_owned()).spawn(body);
-        let thread = thread.map_err(Error::Loop)?;
-        match is_started.recv() {
-            Ok(Ok(())) => Ok(ServerThread { addresses, handle, thread }),
-            Ok(Err(error)) => Err(error),
-            // It dropped its end without a word: `make` panicked.
-            Err(_) => match thread.join() {
-                Err(panic) => panic::resume_unwind(panic),
-                Ok(_) => unreachable!("a thread that ends in order has sent its result"),
-            },
+        let thread = ServerThread { addresses, handle, thread: thread.map_err(Error::Loop)? };
+        match is_ready.recv() {
+            Ok(()) => Ok(thread),
+            Err(_) => {
+                let ended = thread.join();
+                Err(ended.expect_err("a thread that was not ready has an error"))
+            }
         }
     }
 }

@@ -539,7 +539,7 @@ impl Handle {
     pub fn set_keep_alive(&self, keeps: bool) {
         match &self.0 {
             Target::Loop(mailbox) => mailbox.send(Message::KeepAlive(keeps)),
-            Target::Group(group) => group.tell(|| Message::KeepAlive(keeps)),
+            Target::Group(group) => group.send(|| Message::KeepAlive(keeps)),
         }
     }
 }
