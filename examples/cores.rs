@@ -8,7 +8,7 @@
 //!
 //! Without a number there are as many as the machine has.
 
-use wheelhouse::runtime::Cores;
+use wheelhouse::runtime::{Cores, Listener};
 use wheelhouse::{Error, Limits, Request, Server};
 
 fn main() -> Result<(), Error> {
@@ -18,7 +18,7 @@ fn main() -> Result<(), Error> {
     let cores = Cores::start(count, move |core| {
         // Limits are of each core; descriptors are of the process.
         let limits = Limits { connections_max: 128, ..Limits::sidecar() };
-        let server = Server::new().limits(limits).listen_shared(&address)?;
+        let server = Server::new().limits(limits).listen(Listener::new(&address).shared())?;
         #[cfg(feature = "signals")]
         let server = server.on_signals();
         let mut served = 0;

@@ -1,5 +1,5 @@
-//! One loop, several listeners: everybody reaches the public one, the others are for those who
-//! look after the server. All of them share what the loop owns, here a count.
+//! One loop, several listeners: a public one for every client, and others for the operators of the
+//! server. All of them share the state of the loop, here a count.
 //!
 //! ```text
 //! cargo run --release --example listeners -- 127.0.0.1:8080 127.0.0.1:8081 unix:/tmp/admin.sock
@@ -9,15 +9,16 @@
 //! curl -i http://127.0.0.1:8080/stats                     # 404: not on the public one
 //! ```
 
+use wheelhouse::runtime::Listener;
 use wheelhouse::{Error, Request, Response, Server};
 
 fn main() -> Result<(), Error> {
     let mut arguments = std::env::args().skip(1);
     let public = arguments.next().unwrap_or_else(|| "127.0.0.1:8080".to_owned());
-    let mut server = Server::new().listen_as("public", &public)?;
+    let mut server = Server::new().listen(Listener::new(public).named("public"))?;
     for address in arguments {
-        // Two listeners may have one name: here it says what they are for.
-        server = server.listen_as("admin", &address)?;
+        // Several listeners may have the same name, here that of their purpose.
+        server = server.listen(Listener::new(address).named("admin"))?;
     }
     let mut served = 0;
     server.serve(|req| match req.listener() {

@@ -28,6 +28,15 @@ pub enum Error {
         /// The error of the system.
         source: io::Error,
     },
+    /// An option of a [`Listener`](crate::runtime::Listener) that its address cannot have.
+    ListenerOption {
+        /// The address as given, or that of the open socket.
+        address: String,
+        /// The method of `Listener`.
+        option: &'static str,
+        /// A description of the expected value, or of another way.
+        expected: &'static str,
+    },
     /// More listeners than one loop can have. Use several [`Cores`](crate::runtime::Cores), or a wildcard
     /// address in place of many.
     TooManyListeners {
@@ -68,6 +77,9 @@ impl fmt::Display for Error {
                 write!(f, "cannot understand the address {address:?}: {form}")
             }
             Error::Listen { address, .. } => write!(f, "cannot listen on {address}"),
+            Error::ListenerOption { address, option, expected } => {
+                write!(f, "the listener {address} cannot have this `{option}`: {expected}")
+            }
             Error::TooManyListeners { max } => {
                 write!(f, "more than {max} listeners: one loop cannot have so many")
             }

@@ -104,6 +104,7 @@ pub mod runtime {
     pub use crate::report::Report;
     pub use crate::server::cores::Cores;
     pub use crate::server::event_loop::{EventLoop, ServerThread, Turn};
+    pub use crate::server::listen::Listener;
     pub use crate::server::remote::{Remote, RemoteClosed};
 }
 

@@ -22,7 +22,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
 use wheelhouse::files::Files;
-use wheelhouse::runtime::{Cores, Report};
+use wheelhouse::runtime::{Cores, Listener, Report};
 use wheelhouse::{Error, Request, Response, Server};
 
 use crate::access_log::AccessLog;
@@ -156,7 +156,7 @@ fn server(
     }
     if let Some(chosen) = chosen.get() {
         for address in &chosen.shared {
-            server = server.listen_shared(&address.to_string())?;
+            server = server.listen(Listener::from(*address).shared())?;
         }
         return Ok(server);
     }
@@ -166,7 +166,9 @@ fn server(
         let before = server.local_addrs().len();
         server = match address.as_str() {
             "inherit" => server.listen_inherited()?,
-            address if is_shared && can_be_shared(address) => server.listen_shared(address)?,
+            address if is_shared && can_be_shared(address) => {
+                server.listen(Listener::new(address).shared())?
+            }
             address => server.listen(address)?,
         };
         let opened = &server.local_addrs()[before..];

@@ -281,7 +281,7 @@ impl<'a> Request<'a> {
     }
 
     /// Returns the name of the listener that the connection came from
-    /// ([`Server::listen_as`](crate::Server::listen_as)); without a name of its own, that is its
+    /// ([`Listener::named`](crate::runtime::Listener::named)); without a name of its own, that is its
     /// address as it was given.
     pub fn listener(&self) -> &'a str {
         self.message.peer.listener()

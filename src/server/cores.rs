@@ -19,11 +19,11 @@ use crate::server::Handle;
 /// so core 0 can leave something for the others, such as the port that the system chose.
 ///
 /// ```no_run
-/// use wheelhouse::runtime::Cores;
+/// use wheelhouse::runtime::{Cores, Listener};
 /// use wheelhouse::{Response, Server};
 ///
 /// let cores = Cores::start(0, |core| {
-///     let server = Server::new().listen_shared("127.0.0.1:8080")?;
+///     let server = Server::new().listen(Listener::new("127.0.0.1:8080").shared())?;
 ///     #[cfg(feature = "signals")]
 ///     let server = server.on_signals();
 ///     let mut served = 0; // By this core alone.
@@ -40,9 +40,9 @@ use crate::server::Handle;
 ///
 /// # Shared and separate
 ///
-/// * All cores share the address. For TCP use [`listen_shared`](crate::Server::listen_shared). A Unix
-///   socket cannot be shared in this way: let one core listen on it, or give each core a clone of one
-///   socket with [`listen_on_unix`](crate::Server::listen_on_unix), which also works for TCP.
+/// * All cores share the address. For TCP use [`Listener::shared`](crate::runtime::Listener::shared). A
+///   Unix socket cannot be shared in this way: let one core listen on it, or give each core a clone of
+///   one open `UnixListener`. Clones of a `TcpListener` work as well.
 /// * All cores end together. A signal, the [`Handle`] of one core in a handler, and these methods each
 ///   end all cores in the same way, and all drain within the same timeout. Set
 ///   [`on_signals`](crate::Server::on_signals) on every core: a core hears signals only while it runs,

@@ -3,7 +3,7 @@
 
 pub(crate) mod cores;
 pub(crate) mod event_loop;
-mod listen;
+pub(crate) mod listen;
 pub(crate) mod remote;
 
 use std::fmt;
@@ -27,7 +27,7 @@ use crate::message::response::Response;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::loop_group::Group;
 use crate::reactor::mailbox::{Mailbox, Message};
-use crate::reactor::mio_kernel::{Listener, MioKernel};
+use crate::reactor::mio_kernel::{self, MioKernel};
 use crate::reactor::owner::Owner;
 use crate::reactor::remote::Calls;
 use crate::reactor::{Program, Reactor};
@@ -97,7 +97,7 @@ pub struct Server<S = ()> {
     /// The functions that a [`Remote`] has left.
     calls: Arc<Calls<S>>,
     /// With their names.
-    pub(crate) listeners: Vec<(Box<str>, Listener)>,
+    pub(crate) listeners: Vec<(Box<str>, mio_kernel::Listener)>,
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) limits: Limits,
     pub(crate) mailbox: Arc<Mailbox>,

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use wheelhouse::runtime::Cores;
+use wheelhouse::runtime::{Cores, Listener};
 use wheelhouse::{Error, Request, Response, Server};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -30,8 +30,8 @@ fn start(count: usize) -> (Cores, SocketAddr) {
     let found = address.clone();
     let cores = Cores::start(count, move |core| {
         let server = match found.get() {
-            None => Server::new().listen_shared("127.0.0.1:0")?,
-            Some(address) => Server::new().listen_shared(&SocketAddr::to_string(address))?,
+            None => Server::new().listen(Listener::new("127.0.0.1:0").shared())?,
+            Some(address) => Server::new().listen(Listener::from(*address).shared())?,
         };
         found.get_or_init(|| server.local_addrs()[0]);
         let handle = server.handle();
@@ -103,7 +103,7 @@ fn a_factory_that_fails_ends_the_other_cores_before_they_serve() {
     let failed = Cores::start(4, move |core| {
         count.fetch_add(1, Ordering::SeqCst);
         let server = match core {
-            2 => Server::new().listen(&address.to_string())?,
+            2 => Server::new().listen(address)?,
             _ => Server::new().listen("127.0.0.1:0")?,
         };
         server.build(|_: &Request<'_>| "never")
@@ -136,7 +136,7 @@ fn cores_may_share_a_socket_that_was_opened_once() {
     let address = socket.local_addr().unwrap();
     let cores = Cores::start(2, move |core| {
         let own = socket.try_clone().map_err(Error::Loop)?;
-        Server::new().listen_on(own)?.build(move |_: &Request<'_>| format!("{core}"))
+        Server::new().listen(own)?.build(move |_: &Request<'_>| format!("{core}"))
     });
     let cores = cores.unwrap();
     for _ in 0..20 {

@@ -1,7 +1,9 @@
 //! Listeners: TCP and Unix sockets, several at once, and socket files.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 #[cfg(feature = "inherit")]
@@ -9,7 +11,7 @@ use std::process::Command;
 use std::sync::mpsc;
 use std::thread;
 
-use wheelhouse::runtime::Report;
+use wheelhouse::runtime::{Listener, Report};
 use wheelhouse::{Error, Handle, Limits, Request, Response, Server};
 
 use super::running::{Client, Running, PATIENCE};
@@ -100,7 +102,7 @@ fn a_stale_socket_file_is_replaced() {
 fn a_socket_with_a_listener_is_left_alone() {
     let file = SocketFile::new("live");
     let _owner = UnixListener::bind(&file.0).unwrap();
-    let refused = Server::new().listen(&file.address()).unwrap_err();
+    let refused = Server::new().listen(file.address()).unwrap_err();
     assert!(matches!(refused, Error::Listen { .. }), "{refused}");
     assert!(UnixStream::connect(&file.0).is_ok(), "its owner can still be reached");
 }
@@ -109,7 +111,7 @@ fn a_socket_with_a_listener_is_left_alone() {
 fn a_file_that_is_not_a_socket_is_left_alone() {
     let file = SocketFile::new("precious");
     fs::write(&file.0, "precious").unwrap();
-    assert!(Server::new().listen(&file.address()).is_err());
+    assert!(Server::new().listen(file.address()).is_err());
     assert_eq!(fs::read_to_string(&file.0).unwrap(), "precious");
 }
 
@@ -150,7 +152,7 @@ fn sockets_that_the_program_opened_are_served_and_their_files_stay() {
     let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
     let kept = tcp.try_clone().unwrap();
     let (address, handle, thread) =
-        named(|server| server.listen_on(tcp).unwrap().listen_on_unix(unix).unwrap());
+        named(|server| server.listen(tcp).unwrap().listen(unix).unwrap());
     assert_eq!(address, kept.local_addr().unwrap());
     Client::over(TcpStream::connect(address).unwrap()).get("/").assert(200, address.to_string());
     file.connect().get("/").assert(200, file.address());
@@ -165,7 +167,7 @@ fn the_name_of_a_listener_is_the_given_one_or_its_address() {
     let file = SocketFile::new("named");
     let unix = file.address();
     let (address, handle, thread) = named(move |server| {
-        server.listen("127.0.0.1:0").unwrap().listen_as("admin", &unix).unwrap()
+        server.listen("127.0.0.1:0").unwrap().listen(Listener::new(unix).named("admin")).unwrap()
     });
     let mut client = Client::over(TcpStream::connect(address).unwrap());
     client.get("/").assert(200, "127.0.0.1:0");
@@ -178,19 +180,19 @@ fn the_name_of_a_listener_is_the_given_one_or_its_address() {
 #[cfg(target_os = "linux")]
 #[test]
 fn only_a_shared_address_can_be_bound_twice() {
-    let first = Server::new().listen_shared("127.0.0.1:0").unwrap();
-    let address = first.local_addrs()[0].to_string();
-    let second = Server::new().listen_shared(&address).unwrap();
+    let first = Server::new().listen(Listener::new("127.0.0.1:0").shared()).unwrap();
+    let address = first.local_addrs()[0];
+    let second = Server::new().listen(Listener::from(address).shared()).unwrap();
     assert_eq!(first.local_addrs(), second.local_addrs());
-    assert!(matches!(Server::new().listen(&address), Err(Error::Listen { .. })));
+    assert!(matches!(Server::new().listen(address), Err(Error::Listen { .. })));
 }
 
 #[test]
 fn one_listener_too_many_is_an_error_and_not_a_panic() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let full = (0..250)
-        .fold(Server::new(), |server, _| server.listen_on(listener.try_clone().unwrap()).unwrap());
-    let refused = full.listen_on(listener).unwrap_err();
+        .fold(Server::new(), |server, _| server.listen(listener.try_clone().unwrap()).unwrap());
+    let refused = full.listen(listener).unwrap_err();
     assert!(matches!(refused, Error::TooManyListeners { max: 250 }), "{refused}");
 }
 
@@ -254,11 +256,11 @@ fn a_connection_in_place_of_a_listener_is_refused() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let connection = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let wrong = TcpListener::from(std::os::fd::OwnedFd::from(connection));
-    let refused = Server::new().listen_on(wrong).unwrap_err();
+    let refused = Server::new().listen(wrong).unwrap_err();
     assert!(format!("{refused:?}").contains("Accept=no"), "{refused:?}");
     let (one, _other) = UnixStream::pair().unwrap();
     let wrong = UnixListener::from(std::os::fd::OwnedFd::from(one));
-    assert!(Server::new().listen_on_unix(wrong).is_err());
+    assert!(Server::new().listen(wrong).is_err());
 }
 
 #[test]
@@ -267,6 +269,76 @@ fn the_error_for_an_impossible_address_says_how_to_write_it() {
         let refused = Server::new().listen(address).unwrap_err();
         assert!(matches!(refused, Error::Address { .. }), "{address}: {refused}");
     }
-    let refused = Server::new().listen_shared("unix:/tmp/never.sock").unwrap_err();
-    assert!(format!("{refused:?}").contains("listen_on_unix"), "{refused:?}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_shared_listener_may_have_a_name() {
+    let first = Server::new().listen(Listener::new("127.0.0.1:0").shared()).unwrap();
+    let shared = first.local_addrs()[0];
+    let (address, handle, thread) =
+        named(move |server| server.listen(Listener::from(shared).named("front").shared()).unwrap());
+    drop(first); // From now on all connections go to the other one.
+    assert_eq!(address, shared);
+    Client::over(TcpStream::connect(address).unwrap()).get("/").assert(200, "front");
+    handle.shutdown();
+    assert_eq!(thread.join().unwrap().requests, 1);
+}
+
+#[test]
+fn the_file_of_a_unix_socket_gets_exactly_the_mode_that_was_set() {
+    for mode in [0o600, 0o660, 0o666, 0o777] {
+        let file = SocketFile::new(&format!("mode-{mode:o}"));
+        let listener = Listener::new(file.address()).mode(mode).named("admin");
+        let server = Server::new().listen(listener).unwrap();
+        let permissions = fs::metadata(&file.0).unwrap().permissions();
+        assert_eq!(permissions.mode() & 0o7777, mode, "{mode:o}");
+        drop(server);
+        assert!(!file.0.exists());
+    }
+}
+
+#[test]
+fn a_stale_socket_file_is_replaced_by_one_with_the_mode_that_was_set() {
+    let file = SocketFile::new("stale-mode");
+    drop(UnixListener::bind(&file.0).unwrap());
+    fs::set_permissions(&file.0, fs::Permissions::from_mode(0o777)).unwrap();
+    let _server = Server::new().listen(Listener::new(file.address()).mode(0o600)).unwrap();
+    let permissions = fs::metadata(&file.0).unwrap().permissions();
+    assert_eq!(permissions.mode() & 0o7777, 0o600);
+    assert!(UnixStream::connect(&file.0).is_ok());
+}
+
+#[test]
+fn an_option_that_the_address_cannot_have_is_an_error_that_names_both() {
+    let file = SocketFile::new("options");
+    let unix = || UnixListener::bind(&file.0).unwrap();
+    let tcp = || TcpListener::bind("127.0.0.1:0").unwrap();
+    let refused = [
+        (Listener::new("127.0.0.1:0").mode(0o600), "127.0.0.1:0", "mode"),
+        (Listener::from(tcp()).mode(0o600), "127.0.0.1:", "mode"),
+        (Listener::from(unix()).mode(0o600), "unix:", "mode"),
+        (Listener::new("unix:/never.sock").mode(660), "unix:/never.sock", "mode"),
+        (Listener::new("unix:/never.sock").shared(), "unix:/never.sock", "shared"),
+        (Listener::from(tcp()).shared(), "127.0.0.1:", "shared"),
+    ];
+    for (listener, address, option) in refused {
+        let refused = Server::new().listen(listener).unwrap_err();
+        let Error::ListenerOption { address: named, option: wrong, .. } = &refused else {
+            panic!("{refused}");
+        };
+        assert!(named.starts_with(address) && *wrong == option, "{refused}");
+        assert!(refused.to_string().contains(&format!("{named} cannot have")), "{refused}");
+    }
+    assert!(file.0.exists(), "the file of an open socket is not touched");
+}
+
+#[test]
+fn an_address_may_be_any_kind_of_text_or_a_socket_address() {
+    let text = "127.0.0.1:0".to_owned();
+    let parsed: SocketAddr = text.parse().unwrap();
+    let server = Server::new().listen("127.0.0.1:0").unwrap().listen(&text).unwrap();
+    let server = server.listen(text).unwrap().listen(parsed).unwrap();
+    let ports: BTreeSet<u16> = server.local_addrs().iter().map(SocketAddr::port).collect();
+    assert_eq!(ports.len(), 4);
 }
