@@ -121,6 +121,7 @@ pub mod content {
 }
 
 /// Connections that leave HTTP: for [`Reply::upgrade`] and [`Reply::hijack`].
+#[doc(alias = "Hijacker")]
 pub mod upgrade {
     pub use crate::handler::upgrade::{Connection, Hijacked, HijackedStream, Protocol, Upgrade};
 }

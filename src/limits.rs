@@ -22,6 +22,7 @@ pub struct Limits {
     /// Connections at once. `0` means: as many as the process may have descriptors, less a
     /// reserve for files and listeners. Default `0`. At the limit the server stops accepting,
     /// and the kernel's queue holds the rest.
+    #[doc(alias = "LimitListener")]
     pub connections_max: usize,
     /// Bytes of user-space memory for everything that peers make the server hold: slots, wheel,
     /// blocks, collected content. Default 64 MiB. At 80 % keep-alive is refused and idle
@@ -39,6 +40,7 @@ pub struct Limits {
 
     /// Bytes of a request head, from its first byte to the blank line; more is 431. Default
     /// 16 KiB: twice what browsers and proxies produce at their worst. At most 65,535.
+    #[doc(alias = "MaxHeaderBytes")]
     pub head_bytes_max: usize,
     /// Bytes of a request target; more is 414. Default 8 KiB (RFC 9112, section 3 recommends at
     /// least 8,000).
@@ -50,9 +52,11 @@ pub struct Limits {
     /// Time for a head to arrive whole: from the accept on a new connection, from its first byte
     /// on a kept one. Never restarted by a byte. Default 10 s; then 408, or a silent close if
     /// nothing came.
+    #[doc(alias = "ReadHeaderTimeout")]
     pub head_timeout: Duration,
     /// How long a connection may stay without a request. Default 60 s: longer than the keep-alive
     /// of the usual clients and proxies, so that they close first.
+    #[doc(alias = "IdleTimeout")]
     pub idle_timeout: Duration,
     /// What `idle_timeout` shrinks to as connections fill from 50 % to 90 % of
     /// `connections_max`. Default 5 s.
@@ -62,18 +66,21 @@ pub struct Limits {
     /// wait. A handler that runs on the loop is not covered: it holds everything.
     ///
     /// [`Reply::later`]: crate::Reply::later
+    #[doc(alias = "TimeoutHandler")]
     pub handler_timeout: Duration,
     /// Window over which the rate of incoming content is measured. Default 10 s; the first
     /// window of each content is half as long again.
     pub content_window: Duration,
     /// Bytes per second that content must arrive with, over each window; slower is 408. Default
     /// 1 KiB/s: a tenth of a 2G modem. With 0 one byte in each window is enough.
+    #[doc(alias = "ReadTimeout")]
     pub content_rate_min: u32,
     /// Window over which the rate of outgoing bytes is measured, while output waits. Default
     /// 10 s.
     pub response_window: Duration,
     /// Bytes per second that a peer must take over each window; slower is reset. Default
     /// 1 KiB/s. With 0 one byte in each window is enough.
+    #[doc(alias = "WriteTimeout")]
     pub response_rate_min: u32,
 
     /// Pairs of a query or form that are looked at; the rest is left out, and

@@ -1,6 +1,7 @@
 //! [`Report`]: what a server did, given when it has ended.
 
 /// What a server did in its life, and how its connections ended.
+#[doc(alias = "expvar")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {

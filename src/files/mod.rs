@@ -76,8 +76,9 @@ use crate::message::response::{Response, StatusCode};
 /// process, slow readers can leave none for files, and then requests get a 503. Set
 /// [`Limits::connections_max`](crate::Limits::connections_max) to less than half of the limit of
 /// the process, as the binary does.
+#[doc(alias("FileServer", "ServeFile", "ServeDir", "static files"))]
 #[derive(Debug)]
-#[must_use]
+#[must_use = "files do nothing until a server or a route serves them"]
 pub struct Files {
     root: Root,
     index: Vec<PathBuf>,

@@ -18,6 +18,7 @@ const SNIFF_BYTES_MAX: usize = 512;
 /// assert_eq!(sniff(b"\x89PNG\r\n\x1a\n...."), "image/png");
 /// assert_eq!(sniff(b"just words"), "text/plain; charset=utf-8");
 /// ```
+#[doc(alias = "DetectContentType")]
 pub fn sniff(content: &[u8]) -> &'static str {
     let content = &content[..content.len().min(SNIFF_BYTES_MAX)];
     let start = content.iter().position(|byte| !b"\t\n\x0c\r ".contains(byte));

@@ -43,6 +43,7 @@ use crate::message::unlogged::Unlogged;
 /// A handler may also return a `Result` with another error: `anyhow::Error`, `String`, `StatusCode`.
 /// It becomes a failure under the same rule. The chain of sources is in the log for a `Box<dyn Error>`,
 /// an [`io::Error`] and any error that shows it with `{:#}`, as `anyhow::Error` does.
+#[doc(alias("ResponseError", "IntoResponse", "anyhow", "http.Error"))]
 #[must_use = "a failure does nothing unless it is returned"]
 pub struct Failure(Box<Response>);
 

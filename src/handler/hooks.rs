@@ -18,6 +18,7 @@ use crate::message::request::Transport;
 /// stream was handed out). A connection is `Active` when a head has begun (in Go when the head is
 /// complete, so that a slow client looks idle), and `Idle` when a response is complete and the
 /// connection is kept.
+#[doc(alias = "ConnState")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ConnectionState {
@@ -35,6 +36,7 @@ pub enum ConnectionState {
 }
 
 /// The decision of [`Server::on_connect`](crate::Server::on_connect) about a new connection.
+#[doc(alias = "ConnContext")]
 #[must_use = "an admission has an effect only when the hook returns it"]
 pub struct Admission(pub(crate) Result<Option<Box<dyn Any>>, Refused>);
 

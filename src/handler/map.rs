@@ -16,6 +16,7 @@ impl<S: 'static> Reply<S> {
     /// year, instead of [`Limits::handler_timeout`](crate::Limits::handler_timeout). It counts
     /// from the start of the wait, so after a [`collect`](Reply::collect) or a
     /// [`receive`](Reply::receive) from the end of the content. Other replies are not changed.
+    #[doc(alias = "TimeoutHandler")]
     pub fn with_handler_timeout(self, timeout: Duration) -> Reply<S> {
         self.map_later(move |deferred| deferred.timeout = Some(timeout))
     }
@@ -34,6 +35,7 @@ impl<S: 'static> Reply<S> {
     /// default there is no such time: a long upload is not a slow one. The response of a
     /// [transform](Reply::transform) begins before the content is complete: give that a time with
     /// [`Response::with_send_timeout`].
+    #[doc(alias("SetReadDeadline", "ReadTimeout"))]
     pub fn with_content_timeout(self, timeout: Duration) -> Reply<S> {
         Reply(Action::ContentWithin(Box::new((timeout.min(TIMEOUT_MAX), self))))
     }

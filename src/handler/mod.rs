@@ -63,6 +63,7 @@ pub use crate::handler::transform::Transform;
 /// #     assert!(sim.received(client).ends_with(end.as_bytes()));
 /// # }
 /// ```
+#[doc(alias("HandlerFunc", "middleware", "Service", "FromRequest"))]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a handler for a server with the state `{S}`",
     label = "not a `Handler<{S}>`",

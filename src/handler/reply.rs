@@ -86,6 +86,7 @@ impl<S: 'static> Reply<S> {
     ///
     /// The reply of `then` can be a response, or one that comes [later](Reply::later). A reply that
     /// asks for content again or leaves HTTP becomes a 500 with a log line.
+    #[doc(alias("MaxBytesReader", "DefaultBodyLimit"))]
     pub fn collect<R: Into<Reply<S>>>(
         limit: usize,
         then: impl FnOnce(&mut S, &Request<'_>, &[u8]) -> R + 'static,
@@ -101,6 +102,7 @@ impl<S: 'static> Reply<S> {
     /// More than `limit` is a 413. If the length is announced, no byte is read and no method of
     /// `receiver` is called. Content in chunks that passes the limit ends with [`Lost::TooLarge`]; the
     /// piece that passes it is not shown.
+    #[doc(alias("upload", "streaming", "request body"))]
     pub fn receive(limit: u64, receiver: impl Receive<S> + 'static) -> Reply<S> {
         Reply(Action::Receive(Receiving { left: limit, receiver: Box::new(receiver) }))
     }
@@ -113,6 +115,7 @@ impl<S: 'static> Reply<S> {
     /// contents are. The content of `response` itself is dropped. Where the response has no content,
     /// to HEAD or with a status like 204, `transform` is not called and the content of the request is
     /// not asked for.
+    #[doc(alias = "EnableFullDuplex")]
     pub fn transform(response: Response, transform: impl Transform<S> + 'static) -> Reply<S> {
         Reply(Action::Transform(Box::new((response, Box::new(transform)))))
     }
@@ -125,6 +128,7 @@ impl<S: 'static> Reply<S> {
     /// [`Limits::handler_timeout`](crate::Limits::handler_timeout) is a 504; see
     /// [`with_handler_timeout`](Reply::with_handler_timeout) for another time. If the reply is dropped
     /// and not returned, the `Later` [is over](Later::is_over).
+    #[doc(alias("await", "async", "spawn_blocking"))]
     pub fn later() -> (Later<S>, Reply<S>) {
         let (later, ticket) = Later::new();
         let deferred = Deferred { ticket, timeout: None, late: None, finish: None };
@@ -145,6 +149,7 @@ impl<S: 'static> Reply<S> {
     ///
     /// A [`Protocol`] stays under the limits and in the shutdown of the server; a connection that is
     /// handed out does not (Go's `Hijacker`).
+    #[doc(alias = "Hijacker")]
     pub fn hijack(take: impl FnOnce(&mut S, Hijacked) + 'static) -> Reply<S> {
         Reply(Action::Hijack(Box::new(take)))
     }
@@ -168,6 +173,7 @@ impl<S: 'static> Reply<S> {
     /// # let c = sim.connect_and_send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     /// # assert!(sim.received(c).starts_with(b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>"));
     /// ```
+    #[doc(alias("WriteHeader(103)", "Early Hints"))]
     pub fn inform(informational: Informational, then: impl Into<Reply<S>>) -> Reply<S> {
         Reply(Action::Inform(Box::new((informational, then.into()))))
     }
@@ -241,6 +247,7 @@ impl<S> fmt::Debug for Reply<S> {
 ///     }
 /// }
 /// ```
+#[doc(alias("upload", "io.Reader"))]
 pub trait Receive<S = ()> {
     /// Reception begins; `waker` ends a [`Flow::Pause`].
     fn start(&mut self, state: &mut S, waker: Waker) {
@@ -324,6 +331,7 @@ pub enum Flow<S = ()> {
 /// # }
 /// # assert!(sim.received(c).ends_with(b"counted /a\n"));
 /// ```
+#[doc(alias("await", "oneshot", "long polling"))]
 #[must_use = "dropped without a response, a `Later` is a 500"]
 pub struct Later<S = ()>(Arc<Ticket<Give<S>>>);
 

@@ -55,6 +55,7 @@ pub(crate) const ROOM_MAX: usize = 64 << 10;
 /// # assert!(sim.received(c).starts_with(b"HTTP/1.1 101 Switching Protocols\r\n"));
 /// # assert!(sim.received(c).ends_with(b"\r\n\r\nHI\n"));
 /// ```
+#[doc(alias = "Upgrader")]
 pub trait Protocol<S = ()> {
     /// The connection has been switched, and nothing has been received yet. This is the place to
     /// greet the peer, and to take a [`Waker`] from `connection`.
@@ -214,7 +215,7 @@ impl<'a> Connection<'a> {
     /// Puts all of `bytes`, or none of them if they do not fit; returns whether they did. If not,
     /// [`Protocol::wake`] is called when there is room. More than 64 KiB never fit, and then it is
     /// not called.
-    #[must_use]
+    #[must_use = "bytes that do not fit are not put: check the result"]
     pub fn put_all(&mut self, bytes: &[u8]) -> bool {
         if bytes.len() > self.room() {
             // For bytes that never fit it would be woken for ever.
@@ -321,6 +322,7 @@ impl From<&str> for Upgrade {
 ///
 /// No limit, deadline or shutdown of the server covers it any more. Give it to a thread: the function
 /// that gets it runs on the loop.
+#[doc(alias = "Hijacker")]
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Hijacked {

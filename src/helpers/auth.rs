@@ -23,6 +23,7 @@ use crate::message::response::Response;
 /// # let c = sim.connect_and_send(request);
 /// # assert!(sim.received(c).ends_with(b"\r\n\r\nin"));
 /// ```
+#[doc(alias = "Authorization")]
 #[derive(Clone)]
 pub struct BasicAuth {
     bytes: Vec<u8>,
@@ -61,6 +62,7 @@ impl fmt::Debug for BasicAuth {
 impl Request<'_> {
     /// Name and password from `Authorization: Basic`. `None` for whatever is wrong with it:
     /// another scheme, no base64, no colon, more than one such field.
+    #[doc(alias = "Authorization")]
     pub fn basic_auth(&self) -> Option<BasicAuth> {
         parse(self.headers().only("authorization")?)
     }
@@ -68,6 +70,7 @@ impl Request<'_> {
 
 impl Response {
     /// 401 that makes a browser ask for name and password for `realm`.
+    #[doc(alias("WWW-Authenticate", "401"))]
     pub fn unauthorized_basic(realm: &str) -> Response {
         let quoted = realm.replace('\\', "\\\\").replace('"', "\\\"");
         let challenge = format!("Basic realm=\"{quoted}\", charset=\"UTF-8\"");
@@ -77,6 +80,7 @@ impl Response {
 
 /// Whether `given`, which comes from a peer, is `secret`. How long that takes depends on the
 /// length of `given` alone, not on the secret.
+#[doc(alias("ConstantTimeCompare", "subtle"))]
 pub fn constant_time_eq(given: &[u8], secret: &[u8]) -> bool {
     let mut differs = u8::from(given.len() != secret.len());
     for (index, byte) in given.iter().enumerate() {

@@ -51,6 +51,7 @@ impl Body {
     /// # }
     /// # assert!(sim.received(c).ends_with(b"\r\n\r\n0\n1\n2\n"));
     /// ```
+    #[doc(alias("Flusher", "stream"))]
     pub fn channel(capacity: usize) -> (Sender, Body) {
         let (sender, receiver) = pipe(capacity);
         (sender, Body::produce(receiver))
@@ -94,6 +95,7 @@ fn pipe(capacity: usize) -> (Sender, Receiver) {
 /// # list(sender).unwrap();
 /// # drop(body);
 /// ```
+#[doc(alias = "Flusher")]
 #[must_use = "a sender that is dropped before `finish` resets the connection"]
 pub struct Sender {
     pipe: Arc<Pipe>,

@@ -33,6 +33,7 @@ impl<'a> Request<'a> {
     /// # let c = sim.connect_and_send(b"GET / HTTP/1.1\r\nHost: a\r\nCookie: theme=dark\r\n\r\n");
     /// # assert!(sim.received(c).ends_with(b"\r\n\r\ndark"));
     /// ```
+    #[doc(alias = "r.Cookie")]
     pub fn cookie(&self, name: &str) -> Option<&'a str> {
         self.cookies().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
@@ -71,6 +72,7 @@ impl Response {
     /// let answer = Response::text("welcome").with_cookie(&SetCookie::new("session", "x7"));
     /// # let _ = answer;
     /// ```
+    #[doc(alias = "SetCookie")]
     pub fn with_cookie(mut self, cookie: &SetCookie) -> Response {
         match cookie.encode() {
             Ok(line) => self.with_appended_header("Set-Cookie", line),
@@ -97,6 +99,7 @@ impl Response {
 ///     "id=a1; Path=/; Max-Age=3600; HttpOnly; Secure; SameSite=Lax"
 /// );
 /// ```
+#[doc(alias("http.Cookie", "session"))]
 #[derive(Clone, Debug)]
 #[must_use = "a cookie is set only by `Response::with_cookie`"]
 pub struct SetCookie {

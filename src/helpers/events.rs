@@ -43,6 +43,7 @@ use crate::waker::Waker;
 pub const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// One event.
+#[doc(alias = "SSE")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "an event is sent with `Topic::publish`"]
 pub struct Event {
@@ -111,7 +112,7 @@ pub enum Slow {
 /// # let _ = prices;
 /// ```
 #[derive(Clone, Copy, Debug)]
-#[must_use]
+#[must_use = "options have an effect only through `Topic::with_options`"]
 pub struct TopicOptions {
     capacity: usize,
     slow: Slow,
@@ -140,6 +141,7 @@ impl TopicOptions {
 
 /// Events with one ring and any number of readers. Clones are the same topic; publishing works
 /// from any thread.
+#[doc(alias("SSE", "EventSource", "broadcast"))]
 #[derive(Clone)]
 pub struct Topic {
     shared: Arc<Mutex<Shared>>,

@@ -42,6 +42,7 @@ use crate::router::Patterns;
 /// ```
 ///
 /// For another response, replace the error: `origins.check(req).map_err(|_| Response::..)`.
+#[doc(alias("CSRF", "XSRF", "CrossOriginProtection"))]
 #[derive(Debug)]
 pub struct OriginGuard {
     /// In lower case, as browsers write them.

@@ -32,6 +32,7 @@ use std::borrow::Cow;
 /// assert_eq!(pairs.get("none"), None);
 /// assert!(pairs.check().is_ok());
 /// ```
+#[doc(alias = "url.Values")]
 #[derive(Clone, Copy, Debug)]
 pub struct Pairs<'a> {
     raw: &'a [u8],
@@ -115,6 +116,7 @@ impl<'a> Request<'a> {
     /// # let c = sim.connect_and_send(b"GET /?page=7 HTTP/1.1\r\nHost: a\r\n\r\n");
     /// # assert!(sim.received(c).ends_with(b"\r\n\r\n8"));
     /// ```
+    #[doc(alias = "URL.Query")]
     pub fn query(&self) -> Pairs<'a> {
         Pairs::within(self.raw_query().unwrap_or("").as_bytes(), self.limits())
     }
@@ -124,7 +126,7 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     ///
-    /// [`FormError`]: `MediaType` is a 415 and the others are a 400. A form with a bad pair is refused
+    /// [`FormError`]: `MediaType` is a 415, also for `multipart/form-data`, and the others are a 400. A form with a bad pair is refused
     /// as a whole; [`Pairs::parse`] reads the good ones.
     ///
     /// ```
@@ -139,6 +141,7 @@ impl<'a> Request<'a> {
     /// # assert!(sim.received(c).ends_with(b"\r\n\r\na"));
     /// # Ok::<(), wheelhouse::Error>(())
     /// ```
+    #[doc(alias("ParseForm", "FormValue", "multipart/form-data"))]
     pub fn form<'c>(&self, content: &'c [u8]) -> Result<Pairs<'c>, FormError> {
         let media_type = self.content_type();
         if !media_type.is_some_and(|named| named.is("application/x-www-form-urlencoded")) {

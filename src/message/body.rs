@@ -84,6 +84,7 @@ impl Body {
     /// }
     /// # let _ = logo;
     /// ```
+    #[doc(alias = "sendfile")]
     pub fn file(file: File) -> io::Result<Body> {
         let len = file.metadata()?.len();
         Ok(Body::file_range(file, 0..len))
@@ -98,6 +99,7 @@ impl Body {
     }
 
     /// Creates a body of unknown length: chunked in HTTP/1.1, ended by closing in HTTP/1.0.
+    #[doc(alias("chunked", "stream"))]
     pub fn produce(producer: impl Produce + Send + 'static) -> Body {
         Body(Source::Produce(Producer { producer: Box::new(producer), len: None }))
     }
@@ -112,6 +114,7 @@ impl Body {
 
     /// Creates a body of unknown length, read from `reader` until its end. Reading must not block:
     /// the loop would wait.
+    #[doc(alias = "io.Reader")]
     pub fn from_reader(reader: impl io::Read + Send + 'static) -> Body {
         Body::produce(FromReader(reader))
     }
@@ -315,7 +318,7 @@ impl<'a> Out<'a> {
     ///
     /// The room of one call is at most 64 KiB. A larger piece never fits: a producer has to put it
     /// in parts.
-    #[must_use]
+    #[must_use = "bytes that do not fit are not put: check the result"]
     pub fn put_all(&mut self, bytes: &[u8]) -> bool {
         let fits = bytes.len() <= self.room();
         if fits {

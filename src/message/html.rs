@@ -13,6 +13,7 @@ use std::borrow::Cow;
 ///
 /// assert_eq!(escape_html("Ann & <Bob>"), "Ann &amp; &lt;Bob&gt;");
 /// ```
+#[doc(alias("EscapeString", "XSS"))]
 pub fn escape_html(text: &str) -> Cow<'_, str> {
     let Some(first) = text.find(['&', '<', '>', '"', '\'']) else {
         return Cow::Borrowed(text);

@@ -21,6 +21,7 @@ pub(crate) const INFORMATIONAL_MAX: usize = 16;
 ///     .with_appended_header("Link", "</script.js>; rel=preload; as=script");
 /// # let _ = hints;
 /// ```
+#[doc(alias("Early Hints", "103", "1xx"))]
 #[derive(Clone, Debug)]
 #[must_use = "an informational response is sent with `Reply::inform` or `Later::inform`"]
 pub struct Informational {

@@ -19,6 +19,7 @@ use crate::message::request::Request;
 /// #     Content-Type: Text/Plain; charset=\"latin1\"\r\n\r\n");
 /// # assert!(sim.received(c).ends_with(b"true"));
 /// ```
+#[doc(alias("Content-Type", "mime"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MediaType<'a> {
     essence: &'a str,

@@ -18,6 +18,7 @@ impl<'a> Request<'a> {
     /// Every escape is decoded, also that of a slash. So never use the value as the name of a file
     /// without a check, and split the [`raw_param`](Request::raw_param) of a `{name...}` instead.
     /// Bytes that are not UTF-8 become U+FFFD here; `raw_param` has them.
+    #[doc(alias = "PathValue")]
     pub fn param(&self, name: &str) -> Option<Cow<'a, str>> {
         let text = self.path_text(self.span_of_param(name)?);
         Some(percent_decode_str(text).decode_utf8_lossy())

@@ -31,6 +31,7 @@ impl Response {
     /// # let answer = String::from_utf8_lossy(sim.received(c)).into_owned();
     /// # assert!(answer.contains("\r\nLocation: /done?ok\r\n"), "{answer}");
     /// ```
+    #[doc(alias("Location", "303"))]
     pub fn redirect(req: &Request<'_>, status: StatusCode, target: &str) -> Response {
         let base = || encode_path(&format!("{}{}", req.stripped(), req.path()));
         redirect_to(req.method(), status, &resolve(&base, target))

@@ -25,6 +25,7 @@ pub use http::Method;
 /// The content is not a part of it. A handler that wants it says so with its reply
 /// ([`Reply::collect`](crate::Reply::collect), [`Reply::receive`](crate::Reply::receive)), so
 /// `100 Continue` is sent exactly when content is wanted, and nothing is buffered unasked.
+#[doc(alias("HttpRequest", "IncomingMessage"))]
 #[derive(Clone, Copy)]
 pub struct Request<'a> {
     message: &'a Message<'a>,
@@ -178,6 +179,7 @@ impl<'a> Request<'a> {
     /// # let c = sim.connect_and_send(b"GET /static/a.css HTTP/1.1\r\nHost: a\r\n\r\n");
     /// # assert!(sim.received(c).ends_with(b"\r\n\r\n/a.css"));
     /// ```
+    #[doc(alias = "StripPrefix")]
     pub fn strip_prefix(&self, prefix: &str) -> Option<Request<'a>> {
         let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
         let rest = self.path_bytes().strip_prefix(prefix.as_bytes())?;
@@ -231,6 +233,7 @@ impl<'a> Request<'a> {
 
     /// Returns the value of the first header field called `name`, if it is UTF-8: short for
     /// `headers().get(name)`. [`Fields::get_bytes`] returns the bytes of any value.
+    #[doc(alias = "Header.Get")]
     pub fn header(&self, name: impl AsRef<str>) -> Option<&'a str> {
         self.headers().get(name)
     }
@@ -270,7 +273,11 @@ impl<'a> Request<'a> {
     /// Unix socket. A client of IPv4 has an IPv4 address on every listener, and not the form
     /// `::ffff:192.0.2.1` in which a listener for both families reports it.
     ///
+    /// Behind a proxy this is the address of the proxy, which usually names its client in the field
+    /// `X-Forwarded-For`. Any client can send that field: believe it only if it comes from your proxy.
+    ///
     /// The system is asked at each call, since an idle connection has no room for an address.
+    #[doc(alias("RemoteAddr", "X-Forwarded-For", "client_ip"))]
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.message.peer.transport().client_addr()
     }
@@ -321,6 +328,7 @@ impl<'a> Request<'a> {
 
     /// Returns the value that the connection hook attached
     /// ([`Server::on_connect`](crate::Server::on_connect)), if it is a `T`.
+    #[doc(alias = "ConnContext")]
     pub fn connection_value<T: 'static>(&self) -> Option<&'a T> {
         self.message.peer.value()?.downcast_ref()
     }

@@ -37,6 +37,7 @@ use crate::message::unlogged::Unlogged;
 /// assert!(page.headers().has_member("vary", "cookie"));
 /// # Ok::<(), wheelhouse::FieldError>(())
 /// ```
+#[doc(alias("ResponseWriter", "HttpResponse"))]
 #[derive(Debug)]
 #[must_use = "a response does nothing unless the handler returns it"]
 pub struct Response {
@@ -155,6 +156,7 @@ impl Response {
     }
 
     /// Creates a 404 with a page of one line.
+    #[doc(alias("NotFound", "404"))]
     pub fn not_found() -> Response {
         Response::status_page(StatusCode::NOT_FOUND)
     }
@@ -244,6 +246,7 @@ impl Response {
     }
 
     /// Returns the response with another status.
+    #[doc(alias = "WriteHeader")]
     pub fn with_status(mut self, status: StatusCode) -> Response {
         self.status = status;
         self
@@ -255,6 +258,7 @@ impl Response {
     /// A field that cannot be sent (see [`FieldError`]) turns the response into a 500, and the
     /// reason is logged. Use [`set_header`](Response::set_header) for values that you do not
     /// control.
+    #[doc(alias = "Header.Set")]
     pub fn with_header(mut self, name: impl AsRef<str>, value: impl AsRef<[u8]>) -> Response {
         if let Err(error) = self.set_header(name, value) {
             self.keep_fault(error);
@@ -265,6 +269,7 @@ impl Response {
     /// Returns the response with one more header field: see
     /// [`append_header`](Response::append_header). A field that cannot be sent turns the response
     /// into a 500, as with [`with_header`](Response::with_header).
+    #[doc(alias = "Header.Add")]
     pub fn with_appended_header(
         mut self,
         name: impl AsRef<str>,
@@ -350,6 +355,7 @@ impl Response {
     /// not, the connection is reset. The rate of
     /// [`Limits::response_rate_min`](crate::Limits::response_rate_min) holds as well. By default
     /// there is no such time, since a long download is not a slow one.
+    #[doc(alias("SetWriteDeadline", "WriteTimeout"))]
     pub fn with_send_timeout(mut self, timeout: Duration) -> Response {
         let timeout = timeout.min(TIMEOUT_MAX);
         self.extra.get_or_insert_with(Box::default).send_timeout = Some(timeout);

@@ -93,6 +93,7 @@ type Function<S> = Box<dyn FnMut(&mut S, &Request<'_>) -> Reply<S>>;
 /// only [`Routes`] are a [`Handler`].
 ///
 /// The [module](crate::router) explains patterns.
+#[doc(alias("ServeMux", "HandleFunc", "Scope"))]
 #[must_use = "a router does nothing until its routes are built and served"]
 pub struct Router<S = ()> {
     table: Table,
@@ -238,6 +239,7 @@ impl<S: 'static> Router<S> {
     /// assert_eq!(Sim::new(routes).get("/static/css/a?b").text(), "/css/a");
     /// # Ok::<(), wheelhouse::Error>(())
     /// ```
+    #[doc(alias("StripPrefix", "nest_service"))]
     pub fn mount(self, prefix: &str, handler: impl Handler<S> + 'static) -> Router<S> {
         let text = self.under_prefix("", &format!("{}/", prefix.trim_end_matches('/')));
         let parsed = Pattern::parse_rest(&text, None, &text);
@@ -409,6 +411,7 @@ impl<S: 'static> Router<S> {
 
     /// Sets the function for requests without a route, in place of the one-line 404. It is not
     /// called for a 405.
+    #[doc(alias("NotFoundHandler", "fallback"))]
     pub fn not_found<R: Into<Reply<S>>>(
         mut self,
         function: impl FnMut(&mut S, &Request<'_>) -> R + 'static,

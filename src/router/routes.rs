@@ -17,6 +17,7 @@ use crate::message::request::{Request, RouteMatch, RouteNames, Span};
 use crate::message::response::Response;
 
 /// Routes, ready to be served: the result of [`Router::build`](super::Router::build).
+#[doc(alias = "ServeMux")]
 pub struct Routes<S = ()> {
     pub(super) table: Table,
     /// One for each pattern of the table.

@@ -49,6 +49,8 @@ use crate::server::Handle;
 ///   and another one must be left to hear the second signal when the first core is done.
 /// * Each core has its own [`Limits`](crate::Limits): divide the memory of the machine by the number of
 ///   cores. Set `connections_max`, too, because the limit of descriptors is one for the process.
+#[doc(alias("workers", "cluster", "GOMAXPROCS", "multi-threaded"))]
+#[must_use = "`join` waits for the cores and returns their reports and errors"]
 pub struct Cores {
     group: Arc<Group>,
     handle: Handle,

@@ -47,6 +47,7 @@ use crate::server::{Handle, Remote, Server};
 /// }
 /// # Ok::<(), wheelhouse::Error>(())
 /// ```
+#[doc(alias("reactor", "epoll"))]
 #[must_use = "a loop does nothing until it is run or turned"]
 pub struct EventLoop<S = ()> {
     reactor: Owner<'static, MioKernel, S>,

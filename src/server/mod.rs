@@ -39,6 +39,7 @@ use crate::server::remote::Remote;
 /// # Errors
 ///
 /// As [`Server::listen`] and [`Server::run`].
+#[doc(alias("ListenAndServe", "HandleFunc", "HttpServer", "createServer"))]
 pub fn serve<R: Into<Reply>>(
     address: &str,
     handler: impl FnMut(&Request<'_>) -> R,
@@ -86,6 +87,7 @@ pub fn serve<R: Into<Reply>>(
 ///     .run(routes)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[doc(alias("ListenAndServe", "HttpServer", "createServer", "App"))]
 #[must_use = "a server does nothing until it runs"]
 pub struct Server<S = ()> {
     state: S,
@@ -136,6 +138,7 @@ impl Default for Server {
 impl<S: 'static> Server<S> {
     /// Creates a server whose handlers, hooks and timers share `state`, with default limits and
     /// without a listener.
+    #[doc(alias("Extension", "Data", "BaseContext"))]
     pub fn with_state(state: S) -> Server<S> {
         Server {
             state,
@@ -205,6 +208,7 @@ impl<S: 'static> Server<S> {
     ///     });
     /// # let _ = server;
     /// ```
+    #[doc(alias = "ConnContext")]
     pub fn on_connect(
         mut self,
         hook: impl FnMut(&mut S, &NewConnection<'_>) -> Admission + Send + 'static,
@@ -215,6 +219,7 @@ impl<S: 'static> Server<S> {
 
     /// Sets the hook that is called with each new state of a connection (Go's `ConnectionState`). It runs
     /// on the loop, so it must not block.
+    #[doc(alias = "ConnState")]
     pub fn on_connection_state(
         mut self,
         hook: impl FnMut(&mut S, ConnectionId, ConnectionState) + Send + 'static,
@@ -280,6 +285,7 @@ impl<S: 'static> Server<S> {
     /// server.on_shutdown(|_| eprintln!("finishing the requests that have begun"));
     /// # let _ = server;
     /// ```
+    #[doc(alias = "RegisterOnShutdown")]
     pub fn on_shutdown(mut self, hook: impl FnOnce(&mut S) + Send + 'static) -> Server<S> {
         self.hooks.on_shutdown.push(Box::new(hook));
         self
@@ -303,6 +309,7 @@ impl<S: 'static> Server<S> {
     /// assert_eq!(*sim.state(), 3);
     /// # Ok::<(), wheelhouse::Error>(())
     /// ```
+    #[doc(alias("Ticker", "setInterval", "cron"))]
     pub fn every(
         mut self,
         period: Duration,
@@ -314,6 +321,7 @@ impl<S: 'static> Server<S> {
 
     /// Adds a timer that calls `function` on the loop once, `delay` after the server has begun to
     /// run. The rules are those of [`every`](Server::every).
+    #[doc(alias("AfterFunc", "setTimeout"))]
     pub fn after(
         mut self,
         delay: Duration,
@@ -380,6 +388,7 @@ impl<S: 'static> Server<S> {
     /// Sets whether connections are kept after their responses, as they are by default (Go's
     /// `SetKeepAlivesEnabled`). If not, every response says `Connection: close`.
     /// [`Handle::set_keep_alive`] changes it while the server runs.
+    #[doc(alias = "SetKeepAlivesEnabled")]
     pub fn keep_alive(mut self, keeps: bool) -> Server<S> {
         self.keeps_connections = keeps;
         self
@@ -390,6 +399,7 @@ impl<S: 'static> Server<S> {
     ///
     /// [`run`](Server::run) registers the signals. Their default action does not come back when the
     /// server has ended: from then on they do nothing, unless the program handles them.
+    #[doc(alias("Ctrl-C", "SIGINT", "SIGTERM", "NotifyContext"))]
     #[cfg(feature = "signals")]
     pub fn on_signals(mut self) -> Server<S> {
         self.catches_signals = true;
@@ -504,6 +514,7 @@ impl Handle {
     /// responses, with `Connection: close`. Connections that are still at work when the time is over
     /// are reset. Then [`Server::run`] returns. Only the first call counts; [`stop`](Handle::stop)
     /// ends a shutdown sooner.
+    #[doc(alias("Shutdown", "graceful"))]
     pub fn shutdown(&self) {
         self.begin_shutdown(None);
     }
@@ -524,6 +535,7 @@ impl Handle {
     }
 
     /// Resets every connection and lets [`Server::run`] return.
+    #[doc(alias = "Close")]
     pub fn stop(&self) {
         match &self.0 {
             Target::Loop(mailbox) => mailbox.send(Message::Stop),
@@ -536,6 +548,7 @@ impl Handle {
     /// If not, idle connections are closed at once, and the others after their present response,
     /// which says `Connection: close`. This moves clients to other servers while this one keeps
     /// running.
+    #[doc(alias = "SetKeepAlivesEnabled")]
     pub fn set_keep_alive(&self, keeps: bool) {
         match &self.0 {
             Target::Loop(mailbox) => mailbox.send(Message::KeepAlive(keeps)),

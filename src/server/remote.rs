@@ -25,6 +25,7 @@ use crate::reactor::remote::{Calls, Put};
 /// assert_eq!(*sim.state(), ["from a thread"]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[doc(alias("call_soon_threadsafe", "post", "defer"))]
 pub struct Remote<S = ()> {
     calls: Arc<Calls<S>>,
     mailbox: Arc<Mailbox>,

@@ -48,6 +48,7 @@ pub use crate::sim::request::RequestBuilder;
 pub use crate::sim::response::Response;
 
 /// The connections of a server whose limits have no number of them.
+#[doc(alias("httptest", "TestServer", "TestClient", "ResponseRecorder", "mock"))]
 const CONNECTIONS_MAX: usize = 1 << 20;
 
 /// A server in a simulated world. Dropping it stops the server, as [`Handle::stop`] does.

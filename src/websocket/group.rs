@@ -37,6 +37,7 @@ use crate::websocket::socket::Socket;
 /// let handler = move |req: &Request<'_>| -> Reply { accept(req, &options, Member(room.clone())) };
 /// # let _ = wheelhouse::sim::Sim::new(handler);
 /// ```
+#[doc(alias("broadcast", "chat", "room"))]
 #[derive(Clone, Default)]
 pub struct Group {
     members: Arc<Mutex<Vec<Sender>>>,

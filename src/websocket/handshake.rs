@@ -26,6 +26,7 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// `Origin` names the host of the request, or is absent, since no browser leaves it out. See
 /// [`OriginGuard`](crate::guards::OriginGuard) for the rule, and [`Options::trust`] for exceptions. A proxy
 /// in front must pass `Host` on unchanged.
+#[doc(alias("Upgrader", "ws", "WebSocketUpgrade"))]
 pub fn accept<S: 'static>(
     req: &Request<'_>,
     options: &Options,

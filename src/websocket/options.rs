@@ -9,7 +9,7 @@ use crate::message::request::Request;
 
 /// The pages that may open a socket, and the bounds of the socket. They are made once and used for
 /// every [`accept`](super::accept).
-#[must_use]
+#[must_use = "options have an effect only through `accept`"]
 pub struct Options {
     pub(super) bounds: Bounds,
     protocols: Vec<String>,
