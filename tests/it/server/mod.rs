@@ -3,6 +3,7 @@
 //!
 //! Every wait here is bounded and none is measured: a test asserts results, not times.
 
+mod auto_traits;
 mod cores;
 mod embedding;
 mod endings;
