@@ -4,7 +4,7 @@
 //! figures of `sizing.md` in `tests/house/sizes.rs`, the programs of `coming-from-go.md` as
 //! doctests, see the foot of `src/lib.rs`.)
 
-const PAGES: [&str; 3] = ["coming-from-go.md", "support.md", "sizing.md"];
+const PAGES: [&str; 4] = ["coming-from-go.md", "compiler-messages.md", "support.md", "sizing.md"];
 
 const VISIT: &str = "src/reactor/visit";
 /// Calls between the files of a visit that go up: the file of the caller, and the method.

@@ -1,5 +1,6 @@
 //! The house: what is true of the sources and the pages, not of a running server.
 
+mod compiler_messages;
 mod docs;
 mod layers;
 mod parity;
