@@ -7,7 +7,7 @@
 use std::mem;
 
 use slab::Slab;
-use timers::Wheel;
+use wheelhouse_timers::Wheel;
 
 use crate::handler::guard::{guard, let_go};
 use crate::handler::hooks::{ConnectionState, NewConnection};

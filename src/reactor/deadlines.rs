@@ -6,7 +6,7 @@
 //! pause, a call of a protocol, an expiry. Rates are judged at the end of a window, so they cost an
 //! addition per read and nothing else.
 
-use timers::Wheel;
+use wheelhouse_timers::Wheel;
 
 use crate::handler::Handler;
 use crate::http1::Rest;

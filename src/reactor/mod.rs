@@ -47,7 +47,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use slab::Slab;
-use timers::Wheel;
+use wheelhouse_timers::Wheel;
 
 use crate::handler::guard::guard;
 use crate::handler::hooks::Hooks;

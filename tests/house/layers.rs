@@ -19,7 +19,7 @@ const LAYERS: [[&str; 3]; 13] = [
     ["http1", "root message", "bytes http httparse itoa std::borrow std::fmt std::iter std::mem \
         std::net::Ipv4Addr std::net::Ipv6Addr std::ops std::ptr std::str"],
     ["reactor", "root message handler http1", "std bytes http httpdate log mio rustix \
-        signal_hook slab socket2 timers"],
+        signal_hook slab socket2 wheelhouse_timers"],
     ["server", "root message handler reactor", "std listenfd log mio rustix socket2"],
     ["router", "root message handler", "std http percent_encoding"],
     ["files", "root message handler", "std httpdate log mime_guess percent_encoding rustix"],
@@ -111,6 +111,6 @@ fn crates() -> BTreeSet<String> {
     let manifest = crate::read("Cargo.toml");
     let lists = manifest.split("\n[").filter(|list| list.starts_with("dependencies]"));
     let names = lists.flat_map(|list| list.lines().filter_map(|line| line.split_once(" = ")));
-    let names = names.map(|(name, _)| name.replace("wheelhouse-", "").replace('-', "_"));
+    let names = names.map(|(name, _)| name.replace('-', "_"));
     names.chain(["std", "core", "alloc"].map(str::to_owned)).collect()
 }

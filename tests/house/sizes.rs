@@ -19,13 +19,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
-use timers::Wheel;
 use wheelhouse::body::{Out, Produce, Produced};
 use wheelhouse::content::{Flow, Receive};
 use wheelhouse::events::Topic;
 use wheelhouse::sim::Sim;
 use wheelhouse::upgrade::{Connection, Protocol};
 use wheelhouse::{Body, Failure, Handle, Handler, Reply, Request, Response, Server, Waker};
+use wheelhouse_timers::Wheel;
 
 /// With the one that asks whether the server has done what it was sent, a power of two: a slab that
 /// is full to the last slot.

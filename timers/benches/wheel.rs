@@ -24,7 +24,7 @@ mod workload;
 
 use contenders::{Heap, Hierarchical, Ordered, Timers};
 use std::process::Command;
-use timers::Wheel;
+use wheelhouse_timers::Wheel;
 use workload::{measure, Row};
 
 /// Measures so many timers in so many rounds.

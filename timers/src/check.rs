@@ -13,6 +13,7 @@ impl Wheel {
     ///
     /// With the name of the invariant that does not hold. No sequence of calls leads there; if one does, it is a bug of
     /// this crate.
+    #[doc(hidden)]
     pub fn check(&self) {
         let armed = self.nodes[self.base()..].iter().filter(|node| node.is_armed()).count();
         assert_eq!(armed, self.len, "I6: len is not the number of armed nodes");

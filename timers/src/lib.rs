@@ -77,7 +77,7 @@
 //! time.
 //!
 //! ```
-//! use timers::Wheel;
+//! use wheelhouse_timers::Wheel;
 //!
 //! const TICK: u64 = 64; // milliseconds
 //! fn tick(elapsed: u64) -> u32 {

@@ -23,8 +23,8 @@ use core::fmt;
 ///
 /// # Invariants
 ///
-/// [`Wheel::check`] walks everything and asserts these lines; `now` is the tick of the last `advance`, N the number of
-/// slots.
+/// The tests walk everything and assert these lines (`check.rs`). `now` is the tick of the last `advance`, N the number
+/// of slots.
 ///
 /// * I1: a node is in exactly one circular list, or in none and unarmed.
 /// * I2: a node listed in a slot has `now < queued <= now + N`, and the slot is `queued mod N`.
@@ -37,7 +37,7 @@ use core::fmt;
 /// # Examples
 ///
 /// ```
-/// use timers::Wheel;
+/// use wheelhouse_timers::Wheel;
 ///
 /// let mut wheel = Wheel::new(64, 0);
 /// wheel.grow(2);
@@ -94,7 +94,7 @@ impl Wheel {
     /// # Examples
     ///
     /// ```
-    /// let wheel = timers::Wheel::new(2048, 0);
+    /// let wheel = wheelhouse_timers::Wheel::new(2048, 0);
     /// assert_eq!(wheel.next_wake(), None); // sleep for ever
     /// ```
     #[must_use]
@@ -131,7 +131,7 @@ impl Wheel {
     /// # Examples
     ///
     /// ```
-    /// let mut wheel = timers::Wheel::new(64, 0);
+    /// let mut wheel = wheelhouse_timers::Wheel::new(64, 0);
     /// wheel.grow(100);
     /// wheel.grow(10);
     /// assert_eq!(wheel.capacity(), 100);
@@ -154,7 +154,7 @@ impl Wheel {
     /// # Examples
     ///
     /// ```
-    /// let mut wheel = timers::Wheel::new(64, 0);
+    /// let mut wheel = wheelhouse_timers::Wheel::new(64, 0);
     /// let before = wheel.memory();
     /// wheel.grow_exact(100);
     /// wheel.grow_exact(101);
@@ -191,7 +191,7 @@ impl Wheel {
     /// # Examples
     ///
     /// ```
-    /// let mut wheel = timers::Wheel::new(64, 100);
+    /// let mut wheel = wheelhouse_timers::Wheel::new(64, 100);
     /// wheel.grow(1);
     /// wheel.arm(0, 160);
     /// wheel.arm(0, 170);
@@ -217,7 +217,7 @@ impl Wheel {
     /// # Examples
     ///
     /// ```
-    /// let mut wheel = timers::Wheel::new(64, 0);
+    /// let mut wheel = wheelhouse_timers::Wheel::new(64, 0);
     /// wheel.grow(1);
     /// wheel.arm(0, 7);
     /// assert!(wheel.disarm(0));
@@ -257,7 +257,7 @@ impl Wheel {
     /// # Examples
     ///
     /// ```
-    /// let mut wheel = timers::Wheel::new(64, 0);
+    /// let mut wheel = wheelhouse_timers::Wheel::new(64, 0);
     /// wheel.grow(1);
     /// wheel.arm(0, 500); // several revolutions ahead
     /// wheel.advance(499);
@@ -281,7 +281,7 @@ impl Wheel {
     /// # Examples
     ///
     /// ```
-    /// let mut wheel = timers::Wheel::new(64, 0);
+    /// let mut wheel = wheelhouse_timers::Wheel::new(64, 0);
     /// wheel.grow(3);
     /// for id in 0..3 {
     ///     wheel.arm(id, 10);
@@ -325,7 +325,7 @@ impl Wheel {
     /// # Examples
     ///
     /// ```
-    /// let mut wheel = timers::Wheel::new(64, 0);
+    /// let mut wheel = wheelhouse_timers::Wheel::new(64, 0);
     /// wheel.grow(1);
     /// wheel.arm(0, 1000);
     /// assert_eq!(wheel.next_wake(), Some(64)); // one revolution ahead
@@ -382,7 +382,7 @@ impl Wheel {
     /// # Examples
     ///
     /// ```
-    /// let mut wheel = timers::Wheel::new(2048, 0);
+    /// let mut wheel = wheelhouse_timers::Wheel::new(2048, 0);
     /// wheel.grow(1_000_000);
     /// assert!(wheel.memory() < 16_100_000);
     /// ```

@@ -4,7 +4,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use timers::Wheel;
+use wheelhouse_timers::Wheel;
 
 struct Counting;
 

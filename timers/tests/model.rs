@@ -7,7 +7,7 @@ mod common;
 
 use common::Random;
 use std::collections::BTreeSet;
-use timers::Wheel;
+use wheelhouse_timers::Wheel;
 
 /// For each start below, so three times this for the whole file, spread over the sizes of wheels.
 const OPERATIONS: u32 = 2_000_000;

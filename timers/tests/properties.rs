@@ -3,7 +3,7 @@
 mod common;
 
 use common::Random;
-use timers::Wheel;
+use wheelhouse_timers::Wheel;
 
 const SLOTS: u32 = 128;
 const IDS: u32 = 300;

@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 use std::rc::Rc;
 use std::time::Duration;
-use timers::Wheel;
+use wheelhouse_timers::Wheel;
 
 /// Deadlines for dense ids, in ticks that do not wrap here.
 pub(crate) trait Timers {
