@@ -1,16 +1,29 @@
 //! An HTTP/1.1 server on one event loop: one thread, one slab of connections, one hashed timing
-//! wheel. Go's `net/http` server, rebuilt for places where memory is counted.
+//! wheel. It is Go's `net/http` server, rebuilt for programs that count their memory.
 //!
-//! It is not a framework, speaks no HTTP/2, and runs no `async`: a handler is a function that
-//! runs on the loop and returns.
+//! # Who should use it
+//!
+//! Programs that serve HTTP beside their real work, or on small machines, or to clients that they
+//! do not know: an appliance, a sidecar, a daemon with pages and metrics of its own, a device on a
+//! small board. A handler is a function that runs on the loop, with `&mut` access to the state of
+//! the program. Every limit and deadline is on by default, and one number bounds the memory that
+//! clients can make the server hold.
+//!
+//! It is not a framework. It does not speak HTTP/2, and it does not run `async` code: for that, use
+//! hyper and the frameworks on top of it. A handler must not block, because it holds up every
+//! connection of the loop. Work that takes long goes to another thread ([`Reply::later`]).
+//!
+//! # The smallest program
 //!
 //! ```no_run
 //! use wheelhouse::Response;
 //!
-//! wheelhouse::serve("127.0.0.1:8080", |req| {
-//!     Response::text(format!("hello {}\n", req.path()))
-//! })?;
-//! # Ok::<(), wheelhouse::Error>(())
+//! fn main() -> Result<(), wheelhouse::Error> {
+//!     wheelhouse::serve("127.0.0.1:8080", |req| {
+//!         Response::text(format!("hello {}\n", req.path()))
+//!     })?;
+//!     Ok(())
+//! }
 //! ```
 //!
 //! ```text
@@ -22,33 +35,56 @@
 //!            └──────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! # Where to start
+//! # I want to ...
 //!
-//! * [`Server`] opens listeners and runs; [`serve`] is the short form.
-//! * [`runtime::Cores`] runs one loop for each core; [`Server::spawn`] and [`runtime::EventLoop`] serve inside a
-//!   program that exists.
-//! * [`Handler`] is the code that a program plugs in, and [`Reply`] its decision about a request.
-//! * [`Request`], [`Response`], [`Body`] and [`Fields`] are the messages and their parts.
-//! * [`Later`], [`Body::channel`] and [`events::Topic`] bring responses and content from elsewhere, other
-//!   threads included.
-//! * [`Failure`] makes a response and a log line of any error, with `?`.
-//! * [`upgrade::Protocol`] takes over a connection after an upgrade.
-//! * `websocket` (a feature) is such a protocol, which browsers speak.
-//! * [`files::Files`]: a directory, with ranges, conditions and a listing.
-//! * [`Router`]: routes over shared state, with the meaning of Go's patterns.
-//! * [`Limits`]: every limit and deadline, all on by default, with the reason for each.
-//! * [`sim::Sim`]: the whole server on a simulated kernel and clock, for tests without sockets.
-//! * `docs` in the repository: `coming-from-go.md` has a program in Go beside each of ours,
-//!   `support.md` has each refusal and its status, `sizing.md` the memory of a connection.
-//! * `ARCHITECTURE.md` is for those who read the code: it follows one request through ten functions.
+//! | I want to ... | item |
+//! |---|---|
+//! | serve one function on one address | [`serve`] |
+//! | set limits, hooks, timers, several addresses | [`Server`], [`Limits`] |
+//! | choose a function by method and path | [`Router`] |
+//! | share data between handlers, hooks and timers | [`Server::with_state`] |
+//! | send text, a page, a redirect, an error | [`Response`] |
+//! | send a file, or serve a directory | [`Body::file`], [`files::Files`] |
+//! | make content piece by piece | [`Body::produce`], from another thread [`Body::channel`] |
+//! | push events to browsers | [`events::Topic`] |
+//! | talk to browsers in both directions | the module `websocket` (feature) |
+//! | read a query, a form, cookies, credentials | [`Request`], [`forms`], [`cookies`], [`auth`] |
+//! | read and write JSON | `Request::json`, `Response::json` (feature `json`) |
+//! | read the content of a request as a whole | [`Router::collect`], [`Reply::collect`] |
+//! | read it piece by piece | [`Reply::receive`], or into the response [`Reply::transform`] |
+//! | do work that blocks | [`Reply::later`] |
+//! | use `?` in a handler | [`Failure`] |
+//! | run a function every second | [`Server::every`] |
+//! | send an early hint (103) | [`Reply::inform`] |
+//! | speak another protocol on a connection | [`upgrade`] |
+//! | name a listener, share a port, set the mode of a socket file | [`runtime::Listener`] |
+//! | use all cores | [`runtime::Cores`] |
+//! | serve in a thread of a program that exists | [`Server::spawn`], [`runtime::Remote`] |
+//! | serve inside a loop that exists | [`Server::build`], [`runtime::EventLoop`] |
+//! | shut down without losing requests | [`Handle`], `Server::on_signals` (feature `signals`) |
+//! | test without sockets and without sleeping | [`sim::Sim`] |
 //!
 //! # Features
 //!
-//! * `cli` (default): the `wheelhouse` binary. Libraries say `default-features = false`.
-//! * `inherit` (part of `cli`): `Server::listen_inherited`, sockets by socket activation.
+//! Features only add items. With `default-features = false` the crate is the bare server.
+//!
+//! * `cli` (default): the binary `wheelhouse`, which serves a directory. Libraries leave it out.
+//! * `inherit` (part of `cli`): `Server::listen_inherited`, for socket activation.
 //! * `signals` (part of `cli`): `Server::on_signals`.
 //! * `json`: `Response::json` and `Request::json`, with serde_json.
 //! * `websocket`: the module `websocket`, with tungstenite.
+//!
+//! # Where to read next
+//!
+//! These pages are in the folder `docs` of the repository:
+//!
+//! * `coming-from-go.md` has the names of `net/http` and ours, and programs side by side.
+//! * `compiler-messages.md` has ten mistakes that do not compile, and the remedy for each.
+//! * `support.md` has every refusal with its status, and the bytes that cause it.
+//! * `sizing.md` has the memory of a connection in each state.
+//!
+//! The folder `examples` has complete programs. `ARCHITECTURE.md` guides through the code: it
+//! follows one request through ten functions.
 
 #![forbid(unsafe_code)]
 
@@ -94,7 +130,36 @@ pub use router::{Router, Routes};
 pub use server::{serve, Handle, Server};
 pub use waker::Waker;
 
-/// Loops, threads and hooks: everything about running a server.
+/// Listeners, loops, threads and hooks: everything about running a server.
+///
+/// A program that calls [`serve`], or listens on plain addresses and calls [`Server::run`], needs
+/// none of this. It needs:
+///
+/// * [`Listener`](runtime::Listener) to name a listener, to share its port, or to set the mode of a
+///   socket file;
+/// * [`Admission`](runtime::Admission) and [`NewConnection`](runtime::NewConnection) in the hook
+///   [`Server::on_connect`], and [`ConnectionState`](runtime::ConnectionState) in
+///   [`Server::on_connection_state`];
+/// * [`Cores`](runtime::Cores) to run one loop on each core;
+/// * [`ServerThread`](runtime::ServerThread) and [`Remote`](runtime::Remote) to serve in a thread
+///   of a program that exists, and [`EventLoop`](runtime::EventLoop) to serve inside its loop;
+/// * [`Report`](runtime::Report) to look at the figures of a server that has ended.
+///
+/// ```
+/// use wheelhouse::runtime::{Listener, Report};
+/// use wheelhouse::Server;
+///
+/// let server = Server::with_state(0_u64).listen(Listener::new("127.0.0.1:0").named("public"))?;
+/// let remote = server.remote();
+/// let thread = server.spawn(|| Ok(|_: &wheelhouse::Request<'_>| "hello\n"))?;
+///
+/// let _ = remote.run(|state| *state += 1); // Runs on the loop.
+///
+/// thread.handle().shutdown();
+/// let report: Report = thread.join()?;
+/// assert_eq!(report.accepted, 0);
+/// # Ok::<(), wheelhouse::Error>(())
+/// ```
 pub mod runtime {
     pub use crate::handler::exchange::{Exchange, Outcome};
     pub use crate::handler::hooks::{Admission, ConnectionState, NewConnection};
@@ -108,32 +173,131 @@ pub mod runtime {
     pub use crate::server::remote::{Remote, RemoteClosed};
 }
 
-/// The content of a response that is made piece by piece: by a producer on the loop, or by another
-/// thread through a channel. [`Body`] has the constructors.
+/// The content of a response that is made piece by piece.
+///
+/// Text, bytes and files need none of this: [`Response`] and [`Body`] take them. A program needs
+/// [`body::Produce`] for content that is made on the loop when there is room for it, which
+/// takes no thread and holds no more than one piece ([`Body::produce`]). It needs
+/// [`Sender`](body::Sender) for content that another thread makes and that may block
+/// ([`Body::channel`]). Both wait for a slow client instead of filling the memory.
+///
+/// ```
+/// use std::io;
+/// use wheelhouse::body::{Out, Produce, Produced};
+/// use wheelhouse::{sim::Sim, Body, Request, Response};
+///
+/// struct Numbers(u64);
+///
+/// impl Produce for Numbers {
+///     fn produce(&mut self, out: &mut Out<'_>) -> io::Result<Produced> {
+///         while self.0 < 100_000 {
+///             if !out.put_all(format!("{}\n", self.0).as_bytes()) {
+///                 return Ok(Produced::More); // The buffer is full.
+///             }
+///             self.0 += 1;
+///         }
+///         Ok(Produced::End)
+///     }
+/// }
+///
+/// let mut sim = Sim::new(|_: &Request<'_>| {
+///     Response::ok("text/plain", Body::produce(Numbers(0)))
+/// });
+/// assert!(sim.get("/").text().ends_with("\n99999\n"));
+/// ```
 pub mod body {
     pub use crate::helpers::channel::{SendError, Sender};
     pub use crate::message::body::{Out, Produce, Produced};
 }
 
-/// The content of a request, piece by piece: for [`Reply::receive`] and [`Reply::transform`].
+/// The content of a request, piece by piece.
+///
+/// Content that fits into memory needs none of this: [`Reply::collect`] and [`Router::collect`]
+/// gather it up to a limit. A program needs [`content::Receive`] for an upload that goes to
+/// a disk or to another server ([`Reply::receive`]), and [`content::Transform`] for a
+/// response that is made out of the content while it arrives ([`Reply::transform`]).
+///
+/// ```
+/// use wheelhouse::content::{Flow, Receive};
+/// use wheelhouse::{sim::Sim, Failure, Reply, Request};
+///
+/// #[derive(Default)]
+/// struct Lines(usize);
+///
+/// impl<S: 'static> Receive<S> for Lines {
+///     fn piece(&mut self, _: &mut S, piece: &[u8]) -> Result<Flow<S>, Failure> {
+///         self.0 += piece.iter().filter(|&&byte| byte == b'\n').count();
+///         Ok(Flow::Continue)
+///     }
+///
+///     fn end(self: Box<Self>, _: &mut S) -> Reply<S> {
+///         format!("{} lines", self.0).into()
+///     }
+/// }
+///
+/// // At most a gigabyte, of which no more than one read is in memory.
+/// let mut sim = Sim::new(|_: &Request<'_>| Reply::receive(1 << 30, Lines::default()));
+/// assert_eq!(sim.request("PUT", "/").body("a\nb\n").send().text(), "2 lines");
+/// ```
 pub mod content {
     pub use crate::handler::{Flow, Lost, Receive, Transform};
 }
 
-/// Connections that leave HTTP: for [`Reply::upgrade`] and [`Reply::hijack`].
+/// Connections that leave HTTP.
+///
+/// A program needs [`upgrade::Protocol`] to speak a protocol of its own on the loop, after an
+/// upgrade or as a tunnel ([`Reply::upgrade`]): the connection stays under the limits and in the
+/// shutdown of the server. It needs [`Hijacked`](upgrade::Hijacked) to take the bare stream to a
+/// thread ([`Reply::hijack`]): from then on the connection is the program's own. For WebSockets
+/// there is the module `websocket`.
 #[doc(alias = "Hijacker")]
 pub mod upgrade {
     pub use crate::handler::upgrade::{Connection, Hijacked, HijackedStream, Protocol, Upgrade};
 }
 
 /// Queries and forms as decoded pairs, and text for HTML.
+///
+/// [`Request::query`] and [`Request::form`] return [`Pairs`](forms::Pairs). A program needs this
+/// module to name the types, to parse pairs from elsewhere, and to put text of a client into a
+/// page.
+///
+/// ```
+/// use wheelhouse::forms::{escape_html, FormError};
+/// use wheelhouse::{sim::Sim, Response, Router};
+///
+/// let routes = Router::<()>::new().collect("POST /greet", 4096, |_, req, content| {
+///     let form = req.form(content)?;
+///     let name = form.get("name").unwrap_or_default();
+///     Ok::<_, FormError>(Response::html(format!("<p>Hello {}", escape_html(&name))))
+/// });
+/// let mut sim = Sim::new(routes.build()?);
+/// let request = sim.request("POST", "/greet").body("name=%3CAnn%3E");
+/// let response = request.header("Content-Type", "application/x-www-form-urlencoded").send();
+/// assert_eq!(response.text(), "<p>Hello &lt;Ann&gt;");
+/// # Ok::<(), wheelhouse::Error>(())
+/// ```
 pub mod forms {
     pub use crate::helpers::query::Pairs;
     pub use crate::message::html::escape_html;
     pub use crate::message::request_error::FormError;
 }
 
-/// Cookies to be set. [`Request::cookie`] reads those of a request.
+/// Cookies for a response.
+///
+/// [`Request::cookie`] reads the cookies of a request and needs nothing of this module. A program
+/// needs [`SetCookie`](cookies::SetCookie) to set or to remove one.
+///
+/// ```
+/// use wheelhouse::cookies::SetCookie;
+/// use wheelhouse::{sim::Sim, Request, Response};
+///
+/// let mut sim = Sim::new(|req: &Request<'_>| match req.cookie("theme") {
+///     Some(theme) => Response::text(theme.to_owned()),
+///     None => Response::text("light").with_cookie(&SetCookie::new("theme", "light").path("/")),
+/// });
+/// let cookie = "theme=light; Path=/; HttpOnly; SameSite=Lax";
+/// assert_eq!(sim.get("/").header("Set-Cookie"), Some(cookie));
+/// ```
 pub mod cookies {
     pub use crate::helpers::cookies::{CookieError, SameSite, SetCookie, COOKIE_BYTES_MAX};
 }
@@ -144,6 +308,28 @@ pub mod guards {
 }
 
 /// Credentials of requests, and a comparison that does not show how much of a secret was right.
+///
+/// [`Request::basic_auth`] returns [`BasicAuth`](auth::BasicAuth). A program needs
+/// [`constant_time_eq`](auth::constant_time_eq) wherever it compares a secret that a client has
+/// sent:
+///
+/// ```
+/// use wheelhouse::auth::constant_time_eq;
+/// use wheelhouse::{sim::Sim, Request, Response, StatusCode};
+///
+/// fn has_token(req: &Request<'_>) -> bool {
+///     let token = req.header("Authorization").and_then(|value| value.strip_prefix("Bearer "));
+///     token.is_some_and(|token| constant_time_eq(token.as_bytes(), b"4711"))
+/// }
+///
+/// let mut sim = Sim::new(|req: &Request<'_>| match has_token(req) {
+///     true => Response::text("welcome\n"),
+///     false => Response::status_page(StatusCode::FORBIDDEN),
+/// });
+/// assert_eq!(sim.get("/").status(), 403);
+/// let request = sim.request("GET", "/").header("Authorization", "Bearer 4711");
+/// assert_eq!(request.send().text(), "welcome\n");
+/// ```
 pub mod auth {
     pub use crate::helpers::auth::{constant_time_eq, BasicAuth};
 }
