@@ -87,6 +87,7 @@
 //! follows one request through ten functions.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod limits;
 mod error;
