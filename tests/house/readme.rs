@@ -60,11 +60,30 @@ fn every_link_to_a_file_leads_to_one() {
 }
 
 #[test]
-fn every_example_is_listed() {
-    for entry in fs::read_dir(crate::root().join("examples")).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        let is_page = name.ends_with(".html");
-        assert!(is_page || readme().contains(&format!("(examples/{name})")), "{name}");
+fn the_index_of_examples_lists_each_of_them_and_nothing_else() {
+    let index = crate::read("examples/README.md");
+    let rows = index.lines().filter(|line| line.starts_with("| "));
+    let linked = rows.filter_map(|row| row.split("](").nth(1)?.split(')').next());
+    let listed = Vec::from_iter(linked.map(|file| format!("examples/{file}")));
+    let examples = crate::files(&["examples"]);
+    for file in &examples {
+        assert_eq!(listed.iter().filter(|&row| row == file).count(), 1, "rows for {file}");
+    }
+    assert_eq!(listed.len(), examples.len(), "rows for other files: {listed:#?}");
+}
+
+#[test]
+fn every_example_begins_with_the_command_that_runs_it() {
+    for file in crate::files(&["examples"]) {
+        let text = crate::read(&file);
+        let name = file.trim_start_matches("examples/").trim_end_matches(".rs");
+        let header = text.lines().take_while(|line| line.starts_with("//!"));
+        let runs_it = |line: &str| {
+            line.starts_with("//! cargo run --release ")
+                && line.split(' ').any(|word| word == name)
+                && line.contains("--example ")
+        };
+        assert!(header.into_iter().any(runs_it), "{file}: no command to run it");
     }
 }
 
