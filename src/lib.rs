@@ -335,8 +335,8 @@ pub mod auth {
     pub use crate::helpers::auth::{constant_time_eq, BasicAuth};
 }
 
-/// Runs the program of the README with the tests.
-#[cfg(doctest)]
+/// Compiles the program of the README with the tests.
+#[cfg(all(doctest, feature = "signals"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
 
@@ -344,3 +344,8 @@ struct Readme;
 #[cfg(all(doctest, feature = "signals"))]
 #[doc = include_str!("../docs/coming-from-go.md")]
 struct ComingFromGo;
+
+/// Compiles the programs of the cookbook, and runs those that end, with the tests.
+#[cfg(all(doctest, feature = "json", feature = "signals", feature = "websocket"))]
+#[doc = include_str!("../docs/cookbook.md")]
+struct Cookbook;

@@ -1,10 +1,11 @@
 //! The pages are true. Under `docs`, links lead somewhere, and rows of the parity page are under the
 //! headings that are linked. In ARCHITECTURE, the tables are those of the sources, and the functions
 //! that a reader follows exist. (The refusals of `support.md` are tested in `tests/process/log`, the
-//! figures of `sizing.md` in `tests/house/sizes.rs`, the programs of `coming-from-go.md` as
-//! doctests, see the foot of `src/lib.rs`.)
+//! figures of `sizing.md` in `tests/house/sizes.rs`, the programs of `coming-from-go.md` and
+//! `cookbook.md` as doctests, see the foot of `src/lib.rs`.)
 
-const PAGES: [&str; 4] = ["coming-from-go.md", "compiler-messages.md", "support.md", "sizing.md"];
+const PAGES: [&str; 5] =
+    ["coming-from-go.md", "cookbook.md", "compiler-messages.md", "support.md", "sizing.md"];
 
 const VISIT: &str = "src/reactor/visit";
 /// Calls between the files of a visit that go up: the file of the caller, and the method.
@@ -105,6 +106,21 @@ fn every_link_of_a_page_leads_to_a_file_and_to_a_heading_in_it() {
             assert!(found, "{name} links to {target}: no such heading");
         }
     }
+}
+
+/// That it compiles, and for a few that it runs, is checked by the doctests.
+#[test]
+fn every_program_of_the_cookbook_is_short_and_has_a_main() {
+    let text = page("cookbook.md");
+    let mut programs = 0;
+    for program in text.split("\n```rust").skip(1) {
+        let program = program.split("\n```").next().unwrap();
+        let lines = program.lines().count() - 1;
+        assert!(lines < 40, "{lines} lines: {program}");
+        assert!(program.contains("fn main() -> Result<(), "), "not complete: {program}");
+        programs += 1;
+    }
+    assert!(programs > 14, "{programs} programs");
 }
 
 #[test]
