@@ -349,3 +349,8 @@ struct ComingFromGo;
 #[cfg(all(doctest, feature = "json", feature = "signals", feature = "websocket"))]
 #[doc = include_str!("../docs/cookbook.md")]
 struct Cookbook;
+
+/// Compiles the program of the page about debugging, with the tests.
+#[cfg(all(doctest, feature = "signals"))]
+#[doc = include_str!("../docs/debugging.md")]
+struct Debugging;

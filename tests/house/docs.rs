@@ -1,11 +1,17 @@
 //! The pages are true. Under `docs`, links lead somewhere, and rows of the parity page are under the
 //! headings that are linked. In ARCHITECTURE, the tables are those of the sources, and the functions
 //! that a reader follows exist. (The refusals of `support.md` are tested in `tests/process/log`, the
-//! figures of `sizing.md` in `tests/house/sizes.rs`, the programs of `coming-from-go.md` and
-//! `cookbook.md` as doctests, see the foot of `src/lib.rs`.)
+//! figures of `sizing.md` in `tests/house/sizes.rs`, the programs of `coming-from-go.md`,
+//! `cookbook.md` and `debugging.md` as doctests, see the foot of `src/lib.rs`.)
 
-const PAGES: [&str; 5] =
-    ["coming-from-go.md", "cookbook.md", "compiler-messages.md", "support.md", "sizing.md"];
+const PAGES: [&str; 6] = [
+    "coming-from-go.md",
+    "cookbook.md",
+    "compiler-messages.md",
+    "debugging.md",
+    "support.md",
+    "sizing.md",
+];
 
 const VISIT: &str = "src/reactor/visit";
 /// Calls between the files of a visit that go up: the file of the caller, and the method.
@@ -104,6 +110,20 @@ fn every_link_of_a_page_leads_to_a_file_and_to_a_heading_in_it() {
             let text = page(if file.is_empty() { name } else { file });
             let found = heading.is_empty() || text.lines().any(|line| slug(line) == heading);
             assert!(found, "{name} links to {target}: no such heading");
+        }
+    }
+}
+
+/// The text of a line up to its first `{}` stands in a source, whatever names are in the braces.
+#[test]
+fn every_line_of_the_log_on_the_page_stands_in_a_source() {
+    let sources: String = crate::files(&["src"]).iter().map(crate::read).collect();
+    let debugging = page("debugging.md");
+    for row in rows(&debugging, "| level | line |") {
+        let line = row.split('`').nth(1).unwrap();
+        let parts = line.split(['{', '}']).step_by(2).filter(|part| !part.trim().is_empty());
+        for part in parts {
+            assert!(sources.contains(part), "there is no such line: {line}");
         }
     }
 }
