@@ -150,7 +150,7 @@ fn states() -> Vec<State> {
             "a paused receiver, in chunks",
             vec![post("/pause", "Transfer-Encoding: chunked"), chunks],
         ),
-        state("an answer that comes later", vec![get("/later")]),
+        state("a response that comes later", vec![get("/later")]),
         state("bytes that the peer does not read", vec![get("/bytes")]),
         state("a file that the peer does not read", vec![get("/file")]),
         state("a producer whose peer does not read", vec![get("/produce")]),
