@@ -252,7 +252,7 @@ impl Limits {
                 "80 % idle closed, 95 % no accept, 100 % 503",
             ),
             ("requests_max", requests, "on one connection"),
-            ("connection_age_max", age, "then closed when idle, or after an answer"),
+            ("connection_age_max", age, "then closed when idle, or after a response"),
             (
                 "head_bytes_max",
                 bytes(self.head_bytes_max as u64),
@@ -267,14 +267,14 @@ impl Limits {
             ("head_timeout", seconds(self.head_timeout), "whole head, never restarted; 408"),
             ("idle_timeout", seconds(self.idle_timeout), "longer than clients keep connections"),
             ("idle_timeout_min", seconds(self.idle_timeout_min), "at 90 % of connections_max"),
-            ("handler_timeout", seconds(self.handler_timeout), "answers given later; 504"),
+            ("handler_timeout", seconds(self.handler_timeout), "responses given later; 504"),
             ("content_window", seconds(self.content_window), "over which the rate counts"),
             ("content_rate_min", rate(self.content_rate_min), "slower is 408"),
             ("response_window", seconds(self.response_window), "over which the rate counts"),
             ("response_rate_min", rate(self.response_rate_min), "slower is reset"),
             ("pairs_max", self.pairs_max.to_string(), "of a query or form; the rest is left out"),
-            ("cookies_max", self.cookies_max.to_string(), "of a request; more are none"),
-            ("ranges_max", self.ranges_max.to_string(), "of a file; more get the whole"),
+            ("cookies_max", self.cookies_max.to_string(), "of a request; with more it has none"),
+            ("ranges_max", self.ranges_max.to_string(), "of a file; more get the whole file"),
             (
                 "discard_bytes_max",
                 bytes(self.discard_bytes_max),
@@ -283,13 +283,13 @@ impl Limits {
             (
                 "linger_quiet_timeout",
                 seconds(self.linger_quiet_timeout),
-                "an answer must not die in a reset",
+                "a reset must not destroy a response",
             ),
             ("linger_timeout", seconds(self.linger_timeout), "in all"),
             (
                 "linger_bytes_max",
                 bytes(u64::from(self.linger_bytes_max)),
-                "what a socket buffer holds",
+                "as much as a socket buffer holds",
             ),
             ("shutdown_timeout", seconds(self.shutdown_timeout), "then the rest is reset"),
         ]
