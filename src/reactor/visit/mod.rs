@@ -9,7 +9,7 @@
 //!
 //! | file | what it does for the visit |
 //! |---|---|
-//! | `mod.rs` | begins the visit, and gives bytes to whoever takes them |
+//! | `mod.rs` | begins the visit, and passes bytes to the part that takes them |
 //! | `read.rs` | reads, and keeps bytes that cannot be used yet |
 //! | `finish.rs` | ends the visit: everything leaves, and the verdict |
 //! | `expiry.rs` | ends a wait whose deadline has passed |
@@ -21,7 +21,7 @@
 //! | `transform.rs`, `produce.rs` | content of the response from the program, piece by piece |
 //! | `response.rs` | encodes a response |
 //! | `request.rs` | shows a request to the program |
-//! | `write.rs` | writes to the socket; keeps what it does not take |
+//! | `write.rs` | writes to the socket; keeps the bytes that it does not take |
 //! | `ending.rs` | ends an exchange early: refusals, resets, and the end of the task |
 //! | `state.rs` | moves the task, its wait and the exchange on |
 //! | `observe.rs` | keeps a record of the exchange for the program's hook |
