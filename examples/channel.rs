@@ -1,4 +1,4 @@
-//! Content that another thread makes, as fast as the peer takes it.
+//! Content that another thread makes, as fast as the client takes it.
 //!
 //! ```text
 //! cargo run --release --example channel -- 127.0.0.1:8080
@@ -6,7 +6,8 @@
 //! curl -s http://127.0.0.1:8080/flood | head -c 1G | wc -c
 //! ```
 //!
-//! A thread for each answer, as here, is the simplest and bounded by nothing but the connections.
+//! A thread for each response, as here, is the simplest way. Only the number of connections bounds
+//! it.
 
 use std::thread;
 use std::time::Duration;

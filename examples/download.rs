@@ -1,5 +1,5 @@
 //! Content of any size in flat memory: a file that the kernel sends, and a producer that is
-//! asked only when the peer has taken what came before.
+//! called only when the client has taken the bytes before.
 //!
 //! ```text
 //! cargo run --release --example download -- 127.0.0.1:8080 bigfile
@@ -7,7 +7,7 @@
 //! curl http://127.0.0.1:8080/count?1000000000 | tail -1
 //! ```
 //!
-//! A real program would open files by `wheelhouse::files` or check names itself, and say their
+//! A real program would open files by `wheelhouse::files` or check names itself, and set their
 //! type.
 
 use std::fs::File;
@@ -40,7 +40,7 @@ fn file(path: &str) -> io::Result<Response> {
     Ok(Response::ok("application/octet-stream", Body::file(File::open(path)?)?))
 }
 
-/// The numbers up to `last`, one on a line: how many bytes that is, nobody has worked out.
+/// The numbers up to `last`, one on a line. The number of bytes is not known beforehand.
 struct Count {
     next: u64,
     last: u64,

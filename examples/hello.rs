@@ -1,4 +1,4 @@
-//! The smallest server, and what benchmarks drive.
+//! The smallest server, and the one that benchmarks drive.
 //!
 //! ```text
 //! cargo run --release --example hello -- 127.0.0.1:8080

@@ -39,7 +39,7 @@ fn converse(hijacked: Hijacked) -> io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     stream.set_write_timeout(Some(Duration::from_secs(60)))?;
     stream.write_all(b"this is no HTTP any more\n")?;
-    // What the server had read already comes first.
+    // The bytes that the server had read already come first.
     let input = read.as_slice().chain(stream.try_clone()?.take(1 << 20));
     for line in BufReader::new(input).lines() {
         writeln!(stream, "you said {}", line?)?;

@@ -1,5 +1,5 @@
-//! A protocol of your own after an `Upgrade`: lines, with a response to each, in the loop. It stays under the
-//! limits, on the wheel and in the shutdown of the server.
+//! A protocol of your own after an `Upgrade`: lines, with a response to each, in the loop. It stays
+//! under the limits, on the wheel and in the shutdown of the server.
 //!
 //! ```text
 //! cargo run --release --example line -- 127.0.0.1:8080

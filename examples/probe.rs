@@ -1,4 +1,4 @@
-//! One path per behaviour: what protocol probes and load generators drive.
+//! One path for each behaviour, for protocol probes and load generators.
 //!
 //! ```text
 //! cargo run --release --example probe -- 127.0.0.1:8080 --header-timeout 2
@@ -51,7 +51,7 @@ fn probe(req: &Request<'_>) -> Reply {
 
 static BIG: [u8; 8 << 20] = [b'.'; 8 << 20];
 
-/// Sends back what comes, as it comes.
+/// Sends the content back as it arrives.
 fn echo(req: &Request<'_>) -> Reply {
     let kind = req.header("content-type").unwrap_or("application/octet-stream");
     let echo = Echo { len: req.content_length() };
@@ -72,7 +72,7 @@ impl<S> Transform<S> for Echo {
     }
 }
 
-/// So many lines, and nobody knows how many bytes that will be.
+/// So many lines, of a length that is not known beforehand.
 struct Lines(u32);
 
 impl Produce for Lines {

@@ -1,4 +1,4 @@
-//! Ending well: by a signal or by a request, with a hook that is told, and with a report.
+//! A graceful shutdown, by a signal or by a request, with a hook and a report.
 //!
 //! ```text
 //! cargo run --release --example shutdown -- 127.0.0.1:8080
@@ -20,12 +20,12 @@ fn main() -> Result<(), Error> {
     let report = server.serve(|req| match (req.method().as_str(), req.path()) {
         ("GET", "/") => Response::text("here\n"),
         ("POST", "/lame") => {
-            // Clients go elsewhere, one after the other, and nobody is cut off.
+            // Clients go elsewhere, one after the other, and no request is cut off.
             handle.set_keep_alive(false);
             Response::text("keeping nobody\n")
         }
         ("POST", "/quit") => {
-            // It begins when this answer has been given, and the answer still arrives.
+            // It begins after this handler has returned, and the response still arrives.
             handle.shutdown();
             Response::text("good-bye\n")
         }

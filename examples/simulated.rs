@@ -4,8 +4,8 @@
 //! cargo run --release --example simulated
 //! ```
 //!
-//! Prints what a patient attacker and an honest client see in a minute that takes no time. In a
-//! program of your own this stands in a `#[test]`, with `assert!` where this prints.
+//! Prints the responses to a patient attacker and to an honest client, in a minute that takes no
+//! time. In a program of your own this stands in a `#[test]`, with `assert!` where this prints.
 
 use std::time::{Duration, Instant};
 

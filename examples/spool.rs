@@ -1,5 +1,5 @@
-//! An upload that a thread writes to disk. While the disk is behind, the receiver pauses and the
-//! peer's own TCP window holds it back: neither the loop nor memory waits for the disk.
+//! An upload that a thread writes to disk. While the disk is too slow, the receiver pauses and TCP
+//! holds the client back: the loop does not wait for the disk, and memory does not grow.
 //!
 //! ```text
 //! cargo run --release --example spool -- 127.0.0.1:8080 /tmp/spooled

@@ -1,5 +1,5 @@
-//! A server in a thread of a program that exists: the program does its work, and other threads change
-//! the state of the server without a lock.
+//! A server in a thread of a program that exists: the program does its work, and other threads
+//! change the state of the server without a lock.
 //!
 //! ```text
 //! cargo run --release --example thread -- 127.0.0.1:8080

@@ -1,5 +1,5 @@
-//! Timers on the loop: what is put here is forgotten after ten seconds, by a timer that has the
-//! state as handlers have it, without a lock or a second thread.
+//! Timers on the loop: each upload is forgotten after ten seconds, by a timer that has the state as
+//! handlers have it, without a lock or a second thread.
 //!
 //! ```text
 //! cargo run --release --example timers -- 127.0.0.1:8080 10

@@ -1,5 +1,5 @@
-//! A checksum behind the content, in both directions: an upload says its sum when it has been sent,
-//! the answer signs itself the same way, and hints come before it.
+//! A checksum after the content, in both directions: an upload ends with its sum, the response ends
+//! with its own, and hints come before the response.
 //!
 //! ```text
 //! cargo run --release --example trailers -- 127.0.0.1:8080
@@ -13,7 +13,7 @@ use std::io;
 use wheelhouse::body::{Out, Produce, Produced};
 use wheelhouse::{Body, Error, Informational, Reply, Response, Trailers};
 
-/// Sends a text and, behind it, the sum of its bytes.
+/// Sends a text and, after it, the sum of its bytes.
 struct Summed {
     text: String,
     sent: usize,
