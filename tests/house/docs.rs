@@ -160,7 +160,7 @@ fn every_row_of_the_parity_page_is_under_the_heading_that_is_linked() {
 }
 
 /// The name by which a heading is linked. Another line gets a name that no link has.
-fn slug(line: &str) -> String {
+pub(crate) fn slug(line: &str) -> String {
     let Some(text) = line.lines().next().and_then(|line| line.strip_prefix('#')) else {
         return "\n".to_owned();
     };

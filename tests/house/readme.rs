@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use wheelhouse::Limits;
 
@@ -66,13 +67,21 @@ fn the_readme_lists_each_promise_once() {
 }
 
 #[test]
-fn every_link_to_a_file_leads_to_one() {
-    for page in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"] {
+fn every_link_of_a_page_above_docs_leads_to_a_file_and_to_a_heading_in_it() {
+    let pages = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"];
+    for page in pages.into_iter().chain(["examples/README.md"]) {
+        let folder = Path::new(page).parent().unwrap();
         let text = crate::read(page);
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            let is_file = !target.contains(':') && !target.starts_with('#');
-            let file = target.split('#').next().unwrap();
-            assert!(!is_file || crate::root().join(file).exists(), "{page} links to {target}");
+            if target.contains(':') {
+                continue;
+            }
+            let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+            let file = if file.is_empty() { PathBuf::from(page) } else { folder.join(file) };
+            assert!(crate::root().join(&file).exists(), "{page} links to {target}");
+            let has_it = |text: String| text.lines().any(|line| crate::docs::slug(line) == heading);
+            let found = heading.is_empty() || has_it(crate::read(&file));
+            assert!(found, "{page} links to {target}: no such heading");
         }
     }
 }
