@@ -14,17 +14,17 @@ const PAGES: [&str; 6] = [
 ];
 
 const VISIT: &str = "src/reactor/visit";
-/// Calls between the files of a visit that go up: the file of the caller, and the method.
+/// Upward calls between the files of a visit: the file of the caller, and the method.
 const CALLS_UP: [(&str, &str); 0] = [];
 
 #[test]
-fn the_table_of_tasks_is_the_one_of_the_source() {
+fn the_table_of_tasks_equals_that_of_the_source() {
     let (page, source) = (crate::read("ARCHITECTURE.md"), crate::read("src/reactor/task.rs"));
     assert_eq!(rows(&page, "| task |"), rows(&source, "| task |"));
 }
 
 #[test]
-fn the_list_of_the_files_of_a_visit_is_the_one_of_the_source_and_names_all_of_them() {
+fn the_list_of_the_files_of_a_visit_equals_that_of_the_source_and_is_complete() {
     let page = crate::read("ARCHITECTURE.md");
     let source = crate::read(format!("{VISIT}/mod.rs"));
     let head = "| file | what it does for the visit |";
@@ -53,7 +53,7 @@ fn calls_between_the_files_of_a_visit_go_down_their_list() {
 }
 
 #[test]
-fn the_functions_of_one_request_are_at_most_ten_and_in_their_files() {
+fn a_request_passes_through_at_most_ten_functions_which_are_in_the_named_files() {
     let page = crate::read("ARCHITECTURE.md");
     let steps = rows(&page, "| | function | file |");
     assert!((5..=10).contains(&steps.len()), "{} functions", steps.len());
@@ -62,7 +62,7 @@ fn the_functions_of_one_request_are_at_most_ten_and_in_their_files() {
         let name = words[1].rsplit("::").next().unwrap();
         let text = code(&format!("src/{}", words[3]));
         let found = text.split(&format!("fn {name}")).skip(1).any(begins_a_list);
-        assert!(found, "there is no such function: {step}");
+        assert!(found, "this function does not exist: {step}");
     }
 }
 
@@ -144,7 +144,7 @@ fn every_program_of_the_cookbook_is_short_and_has_a_main() {
 }
 
 #[test]
-fn every_row_of_the_parity_page_is_under_the_heading_that_is_linked() {
+fn every_linked_row_of_the_parity_page_is_under_its_heading() {
     let parity = page("go-parity.md");
     let mut links = 0;
     for link in page("coming-from-go.md").split('[').skip(1) {

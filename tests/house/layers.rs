@@ -1,6 +1,6 @@
 //! Imports only point down: the first folder of a path is its layer (ARCHITECTURE.md, "Layers"). A
-//! new folder, or a new file beside `lib.rs`, fails until it is placed here. No files import each
-//! other in a circle; a `mod.rs` and its children do not count.
+//! new folder, or a new file beside `lib.rs`, fails until it is listed here. Files must not import
+//! each other in a circle, except a `mod.rs` and its children.
 
 mod paths;
 mod planted;
@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 
 use paths::{begins, module, paths};
 
-/// The layers from the bottom: a folder, the layers that it may use, and its part of the crates.
+/// The layers from the bottom: a folder, the layers that it may use, and the crates that it may
+/// use.
 #[rustfmt::skip]
 const LAYERS: [[&str; 3]; 13] = [
     ["timers", "", "core alloc"],
@@ -32,11 +33,11 @@ const LAYERS: [[&str; 3]; 13] = [
 ];
 /// The files beside `lib.rs`.
 const ROOT: [&str; 5] = ["error", "limits", "report", "sync", "waker"];
-/// One file of the library reads a clock. A whole module could hide that under another name.
+/// The only file of the library that reads a clock.
 const CLOCK: &str = "crate::reactor::clock";
-/// One file knows the library that splits heads.
+/// The only file that uses the library which splits heads.
 const SPLITS_HEADS: &str = "crate::http1::split";
-/// Crates that are no part of the public API.
+/// Crates that are not part of the public API.
 const HIDDEN: [&str; 5] = ["mio::", "slab::", "rustix::", "socket2::", "httparse::"];
 const READS_A_CLOCK: [&str; 3] = ["std::time::Instant", "Instant::now", "SystemTime::now"];
 
@@ -81,7 +82,7 @@ fn is_wrong(file: &str, path: &str, crates: &BTreeSet<String>) -> bool {
     let inner = path.strip_prefix("crate::http1::").filter(|_| *own == "reactor").unwrap_or("");
     match path.split("::").next().unwrap() {
         _ if reads_a_clock => *own != "bin" && module != CLOCK,
-        // The reactor uses what `http1` re-exports and does not look into its files.
+        // The reactor uses only the re-exports of `http1`, not its files.
         "crate" if inner.contains("::") && inner.starts_with(char::is_lowercase) => true,
         "crate" => ![*own].into_iter().chain(below.split(' ')).any(|it| it == layer(path)),
         "httparse" => module != SPLITS_HEADS,

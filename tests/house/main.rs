@@ -1,4 +1,4 @@
-//! The house: what is true of the sources and the pages, not of a running server.
+//! Checks of the sources and the pages, not of a running server.
 
 mod compiler_messages;
 mod docs;

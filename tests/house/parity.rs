@@ -1,8 +1,8 @@
-//! `docs/go-parity.md`: every row of the catalogue of Go's server tests, and what became of it
-//! here. The page cannot claim what no test shows.
+//! `docs/go-parity.md`: every row of the catalogue of Go's server tests, and the verdict for this
+//! server. Every claim of the page needs a test.
 //!
-//! An id (`t13`, `n7`, `w52`) counts where it stands in the doc comment of a `#[test]`, or at the
-//! front of the name of a conformance vector (`t62_fugazi`).
+//! An id (`t13`, `n7`, `w52`) counts in the doc comment of a `#[test]`, or at the beginning of the
+//! name of a conformance vector (`t62_fugazi`).
 
 mod carriers;
 mod rows;
@@ -17,14 +17,14 @@ fn everything() -> (Vec<Row>, Carriers) {
 }
 
 #[test]
-fn every_row_stands_on_the_page_once_and_in_order() {
+fn every_row_is_on_the_page_once_and_in_order() {
     let (rows, _) = everything();
     let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
     assert_eq!(ids, all_ids());
 }
 
 #[test]
-fn every_verdict_is_a_known_one_with_the_words_it_needs_and_no_others() {
+fn every_verdict_is_known_and_has_exactly_the_words_that_it_needs() {
     for row in everything().0 {
         let (has_words, names_tests) = match &*row.verdict {
             "equal" => (false, false),
@@ -46,11 +46,11 @@ fn every_equal_different_or_mended_row_has_a_test() {
         _ => true,
     };
     let missing: Vec<Row> = rows.into_iter().filter(|row| !has_test(&row)).collect();
-    assert!(missing.is_empty(), "there is no such test: {missing:#?}");
+    assert!(missing.is_empty(), "these tests do not exist: {missing:#?}");
 }
 
 #[test]
-fn tests_carry_no_id_that_is_not_on_the_page() {
+fn every_id_of_a_test_is_on_the_page() {
     let known: BTreeSet<String> = all_ids().into_iter().collect();
     for (id, tests) in &everything().1.by_id {
         assert!(known.contains(id), "{id} at {tests:?}");

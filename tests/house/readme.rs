@@ -1,5 +1,5 @@
-//! README and ARCHITECTURE say what is so: the table of limits, the two commands, tests by name,
-//! links, the code map. (The README's program is compiled as a doctest, see the foot of
+//! README and ARCHITECTURE are correct: the table of limits, the two commands, names of tests,
+//! links, the code map. (The README's program is compiled as a doctest, see the end of
 //! `src/lib.rs`.)
 
 use std::collections::BTreeSet;
@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 use wheelhouse::Limits;
 
 #[test]
-fn the_table_of_limits_is_the_default_as_it_prints_itself() {
+fn the_table_of_limits_equals_the_printed_default() {
     let printed = Limits::default().to_string();
     let block = format!("```text\n{printed}```\n");
     assert!(readme().contains(&block), "README.md is stale, the block must be:\n{block}");
 }
 
 #[test]
-fn both_commands_stand_on_their_own_for_a_newcomer() {
+fn both_commands_have_a_line_of_their_own() {
     for command in ["cargo run --release", "cargo test --workspace"] {
         assert!(readme().contains(&format!("```sh\n{command}\n```")), "{command}");
     }
@@ -28,7 +28,7 @@ fn the_readme_stays_short() {
     assert!(lines < 260, "{lines} lines");
 }
 
-/// A row that is marked `PROMISE-TEST` still waits for a test, and loses the mark when it has it.
+/// The mark `PROMISE-TEST` means that a row still has no test; it goes when the test exists.
 #[test]
 fn every_promise_of_the_security_page_names_a_test_that_exists() {
     let rows = promises("SECURITY.md");
@@ -38,8 +38,8 @@ fn every_promise_of_the_security_page_names_a_test_that_exists() {
         let missing = tests.iter().find(|(file, name)| !is_a_test(file, name));
         let is_kept = !tests.is_empty() && missing.is_none();
         let is_marked = row.contains("PROMISE-TEST");
-        assert!(is_kept || is_marked, "there is no such test, {missing:?}: {row}");
-        assert!(!is_kept || !is_marked, "all tests are there, take the mark away: {row}");
+        assert!(is_kept || is_marked, "these tests do not exist, {missing:?}: {row}");
+        assert!(!is_kept || !is_marked, "all tests exist, remove the mark: {row}");
     }
 }
 
@@ -115,7 +115,7 @@ fn every_example_begins_with_the_command_that_runs_it() {
 }
 
 #[test]
-fn the_code_map_has_a_line_for_every_file_and_for_nothing_else() {
+fn the_code_map_lists_exactly_the_existing_files() {
     let text = crate::read("ARCHITECTURE.md");
     let mapped: Vec<String> = text
         .lines()
@@ -127,8 +127,8 @@ fn the_code_map_has_a_line_for_every_file_and_for_nothing_else() {
     let files = files.filter(|file| !file.ends_with("tests.rs"));
     let (mapped, files) = (BTreeSet::from_iter(mapped), BTreeSet::from_iter(files));
     let (new, gone) = (&files - &mapped, &mapped - &files);
-    assert!(new.is_empty(), "ARCHITECTURE.md, \"Code map\": say what these are for: {new:#?}");
-    assert!(gone.is_empty(), "ARCHITECTURE.md, \"Code map\": there are no such files: {gone:#?}");
+    assert!(new.is_empty(), "ARCHITECTURE.md, \"Code map\": these files are not listed: {new:#?}");
+    assert!(gone.is_empty(), "ARCHITECTURE.md, \"Code map\": these files do not exist: {gone:#?}");
 }
 
 /// The rows of a table whose first cell is a number.

@@ -1,9 +1,9 @@
-//! What a connection costs in each state, as `docs/sizing.md` says: real connections to a server in
-//! this process, and an allocator that counts what the server's thread holds. What the budget
-//! counts of it is asked of the simulator.
+//! The memory of a connection in each state, as `docs/sizing.md` gives it. The test opens real
+//! connections to a server in this process, and an allocator counts the bytes that the server's
+//! thread holds. The simulator gives the part of them that counts against the budget.
 //!
-//! A process of its own, because it replaces the allocator. `GlobalAlloc` is an unsafe trait, hence
-//! the only `unsafe` of this package, and it is in no part that is shipped.
+//! This is a process of its own, because it replaces the allocator. `GlobalAlloc` is an unsafe
+//! trait, so this is the only `unsafe` of the package, and it is not shipped.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -27,13 +27,12 @@ use wheelhouse::upgrade::{Connection, Protocol};
 use wheelhouse::{Body, Failure, Handle, Handler, Reply, Request, Response, Server, Waker};
 use wheelhouse_timers::Wheel;
 
-/// With the one that asks whether the server has done what it was sent, a power of two: a slab that
-/// is full to the last slot.
+/// Together with the probe a power of two, so that the slab is full to the last slot.
 const CONNECTIONS: usize = 127;
-/// How long anything that must come may take before the test gives up.
+/// The longest time for which a test waits before it fails.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How much more than what is measured the page may say. It has the figures of 64 bits; on 32 bits
-/// pointers and lengths are half as long.
+/// The factor by which a figure on the page may exceed the measured one. The page is for 64 bits;
+/// on 32 bits pointers and lengths are half as long.
 const FACTOR: usize = if usize::BITS == 64 { 2 } else { 4 };
 
 static BIG: [u8; 1 << 20] = [b'.'; 1 << 20];
@@ -44,7 +43,7 @@ struct Counting;
 static HELD: AtomicIsize = AtomicIsize::new(0);
 
 thread_local! {
-    /// Whether what this thread allocates is counted.
+    /// Whether the allocations of this thread are counted.
     static COUNTS: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -77,12 +76,12 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 #[test]
-fn a_connection_costs_in_each_state_no_more_than_the_page_says() {
+fn a_connection_takes_at_most_the_memory_that_the_page_gives_for_its_state() {
     let rows = table();
     let named: Vec<&str> = rows.iter().map(|row| &*row.state).collect();
     let states = states();
     let known: Vec<&str> = states.iter().map(|state| state.name).collect();
-    assert_eq!(named, known, "each state has its row");
+    assert_eq!(named, known, "each state has a row");
     let page = page();
     let (slot, node) = (number(&page, "64 B (", " + "), number(&page, "48 + ", ")"));
     assert_eq!(slot + node, number(&page, "one that rests: ", " B"));
@@ -91,7 +90,11 @@ fn a_connection_costs_in_each_state_no_more_than_the_page_says() {
         let (rests, held) = measure(state, row.bytes);
         println!("{held:>8} B of {:>8} B: {}", row.bytes, state.name);
         assert!(held <= row.bytes + queues, "{}: {held} B, not {}", state.name, row.bytes);
-        assert!(held * FACTOR >= row.bytes, "{}: {held} B, the page says too much", state.name);
+        assert!(
+            held * FACTOR >= row.bytes,
+            "{}: {held} B, the figure on the page is too high",
+            state.name
+        );
         let counted = budget(state);
         let is_counted = counted <= row.counted && counted * FACTOR >= row.counted;
         assert!(is_counted, "{}: {counted} B are counted", state.name);
@@ -104,16 +107,16 @@ fn a_connection_costs_in_each_state_no_more_than_the_page_says() {
     assert!((wheel.memory() - before) >> 20 <= node, "a node has {} B", wheel.memory() >> 20);
 }
 
-/// What the page says of a server without connections.
+/// The page gives a figure for a server without connections.
 #[test]
-fn an_empty_server_counts_what_the_page_says() {
+fn an_empty_server_counts_at_most_the_memory_that_the_page_gives() {
     let counted = Sim::new(|_: &Request<'_>| "ok").memory();
     let said = number(&page(), "The loop itself counts at most ", " B");
     assert!(counted <= said && counted * 10 >= said * 9, "{counted} B");
 }
 
-/// How connections are brought into a state: what they send, and what they wait for in between is
-/// that the server has seen it.
+/// The bytes that bring a connection into a state. After each part the test waits until the server
+/// has read it.
 struct State {
     name: &'static str,
     sends: Vec<Vec<u8>>,
@@ -193,7 +196,7 @@ fn site() -> impl Handler {
     }
 }
 
-/// Of no size, so that all that is measured is ours.
+/// A producer without a size, so that all measured bytes are those of the server.
 struct Endless;
 
 impl Receive<()> for Endless {
@@ -221,7 +224,7 @@ impl Protocol<()> for Endless {
     }
 }
 
-/// Keeps its waker, as one must that is to go on.
+/// Keeps its waker, as a receiver that is to continue must.
 struct Paused(Option<Waker>);
 
 impl Receive<()> for Paused {
@@ -242,8 +245,8 @@ impl Receive<()> for Paused {
     }
 }
 
-/// Bytes of the slot of each connection, and how many more in `state`, of which at least half of
-/// `bytes` are waited for.
+/// The bytes of the slot of each connection, and the additional bytes in `state`. Waits until at
+/// least half of `bytes` are held.
 fn measure(state: &State, bytes: usize) -> (usize, usize) {
     let (address, handle, thread) = start();
     let mut probe = Probe(TcpStream::connect(address).unwrap());
@@ -287,7 +290,7 @@ fn start() -> (SocketAddr, Handle, thread::JoinHandle<()>) {
     (address, handle, thread)
 }
 
-/// With a small window, so that a peer that does not read soon makes its server wait.
+/// Connects with a small window, so that a peer that does not read soon makes the server wait.
 fn connect(address: SocketAddr) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(4 << 10).unwrap();
@@ -295,20 +298,20 @@ fn connect(address: SocketAddr) -> TcpStream {
     socket.into()
 }
 
-/// A connection that asks and is answered: what came before it has been seen by then.
+/// A connection that exchanges a request and a response; by then the server has read earlier bytes.
 struct Probe(TcpStream);
 
 impl Probe {
-    /// What the server holds when it has seen all that was sent.
+    /// The bytes that the server holds after it has read all bytes sent so far.
     fn held(&mut self) -> isize {
-        // The second answer is of a turn after that of the first.
+        // The second response comes in a later turn than the first.
         for _ in 0..3 {
             self.0.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
-            let mut answer = [0; 256];
+            let mut response = [0; 256];
             let mut len = 0;
-            while !answer[..len].ends_with(b"\r\n\r\nok") {
-                match self.0.read(&mut answer[len..]).unwrap() {
-                    0 => panic!("the server has gone"),
+            while !response[..len].ends_with(b"\r\n\r\nok") {
+                match self.0.read(&mut response[len..]).unwrap() {
+                    0 => panic!("the server has closed"),
                     more => len += more,
                 }
             }
@@ -317,7 +320,8 @@ impl Probe {
     }
 }
 
-/// Bytes of one connection in `state` that count against `memory_bytes_max`, beyond slot and node.
+/// The bytes of one connection in `state` that count against `memory_bytes_max`, without slot and
+/// node.
 fn budget(state: &State) -> usize {
     let mut sim = Sim::new(site());
     let client = sim.connect();
@@ -353,7 +357,7 @@ fn number(page: &str, words: &str, end: &str) -> usize {
 }
 
 fn digits(text: &str) -> usize {
-    text.replace(',', "").parse().unwrap_or_else(|_| panic!("{text:?} is no number"))
+    text.replace(',', "").parse().unwrap_or_else(|_| panic!("{text:?} is not a number"))
 }
 
 fn page() -> String {

@@ -1,4 +1,4 @@
-//! The wheel beside other ways to keep timers, at one simulated workload: one table of nanoseconds per operation.
+//! Compares the wheel with other timer structures under one simulated workload: a table of nanoseconds per operation.
 //!
 //! ```text
 //! cargo bench -p wheelhouse-timers               # under a minute
@@ -7,11 +7,11 @@
 //!
 //! Ticks of 64 ms, deadlines 5 to 65 s ahead, ids in random order, so that each operation misses the cache as it would
 //! in a server. A figure is the median of five rounds. Each row runs in a process of its own: no row inherits another's
-//! heap, and the growth of the resident set is what the timers take. The columns:
+//! heap, and the growth of the resident set is the memory of the timers. The columns:
 //!
 //! * `arm`: N timers that were not armed, growth of the structure included.
 //! * `re-arm`: each moved to a random time, so that about half move earlier.
-//! * `later`: each moved later, and nothing else: what one request costs when it is served.
+//! * `later`: each moved later, and no other work: the cost when one request is served.
 //! * `served`: the same in the running server, with the postponed part of the work: each id has a request every 10 s
 //!   and a timeout of 75 s, the clock turns each tick, nothing expires. Per request, everything included.
 //! * `cancel`: one half of the timers, in random order.
@@ -27,10 +27,10 @@ use std::process::Command;
 use wheelhouse_timers::Wheel;
 use workload::{measure, Row};
 
-/// Measures so many timers in so many rounds.
+/// Measures this many timers in this many rounds.
 type Measure = fn(u32, usize) -> Row;
 
-/// How to measure each contender, in the order of the table.
+/// The measurement of each contender, in the order of the table.
 const CONTENDERS: [(&str, Measure); 4] = [
     (Wheel::NAME, measure::<Wheel>),
     (Ordered::NAME, measure::<Ordered>),
@@ -39,7 +39,7 @@ const CONTENDERS: [(&str, Measure); 4] = [
 ];
 
 fn main() {
-    // Cargo passes `--bench`, too; what is not known here is not meant for us.
+    // Unknown arguments are ignored, since cargo passes `--bench`, too.
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let quick =
         arguments.iter().any(|a| a == "--quick") || std::env::var_os("WHEEL_QUICK").is_some();

@@ -1,4 +1,4 @@
-//! The edges, one by one, and what only the inside can see. Random operations are in `tests/model.rs`.
+//! Edge cases, one by one, and properties of the internals. Random operations are in `tests/model.rs`.
 
 use crate::Wheel;
 use std::vec;
@@ -32,13 +32,13 @@ fn an_empty_wheel_sleeps_for_ever() {
 }
 
 #[test]
-fn a_due_in_the_past_fires_at_the_next_tick() {
+fn a_deadline_in_the_past_expires_at_the_next_tick() {
     for due in [0, 99, 100, 100_u32.wrapping_sub(1_000_000)] {
         let mut wheel = wheel(64, 100, 1);
         wheel.arm(0, due);
         assert_eq!(wheel.due(0), Some(101));
         wheel.advance(100);
-        assert_eq!(wheel.pop(), None, "not in this tick");
+        assert_eq!(wheel.pop(), None, "it does not expire in this tick");
         assert_eq!(wheel.next_wake(), Some(101));
         wheel.advance(101);
         assert_eq!(wheel.pop(), Some(0));
@@ -46,7 +46,7 @@ fn a_due_in_the_past_fires_at_the_next_tick() {
 }
 
 #[test]
-fn a_due_beyond_the_range_is_taken_for_the_past() {
+fn a_deadline_beyond_the_range_counts_as_past() {
     let mut wheel = wheel(64, 100, 2);
     wheel.arm(0, 100 + i32::MAX as u32);
     wheel.arm(1, 101 + i32::MAX as u32);
@@ -93,13 +93,13 @@ fn the_popped_id_can_be_armed_at_once() {
     for now in 1..200 {
         wheel.advance(now);
         assert_eq!(wheel.pop(), Some(0));
-        wheel.arm(0, now); // already past: the next tick, so this loop ends
+        wheel.arm(0, now); // moved to the next tick, so this loop ends
         assert_eq!(wheel.pop(), None);
     }
 }
 
 #[test]
-fn a_forward_jump_of_any_size_expires_everything_due_and_nothing_else() {
+fn a_forward_jump_of_any_size_expires_exactly_the_due_timers() {
     for jump in [1, 63, 64, 65, 640, 1_000_003, i32::MAX as u32] {
         for start in [0, u32::MAX - 70, i32::MAX as u32 - 5] {
             let mut wheel = wheel(64, start, 200);
@@ -125,7 +125,7 @@ fn a_clock_that_steps_back_is_ignored() {
 }
 
 #[test]
-fn a_later_deadline_touches_no_link() {
+fn a_later_deadline_does_not_change_a_link() {
     let mut wheel = wheel(64, 0, 3);
     for id in 0..3 {
         wheel.arm(id, 10);
@@ -141,7 +141,7 @@ fn a_later_deadline_touches_no_link() {
 }
 
 #[test]
-fn an_earlier_deadline_moves_the_node_and_leaves_no_bit_behind() {
+fn an_earlier_deadline_moves_the_node_and_clears_the_bit_of_its_former_slot() {
     let mut wheel = wheel(64, 0, 1);
     wheel.arm(0, 40);
     wheel.arm(0, 20);
@@ -204,7 +204,7 @@ fn next_wake_finds_the_only_bit_from_any_slot() {
 }
 
 #[test]
-fn growing_keeps_deadlines_and_memory_says_what_it_costs() {
+fn growing_keeps_deadlines_and_memory_returns_its_cost() {
     let mut wheel = wheel(64, 0, 1);
     wheel.arm(0, 5);
     wheel.grow(100_000);
@@ -217,7 +217,7 @@ fn growing_keeps_deadlines_and_memory_says_what_it_costs() {
 }
 
 #[test]
-fn an_id_that_was_never_grown_has_no_deadline() {
+fn an_id_beyond_the_capacity_has_no_deadline() {
     let mut wheel = wheel(64, 0, 2);
     for id in [2, u32::MAX] {
         assert_eq!(wheel.due(id), None);
@@ -227,7 +227,7 @@ fn an_id_that_was_never_grown_has_no_deadline() {
 
 #[test]
 #[should_panic(expected = "timer id 2 is not below the wheel's capacity of 2")]
-fn arming_an_id_that_was_never_grown_panics() {
+fn arming_an_id_beyond_the_capacity_panics() {
     wheel(64, 0, 2).arm(2, 5);
 }
 
@@ -249,9 +249,9 @@ fn too_many_slots_panic() {
     let _wheel = Wheel::new(131_072, 0);
 }
 
-/// A check that cannot fail checks nothing: each invariant is broken on purpose, and named.
+/// Breaks each invariant on purpose, to show that the check can fail.
 #[test]
-fn check_names_the_invariant_that_is_broken() {
+fn check_names_the_broken_invariant() {
     let broken = |invariant: &str, by: fn(&mut Wheel)| {
         let mut wheel = wheel(64, 0, 3);
         wheel.arm(0, 10);

@@ -1,6 +1,6 @@
-//! P7: only `new` and `grow` allocate. Alone in its file because it replaces the allocator.
+//! P7: only `new` and `grow` allocate. This test has a file of its own because it replaces the allocator.
 //!
-//! `GlobalAlloc` is an unsafe trait, hence the only `unsafe` of this package, and it is in no part that is shipped.
+//! `GlobalAlloc` is an unsafe trait, so this is the only `unsafe` of the package, and it is not shipped.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -9,7 +9,7 @@ use wheelhouse_timers::Wheel;
 struct Counting;
 
 thread_local! {
-    /// For each thread, since the test harness allocates on its own.
+    /// One count for each thread, since the test harness allocates, too.
     static CALLS: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -35,7 +35,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Calls of the allocator while `work` runs.
+/// The number of calls of the allocator while `work` runs.
 fn calls(work: impl FnOnce()) -> usize {
     let before = CALLS.with(Cell::get);
     work();
@@ -43,7 +43,7 @@ fn calls(work: impl FnOnce()) -> usize {
 }
 
 #[test]
-fn p7_nothing_but_new_and_grow_allocates() {
+fn p7_only_new_and_grow_allocate() {
     const IDS: u32 = 10_000;
     let mut wheel = Wheel::new(256, u32::MAX - 1_000);
     assert_eq!(calls(|| wheel.grow(IDS as usize)), 1);
@@ -67,7 +67,7 @@ fn p7_nothing_but_new_and_grow_allocates() {
         }
     };
     assert_eq!(calls(work), 0);
-    assert!(popped > 10_000, "the test did what it says: {popped}");
+    assert!(popped > 10_000, "the test popped too few timers: {popped}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
-//! P5: under any sequence of operations the wheel does what an ordered set of `(due, id)` does.
+//! P5: under any sequence of operations the wheel behaves like an ordered set of `(due, id)`.
 //!
-//! The model counts ticks in 64 bits and so knows nothing of wrap-around, slots or laziness. After every operation the
-//! two are compared where they are cheap to compare; the wheel's own `check` runs now and then.
+//! The model counts ticks in 64 bits, so it has no wrap-around, slots or postponed work. After every operation the test
+//! compares the parts that are cheap to compare; the wheel's own `check` runs now and then.
 
 mod common;
 
@@ -9,7 +9,7 @@ use common::Random;
 use std::collections::BTreeSet;
 use wheelhouse_timers::Wheel;
 
-/// For each start below, so three times this for the whole file, spread over the sizes of wheels.
+/// The number for each start below, so three times this for the whole file, spread over the sizes of wheels.
 const OPERATIONS: u32 = 2_000_000;
 const SLOTS: [u32; 5] = [64, 128, 256, 512, 2048];
 
@@ -75,7 +75,7 @@ impl Pair {
                 self.arm(id, self.now + ahead);
             }
             35..=39 => self.arm(id, self.now - u64::from(random.below(1_000))),
-            // The server's case: always later.
+            // The usual case of the server: always later.
             40..=54 => self.arm(
                 id,
                 self.due[id as usize].unwrap_or(self.now) + u64::from(random.below(self.slots)),
@@ -106,7 +106,7 @@ impl Pair {
         }
     }
 
-    /// Near, at the edges of a revolution, several away, or as far as it goes.
+    /// Near, at the edges of a revolution, several revolutions away, or as far as possible.
     fn any_distance(&self, random: &mut Random) -> u64 {
         let n = self.slots;
         let (near, within, beyond) = (random.below(30), random.below(n), random.below(12 * n));
@@ -130,7 +130,7 @@ impl Pair {
 
     fn arm(&mut self, id: u32, due: u64) {
         self.wheel.arm(id, due as u32);
-        // The wheel can tell only half of its range from the past, and moves the past to the next tick.
+        // The wheel takes half of its range for the past, and moves deadlines in the past to the next tick.
         let in_range = due <= self.now + i32::MAX as u64;
         let due = if in_range { due.max(self.now + 1) } else { self.now + 1 };
         if let Some(old) = self.due[id as usize].replace(due) {
@@ -147,7 +147,7 @@ impl Pair {
         }
     }
 
-    /// Pops one; false if there was none, and then nothing may be left that has passed.
+    /// Pops an expired id. Returns false if there is none; then no deadline in the past may remain.
     fn pop(&mut self) -> bool {
         let Some(id) = self.wheel.pop() else {
             let first = self.order.first();
@@ -184,7 +184,7 @@ impl Pair {
         }
     }
 
-    /// Sleeps from wake-up to wake-up until nothing is left that is due within a thousand revolutions.
+    /// Sleeps from wake-up to wake-up until no deadline within a thousand revolutions remains.
     fn drain_to_the_last(&mut self) {
         let end = self.now + u64::from(self.slots) * 1_000;
         while let Some(wake) = self.wheel.next_wake() {

@@ -1,4 +1,4 @@
-//! The other promises, each alone and by name. P5 is in `model.rs`, P6 in `src/tests.rs`, P7 in `allocation.rs`.
+//! The other promises, one test for each. P5 is in `model.rs`, P6 in `src/tests.rs`, P7 in `allocation.rs`.
 
 mod common;
 
@@ -14,7 +14,7 @@ fn wheel(start: u32) -> Wheel {
     wheel
 }
 
-/// Arms every id anywhere in four revolutions, some twice, and returns the deadlines that count.
+/// Arms every id anywhere in four revolutions, some twice, and returns the final deadlines.
 fn arm_all(wheel: &mut Wheel, random: &mut Random) -> Vec<u32> {
     let mut due = vec![0; IDS as usize];
     for _ in 0..2 {
@@ -31,7 +31,7 @@ fn has_passed(due: u32, now: u32) -> bool {
 }
 
 #[test]
-fn p1_nothing_expires_early() {
+fn p1_no_timer_expires_early() {
     let mut random = Random::new();
     let mut wheel = wheel(u32::MAX - 2 * SLOTS);
     let due = arm_all(&mut wheel, &mut random);
@@ -44,7 +44,7 @@ fn p1_nothing_expires_early() {
 }
 
 #[test]
-fn p2_after_advance_and_drain_nothing_that_passed_remains() {
+fn p2_after_advance_and_drain_no_deadline_in_the_past_remains() {
     let mut random = Random::new();
     let mut wheel = wheel(u32::MAX - 2 * SLOTS);
     let due = arm_all(&mut wheel, &mut random);
@@ -92,13 +92,13 @@ fn p4_the_last_of_two_arms_counts() {
 }
 
 #[test]
-fn p8_a_reused_id_knows_nothing_of_its_former_deadline() {
+fn p8_a_reused_id_does_not_keep_its_former_deadline() {
     let mut random = Random::new();
     for _ in 0..2_000 {
         let mut wheel = wheel(0);
         let (old, new) = (1 + random.below(2 * SLOTS), 1 + random.below(2 * SLOTS));
         wheel.arm(5, old);
-        wheel.advance(random.below(old)); // possibly queued again meanwhile
+        wheel.advance(random.below(old)); // may be queued again meanwhile
         assert_eq!(wheel.pop(), None);
         assert!(wheel.disarm(5));
         let due = wheel.now() + new;
@@ -113,8 +113,8 @@ fn p8_a_reused_id_knows_nothing_of_its_former_deadline() {
 }
 
 #[test]
-fn a_wheel_that_is_always_postponed_moves_a_node_once_in_a_timeout() {
-    // A request each tick for a hundred thousand ticks, timeout of a hundred: what the laziness is for.
+fn a_timer_that_is_always_postponed_moves_on_the_wheel_once_in_a_timeout() {
+    // A request each tick for a hundred thousand ticks and a timeout of a hundred ticks: the case for lazy moves.
     let mut wheel = wheel(0);
     let mut wakes = 0;
     for now in 0..100_000 {
@@ -125,5 +125,5 @@ fn a_wheel_that_is_always_postponed_moves_a_node_once_in_a_timeout() {
         wheel.advance(now + 1);
         assert_eq!(wheel.pop(), None);
     }
-    assert!(wakes <= 1_011, "{wakes} wake-ups"); // it is queued 99 ticks ahead each time
+    assert!(wakes <= 1_011, "{wakes} wake-ups"); // each time the timer is queued 99 ticks ahead
 }

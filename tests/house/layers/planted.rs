@@ -1,4 +1,4 @@
-//! Imports that are planted to see that the check finds them.
+//! Forbidden imports, which the check must find.
 
 use super::{circles, crates, is_wrong, leaks, paths};
 

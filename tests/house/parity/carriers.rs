@@ -1,5 +1,5 @@
-//! Finds the tests of both crates and the ids that they carry. It does not parse Rust: a test is a
-//! line `#[test]`, the doc comment above it and the `fn` below it.
+//! Finds the tests of both crates and their ids. It does not parse Rust: a test is a line
+//! `#[test]`, the doc comment above it and the `fn` below it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -49,7 +49,7 @@ impl Carriers {
     }
 
     /// A vector is a string such as `"t62_fugazi"` or `"t83_{}_with_chunks"`: letters, digits,
-    /// underscores and what is filled in.
+    /// underscores and placeholders.
     fn add_vectors(&mut self, text: &str) {
         for literal in text.split('"').skip(1) {
             let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
@@ -85,7 +85,7 @@ fn ids_in(text: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn ids_are_found_in_documentation_above_tests_and_in_names_of_vectors_only() {
+fn ids_are_found_only_in_documentation_above_tests_and_in_names_of_vectors() {
     let mut carriers = Carriers::default();
     let text = "/// Go: t13, n7 (part); not t1x, at1, T9, t0 or t1234.\n#[test]\nfn first() {}\n\
                 /// t14\nfn helper() {}\n// t15\n#[test]\nfn second() { let t16 = 1; }\n\

@@ -1,7 +1,7 @@
 //! The rows of the page: items of a list, each `* ID, VERDICT: SUBJECT. WORDS`, on as many lines
 //! as it takes.
 
-/// How many rows each list has: the tests of Go's catalogue, cases that only a probe shows, and
+/// The number of rows of each list: the tests of Go's catalogue, cases that only a probe shows, and
 /// the known weaknesses of Go's server.
 const ROWS: [(&str, usize); 3] = [("t", 247), ("n", 18), ("w", 54)];
 

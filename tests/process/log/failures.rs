@@ -143,7 +143,7 @@ fn the_error_in_a_response_that_is_never_sent_is_one_line_in_the_log() {
     assert!(later.is_over());
     lines.take();
     later.respond(Err::<Response, _>(full()));
-    assert_eq!(lines.take(), [expected], "the client has got a 504");
+    assert_eq!(lines.take(), [expected], "the client has received a 504");
     drop(Failure::from(full()));
     assert_eq!(lines.take(), [expected], "the program has dropped it");
     drop(Failure::from(full()).into_response().into_http());

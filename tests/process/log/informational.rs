@@ -1,4 +1,4 @@
-//! A worker that goes on in the middle of what the loop does: the log lets it.
+//! A worker that acts while the loop reads its reports. The logger makes it act at that moment.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -6,9 +6,9 @@ use std::time::Duration;
 use wheelhouse::sim::Sim;
 use wheelhouse::{Informational, Reply, Request};
 
-/// What a worker reports goes ahead of its response, also while the loop looks at it.
+/// The order holds even if the worker responds while the loop reads its report.
 #[test]
-fn a_report_of_a_worker_goes_ahead_of_its_response_also_while_the_loop_reads_it() {
+fn an_informational_response_of_a_worker_is_sent_before_its_final_response() {
     let (sender, laters) = mpsc::channel();
     let mut sim = Sim::new(move |_: &Request<'_>| -> Reply {
         let sender = sender.clone();
@@ -18,7 +18,7 @@ fn a_report_of_a_worker_goes_ahead_of_its_response_also_while_the_loop_reads_it(
     });
     let client = sim.connect_and_send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     let later = laters.recv().unwrap();
-    // It cannot be sent, and the loop logs that while it reads what was reported.
+    // This report cannot be sent, and the loop logs that while it reads the reports.
     later.inform(Informational::processing().with_appended_header("A", "\n"));
     let mut waiting = Some(later);
     crate::listen(move |record| {

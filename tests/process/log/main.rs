@@ -1,5 +1,5 @@
-//! Tests that listen to the log. A process has one logger, so they are apart from all others; this
-//! logger calls what the test of its thread has set up.
+//! Tests of log lines. A process has one logger, so they are in a program of their own. This logger
+//! calls the listener that the test has set for its thread.
 
 mod failures;
 mod informational;
@@ -16,7 +16,7 @@ thread_local! {
     static LISTENER: Cell<Option<Listener>> = const { Cell::new(None) };
 }
 
-/// Calls `listener` with what this thread logs from now on, but not with what it logs in that call.
+/// Calls `listener` with the records of this thread from now on, except those of that call itself.
 fn listen(listener: impl FnMut(&log::Record<'_>) + 'static) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -26,7 +26,7 @@ fn listen(listener: impl FnMut(&log::Record<'_>) + 'static) {
     LISTENER.set(Some(Box::new(listener)));
 }
 
-/// Collects what this thread logs from now on, as level and line.
+/// Collects the records of this thread from now on, each as level and line.
 fn lines() -> Rc<RefCell<Vec<String>>> {
     let lines = Rc::new(RefCell::new(Vec::new()));
     let logged = Rc::clone(&lines);

@@ -1,5 +1,5 @@
-//! `docs/support.md` says what is so: the bytes that it shows get the status and, in the log, the
-//! refusal that it names, and every refusal has its row.
+//! `docs/support.md` is correct: the bytes that it shows get the status and, in the log, the
+//! refusal that it names, and every refusal has a row.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,7 +14,7 @@ use wheelhouse::upgrade::{Connection, Protocol};
 use wheelhouse::{Failure, Handler, Limits, Reply, Request, Response, Router, Routes, Server};
 
 #[test]
-fn every_refusal_on_the_page_is_made_by_the_bytes_beside_it() {
+fn the_bytes_in_each_row_of_the_support_page_cause_its_refusal() {
     let lines = crate::lines();
     let rows = rows(&page(), "| refusal |");
     assert!(rows.len() > 30, "{} rows", rows.len());
@@ -35,7 +35,7 @@ fn every_refusal_on_the_page_is_made_by_the_bytes_beside_it() {
 }
 
 #[test]
-fn every_status_on_the_page_comes_as_said_and_the_connection_is_kept_or_not() {
+fn each_status_on_the_support_page_occurs_and_keeps_or_closes_the_connection_as_described() {
     let rows = rows(&page(), "| status | when |");
     assert!(rows.len() > 25, "{} rows", rows.len());
     for row in &rows {
@@ -47,7 +47,7 @@ fn every_status_on_the_page_comes_as_said_and_the_connection_is_kept_or_not() {
     }
 }
 
-/// What came of one connection.
+/// The result of one connection.
 struct Outcome {
     status: String,
     connection: &'static str,
@@ -62,12 +62,12 @@ fn exchange(cell: &str, then: &str) -> Outcome {
         "" => {}
         "end" => sim.end(client),
         "silence" => sim.advance(Duration::from_secs(31)),
-        other => panic!("what is {other:?}?"),
+        other => panic!("unknown event: {other:?}"),
     }
-    let answer = String::from_utf8_lossy(sim.received(client)).into_owned();
-    let status = answer.strip_prefix("HTTP/1.1 ").or(answer.strip_prefix("HTTP/1.0 "));
+    let response = String::from_utf8_lossy(sim.received(client)).into_owned();
+    let status = response.strip_prefix("HTTP/1.1 ").or(response.strip_prefix("HTTP/1.0 "));
     let status = status.map_or("", |rest| &rest[..3]).to_owned();
-    let is_closed = answer.contains("\r\nConnection: close\r\n") || sim.has_ended(client);
+    let is_closed = response.contains("\r\nConnection: close\r\n") || sim.has_ended(client);
     let connection = match is_closed {
         true => "closed",
         false if status == "101" => "upgraded",
@@ -156,14 +156,14 @@ fn unescape(text: &str) -> Vec<u8> {
                     "r" => b'\r',
                     "n" => b'\n',
                     "x" => u8::from_str_radix(&rest[1..3], 16).expect("two digits"),
-                    other => panic!("\\{other} means nothing"),
+                    other => panic!("unknown escape: \\{other}"),
                 });
                 rest = &rest[len..];
             }
             '{' => {
-                let (count, more) = rest.split_once('×').expect("how often, and what");
-                let (what, more) = more.split_once('}').expect("an end of what is repeated");
-                bytes.extend(unescape(what).repeat(count.parse().expect("a number")));
+                let (count, more) = rest.split_once('×').expect("a count and the bytes to repeat");
+                let (repeated, more) = more.split_once('}').expect("an end of the repeated bytes");
+                bytes.extend(unescape(repeated).repeat(count.parse().expect("a number")));
                 rest = more;
             }
             c => bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),

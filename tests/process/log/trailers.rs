@@ -1,4 +1,4 @@
-//! Trailers that cannot be sent: the log says so.
+//! Trailers that cannot be sent, which are logged.
 
 use std::io;
 
@@ -10,7 +10,7 @@ use crate::lines;
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
-/// Says how its content ends: with so many bytes and these trailers.
+/// Produces this many bytes and then these trailers.
 struct Signed {
     left: usize,
     trailers: fn(&mut Trailers) -> Result<(), FieldError>,
@@ -37,7 +37,7 @@ fn response_to(request: &[u8], site: impl FnMut(&Request<'_>) -> Response + 'sta
     String::from_utf8(sim.take_received(client)).unwrap()
 }
 
-/// Where there are no chunks nothing can follow: no announcement, no section, a line in the log.
+/// Without chunks trailers are neither announced nor sent.
 #[test]
 fn trailers_that_cannot_be_sent_are_left_out_and_logged() {
     let lines = lines();
@@ -50,15 +50,18 @@ fn trailers_that_cannot_be_sent_are_left_out_and_logged() {
     let silent = move |_: &Request<'_>| signed(put);
     let head = b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n";
     let old = b"GET / HTTP/1.0\r\n\r\n";
-    for answer in [
+    for response in [
         response_to(GET, known),
         response_to(old, unknown),
         response_to(old, silent),
         response_to(head, unknown),
         response_to(GET, |_| Response::text("ssssss").with_trailer("A")),
     ] {
-        assert!(answer.ends_with("\r\n\r\n") || answer.ends_with("\r\n\r\nssssss"), "{answer}");
-        assert!(!answer.contains("Trailer") && !answer.contains("A: 1"), "{answer}");
+        assert!(
+            response.ends_with("\r\n\r\n") || response.ends_with("\r\n\r\nssssss"),
+            "{response}"
+        );
+        assert!(!response.contains("Trailer") && !response.contains("A: 1"), "{response}");
     }
     let lines = lines.take();
     let about: Vec<_> = lines.iter().filter(|line| line.contains("trailers")).collect();
@@ -66,7 +69,7 @@ fn trailers_that_cannot_be_sent_are_left_out_and_logged() {
     assert!(about.iter().all(|line| line.starts_with("DEBUG connection ")), "{about:?}");
 }
 
-/// The head has left, so a reset is the only way to say that the answer is not what it should be.
+/// The head has been sent, so only a reset can show that the response is wrong.
 #[test]
 fn a_trailer_that_cannot_be_sent_resets_the_connection() {
     let lines = lines();

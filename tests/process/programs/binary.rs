@@ -29,7 +29,7 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
-/// A directory with `file.txt`, removed at the end.
+/// A directory with `file.txt`, which is removed at the end.
 struct Dir(PathBuf);
 
 impl Dir {
@@ -51,24 +51,24 @@ impl Drop for Dir {
     }
 }
 
-/// A running server and what it says.
+/// A running server and its messages on standard error.
 struct Running {
     child: Child,
-    says: BufReader<std::process::ChildStderr>,
+    messages: BufReader<std::process::ChildStderr>,
     address: String,
 }
 
 impl Running {
-    /// Starts it on a port that the system chooses, and reads from its first line which.
+    /// Starts the server on a port that the system chooses, and reads the port from its first line.
     fn start(command: &mut Command) -> Running {
         let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let mut says = BufReader::new(child.stderr.take().unwrap());
+        let mut messages = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
-        says.read_line(&mut line).unwrap();
+        messages.read_line(&mut line).unwrap();
         let address = line.trim_end().rsplit(' ').next().unwrap();
         let address = address.trim_start_matches("http://").trim_end_matches('/').to_owned();
-        Running { child, says, address }
+        Running { child, messages, address }
     }
 
     fn in_dir(dir: &Path, arguments: &[&str]) -> Running {
@@ -79,9 +79,9 @@ impl Running {
     fn ask(&self, request: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        response
     }
 
     fn get(&self, path: &str, fields: &str) -> String {
@@ -93,26 +93,26 @@ impl Running {
         kill_process(pid, signal).unwrap();
     }
 
-    /// Ends it and says how: whether with success, its last words, its log.
+    /// Ends the server and returns whether it succeeded, its last messages, and its log.
     fn end(mut self) -> (bool, String, String) {
         self.signal(Signal::TERM);
-        let (mut says, mut log) = (String::new(), String::new());
-        self.says.read_to_string(&mut says).unwrap();
+        let (mut messages, mut log) = (String::new(), String::new());
+        self.messages.read_to_string(&mut messages).unwrap();
         self.child.stdout.take().unwrap().read_to_string(&mut log).unwrap();
-        (self.child.wait().unwrap().success(), says, log)
+        (self.child.wait().unwrap().success(), messages, log)
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Nothing is left running where a test fails; an ended one cannot be killed.
+        // Stops the server if a test fails; the error for a server that has ended is ignored.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
 #[test]
-fn help_names_every_flag_and_version_the_version() {
+fn help_lists_every_flag_and_version_prints_the_version() {
     for flag in ["--help", "-h"] {
         let output = run(&[flag]);
         assert!(output.status.success());
@@ -125,7 +125,10 @@ fn help_names_every_flag_and_version_the_version() {
         .env("WHEELHOUSE_SPA", "1")
         .env("WHEELHOUSE_DOT_FILES", "x")
         .output();
-    assert!(mistaken.unwrap().status.success(), "help where the environment has a mistake");
+    assert!(
+        mistaken.unwrap().status.success(),
+        "help is printed despite a mistake in the environment"
+    );
     for flag in ["--version", "-V"] {
         let version = concat!("wheelhouse ", env!("CARGO_PKG_VERSION"), "\n");
         assert_eq!(text(&run(&[flag]).stdout), version);
@@ -133,7 +136,7 @@ fn help_names_every_flag_and_version_the_version() {
 }
 
 #[test]
-fn print_limits_shows_the_limits_that_would_be_kept() {
+fn print_limits_shows_the_limits_that_would_apply() {
     let arguments =
         ["--print-limits", "--limits", "small", "--memory", "2M", "--max-connections=7"];
     let output = run(&arguments);
@@ -148,7 +151,7 @@ fn print_limits_shows_the_limits_that_would_be_kept() {
 }
 
 #[test]
-fn arguments_that_are_not_understood_end_with_exit_code_2() {
+fn invalid_arguments_end_with_exit_code_2() {
     let cases: [(&[&str], &str); 19] = [
         (&["--nonsense"], "--nonsense"),
         (&["-x"], "-x"),
@@ -176,12 +179,12 @@ fn arguments_that_are_not_understood_end_with_exit_code_2() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {message}");
         assert!(message.contains(word), "{arguments:?}: {message}");
         assert!(message.contains("--help") && !message.contains("panicked"), "{message}");
-        assert!(!message.contains("hunter2"), "a secret is not repeated");
+        assert!(!message.contains("hunter2"), "the message does not repeat a secret");
     }
 }
 
 #[test]
-fn an_address_that_is_taken_is_said_with_exit_code_1() {
+fn an_address_in_use_is_reported_with_exit_code_1() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let output = run(&["--listen", &address]);
@@ -190,24 +193,26 @@ fn an_address_that_is_taken_is_said_with_exit_code_1() {
 }
 
 #[test]
-fn a_file_is_served_a_missing_one_is_not_and_the_report_counts_both() {
+fn the_report_counts_a_served_and_a_missing_file() {
     let dir = Dir::new();
     let running =
         Running::in_dir(&dir.0, &["--header", "X-Own: yes", "--cache-control", "no-store"]);
-    let answer = running.get("/file.txt", "");
-    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\ncontent"));
-    assert!(answer.contains("X-Own: yes\r\n") && answer.contains("Cache-Control: no-store\r\n"));
+    let response = running.get("/file.txt", "");
+    assert!(response.starts_with("HTTP/1.1 200 OK\r\n") && response.ends_with("\r\n\r\ncontent"));
+    assert!(
+        response.contains("X-Own: yes\r\n") && response.contains("Cache-Control: no-store\r\n")
+    );
     assert!(running.get("/missing", "").starts_with("HTTP/1.1 404"));
     assert!(running.get("/", "").contains("href=\"./file.txt\""));
     assert!(running.get("/file.txt", "Range: bytes=1-2\r\n").ends_with("\r\n\r\non"));
-    let (success, says, log) = running.end();
+    let (success, messages, log) = running.end();
     assert!(success);
-    assert!(says.contains("4 connections, 4 requests, 0 refused"), "{says}");
-    assert_eq!(log, "", "no log unless it is asked for");
+    assert!(messages.contains("4 connections, 4 requests, 0 refused"), "{messages}");
+    assert_eq!(log, "", "there is no log by default");
 }
 
 #[test]
-fn the_environment_speaks_where_no_flag_does() {
+fn environment_variables_apply_where_a_flag_is_missing() {
     let dir = Dir::new();
     let mut command = command();
     command.env("WHEELHOUSE_DIR", &dir.0).env("WHEELHOUSE_LISTEN", "127.0.0.1:0");
@@ -216,14 +221,14 @@ fn the_environment_speaks_where_no_flag_does() {
     let running = Running::start(command.args(["--cache-control", "max-age=2"]));
     let authorized = "Authorization: Basic bWU6cGFzcw==\r\n";
     assert!(running.get("/", authorized).starts_with("HTTP/1.1 404"));
-    let answer = running.get("/file.txt", authorized);
+    let response = running.get("/file.txt", authorized);
     for field in ["X-A: 1\r\n", "X-B: 2\r\n", "Cache-Control: max-age=2\r\n"] {
-        assert!(answer.contains(field), "{field}: {answer}");
+        assert!(response.contains(field), "{field}: {response}");
     }
 }
 
 #[test]
-fn without_the_password_nobody_comes_in() {
+fn requests_without_the_password_are_refused() {
     let dir = Dir::new();
     let flags = ["--basic-auth", "me:pass", "--access-log", "common", "--header", "X-Own: yes"];
     let running = Running::in_dir(&dir.0, &flags);
@@ -238,10 +243,10 @@ fn without_the_password_nobody_comes_in() {
         "Authorization: Basic bWU6cGFzcw== x\r\n",
     ];
     for fields in refused {
-        let answer = running.get("/file.txt", fields);
-        assert!(answer.starts_with("HTTP/1.1 401"), "{fields}");
-        assert!(answer.contains("WWW-Authenticate: Basic realm="), "{fields}");
-        assert!(answer.contains("X-Own: yes\r\n"), "every answer has it: {answer}");
+        let response = running.get("/file.txt", fields);
+        assert!(response.starts_with("HTTP/1.1 401"), "{fields}");
+        assert!(response.contains("WWW-Authenticate: Basic realm="), "{fields}");
+        assert!(response.contains("X-Own: yes\r\n"), "every response has it: {response}");
     }
     for scheme in ["Basic", "basic"] {
         let fields = format!("Authorization: {scheme} bWU6cGFzcw==\r\n");
@@ -253,7 +258,7 @@ fn without_the_password_nobody_comes_in() {
 }
 
 #[test]
-fn nothing_that_a_peer_sends_breaks_a_line_of_the_log() {
+fn bytes_of_a_peer_never_break_a_line_of_the_log() {
     let dir = Dir::new();
     let fields =
         "User-Agent: \"evil\\\" \u{1b}[2J\r\nReferer: x\" 200 1\r\n".replace('\u{1b}', "\u{9b}");
@@ -274,22 +279,22 @@ fn nothing_that_a_peer_sends_breaks_a_line_of_the_log() {
 }
 
 #[test]
-fn a_unix_socket_serves_beside_tcp() {
+fn a_unix_socket_is_served_beside_tcp() {
     let dir = Dir::new();
     let socket = dir.0.join("wheelhouse.sock");
     let running = Running::in_dir(&dir.0, &["--listen", &format!("unix:{}", socket.display())]);
     assert!(running.get("/file.txt", "").ends_with("content"));
     let mut stream = UnixStream::connect(&socket).unwrap();
     stream.write_all(b"GET /file.txt HTTP/1.0\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.ends_with("content"), "{answer}");
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    assert!(response.ends_with("content"), "{response}");
     let (success, ..) = running.end();
     assert!(success && !socket.exists(), "the socket file is removed");
 }
 
 #[test]
-fn sigterm_finishes_the_download_that_was_begun() {
+fn sigterm_lets_a_download_finish() {
     let dir = Dir::new();
     let len = 32 << 20;
     std::fs::File::create(dir.0.join("large.bin")).unwrap().set_len(len).unwrap();
@@ -304,13 +309,13 @@ fn sigterm_finishes_the_download_that_was_begun() {
     assert_eq!((first.len() - head) as u64 + rest, len);
     let mut running = running;
     assert!(running.child.wait().unwrap().success());
-    let mut says = String::new();
-    running.says.read_to_string(&mut says).unwrap();
-    assert!(says.contains("1 finished, 0 cut"), "{says}");
+    let mut messages = String::new();
+    running.messages.read_to_string(&mut messages).unwrap();
+    assert!(messages.contains("1 finished, 0 cut"), "{messages}");
 }
 
 #[test]
-fn with_few_descriptors_everybody_waits_for_a_turn_and_nobody_is_refused() {
+fn with_few_descriptors_clients_wait_for_their_turn_and_none_is_refused() {
     let dir = Dir::new();
     std::fs::File::create(dir.0.join("large.bin")).unwrap().set_len(256 << 20).unwrap();
     let program = format!("ulimit -n 64; exec {} \"$@\"", env!("CARGO_BIN_EXE_wheelhouse"));
@@ -334,7 +339,7 @@ fn with_few_descriptors_everybody_waits_for_a_turn_and_nobody_is_refused() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn several_cores_share_a_port_and_a_signal_ends_them_all() {
+fn several_cores_share_a_port_and_one_signal_ends_all_of_them() {
     let dir = Dir::new();
     let socket = dir.0.join("one.sock");
     let unix = format!("unix:{}", socket.display());
@@ -344,18 +349,18 @@ fn several_cores_share_a_port_and_a_signal_ends_them_all() {
     }
     let mut stream = UnixStream::connect(&socket).unwrap();
     stream.write_all(b"GET /file.txt HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.ends_with("content"), "one of them has the Unix socket");
-    let (success, says, _) = running.end();
-    assert!(success && says.contains("21 connections, 21 requests"), "{says}");
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    assert!(response.ends_with("content"), "one of the cores serves the Unix socket");
+    let (success, messages, _) = running.end();
+    assert!(success && messages.contains("21 connections, 21 requests"), "{messages}");
     assert!(!socket.exists());
 }
 
-/// A second signal is no second for a core that heard of the first from another.
+/// The signal reaches one core, which passes it on; for the other cores it must not count twice.
 #[cfg(target_os = "linux")]
 #[test]
-fn several_cores_finish_what_was_begun_after_one_signal() {
+fn after_one_signal_several_cores_finish_their_requests() {
     let dir = Dir::new();
     let running = Running::in_dir(&dir.0, &["--cores", "2"]);
     let mut begun: Vec<TcpStream> =
@@ -367,9 +372,9 @@ fn several_cores_finish_what_was_begun_after_one_signal() {
     while TcpStream::connect(&running.address).is_ok() {}
     for mut stream in begun {
         stream.write_all(b"st: a\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        assert!(answer.ends_with("content"), "{answer}");
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        assert!(response.ends_with("content"), "{response}");
     }
 }
 
@@ -387,15 +392,15 @@ fn a_second_signal_stops_all_cores_at_once() {
         .collect();
     running.signal(Signal::TERM);
     while TcpStream::connect(&running.address).is_ok() {}
-    let (success, says, _) = running.end();
-    // Those that asked whether it still listens may be among them.
-    let cut = says.trim_end().rsplit(", ").next().and_then(|end| end.strip_suffix(" cut"));
-    assert!(success && cut.and_then(|cut| cut.parse().ok()).unwrap_or(0) >= 8, "{says}");
+    let (success, messages, _) = running.end();
+    // The connections that checked whether it still listens may be among them.
+    let cut = messages.trim_end().rsplit(", ").next().and_then(|end| end.strip_suffix(" cut"));
+    assert!(success && cut.and_then(|cut| cut.parse().ok()).unwrap_or(0) >= 8, "{messages}");
     drop(begun);
 }
 
 #[test]
-fn cores_that_can_share_nothing_and_sockets_that_nobody_left_are_said_with_exit_code_2() {
+fn cores_with_parts_too_small_and_missing_inherited_sockets_end_with_exit_code_2() {
     for (arguments, expected) in [
         (&["--cores", "2", "--listen", "unix:/nowhere/a.sock"][..], "--cores"),
         (&["--cores", "two"], "--cores"),

@@ -1,5 +1,5 @@
-//! Where cargo has put an example, beside the directory of the test that asks, and an address for
-//! it.
+//! The path of an example that cargo has built, beside the directory of the test, and an address
+//! for it.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,9 +12,9 @@ pub(crate) fn built(example: &str) -> PathBuf {
     path
 }
 
-/// An address whose port is free. It is not listened on even for a moment: a process that another
-/// test is just starting holds what is open here until it becomes another program, and would take
-/// connections that are meant for the example.
+/// An address with a free port. The socket never listens: a process that another test is starting
+/// inherits the open sockets until it executes its program, and would accept connections that are
+/// meant for the example.
 pub(crate) fn free_address() -> SocketAddr {
     use socket2::{Domain, Socket, Type};
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();

@@ -1,9 +1,9 @@
-//! Out of descriptors: a process with 64 of them and 200 clients. Nobody is lost for ever, nothing
-//! spins, and service resumes as descriptors come free (reactor traps: the silence of an
-//! edge-triggered listener after EMFILE).
+//! Out of descriptors: a process with 64 of them and 200 clients. Every client is served in the
+//! end, the server does not spin, and service resumes as descriptors become free. (The trap: after
+//! EMFILE an edge-triggered listener reports nothing more.)
 //!
-//! The limit is set by `sh` for a process of its own, the `hello` or `probe` example that cargo has
-//! built beside this test. A limit cannot be put on a part of this process.
+//! `sh` sets the limit for a process of its own: the `hello` or `probe` example that cargo has
+//! built beside this test. A limit cannot apply to a part of this process.
 #![cfg(target_os = "linux")]
 
 use std::fs;
@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const CLIENTS: usize = 200;
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n";
 
-/// An example in a process that may have so many descriptors.
+/// An example in a process with a limit on its descriptors.
 struct Process {
     child: Child,
     address: SocketAddr,
@@ -30,7 +30,8 @@ struct Process {
 
 impl Process {
     fn start(example: &str, descriptors: u32, arguments: &[&str]) -> Process {
-        // Free a moment ago; the examples take no port 0, since they would have to tell it.
+        // The port was free a moment ago. Examples cannot use port 0, since they do not report
+        // their port.
         let address = free_address();
         let child = Command::new("sh")
             .args(["-c", &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"")])
@@ -55,7 +56,7 @@ impl Process {
         stream
     }
 
-    /// Time of the processor that it has used, by the system's ticks of 10 ms.
+    /// The processor time that the process has used, in the system's ticks of 10 ms.
     fn cpu(&self) -> Duration {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
         let (_, fields) = stat.rsplit_once(')').unwrap();
@@ -72,25 +73,25 @@ impl Drop for Process {
     }
 }
 
-/// Asks and waits for the answer; `false` if the connection was dropped instead.
-fn is_answered(stream: &mut TcpStream) -> bool {
+/// Sends a request and waits for the response; `false` if the connection was dropped instead.
+fn is_served(stream: &mut TcpStream) -> bool {
     if stream.write_all(REQUEST).is_err() {
         return false;
     }
-    let (mut answer, mut piece) = (Vec::new(), [0; 1024]);
-    while !answer.ends_with(b"Hello, World!") {
+    let (mut response, mut piece) = (Vec::new(), [0; 1024]);
+    while !response.ends_with(b"Hello, World!") {
         match stream.read(&mut piece) {
             Ok(0) => return false,
-            Ok(read) => answer.extend_from_slice(&piece[..read]),
+            Ok(read) => response.extend_from_slice(&piece[..read]),
             Err(error) if error.kind() == ErrorKind::ConnectionReset => return false,
-            Err(error) => panic!("neither answered nor dropped: {error}"),
+            Err(error) => panic!("neither served nor dropped: {error}"),
         }
     }
     true
 }
 
-/// Far more clients than descriptors. Those beyond the limit wait in the kernel's queue while the
-/// others say nothing.
+/// Connects far more clients than there are descriptors. Those over the limit wait in the kernel's
+/// queue while the others stay silent.
 fn crowd(process: &Process) -> Vec<TcpStream> {
     (0..CLIENTS).map(|_| process.connect()).collect()
 }
@@ -98,21 +99,22 @@ fn crowd(process: &Process) -> Vec<TcpStream> {
 fn assert_no_spinning(process: &Process) {
     const WHILE: Duration = Duration::from_secs(2);
     let (start, before) = (Instant::now(), process.cpu());
-    // The one real wait of these tests: spinning shows only in time.
+    // The only real wait of these tests: spinning shows only over time.
     thread::sleep(WHILE);
     let (elapsed, used) = (start.elapsed(), process.cpu() - before);
     println!("exhausted for {elapsed:?}: {used:?} of processor time");
     assert!(used < elapsed / 4, "spinning: {used:?} in {elapsed:?}");
 }
 
-/// All ask at once and leave when they are answered; who was dropped comes again.
-fn assert_everybody_is_served(process: &Process, clients: Vec<TcpStream>) {
+/// All clients send a request at once and leave after the response; a dropped client connects
+/// again.
+fn assert_all_are_served(process: &Process, clients: Vec<TcpStream>) {
     let dropped = AtomicUsize::new(0);
     thread::scope(|scope| {
         for mut client in clients {
             let dropped = &dropped;
             scope.spawn(move || {
-                while !is_answered(&mut client) {
+                while !is_served(&mut client) {
                     let dropped = dropped.fetch_add(1, Ordering::Relaxed);
                     assert!(dropped < 10 * CLIENTS, "dropped again and again");
                     client = process.connect();
@@ -120,40 +122,39 @@ fn assert_everybody_is_served(process: &Process, clients: Vec<TcpStream>) {
             });
         }
     });
-    println!("{CLIENTS} clients were answered; {dropped:?} times one had to come again");
+    println!("{CLIENTS} clients were served; {dropped:?} times a client had to connect again");
 }
 
-/// By its own limit: the server counts the descriptors it may have and leaves the rest of the
-/// clients in the queue. None is dropped that could have waited.
+/// The server knows its limit: it counts its descriptors and leaves the other clients in the queue.
+/// It does not drop a client that could have waited.
 #[test]
 fn two_hundred_clients_share_sixty_four_descriptors() {
     let process = Process::start("hello", 64, &[]);
     let clients = crowd(&process);
     assert_no_spinning(&process);
-    assert_everybody_is_served(&process, clients);
-    assert!(is_answered(&mut process.connect()), "service resumes");
+    assert_all_are_served(&process, clients);
+    assert!(is_served(&mut process.connect()), "service resumes");
 }
 
-/// By the system's: told that it may have 1,000 connections, the server runs into EMFILE.
+/// The server does not know its limit: it is configured for 1,000 connections and runs into EMFILE.
 #[test]
-fn a_server_that_believes_in_more_descriptors_than_it_has_backs_off_and_recovers() {
+fn a_server_that_expects_more_descriptors_than_it_has_backs_off_and_recovers() {
     let process = Process::start("probe", 64, &["--max-connections", "1000"]);
     let clients = crowd(&process);
     assert_no_spinning(&process);
-    assert_everybody_is_served(&process, clients);
-    assert!(is_answered(&mut process.connect()), "service resumes");
+    assert_all_are_served(&process, clients);
+    assert!(is_served(&mut process.connect()), "service resumes");
 }
 
-/// Those who hold the descriptors need not leave for it: an idle connection makes room, whether
-/// the server knows its limit or meets it.
+/// An idle connection makes room, whether the server knows its limit or runs into it.
 #[test]
-fn a_client_in_the_queue_is_served_although_nobody_leaves() {
+fn a_client_in_the_queue_is_served_although_no_client_leaves() {
     for (example, arguments) in [("hello", &[][..]), ("probe", &["--max-connections", "1000"])] {
         let process = Process::start(example, 64, arguments);
         let mut clients: Vec<TcpStream> = Vec::new();
         for _ in 0..CLIENTS {
             let mut client = process.connect();
-            assert!(is_answered(&mut client), "{example}: dropped after {}", clients.len());
+            assert!(is_served(&mut client), "{example}: dropped after {}", clients.len());
             clients.push(client);
         }
     }
@@ -167,7 +168,7 @@ fn hello(_: &Request<'_>) -> &'static str {
 }
 
 #[test]
-fn an_idle_connection_gives_its_descriptor_to_one_that_waits() {
+fn an_idle_connection_is_closed_to_free_its_descriptor_for_a_client_that_waits() {
     let mut sim = Sim::new(hello);
     let idle = sim.connect_and_send(REQUEST);
     let busy = sim.connect_and_send(&REQUEST[..10]);
@@ -178,7 +179,7 @@ fn an_idle_connection_gives_its_descriptor_to_one_that_waits() {
 }
 
 #[test]
-fn without_an_idle_connection_one_that_waits_is_dropped_and_the_next_served() {
+fn without_an_idle_connection_a_client_that_waits_is_dropped_and_the_next_is_served() {
     let mut sim = Sim::new(hello);
     let busy = sim.connect_and_send(&REQUEST[..10]);
     sim.fail_accepts([EMFILE]);
@@ -191,7 +192,7 @@ fn without_an_idle_connection_one_that_waits_is_dropped_and_the_next_served() {
 }
 
 #[test]
-fn an_error_that_no_descriptor_would_cure_costs_no_idle_connection() {
+fn an_accept_error_that_a_free_descriptor_would_not_solve_closes_no_idle_connection() {
     let mut sim = Sim::new(hello);
     let idle = sim.connect_and_send(REQUEST);
     sim.fail_accepts([EIO]);

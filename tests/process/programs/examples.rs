@@ -1,5 +1,5 @@
-//! Every example does what its first lines say: started as a process, on a real socket, asked
-//! once.
+//! Every example behaves as its first lines describe: each is started as a process and gets a
+//! request on a real socket.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -49,16 +49,16 @@ fn every_example_is_started_by_a_test() {
         .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
         .collect();
     examples.sort();
-    assert_eq!(examples, STARTED, "give the new one a test here and a name in STARTED");
+    assert_eq!(examples, STARTED, "a new example needs a test here and its name in STARTED");
 }
 
 #[test]
-fn hello_answers_thirteen_bytes_of_text() {
+fn hello_responds_with_thirteen_bytes_of_text() {
     let hello = Example::start("hello", &[]);
-    let answer = hello.ask("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-    assert_eq!(answer.status, "HTTP/1.1 200 OK");
-    assert!(answer.field("Content-Type").unwrap().starts_with("text/plain"));
-    assert_eq!(answer.content, b"Hello, World!");
+    let response = hello.ask("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_eq!(response.status, "HTTP/1.1 200 OK");
+    assert!(response.field("Content-Type").unwrap().starts_with("text/plain"));
+    assert_eq!(response.content, b"Hello, World!");
     let head = hello.ask("HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     assert_eq!(head.field("Content-Length"), Some("13"));
     assert_eq!(head.content, b"");
@@ -69,25 +69,28 @@ fn hello_answers_thirteen_bytes_of_text() {
 #[test]
 fn probe_echoes_content() {
     let probe = Example::start("probe", &["--header-timeout", "2"]);
-    let answer = probe.ask(
+    let response = probe.ask(
         "POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 5\r\n\r\nagain",
     );
-    assert_eq!((answer.status.as_str(), answer.content), ("HTTP/1.1 200 OK", b"again".to_vec()));
+    assert_eq!(
+        (response.status.as_str(), response.content),
+        ("HTTP/1.1 200 OK", b"again".to_vec())
+    );
     let refused = probe.ask("GET /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     assert_eq!(refused.status, "HTTP/1.1 405 Method Not Allowed");
     assert_eq!(refused.field("Allow"), Some("POST, PUT"));
 }
 
 #[test]
-fn upload_counts_and_keeps_what_comes_in_chunks() {
+fn upload_counts_and_keeps_chunked_content() {
     let inbox = Scratch::new("upload");
     let upload = Example::start("upload", &[inbox.0.to_str().unwrap()]);
-    let answer = upload.ask(
+    let response = upload.ask(
         "PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n\
          5\r\nhello\r\n6\r\n again\r\n0\r\n\r\n",
     );
     assert_eq!(
-        (answer.status.as_str(), answer.content),
+        (response.status.as_str(), response.content),
         ("HTTP/1.1 200 OK", b"11 bytes\n".to_vec())
     );
     let kept: Vec<PathBuf> =
@@ -97,23 +100,23 @@ fn upload_counts_and_keeps_what_comes_in_chunks() {
 }
 
 #[test]
-fn spool_answers_when_all_is_on_disk() {
+fn spool_responds_when_all_content_is_on_disk() {
     let inbox = Scratch::new("spool");
     let path = inbox.0.join("spooled");
     let spool = Example::start("spool", &[path.to_str().unwrap()]);
-    // Several times what may be on its way to the disk.
+    // Several times as much as may be in flight to the disk.
     let content = vec![b'x'; 5 << 20];
     let head = format!(
         "PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
         content.len()
     );
-    let answer = Answer::parse(&spool.exchange(&[head.as_bytes(), &content].concat()));
-    assert_eq!(answer.content, b"5242880 bytes on disk\n");
+    let response = Answer::parse(&spool.exchange(&[head.as_bytes(), &content].concat()));
+    assert_eq!(response.content, b"5242880 bytes on disk\n");
     assert!(fs::read(&path).unwrap() == content);
 }
 
 #[test]
-fn around_counts_the_requests_of_a_connection_and_answers_a_preflight() {
+fn around_counts_the_requests_of_a_connection_and_responds_to_a_preflight() {
     let around = Example::start("around", &[]);
     let get = "GET / HTTP/1.1\r\nHost: a\r\nOrigin: https://example.org\r\n";
     let both = format!("{get}\r\n{get}Connection: close\r\n\r\n");
@@ -130,7 +133,7 @@ fn around_counts_the_requests_of_a_connection_and_answers_a_preflight() {
 }
 
 #[test]
-fn simulated_prints_what_both_clients_saw() {
+fn simulated_prints_the_bytes_that_both_clients_received() {
     let output = Command::new(built("simulated")).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.starts_with("the attacker: [\"HTTP/1.1 408 Request Timeout\"], open: false\n"));
@@ -138,7 +141,7 @@ fn simulated_prints_what_both_clients_saw() {
 }
 
 #[test]
-fn events_are_followed_and_taken_up_again() {
+fn events_can_be_read_and_resumed() {
     let events = Example::start("events", &[]);
     let page = events.ask("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     assert!(page.content.ends_with(b"</html>\n"));
@@ -152,15 +155,15 @@ fn events_are_followed_and_taken_up_again() {
 }
 
 #[test]
-fn line_answers_lines_after_an_upgrade() {
+fn line_responds_to_lines_after_an_upgrade() {
     let line = Example::start("line", &[]);
-    let answer = line.ask(
+    let response = line.ask(
         "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: line\r\n\r\n\
          hello\ncount\nbye\n",
     );
-    assert_eq!(answer.status, "HTTP/1.1 101 Switching Protocols");
+    assert_eq!(response.status, "HTTP/1.1 101 Switching Protocols");
     let expected = b"hello, say count or bye\nyou said hello\n1 lines\nbye\n";
-    assert_eq!(answer.content, expected);
+    assert_eq!(response.content, expected);
     let refused = line.ask("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     assert_eq!(refused.status, "HTTP/1.1 426 Upgrade Required");
 }
@@ -168,8 +171,8 @@ fn line_answers_lines_after_an_upgrade() {
 #[test]
 fn later_counts_on_another_thread_and_gives_up_in_time() {
     let later = Example::start("later", &[]);
-    let answer = later.ask("GET /primes?100 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-    assert_eq!(answer.content, b"25 primes up to 100\n");
+    let response = later.ask("GET /primes?100 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_eq!(response.content, b"25 primes up to 100\n");
     let endless = "GET /primes?999999999999 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     assert_eq!(later.ask(endless).status, "HTTP/1.1 503 Service Unavailable");
     let again = later.ask("GET /primes?10 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
@@ -177,10 +180,10 @@ fn later_counts_on_another_thread_and_gives_up_in_time() {
 }
 
 #[test]
-fn channel_sends_what_a_thread_makes() {
+fn channel_sends_the_content_of_a_thread() {
     let channel = Example::start("channel", &[]);
-    let answer = channel.ask("GET /countdown?2 HTTP/1.0\r\n\r\n");
-    assert_eq!(answer.content, b"2\n1\nlift-off\n");
+    let response = channel.ask("GET /countdown?2 HTTP/1.0\r\n\r\n");
+    assert_eq!(response.content, b"2\n1\nlift-off\n");
     let flood = channel.read_until("GET /flood HTTP/1.0\r\n\r\n", &".".repeat(200_000));
     assert!(flood.starts_with("HTTP/1.0 200 OK\r\n"));
 }
@@ -195,7 +198,7 @@ fn hijack_hands_the_stream_to_a_thread() {
 
 #[cfg(feature = "websocket")]
 #[test]
-fn websocket_tells_all_what_one_says() {
+fn websocket_sends_the_message_of_one_client_to_all() {
     let websocket = Example::start("websocket", &[]);
     let page = websocket.ask("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     assert!(page.content.ends_with(b"</html>\n"));
@@ -219,14 +222,14 @@ fn download_sends_a_file_and_a_count_of_unknown_length() {
     let download = Example::start("download", &[me.to_str().unwrap()]);
     let file = download.ask("GET /file HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     assert_eq!(file.status, "HTTP/1.1 200 OK");
-    assert!(file.content == fs::read(&me).unwrap(), "the file came through unchanged");
+    assert!(file.content == fs::read(&me).unwrap(), "the file arrives unchanged");
     let count = download.ask("GET /count?3 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     assert_eq!(count.field("Transfer-Encoding"), Some("chunked"));
     assert_eq!(count.content, b"6\r\n1\n2\n3\n\r\n0\r\n\r\n");
 }
 
 #[test]
-fn routes_is_signed_by_a_form_and_read_again() {
+fn routes_stores_the_note_of_a_form_and_shows_it_again() {
     let routes = Example::start("routes", &[]);
     let user = routes.ask("GET /user/ann HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     assert_eq!(user.content, b"user ann\n");
@@ -247,15 +250,15 @@ fn routes_is_signed_by_a_form_and_read_again() {
 }
 
 #[test]
-fn trailers_checks_the_sum_of_an_upload_and_signs_its_answer() {
+fn trailers_checks_the_sum_of_an_upload_and_signs_its_response() {
     let trailers = Example::start("trailers", &[]);
-    let answer = trailers.ask(
+    let response = trailers.ask(
         "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n\
          5\r\nhello\r\n0\r\nX-Sum: 532\r\n\r\n",
     );
-    assert_eq!(answer.status, "HTTP/1.1 103 Early Hints");
-    assert!(answer.field("Link").is_some());
-    let page = Answer::parse(&answer.content);
+    assert_eq!(response.status, "HTTP/1.1 103 Early Hints");
+    assert!(response.field("Link").is_some());
+    let page = Answer::parse(&response.content);
     assert_eq!((page.status.as_str(), page.field("Trailer")), ("HTTP/1.1 200 OK", Some("X-Sum")));
     let text = "the sum is 532, you said 532\n";
     let sum: u32 = text.bytes().map(u32::from).sum();
@@ -264,7 +267,7 @@ fn trailers_checks_the_sum_of_an_upload_and_signs_its_answer() {
 }
 
 #[test]
-fn listeners_serves_its_keepers_on_other_listeners() {
+fn listeners_serves_its_operators_on_other_listeners() {
     let scratch = Scratch::new("listeners");
     let socket = scratch.0.join("admin.sock");
     let listeners = Example::start("listeners", &[&format!("unix:{}", socket.display())]);
@@ -280,31 +283,31 @@ fn listeners_serves_its_keepers_on_other_listeners() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn cores_counts_by_core() {
+fn cores_counts_requests_for_each_core() {
     let cores = Example::start("cores", &["2"]);
-    let mut answers = BTreeSet::new();
+    let mut responses = BTreeSet::new();
     for _ in 0..20 {
-        let answer = cores.ask("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-        answers.insert(String::from_utf8(answer.content).unwrap());
+        let response = cores.ask("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        responses.insert(String::from_utf8(response.content).unwrap());
     }
-    assert_eq!(answers.len(), 20, "no core counts for another: {answers:?}");
+    assert_eq!(responses.len(), 20, "each core counts its own requests: {responses:?}");
 }
 
 #[test]
-fn timers_forgets_what_it_was_given() {
+fn timers_removes_a_value_after_its_time() {
     let timers = Example::start("timers", &["0.7"]);
     let put = "PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi";
     assert_eq!(timers.ask(put).content, b"kept\n");
     let give_up = Instant::now() + Duration::from_secs(30);
     let get = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     while timers.ask(get).content != b"0 kept, 1 forgotten\n" {
-        assert!(Instant::now() < give_up, "it remembers");
+        assert!(Instant::now() < give_up, "the value is not removed");
         thread::sleep(Duration::from_millis(20));
     }
 }
 
 #[test]
-fn shutdown_keeps_nobody_and_ends_when_it_is_asked_to() {
+fn shutdown_closes_kept_connections_and_ends_on_request() {
     let mut shutdown = Example::start("shutdown", &[]);
     let ask = |line: &str| shutdown.ask(&format!("{line} HTTP/1.1\r\nHost: a\r\n\r\n"));
     let lame = shutdown.ask("POST /lame HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
@@ -321,8 +324,8 @@ struct Example {
 }
 
 impl Example {
-    /// Starts it on a port that was free a moment ago, since examples do not say where they
-    /// listen; if somebody else was faster, on another one.
+    /// Starts the example on a port that was free a moment ago, since examples do not report their
+    /// port. If another process has taken it, tries another port.
     fn start(name: &str, arguments: &[&str]) -> Example {
         for _ in 0..5 {
             let address = free_address().to_string();
@@ -340,7 +343,7 @@ impl Example {
         panic!("{name} does not start");
     }
 
-    /// Waits until it accepts; `false` if it has ended instead.
+    /// Waits until the example accepts; `false` if it has ended instead.
     fn is_up(&mut self) -> bool {
         let give_up = Instant::now() + Duration::from_secs(30);
         while Instant::now() < give_up {
@@ -366,14 +369,14 @@ impl Example {
         bytes
     }
 
-    /// Sends a request and reads until `end` has come; then the client goes away.
+    /// Sends a request and reads until `end` has arrived; then the client disconnects.
     fn read_until(&self, request: &str, end: &str) -> String {
         let mut stream = self.send(request.as_bytes());
         let mut bytes = Vec::new();
         let mut buffer = [0; 4096];
         while !String::from_utf8_lossy(&bytes).contains(end) {
             let len = stream.read(&mut buffer).unwrap();
-            assert!(len > 0, "it ended early: {}", String::from_utf8_lossy(&bytes));
+            assert!(len > 0, "the connection ended early: {}", String::from_utf8_lossy(&bytes));
             bytes.extend_from_slice(&buffer[..len]);
         }
         String::from_utf8_lossy(&bytes).into_owned()
@@ -442,7 +445,7 @@ fn foreign_loop_serves_and_counts_packets_in_one_thread() {
     assert_eq!(running.ask(get).content, b"0 packets\n");
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.send_to(b"a packet", &running.address).unwrap();
-    // The packet may be on its way still.
+    // The packet may still be on its way.
     while running.ask(get).content != b"1 packets\n" {}
 }
 

@@ -1,6 +1,6 @@
-//! Tests that start programs: the binary, the examples, nginx. They are apart from `tests/it`,
-//! because a program that is just being started holds for a moment every socket of this process,
-//! and a test there may wait for one to be closed.
+//! Tests that start programs: the binary, the examples, nginx. They are not part of `tests/it`,
+//! because a program that is being started holds every socket of this process for a moment, and a
+//! test there may wait for one to close.
 
 mod binary;
 mod built;

@@ -1,8 +1,8 @@
-//! Debian's nginx and the binary, side by side over one tree: the same status, `Content-Length`
-//! and `Content-Range` for every request, or a reason why not.
+//! Compares Debian's nginx with the binary over one tree: the same status, `Content-Length` and
+//! `Content-Range` for every request, or a reason for the difference.
 //!
-//! Skipped, and it says so, where there is no nginx (`apt-get install nginx-light`). Both listen
-//! on Unix sockets, so that no port is fought for.
+//! Without nginx (`apt-get install nginx-light`) the test is skipped with a message. Both servers
+//! listen on Unix sockets, so that they do not need ports.
 #![cfg(feature = "cli")]
 
 use std::fs;
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// What is compared.
+/// The compared parts of a response.
 #[derive(Debug, PartialEq, Eq)]
 struct Answer {
     status: u16,
@@ -28,7 +28,7 @@ struct Case {
 
 type Fits = fn(&Case) -> bool;
 
-/// Requests that the two answer differently, and why. The first that fits counts.
+/// Requests for which the responses differ, and the reason. The first entry that fits counts.
 const EXPLAINED: &[(Fits, &str)] = &[
     (
         |case| case.method == "HEAD" && case.fields.contains("Range: bytes="),
@@ -42,7 +42,7 @@ const EXPLAINED: &[(Fits, &str)] = &[
         |case| case.fields.contains("bytes=0-99999999999999999999"),
         "a last position beyond 64 bits is beyond the end, not malformed",
     ),
-    (|case| case.fields.contains("bytes= ,"), "no range at all: as Go, ignored; nginx refuses"),
+    (|case| case.fields.contains("bytes= ,"), "not a range: ignored, as in Go; nginx refuses"),
     (
         |case| case.path == "/empty.txt" && case.fields.contains("Range:"),
         "an empty file has no range to refuse: as Go, 200",
@@ -51,10 +51,10 @@ const EXPLAINED: &[(Fits, &str)] = &[
         |case| case.path.contains("/.") && !case.path.contains(".well-known"),
         "dot segments are refused, and names that begin with a dot are not there",
     ),
-    (|case| case.path.contains("%2f"), "an encoded slash is no slash"),
-    (|case| case.path.contains("%00"), "NUL: 404 as in Go, nginx says 400"),
+    (|case| case.path.contains("%2f"), "an encoded slash is not a separator"),
+    (|case| case.path.contains("%00"), "NUL: 404, as in Go; nginx returns 400"),
     (|case| case.path == "/outside", "links never lead out of the root; nginx follows them"),
-    (|case| case.path == "/file.txt/", "redirected to the file, as Go; nginx says 404"),
+    (|case| case.path == "/file.txt/", "redirected to the file, as in Go; nginx returns 404"),
     (
         |case| case.fields.contains("Accept-Encoding: *"),
         "`*` takes any coding (RFC 9110, section 12.5.3); nginx looks for the word gzip",
@@ -177,7 +177,7 @@ fn cases() -> Vec<Case> {
 }
 
 #[test]
-fn nginx_and_we_answer_alike_or_there_is_a_reason() {
+fn responses_equal_those_of_nginx_or_differ_for_a_known_reason() {
     let Some(nginx) = ["/usr/sbin/nginx", "/usr/bin/nginx", "/usr/local/sbin/nginx"]
         .into_iter()
         .find(|path| Path::new(path).exists())
@@ -226,7 +226,7 @@ fn ask(socket: &Path, case: &Case) -> Answer {
         lines.find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned())
     };
     let status = head[9..12].parse().unwrap();
-    // The pages of errors, redirects and listings are each server's own.
+    // Each server has its own pages for errors, redirects and listings.
     let is_file =
         matches!(status, 200 | 206) && !case.path.split('?').next().unwrap().ends_with('/');
     Answer {
@@ -236,7 +236,7 @@ fn ask(socket: &Path, case: &Case) -> Answer {
     }
 }
 
-/// Waits for the server to listen: nothing else tells when nginx does.
+/// Waits until the server listens, since nginx does not report it.
 fn connect(socket: &Path) -> UnixStream {
     for _ in 0..3000 {
         if let Ok(stream) = UnixStream::connect(socket) {
@@ -244,7 +244,7 @@ fn connect(socket: &Path) -> UnixStream {
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-    panic!("nobody listens on {}", socket.display());
+    panic!("no server listens on {}", socket.display());
 }
 
 struct Process(Child);

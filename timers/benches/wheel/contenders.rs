@@ -1,4 +1,4 @@
-//! The structures that are compared, each used in the way that suits it, behind one trait.
+//! The structures that are compared, each used in the way that suits it, with one trait in common.
 
 use hierarchical_hash_wheel_timer::wheels::cancellable::{
     CancellableTimerEntry, QuadWheelWithOverflow,
@@ -20,7 +20,7 @@ pub(crate) trait Timers {
     /// Moves the deadline of an armed id.
     fn rearm(&mut self, id: u32, due: u32);
     fn cancel(&mut self, id: u32);
-    /// Turns the clock to `now`, which is one tick ahead, and returns how many expired.
+    /// Turns the clock to `now`, which is one tick ahead, and returns the number of expired timers.
     fn turn(&mut self, now: u32) -> usize;
 }
 
@@ -54,7 +54,7 @@ impl Timers for Wheel {
     }
 }
 
-/// An ordered set of `(due, id)`, with the deadlines by id, without which no entry could be found again.
+/// An ordered set of `(due, id)`, with the deadlines by id, which are needed to find an entry again.
 pub(crate) struct Ordered {
     set: BTreeSet<(u32, u32)>,
     due: Vec<u32>,
@@ -91,7 +91,7 @@ impl Timers for Ordered {
     }
 }
 
-/// A heap of `(due, id)`; an entry that is not the id's deadline any more is dropped when it comes to the top.
+/// A heap of `(due, id)`; an entry that is no longer the deadline of its id is dropped when it reaches the top.
 pub(crate) struct Heap {
     heap: BinaryHeap<Reverse<(u32, u32)>>,
     due: Vec<u32>,
@@ -134,7 +134,7 @@ impl Timers for Heap {
 }
 
 /// `hierarchical_hash_wheel_timer`, four wheels of 256 and a hash map to cancel with. Its unit of one millisecond
-/// stands for our tick.
+/// stands for one tick.
 pub(crate) struct Hierarchical {
     wheel: QuadWheelWithOverflow<Entry>,
     now: u32,

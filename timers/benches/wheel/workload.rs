@@ -1,10 +1,10 @@
-//! What is done to each contender, and how it is timed.
+//! The operations on each contender, and how they are timed.
 
 use crate::contenders::Timers;
 use std::hint::black_box;
 use std::time::Instant;
 
-/// Nanoseconds for each operation, and bytes for each timer where the system tells.
+/// Nanoseconds for each operation, and bytes for each timer if the system reports them.
 pub(crate) struct Row {
     pub(crate) arm: f64,
     pub(crate) rearm: f64,
@@ -15,7 +15,7 @@ pub(crate) struct Row {
     pub(crate) bytes: Option<f64>,
 }
 
-/// All in ticks of 64 ms.
+/// The times are in ticks of 64 ms.
 const NEAREST: u32 = 5_000 / 64;
 const FARTHEST: u32 = 65_000 / 64;
 const TIMEOUT: u32 = 75_000 / 64;
@@ -27,7 +27,7 @@ pub(crate) fn measure<T: Timers>(size: u32, rounds: usize) -> Row {
 
     let [mut arm, mut rearm, mut later, mut cancel, mut expire] = [(); 5].map(|()| Vec::new());
     for _ in 0..rounds {
-        // The inputs are made before the watch runs.
+        // The inputs are made before the measurement starts.
         let dues: Vec<u32> = (0..size).map(|_| random.due()).collect();
         let again: Vec<(u32, u32)> =
             random.shuffled(size).into_iter().map(|id| (id, random.due())).collect();
@@ -78,14 +78,14 @@ pub(crate) fn measure<T: Timers>(size: u32, rounds: usize) -> Row {
     }
 }
 
-/// A server in balance: each id has its request in turn, the clock runs, and no timeout is ever reached.
+/// A server under steady load: each id has its request in turn, the clock runs, and no timer ever expires.
 fn serve<T: Timers>(size: u32, rounds: usize, random: &mut Random) -> Vec<f64> {
     let order = random.shuffled(size);
     let mut requests = order.iter().copied().cycle();
     let each_tick = size / REQUEST_EVERY + 1;
     let mut now = 0;
     let mut timers = T::new();
-    // As if the ids had come one after another in the past, so that the postponed work does not come in one burst.
+    // As if the ids had been armed one after another, so that the postponed work does not come in one burst.
     for id in 0..size {
         timers.arm(id, REQUEST_EVERY + 1 + random.below(TIMEOUT - REQUEST_EVERY));
     }
@@ -103,7 +103,7 @@ fn serve<T: Timers>(size: u32, rounds: usize, random: &mut Random) -> Vec<f64> {
     (0..rounds).map(|_| time(ticks * each_tick, || run(ticks))).collect()
 }
 
-/// The growth of the resident set by `size` timers. Only meaningful first of all, while no freed memory is at hand.
+/// The growth of the resident set by `size` timers. Must run first, since later the process has freed memory at hand.
 fn bytes_per_timer<T: Timers>(size: u32, random: &mut Random) -> Option<f64> {
     let before = resident_bytes()?;
     let mut timers = T::new();
@@ -113,7 +113,7 @@ fn bytes_per_timer<T: Timers>(size: u32, random: &mut Random) -> Option<f64> {
     Some((after - before) / f64::from(size))
 }
 
-/// Linux tells; elsewhere the column stays empty.
+/// Linux reports it; on other systems the column stays empty.
 fn resident_bytes() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
@@ -132,7 +132,7 @@ fn median(mut figures: Vec<f64>) -> f64 {
     figures[figures.len() / 2]
 }
 
-/// Marsaglia's xorshift; always the same numbers, so that all rows do the same work.
+/// Marsaglia's xorshift. It always gives the same numbers, so that all rows do the same work.
 struct Random(u64);
 
 impl Random {

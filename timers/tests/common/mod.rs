@@ -1,8 +1,8 @@
-//! What the random tests share: a small generator whose seed can be set, and which tells it when a test fails.
+//! Parts that the random tests share: a small generator that takes a seed and prints it when a test fails.
 
 use std::hash::{BuildHasher, Hasher};
 
-/// Marsaglia's xorshift with 64 bits and a final multiplication; quality enough for picking operations.
+/// Marsaglia's xorshift with 64 bits and a final multiplication, which is good enough to pick operations.
 #[derive(Debug)]
 pub(crate) struct Random {
     state: u64,
@@ -10,7 +10,7 @@ pub(crate) struct Random {
 }
 
 impl Random {
-    /// Seeded from `WHEEL_SEED`, a decimal number, or else anew in each run.
+    /// Takes the seed from `WHEEL_SEED`, a decimal number, or else a new one in each run.
     pub(crate) fn new() -> Random {
         let seed = match std::env::var("WHEEL_SEED") {
             Ok(text) => text.parse().expect("WHEEL_SEED is a decimal number"),
