@@ -279,7 +279,7 @@ mod tests {
     use crate::{Limits, Response, Router, Server};
 
     #[test]
-    fn a_main_that_returns_an_error_prints_what_to_do() {
+    fn a_main_that_returns_an_error_prints_the_remedy() {
         let address = Server::new().listen("nonsense").unwrap_err();
         assert!(format!("{address:?}").contains("write HOST:PORT"), "{address:?}");
         let limits = Limits { memory_bytes_max: 1, ..Limits::default() };

@@ -360,7 +360,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_preset_can_be_kept_and_is_found_by_its_name() {
+    fn every_preset_is_valid_and_is_found_by_its_name() {
         for name in ["open-internet", "small", "sidecar"] {
             Limits::preset(name).unwrap().check().unwrap();
         }
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_out_of_bounds_is_named_with_what_it_may_be() {
+    fn the_error_for_a_limit_out_of_bounds_names_it_and_its_bounds() {
         let zero = Limits { head_timeout: Duration::ZERO, ..Limits::default() };
         assert!(zero.check().unwrap_err().to_string().contains("head_timeout"));
         let wide = Limits { head_bytes_max: 65_536, ..Limits::default() };

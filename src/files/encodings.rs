@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_weight_has_at_most_three_digits_behind_the_point_and_is_at_most_one() {
+    fn a_weight_has_at_most_three_decimals_and_is_at_most_one() {
         let cases: [(&[u8], Option<u16>); 12] = [
             (b"q=1", Some(1000)),
             (b"q=0", Some(0)),

@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_decoded_once_and_empty_ones_count_for_nothing() {
+    fn names_are_decoded_once_and_empty_ones_are_ignored() {
         assert_eq!(path("/"), Ok(".".into()));
         assert_eq!(path(""), Ok(".".into()));
         assert_eq!(path("/a%20b//c%2541/"), Ok("a b/c%41".into()));
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_climbs_or_is_broken_is_malformed_and_what_no_file_is_called_is_impossible() {
+    fn paths_that_climb_or_are_broken_are_malformed_and_invalid_file_names_are_impossible() {
         for raw in [
             "/..",
             "/a/../b",
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dot_at_the_beginning_hides_everywhere_but_in_well_known() {
+    fn names_that_begin_with_a_dot_are_hidden_except_well_known() {
         let hidden = |raw| Names::parse(raw).unwrap().is_hidden();
         assert!(hidden("/.git/config") && hidden("/a/.env") && hidden("/a/.well-known/x"));
         assert!(hidden("/%2ehidden") && hidden("/.well-known/.x"));

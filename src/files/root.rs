@@ -217,7 +217,7 @@ mod tests {
     use std::os::unix::fs::symlink;
     use std::path::PathBuf;
 
-    /// `secret` beside the root; in the root a file, a directory, and links of every kind.
+    /// A file `secret` beside the root, which holds a file, a directory, and links of every kind.
     fn tree(name: &str) -> PathBuf {
         let base =
             std::env::temp_dir().join(format!("wheelhouse-root-{}-{name}", std::process::id()));
@@ -256,7 +256,7 @@ mod tests {
     ];
 
     #[test]
-    fn links_are_followed_inside_the_root_and_never_out_of_it() {
+    fn links_are_followed_only_inside_the_root() {
         let base = tree("kernel");
         let root = Root::open(&base.join("root")).unwrap();
         assert_eq!(read(&root, "dir/file").as_deref(), Ok("open"));
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn without_openat2_no_link_is_followed_at_all() {
+    fn without_openat2_links_are_not_followed() {
         let base = tree("steps");
         let root = Root::open(&base.join("root")).unwrap().without_openat2();
         assert_eq!(read(&root, "dir/file").as_deref(), Ok("open"));

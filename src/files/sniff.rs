@@ -139,7 +139,7 @@ mod tests {
 
     /// t122.
     #[test]
-    fn the_first_bytes_tell_the_type() {
+    fn the_first_bytes_determine_the_type() {
         let text = "text/plain; charset=utf-8";
         let html = "text/html; charset=utf-8";
         let binary = "application/octet-stream";

@@ -479,7 +479,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_that_comes_too_late_is_not_run_and_wakes_nothing() {
+    fn a_response_function_that_comes_too_late_does_not_run_or_wake_the_loop() {
         let (hold, later, rung) = pair();
         let ticket = Arc::clone(&hold);
         drop(hold);

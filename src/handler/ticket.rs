@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_informational_responses_are_kept_than_the_limit() {
+    fn informational_responses_are_kept_only_up_to_the_limit() {
         let ticket = Ticket::<()>::new();
         for _ in 0..INFORMATIONAL_MAX {
             assert!(ticket.inform(Informational::processing()));

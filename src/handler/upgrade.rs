@@ -377,7 +377,7 @@ mod tests {
     use std::io::{Read, Write};
 
     #[test]
-    fn a_handed_out_stream_reads_and_writes_whatever_its_kind() {
+    fn a_handed_out_stream_of_any_kind_reads_and_writes() {
         let (one, mut other) = UnixStream::pair().unwrap();
         let mut stream = HijackedStream::Unix(one);
         stream.write_all(b"there").unwrap();

@@ -140,7 +140,7 @@ mod tests {
 
     /// Go: t242.
     #[test]
-    fn credentials_are_split_at_the_first_colon_and_any_fault_is_none() {
+    fn credentials_are_split_at_the_first_colon_and_malformed_ones_are_none() {
         let table = [
             ("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==", Some(("Aladdin", "open sesame"))),
             ("BASIC QWxhZGRpbjpvcGVuIHNlc2FtZQ==", Some(("Aladdin", "open sesame"))),
@@ -171,7 +171,7 @@ mod tests {
         }
     }
 
-    /// Go: t242, which takes the first of two: a proxy may have looked at the other.
+    /// Go: t242, which takes the first of two. A proxy may have checked the other one.
     #[test]
     fn two_fields_with_credentials_count_as_none() {
         use crate::sim::Sim;
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_whole_secret_is_equal() {
+    fn a_part_of_the_secret_is_not_equal_to_it() {
         assert!(constant_time_eq(b"secret", b"secret") && constant_time_eq(b"", b""));
         for given in ["", "secre", "secrets", "Secret", "secret\0", "xxxxxx"] {
             assert!(!constant_time_eq(given.as_bytes(), b"secret"), "{given}");

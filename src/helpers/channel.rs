@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_comes_out_in_order_and_in_the_room_there_is() {
+    fn pieces_are_produced_in_order_as_far_as_there_is_room() {
         let (sender, mut body) = Body::channel(100);
         sender.send("hello ").unwrap();
         sender.send("world").unwrap();
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_channel_gives_the_piece_back_and_takes_it_once_there_is_room() {
+    fn a_full_channel_returns_the_piece_and_takes_it_once_there_is_room() {
         let (sender, mut body) = Body::channel(4);
         sender.try_send("abcd").unwrap();
         assert_eq!(sender.try_send("e"), Err(SendError::Full("e".into())));
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn a_piece_larger_than_the_channel_goes_alone() {
+    fn a_piece_larger_than_the_channel_is_sent_alone() {
         let (sender, mut body) = Body::channel(2);
         sender.try_send("abcd").unwrap();
         assert!(sender.try_send("e").is_err());
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sender_that_waits_is_freed_by_room_and_by_the_end_of_the_reader() {
+    fn room_and_the_end_of_the_reader_wake_a_sender_that_waits() {
         let (sender, mut body) = Body::channel(1);
         sender.send("a").unwrap();
         let thread = std::thread::spawn(move || {
@@ -391,7 +391,7 @@ mod tests {
                 break;
             }
         }
-        // "b" has its room now, "c" never gets any.
+        // There is room for "b" now; there never is for "c".
         drop(body);
         let (second, third) = thread.join().unwrap();
         assert!(second.is_ok() || second == Err(SendError::Closed("b".into())));
@@ -399,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sender_that_is_dropped_unfinished_is_an_error_after_the_pieces_that_it_sent() {
+    fn a_sender_that_is_dropped_unfinished_is_an_error_after_its_pieces() {
         let (sender, mut body) = Body::channel(10);
         sender.send("half").unwrap();
         drop(sender);
@@ -409,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn a_write_sends_one_piece_and_fails_once_nobody_reads_on() {
+    fn a_write_sends_one_piece_and_fails_after_the_reader_has_ended() {
         let (mut sender, mut body) = Body::channel_exactly(4, 10);
         write!(sender, "{}-{}", 1, 22).unwrap();
         assert_eq!(body.content_length(), Some(4));

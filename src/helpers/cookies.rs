@@ -327,7 +327,7 @@ mod tests {
 
     /// Go: t243.
     #[test]
-    fn what_is_no_cookie_is_left_out_and_quotes_are_removed() {
+    fn malformed_cookies_are_left_out_and_quotes_are_removed() {
         let table = [
             ("a=1; b=2", "a=1 b=2"),
             ("a=1;b=2;;c", "a=1 b=2 c="),
@@ -347,7 +347,7 @@ mod tests {
 
     /// Go: t243 (limits, look-up), over the wire. w52.
     #[test]
-    fn cookies_are_found_over_all_lines_and_too_many_are_none() {
+    fn cookies_are_found_in_all_lines_and_too_many_count_as_none() {
         use crate::{sim::Sim, Limits, Server};
 
         let limits = Limits { head_bytes_max: 32 << 10, ..Limits::default() };
@@ -358,8 +358,8 @@ mod tests {
         let mut ask = |fields: String| {
             let request = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
             let client = sim.connect_and_send(request.as_bytes());
-            let answer = String::from_utf8_lossy(sim.received(client)).into_owned();
-            answer.split_once("\r\n\r\n").expect("a whole answer").1.to_owned()
+            let response = String::from_utf8_lossy(sim.received(client)).into_owned();
+            response.split_once("\r\n\r\n").expect("a complete response").1.to_owned()
         };
         let two = "Cookie: a=1\r\ncookie: b=2; b=3\r\n".to_owned();
         assert_eq!(ask(two), "3 Some(\"2\") None");
@@ -404,9 +404,9 @@ mod tests {
         }
     }
 
-    /// Go: t244 (sanitising): what Go drops or changes silently is an error here.
+    /// Go: t244 (sanitising). Go drops or changes such parts silently; here they are errors.
     #[test]
-    fn what_browsers_would_drop_is_an_error() {
+    fn parts_that_browsers_would_drop_are_errors() {
         let cookie = || SetCookie::new("a", "1");
         let table = [
             (SetCookie::new("", "1"), CookieError::Name),

@@ -373,7 +373,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_has_its_number_its_name_and_a_field_for_each_line() {
+    fn an_event_has_its_number_its_name_and_a_data_field_for_each_line() {
         let event = Event::new("one\ntwo\r\nthree\rfour").named("a\r\nb");
         assert_eq!(
             event.encode(7),
@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_that_does_not_fit_goes_in_parts() {
+    fn an_event_that_does_not_fit_is_sent_in_parts() {
         let topic = Topic::new(4);
         topic.publish("abc");
         let mut reader = reader(&topic, 1);
@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_fell_out_of_the_ring_skips_or_is_cut_off() {
+    fn a_reader_whose_next_event_was_dropped_skips_or_is_cut_off() {
         let topic = Topic::new(2);
         for n in 0..5 {
             topic.publish(n.to_string());

@@ -93,12 +93,12 @@ mod tests {
         });
         let request = b"PUT /a/%2F?b HTTP/1.0\r\nHost: h\r\nX-A: 1\r\nx-a: 2\xff\r\n\r\n";
         let client = sim.connect_and_send(request);
-        let answer = String::from_utf8_lossy(sim.received(client)).into_owned();
-        assert!(answer.ends_with("PUT /a/%2F?b HTTP/1.0 [\"1\", \"2\\xff\"]"), "{answer}");
+        let response = String::from_utf8_lossy(sim.received(client)).into_owned();
+        assert!(response.ends_with("PUT /a/%2F?b HTTP/1.0 [\"1\", \"2\\xff\"]"), "{response}");
     }
 
     #[test]
-    fn a_response_goes_there_and_back_without_the_fields_of_the_server() {
+    fn a_response_is_converted_both_ways_without_the_fields_of_the_server() {
         let response = http::Response::builder()
             .status(404)
             .header("Content-Type", "text/x")

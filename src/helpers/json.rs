@@ -107,7 +107,7 @@ mod tests {
     use crate::sim::Sim;
 
     #[test]
-    fn what_is_no_json_is_told_as_400_and_what_is_not_called_json_as_415() {
+    fn malformed_json_is_a_400_and_another_content_type_a_415() {
         let mut sim = Sim::new(|_: &Request<'_>| {
             Reply::collect(64, |_: &mut (), req: &Request<'_>, content: &[u8]| {
                 match req.json::<Vec<u8>>(content) {
@@ -123,8 +123,8 @@ mod tests {
                  Content-Length: {len}\r\n\r\n{content}"
             );
             let client = sim.connect_and_send(request.as_bytes());
-            let answer = String::from_utf8_lossy(sim.received(client)).into_owned();
-            (answer[9..12].to_owned(), answer.split_once("\r\n\r\n").unwrap().1.to_owned())
+            let response = String::from_utf8_lossy(sim.received(client)).into_owned();
+            (response[9..12].to_owned(), response.split_once("\r\n\r\n").unwrap().1.to_owned())
         };
         assert_eq!(ask("application/json", "[1]").1, "[1]");
         assert_eq!(ask("Application/Problem+JSON; charset=utf-8", "[1]").1, "[1]");
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_is_not_json_is_a_500_and_a_value_that_is_has_its_type() {
+    fn a_json_value_has_its_content_type_and_an_unserializable_one_is_a_500() {
         use std::collections::BTreeMap;
 
         let mut sim = Sim::new(|req: &Request<'_>| match req.path() {

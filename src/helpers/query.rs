@@ -174,7 +174,7 @@ mod tests {
 
     /// Go: t236, t239.
     #[test]
-    fn bad_parts_are_left_out_and_told_and_the_good_ones_stay() {
+    fn bad_parts_are_left_out_and_reported_and_the_good_ones_are_kept() {
         let table = [
             ("", "", Ok(())),
             ("a=1&b=2", "a=1 b=2", Ok(())),
@@ -192,9 +192,9 @@ mod tests {
         }
     }
 
-    /// Go: t236 (the wrapper). An encoded semicolon is a part of its value all the same.
+    /// Go: t236 (the wrapper). An encoded semicolon is still a part of its value.
     #[test]
-    fn a_semicolon_separates_where_that_is_asked_for() {
+    fn a_semicolon_separates_pairs_if_the_program_chooses_so() {
         let table = [
             ("a=1;b=2", "a=1 b=2"),
             ("a=1;x&b=2", "a=1 x= b=2"),
@@ -210,7 +210,7 @@ mod tests {
 
     /// Go: t239 (types), over the wire.
     #[test]
-    fn content_is_a_form_if_its_type_says_so_and_the_query_stays_apart() {
+    fn content_is_a_form_if_it_has_that_type_and_the_query_is_separate() {
         use crate::handler::Reply;
         use crate::sim::Sim;
 
@@ -236,15 +236,15 @@ mod tests {
             for method in ["POST", "PUT", "PATCH"] {
                 let head = format!("{method} /?a=1 HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n");
                 let client = sim.connect_and_send(format!("{head}{fields}\r\na=2&b=3").as_bytes());
-                let answer = String::from_utf8_lossy(sim.received(client)).into_owned();
-                assert_eq!(answer.split_once("\r\n\r\n").unwrap().1, expected, "{fields}");
+                let response = String::from_utf8_lossy(sim.received(client)).into_owned();
+                assert_eq!(response.split_once("\r\n\r\n").unwrap().1, expected, "{fields}");
             }
         }
     }
 
     /// w52.
     #[test]
-    fn pairs_beyond_the_cap_are_left_out_and_told() {
+    fn pairs_over_the_limit_are_left_out_and_reported() {
         let max = Limits::default().pairs_max;
         let raw = "a=1&".repeat(max);
         assert_eq!(Pairs::parse(&raw).check(), Ok(()));

@@ -226,7 +226,7 @@ mod tests {
         decode_all(input, step, &mut trailers)
     }
 
-    /// The same, with the trailer section.
+    /// Does the same and also returns the trailer section.
     fn decode_all(
         input: &[u8],
         step: usize,
@@ -259,7 +259,7 @@ mod tests {
 
     /// t69, t80.
     #[test]
-    fn content_is_put_together_however_it_is_cut() {
+    fn content_is_joined_however_it_is_cut() {
         check("5\r\nabcde\r\n0\r\n\r\n", Ok(("abcde", true)));
         check("5;a=b;c;d=\"e \\\" f\"\r\nabcde\r\n00;x\r\n\r\n", Ok(("abcde", true)));
         check(
@@ -279,14 +279,14 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_the_body_is_left_alone() {
+    fn bytes_after_the_body_are_not_consumed() {
         let (_, used, done) = decode(b"0\r\n\r\nGET /", 7).unwrap();
         assert_eq!((used, done), (5, true));
     }
 
     /// t81.
     #[test]
-    fn a_trailer_section_is_shown_whole_however_it_is_cut() {
+    fn a_trailer_section_is_returned_whole_however_it_is_cut() {
         for section in ["", "A: b\r\n", "A:\r\nB:  c d \r\nA: é\r\n"] {
             let body = format!("3\r\nabc\r\n0\r\n{section}\r\n");
             let input = format!("{body}GET /");
@@ -350,7 +350,7 @@ mod tests {
 
     /// t71.
     #[test]
-    fn every_size_is_read_in_both_cases_of_letters() {
+    fn sizes_are_read_with_upper_and_lower_case_digits() {
         for size in 0..=1234 {
             let content = vec![b'x'; size];
             for line in
@@ -381,7 +381,7 @@ mod tests {
 
     /// t76, t77.
     #[test]
-    fn tiny_chunks_with_long_extensions_run_out_of_allowance() {
+    fn tiny_chunks_with_long_extensions_exceed_the_allowance() {
         let chunk = format!("1;{}\r\nx\r\n", "e".repeat(200));
         assert_eq!(decode(chunk.repeat(200).as_bytes(), 1000), Err(Reject::Chunk));
         let plain = "1\r\nx\r\n".repeat(1 << 20);
@@ -390,7 +390,7 @@ mod tests {
 
     /// t68.
     #[test]
-    fn what_the_encoder_writes_the_decoder_reads() {
+    fn the_decoder_reads_the_output_of_the_encoder() {
         for len in [1, 9, 15, 16, 255, 256, 4095, 4096, 65_535, 65_536] {
             let content = vec![b'x'; len];
             let mut out = b"head".to_vec();

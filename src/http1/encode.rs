@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_remembered_head_is_what_would_have_been_made() {
+    fn a_cached_head_equals_a_newly_encoded_one() {
         let mut encoder = Encoder::new();
         let owned = Cow::Owned("text/html".to_owned());
         let ok = || plain(200, Outgoing::Length(13), ConnectionField::Unsaid);
@@ -176,7 +176,7 @@ mod tests {
 
     /// t98, t120.
     #[test]
-    fn a_head_is_status_date_type_own_fields_framing_connection() {
+    fn a_head_has_status_date_type_own_fields_framing_and_connection_in_order() {
         assert_eq!(
             encode(200, Outgoing::Length(13), ConnectionField::Unsaid),
             "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Type: text/plain\r\n\
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_without_a_standard_phrase_still_has_its_space() {
+    fn a_status_without_a_standard_phrase_still_has_a_space_after_it() {
         let head = encode(299, Outgoing::None, ConnectionField::Unsaid);
         assert!(head.starts_with("HTTP/1.1 299 \r\n"));
     }

@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn without_either_field_there_is_no_content() {
+    fn a_request_without_either_field_has_no_content() {
         let none = incoming(Version::Http11, FieldCount::default(), FieldCount::default());
         assert_eq!(none, Ok(Framing::Length(0)));
     }
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn chunked_alone_is_understood_in_any_case_of_letters() {
+    fn chunked_is_the_only_known_coding_and_its_case_does_not_matter() {
         assert_eq!(coding("chunked"), Ok(Framing::Chunked));
         assert_eq!(coding(" CHUNKED\t"), Ok(Framing::Chunked));
         for unknown in ["xchunked", "gzip", "identity"] {
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_two_parsers_could_read_in_two_ways_is_refused() {
+    fn ambiguous_framing_is_refused() {
         let twice = FieldCount { count: 2, value: b"5" };
         let chunked = line("chunked");
         for (te, cl) in
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_is_delimited_in_a_way_that_its_reader_understands() {
+    fn the_framing_of_a_response_suits_the_version_of_its_client() {
         use Version::{Http10, Http11};
         let ok = StatusCode::OK;
         use AskedBy::{Connect, Head, Other};

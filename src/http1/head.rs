@@ -233,10 +233,9 @@ mod tests {
         }
     }
 
-    /// Otherwise the response would depend on how the head was cut. Heads are made by damaging good
-    /// ones.
+    /// Otherwise the response would depend on how the head is cut. The test damages valid heads.
     #[test]
-    fn the_fast_path_and_the_scanner_judge_damaged_heads_alike() {
+    fn the_fast_path_and_the_scanner_give_the_same_result_for_damaged_heads() {
         let good: [&[u8]; 5] = [
             b"GET /a%2fb%c3%a4?b HTTP/1.1\r\nHost: a\r\nX-Y:  z \t\r\nEmpty:\r\n\r\n",
             b"\r\nPOST /p HTTP/1.0\r\nContent-Length: 5\r\n\r\n",
@@ -271,9 +270,9 @@ mod tests {
         }
     }
 
-    /// The fast path takes a limited number of field lines, and `Head` is used again and again.
+    /// The fast path takes a limited number of field lines, and a `Head` is reused.
     #[test]
-    fn a_head_is_judged_alike_however_many_field_lines_it_has() {
+    fn heads_with_any_number_of_field_lines_are_parsed_alike() {
         let mut head = Head::new();
         for count in (0..=100).chain([3, 40, 0, 17, 4, 5, 1]) {
             let mut input = b"GET / HTTP/1.1\r\n".to_vec();
@@ -318,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn one_connection_field_after_another_decides_about_reuse() {
+    fn all_connection_fields_together_decide_about_persistence() {
         for (version, lines, keeps) in [
             ("1.1", "", true),
             ("1.0", "", false),
@@ -350,7 +349,7 @@ mod tests {
         Ok(None)
     }
 
-    /// All that a head says, whatever the positions of empty values.
+    /// The parts of a head, without the positions of empty values.
     fn describe(input: &[u8], head: &Head) -> String {
         let Head { line, spans, decoded, framing, peer_keeps, expects_continue, len } = head;
         let fields = Fields::new(input, spans);

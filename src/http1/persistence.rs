@@ -115,7 +115,7 @@ mod tests {
     };
 
     #[test]
-    fn a_connection_is_reused_only_if_there_is_no_reason_to_close_it() {
+    fn a_connection_is_reused_unless_there_is_a_reason_to_close_it() {
         assert_eq!(decide(&REUSABLE), Then::Reuse);
         use CloseReason::*;
         let in_the = |circumstances| Facts { circumstances, ..REUSABLE };

@@ -207,7 +207,7 @@ mod tests {
     use crate::http1::scan::Scan;
     use crate::http1::{Head, HeadLimits, Reject};
 
-    /// Parses a whole head, since that decides whether a target is accepted.
+    /// Parses a whole head, which decides whether a target is accepted.
     fn parse(input: &[u8]) -> Result<RequestLine, Reject> {
         let limits =
             HeadLimits { head_bytes_max: 16 << 10, target_bytes_max: 8 << 10, fields_max: 100 };

@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_fields_of_a_section_are_those_that_may_stand_there() {
+    fn a_section_keeps_only_fields_that_are_allowed_in_it() {
         let section = b"A:\r\nhost: evil\r\nB: \t c: d \r\nContent-Length: 9\r\na:x\r\n";
         let section = TrailerSection::new(section);
         let shown: Vec<_> = section.fields().iter().collect();

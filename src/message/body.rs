@@ -389,7 +389,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn out_takes_no_more_than_there_is_room_for() {
+    fn out_takes_only_as_many_bytes_as_there_is_room_for() {
         let mut buffer = b"head".to_vec();
         let mut out = Out::new(&mut buffer, 5);
         assert_eq!(out.put(b"abc"), 3);
@@ -399,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn all_of_a_piece_is_put_or_none_of_it() {
+    fn a_piece_is_put_completely_or_not_at_all() {
         let mut buffer = b"head".to_vec();
         let mut out = Out::new(&mut buffer, 3);
         assert!(!out.put_all(b"abcd") && out.put_all(b"ab") && !out.put_all(b"cd"));
@@ -408,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_send_and_has_a_length_where_one_is_known() {
+    fn a_body_is_send_and_has_its_length_if_it_is_known() {
         fn is_send<T: Send>(_: &T) {}
         let table = [
             (Body::empty(), Some(0)),
@@ -435,7 +435,7 @@ mod tests {
         assert_eq!(Body::file_range(file(), backwards).content_length(), Some(0));
     }
 
-    /// Gives a byte at a time and scribbles over the room after it.
+    /// Reads one byte at a time and overwrites the room after it.
     struct Drips(Vec<usize>);
 
     impl io::Read for Drips {
@@ -447,7 +447,7 @@ mod tests {
         }
     }
 
-    /// Otherwise a reader of small pieces would cost the square of the room.
+    /// Otherwise a reader of small pieces would take quadratic time.
     #[test]
     fn the_room_for_a_reader_is_cleared_once_however_little_it_reads() {
         let (mut buffer, mut reader) = (Vec::new(), FromReader(Drips(Vec::new())));

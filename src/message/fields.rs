@@ -278,7 +278,7 @@ mod tests {
 
     /// t61.
     #[test]
-    fn names_compare_without_regard_to_case_and_by_their_whole_length() {
+    fn names_are_compared_whole_and_without_regard_to_case() {
         let bytes = b"Abc: 1\r\nABCD: 2\r\naBC: 3\r\n";
         let spans = [
             FieldSpan { name: 0, name_len: 3, value: 5, value_len: 1 },
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_that_are_ready_to_be_sent_are_read_like_parsed_ones() {
+    fn fields_of_a_response_are_read_like_parsed_ones() {
         let lines = b"Vary: a, b\r\nX:  1:2 \r\nempty: \r\nvary: C\r\nBytes: \xff\r\n";
         let fields = Fields::encoded(Some("text/html"), lines);
         let listed: Vec<_> = fields.iter().map(|(name, value)| (name, value.to_vec())).collect();

@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_a_status_line_and_fields_and_can_come_from_another_thread() {
+    fn an_informational_response_is_a_status_line_with_fields_and_is_send() {
         fn is_send<T: Send>(_: &T) {}
         let hints = Informational::early_hints()
             .with_appended_header("Link", "</a>")
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_servers_own_and_final_statuses_are_none() {
+    fn statuses_of_the_server_and_final_ones_are_not_informational() {
         for status in [100, 101, 200, 404] {
             let status = StatusCode::from_u16(status).unwrap();
             assert!(Informational::new(status).is_none(), "{status}");
@@ -142,7 +142,7 @@ mod tests {
 
     /// t129.
     #[test]
-    fn what_cannot_be_sent_is_left_out_as_a_whole() {
+    fn an_informational_response_that_cannot_be_sent_is_left_out_completely() {
         for (name, value) in [("A", "b\r\nC: d"), ("", "x"), ("Content-Length", "123")] {
             assert!(Informational::early_hints().append_header(name, value).is_err());
             let hints = Informational::early_hints().with_appended_header(name, value);

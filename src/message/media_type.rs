@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_media_type_is_a_type_and_a_subtype_whatever_follows() {
+    fn a_media_type_is_a_type_and_a_subtype_whatever_its_parameters() {
         for (value, essence) in [
             ("text/html", Some("text/html")),
             ("Text/HTML ; a=b", Some("Text/HTML")),
@@ -174,9 +174,9 @@ mod tests {
         }
     }
 
-    /// A program and a proxy could each read another one of two.
+    /// Of two such fields, a program and a proxy could each use a different one.
     #[test]
-    fn two_content_types_are_none() {
+    fn two_content_types_count_as_none() {
         use crate::sim::Sim;
 
         let mut sim = Sim::new(|req: &Request<'_>| {

@@ -102,7 +102,7 @@ mod tests {
     use crate::sim::Sim;
 
     #[test]
-    fn a_parameter_comes_decoded_or_raw_or_parsed() {
+    fn a_parameter_is_available_decoded_raw_or_parsed() {
         let routes = Router::<()>::new().get("/{x}/{rest...}", |_, req| {
             let number = req.parse_param::<i8>("x").map_err(|error| error.status().as_u16());
             let all = [req.param("x"), req.param("rest"), req.param("none")];

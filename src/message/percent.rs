@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_decoded_once_but_for_what_would_change_its_meaning_or_break_a_line() {
+    fn a_path_is_decoded_once_except_escapes_that_would_change_its_meaning_or_break_a_line() {
         for (raw, text) in [
             ("/a", "/a"),
             ("", ""),
@@ -149,7 +149,7 @@ mod tests {
         }
     }
 
-    /// The same bytes in any spelling have one form, and the form leads back to them.
+    /// All spellings of the same bytes have one form, and that form decodes to them.
     #[test]
     fn every_byte_and_every_character_survives_decoding_and_encoding() {
         let meaning = |path: &str| percent_encoding::percent_decode_str(path).collect::<Vec<u8>>();

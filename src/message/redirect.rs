@@ -115,7 +115,7 @@ mod tests {
 
     /// Go: t234 (escaped and bad paths).
     #[test]
-    fn what_cannot_stand_in_a_url_is_encoded_and_what_is_encoded_stays() {
+    fn bytes_that_are_not_allowed_in_a_url_are_encoded_and_escapes_are_kept() {
         let table = [
             ("/\u{e4}", "/%C3%A4"),
             ("/a\r\nSet-Cookie: b", "/a%0D%0ASet-Cookie:%20b"),
@@ -130,7 +130,7 @@ mod tests {
 
     /// Go: t234 (content).
     #[test]
-    fn only_get_has_a_page_and_head_has_its_type() {
+    fn only_get_has_a_page_and_head_has_only_its_type() {
         let status = StatusCode::FOUND;
         let to_get = redirect_to(&Method::GET, status, "/a?b&c='");
         let page = "<a href=\"/a?b&amp;c=&#39;\">Found</a>.\n";

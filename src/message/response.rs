@@ -475,7 +475,7 @@ mod tests {
         let mut response = Response::text("x");
         let refused = response.append_header("Content-Type", vec![b'x'; RESPONSE_FIELD_BYTES_MAX]);
         assert_eq!(refused, Err(FieldError::TooLarge { name: "Content-Type".into() }));
-        assert!(response.content_type.is_some(), "a refused value changes nothing");
+        assert!(response.content_type.is_some(), "a refused field does not change the response");
         let response = Response::text("x").with_header("Content-Type", "a\r\nb");
         assert!(response.has_fault());
         let longest = "x".repeat(RESPONSE_FIELD_BYTES_MAX - line_len("Content-Type", b""));
@@ -485,7 +485,7 @@ mod tests {
 
     /// t84, t100, t117, t118, t119, t121, n9, n17.
     #[test]
-    fn framing_fields_belong_to_the_server_in_any_case_of_letters() {
+    fn framing_fields_belong_to_the_server_whatever_their_case() {
         for name in ["Content-Length", "transfer-encoding", "CONNECTION", "date", "Trailer"] {
             let refused = Response::text("x").append_header(name, "1");
             assert_eq!(refused, Err(FieldError::Reserved { name: name.into() }));
@@ -493,7 +493,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_field_of_the_builder_is_remembered() {
+    fn the_error_of_a_refused_field_is_kept_by_the_builder() {
         let response = Response::text("x")
             .with_header("X-A", "1")
             .with_header("X-B", "\0")
@@ -504,7 +504,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_is_set_takes_the_place_of_the_first_of_its_name() {
+    fn setting_a_field_replaces_the_first_of_its_name() {
         let mut response = Response::text("x").with_header("A", "1").with_header("B", "2");
         response.append_header("a", "3").unwrap();
         response.append_header(http::header::VARY, "4").unwrap();
@@ -519,7 +519,7 @@ mod tests {
         assert_eq!(response.lines(), b"a: longer\r\nB: 2\r\nvary: \r\nC: 5\r\n", "as before");
     }
 
-    /// A large field can be replaced by another one that fills the same room.
+    /// A large field can be replaced by another one of the same size.
     #[test]
     fn a_field_that_is_replaced_counts_once() {
         let large = vec![b'x'; RESPONSE_FIELD_BYTES_MAX - line_len("A", b"")];
@@ -531,7 +531,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_removed_by_name_and_the_others_stay() {
+    fn fields_are_removed_by_name_and_the_others_are_kept() {
         let mut response = Response::text("x").with_header("A", "1").with_header("AB", "2");
         response.append_header("a", "3").unwrap();
         assert!(response.remove_header("a") && !response.remove_header("A"));
@@ -543,7 +543,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fields_can_be_read_with_the_type_among_them() {
+    fn the_fields_can_be_read_and_include_the_type() {
         let response = Response::html("x").with_header("X-A", "1").with_appended_header("x-a", "2");
         let fields: Vec<_> = response.headers().iter().collect();
         let html = &b"text/html; charset=utf-8"[..];
@@ -553,7 +553,7 @@ mod tests {
     }
 
     #[test]
-    fn content_is_replaced_and_given_back() {
+    fn replacing_content_returns_the_former_content() {
         fn is_send<T: Send>(_: &T) {}
         let mut response = Response::from("first");
         is_send(&response);

@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_frames_routes_or_authenticates_may_not_stand_in_a_trailer_section() {
+    fn fields_for_framing_routing_or_authentication_are_not_allowed_in_a_trailer_section() {
         for name in [
             "content-length",
             "Transfer-Encoding",

@@ -288,7 +288,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_a_second_is_said_with_the_number_of_those_that_were_not() {
+    fn one_line_is_logged_a_second_with_the_number_of_suppressed_lines() {
         let mut quiet = Quiet::default();
         assert_eq!(quiet.speaks(5), Some(0));
         assert_eq!(quiet.speaks(6), None);

@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn deadlines_wait_for_full_batches_until_everybody_has_been_heard_and_no_longer() {
+    fn deadlines_wait_for_full_batches_only_until_every_connection_had_its_turn() {
         let mut backlog = Backlog::default();
         let mut waits = |is_full, connections| {
             backlog.note(is_full, connections);

@@ -121,13 +121,13 @@ mod tests {
     }
 
     #[test]
-    fn a_fraction_of_a_millisecond_is_not_taken_off_a_deadline() {
+    fn a_fraction_of_a_millisecond_does_not_shorten_a_deadline() {
         let timeout = Duration::from_micros(63_001);
         assert_eq!(due(0, timeout), due(0, Duration::from_millis(64)));
     }
 
     #[test]
-    fn ticks_go_on_after_the_wrap() {
+    fn ticks_continue_after_the_wrap() {
         let near = 64 * u64::from(u32::MAX);
         assert_eq!(tick(near), u32::MAX);
         assert_eq!(until(near, due(near, Duration::from_secs(1))), 64 * 16);

@@ -68,13 +68,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_stage_is_sent_once_with_the_timeout_of_the_first() {
+    fn each_stage_reaches_all_loops_once_with_the_timeout_of_the_first_call() {
         let group = Group::default();
         let members = [(); 3].map(|()| Arc::new(Mailbox::new()));
         members.iter().for_each(|member| group.join(member.clone()));
         let first = Some(Duration::from_secs(3));
         assert_eq!(group.shut_down(first), first);
-        assert_eq!(group.shut_down(None), first, "a member that was asked for another one");
+        assert_eq!(group.shut_down(None), first, "a concurrent call gets the timeout of the first");
         group.stop();
         group.stop();
         assert_eq!(group.shut_down(Some(Duration::ZERO)), first);

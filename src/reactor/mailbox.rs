@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_of_messages_rings_once_and_is_taken_whole() {
+    fn a_burst_of_messages_wakes_the_loop_once_and_is_taken_whole() {
         let bell = Arc::new(Bell::default());
         let mailbox = Mailbox::new();
         mailbox.set_bell(bell.clone());
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_waker_has_one_message_under_way_however_often_it_is_woken() {
+    fn a_waker_has_at_most_one_message_in_the_mailbox() {
         let bell = Arc::new(Bell::default());
         let mailbox = Arc::new(Mailbox::new());
         mailbox.set_bell(bell.clone());

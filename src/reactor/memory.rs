@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_that_comes_back_is_lent_again_and_surplus_is_given_back() {
+    fn a_returned_block_is_lent_again_and_surplus_blocks_are_freed() {
         let (mut pool, mut ledger) = (Pool::default(), Ledger::new(1 << 30));
         let blocks: Vec<_> = (0..20).map(|_| pool.lend(100, &mut ledger)).collect();
         assert_eq!(ledger.used(), 20 << 10);
@@ -223,7 +223,7 @@ mod tests {
         pool.lend(1 << 10, &mut ledger);
         assert_eq!(pool.free_bytes(), (KEPT[0] - 1) << 10);
         pool.trim(&mut ledger);
-        assert_eq!(ledger.used(), 1 << 10, "what is lent is still charged");
+        assert_eq!(ledger.used(), 1 << 10, "blocks that are lent are still charged");
     }
 
     #[test]
@@ -246,6 +246,6 @@ mod tests {
         pool.trim(&mut ledger);
         assert_eq!(ledger.used(), capacity);
         pool.take_back(block, &mut ledger);
-        assert_eq!(ledger.used(), 0, "a block beyond the classes is not kept");
+        assert_eq!(ledger.used(), 0, "a block larger than the classes is not kept");
     }
 }

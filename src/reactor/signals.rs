@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_signals_are_two_even_if_nobody_asked_between_them() {
+    fn two_signals_count_as_two_even_if_they_are_read_together() {
         let poll = mio::Poll::new().unwrap();
         let mut signals = Signals::catch(poll.registry()).unwrap();
         for signal in [Signal::TERM, Signal::TERM, Signal::INT] {

@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_with_a_length_leaves_the_next_one() {
+    fn bytes_after_a_response_with_a_length_are_kept_for_the_next_one() {
         let wire = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-A: b\r\n\r\nhiHTTP/1.1 204";
         let (response, rest) = take(wire, false, false).unwrap();
         assert_eq!((response.status(), response.text()), (StatusCode::OK, "hi"));

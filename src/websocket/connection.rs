@@ -417,7 +417,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_socket_at_rest_takes_no_more_than_its_documentation_says() {
+    fn an_idle_socket_takes_at_most_the_documented_memory() {
         let fixed = mem::size_of::<SocketProtocol<()>>() + mem::size_of::<SendQueue>();
         assert!(fixed <= 640, "{fixed}");
         assert!(fixed + READ <= 2048);

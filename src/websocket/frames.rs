@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_frame_is_handed_on_whole_or_not_yet() {
+    fn a_short_frame_is_returned_only_when_it_is_complete() {
         let input = b"\x81\x83\x01\x02\x03\x04abc and more";
         for cut in 0..9 {
             assert!(Cutter::new(100).next(&input[..cut]).unwrap().is_none());
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_frame_becomes_fragments_with_the_mask_turned() {
+    fn a_long_frame_is_returned_in_fragments_with_a_rotated_mask() {
         let header = b"\x82\xfe\x07\xd0\x01\x02\x03\x04";
         let mut cutter = Cutter::new(5000);
         assert!(cutter.next(header).unwrap().is_none());
@@ -234,11 +234,11 @@ mod tests {
             used += piece.used;
         }
         assert_eq!((used, all(&mut piece)[0]), (2000, 0x80), "the last of them is final");
-        assert!(cutter.next(&rest).is_err(), "what follows is a header again");
+        assert!(cutter.next(&rest).is_err(), "a header follows");
     }
 
     #[test]
-    fn what_is_no_frame_is_refused_at_its_header() {
+    fn a_malformed_frame_is_refused_at_its_header() {
         for (header, expected) in [
             (&b"\x81\x01"[..], code::PROTOCOL),
             (b"\x83\x80\0\0\0\0", code::PROTOCOL),

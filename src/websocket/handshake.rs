@@ -91,7 +91,7 @@ mod tests {
     use super::accept_key;
 
     #[test]
-    fn the_example_of_the_rfc_has_its_response() {
+    fn the_example_of_the_rfc_gets_the_response_of_the_rfc() {
         assert_eq!(accept_key(b"dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 }

@@ -191,7 +191,7 @@ mod tests {
     use crate::handler::upgrade::Wish;
     use crate::waker::Wake;
 
-    /// A waker without a loop.
+    /// A loop that ignores its wake-ups.
     struct Deaf;
 
     impl Wake for Deaf {
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_that_was_long_is_small_again_when_it_is_empty() {
+    fn a_long_queue_gives_its_memory_back_when_it_is_empty() {
         let mut pending = Pending::default();
         while pending.push(Bytes::from_static(b"..."), 256 << 10) {}
         assert!(pending.held() == 0, "it was cut");

@@ -71,7 +71,7 @@ fn rows<'a>(text: &'a str, head: &str) -> Vec<&'a str> {
     let lines = text.lines().map(|line| line.trim_start_matches("//!").trim());
     let table = lines.skip_while(|line| !line.starts_with(head));
     let rows: Vec<&str> = table.take_while(|line| line.starts_with('|')).skip(2).collect();
-    assert!(!rows.is_empty(), "there is no table {head}");
+    assert!(!rows.is_empty(), "the page has no table {head}");
     rows
 }
 

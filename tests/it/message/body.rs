@@ -273,8 +273,8 @@ fn the_last_chunk_is_sent_in_the_same_write_as_the_data_before_it() {
     let client = sim.connect();
     for requests in 1..=3 {
         sim.send(client, GET);
-        let answer = sim.take_received(client);
-        assert_eq!(content(&answer), b"8\r\n{\"a\": 1}\r\n0\r\n\r\n");
+        let response = sim.take_received(client);
+        assert_eq!(content(&response), b"8\r\n{\"a\": 1}\r\n0\r\n\r\n");
         // The head is sent first, and then all of the content.
         assert_eq!(sim.writes(), 2 * requests);
     }
@@ -326,10 +326,11 @@ fn a_page_is_the_same_from_every_source() {
     for (number, source) in sources.into_iter().enumerate() {
         let mut sim = Sim::new(move |_: &Request<'_>| Response::ok("text/html", source()));
         let client = sim.connect_and_send(GET);
-        let answer = sim.take_received(client);
-        assert!(String::from_utf8_lossy(&answer).contains("\r\nContent-Type: text/html\r\n"));
-        let has_length = has_field(&answer, "content-length");
-        let page = if has_length { content(&answer).to_vec() } else { dechunk(content(&answer)) };
+        let response = sim.take_received(client);
+        assert!(String::from_utf8_lossy(&response).contains("\r\nContent-Type: text/html\r\n"));
+        let has_length = has_field(&response, "content-length");
+        let page =
+            if has_length { content(&response).to_vec() } else { dechunk(content(&response)) };
         assert_eq!((page, has_length), (PAGE.as_bytes().to_vec(), number < 4), "{number}");
     }
 }

@@ -216,7 +216,7 @@ fn router(patterns: &[String]) -> Router<()> {
 /// A response in a few words.
 fn brief(response: &[u8], method: &str, expected: &str) -> String {
     let response = String::from_utf8_lossy(response);
-    let (head, content) = response.split_once("\r\n\r\n").expect("a whole answer");
+    let (head, content) = response.split_once("\r\n\r\n").expect("a complete response");
     let field = |name: &str| head.split("\r\n").find_map(|line| line.strip_prefix(name));
     match &head[9..12] {
         // Without content the length is compared instead.

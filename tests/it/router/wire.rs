@@ -16,7 +16,7 @@ fn routes(patterns: &[&str]) -> Routes<()> {
 /// A response in a few words: the content of a 200, or else the status and the fields that matter.
 fn brief(response: &[u8]) -> String {
     let response = String::from_utf8_lossy(response);
-    let (head, content) = response.split_once("\r\n\r\n").expect("a whole answer");
+    let (head, content) = response.split_once("\r\n\r\n").expect("a complete response");
     let field = |name: &str| head.split("\r\n").find_map(|line| line.strip_prefix(name));
     match &head[9..12] {
         "200" => content.to_owned(),

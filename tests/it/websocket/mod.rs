@@ -104,7 +104,7 @@ impl SocketHandler<()> for Echo {
                 self.flood(socket);
             }
             Message::Text("gush") => while socket.send_binary([b'.'; 10_000]) {},
-            Message::Text("panic") => panic!("told to"),
+            Message::Text("panic") => panic!("a handler of a test panics"),
             Message::Text("later") => {
                 assert!(self.sender.as_ref().unwrap().send_text("sent by a sender"));
                 socket.send_text("sent at once");
@@ -318,12 +318,12 @@ fn violations_of_the_protocol_get_a_close_frame_with_their_code() {
         ("a length in more bytes than it needs", b"\x81\xfe\0\x02\0\0\0\0hi".to_vec(), 1002),
         ("the same with eight", b"\x82\xff\0\0\0\0\0\0\xff\xff\0\0\0\0".to_vec(), 1002),
         ("a code that must not be sent", frame(CLOSE, &close_payload(1005, "")), 1002),
-        ("a code that nobody knows", frame(CLOSE, &close_payload(999, "")), 1002),
-        ("a reason that is no text", frame(CLOSE, b"\x03\xe8\xff"), 1007),
-        ("no text", frame(TEXT, b"\xff"), 1007),
+        ("an unknown code", frame(CLOSE, &close_payload(999, "")), 1002),
+        ("a reason that is not text", frame(CLOSE, b"\x03\xe8\xff"), 1007),
+        ("not text", frame(TEXT, b"\xff"), 1007),
         ("half a character", frame(TEXT, b"\xc3"), 1007),
-        ("no text in the second fragment", [frame(0x01, b"a"), frame(0, b"\xff")].concat(), 1007),
-        ("a long frame of no text", frame(TEXT, &[0xff; 2000]), 1007),
+        ("not text in the second fragment", [frame(0x01, b"a"), frame(0, b"\xff")].concat(), 1007),
+        ("a long frame that is not text", frame(TEXT, &[0xff; 2000]), 1007),
         ("an endless frame", b"\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff\0\0\0\0".to_vec(), 1009),
         ("a frame that is too long", frame(BINARY, &[0; 65_537])[..14].to_vec(), 1009),
         ("too much in fragments", [frame(0x02, &big), frame(0x80, &big)].concat(), 1009),
