@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_that_no_field_can_carry_is_none() {
+    fn a_date_that_does_not_fit_into_a_field_is_none() {
         let meta = |modified| Meta { len: 0, modified, nanos: 0, inode: 0 };
         for modified in [i64::MIN, -1, 0, 253_402_300_800, i64::MAX] {
             assert_eq!(meta(modified).last_modified(), None, "{modified}");

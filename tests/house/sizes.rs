@@ -111,8 +111,8 @@ fn a_connection_takes_at_most_the_memory_that_the_page_gives_for_its_state() {
 #[test]
 fn an_empty_server_counts_at_most_the_memory_that_the_page_gives() {
     let counted = Sim::new(|_: &Request<'_>| "ok").memory();
-    let said = number(&page(), "The loop itself counts at most ", " B");
-    assert!(counted <= said && counted * 10 >= said * 9, "{counted} B");
+    let figure = number(&page(), "The loop itself counts at most ", " B");
+    assert!(counted <= figure && counted * 10 >= figure * 9, "{counted} B");
 }
 
 /// The bytes that bring a connection into a state. After each part the test waits until the server

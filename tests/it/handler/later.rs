@@ -15,7 +15,7 @@ use wheelhouse::{
 const POST: &[u8] = b"POST /collect HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello";
 
 /// A site whose responses the test gives through each `Later`, which the channel hands over.
-fn desk() -> (impl Handler, Receiver<Later>) {
+fn deferred() -> (impl Handler, Receiver<Later>) {
     let (sender, receiver) = mpsc::channel();
     let put_off = move |req: &Request<'_>| -> Reply {
         let sender: Sender<Later> = sender.clone();
@@ -41,7 +41,7 @@ fn ends_with<S: 'static>(sim: &mut Sim<S>, client: wheelhouse::sim::Client, end:
 /// While the timeout of the handler runs, no other deadline of the connection does (t37, t40).
 #[test]
 fn a_deferred_response_is_sent_and_the_connection_is_kept() {
-    let (site, laters) = desk();
+    let (site, laters) = deferred();
     let mut sim = Sim::new(site);
     let client = sim.connect_and_send(GET);
     sim.advance(29 * SECOND);
@@ -58,7 +58,7 @@ fn a_deferred_response_is_sent_and_the_connection_is_kept() {
 /// The deadline of the content ends with the content and does not limit the work after it (t40).
 #[test]
 fn a_handler_may_defer_its_response_to_collected_content() {
-    let (site, laters) = desk();
+    let (site, laters) = deferred();
     let mut sim = Sim::new(site);
     for cut in [POST.len(), POST.len() - 3] {
         let client = sim.connect_and_send(&POST[..cut]);
@@ -73,7 +73,7 @@ fn a_handler_may_defer_its_response_to_collected_content() {
 
 #[test]
 fn a_pipelined_request_waits_for_its_turn() {
-    let (site, laters) = desk();
+    let (site, laters) = deferred();
     let mut sim = Sim::new(site);
     let both = [GET, b"GET /now HTTP/1.1\r\nHost: a\r\n\r\n"].concat();
     let client = sim.connect_and_send(&both);
@@ -87,7 +87,7 @@ fn a_pipelined_request_waits_for_its_turn() {
 
 #[test]
 fn a_deferred_response_may_come_at_once_or_be_deferred_again() {
-    let (site, laters) = desk();
+    let (site, laters) = deferred();
     let mut sim = Sim::new(site);
     let client = sim.connect_and_send(b"GET /here HTTP/1.1\r\nHost: a\r\n\r\n");
     assert!(ends_with(&mut sim, client, "\r\n\r\nhere"));
@@ -100,7 +100,7 @@ fn a_deferred_response_may_come_at_once_or_be_deferred_again() {
 /// The worker may be another thread (t128).
 #[test]
 fn a_worker_may_send_informational_responses() {
-    let (site, laters) = desk();
+    let (site, laters) = deferred();
     let mut sim = Sim::new(site);
     let client = sim.connect_and_send(GET);
     let later = laters.recv().unwrap();
@@ -121,7 +121,7 @@ fn a_worker_may_send_informational_responses() {
 /// Both the client and the worker are notified (n18, t23, t36, w6).
 #[test]
 fn no_response_within_the_handler_timeout_is_a_504_and_the_connection_is_kept() {
-    let (site, laters) = desk();
+    let (site, laters) = deferred();
     let mut sim = Sim::new(site);
     let both = [GET, b"GET /now HTTP/1.1\r\nHost: a\r\n\r\n"].concat();
     let client = sim.connect_and_send(&both);
@@ -141,8 +141,8 @@ fn no_response_within_the_handler_timeout_is_a_504_and_the_connection_is_kept() 
 /// Bytes after a request do not show whether its client is there; the end of its side shows that it
 /// may have left (t91, t92, t96, t231).
 #[test]
-fn a_worker_sees_that_its_peer_has_left_and_may_respond_all_the_same() {
-    let (site, laters) = desk();
+fn a_worker_sees_that_its_peer_has_left_and_may_still_respond() {
+    let (site, laters) = deferred();
     let mut sim = Sim::new(site);
     let client = sim.connect_and_send(GET);
     let later = laters.recv().unwrap();
@@ -160,7 +160,7 @@ fn a_worker_sees_that_its_peer_has_left_and_may_respond_all_the_same() {
 /// Go: TestCloseNotifier (t91).
 #[test]
 fn a_worker_also_sees_a_peer_that_left_before_the_response_was_deferred() {
-    let (site, laters) = desk();
+    let (site, laters) = deferred();
     let mut sim = Sim::new(site);
     let client = sim.connect();
     sim.send_and_end(client, GET);
@@ -169,7 +169,7 @@ fn a_worker_also_sees_a_peer_that_left_before_the_response_was_deferred() {
 
 #[test]
 fn a_later_that_is_dropped_is_a_500() {
-    let (site, laters) = desk();
+    let (site, laters) = deferred();
     let mut sim = Sim::new(site);
     let client = sim.connect_and_send(GET);
     drop(laters.recv().unwrap());
@@ -191,7 +191,7 @@ impl<H: Handler, F: Fn() -> Response> Handler for Timed<H, F> {
 /// The handler has a deadline of its own (t171).
 #[test]
 fn a_panic_in_the_response_function_of_a_worker_costs_one_connection() {
-    let (site, laters) = desk();
+    let (site, laters) = deferred();
     let mut sim = Sim::new(Timed(2 * SECOND, || Response::text("too late"), site));
     let (client, other) = (sim.connect_and_send(GET), sim.connect_and_send(GET));
     laters
@@ -210,7 +210,7 @@ fn a_panic_in_the_response_function_of_a_worker_costs_one_connection() {
 #[test]
 fn a_later_is_over_when_its_connection_or_its_server_ends() {
     for is_stopped in [false, true] {
-        let (site, laters) = desk();
+        let (site, laters) = deferred();
         let mut sim = Sim::new(site);
         let client = sim.connect_and_send(GET);
         let later = laters.recv().unwrap();
@@ -229,7 +229,7 @@ fn a_later_is_over_when_its_connection_or_its_server_ends() {
 
 #[test]
 fn a_later_is_over_when_its_server_is_dropped() {
-    let (site, laters) = desk();
+    let (site, laters) = deferred();
     let mut sim = Sim::new(site);
     sim.connect_and_send(GET);
     let later = laters.recv().unwrap();
@@ -239,7 +239,7 @@ fn a_later_is_over_when_its_server_is_dropped() {
 
 #[test]
 fn a_shutdown_waits_for_deferred_responses() {
-    let (site, laters) = desk();
+    let (site, laters) = deferred();
     let mut sim = Sim::new(site);
     let client = sim.connect_and_send(GET);
     shut_down(&mut sim);
@@ -265,7 +265,7 @@ fn a_deferred_reply_cannot_receive_content() {
 /// A response in time is sent, empty or not; one that is too late is replaced (t228, t232, w44).
 #[test]
 fn a_handler_deadline_replaces_a_response_that_comes_too_late() {
-    let (site, laters) = desk();
+    let (site, laters) = deferred();
     let late = || Response::error(StatusCode::SERVICE_UNAVAILABLE, "later, please");
     let mut sim = Sim::new(Timed(2 * SECOND, late, site));
     let client = sim.connect_and_send(GET);
@@ -285,7 +285,7 @@ fn a_handler_deadline_replaces_a_response_that_comes_too_late() {
 /// The time does not run while content arrives (t230).
 #[test]
 fn a_handler_deadline_counts_from_the_moment_at_which_the_response_is_deferred() {
-    let (site, laters) = desk();
+    let (site, laters) = deferred();
     let late = || Response::new(StatusCode::SERVICE_UNAVAILABLE);
     let mut sim = Sim::new(Timed(2 * SECOND, late, site));
     let client = sim.connect_and_send(&POST[..POST.len() - 1]);
@@ -353,7 +353,7 @@ fn a_handler_deadline_also_limits_a_response_that_a_receiver_defers() {
 #[test]
 fn a_response_at_the_very_deadline_is_sent_or_replaced_but_never_both() {
     for early in 0..130 {
-        let (site, laters) = desk();
+        let (site, laters) = deferred();
         let limits = Limits { handler_timeout: SECOND, ..Limits::default() };
         let mut sim = limited(site, limits);
         let client = sim.connect_and_send(GET_CLOSE);
@@ -416,7 +416,7 @@ fn wake(seen: &Mutex<Seen>) {
 }
 
 #[test]
-fn while_a_receiver_pauses_nothing_is_read() {
+fn the_server_does_not_read_while_a_receiver_pauses() {
     let (handler, seen) = halting();
     let mut sim = Sim::new(handler);
     let head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n";
@@ -492,7 +492,7 @@ fn a_stale_waker_does_not_affect_another_connection() {
 #[test]
 fn after_a_deferred_response_with_much_content_the_usual_rules_of_the_connection_hold() {
     for is_closed in [false, true] {
-        let (site, laters) = desk();
+        let (site, laters) = deferred();
         let mut sim = Sim::new(site);
         let client = sim.connect_and_send(if is_closed { GET_CLOSE } else { GET });
         laters.recv().unwrap().respond_with(move |()| match is_closed {
@@ -523,7 +523,7 @@ fn each_pause_has_its_own_time() {
 
 #[test]
 fn a_response_that_is_deferred_again_has_a_new_timeout() {
-    let (site, laters) = desk();
+    let (site, laters) = deferred();
     let mut sim = Sim::new(site);
     let client = sim.connect_and_send(GET);
     sim.advance(25 * SECOND);
@@ -541,14 +541,14 @@ fn a_response_that_is_deferred_again_has_a_new_timeout() {
 /// A request on another connection gives the response in the turn in which the deadline passes.
 #[test]
 fn a_response_that_is_deferred_again_at_the_very_deadline_is_not_late() {
-    let desk = Arc::new(Mutex::new(Vec::new()));
+    let deferred = Arc::new(Mutex::new(Vec::new()));
     let (sender, again) = mpsc::channel();
     let mut sim = Sim::new(move |req: &Request<'_>| -> Reply {
         if req.path() != "/respond" {
-            let desk = Arc::clone(&desk);
-            return later_to(move |later: Later| desk.lock().unwrap().push(later));
+            let deferred = Arc::clone(&deferred);
+            return later_to(move |later: Later| deferred.lock().unwrap().push(later));
         }
-        let later = desk.lock().unwrap().pop().unwrap();
+        let later = deferred.lock().unwrap().pop().unwrap();
         let sender = sender.clone();
         later.respond_with(move |()| later_to(move |later| sender.send(later).unwrap()));
         "responded".into()

@@ -77,7 +77,7 @@ fn a_refused_upload_is_read_until_the_refusal_has_arrived() {
 }
 
 #[test]
-fn memory_follows_what_has_arrived_and_not_what_is_announced() {
+fn memory_grows_with_arrived_content_and_not_with_the_announced_length() {
     let mut sim = Sim::new(site);
     let silent: Vec<_> = (0..50).map(|_| sim.connect()).collect();
     for client in silent {

@@ -274,7 +274,7 @@ fn a_peer_that_does_not_read_pauses_its_protocol_and_costs_no_memory() {
 }
 
 #[test]
-fn a_peer_that_reads_nothing_at_all_is_reset_by_the_response_rate() {
+fn a_peer_that_never_reads_is_reset_by_the_response_rate() {
     let log = Log::default();
     let mut sim = Sim::new(site(&log));
     let client = sim.connect_and_send(SWITCH);

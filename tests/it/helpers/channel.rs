@@ -88,7 +88,7 @@ fn a_sender_waits_for_the_window_of_its_peer_and_sees_the_peer_leave() {
 
 /// The request and the end of the client's side come in one segment, as `nc -N` sends them.
 #[test]
-fn a_sender_sees_a_client_that_left_before_the_first_piece() {
+fn a_sender_notices_a_client_that_left_before_the_first_piece() {
     let (site, senders) = channels();
     let mut sim = Sim::new(site);
     let client = sim.connect();

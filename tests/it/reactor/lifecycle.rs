@@ -149,7 +149,7 @@ fn a_refused_connection_is_reported_to_no_hook_and_costs_nothing() {
 /// Covers the wishes of both sides and the field of the response (t15, t16, t17, t20, t61, n9).
 #[test]
 fn version_and_connection_field_decide_whether_a_connection_is_kept() {
-    for (version, field, keeps, said) in [
+    for (version, field, keeps, expected_line) in [
         ("1.1", "", true, None),
         ("1.1", "Connection: close\r\n", false, Some("connection: close\r\n")),
         ("1.1", "Connection: CLOSE\r\n", false, Some("connection: close\r\n")),
@@ -169,7 +169,7 @@ fn version_and_connection_field_decide_whether_a_connection_is_kept() {
         assert!(!sim.was_reset(client));
         let received = sim.take_received(client);
         assert_eq!(statuses(&received), [200]);
-        match said {
+        match expected_line {
             Some(line) => assert!(has_line(&received, line), "{request}"),
             None => assert!(!has_line(&received, "connection"), "{request}"),
         }

@@ -341,9 +341,9 @@ fn requests_of_a_pipeliner_that_never_reads_are_not_parsed_ahead() {
 /// A server that notes the order in which it serves connections.
 fn order() -> (Sim, Rc<RefCell<Vec<u64>>>) {
     let order = Rc::new(RefCell::new(Vec::new()));
-    let ear = order.clone();
+    let sink = order.clone();
     let sim = Sim::new(move |req: &Request<'_>| {
-        ear.borrow_mut().push(number(req.connection_id()));
+        sink.borrow_mut().push(number(req.connection_id()));
         "well"
     });
     (sim, order)

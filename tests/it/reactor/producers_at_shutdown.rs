@@ -81,7 +81,7 @@ fn a_producer_that_waits_is_notified_of_a_shutdown_and_may_end() {
 }
 
 #[test]
-fn a_producer_is_notified_once_and_reset_at_the_deadline_if_it_goes_on() {
+fn a_producer_is_notified_once_and_reset_at_the_deadline_if_it_continues() {
     let calls = Calls::default();
     let mut sim = Sim::new(stream(&calls, Reaction::None));
     let client = sim.connect_and_send(GET);
@@ -98,7 +98,7 @@ fn a_producer_is_notified_once_and_reset_at_the_deadline_if_it_goes_on() {
 
 /// The output waits for the client, so the producer is notified when there is room again.
 #[test]
-fn a_producer_whose_reader_is_slow_ends_when_the_reader_goes_on() {
+fn a_producer_whose_reader_is_slow_ends_when_the_reader_continues() {
     let calls = Calls::default();
     let mut sim = Sim::new(stream(&calls, Reaction::Ends));
     let client = sim.connect();

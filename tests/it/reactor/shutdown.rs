@@ -318,13 +318,13 @@ fn pipelined_requests_after_the_last_response_are_not_served() {
 fn a_shutdown_reports_every_connection_as_closed() {
     for stops in [false, true] {
         let open = Watched::<i32>::default();
-        let ear = open.clone();
+        let count = open.clone();
         let mut sim = sim_of(
             Server::new()
                 .limits(Limits { shutdown_timeout: SECOND, ..Limits::default() })
                 .on_connection_state(move |_, _, state| match state {
-                    ConnectionState::New => *ear.borrow_mut() += 1,
-                    ConnectionState::Closed => *ear.borrow_mut() -= 1,
+                    ConnectionState::New => *count.borrow_mut() += 1,
+                    ConnectionState::Closed => *count.borrow_mut() -= 1,
                     _ => {}
                 }),
             site,

@@ -128,7 +128,7 @@ fn the_report_counts_connections_and_requests_of_the_whole_run() {
 }
 
 #[test]
-fn a_handle_outlives_its_server_and_then_does_nothing() {
+fn a_handle_outlives_its_server_and_then_has_no_effect() {
     let server = Running::new(length);
     let handle = server.handle.clone();
     assert_eq!(server.finish().requests, 0);

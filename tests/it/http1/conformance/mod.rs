@@ -37,32 +37,32 @@ const VECTORS_MIN: usize = 600;
 
 /// Go: TestServerHandlersCanHandleH2PRI and others (t181).
 #[test]
-fn request_lines_are_judged_alike_however_they_are_cut() {
+fn request_lines_give_the_same_result_however_they_are_cut() {
     run::check(&request_line::table());
 }
 
 /// Go: Test304Responses (t109), TestCodesPreventingContentTypeAndBody (t110).
 #[test]
-fn field_lines_are_judged_alike_however_they_are_cut() {
+fn field_lines_give_the_same_result_however_they_are_cut() {
     run::check(&fields::table());
 }
 
 /// Go: TestOptionsHandler (t179), TestStarRequestMethod (t180).
 #[test]
-fn hosts_and_targets_are_judged_alike_however_they_are_cut() {
+fn hosts_and_targets_give_the_same_result_however_they_are_cut() {
     run::check(&host_and_target::table());
 }
 
 /// Go: HTTP/1.0 with chunked and keep-alive (n5), length and chunked on a kept connection (n6).
 #[test]
-fn framing_is_judged_alike_however_it_is_cut() {
+fn framing_gives_the_same_result_however_it_is_cut() {
     run::check(&framing::table());
 }
 
 /// Go: bare line feeds at the end of a trailer section (n4), full duplex, a bad trailer, a request
 /// after it (n16).
 #[test]
-fn chunked_content_is_judged_alike_however_it_is_cut() {
+fn chunked_content_gives_the_same_result_however_it_is_cut() {
     run::check(&chunked::table());
 }
 

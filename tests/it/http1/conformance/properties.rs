@@ -299,7 +299,7 @@ fn damaged_streams_get_the_same_responses_however_they_are_cut() {
 
 /// With tight limits, each limit is reached often and at every place.
 #[test]
-fn damaged_streams_reach_tight_limits_alike_however_they_are_cut() {
+fn damaged_streams_reach_tight_limits_at_the_same_place_however_they_are_cut() {
     let limits = Limits {
         head_bytes_max: 256,
         target_bytes_max: 14,
