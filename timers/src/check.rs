@@ -6,20 +6,21 @@ use crate::wheel::{is_before, Wheel};
 impl Wheel {
     /// Walks every list and every node and asserts the invariants I1 to I7, see [`Wheel`].
     ///
-    /// For tests and debug builds: it takes time in proportion to slots and ids. It allocates nothing and ends on any
-    /// input, a corrupt one too.
+    /// It is for tests and debug builds: it takes time in proportion to slots and ids. It allocates
+    /// nothing and ends on any state, also a corrupt one.
     ///
     /// # Panics
     ///
-    /// With the name of the invariant that does not hold. No sequence of calls leads there; if one does, it is a bug of
-    /// this crate.
+    /// If an invariant does not hold, with its name. A sequence of calls that leads there is a bug
+    /// of this crate.
     #[doc(hidden)]
     pub fn check(&self) {
         let armed = self.nodes[self.base()..].iter().filter(|node| node.is_armed()).count();
         assert_eq!(armed, self.len, "I6: len is not the number of armed nodes");
 
-        // Links that agree in both directions cannot bring one node into two lists or twice into one; so when as many
-        // nodes are listed as are armed, each armed one is listed exactly once.
+        // Links that agree in both directions cannot bring one node into two lists or twice into
+        // one; so when as many nodes are listed as are armed, each armed one is listed exactly
+        // once.
         let mut listed = 0;
         let mut earliest = None;
         for list in 0..=self.slots {

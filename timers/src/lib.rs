@@ -1,19 +1,24 @@
-//! A hashed timing wheel with lazy postponement: one deadline for each of up to millions of ids, at 16 bytes apiece,
-//! where moving a deadline further away is one store.
+//! A hashed timing wheel with lazy postponement: one deadline for each of up to millions of ids, in
+//! 16 bytes each. To move a deadline further away is one store.
 //!
-//! It is made for the deadlines of a server's connections. There are many of them, each is moved at every request, and
-//! nearly all of them are cancelled or moved before they pass; so arming must be cheap, and expiry may be a tick late.
+//! It is made for the deadlines of a server's connections. There are many of them, each is moved at
+//! every request, and nearly all are cancelled or moved before they pass. So arming must be cheap,
+//! and expiry may be a tick late.
 //!
-//! # What it is not
+//! # Limits of its purpose
 //!
-//! * Not a clock: time is a tick number that the caller passes in, and the caller sleeps. Hence a test needs no sleep
-//!   either.
-//! * Not a callback registry: [`Wheel::pop`] hands out expired ids, one by one, for as long as the caller likes.
-//! * Not hierarchical: there is one level, nothing cascades, and a far deadline is looked at once in a revolution.
-//! * Not a container: the caller stores its things elsewhere, by the same ids, for instance in a slab.
-//! * Not shared: one wheel belongs to one thread. It has no lock and no atomic.
+//! * It is not a clock: time is a tick number that the caller passes in, and the caller sleeps. So
+//!   a test does not have to sleep.
+//! * It is not a callback registry: [`Wheel::pop`] returns expired ids, one by one, for as long as
+//!   the caller likes.
+//! * It is not hierarchical: there is one level, nothing cascades, and a far deadline is visited
+//!   once in a revolution.
+//! * It is not a container: the caller stores its values elsewhere, by the same ids, for instance
+//!   in a slab.
+//! * It is not shared: one wheel belongs to one thread. It has no lock and no atomic.
 //!
-//! No `unsafe`, no dependency, `no_std` with `alloc`, and no allocation outside [`Wheel::new`] and [`Wheel::grow`].
+//! The crate has no `unsafe` and no dependency, is `no_std` with `alloc`, and allocates only in
+//! [`Wheel::new`], [`Wheel::grow`] and [`Wheel::grow_exact`].
 //!
 //! # How it works
 //!
@@ -39,18 +44,18 @@
 //! pop()          B is due at 6, it was postponed: linked into slot 6. Nothing else: None.
 //! ```
 //!
-//! So a node knows two ticks: `queued`, where it stands, and `due`, which is never before that. A postponed deadline
-//! and a far one are the same case: the slot comes up, the node is not due, it moves on. A connection that is served a
-//! thousand times in a timeout of 75 s is thus moved once, not a thousand times. The price is a wake-up, now and then,
-//! that expires nothing.
+//! So a node has two ticks: `queued`, the tick of its slot, and `due`, which is never before that.
+//! A postponed deadline and a far one are the same case: the slot comes up, the node is not due,
+//! and it moves on. A connection that is served a thousand times in a timeout of 75 s is thus moved
+//! once, not a thousand times. The price is an occasional wake-up that expires nothing.
 //!
-//! This is scheme 6 of George Varghese and Tony Lauck, *Hashed and Hierarchical Timing Wheels* (SOSP 1987), with
-//! absolute ticks in place of their count of rounds. The laziness is an addition; libev's manual recommends the like
-//! for a single timer.
+//! This is scheme 6 of George Varghese and Tony Lauck, *Hashed and Hierarchical Timing Wheels*
+//! (SOSP 1987), with absolute ticks in place of their count of rounds. The laziness is an addition;
+//! libev's manual recommends it for a single timer.
 //!
 //! # Costs
 //!
-//! N slots; the cache lines are those of the wheel alone, 64 bytes each.
+//! The wheel has N slots. The cache lines are those of the wheel alone, 64 bytes each.
 //!
 //! | operation | work | cache lines touched |
 //! |---|---|---|
@@ -72,9 +77,9 @@
 //! now = floor(elapsed / TICK)        due = floor((elapsed + timeout) / TICK) + 1
 //! ```
 //!
-//! a deadline never expires early, not even by the part of a unit that the clock cut off, and it comes out at most one
-//! tick late (a whole one only if the deadline falls exactly on the start of a tick), provided that the caller wakes in
-//! time.
+//! a deadline never expires early, not even by the fraction of a unit that the clock cut off. It
+//! expires at most one tick late, and a whole tick only if the deadline falls exactly on the start
+//! of a tick, provided that the caller wakes in time.
 //!
 //! ```
 //! use wheelhouse_timers::Wheel;
@@ -110,13 +115,15 @@
 //!
 //! # Range
 //!
-//! * *Beyond one revolution:* any deadline up to `i32::MAX` ticks ahead is exact. Its node is queued one revolution
-//!   ahead and again from there, one relink for each revolution. Clamp a longer one to `now + i32::MAX`; that is 4.3
-//!   years at 64 ms.
-//! * *Wrap-around:* ticks are compared by the sign of their wrapping difference, so a wheel may start at any tick and
-//!   run across `u32::MAX`. Turn it at least once in `i32::MAX` ticks, even if it is empty.
+//! * *Beyond one revolution:* any deadline up to `i32::MAX` ticks ahead is exact. Its node is
+//!   queued one revolution ahead and again from there, one relink for each revolution. Clamp a
+//!   longer one to `now + i32::MAX`; that is 4.3 years at 64 ms.
+//! * *Wrap-around:* ticks are compared by the sign of their wrapping difference, so a wheel may
+//!   start at any tick and run across `u32::MAX`. Turn it at least once in `i32::MAX` ticks, even
+//!   if it is empty.
 //! * *In the past:* a deadline that is not after `now` expires at the next tick.
-//! * *Jumps:* after a long stop each slot is visited once. A clock that steps back is ignored until it has caught up.
+//! * *Jumps:* after a long stop each slot is visited once. A clock that steps back is ignored until
+//!   it has caught up.
 //!
 //! # When to use another structure
 //!
@@ -130,8 +137,8 @@
 //!
 //! # Reading order
 //!
-//! `wheel.rs` (the type and its operations), `lists.rs` (how a node moves), `check.rs` (what always holds),
-//! `occupied.rs` (the bitmap), `node.rs`.
+//! `wheel.rs` (the type and its operations), `lists.rs` (the moves of a node), `check.rs` (the
+//! invariants), `occupied.rs` (the bitmap), `node.rs`.
 
 #![no_std]
 #![forbid(unsafe_code)]

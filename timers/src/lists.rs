@@ -1,14 +1,15 @@
 //! The moves between lists: into a slot, out of any list, and from a slot to `pending`.
 //!
-//! All lists are circular and share one array with their sentinels, so each move is a fixed number of stores and has no
-//! special case for the ends. The invariants that the moves keep are those of [`Wheel`].
+//! All lists are circular and share one array with their sentinels, so each move is a fixed number
+//! of stores and has no special case for the ends. The invariants that the moves keep are those of
+//! [`Wheel`].
 
 use crate::node::Node;
 use crate::wheel::{is_before, Wheel};
 
 impl Wheel {
-    /// `advance`, and the number of steps it took (words looked at, lists spliced), which a test holds against the
-    /// promised bound.
+    /// Does [`advance`](Wheel::advance) and returns the number of its steps (words read, lists
+    /// spliced), which a test compares with the promised bound.
     pub(crate) fn turn(&mut self, now: u32) -> usize {
         if !is_before(self.now, now) {
             return 0;
@@ -23,7 +24,8 @@ impl Wheel {
         let jump = now.wrapping_sub(self.now).min(self.slots);
         self.now = now;
 
-        // The slots that came up are `jump` neighbours from `first` on, around the end. Word by word:
+        // The slots that came up are `jump` neighbours from `first` on, around the end. Word by
+        // word:
         let mut steps = 0;
         let (mut at, mut left) = (first, jump as usize);
         while left > 0 {
@@ -40,7 +42,8 @@ impl Wheel {
         steps
     }
 
-    /// Moves the list of a slot, which must not be empty, to the end of `pending`. The caller clears the slot's bit.
+    /// Moves the list of a slot, which must not be empty, to the end of `pending`. The caller
+    /// clears the slot's bit.
     fn splice(&mut self, slot: usize) {
         let pending = self.slots as usize;
         let list = self.nodes[slot];
@@ -52,7 +55,8 @@ impl Wheel {
         self.nodes[slot] = Node::empty_list(slot as u32);
     }
 
-    /// The slow half of `arm`: the node is unarmed, or must come up earlier than it is queued.
+    /// Does the slow half of [`arm`](Wheel::arm): the node is unarmed, or must come up earlier than
+    /// it is queued.
     pub(crate) fn relink(&mut self, at: usize, due: u32) {
         if self.nodes[at].is_armed() {
             self.unlink(at);
@@ -62,7 +66,7 @@ impl Wheel {
         self.link(at, due);
     }
 
-    /// Lists a node that is in no list; `due` must be after `now`.
+    /// Links a node that is in no list. `due` must be after `now`.
     pub(crate) fn link(&mut self, at: usize, due: u32) {
         let ahead = due.wrapping_sub(self.now);
         debug_assert!(0 < ahead && ahead <= i32::MAX as u32);
@@ -84,7 +88,8 @@ impl Wheel {
         let Node { next, prev, queued, .. } = self.nodes[at];
         self.nodes[prev as usize].next = next;
         self.nodes[next as usize].prev = prev;
-        // Both neighbours are one and the same only if it is the sentinel: the list is empty now. `pending` has no bit.
+        // Both neighbours are one and the same only if it is the sentinel: the list is empty now.
+        // `pending` has no bit.
         if prev == next && next < self.slots {
             self.occupied.clear(next as usize);
             if self.nearest.get() == Some(queued) {

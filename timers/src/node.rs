@@ -1,9 +1,11 @@
-//! What the wheel stores for one id: 16 bytes, four to a cache line.
+//! The entry of the wheel for one id: 16 bytes, four to a cache line.
 
-/// An id's place and deadline. Also a list's sentinel, of which only the links mean something.
+/// The place and deadline of an id. Also the sentinel of a list, of which only the links have a
+/// meaning.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Node {
-    /// The next node of the circular list, or `UNARMED`: then it is in no list and the other fields mean nothing.
+    /// The next node of the circular list, or `UNARMED`: then the node is in no list and the other
+    /// fields have no meaning.
     pub(crate) next: u32,
     pub(crate) prev: u32,
     /// The tick whose slot the node was put in. Unlike `due` it changes only when the node moves.
@@ -14,7 +16,7 @@ pub(crate) struct Node {
 impl Node {
     pub(crate) const UNARMED: Node = Node { next: UNARMED, prev: UNARMED, queued: 0, due: 0 };
 
-    /// The sentinel at index `at`, with nothing in its list.
+    /// Creates the sentinel at index `at`, with an empty list.
     pub(crate) fn empty_list(at: u32) -> Node {
         Node { next: at, prev: at, queued: 0, due: 0 }
     }
@@ -28,6 +30,6 @@ impl Node {
 /// No node has this index: there are at most 2^31 ids and 65,537 sentinels.
 pub(crate) const UNARMED: u32 = u32::MAX;
 
-// The size is a promise to whoever counts bytes for each connection.
+// The size is promised to callers that count bytes for each connection.
 const _: () = assert!(core::mem::size_of::<Node>() == 16);
 const _: () = assert!(crate::Wheel::IDS_MAX + crate::Wheel::SLOTS_MAX < UNARMED as usize);

@@ -28,22 +28,23 @@ impl Occupied {
         self.words[slot / 64] >> (slot % 64) & 1 == 1
     }
 
-    /// How many slots after `start`, around the end, the first occupied one stands: 0 for `start` itself.
+    /// Returns the distance from `start` to the first occupied slot, around the end: 0 for `start`
+    /// itself.
     pub(crate) fn first_from(&self, start: usize) -> Option<usize> {
         let (word, bit) = (start / 64, start % 64);
         let here = self.words[word] >> bit;
         if here != 0 {
             return Some(here.trailing_zeros() as usize);
         }
-        // Round to the first word again, for its low bits: the high ones are known to be clear.
+        // Back to the first word, for its low bits: the high ones are known to be clear.
         let around =
             (1..=self.words.len()).map(|i| (i, self.words[(word + i) & (self.words.len() - 1)]));
         let (words, found) = { around }.find(|&(_, found)| found != 0)?;
         Some(words * 64 - bit + found.trailing_zeros() as usize)
     }
 
-    /// Clears at most `count` (at least 1) slots from `start` on, as far as the word goes.
-    /// Returns the word with only those bits that were set, and how many slots were looked at.
+    /// Clears at most `count` (at least 1) slots from `start` on, as far as the word goes. Returns
+    /// the word with only those bits that were set, and the number of slots that were visited.
     #[inline]
     pub(crate) fn take(&mut self, start: usize, count: usize) -> (u64, usize) {
         let (word, bit) = (start / 64, start % 64);

@@ -1,4 +1,4 @@
-//! Edge cases, one by one, and properties of the internals. Random operations are in `tests/model.rs`.
+//! Edge cases one by one, and checks of private parts. Random operations are in `tests/model.rs`.
 
 use crate::Wheel;
 use std::vec;
@@ -166,7 +166,7 @@ fn a_far_deadline_wakes_once_in_a_revolution() {
     assert_eq!(wakes, [64, 128, 192, 256, 320, 321]);
 }
 
-/// P6. `turn` is `advance` with its steps counted.
+/// P6. `turn` is `advance` and counts its steps.
 #[test]
 fn p6_advance_takes_at_most_one_step_for_each_slot_of_the_jump_and_each_list() {
     for slots in [64, 512, 2048_u32] {
@@ -249,7 +249,8 @@ fn too_many_slots_panic() {
     let _wheel = Wheel::new(131_072, 0);
 }
 
-/// Breaks each invariant on purpose, to show that the check can fail.
+/// A check that cannot fail proves nothing, so each invariant is broken on purpose and must be
+/// named.
 #[test]
 fn check_names_the_broken_invariant() {
     let broken = |invariant: &str, by: fn(&mut Wheel)| {

@@ -1,6 +1,6 @@
-//! The wheel itself: what it stores, what always holds, and what can be done with it.
+//! The wheel: its fields, its invariants and its operations.
 //!
-//! This file must not know what time is (ticks come in as numbers) nor what an id stands for.
+//! This file must not know a clock (ticks are numbers) nor the meaning of an id.
 
 use crate::node::{Node, UNARMED};
 use crate::occupied::Occupied;
@@ -11,20 +11,22 @@ use core::fmt;
 
 /// A hashed timing wheel: one deadline, in ticks, for each of a dense range of ids.
 ///
-/// Ids are small numbers that the caller already has, such as the slots of its slab of connections: the wheel keeps
-/// an array indexed by them, so nothing is hashed, boxed or handed back to cancel with. An id has one deadline at
-/// most; an id that was disarmed or popped may be armed again at once, for whatever it stands for by then.
+/// Ids are small numbers that the caller already has, such as the slots of its slab of connections.
+/// The wheel keeps an array indexed by them, so it does not hash, box or return a handle for
+/// cancelling. An id has at most one deadline. An id that was disarmed or popped may be armed again
+/// at once, also for another purpose.
 ///
-/// Ticks are `u32`, wrap around, and are compared by the sign of their difference. That is sound as long as a
-/// deadline lies at most `i32::MAX` ticks ahead (4.3 years at 64 ms), and as long as [`advance`](Wheel::advance) is
-/// called and the wheel drained at least once in that span; both are up to the caller.
+/// Ticks are `u32`, wrap around, and are compared by the sign of their difference. That is sound as
+/// long as a deadline lies at most `i32::MAX` ticks ahead (4.3 years at 64 ms), and as long as
+/// [`advance`](Wheel::advance) is called and the wheel drained at least once in that span; both are
+/// up to the caller.
 ///
 /// The wheel never calls out, so a panic of the caller between any two calls leaves it valid.
 ///
 /// # Invariants
 ///
-/// The tests walk everything and assert these lines (`check.rs`). `now` is the tick of the last `advance`, N the number
-/// of slots.
+/// `check.rs` visits all nodes and asserts these lines. `now` is the tick of the last
+/// `advance`, and N the number of slots.
 ///
 /// * I1: a node is in exactly one circular list, or in none and unarmed.
 /// * I2: a node listed in a slot has `now < queued <= now + N`, and the slot is `queued mod N`.
@@ -54,10 +56,11 @@ use core::fmt;
 pub struct Wheel {
     /// First one sentinel for each slot, then that of `pending`, then the nodes of ids 0, 1, ...
     ///
-    /// With the sentinels in the same array a list needs no special case for its ends, and a node can be unlinked
-    /// without knowing which list it is in. They stand in front so that `grow` moves nothing but memory.
+    /// With the sentinels in the same array a list needs no special case for its ends, and a node
+    /// can be unlinked without knowing which list it is in. They come first, so that `grow` does
+    /// not change an index.
     pub(crate) nodes: Vec<Node>,
-    /// Which slots have a list that is not empty.
+    /// The slots whose list is not empty.
     pub(crate) occupied: Occupied,
     /// The number of slots, a power of two; also the index of the sentinel of `pending`.
     pub(crate) slots: u32,
@@ -65,8 +68,9 @@ pub struct Wheel {
     pub(crate) now: u32,
     /// The number of armed ids.
     pub(crate) len: usize,
-    /// The tick of the nearest occupied slot, if it is known: what the scan of the bitmap found last. Kept right by
-    /// every move, or forgotten, so that a caller who asks every turn does not pay for a scan every turn.
+    /// The tick of the nearest occupied slot, if it is known: the last result of the scan of the
+    /// bitmap. Every move keeps it right or forgets it, so that a caller that asks in every turn
+    /// does not pay for a scan in every turn.
     pub(crate) nearest: Cell<Option<u32>>,
 }
 
@@ -74,22 +78,24 @@ impl Wheel {
     /// The fewest slots that a wheel can have: one word of the bitmap.
     pub const SLOTS_MIN: usize = 64;
 
-    /// The most slots that a wheel can have. More would cost a scan of over 1,024 words in
-    /// [`next_wake`](Wheel::next_wake), and gain little, since a deadline beyond one revolution costs just one relink
-    /// for each revolution.
+    /// The most slots that a wheel can have. More slots would cost a scan of over 1,024 words in
+    /// [`next_wake`](Wheel::next_wake), and gain little, since a deadline beyond one revolution
+    /// costs only one relink for each revolution.
     pub const SLOTS_MAX: usize = 65_536;
 
     /// The most ids that a wheel can have, so that sentinels and ids together fit the 32-bit links.
     pub const IDS_MAX: usize = 1 << 31;
 
-    /// Makes an empty wheel of `slots` slots that stands at tick `now`, with no ids yet: see [`grow`](Wheel::grow).
+    /// Creates an empty wheel of `slots` slots at tick `now`, without ids: see
+    /// [`grow`](Wheel::grow).
     ///
-    /// It costs 16 bytes and one bit for each slot. Choose `slots` such that one revolution is at least the usual
-    /// timeout: 2,048 slots of 64 ms are 131 s.
+    /// It costs 16 bytes and one bit for each slot. Choose `slots` such that one revolution is at
+    /// least the usual timeout: 2,048 slots of 64 ms are 131 s.
     ///
     /// # Panics
     ///
-    /// If `slots` is not a power of two from [`SLOTS_MIN`](Wheel::SLOTS_MIN) to [`SLOTS_MAX`](Wheel::SLOTS_MAX).
+    /// If `slots` is not a power of two from [`SLOTS_MIN`](Wheel::SLOTS_MIN) to
+    /// [`SLOTS_MAX`](Wheel::SLOTS_MAX).
     ///
     /// # Examples
     ///
@@ -120,9 +126,9 @@ impl Wheel {
 
     /// Makes the ids `0..ids` usable. Never shrinks: fewer ids than before change nothing.
     ///
-    /// This is the only place besides [`new`](Wheel::new) that allocates: 16 bytes for each id, in one array. Like a
-    /// `Vec` that is pushed to, the array at least doubles when it must move, so growing one by one is affordable;
-    /// growing once to the final number takes exactly what is needed.
+    /// It allocates 16 bytes for each id, in one array. Like a `Vec`, the array at least doubles
+    /// when it must move, so growth by one id at a time is affordable. One call with the final
+    /// number allocates exactly the memory that it needs.
     ///
     /// # Panics
     ///
@@ -143,9 +149,11 @@ impl Wheel {
         }
     }
 
-    /// Makes the ids `0..ids` usable as [`grow`](Wheel::grow) does, but takes exactly the memory that they need.
+    /// Makes the ids `0..ids` usable as [`grow`](Wheel::grow) does, but takes exactly the memory
+    /// that they need.
     ///
-    /// For a caller that has a budget of memory. Growing one by one in this way moves the array each time.
+    /// It is for a caller with a budget of memory. Growth by one id at a time moves the array each
+    /// time.
     ///
     /// # Panics
     ///
@@ -168,21 +176,22 @@ impl Wheel {
         }
     }
 
-    /// The number of usable ids: `0..capacity` may be armed.
+    /// Returns the number of usable ids: `0..capacity` may be armed.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.nodes.len() - self.base()
     }
 
-    /// Gives `id` the deadline `due`, whether it had one or not.
+    /// Sets the deadline of `id` to `due`, whether it had one or not.
     ///
-    /// A deadline that is not earlier than where the id is queued is one store and touches no list. That is every
-    /// re-arm of a connection whose timeout is the same each time. An earlier one is unlinked and linked, both in
-    /// constant time.
+    /// A deadline that is not before the tick at which the id is queued is one store and touches no
+    /// list. So is every re-arm of a connection whose timeout stays the same. For an earlier one
+    /// the node is unlinked and linked, both in constant time.
     ///
-    /// A `due` that is not after [`now`](Wheel::now) means the next tick: `advance` must be called once more before
-    /// the id expires, so a caller that arms while it drains cannot keep itself busy for ever. A `due` more than
-    /// `i32::MAX` ticks ahead cannot be told from the past, and is treated like it: clamp to `now + i32::MAX`.
+    /// A `due` that is not after [`now`](Wheel::now) means the next tick: `advance` must be called
+    /// once more before the id expires, so a caller that arms while it drains cannot keep itself
+    /// busy for ever. A `due` more than `i32::MAX` ticks ahead looks like the past and is treated
+    /// like it: clamp it to `now + i32::MAX`.
     ///
     /// # Panics
     ///
@@ -210,9 +219,9 @@ impl Wheel {
         }
     }
 
-    /// Takes the deadline of `id` away, and says whether there was one. Constant time.
+    /// Removes the deadline of `id`, in constant time. Returns whether there was one.
     ///
-    /// An id at or beyond [`capacity`](Wheel::capacity) has none.
+    /// An id that is not below [`capacity`](Wheel::capacity) has none.
     ///
     /// # Examples
     ///
@@ -234,10 +243,10 @@ impl Wheel {
         true
     }
 
-    /// The deadline of `id`, if it has one.
+    /// Returns the deadline of `id`, if it has one.
     ///
-    /// It may have passed: the id keeps it until [`pop`](Wheel::pop) hands it out. One that was armed in the past
-    /// shows the tick it was moved to.
+    /// It may have passed: the id keeps it until [`pop`](Wheel::pop) returns the id. For a deadline
+    /// in the past it is the tick after the call of [`arm`](Wheel::arm).
     #[must_use]
     #[inline]
     pub fn due(&self, id: u32) -> Option<u32> {
@@ -245,14 +254,15 @@ impl Wheel {
         node.is_armed().then_some(node.due)
     }
 
-    /// Turns the wheel to tick `now`: the slots that came up are spliced, whole, to the list that [`pop`](Wheel::pop)
-    /// takes from.
+    /// Turns the wheel to tick `now`: the lists of the slots that came up are spliced to the list
+    /// that [`pop`](Wheel::pop) takes from.
     ///
-    /// It looks at no single node, so its cost depends on neither how many are armed nor how many expire: at
-    /// most one splice for each tick of the jump, and at most one for each slot however far the jump.
+    /// It visits no single node, so its cost depends on neither the number of armed ids nor the
+    /// number that expire: it is at most one splice for each tick of the jump, and at most one for
+    /// each slot.
     ///
-    /// A `now` that is not after the last one changes nothing: time does not run backward here. A jump of more than
-    /// `i32::MAX` ticks looks like that, see [`Wheel`].
+    /// A `now` that is not after the last one has no effect. A jump of more than `i32::MAX` ticks
+    /// looks like one: see [`Wheel`].
     ///
     /// # Examples
     ///
@@ -269,14 +279,16 @@ impl Wheel {
         let _steps = self.turn(now);
     }
 
-    /// Takes one id whose deadline has passed; it is disarmed when it comes out. `None` when there is no more.
+    /// Removes and returns one id whose deadline has passed, which is disarmed by that. Returns
+    /// `None` if there are no more.
     ///
-    /// In between the caller may arm and disarm what it likes, the popped id included, or stop: the rest stays for the
-    /// next `pop`, before or after another `advance`. Ids come out roughly, not strictly, in the order of their
-    /// deadlines.
+    /// Between two calls the caller may arm and disarm any id, also the popped one. It may also
+    /// stop: the other ids stay for the next `pop`, before or after another `advance`. The order of
+    /// ids is roughly, not strictly, that of their deadlines.
     ///
-    /// Nodes that were postponed meanwhile are queued again as they are met. One call can meet many of them, but a
-    /// node is met at most once in a revolution or in its shortest recent timeout, whichever is less.
+    /// Nodes that were postponed are queued again when they are met. One call can meet many of
+    /// them, but a node is met at most once in a revolution or in its shortest recent timeout,
+    /// whichever is less.
     ///
     /// # Examples
     ///
@@ -315,12 +327,14 @@ impl Wheel {
         }
     }
 
-    /// The tick at which to call [`advance`](Wheel::advance) next; `None`: nothing is armed, so sleep for ever.
+    /// Returns the tick at which to call [`advance`](Wheel::advance) next. `None` means that
+    /// nothing is armed, and the caller may sleep for ever.
     ///
-    /// Never later than the earliest deadline, and [`now`](Wheel::now) while expired ids wait for [`pop`](Wheel::pop).
-    /// It may be earlier than any deadline, when a slot holds postponed nodes or one from beyond a revolution; such a
-    /// wake-up queues them again and costs no more than that. A scan of the bitmap, at most N/64 + 1 words, whose
-    /// result is remembered until something moves the nearest timer.
+    /// It is never later than the earliest deadline, and it is [`now`](Wheel::now) while expired
+    /// ids wait for [`pop`](Wheel::pop). It may be earlier than any deadline, if a slot has
+    /// postponed nodes or one from beyond a revolution; such a wake-up only queues them again. It
+    /// takes a scan of at most N/64 + 1 words of the bitmap, and the result is kept until the
+    /// nearest timer moves.
     ///
     /// # Examples
     ///
@@ -355,7 +369,7 @@ impl Wheel {
         Some(first.wrapping_add(ahead as u32)) // fits: less than the number of slots
     }
 
-    /// The tick that the wheel stands at: the latest that was passed to [`new`](Wheel::new) or
+    /// Returns the present tick of the wheel: the latest that was passed to [`new`](Wheel::new) or
     /// [`advance`](Wheel::advance).
     #[must_use]
     #[inline]
@@ -363,21 +377,22 @@ impl Wheel {
         self.now
     }
 
-    /// The number of armed ids; expired ones count until they are popped.
+    /// Returns the number of armed ids. Expired ones count until they are popped.
     #[must_use]
     #[inline]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether nothing is armed.
+    /// Returns whether no id is armed.
     #[must_use]
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The bytes that the wheel holds on the heap, spare room included, for a caller that keeps a budget.
+    /// Returns the number of bytes that the wheel holds on the heap, spare room included, for a
+    /// caller with a budget.
     ///
     /// # Examples
     ///
@@ -391,27 +406,27 @@ impl Wheel {
         self.nodes.capacity() * core::mem::size_of::<Node>() + self.occupied.memory()
     }
 
-    /// `due`, but at least the next tick.
+    /// Returns `due`, but at least the next tick.
     #[inline]
     fn future(&self, due: u32) -> u32 {
         let ahead = due.wrapping_sub(self.now) as i32;
         self.now.wrapping_add(ahead.max(1) as u32)
     }
 
-    /// The slot of a tick.
+    /// Returns the slot of a tick.
     #[inline]
     pub(crate) fn slot(&self, tick: u32) -> usize {
         (tick & (self.slots - 1)) as usize
     }
 
-    /// The index of the node of id 0.
+    /// Returns the index of the node of id 0.
     #[inline]
     pub(crate) fn base(&self) -> usize {
         self.slots as usize + 1
     }
 
-    /// The index of the node of `id`, which need not exist. Saturating for 32-bit targets, where a wild id must not
-    /// wrap around to a sentinel; on 64 bits it cannot, and this is a plain addition.
+    /// Returns the index of the node of `id`, which need not exist. The addition saturates for
+    /// 32-bit targets, where a wrong id must not wrap around to a sentinel; on 64 bits it cannot.
     #[inline]
     fn place(&self, id: u32) -> usize {
         (id as usize).saturating_add(self.base())
@@ -419,7 +434,7 @@ impl Wheel {
 }
 
 impl fmt::Debug for Wheel {
-    /// The state in one line; not the nodes, of which there may be a million.
+    /// Shows the state in one line, without the nodes, of which there may be a million.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Wheel")
             .field("slots", &self.slots)
@@ -431,7 +446,7 @@ impl fmt::Debug for Wheel {
     }
 }
 
-/// Whether tick `a` is before tick `b`, around the wrap.
+/// Returns whether tick `a` is before tick `b`, around the wrap.
 #[inline]
 pub(crate) fn is_before(a: u32, b: u32) -> bool {
     (a.wrapping_sub(b) as i32) < 0
