@@ -1,18 +1,18 @@
-//! [`Waker`]: has the loop visit one connection again, from anywhere.
+//! [`Waker`]: has the loop visit one connection again, from any thread.
 //!
-//! The loop's side is `reactor/mailbox.rs`, which this file does not know.
+//! The side of the loop is `reactor/mailbox.rs`, on which this file does not depend.
 
 use std::fmt;
 use std::sync::Arc;
 
 /// Has the loop visit one connection again, from any thread.
 ///
-/// A paused [`Receive`](crate::content::Receive), a [`Produce`](crate::body::Produce) with nothing to
-/// send and a [`Protocol`](crate::upgrade::Protocol) get one, to wait for something outside the loop.
-/// Store the news where both sides see it, then wake. A wake is cheap, may come too often, and does
-/// nothing once the connection has ended.
+/// A paused [`Receive`](crate::content::Receive), a [`Produce`](crate::body::Produce) with nothing
+/// to send and a [`Protocol`](crate::upgrade::Protocol) get one, to wait for something outside the
+/// loop. Store the result where both sides see it, then wake. A wake is cheap, may come more often
+/// than needed, and does nothing once the connection has ended.
 ///
-/// It can be turned into a [`std::task::Waker`], so a producer can poll a future:
+/// It converts into a [`std::task::Waker`], so a producer can poll a future:
 ///
 /// ```
 /// use std::future::Future;

@@ -1,5 +1,5 @@
-//! Basic authentication (RFC 7617): name and password with every request, readable by whoever
-//! reads along, so only behind TLS or on a network that is trusted.
+//! Basic authentication (RFC 7617): name and password with every request. They are not encrypted,
+//! so use it only with TLS or on a trusted network.
 
 use std::fmt;
 use std::hint::black_box;
@@ -9,7 +9,7 @@ use http::StatusCode;
 use crate::message::request::Request;
 use crate::message::response::Response;
 
-/// Name and password of a request, as its client sent them.
+/// The name and password of a request, as its client sent them.
 ///
 /// ```
 /// # use wheelhouse::{sim::Sim, Request, Response};
@@ -27,23 +27,23 @@ use crate::message::response::Response;
 #[derive(Clone)]
 pub struct BasicAuth {
     bytes: Vec<u8>,
-    /// Where the name ends.
+    /// The position of the colon after the name.
     colon: usize,
 }
 
 impl BasicAuth {
-    /// The name, without a colon.
+    /// Returns the name, which has no colon.
     pub fn user(&self) -> &[u8] {
         &self.bytes[..self.colon]
     }
 
-    /// The password.
+    /// Returns the password.
     pub fn password(&self) -> &[u8] {
         &self.bytes[self.colon + 1..]
     }
 
-    /// Whether name and password are these. The time that it takes does not show how much of them was
-    /// right.
+    /// Returns whether name and password are these. The time that it takes does not depend on how
+    /// much of them is right.
     pub fn matches(&self, user: &str, password: &str) -> bool {
         let is_user = constant_time_eq(self.user(), user.as_bytes());
         let is_password = constant_time_eq(self.password(), password.as_bytes());
@@ -51,7 +51,7 @@ impl BasicAuth {
     }
 }
 
-/// Without the password.
+/// Shows the user, but not the password.
 impl fmt::Debug for BasicAuth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let user = String::from_utf8_lossy(self.user());
@@ -60,8 +60,8 @@ impl fmt::Debug for BasicAuth {
 }
 
 impl Request<'_> {
-    /// Name and password from `Authorization: Basic`. `None` for whatever is wrong with it:
-    /// another scheme, no base64, no colon, more than one such field.
+    /// Returns the name and password from `Authorization: Basic`; `None` for another scheme, bad
+    /// base64, a text without a colon, and more than one such field.
     #[doc(alias = "Authorization")]
     pub fn basic_auth(&self) -> Option<BasicAuth> {
         parse(self.headers().only("authorization")?)
@@ -69,7 +69,7 @@ impl Request<'_> {
 }
 
 impl Response {
-    /// 401 that makes a browser ask for name and password for `realm`.
+    /// Creates a 401 that makes a browser ask for name and password for `realm`.
     #[doc(alias("WWW-Authenticate", "401"))]
     pub fn unauthorized_basic(realm: &str) -> Response {
         let quoted = realm.replace('\\', "\\\\").replace('"', "\\\"");
@@ -78,13 +78,13 @@ impl Response {
     }
 }
 
-/// Whether `given`, which comes from a peer, is `secret`. How long that takes depends on the
-/// length of `given` alone, not on the secret.
+/// Returns whether `given`, which comes from a client, is `secret`. The time that it takes depends
+/// only on the length of `given`, not on the secret.
 #[doc(alias("ConstantTimeCompare", "subtle"))]
 pub fn constant_time_eq(given: &[u8], secret: &[u8]) -> bool {
     let mut differs = u8::from(given.len() != secret.len());
     for (index, byte) in given.iter().enumerate() {
-        // Beyond the end of the secret it is compared with something else, in the same time.
+        // Beyond the end of the secret the byte is compared with another one, in the same time.
         let other = secret.get(index).unwrap_or(&0);
         differs = black_box(differs | (byte ^ other));
     }
@@ -102,7 +102,7 @@ fn parse(value: &[u8]) -> Option<BasicAuth> {
     Some(BasicAuth { bytes, colon })
 }
 
-/// RFC 4648, section 4, with its padding and nothing besides.
+/// Decodes base64 (RFC 4648, section 4). The padding is required and nothing else is allowed.
 fn decode_base64(text: &[u8]) -> Option<Vec<u8>> {
     let sextet = |byte: u8| {
         Some(u32::from(match byte {

@@ -1,7 +1,7 @@
-//! Content that another thread makes: a bounded channel into a response.
+//! Content from another thread: a bounded channel into a response.
 //!
-//! The bound is in bytes. A sender that is ahead of its client waits: the loop takes from the channel
-//! only when there is room, so the sender feels the TCP window of the client.
+//! The bound is in bytes. A sender that is faster than its client waits, since the loop takes from
+//! the channel only when there is room for more output.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -18,13 +18,14 @@ use crate::waker::Waker;
 const SILENCE_MAX: Duration = Duration::from_secs(300);
 
 impl Body {
-    /// Content of unknown length that comes from another thread, and its sender.
+    /// Creates content of unknown length that comes from another thread, and its sender.
     ///
-    /// At most `capacity` bytes wait between the two (a longer piece goes if nothing else waits); they
-    /// are the program's own and not counted against
+    /// At most `capacity` bytes wait between the two; a longer piece is taken if nothing else
+    /// waits. They are memory of the program and do not count against
     /// [`Limits::memory_bytes_max`](crate::Limits::memory_bytes_max). The sender must
-    /// [`finish`](Sender::finish): if it is dropped before that, or sends nothing for five minutes,
-    /// the connection is reset, so that the client never takes a part for the whole.
+    /// [`finish`](Sender::finish). If it is dropped before that, or sends nothing for five minutes,
+    /// the connection is reset, so that the client does not take an incomplete response for a
+    /// complete one.
     ///
     /// ```
     /// use std::thread;
@@ -35,7 +36,7 @@ impl Body {
     ///     thread::spawn(move || {
     ///         for n in 0..3 {
     ///             if sender.send(format!("{n}\n")).is_err() {
-    ///                 return; // The client has gone.
+    ///                 return; // The client has left.
     ///             }
     ///         }
     ///         sender.finish();
@@ -57,11 +58,11 @@ impl Body {
         (sender, Body::produce(receiver))
     }
 
-    /// As [`channel`](Body::channel), with content of a length that is promised beforehand: sent with
-    /// `Content-Length` instead of in chunks.
+    /// Creates content of exactly `len` bytes that comes from another thread, and its sender: see
+    /// [`channel`](Body::channel). It is sent with `Content-Length` instead of in chunks.
     ///
-    /// Content that is complete needs no [`finish`](Sender::finish). A sender that finishes short of
-    /// the length resets the connection; one that sends more finds the channel closed.
+    /// After `len` bytes no [`finish`](Sender::finish) is needed. If the sender finishes before,
+    /// the connection is reset. If it sends more, the channel is closed.
     pub fn channel_exactly(len: u64, capacity: usize) -> (Sender, Body) {
         let (sender, receiver) = pipe(capacity);
         (sender, Body::produce_exactly(len, receiver))
@@ -76,8 +77,8 @@ fn pipe(capacity: usize) -> (Sender, Receiver) {
 
 /// Sends content into a response, from any thread: see [`Body::channel`].
 ///
-/// It is an [`io::Write`], too. A write sends all of its bytes as one piece and waits while the channel
-/// is full; it fails with [`io::ErrorKind::BrokenPipe`] if nobody reads on.
+/// It is an [`io::Write`], too. A write sends all of its bytes as one piece and waits while the
+/// channel is full. It fails with [`io::ErrorKind::BrokenPipe`] if the other end is closed.
 ///
 /// ```
 /// use std::io::{self, Write};
@@ -104,7 +105,7 @@ pub struct Sender {
 struct Pipe {
     capacity: usize,
     inner: Mutex<Inner>,
-    /// Notified when bytes were taken, and when the other side is gone.
+    /// Notified when bytes were taken, and when the receiver is gone.
     has_room: Condvar,
 }
 
@@ -119,7 +120,7 @@ struct Inner {
     waker: Option<Waker>,
 }
 
-/// How the sender's side ended.
+/// The end of the sender's side.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum End {
     #[default]
@@ -178,12 +179,12 @@ impl Sender {
         Ok(())
     }
 
-    /// Ends the content: it is complete.
+    /// Ends the content, which is complete.
     pub fn finish(self) {
         self.pipe.end(End::Finished);
     }
 
-    /// Whether the peer has ended its side. It may still read; see
+    /// Returns whether the client has ended its side. It may still read; see
     /// [`Later::peer_has_left`](crate::Later::peer_has_left).
     pub fn peer_has_left(&self) -> bool {
         self.pipe.lock().peer_has_left
@@ -196,7 +197,7 @@ impl io::Write for Sender {
         Ok(bytes.len())
     }
 
-    /// Does nothing: each piece is on its way already.
+    /// Does nothing: each piece was sent already.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -213,7 +214,7 @@ impl Pipe {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a piece in; returns the waker to use for it once the lock is released.
+    /// Puts a piece into the channel. Returns the waker to use once the lock is released.
     fn push(&self, inner: &mut Inner, piece: Bytes) -> Result<Option<Waker>, SendError> {
         if inner.receiver_is_gone {
             return Err(SendError::Closed(piece));
@@ -275,7 +276,7 @@ impl Produce for Receiver {
             (true, End::Open) => Ok(Produced::Wait(SILENCE_MAX)),
             (true, End::Finished) => Ok(Produced::End),
             (true, End::Broken) => {
-                let what = "the sender of a channel was dropped before it had finished";
+                let what = "the sender of a channel was dropped: `finish` was expected before";
                 Err(io::Error::new(io::ErrorKind::BrokenPipe, what))
             }
         }
@@ -320,7 +321,7 @@ impl fmt::Display for SendError {
 
 impl std::error::Error for SendError {}
 
-/// As `?` makes it in a function that writes: [`io::ErrorKind::WouldBlock`] or
+/// Makes the error of a function that writes: [`io::ErrorKind::WouldBlock`] or
 /// [`io::ErrorKind::BrokenPipe`].
 impl From<SendError> for io::Error {
     fn from(error: SendError) -> io::Error {

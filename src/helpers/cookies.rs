@@ -1,5 +1,5 @@
-//! Cookies (RFC 6265): those of a request as borrowed pairs, those of an answer as a builder that
-//! checks what browsers would silently drop.
+//! Cookies (RFC 6265): those of a request as borrowed pairs, and those of a response as a builder
+//! that refuses cookies which browsers would silently drop.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -8,13 +8,13 @@ use crate::message::fields::is_token;
 use crate::message::request::Request;
 use crate::message::response::Response;
 
-/// The most bytes of one cookie's name, value and attributes that browsers take.
+/// The most bytes of a cookie, with its name, value and attributes, that browsers accept.
 pub const COOKIE_BYTES_MAX: usize = 4_096;
 
 impl<'a> Request<'a> {
-    /// The cookies as name and value, in order, over all `Cookie` lines; double quotes around a
-    /// value are removed. What is no cookie is left out; more than
-    /// [`Limits::cookies_max`](crate::Limits::cookies_max) are none.
+    /// Returns the cookies as name and value, in order, over all `Cookie` lines. Double quotes
+    /// around a value are removed, and malformed cookies are left out. If there are more than
+    /// [`Limits::cookies_max`](crate::Limits::cookies_max), none is returned.
     pub fn cookies(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
         let fields = self.headers();
         let count: usize = fields.all("cookie").map(count_pairs).sum();
@@ -22,7 +22,7 @@ impl<'a> Request<'a> {
         fields.all("cookie").filter(move |_| is_within).flat_map(parse_line)
     }
 
-    /// The value of the first cookie called `name`.
+    /// Returns the value of the first cookie called `name`.
     ///
     /// ```
     /// # use wheelhouse::{sim::Sim, Request};
@@ -57,20 +57,20 @@ fn unquote(value: &str) -> &str {
     value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value)
 }
 
-/// Space and comma are not allowed by the RFC and common all the same.
+/// Space and comma are not allowed by the RFC, but common.
 fn is_value_byte(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b';' | b'\\')
 }
 
 impl Response {
-    /// The same answer with one more cookie. One that browsers would drop makes the answer a 500,
-    /// and the reason is logged; [`SetCookie::encode`] tells beforehand.
+    /// Returns the response with one more cookie. A cookie that browsers would drop turns the
+    /// response into a 500, and the reason is logged. [`SetCookie::encode`] returns that reason.
     ///
     /// ```
     /// use wheelhouse::{cookies::SetCookie, Response};
     ///
-    /// let answer = Response::text("welcome").with_cookie(&SetCookie::new("session", "x7"));
-    /// # let _ = answer;
+    /// let response = Response::text("welcome").with_cookie(&SetCookie::new("session", "x7"));
+    /// # let _ = response;
     /// ```
     #[doc(alias = "SetCookie")]
     pub fn with_cookie(mut self, cookie: &SetCookie) -> Response {
@@ -84,10 +84,10 @@ impl Response {
     }
 }
 
-/// A cookie to be set, for this host and until the browser ends unless told otherwise.
+/// A cookie to be set. By default it is for this host and lasts until the browser ends.
 ///
-/// It begins with `HttpOnly` and `SameSite=Lax`: what a session needs, and what the two common
-/// attacks (script reads it, foreign form sends it) fail at.
+/// It is `HttpOnly` and `SameSite=Lax` unless changed, as a session needs it. That stops the two
+/// common attacks: a script that reads the cookie, and a form of another site that sends it.
 ///
 /// ```
 /// use std::time::Duration;
@@ -115,19 +115,19 @@ pub struct SetCookie {
     partitioned: bool,
 }
 
-/// With which requests from other sites a cookie is sent.
+/// The requests from other sites with which a cookie is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SameSite {
     /// With none.
     Strict,
     /// Only when a link leads here: the default of browsers and of [`SetCookie`].
     Lax,
-    /// With all; browsers want [`SetCookie::secure`] then.
+    /// With all. Browsers then require [`SetCookie::secure`].
     None,
 }
 
 impl SetCookie {
-    /// A cookie; values with space or comma are sent in quotes.
+    /// Creates a cookie. A value with a space or comma is sent in quotes.
     pub fn new(name: impl Into<String>, value: impl Into<String>) -> SetCookie {
         SetCookie {
             name: name.into(),
@@ -143,31 +143,33 @@ impl SetCookie {
         }
     }
 
-    /// The answer that makes a browser forget the cookie `name`; path and domain must be those
-    /// that it was set with.
+    /// Creates a cookie that makes a browser remove the cookie `name`. Path and domain must be
+    /// those of the cookie to remove.
     pub fn removal(name: impl Into<String>) -> SetCookie {
         SetCookie::new(name, "").max_age(Duration::ZERO).expires(UNIX_EPOCH)
     }
 
-    /// Only for paths at and below `path`; without it, for those beside the request's.
+    /// Sets the path: the cookie is sent for this path and those below it. By default these are the
+    /// paths in the folder of the request.
     pub fn path(mut self, path: impl Into<String>) -> SetCookie {
         self.path = Some(path.into());
         self
     }
 
-    /// For `domain` and all hosts below it; a dot in front does not count.
+    /// Sets the domain: the cookie is sent to this host and all hosts below it. A dot in front is
+    /// ignored.
     pub fn domain(mut self, domain: impl Into<String>) -> SetCookie {
         self.domain = Some(domain.into());
         self
     }
 
-    /// Until this point in time, from 1970 to 9999. `max_age` wins where both are set.
+    /// Sets the time of expiry, from 1970 to 9999. `max_age` takes precedence if both are set.
     pub fn expires(mut self, expires: SystemTime) -> SetCookie {
         self.expires = Some(expires);
         self
     }
 
-    /// For this long, in whole seconds; zero removes the cookie.
+    /// Sets the time to live, in whole seconds. Zero removes the cookie.
     pub fn max_age(mut self, max_age: Duration) -> SetCookie {
         self.max_age = Some(max_age);
         self
@@ -179,7 +181,7 @@ impl SetCookie {
         self
     }
 
-    /// Only over TLS (and to the host itself).
+    /// Makes the cookie one that browsers send only over TLS, and to `localhost`.
     pub fn secure(mut self) -> SetCookie {
         self.secure = true;
         self
@@ -191,17 +193,18 @@ impl SetCookie {
         self
     }
 
-    /// Kept apart for each site that embeds this one; needs [`secure`](SetCookie::secure).
+    /// Keeps the cookie apart for each site that embeds this one. It needs
+    /// [`secure`](SetCookie::secure).
     pub fn partitioned(mut self) -> SetCookie {
         self.partitioned = true;
         self
     }
 
-    /// The value of the `Set-Cookie` field.
+    /// Returns the value of the `Set-Cookie` field.
     ///
     /// # Errors
     ///
-    /// [`CookieError`] for whatever browsers would drop, or read otherwise than it was meant.
+    /// [`CookieError`] if browsers would drop the cookie, or read it in another way.
     pub fn encode(&self) -> Result<String, CookieError> {
         self.check()?;
         let quote = if self.value.contains([' ', ',']) { "\"" } else { "" };
@@ -271,7 +274,8 @@ fn is_path(path: &str) -> bool {
     path.starts_with('/') && path.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b';')
 }
 
-/// Labels of letters, digits and inner hyphens, or an IPv4 address, which looks the same.
+/// Returns whether `domain` has labels of letters, digits and inner hyphens, or is an IPv4 address,
+/// which looks the same.
 fn is_domain(domain: &str) -> bool {
     let domain = domain.strip_prefix('.').unwrap_or(domain);
     domain.len() <= 255
@@ -282,39 +286,44 @@ fn is_domain(domain: &str) -> bool {
         })
 }
 
-/// Why a cookie cannot be set.
+/// The reason why a cookie cannot be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CookieError {
     /// The name is empty or has a byte that no token has.
     Name,
-    /// The value has a control byte, a double quote, a semicolon, a backslash or no ASCII.
+    /// The value has a control byte, a double quote, a semicolon, a backslash or a byte that is not
+    /// ASCII.
     Value,
     /// The path does not begin with a slash, or has a control byte or a semicolon.
     Path,
-    /// The domain is no host name.
+    /// The domain is not a host name.
     Domain,
     /// The point in time is before 1970 or after 9999.
     Expires,
-    /// `SameSite=None`, `Partitioned`, `__Secure-` and `__Host-` want `Secure`.
+    /// `SameSite=None`, `Partitioned`, `__Secure-` and `__Host-` require `Secure`.
     NotSecure,
-    /// `__Host-` wants the path `/` and no domain.
+    /// `__Host-` requires the path `/` and no domain.
     NotOfHost,
-    /// More than [`COOKIE_BYTES_MAX`] bytes.
+    /// The cookie has more than [`COOKIE_BYTES_MAX`] bytes.
     TooLarge,
 }
 
 impl fmt::Display for CookieError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            CookieError::Name => "the name is no token: use letters, digits and hyphens",
-            CookieError::Value => "the value has a byte that cookies cannot have: encode it",
-            CookieError::Path => "the path must begin with \"/\" and have no \";\"",
-            CookieError::Domain => "the domain is no host name",
-            CookieError::Expires => "the expiry is before 1970 or after 9999",
-            CookieError::NotSecure => "a cookie of this kind must be `secure`",
-            CookieError::NotOfHost => "a `__Host-` cookie has the path \"/\" and no domain",
-            CookieError::TooLarge => "browsers take no cookie of more than 4096 bytes",
+            CookieError::Name => "bad name: letters, digits and hyphens were expected",
+            CookieError::Value => "bad byte in the value: an encoded value was expected",
+            CookieError::Path => "bad path: \"/\" at its start and no \";\" were expected",
+            CookieError::Domain => "bad domain: a host name was expected",
+            CookieError::Expires => "bad expiry: a time from 1970 to 9999 was expected",
+            CookieError::NotSecure => {
+                "not secure: a cookie of this kind is expected to be `secure`"
+            }
+            CookieError::NotOfHost => {
+                "bad scope: a `__Host-` cookie is expected to have the path \"/\" and no domain"
+            }
+            CookieError::TooLarge => "too large: at most 4096 bytes were expected",
         })
     }
 }

@@ -1,11 +1,11 @@
-//! Server-sent events (the event stream of the HTML standard): one ring of events in memory, any
-//! number of readers.
+//! Server-sent events (the event stream of the HTML standard): one ring of events in memory, and
+//! any number of readers.
 //!
-//! Each event is encoded once and lies in the ring once; a reader is a place in it. A reader that
-//! cannot keep up never holds anything up and keeps no more than the event that it is in the middle
-//! of: the ring moves on, and the reader skips what it has missed or is cut off, as the topic says.
-//! Browsers come back by themselves and name the last event they saw, which the ring usually still
-//! has. Events are the program's own memory, not counted against
+//! Each event is encoded once and held in the ring once; a reader is a place in the ring. A slow
+//! reader does not hold up others, and holds only the event that is being sent to it. The ring
+//! moves on, and the reader then skips the missed events or is cut off, as the topic says. Browsers
+//! reconnect by themselves and name the last event that they received, which the ring usually still
+//! has. Events are memory of the program and do not count against
 //! [`Limits::memory_bytes_max`](crate::Limits::memory_bytes_max).
 //!
 //! ```
@@ -38,11 +38,11 @@ use crate::message::request::Request;
 use crate::message::response::{Response, StatusCode};
 use crate::waker::Waker;
 
-/// The silence after which a comment is sent: it keeps proxies from closing the connection, and shows
-/// which readers have gone without a word.
+/// The silence after which a comment is sent. It keeps proxies from closing the connection, and
+/// reveals readers that have left without closing theirs.
 pub const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// One event.
+/// One event of a [`Topic`].
 #[doc(alias = "SSE")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "an event is sent with `Topic::publish`"]
@@ -52,13 +52,13 @@ pub struct Event {
 }
 
 impl Event {
-    /// An event with this text; each of its lines becomes a `data` field.
+    /// Creates an event with this text. Each of its lines becomes a `data` field.
     pub fn new(data: impl Into<String>) -> Event {
         Event { name: None, data: data.into() }
     }
 
-    /// The same event with a name, by which scripts listen for it. Line breaks in it are dropped:
-    /// a name has one line.
+    /// Returns the event with a name, by which scripts listen for it. Line ends in the name are
+    /// removed.
     pub fn named(mut self, name: impl Into<String>) -> Event {
         let mut name = name.into();
         name.retain(|c| c != '\r' && c != '\n');
@@ -71,7 +71,7 @@ impl Event {
         if let Some(name) = &self.name {
             text += &format!("event: {name}\n");
         }
-        // The three line ends of the format; CR LF is one.
+        // The format has three line ends, of which CR LF is one.
         for line in self.data.replace("\r\n", "\n").split(['\n', '\r']) {
             text += &format!("data: {line}\n");
         }
@@ -96,10 +96,11 @@ impl From<String> for Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Slow {
-    /// It goes on with the oldest event there is; a comment says how many it has missed.
+    /// The reader continues with the oldest event in the ring. A comment gives the number of missed
+    /// events.
     Skip,
-    /// Its response ends, so that it comes back and knows that it has missed something; then it goes
-    /// on with the oldest event there is.
+    /// The response ends, so that the reader reconnects and knows that it has missed events. Then
+    /// it continues with the oldest event in the ring.
     Cut,
 }
 
@@ -120,7 +121,7 @@ pub struct TopicOptions {
 }
 
 impl TopicOptions {
-    /// The settings of [`Topic::new`].
+    /// Creates the settings of [`Topic::new`].
     pub const fn new(capacity: usize) -> TopicOptions {
         TopicOptions { capacity, slow: Slow::Skip, readers_max: usize::MAX }
     }
@@ -131,16 +132,16 @@ impl TopicOptions {
         self
     }
 
-    /// Sets the most readers at a time; a further one gets a 503. By default only the connections of
-    /// the server are counted.
+    /// Sets the most readers at a time; a further one gets a 503. By default only the number of
+    /// connections limits them.
     pub const fn readers_max(mut self, readers: usize) -> TopicOptions {
         self.readers_max = readers;
         self
     }
 }
 
-/// Events with one ring and any number of readers. Clones are the same topic; publishing works
-/// from any thread.
+/// Events with one ring and any number of readers. Clones are the same topic, and any thread can
+/// publish.
 #[doc(alias("SSE", "EventSource", "broadcast"))]
 #[derive(Clone)]
 pub struct Topic {
@@ -151,7 +152,7 @@ struct Shared {
     ring: VecDeque<Bytes>,
     capacity: usize,
     slow: Slow,
-    /// The number of the first event in the ring; they count from 1.
+    /// The number of the first event in the ring. The first event of all has the number 1.
     first: u64,
     is_closed: bool,
     readers: BTreeMap<u64, Option<Waker>>,
@@ -160,13 +161,13 @@ struct Shared {
 }
 
 impl Topic {
-    /// A topic that keeps the last `capacity` events (at least one), lets slow readers skip, and has
-    /// as many readers as the server has connections.
+    /// Creates a topic that keeps the last `capacity` events (at least one), lets slow readers
+    /// skip, and has no limit of readers but that of connections.
     pub fn new(capacity: usize) -> Topic {
         Topic::with_options(TopicOptions::new(capacity))
     }
 
-    /// A topic with these settings.
+    /// Creates a topic with these settings.
     pub fn with_options(options: TopicOptions) -> Topic {
         let shared = Shared {
             ring: VecDeque::new(),
@@ -181,8 +182,8 @@ impl Topic {
         Topic { shared: Arc::new(Mutex::new(shared)) }
     }
 
-    /// Adds an event, to be sent to all readers. Its `id` is its number in the topic, from 1 on,
-    /// which is returned. Nothing happens if the topic is closed.
+    /// Adds an event, which is sent to all readers. Returns its number in the topic, which begins
+    /// at 1 and is its `id`. A closed topic does not take the event.
     pub fn publish(&self, event: impl Into<Event>) -> u64 {
         let event = event.into();
         let mut shared = self.lock();
@@ -199,28 +200,28 @@ impl Topic {
         id
     }
 
-    /// Ends the stream of every reader after the last event. A reader that subscribes later gets a 204,
-    /// so that it does not come back.
+    /// Ends the stream of every reader after the last event. A reader that subscribes later gets a
+    /// 204, so that it does not reconnect.
     pub fn close(&self) {
         let mut shared = self.lock();
         shared.is_closed = true;
         shared.wake_all();
     }
 
-    /// How many readers there are.
+    /// Returns the number of readers.
     pub fn readers(&self) -> usize {
         self.lock().readers.len()
     }
 
-    /// The response to a reader: events from now on. If it names the last one that it saw
-    /// (`Last-Event-ID`), it gets those after that, or from the oldest that is still there; a comment
-    /// says how many are missing.
+    /// Creates the response for a reader: the events from now on. If the reader names the last
+    /// event that it received (`Last-Event-ID`), it gets the events after that one, as far as the
+    /// ring still has them. A comment gives the number of missed events.
     ///
-    /// It may stay for ever: there is always something to write, a comment every
-    /// [`HEARTBEAT`] if nothing else, and a reader that does not take that in time is cut off by
-    /// [`Limits::response_rate_min`](crate::Limits::response_rate_min). When the reader ends its
-    /// side, the stream ends. When the server shuts down gracefully, it ends after the last event, so
-    /// that the shutdown does not wait for it; browsers come back by themselves.
+    /// The stream has no time limit. At least a comment is sent every [`HEARTBEAT`], and
+    /// [`Limits::response_rate_min`](crate::Limits::response_rate_min) cuts off a reader that does
+    /// not take it in time. The stream ends when the reader ends its side. When the server shuts
+    /// down gracefully, it ends after the last event, so that the shutdown does not wait for it.
+    /// Browsers reconnect by themselves.
     pub fn subscribe(&self, req: &Request<'_>) -> Response {
         let last = req.header("last-event-id").and_then(|id| id.parse::<u64>().ok());
         let mut shared = self.lock();
@@ -231,10 +232,10 @@ impl Topic {
             return Response::status_page(StatusCode::SERVICE_UNAVAILABLE)
                 .with_header("Retry-After", "5");
         }
-        // A number that was never given is not waited for: it is of another life of the server.
+        // A number that does not exist yet is ignored: it is from an earlier run of the server.
         let next = last.filter(|&last| last < shared.next()).map_or(shared.next(), |last| last + 1);
-        // Who comes back is not slow: it goes on with the oldest event, also where the slow are cut,
-        // or it would name the same event and be cut again for ever.
+        // A reader that reconnects is not slow. It continues with the oldest event, also where slow
+        // readers are cut; otherwise it would name the same event and be cut for ever.
         let (next, missed) = (next.max(shared.first), shared.first.saturating_sub(next));
         let rest = match missed {
             0 => Bytes::from_static(GREETING.as_bytes()),
@@ -256,7 +257,7 @@ impl Topic {
 }
 
 impl Shared {
-    /// The number of the next event.
+    /// Returns the number of the next event.
     fn next(&self) -> u64 {
         self.first + self.ring.len() as u64
     }
@@ -278,7 +279,7 @@ impl fmt::Debug for Topic {
     }
 }
 
-/// Sent at once, so that the reader knows that the stream has begun.
+/// The comment that is sent at once, so that the reader knows that the stream has begun.
 const GREETING: &str = ": here\n\n";
 
 /// The comment for a reader that has missed so many events.
@@ -292,23 +293,23 @@ struct Reader {
     id: u64,
     /// The number of the next event to send.
     next: u64,
-    /// What is left of the present one.
+    /// The rest of the present event.
     rest: Bytes,
     lasts: Lasts,
 }
 
-/// The time for which a reader goes on, the shortest last.
+/// The time for which a reader continues, from the longest to the shortest.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Lasts {
     ForEver,
-    /// The server shuts down: until the last event that there is now.
+    /// Until the last event in the ring: the server shuts down.
     ToLastEvent,
-    /// Its client has left: until the present event has gone.
+    /// Until the present event is sent: the client has left.
     ToPresentEvent,
 }
 
 impl Reader {
-    /// Puts what is left of the present event; whether all of it went.
+    /// Puts the rest of the present event. Returns whether all of it was put.
     fn put_rest(&mut self, out: &mut Out<'_>) -> bool {
         let put = out.put(&self.rest);
         self.rest.advance(put);

@@ -1,4 +1,4 @@
-//! To and from the types of the `http` crate, for code that is written against them.
+//! Conversions to and from the types of the `http` crate, for code that uses them.
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
@@ -8,12 +8,12 @@ use crate::message::request::Request;
 use crate::message::response::Response;
 
 impl Request<'_> {
-    /// The same head as an [`http::Request`], which owns what it holds and has no content.
+    /// Returns the same head as an [`http::Request`], which owns its parts and has no content.
     ///
     /// # Errors
     ///
-    /// What `http` does not take: it wants a URI that its own parser likes, and has a bound on
-    /// the number of fields.
+    /// An [`http::Error`] if the parser of `http` does not accept the target, or if there are more
+    /// fields than `http` has room for.
     ///
     /// ```
     /// # use wheelhouse::{sim::Sim, Request};
@@ -30,16 +30,16 @@ impl Request<'_> {
         for (name, value) in self.headers().iter() {
             let name = HeaderName::from_bytes(name.as_bytes())?;
             let value = HeaderValue::from_bytes(value)?;
-            // More than `http` has room for is a panic in `append`.
+            // `append` would panic if there are more fields than `http` has room for.
             request.headers_mut().try_append(name, value).map_err(http::Error::from)?;
         }
         Ok(request)
     }
 }
 
-/// Keeps status, fields and content. Fields that are the server's own (`Content-Length`,
-/// `Connection`, `Date`, ...) are left out: it writes them itself, and right. Extensions and
-/// version are lost.
+/// Keeps status, fields and content. Fields that the server sets itself (`Content-Length`,
+/// `Connection`, `Date`, ...) are left out, and so are extensions and version. Of several
+/// `Content-Type` fields the last is kept.
 ///
 /// ```
 /// let response = http::Response::builder().header("X-A", "1").body("hello").unwrap();
@@ -61,8 +61,8 @@ impl<B: Into<Body>> From<http::Response<B>> for Response {
 }
 
 impl Response {
-    /// The same response as an [`http::Response`], such as for a test that looks at fields. The
-    /// fields that the server adds when it sends are not there yet.
+    /// Returns the same response as an [`http::Response`], for example for a test that checks
+    /// fields. The fields that the server adds when it sends the response are not among them.
     pub fn into_http(self) -> http::Response<Body> {
         let mut headers = HeaderMap::new();
         for (name, value) in self.headers().iter() {

@@ -11,11 +11,11 @@ use crate::message::response::{Response, StatusCode};
 use crate::router::Router;
 
 impl Response {
-    /// 200 with `value` as JSON.
+    /// Creates a 200 with `value` as JSON.
     ///
-    /// A value that cannot be written turns the response into a 500, and the reason is logged: an
-    /// error of its own `Serialize`, or a map with keys that are not text. Use `serde_json` and
-    /// [`json_text`](Response::json_text) to handle that error.
+    /// A value that cannot be written as JSON turns the response into a 500, and the reason is
+    /// logged: an error of its `Serialize`, or a map with keys that are not text. Use `serde_json`
+    /// and [`json_text`](Response::json_text) to handle that error.
     ///
     /// ```
     /// # use wheelhouse::{sim::Sim, Request, Response};
@@ -38,11 +38,11 @@ impl Response {
 }
 
 impl Request<'_> {
-    /// `content` read as JSON. Collect it with a limit first.
+    /// Parses `content` as JSON. Collect it with a limit first.
     ///
     /// # Errors
     ///
-    /// [`JsonError`], which is a 415 or 400 if a handler returns it.
+    /// [`JsonError`]: a handler that returns it responds with 415 or 400.
     ///
     /// ```
     /// # use wheelhouse::{JsonError, Response, Router};
@@ -94,7 +94,7 @@ impl<S: 'static> Router<S> {
     }
 }
 
-/// Whether a media type is JSON, by its name or its suffix (RFC 6839, section 3.1).
+/// Returns whether a media type is JSON, by its name or its suffix (RFC 6839, section 3.1).
 fn is_json(media_type: MediaType<'_>) -> bool {
     let suffix = media_type.essence().rsplit_once('+').map(|(_, suffix)| suffix);
     media_type.is("application/json")

@@ -1,19 +1,20 @@
-//! Queries and forms: name=value pairs as browsers send them (`application/x-www-form-urlencoded`).
+//! Queries and forms: pairs of name and value as browsers send them
+//! (`application/x-www-form-urlencoded`).
 //!
-//! The same rules for both, and those of Go: `;` does not separate, a part with one is a fault (a
-//! proxy that splits there would see other values than we do) unless it is asked for; so is a bad
-//! escape. A bad part is
-//! left out and the others stay, and [`Pairs::check`] tells.
+//! Both have the same rules, which are those of Go. `;` does not separate pairs unless the program
+//! asks for it: a part with one is a fault, since a proxy that splits there would see other values.
+//! A bad escape is a fault, too. A bad part is left out and the others stay; [`Pairs::check`]
+//! reports the fault.
 //!
 //! # No multipart
 //!
-//! Forms with files (`multipart/form-data`) are not taken apart here, for want of a kept parser
-//! that can be fed: content is pushed to a [`Receive`](crate::content::Receive) as it comes. multer, which
-//! is kept, and multipart-rs are async and pull from a stream; multipart, which blocks, is archived
-//! and has an advisory that says so; multiparty stopped at its first version; form-net can be fed,
-//! but is young and needs a newer Rust than we do. A browser that uploads with
-//! `fetch(url, {method: "PUT", body: file})` needs none of it: the content is the file, and arrives
-//! piece by piece.
+//! Forms with files (`multipart/form-data`) are not parsed here, since there is no maintained
+//! parser that takes content piece by piece, as a [`Receive`](crate::content::Receive) gets it.
+//! multer, which is maintained, and multipart-rs are async and pull from a stream; multipart, which
+//! blocks, is archived and has an advisory that says so; multiparty stopped at its first version;
+//! form-net takes pieces, but is young and needs a newer Rust than this crate. A browser that
+//! uploads with `fetch(url, {method: "PUT", body: file})` does not need any: the content is the
+//! file, and arrives piece by piece.
 
 use crate::limits::Limits;
 use crate::message::percent::has_broken_escape;
@@ -21,7 +22,7 @@ use crate::message::request::Request;
 use crate::message::request_error::FormError;
 use std::borrow::Cow;
 
-/// The pairs of a query or of a form's content, decoded when they are asked for.
+/// The pairs of a query or of the content of a form, decoded when they are read.
 ///
 /// ```
 /// # use wheelhouse::forms::Pairs;
@@ -41,8 +42,8 @@ pub struct Pairs<'a> {
 }
 
 impl<'a> Pairs<'a> {
-    /// The pairs in `raw`, which is still encoded; at most as many as
-    /// [`Limits::pairs_max`](crate::Limits::pairs_max) is by default.
+    /// Creates the pairs in `raw`, which is still encoded: at most as many as the default of
+    /// [`Limits::pairs_max`](crate::Limits::pairs_max).
     pub fn parse(raw: &'a (impl AsRef<[u8]> + ?Sized)) -> Pairs<'a> {
         Pairs::within(raw.as_ref(), &Limits::open_internet())
     }
@@ -51,8 +52,9 @@ impl<'a> Pairs<'a> {
         Pairs { raw, separates_at_semicolon: false, max: limits.pairs_max }
     }
 
-    /// The same pairs, with `;` separating as `&` does. For links from the time when it was
-    /// allowed, and only where no proxy before the server looks at queries: it would see others.
+    /// Returns the same pairs, where `;` separates as `&` does. It is for links from the time when
+    /// that was allowed, and only where no proxy in front of the server reads queries: it would see
+    /// other pairs.
     ///
     /// ```
     /// # use wheelhouse::forms::Pairs;
@@ -63,12 +65,12 @@ impl<'a> Pairs<'a> {
         Pairs { separates_at_semicolon: true, ..self }
     }
 
-    /// The value of the first pair called `name`.
+    /// Returns the value of the first pair called `name`.
     pub fn get(&self, name: &str) -> Option<Cow<'a, str>> {
         self.iter().find(|(known, _)| known == name).map(|(_, value)| value)
     }
 
-    /// The values of all pairs called `name`, in order.
+    /// Returns the values of all pairs called `name`, in order.
     pub fn all<'n>(&self, name: &'n str) -> impl Iterator<Item = Cow<'a, str>> + 'n
     where
         'a: 'n,
@@ -76,16 +78,16 @@ impl<'a> Pairs<'a> {
         self.iter().filter(move |(known, _)| known == name).map(|(_, value)| value)
     }
 
-    /// All pairs in order, without the bad ones. Bytes that are no UTF-8 become U+FFFD.
+    /// Returns all pairs in order, without the bad ones. Bytes that are not UTF-8 become U+FFFD.
     pub fn iter(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> {
         self.parts().take(self.max).filter(|part| fault_of(part).is_none()).filter_map(decode)
     }
 
-    /// Whether every part was good.
+    /// Checks that every part is good.
     ///
     /// # Errors
     ///
-    /// The first fault; [`iter`](Pairs::iter) gives the good pairs all the same.
+    /// The first fault. [`iter`](Pairs::iter) returns the good pairs all the same.
     pub fn check(&self) -> Result<(), FormError> {
         if let Some(fault) = self.parts().take(self.max).find_map(fault_of) {
             return Err(fault);
@@ -104,8 +106,8 @@ impl<'a> Pairs<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// The pairs of the query, decoded; none without one. [`raw_query`](Request::raw_query) is the query
-    /// as it came.
+    /// Returns the pairs of the query; none without a query. [`raw_query`](Request::raw_query) is
+    /// the query as it was sent.
     ///
     /// ```
     /// # use wheelhouse::{sim::Sim, Request};
@@ -121,13 +123,14 @@ impl<'a> Request<'a> {
         Pairs::within(self.raw_query().unwrap_or("").as_bytes(), self.limits())
     }
 
-    /// The pairs of `content`, which is a form (`application/x-www-form-urlencoded`). Collect it with a
-    /// limit first. Where query and form are to count as one, ask the form first, as Go does.
+    /// Returns the pairs of `content`, which is a form (`application/x-www-form-urlencoded`).
+    /// Collect it with a limit first. Where query and form count as one, read the form first, as Go
+    /// does.
     ///
     /// # Errors
     ///
-    /// [`FormError`]: `MediaType` is a 415, also for `multipart/form-data`, and the others are a 400. A form with a bad pair is refused
-    /// as a whole; [`Pairs::parse`] reads the good ones.
+    /// [`FormError`]: a handler that returns it responds with 415 for `MediaType` and 400 for the
+    /// others. A form with a bad pair is refused as a whole; [`Pairs::parse`] reads the good pairs.
     ///
     /// ```
     /// # use wheelhouse::{forms::FormError, Router};
