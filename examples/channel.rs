@@ -1,4 +1,4 @@
-//! Content that another thread makes, as fast as the client takes it.
+//! Content from another thread, as fast as the client takes it.
 //!
 //! ```text
 //! cargo run --release --example channel -- 127.0.0.1:8080
@@ -6,8 +6,8 @@
 //! curl -s http://127.0.0.1:8080/flood | head -c 1G | wc -c
 //! ```
 //!
-//! A thread for each response, as here, is the simplest way. Only the number of connections bounds
-//! it.
+//! One thread for each response is the simplest way. Only the limit of connections bounds their
+//! number.
 
 use std::thread;
 use std::time::Duration;
@@ -34,7 +34,7 @@ fn produced(make: impl FnOnce(Sender) -> Result<(), SendError> + Send + 'static)
     let (sender, body) = Body::channel(64 << 10);
     thread::spawn(move || {
         if let Err(SendError::Closed(_)) = make(sender) {
-            eprintln!("the peer has gone, the thread ends");
+            eprintln!("the client has left: the thread ends");
         }
     });
     Response::ok("text/plain", body)

@@ -1,5 +1,5 @@
-//! Content of any size in flat memory: a file that the kernel sends, and a producer that is
-//! called only when the client has taken the bytes before.
+//! Content of any size in constant memory: a file that the kernel sends, and a producer that is
+//! asked only when the client has taken its earlier output.
 //!
 //! ```text
 //! cargo run --release --example download -- 127.0.0.1:8080 bigfile
@@ -7,8 +7,8 @@
 //! curl http://127.0.0.1:8080/count?1000000000 | tail -1
 //! ```
 //!
-//! A real program would open files by `wheelhouse::files` or check names itself, and set their
-//! type.
+//! A real program would open files with `wheelhouse::files` or check names itself, and send their
+//! media type.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -40,7 +40,7 @@ fn file(path: &str) -> io::Result<Response> {
     Ok(Response::ok("application/octet-stream", Body::file(File::open(path)?)?))
 }
 
-/// The numbers up to `last`, one on a line. The number of bytes is not known beforehand.
+/// The numbers up to `last`, one on a line. Their length in bytes is not known beforehand.
 struct Count {
     next: u64,
     last: u64,

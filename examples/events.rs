@@ -1,4 +1,4 @@
-//! Server-sent events: a thread publishes to one topic, and pages subscribe to it.
+//! Server-sent events: a thread publishes to one topic, and pages follow it.
 //!
 //! ```text
 //! cargo run --release --example events -- 127.0.0.1:8080
@@ -6,8 +6,8 @@
 //! curl -N -H 'Last-Event-ID: 1' http://127.0.0.1:8080/events
 //! ```
 //!
-//! A client that comes back names the last event it saw, and gets the events that it has missed, as
-//! long as the topic still has them. A real program would publish its news, not the time of day.
+//! A page that reconnects names the last event that it received and gets the later ones, as far as
+//! the topic still has them. A real program would publish its events, not the time of day.
 
 use std::thread;
 use std::time::{Duration, SystemTime};

@@ -1,12 +1,12 @@
-//! Responses from another thread: the loop goes on while a worker works.
+//! Responses from another thread: the loop serves other clients while a worker works.
 //!
 //! ```text
 //! cargo run --release --example later -- 127.0.0.1:8080
-//! curl http://127.0.0.1:8080/primes?1000000        # the loop serves others meanwhile
+//! curl http://127.0.0.1:8080/primes?1000000        # meanwhile others are served
 //! curl -i http://127.0.0.1:8080/primes?99999999    # 503 after two seconds
 //! ```
 //!
-//! One worker takes one job after another. A real program would have a few workers.
+//! There is one worker, which takes one job after another. A real program would have several.
 
 use std::sync::mpsc::{
     self,
@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             return Response::error(StatusCode::BAD_REQUEST, "up to which number?").into();
         };
         let (later, reply) = Reply::later();
-        // Dropped, it would be a 500; with a hundred jobs waiting, a 503 says more.
+        // A dropped `Later` would be a 500. For a queue of a hundred jobs a 503 is more precise.
         if let Err(Full((_, later)) | Disconnected((_, later))) = jobs.try_send((last, later)) {
             later.respond(busy());
         }
@@ -46,7 +46,7 @@ fn busy() -> Response {
     Response::error(StatusCode::SERVICE_UNAVAILABLE, "too many numbers")
 }
 
-/// `None` if the client no longer waits for the number.
+/// Returns `None` if the client no longer waits for the number.
 fn count_primes(last: u64, later: &Later) -> Option<u64> {
     let mut primes = 0;
     for n in 2..=last {

@@ -1,5 +1,5 @@
-//! A protocol of your own after an `Upgrade`: lines, with a response to each, in the loop. It stays
-//! under the limits, on the wheel and in the shutdown of the server.
+//! A protocol of your own after an `Upgrade`: lines with a response to each, in the loop. The
+//! limits, deadlines and shutdown of the server hold for it, too.
 //!
 //! ```text
 //! cargo run --release --example line -- 127.0.0.1:8080
@@ -39,15 +39,15 @@ impl<S> Protocol<S> for Lines {
         let mut used = 0;
         while let Some(len) = input[used..].iter().position(|&byte| byte == b'\n') {
             let line = String::from_utf8_lossy(&input[used..used + len]);
-            let answer = match line.trim_end() {
+            let response = match line.trim_end() {
                 "bye" => "bye\n".to_owned(),
                 "count" => format!("{} lines\n", self.count),
                 line => format!("you said {line}\n"),
             };
-            if !connection.put_all(answer.as_bytes()) {
-                return Ok(used); // There is no room now: the line comes again.
+            if !connection.put_all(response.as_bytes()) {
+                return Ok(used); // No room at present: the line is passed again.
             }
-            if answer == "bye\n" {
+            if response == "bye\n" {
                 connection.close();
             }
             (self.count, used) = (self.count + 1, used + len + 1);

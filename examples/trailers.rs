@@ -1,5 +1,5 @@
 //! A checksum after the content, in both directions: an upload ends with its sum, the response ends
-//! with its own, and hints come before the response.
+//! with its own, and early hints come before it.
 //!
 //! ```text
 //! cargo run --release --example trailers -- 127.0.0.1:8080

@@ -1,4 +1,4 @@
-//! Content piece by piece: an upload of any size in flat memory.
+//! Content piece by piece: an upload of any size in constant memory.
 //!
 //! ```text
 //! cargo run --release --example upload -- 127.0.0.1:8080 /tmp/inbox
@@ -32,7 +32,7 @@ fn upload(req: &Request<'_>, inbox: Option<&PathBuf>) -> Result<Reply, Failure> 
         Method::GET | Method::HEAD => return Ok(Response::html(include_str!("upload.html")).into()),
         _ => return Ok(Response::method_not_allowed("GET, HEAD, PUT, POST").into()),
     }
-    // The program names the file and not the peer, so no name can lead out of the directory.
+    // The program chooses the name, not the client, so no name can lead out of the directory.
     let path = inbox.map(|inbox| inbox.join(req.id().to_string()));
     let file = path.as_ref().map(File::create).transpose()?;
     Ok(Reply::receive(UPLOAD_MAX, Upload { path, file, len: 0 }))
@@ -60,7 +60,7 @@ impl<S: 'static> Receive<S> for Upload {
 
     fn lost(self: Box<Self>, _: &mut S, _: Lost) {
         if let Some(path) = self.path {
-            // A part of an upload is of no use.
+            // An incomplete upload is useless.
             let _ = fs::remove_file(path);
         }
     }

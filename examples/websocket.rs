@@ -1,11 +1,11 @@
-//! A chat over WebSockets: each page gets the messages of all, without a thread.
+//! A chat over WebSockets: a message from one page reaches all pages, without a thread.
 //!
 //! ```text
 //! cargo run --release --features websocket --example websocket -- 127.0.0.1:8080
 //! ```
 //!
 //! Then open <http://127.0.0.1:8080/> in two tabs. A page of another site cannot join: its origin
-//! is refused. A real program would also check credentials before it accepts the socket.
+//! is refused. A real program would also authenticate its guests.
 
 use wheelhouse::websocket::{accept, Closed, Group, Message, Options, Socket, SocketHandler};
 use wheelhouse::{Error, Reply, Request, Response};

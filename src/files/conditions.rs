@@ -87,17 +87,17 @@ impl Comparison {
 /// that is not a tag.
 fn matches_any(fields: &Fields<'_>, name: &str, etag: &str, comparison: Comparison) -> bool {
     fields.all(name).any(|mut rest| loop {
-        while let [b' ' | b'\t' | b',', behind @ ..] = rest {
-            rest = behind;
+        while let [b' ' | b'\t' | b',', after @ ..] = rest {
+            rest = after;
         }
         if rest.first() == Some(&b'*') {
             return true;
         }
-        let Some((tag, behind)) = scan_tag(rest) else { return false };
+        let Some((tag, after)) = scan_tag(rest) else { return false };
         if comparison.holds(tag, etag.as_bytes()) {
             return true;
         }
-        rest = behind;
+        rest = after;
     })
 }
 

@@ -149,7 +149,10 @@ impl Connection {
 
     /// Returns whether the content of the request is complete, or the request has none.
     pub(crate) fn has_all_content(&self) -> bool {
-        !matches!(&self.state, State::Exchange(exchange) if !matches!(exchange.inbound, Inbound::Done))
+        match &self.state {
+            State::Exchange(exchange) => matches!(exchange.inbound, Inbound::Done),
+            State::Rest(_) | State::Head(_) | State::Upgraded(_) => true,
+        }
     }
 
     /// Parses the head at the start of `input`. A complete one fills `head`; the state moves on

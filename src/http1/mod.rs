@@ -7,9 +7,9 @@
 //! |---|---|---|---|---|
 //! | `Rest::New` | nothing | input | head, from the accept | a byte: Head · end of input, expiry: Closed |
 //! | `Rest::Idle` | nothing | input | idle, or the age of the connection | a byte: Head · end of input, expiry: Closed |
-//! | `Head` | how far it was scanned | input | head, in total | complete: Exchange · refused, cut short, expired: Ending · the same before its first byte: Closed |
+//! | `Head` | the progress of its scan | input | head, in total | complete: Exchange · refused, cut short, expired: Ending · the same before its first byte: Closed |
 //! | `Exchange`, inbound | the decoder | input, if the handler or the discard takes it | content, by rate | content complete · refused, cut short, expired: Ending while no response has begun, else Closed |
-//! | `Exchange`, outbound | what is left to send | room | response, by rate (the reactor's) | content sent; then Idle or Ending |
+//! | `Exchange`, outbound | the rest of the content | room | response, by rate (the reactor's) | content sent; then Idle or Ending |
 //! | `Exchange`, the program works | nothing | nothing | handler | a response given later, or a 504 instead: then as above · a pause that ends · a pause expired: 504, Ending |
 //! | `Upgraded` | nothing: its bytes belong to a protocol | input | the protocol's own | the protocol closes: Ending · it is handed out |
 //! | `Rest::Ending` | whether it is clean | room | response, by rate (the reactor's) | all output has left: Closed if it is clean, else Linger |
