@@ -5,7 +5,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use crate::message::body::Body;
 use crate::message::field_lines::FieldError;
 use crate::message::request::Request;
-use crate::message::response::Response;
+use crate::message::response::{Response, StatusCode};
 
 impl Request<'_> {
     /// Returns the same head as an [`http::Request`], which owns its parts and has no content.
@@ -63,7 +63,14 @@ impl<B: Into<Body>> From<http::Response<B>> for Response {
 impl Response {
     /// Returns the same response as an [`http::Response`], for example for a test that checks
     /// fields. The fields that the server adds when it sends the response are not among them.
+    ///
+    /// A response that cannot be sent, as with [`with_header`](Response::with_header), is a 500 here,
+    /// too, and the reason is logged.
     pub fn into_http(self) -> http::Response<Body> {
+        if let Some(fault) = self.fault() {
+            log::error!("response replaced by 500: {fault}");
+            return Response::status_page(StatusCode::INTERNAL_SERVER_ERROR).into_http();
+        }
         let mut headers = HeaderMap::new();
         for (name, value) in self.headers().iter() {
             let name = HeaderName::from_bytes(name.as_bytes());
@@ -116,5 +123,12 @@ mod tests {
         assert_eq!(response.headers()["content-type"], "text/x");
         assert_eq!(response.headers().get_all("x-a").iter().count(), 2);
         assert_eq!(response.headers().len(), 3);
+    }
+
+    #[test]
+    fn a_response_that_cannot_be_sent_is_a_500_for_another_library_too() {
+        let response = Response::text("x").with_status(StatusCode::CREATED).with_header("A", "\n");
+        let response = response.into_http();
+        assert_eq!((response.status().as_u16(), response.body().content_length()), (500, Some(26)));
     }
 }
