@@ -119,7 +119,7 @@ fn date(fields: &Fields<'_>, name: &str) -> Option<SystemTime> {
 mod tests {
     use super::*;
 
-    /// Equals Go's t221 (TestScanETag).
+    /// Go: t221.
     #[test]
     fn a_tag_is_quotes_around_visible_bytes_with_or_without_the_mark_of_weakness() {
         let scan = |text: &'static str| {

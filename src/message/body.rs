@@ -281,9 +281,10 @@ pub enum Produced {
     /// a byte is an error of the program and resets the connection.
     More,
     /// There is no more content at present. The bytes that were put leave. The producer is asked
-    /// again when its [`Waker`] is woken, and sometimes without that. If this time passes before,
-    /// at most a year, [`Produce::expire`] is called. A wait of the same length as the one before
-    /// continues it; any other begins anew. Meanwhile the connection has no other deadline.
+    /// again when its [`Waker`] is woken, and sometimes without that. If it puts no byte for this
+    /// time, at most a year, [`Produce::expire`] is called. The time begins anew after each output,
+    /// and with a wait of another length than the one before. Meanwhile the connection has no other
+    /// deadline.
     Wait(Duration),
     /// The content is complete.
     End,
