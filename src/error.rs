@@ -1,8 +1,7 @@
-//! Mistakes of the embedding program, and the system's refusals: everything that stands between a
-//! program and a running server.
+//! The errors of a program that sets up a server: its own mistakes, and refusals of the system.
 //!
-//! Faults of a client are never here. They become a status or a close (`http1::Reject`), and a broken
-//! socket is the end of its connection and a debug line in the log.
+//! The faults of a client are not here. They become a status or a close (`http1::Reject`). A broken
+//! socket ends its connection and is a debug line in the log.
 
 use std::fmt;
 use std::io;
@@ -10,13 +9,27 @@ use std::path::PathBuf;
 
 use crate::limits::LimitsError;
 
-/// An error while setting up, starting or running a server.
+/// An error while a server is set up, started or run.
 ///
-/// `{:?}` prints the same sentence as `{}`, with the source of the error: that is what a `main`
-/// prints which returns the error.
+/// It is the one error type of everything that a program does before it serves, so `main` can
+/// return it:
+///
+/// ```no_run
+/// use wheelhouse::{files::Files, Error, Server};
+///
+/// fn main() -> Result<(), Error> {
+///     let files = Files::new("public")?;
+///     Server::new().listen("127.0.0.1:8080")?.run(files)?;
+///     Ok(())
+/// }
+/// ```
+///
+/// `{}` prints a sentence with the problem and the expected value, and leaves the error of the
+/// system to [`source`](std::error::Error::source). `{:?}`, which prints the error that `main`
+/// returns, adds the source.
 #[non_exhaustive]
 pub enum Error {
-    /// An address could not be understood, or its host not be found.
+    /// An address is malformed, or its host was not found.
     Address {
         /// The address as given.
         address: String,
@@ -37,35 +50,35 @@ pub enum Error {
         /// A description of the expected value, or of another way.
         expected: &'static str,
     },
-    /// More listeners than one loop can have. Use several [`Cores`](crate::runtime::Cores), or a wildcard
-    /// address in place of many.
+    /// There are more listeners than one loop can have. Use several
+    /// [`Cores`](crate::runtime::Cores), or one wildcard address in place of many addresses.
     TooManyListeners {
         /// The greatest number.
         max: usize,
     },
-    /// No socket was handed over by the parent process (`LISTEN_FDS`).
+    /// The service manager has not handed over a socket (`LISTEN_FDS`).
     NothingInherited,
-    /// There is nothing to listen on: call `listen` before `run`.
+    /// The server has no listener: call [`Server::listen`](crate::Server::listen) before it runs.
     NoListener,
     /// A limit is out of bounds.
     Limits(LimitsError),
-    /// A pattern is malformed, or in conflict with another.
+    /// A pattern of a route is malformed, or it conflicts with another one.
     Route(RouteError),
     /// A header field of the configuration cannot be sent.
     Field(FieldError),
-    /// A directory cannot be served.
+    /// A directory cannot be opened, so its files cannot be served.
     Files {
         /// The directory as given.
         path: PathBuf,
         /// The error of the system.
         source: io::Error,
     },
-    /// An origin cannot be trusted, because it is not an origin.
+    /// A text that should be trusted as an origin is not an origin.
     Origin {
-        /// The origin as given.
+        /// The text as given.
         origin: String,
     },
-    /// The system refused what the loop cannot do without: its poll, its waker, a thread.
+    /// The system refused a resource that the loop needs: its poll, its waker, a thread.
     Loop(io::Error),
 }
 
@@ -81,23 +94,24 @@ impl fmt::Display for Error {
                 write!(f, "the listener {address} cannot have this `{option}`: {expected}")
             }
             Error::TooManyListeners { max } => {
-                write!(f, "more than {max} listeners: one loop cannot have so many")
+                write!(f, "more than {max} listeners: use several cores, or a wildcard address")
             }
             Error::NothingInherited => f.write_str(
                 "no socket was inherited: start the program by socket activation, which sets \
-                 LISTEN_FDS, and LISTEN_PID to the number of this process",
+                 LISTEN_FDS, and LISTEN_PID to the id of this process",
             ),
             Error::NoListener => f.write_str("nothing to listen on: call `listen` before `run`"),
             Error::Limits(error) => error.fmt(f),
             Error::Route(error) => fmt::Display::fmt(error, f),
             Error::Field(error) => error.fmt(f),
             Error::Files { path, .. } => {
-                write!(f, "cannot serve {}: a directory that can be opened is needed", path.display())
+                let expected = "it must be a directory that this process can open";
+                write!(f, "cannot serve {}: {expected}", path.display())
             }
             Error::Origin { origin } => write!(
                 f,
-                "{origin:?} is not an origin: write a scheme, ://, a host and perhaps a port, such as \
-                 https://app.example"
+                "{origin:?} is not an origin: write a scheme, ://, a host and perhaps a port, such \
+                 as https://app.example"
             ),
             Error::Loop(_) => f.write_str("the event loop failed"),
         }
@@ -117,8 +131,9 @@ impl fmt::Debug for Error {
 }
 
 impl std::error::Error for Error {
-    /// The errors of single values ([`LimitsError`], [`RouteError`], [`FieldError`]) are printed in
-    /// full by this error itself, so they are not its sources.
+    /// Returns the error of the system, if there is one. The errors of single values
+    /// ([`LimitsError`], [`RouteError`], [`FieldError`]) are not sources, because `{}` prints them
+    /// in full.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Error::Listen { source, .. } | Error::Files { source, .. } | Error::Loop(source) => {
@@ -147,7 +162,7 @@ impl From<FieldError> for Error {
     }
 }
 
-/// The reason why routes could not be built. `{:?}` prints the same sentence as `{}`.
+/// The reason why routes cannot be built. `{:?}` prints the same sentence as `{}`.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RouteError {
@@ -160,8 +175,7 @@ pub enum RouteError {
         /// A description of the mistake.
         reason: &'static str,
     },
-    /// Two patterns match the same request and neither is more specific, so the order of
-    /// registration would have to decide.
+    /// Two patterns match the same request and neither is more specific than the other.
     Conflict {
         /// The pattern that was registered first.
         first: String,
@@ -195,29 +209,29 @@ impl fmt::Debug for RouteError {
 
 impl std::error::Error for RouteError {}
 
-/// The reason why a field of a response was refused.
+/// The reason why a header or trailer field of a response is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FieldError {
-    /// The name is empty or has a byte that no token has.
+    /// The name is empty, or has a byte that a token cannot have (RFC 9110, section 5.6.2).
     Name {
         /// The name as given.
         name: String,
     },
-    /// The value has a control byte, such as the CR or LF that would split the response, or is that
-    /// of `Content-Type` and not UTF-8.
+    /// The value has a control byte, such as CR or LF, which would split the response. Or it is the
+    /// value of `Content-Type` and is not UTF-8.
     Value {
         /// The name of the field.
         name: String,
     },
-    /// The server sets this field itself: use a [`Body`](crate::Body) for the length and
-    /// [`Response::with_close`](crate::Response::with_close) for closing.
+    /// The server sets this field itself. A [`Body`](crate::Body) decides the length, and
+    /// [`Response::with_close`](crate::Response::with_close) closes the connection.
     Reserved {
         /// The name as given.
         name: String,
     },
-    /// The field may not stand in a trailer section: framing, routing, authentication and the
-    /// description of the content must be known before the content. Set the field on the
+    /// The field cannot be in a trailer section, because a client must know framing, routing,
+    /// authentication and the description of the content before the content. Set it on the
     /// [`Response`](crate::Response).
     Trailer {
         /// The name as given.
@@ -244,21 +258,20 @@ impl fmt::Display for FieldError {
                 write!(f, "{name:?} is not a field name: use letters, digits and hyphens")
             }
             FieldError::Value { name } => {
-                let what = "has a control byte, or is a media type and not UTF-8";
-                write!(f, "the value of field {name:?} {what}: remove or encode it")
+                let problem = "has a control byte, or is a media type and not UTF-8";
+                write!(f, "the value of field {name:?} {problem}: remove or encode it")
             }
             FieldError::Reserved { name } => write!(
                 f,
                 "field {name:?} is set by the server: leave it out (a Body decides the length, \
-                 `with_close` closes)"
+                 `with_close` closes the connection)"
             ),
-            FieldError::Trailer { name } => write!(
-                f,
-                "field {name:?} may not stand in a trailer section: set it on the Response"
-            ),
+            FieldError::Trailer { name } => {
+                write!(f, "field {name:?} cannot be in a trailer section: set it on the Response")
+            }
             FieldError::TooLarge { name } => write!(
                 f,
-                "field {name:?} is too large: a response has at most 61,440 bytes of header fields \
+                "field {name:?} is too large: a response can have 61,440 bytes of header fields \
                  and 4,096 of trailer fields"
             ),
         }
@@ -267,7 +280,7 @@ impl fmt::Display for FieldError {
 
 impl std::error::Error for FieldError {}
 
-/// So that `?` works in [`Produce::put_trailers`](crate::body::Produce::put_trailers).
+/// Lets `?` work in [`Produce::put_trailers`](crate::body::Produce::put_trailers).
 impl From<FieldError> for io::Error {
     fn from(error: FieldError) -> io::Error {
         io::Error::new(io::ErrorKind::InvalidInput, error)

@@ -1,112 +1,158 @@
-//! Every limit and deadline of the server, in one printable struct.
+//! Every limit and deadline of the server, in one struct that can be printed.
 //!
-//! All are on by default. A *timeout* here is a `Duration`; the deadlines made from them are
-//! points in time on the wheel. `wheelhouse --print-limits` prints this table with the reasons.
+//! All of them are on by default, except the age of a connection and the number of its requests. A
+//! *timeout* is a `Duration`; the deadlines made from timeouts are points in time on the wheel.
+//! `wheelhouse --print-limits` prints the table with the reasons.
 
 use std::fmt;
 use std::time::Duration;
 
-/// What one server may spend on its peers.
+/// The resources that one server spends on its clients: connections, memory, sizes and times.
 ///
-/// Start from a preset and change what differs:
+/// Start from a preset and change the fields that differ:
 ///
 /// ```
-/// use wheelhouse::Limits;
+/// use wheelhouse::{Limits, Server};
 ///
 /// let limits = Limits { connections_max: 512, ..Limits::small() };
-/// limits.check().unwrap();
-/// println!("{limits}");
+/// println!("{limits}"); // Each limit with its value and its reason.
+/// let server = Server::new().limits(limits);
+/// # let _ = server;
 /// ```
+///
+/// Minor releases add fields, so end every literal with a preset or with `..Limits::default()`.
+///
+/// [`Server::run`](crate::Server::run) and [`build`](crate::Server::build) check the values: see
+/// [`check`](Limits::check). Each of several [`Cores`](crate::runtime::Cores) has limits of its
+/// own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at once. `0` means: as many as the process may have descriptors, less a
-    /// reserve for files and listeners. Default `0`. At the limit the server stops accepting,
-    /// and the kernel's queue holds the rest.
+    /// The number of connections that are open at the same time.
+    ///
+    /// Default `0`: as many as the process may have descriptors, less a reserve for files and
+    /// listeners. At the limit the server stops accepting, and the queue of the kernel holds
+    /// further connections.
     #[doc(alias = "LimitListener")]
     pub connections_max: usize,
-    /// Bytes of user-space memory for everything that peers make the server hold: slots, wheel,
-    /// blocks, collected content. Default 64 MiB. At 80 % keep-alive is refused and idle
-    /// connections are closed, at 95 % no connection is accepted, at 100 % new content is
-    /// answered with 503.
+    /// Bytes of memory for everything that clients can make the server hold: slots, timers,
+    /// buffers, collected content.
+    ///
+    /// Default 64 MiB. At 80 % keep-alive is refused and idle connections are closed, at 95 % no
+    /// connection is accepted, and at 100 % new content is refused with 503.
     pub memory_bytes_max: usize,
-    /// Requests on one connection, after which it is closed. Default `u32::MAX`, no limit: an idle
-    /// connection costs less than opening another.
+    /// The number of requests on one connection, after which it is closed.
+    ///
+    /// Default `u32::MAX`, which is no limit: an idle connection costs less than opening another
+    /// one.
     pub requests_max: u32,
-    /// How old a connection may be. Default `None`, no limit: idle ones end by their own limits, and
-    /// busy ones are worth keeping. With a limit, clients come back through whatever
-    /// distributes connections. An idle connection is closed when it comes of age, any other after
-    /// its next response, which says `Connection: close`. A connection that has left HTTP stays.
+    /// The age that a connection can reach.
+    ///
+    /// Default `None`, which is no limit: idle connections end by their own limits, and busy ones
+    /// are worth keeping. With a limit, clients come back through the load balancer and spread
+    /// anew. An idle connection is closed at this age, any other one after its next response, which
+    /// says `Connection: close`. A connection that has left HTTP stays open.
     pub connection_age_max: Option<Duration>,
 
-    /// Bytes of a request head, from its first byte to the blank line; more is 431. Default
-    /// 16 KiB: twice what browsers and proxies produce at their worst. At most 65,535.
+    /// Bytes of a request head, from its first byte to the blank line; a longer one is a 431.
+    ///
+    /// Default 16 KiB, twice as much as browsers and proxies send in their largest heads. At most
+    /// 65,535.
     #[doc(alias = "MaxHeaderBytes")]
     pub head_bytes_max: usize,
-    /// Bytes of a request target; more is 414. Default 8 KiB (RFC 9112, section 3 recommends at
-    /// least 8,000).
+    /// Bytes of a request target; a longer one is a 414.
+    ///
+    /// Default 8 KiB: RFC 9112, section 3 recommends at least 8,000 bytes.
     pub target_bytes_max: usize,
-    /// Field lines of a head; more is 431. Default 100, as Apache and httparse users have it.
-    /// At most 256.
+    /// Field lines of a head; more are a 431.
+    ///
+    /// Default 100, as in Apache. At most 256.
     pub fields_max: usize,
 
-    /// Time for a head to arrive whole: from the accept on a new connection, from its first byte
-    /// on a kept one. Never restarted by a byte. Default 10 s; then 408, or a silent close if
-    /// nothing came.
+    /// The time for a complete head: from the accept on a new connection, from the first byte of
+    /// the head on a kept one.
+    ///
+    /// No byte restarts it. Default 10 s. Then the client gets a 408, or the connection is closed
+    /// without a response if no byte has arrived.
     #[doc(alias = "ReadHeaderTimeout")]
     pub head_timeout: Duration,
-    /// How long a connection may stay without a request. Default 60 s: longer than the keep-alive
-    /// of the usual clients and proxies, so that they close first.
+    /// The time that a connection may stay without a request.
+    ///
+    /// Default 60 s: longer than the usual clients and proxies keep a connection, so that they
+    /// close first.
     #[doc(alias = "IdleTimeout")]
     pub idle_timeout: Duration,
-    /// What `idle_timeout` shrinks to as connections fill from 50 % to 90 % of
-    /// `connections_max`. Default 5 s.
+    /// The least value of `idle_timeout`, which shrinks as connections fill from 50 % to 90 % of
+    /// `connections_max`.
+    ///
+    /// Default 5 s.
     pub idle_timeout_min: Duration,
-    /// How long the program may take for an answer that it gives later ([`Reply::later`]), or
-    /// pause the reception of content; then 504. Default 30 s: half of what proxies and browsers
-    /// wait. A handler that runs on the loop is not covered: it holds everything.
+    /// The time that the program may take for a response that it gives later ([`Reply::later`]), or
+    /// for a pause in receiving content ([`Flow::Pause`]); then the client gets a 504.
+    ///
+    /// Default 30 s: half the time that proxies and browsers wait. It does not cover a handler that
+    /// runs on the loop, which holds up every connection.
     ///
     /// [`Reply::later`]: crate::Reply::later
+    /// [`Flow::Pause`]: crate::content::Flow::Pause
     #[doc(alias = "TimeoutHandler")]
     pub handler_timeout: Duration,
-    /// Window over which the rate of incoming content is measured. Default 10 s; the first
-    /// window of each content is half as long again.
+    /// The window over which the rate of incoming content is measured.
+    ///
+    /// Default 10 s. The first window of each content is half as long again.
     pub content_window: Duration,
-    /// Bytes per second that content must arrive with, over each window; slower is 408. Default
-    /// 1 KiB/s: a tenth of a 2G modem. With 0 one byte in each window is enough.
+    /// The bytes per second with which content must arrive over each window; a slower client gets a
+    /// 408.
+    ///
+    /// Default 1 KiB/s, a tenth of a 2G modem. With 0, one byte in each window is enough.
     #[doc(alias = "ReadTimeout")]
     pub content_rate_min: u32,
-    /// Window over which the rate of outgoing bytes is measured, while output waits. Default
-    /// 10 s.
+    /// The window over which the rate of outgoing bytes is measured, while output waits for the
+    /// client.
+    ///
+    /// Default 10 s.
     pub response_window: Duration,
-    /// Bytes per second that a peer must take over each window; slower is reset. Default
-    /// 1 KiB/s. With 0 one byte in each window is enough.
+    /// The bytes per second that a client must take over each window; the connection of a slower
+    /// one is reset.
+    ///
+    /// Default 1 KiB/s. With 0, one byte in each window is enough.
     #[doc(alias = "WriteTimeout")]
     pub response_rate_min: u32,
 
-    /// Pairs of a query or form that are looked at; the rest is left out, and
-    /// [`Pairs::check`](crate::forms::Pairs::check) tells. Default 1,000: they are looked up by scanning,
-    /// and pages have at most a few dozen fields.
+    /// Pairs of a query or form that are read. The rest is left out, and
+    /// [`Pairs::check`](crate::forms::Pairs::check) reports that.
+    ///
+    /// Default 1,000: a lookup scans the pairs, and pages have at most a few dozen fields.
     pub pairs_max: usize,
-    /// Cookies of one request; more count as none. Default 3,000 (Go's bound, after an advisory):
-    /// browsers keep at most a few hundred for one site.
+    /// Cookies of one request; a request with more counts as one without cookies.
+    ///
+    /// Default 3,000, as in Go: browsers keep at most a few hundred for one site.
     pub cookies_max: usize,
-    /// Ranges of one request for a file; more are ignored and the file is sent whole (RFC 9110,
-    /// section 14.2). Default 16: download managers ask for one at a time. At most 1,000.
+    /// Ranges of one request for a file. With more, the whole file is sent (RFC 9110, section
+    /// 14.2).
+    ///
+    /// Default 16: download managers ask for one at a time. At most 1,000.
     pub ranges_max: usize,
 
-    /// Content that no handler asked for and that is read and dropped to keep the connection;
-    /// more closes it. Default 64 KiB: about what is in flight anyway.
+    /// Bytes of content that the handler did not ask for, which are read and dropped to keep the
+    /// connection; after more, it is closed.
+    ///
+    /// Default 64 KiB: about as much as is on its way in any case.
     pub discard_bytes_max: u64,
-    /// Quiet time that ends the lingering close. Default 1 s.
+    /// The time without input that ends a lingering close.
+    ///
+    /// A connection that is closed while its client still sends lingers: the server reads and drops
+    /// input for a while, because a reset at once would destroy the last response on its way.
+    /// Default 1 s.
     pub linger_quiet_timeout: Duration,
-    /// Total time of the lingering close. Default 5 s.
+    /// The whole time of a lingering close. Default 5 s.
     pub linger_timeout: Duration,
-    /// Bytes read and dropped by the lingering close. Default 256 KiB: what a socket buffer
-    /// holds.
+    /// Bytes that a lingering close reads and drops. Default 256 KiB, as much as the buffer of a
+    /// socket holds.
     pub linger_bytes_max: u32,
 
-    /// How long a graceful shutdown may take; what is left then is reset. Default 10 s, the
-    /// grace that service managers give before they kill.
+    /// The time that a graceful shutdown may take. Then the connections that are left are reset.
+    ///
+    /// Default 10 s, the time that service managers wait before they kill a process.
     pub shutdown_timeout: Duration,
 }
 
@@ -117,7 +163,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// For a server that anybody may reach: the default.
+    /// Returns the limits for a server on the open internet, which are the default.
     pub const fn open_internet() -> Limits {
         Limits {
             connections_max: 0,
@@ -146,7 +192,8 @@ impl Limits {
         }
     }
 
-    /// For a board with a few megabytes to spare: 64 connections, 1 MiB, heads of 8 KiB.
+    /// Returns the limits for a device with a few megabytes to spare: 64 connections, 1 MiB, heads
+    /// of 8 KiB.
     pub const fn small() -> Limits {
         Limits {
             connections_max: 64,
@@ -162,8 +209,9 @@ impl Limits {
         }
     }
 
-    /// For a process beside another one, reached by a proxy that keeps connections for long:
-    /// 16 MiB, idle for ten minutes, no minimum below which the idle time shrinks but 60 s.
+    /// Returns the limits for a process beside another one, whose client is a proxy that keeps
+    /// connections for long: 16 MiB, and idle connections for ten minutes, or 60 s when many are
+    /// open.
     pub const fn sidecar() -> Limits {
         Limits {
             memory_bytes_max: 16 << 20,
@@ -173,7 +221,9 @@ impl Limits {
         }
     }
 
-    /// The preset called `name`: `open-internet`, `small` or `sidecar`.
+    /// Returns the preset called `name`: `open-internet`, `small` or `sidecar`.
+    ///
+    /// It is for command lines and configuration files. In code, call the function of that name.
     pub fn preset(name: &str) -> Option<Limits> {
         match name {
             "open-internet" => Some(Limits::open_internet()),
@@ -183,11 +233,14 @@ impl Limits {
         }
     }
 
-    /// Whether the limits can be kept together.
+    /// Checks that every limit is within its bounds and that they fit together.
+    ///
+    /// [`Server::run`](crate::Server::run) does this as well. A program with flags of its own calls
+    /// it to name the flag that is wrong ([`LimitsError::limit`]).
     ///
     /// # Errors
     ///
-    /// [`LimitsError`] with the limit that is out of bounds and what it may be.
+    /// [`LimitsError`] with the name of the limit and its bounds.
     pub fn check(&self) -> Result<(), LimitsError> {
         let timeouts = [
             ("head_timeout", self.head_timeout),
@@ -233,7 +286,7 @@ impl Limits {
         Ok(())
     }
 
-    /// Each limit as name, value and reason, in the order of the struct.
+    /// Returns each limit as name, value and reason, in the order of the struct.
     fn rows(&self) -> Vec<(&'static str, String, &'static str)> {
         let connections = match self.connections_max {
             0 => "by descriptors".to_owned(),
@@ -305,7 +358,7 @@ impl fmt::Display for Limits {
     }
 }
 
-/// A limit that cannot be kept. `{:?}` is the same sentence as `{}`.
+/// A limit that is out of bounds. `{:?}` prints the same sentence as `{}`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct LimitsError {
     name: &'static str,
@@ -313,7 +366,7 @@ pub struct LimitsError {
 }
 
 impl LimitsError {
-    /// The name of the field of [`Limits`].
+    /// Returns the name of the field of [`Limits`], such as `"head_bytes_max"`.
     pub fn limit(&self) -> &'static str {
         self.name
     }
@@ -333,7 +386,7 @@ impl fmt::Debug for LimitsError {
 
 impl std::error::Error for LimitsError {}
 
-/// The most field lines that a head can be allowed: the parser's fixed array.
+/// The greatest `fields_max`: the size of the parser's fixed array.
 pub(crate) const FIELDS_CEILING: usize = 256;
 
 /// Far inside the range of the wheel (4.3 years at 64 ms a tick).

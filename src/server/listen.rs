@@ -77,8 +77,8 @@ impl Listener {
 
     /// Sets the name, which [`Request::listener`](crate::Request::listener) returns to handlers.
     ///
-    /// The default is the address as given. For an open socket it is the local address, `unix:PATH`,
-    /// or `unix:` without a path. Several listeners may have the same name.
+    /// The default is the address as given. For an open socket it is the local address,
+    /// `unix:PATH`, or `unix:` without a path. Several listeners may have the same name.
     pub fn named(mut self, name: impl Into<String>) -> Listener {
         self.name = Some(name.into());
         self
@@ -86,9 +86,9 @@ impl Listener {
 
     /// Shares a TCP address with other servers that share it as well (`SO_REUSEPORT`).
     ///
-    /// The kernel distributes the connections: over the loops of [`Cores`](crate::runtime::Cores), or
-    /// over two versions of a program during an update. All servers must run as the same user. Linux
-    /// distributes evenly; on other systems one server may get all connections.
+    /// The kernel distributes the connections: over the loops of [`Cores`](crate::runtime::Cores),
+    /// or over two versions of a program during an update. All servers must run as the same user.
+    /// Linux distributes evenly; on other systems one server may get all connections.
     ///
     /// A Unix socket cannot be shared in this way, and an open socket is shared by its opener:
     /// [`Server::listen`] refuses both.
@@ -100,8 +100,8 @@ impl Listener {
     /// Sets the permissions of the file of a Unix socket, such as `0o660`.
     ///
     /// A client needs the permission to write to the file. The mode is exact: the umask of the
-    /// process does not count, and no client can connect before the mode is set. Without this option
-    /// the mode is `0o777` less the umask.
+    /// process does not count, and no client can connect before the mode is set. Without this
+    /// option the mode is `0o777` less the umask.
     ///
     /// [`Server::listen`] refuses a mode for a TCP address and for an open socket, and a mode above
     /// `0o777`, such as a decimal `660`.
@@ -204,8 +204,8 @@ impl From<UnixListener> for Listener {
 }
 
 impl<S: 'static> Server<S> {
-    /// Listens on one more address: `HOST:PORT`, `unix:PATH`, an open socket, or a [`Listener`] with
-    /// options.
+    /// Listens on one more address: `HOST:PORT`, `unix:PATH`, an open socket, or a [`Listener`]
+    /// with options.
     ///
     /// The socket is opened at once, so clients can connect from now on; they are served when the
     /// server runs.
@@ -224,8 +224,8 @@ impl<S: 'static> Server<S> {
     ///
     /// # Errors
     ///
-    /// [`Error::Address`] if the address is malformed or its host is not found, [`Error::Listen`] with
-    /// the error of the system if the socket cannot be opened or is not a listener,
+    /// [`Error::Address`] if the address is malformed or its host is not found, [`Error::Listen`]
+    /// with the error of the system if the socket cannot be opened or is not a listener,
     /// [`Error::ListenerOption`] for an option that the address cannot have,
     /// [`Error::TooManyListeners`] beyond 250.
     #[doc(alias("bind", "ListenAndServe", "Serve", "Addr", "SO_REUSEPORT"))]
@@ -247,16 +247,16 @@ impl<S: 'static> Server<S> {
     /// Listens on every socket that the service manager has handed over in the way of systemd
     /// (`LISTEN_FDS`), TCP and Unix.
     ///
-    /// The names of `LISTEN_FDNAMES` become those of the listeners. A socket without one is named as
-    /// any open socket is ([`Listener::named`]).
+    /// The names of `LISTEN_FDNAMES` become those of the listeners. A socket without one is named
+    /// as any open socket is ([`Listener::named`]).
     ///
     /// Call it once, while the program has one thread, because it removes the variables from the
     /// environment.
     ///
     /// # Errors
     ///
-    /// [`Error::NothingInherited`] if there is no socket, [`Error::Listen`] if one does not listen for
-    /// streams, [`Error::TooManyListeners`] beyond 250.
+    /// [`Error::NothingInherited`] if there is no socket, [`Error::Listen`] if one does not listen
+    /// for streams, [`Error::TooManyListeners`] beyond 250.
     #[cfg(feature = "inherit")]
     #[doc(alias("LISTEN_FDS", "systemd", "socket activation"))]
     pub fn listen_inherited(mut self) -> Result<Server<S>, Error> {
@@ -275,8 +275,8 @@ impl<S: 'static> Server<S> {
         Ok(self)
     }
 
-    /// The addresses of the TCP listeners, in the order of the calls of `listen`, with the ports
-    /// that the system chose.
+    /// Returns the addresses of the TCP listeners, in the order of the calls of `listen`, with the
+    /// ports that the system chose.
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.addresses
     }

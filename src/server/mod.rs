@@ -1,5 +1,5 @@
-//! Starting and stopping: hooks, limits, and a handle for other threads. Listeners are in
-//! `listen.rs`.
+//! Setting a server up, running and ending it: limits, hooks, timers, and a handle for other
+//! threads. Listeners are in `listen.rs`.
 
 pub(crate) mod cores;
 pub(crate) mod event_loop;
@@ -36,6 +36,9 @@ use crate::server::remote::Remote;
 
 /// Serves `handler` on one address, with default limits, until the process ends.
 ///
+/// It is short for [`Server::listen`] and [`Server::serve`]. Use [`Server`] for anything else:
+/// limits, state, several listeners, or a way to end the server.
+///
 /// # Errors
 ///
 /// As [`Server::listen`] and [`Server::run`].
@@ -49,8 +52,10 @@ pub fn serve<R: Into<Reply>>(
 
 /// A server being set up.
 ///
-/// It is plain data until it runs: nothing but the listeners is opened, and it may move to another
-/// thread if its state may.
+/// Only its listeners are open before it runs, and it can move to another thread if its state is
+/// `Send`. Four methods run it: [`run`](Server::run) with any handler, [`serve`](Server::serve)
+/// with a closure, [`spawn`](Server::spawn) on a thread, and [`build`](Server::build) for a loop
+/// that the program turns itself.
 ///
 /// ```no_run
 /// use wheelhouse::{Limits, Response, Server};
@@ -60,7 +65,7 @@ pub fn serve<R: Into<Reply>>(
 ///     .listen("127.0.0.1:8080")?
 ///     .listen("unix:/run/hello.sock")?;
 /// let handle = server.handle();
-/// // Another thread may end it: handle.shutdown()
+/// // Another thread or a handler can end it: handle.shutdown()
 /// let report = server.serve(|req| Response::text(format!("hello {}\n", req.path())))?;
 /// println!("{report:?}");
 /// # let _ = handle;
@@ -156,15 +161,15 @@ impl<S: 'static> Server<S> {
         }
     }
 
-    /// Replaces the limits. [`run`](Server::run) checks that they can be kept together.
+    /// Replaces the limits. [`run`](Server::run) and [`build`](Server::build) check their bounds.
     pub fn limits(mut self, limits: Limits) -> Server<S> {
         self.limits = limits;
         self
     }
 
     /// Sets the hook that decides about each new connection (Go's `ConnContext`). It may refuse the
-    /// connection, or attach a value for its handlers. The hook runs on the loop when the connection
-    /// is accepted, so it must not block.
+    /// connection, or attach a value for its handlers. The hook runs on the loop when the
+    /// connection is accepted, so it must not block.
     ///
     /// ```no_run
     /// # use wheelhouse::runtime::Admission;
@@ -217,7 +222,7 @@ impl<S: 'static> Server<S> {
         self
     }
 
-    /// Sets the hook that is called with each new state of a connection (Go's `ConnectionState`). It runs
+    /// Sets the hook that is called with each new state of a connection (Go's `ConnState`). It runs
     /// on the loop, so it must not block.
     #[doc(alias = "ConnState")]
     pub fn on_connection_state(
@@ -275,8 +280,9 @@ impl<S: 'static> Server<S> {
     /// Adds a hook that is called when a graceful shutdown begins (Go's `RegisterOnShutdown`), for
     /// example to end responses that are held open, or to take the server out of a registry.
     ///
-    /// The hooks run once each, in their order, on the loop, before the listeners close: they must
-    /// not block. A panic in a hook is logged, and the others still run. [`Handle::stop`] calls none.
+    /// Each hook runs once, in the order of the calls, on the loop, before the listeners close. It
+    /// must not block. A panic in a hook is logged, and the others still run. [`Handle::stop`]
+    /// calls no hook.
     ///
     /// ```no_run
     /// # use wheelhouse::Server;
@@ -294,10 +300,10 @@ impl<S: 'static> Server<S> {
     /// Adds a timer that calls `function` on the loop every `period`.
     ///
     /// The calls are due at whole multiples of `period` after the server begins to run, and do not
-    /// drift. A busy loop leaves out the calls that it missed. Times are kept to a tick of the loop:
-    /// a call is never early, and late by at most 65 ms if nothing keeps the loop busy. A period
-    /// shorter than [`TIMER_MIN`](crate::runtime::TIMER_MIN) counts as that, one longer than a year as a
-    /// year. The function must not block. A panic in it is logged and counted
+    /// drift. A busy loop leaves out the calls that it missed. Times are kept to a tick of the
+    /// loop: a call is never early, and late by at most 65 ms if nothing keeps the loop busy. A
+    /// period shorter than [`TIMER_MIN`](crate::runtime::TIMER_MIN) counts as that, one longer than
+    /// a year as a year. The function must not block. A panic in it is logged and counted
     /// ([`Report::panics`]), and the timer goes on. A shutdown does not wait for timers.
     ///
     /// ```
@@ -394,8 +400,8 @@ impl<S: 'static> Server<S> {
         self
     }
 
-    /// Lets SIGINT and SIGTERM shut the server down gracefully, and a second signal stop it at once.
-    /// The loop looks for signals between two turns, so a handler that blocks delays them.
+    /// Lets SIGINT and SIGTERM shut the server down gracefully, and a second signal stop it at
+    /// once. The loop looks for signals between two turns, so a handler that blocks delays them.
     ///
     /// [`run`](Server::run) registers the signals. Their default action does not come back when the
     /// server has ended: from then on they do nothing, unless the program handles them.
@@ -418,13 +424,13 @@ impl<S: 'static> Server<S> {
 
     /// Serves until the server is shut down, and returns a report.
     ///
-    /// A closure needs the type of its parameter here: `|req: &Request<'_>|`. For a server without
-    /// state, [`serve`](Server::serve) does without.
+    /// A closure needs the type of its parameter here: `|req: &Request<'_>|`. On a server without
+    /// state, [`serve`](Server::serve) takes a closure without the type.
     ///
     /// # Errors
     ///
-    /// [`Error::NoListener`] without a listener, [`Error::Limits`] if the limits cannot be kept
-    /// together, [`Error::Loop`] if the system refuses a poll, or if the poll fails later.
+    /// [`Error::NoListener`] without a listener, [`Error::Limits`] if a limit is out of bounds,
+    /// [`Error::Loop`] if the system refuses a poll, or if the poll fails later.
     pub fn run<H: Handler<S>>(self, handler: H) -> Result<Report, Error> {
         self.open(handler)?.run().map_err(Error::Loop)
     }
@@ -488,8 +494,20 @@ impl<S> fmt::Debug for Server<S> {
 
 /// Ends or changes one server, or all [`Cores`](crate::runtime::Cores), from any thread or handler.
 ///
-/// A handle is cheap to clone. It may outlive the server, and then does nothing. A call before the
-/// server runs takes effect when it begins.
+/// A handle is cheap to clone. It can outlive the server, and then has no effect. A call before the
+/// server runs takes effect when it begins to run.
+///
+/// ```
+/// use wheelhouse::Server;
+///
+/// let server = Server::new().listen("127.0.0.1:0")?;
+/// let handle = server.handle();
+/// let other = std::thread::spawn(move || handle.shutdown());
+/// let report = server.serve(|_| "hello\n")?; // Returns when the other thread has called.
+/// assert_eq!(report.reset, 0);
+/// # other.join().unwrap();
+/// # Ok::<(), wheelhouse::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Handle(Target);
 
@@ -510,10 +528,10 @@ impl Handle {
 
     /// Shuts down gracefully within [`Limits::shutdown_timeout`].
     ///
-    /// Listeners close and idle connections end at once. Requests that were received get their
-    /// responses, with `Connection: close`. Connections that are still at work when the time is over
-    /// are reset. Then [`Server::run`] returns. Only the first call counts; [`stop`](Handle::stop)
-    /// ends a shutdown sooner.
+    /// Listeners close and idle connections end at once. Requests that have been received get their
+    /// responses, with `Connection: close`. Connections that are still at work when the time is
+    /// over are reset. Then [`Server::run`] returns. Only the first call counts, and
+    /// [`stop`](Handle::stop) ends a shutdown sooner.
     #[doc(alias("Shutdown", "graceful"))]
     pub fn shutdown(&self) {
         self.begin_shutdown(None);
@@ -534,7 +552,7 @@ impl Handle {
         }
     }
 
-    /// Resets every connection and lets [`Server::run`] return.
+    /// Resets every connection, and then [`Server::run`] returns.
     #[doc(alias = "Close")]
     pub fn stop(&self) {
         match &self.0 {
@@ -563,8 +581,8 @@ impl fmt::Debug for Handle {
     }
 }
 
-/// As many as the process may have descriptors, less an eighth (8 to 64) for listeners, files
-/// and whatever else the program opens.
+/// Returns the number of descriptors that the process may have, less an eighth (8 to 64) for
+/// listeners, files and whatever else the program opens.
 fn connections_by_descriptors() -> usize {
     use rustix::process::{getrlimit, Resource};
     let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(1 << 20);
