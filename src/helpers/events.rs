@@ -24,6 +24,12 @@
 //! # sim.advance(std::time::Duration::ZERO);
 //! # assert!(sim.received(c).ends_with(b"id: 1\ndata: tick\n\n\r\n"));
 //! ```
+//!
+//! # When to use it
+//!
+//! Use a [`Topic`] for pages that show news as it happens: prices, progress, a log. A page reads it
+//! with `EventSource`. Events go from the server to the client; for messages in both directions
+//! there is the module `websocket`.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;

@@ -22,6 +22,12 @@
 //! # assert!(sim.received(c).ends_with(b"\x81\x02hi"));
 //! ```
 //!
+//! # When to use it
+//!
+//! Use it for pages that send messages all the time as well as receive them, such as a chat, and
+//! for binary messages. For news from the server alone, [`events`](crate::events) is simpler: it
+//! needs no feature, and browsers reconnect by themselves.
+//!
 //! # Memory
 //!
 //! A socket at rest holds about 2 KiB in all, whatever was sent before: 1 KiB to read into, the
