@@ -190,7 +190,7 @@ impl<K: Kernel> Acceptor<K> {
                     Outcome::Empty => watched.is_ready = false,
                     Outcome::Next(error) => {
                         self.errors += 1;
-                        log::debug!("accept: {error}; next");
+                        log::debug!("accept failed for one client: {error}");
                     }
                     Outcome::Exhausted(error) => {
                         let back_off = BackOff::after(self.back_off.as_ref(), now);
@@ -235,7 +235,9 @@ impl<K: Kernel> Acceptor<K> {
     fn note_error(&mut self, now: Millis, error: &io::Error, pause: Duration) {
         self.errors += 1;
         if let Some(unsaid) = self.quiet.speaks(now) {
-            log::warn!("accept: {error}; retrying in {pause:?}; {unsaid} more times unsaid");
+            log::warn!(
+                "accept failed: {error}; next try in {pause:?}; {unsaid} failures not logged"
+            );
         }
     }
 
@@ -244,7 +246,7 @@ impl<K: Kernel> Acceptor<K> {
         let waiting = self.listeners.iter().filter(|watched| watched.is_ready);
         for watched in waiting {
             if kernel.shed(&watched.listener) {
-                log::debug!("accept: one connection dropped");
+                log::debug!("one waiting client accepted and dropped: no descriptor is free");
                 return;
             }
         }

@@ -17,6 +17,7 @@ use crate::http1::{Farewell, Rest};
 use crate::reactor::acceptor::{Next, ACCEPT_MAX};
 use crate::reactor::clock;
 use crate::reactor::kernel::Kernel;
+use crate::reactor::log_name::LogName;
 use crate::reactor::slot::{Facts, Flags, Life, Slot};
 use crate::reactor::task::Timer;
 use crate::reactor::visit::SCRATCH;
@@ -91,7 +92,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             return self.kernel.close(stream, true);
         };
         if let Err(error) = self.kernel.watch(&mut stream, token) {
-            log::warn!("a connection cannot be watched and is closed: {error}");
+            log::warn!("{}: closed: it cannot be watched: {error}", LogName::of(token, &stream));
             return self.kernel.close(stream, true);
         }
         shared.counters.accepted += 1;
@@ -138,6 +139,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     /// Hands the stream of a connection to the program, and frees its slot.
     pub(super) fn hand_out(&mut self, token: Token, take: HandOut<S>) {
         let slot = self.remove(token);
+        let name = LogName::of(token, &slot.stream).with_request(slot.facts.requests);
         if let Some(value) = slot.facts.value {
             let_go(value);
         }
@@ -158,7 +160,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
                 self.shared.counters.panics += u64::from(result.is_err());
             }
             Err(error) => {
-                log::error!("connection {token}: cannot be handed out: {error}");
+                log::error!("{name}: closed: it cannot be handed out: {error}");
                 let_go(take);
                 self.shared.report(token, ConnectionState::Closed);
             }

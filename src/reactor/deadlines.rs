@@ -234,7 +234,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         if is_busy && matches!(armed, Timer::Head | Timer::Content | Timer::Response) {
             self.shared.counters.too_slow += 1;
         }
-        log::debug!("connection {token}: {armed:?} deadline passed");
+        log::debug!("{}: its deadline has passed: {armed:?}", slot.log_name(token));
         let verdict = self.begin_visit(token).expire();
         self.conclude(token, verdict);
     }

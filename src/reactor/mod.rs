@@ -19,6 +19,7 @@ mod token;
 mod task;
 mod work;
 mod slot;
+mod log_name;
 mod shared;
 mod memory;
 mod backlog;
@@ -264,7 +265,9 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             // the group was faster with this very signal.
             self.signals += 1;
             if self.signals == 1 {
-                log::info!("signal: shutting down gracefully, a second signal stops at once");
+                log::info!(
+                    "signal: the server shuts down gracefully; a second signal stops it at once"
+                );
                 self.shut_down(None);
             } else {
                 self.stop_now();

@@ -5,7 +5,9 @@ use std::any::Any;
 
 use crate::http1::Rest;
 use crate::reactor::kernel::Kernel;
+use crate::reactor::log_name::LogName;
 use crate::reactor::task::Timer;
+use crate::reactor::token::Token;
 use crate::reactor::work::Work;
 
 /// What the loop keeps for a connection, from accept to close. An idle connection is this and a
@@ -55,6 +57,15 @@ impl<S> Life<S> {
 }
 
 impl<K: Kernel, S> Slot<K, S> {
+    /// Its name in the log.
+    pub(super) fn log_name(&self, token: Token) -> LogName {
+        let name = LogName::of(token, &self.stream);
+        match &self.life {
+            Life::Busy(work) if work.is_in_exchange() => name.with_request(self.facts.requests),
+            Life::Busy(_) | Life::Rest(_) => name,
+        }
+    }
+
     /// Whether it rests between two requests, with nothing of the client left to look at.
     pub(super) fn is_quiet(&self) -> bool {
         let flags = self.facts.flags;

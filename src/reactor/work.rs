@@ -1,7 +1,7 @@
 //! A connection in the middle of something: what is held for it, and the [`Task`] under way.
 
 use crate::handler::exchange::Record;
-use crate::http1::{Connection, Rest};
+use crate::http1::{Connection, Input, Rest};
 use crate::reactor::memory::Block;
 use crate::reactor::task::{Task, Timer};
 
@@ -83,6 +83,11 @@ impl<S> Work<S> {
     /// Whether bytes wait for the socket to take them.
     pub(super) fn has_output(&self) -> bool {
         self.backlog.is_some() || self.task.has_output()
+    }
+
+    /// Whether a request is under way. Before its head is complete there is none.
+    pub(super) fn is_in_exchange(&self) -> bool {
+        self.conn.input() != Input::Head
     }
 
     /// Whether the response comes from elsewhere.

@@ -473,7 +473,7 @@ impl<S: 'static> Server<S> {
             0 => default_max(),
             max => max,
         };
-        log::debug!("at most {connections_max} connections");
+        log::debug!("the server accepts at most {connections_max} connections");
         mailbox.set_bell(kernel.waker());
         let program = Program { state, handler, hooks, timers, calls };
         let mut reactor =

@@ -12,7 +12,7 @@ use crate::reactor::visit::observe::{outcome_of, outcome_of_refusal};
 impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Refuses the client if a status can still be sent, else ends the connection.
     pub(super) fn refuse(&mut self, reject: Reject, why: Lost) -> Stop {
-        log::debug!("connection {}: refused: {reject:?}", self.token);
+        log::debug!("{}: refused: {reject:?}", self.log_name());
         self.drop_task(why);
         self.end_record_if_complete();
         let is_observed = self.work.record.is_some();
@@ -44,7 +44,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
 
     /// A promise of the program was broken in the middle of a response: a reset tells the client.
     pub(super) fn broken(&mut self, what: &str) -> Stop {
-        log::error!("connection {}: response cut off: {what}", self.token);
+        log::error!("{}: response cut off: {what}", self.log_name());
         self.shared.counters.cut_off += 1;
         self.decide_outcome(Outcome::Failed);
         self.over(Farewell::Reset, Lost::Stopped)
@@ -52,6 +52,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
 
     /// The program panicked in the middle of a response.
     pub(super) fn panicked(&mut self) -> Stop {
+        log::error!("{}: response cut off: the program panicked", self.log_name());
         self.shared.counters.panics += 1;
         self.shared.counters.cut_off += 1;
         self.decide_outcome(Outcome::Failed);
@@ -63,6 +64,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         match result {
             Ok(value) => Continue(value),
             Err(()) => {
+                log::error!("{}: the program panicked: the client gets a 500", self.log_name());
                 self.shared.counters.panics += 1;
                 Break(self.refuse(Reject::Internal, Lost::Stopped))
             }

@@ -357,7 +357,7 @@ impl<'v, K: Kernel, S: 'static, H: Handler<S>> Visit<'v, K, S, H> {
             }
             Step::More => Break(Stop::Done),
             Step::Abandoned(reject) => {
-                log::debug!("connection {}: content that no one takes: {reject:?}", self.token);
+                log::debug!("{}: unread content dropped: {reject:?}", self.log_name());
                 Continue(())
             }
         }

@@ -35,7 +35,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             return self.respond(refusal);
         }
         if let Some(fault) = upgrade.response.fault() {
-            log::error!("connection {}: upgrade replaced by 500: {fault}", self.token);
+            log::error!("{}: upgrade replaced by a 500: {fault}", self.log_name());
             return self.respond(Response::status_page(StatusCode::INTERNAL_SERVER_ERROR));
         }
         let parts = parts(&upgrade.response, None);
@@ -97,7 +97,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             }
             Ok((Err(error), _)) => {
                 let message = message_of(error);
-                log::error!("connection {}: its protocol failed: {message}", self.token);
+                log::error!("{}: its protocol failed: {message}", self.log_name());
                 Break(self.over(Farewell::Reset, Lost::Stopped))
             }
             Err(()) => Break(self.panicked()),
@@ -147,7 +147,10 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     }
 
     fn no_memory(&mut self) -> Stop {
-        log::debug!("connection {}: no memory for what its protocol holds", self.token);
+        log::debug!(
+            "{}: reset, because its protocol holds more than memory allows",
+            self.log_name()
+        );
         self.over(Farewell::Reset, Lost::Stopped)
     }
 
@@ -160,14 +163,14 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             self.speak(|protocol, state, connection| protocol.receive(state, input, connection))?;
         let used = used.unwrap_or(0);
         if used > input.len() {
-            log::error!("connection {}: its protocol used more than it was given", self.token);
+            log::error!(
+                "{}: reset, because its protocol returned more bytes than it was given",
+                self.log_name()
+            );
             return Break(self.over(Farewell::Reset, Lost::Stopped));
         }
         if used == 0 && input.len() >= HELD_MAX && !self.protocol_wants_room() {
-            log::debug!(
-                "connection {}: its protocol used nothing of a full 64 KiB buffer",
-                self.token
-            );
+            log::debug!("{}: reset, because its protocol used none of 64 KiB", self.log_name());
             return Break(self.over(Farewell::Reset, Lost::Malformed));
         }
         Continue(used)

@@ -66,7 +66,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Break(Stop::Done),
             Err(error) => {
-                log::debug!("connection {}: read: {error}", self.token);
+                log::debug!("{}: read failed: {error}", self.log_name());
                 Break(self.over(Farewell::Close, Lost::PeerLeft))
             }
         }

@@ -118,7 +118,10 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
                 }
             };
         };
-        log::error!("connection {}: a reply {fault}: return a Response there", self.token);
+        log::error!(
+            "{}: replaced by a 500: a reply {fault}, where only a Response is possible",
+            self.log_name()
+        );
         self.respond(Response::status_page(StatusCode::INTERNAL_SERVER_ERROR))
     }
 
@@ -133,8 +136,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             self.inform(&informational);
         } else {
             log::error!(
-                "connection {}: more than {INFORMATIONAL_MAX} informational responses: left out",
-                self.token
+                "{}: informational response left out: at most {INFORMATIONAL_MAX} are sent",
+                self.log_name()
             );
         }
         then

@@ -1,6 +1,5 @@
 //! Responses: the head is encoded, with small content after it; larger content becomes the task.
 
-use std::fmt;
 use std::mem;
 
 use bytes::Bytes;
@@ -12,7 +11,6 @@ use super::{
 use crate::http1::{Circumstances, Content, Outgoing, Output, Reject, ResponseParts, Taker};
 use crate::message::body::{Body, Source};
 use crate::message::informational::Informational;
-use crate::message::request::Transport;
 use crate::message::response::Response;
 use crate::message::trailers::Trailers;
 use crate::reactor::mailbox::Call;
@@ -100,7 +98,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Encodes the head of a response, or refuses with a 500 if it cannot be sent.
     pub(super) fn respond_head(&mut self, response: &Response, length: Option<u64>) -> Progress {
         if let Some(fault) = fault(response) {
-            self.log_error(format_args!("response replaced by 500: {fault}"));
+            log::error!("{}: response replaced by a 500: {fault}", self.log_name());
             // Sent like a refusal, which needs no program to be right.
             return Break(self.refuse(Reject::Internal, Lost::Stopped));
         }
@@ -112,7 +110,10 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
                 lines = [parts.lines, b"Trailer: ", names, b"\r\n"].concat();
                 parts.lines = &lines;
             } else {
-                log::debug!("connection {}: no chunks, hence no trailers", self.token);
+                log::debug!(
+                    "{}: the response is not sent in chunks, so no trailers are announced",
+                    self.log_name()
+                );
             }
         }
         self.encode(|visit| {
@@ -128,7 +129,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Logs the error of the program that a response reports, if it reports one.
     pub(super) fn log_failure(&self, response: &mut Response) {
         if let Some(failure) = response.take_failure() {
-            self.log_error(format_args!("handler failed: {}", failure.into_text()));
+            log::error!("{}: handler failed: {}", self.log_name(), failure.into_text());
         }
     }
 
@@ -136,21 +137,11 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     pub(super) fn inform(&mut self, informational: &Informational) {
         match informational.fault() {
             Some(fault) => {
-                self.log_error(format_args!("informational response left out: {fault}"));
+                log::error!("{}: informational response left out: {fault}", self.log_name());
             }
             None => self.encode(|visit| {
                 visit.work.conn.inform(&mut visit.shared.out, informational);
             }),
-        }
-    }
-
-    /// Logs an error of the program, with the connection and its client.
-    #[cold]
-    fn log_error(&self, error: fmt::Arguments<'_>) {
-        let connection = self.token;
-        match self.stream.client_addr() {
-            Some(client) => log::error!("connection {connection}, client {client}: {error}"),
-            None => log::error!("connection {connection}: {error}"),
         }
     }
 
@@ -160,7 +151,10 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         let in_chunks = self.work.conn.output() == Output::Content { in_chunks: true };
         if !in_chunks && !trailers.is_empty() {
             // Content that is announced by its length is complete without them.
-            log::debug!("connection {}: no chunks, trailers left out", self.token);
+            log::debug!(
+                "{}: the response was not sent in chunks, so its trailers are left out",
+                self.log_name()
+            );
         }
         if self.work.conn.end_content(&mut self.shared.out, trailers.lines()) {
             return Continue(());

@@ -4,6 +4,7 @@
 use std::mem;
 
 use crate::handler::hooks::ConnectionState;
+use crate::reactor::log_name::LogName;
 use crate::reactor::task::Timer;
 
 use super::{Flags, Handler, Kernel, Task, Visit};
@@ -39,6 +40,16 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     #[inline(always)]
     pub(super) fn end_wait(&mut self) {
         self.facts.armed = Timer::None;
+    }
+
+    /// The name of the connection in the log.
+    #[cold]
+    pub(super) fn log_name(&self) -> LogName {
+        let name = LogName::of(self.token, self.stream);
+        match self.work.is_in_exchange() {
+            true => name.with_request(self.facts.requests),
+            false => name,
+        }
     }
 
     /// Reports a state to the program's hook, once per change.

@@ -78,7 +78,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     ) -> Progress<LateReply<S>> {
         // The reply may have come in the last moment.
         let reply = self.reply_of(&mut deferred).unwrap_or_else(|| {
-            log::debug!("connection {}: no response within its time", self.token);
+            log::debug!("{}: no response came in time", self.log_name());
             let page = || Response::status_page(StatusCode::GATEWAY_TIMEOUT);
             self.decide_outcome(Outcome::TooSlow);
             let late = deferred.late.take().unwrap_or_else(page);
@@ -99,7 +99,10 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             Place::Empty => return None,
             Place::Given(give) => Some(give),
             Place::Forgotten | Place::Over => {
-                log::error!("connection {}: a Later was dropped without a response", self.token);
+                log::error!(
+                    "{}: its Later was dropped without a response: the client gets a 500",
+                    self.log_name()
+                );
                 None
             }
         };

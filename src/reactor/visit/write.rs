@@ -86,7 +86,10 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             return Continue(());
         }
         if !pool.can_lend(rest.len(), ledger) {
-            log::debug!("connection {}: no memory for its output", self.token);
+            log::debug!(
+                "{}: reset, because memory is short and its output has to wait",
+                self.log_name()
+            );
             return Break(self.over(Farewell::Reset, Lost::Stopped));
         }
         self.work.backlog = Some(pool.keep(rest, ledger));
@@ -165,7 +168,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     }
 
     fn write_failed(&mut self, error: &io::Error) -> Stop {
-        log::debug!("connection {}: write: {error}", self.token);
+        log::debug!("{}: write failed: {error}", self.log_name());
         self.over(Farewell::Close, Lost::PeerLeft)
     }
 }

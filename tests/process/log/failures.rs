@@ -68,7 +68,7 @@ fn a_failed_handler_is_one_line_in_the_log_with_its_connection_client_and_reques
         assert!(received.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {received}");
         let errors: Vec<_> =
             lines.take().into_iter().filter(|line| line.starts_with("ERROR ")).collect();
-        let line = |end| format!("ERROR connection 1, client 192.0.2.1:1024: {end}");
+        let line = |end| format!("ERROR connection 1, client 192.0.2.1:1024, request 1-0: {end}");
         assert_eq!(errors, expected.map(line).into_iter().collect::<Vec<_>>(), "{path}");
     }
 }

@@ -3,6 +3,7 @@
 
 mod failures;
 mod informational;
+mod names;
 mod support_page;
 mod trailers;
 
