@@ -90,7 +90,8 @@ pub(crate) struct Event {
     pub(crate) token: Token,
     /// There may be bytes to read, or an end or an error, which a read tells too.
     pub(crate) readable: bool,
-    /// There is room to write, or an error, which a write returns too.
+    /// There is room to write, or an error, which a write returns too. Not set for a connection that
+    /// is readable.
     pub(crate) writable: bool,
     /// The peer has ended its side, or the connection is broken. A hint: only a read tells.
     pub(crate) read_closed: bool,

@@ -105,7 +105,9 @@ impl Kernel for MioKernel {
             }
             let read_closed = event.is_read_closed() || event.is_error();
             let readable = read_closed || event.is_readable();
-            let writable = event.is_writable() || event.is_write_closed();
+            // A connection that has input is read, and then written to without asking.
+            let asks_for_room = !readable || !token.is_of_connection();
+            let writable = asks_for_room && (event.is_writable() || event.is_write_closed());
             note(Event { token, readable, writable, read_closed });
         }
         Ok(count >= EVENTS_MAX)

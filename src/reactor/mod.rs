@@ -347,8 +347,10 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
 
     /// Calls the timers of the program that are due.
     fn call_program_timers(&mut self) {
-        let panics = self.program_timers.run(self.shared.now, &mut self.shared.state);
-        self.shared.counters.panics += panics;
+        if self.program_timers.are_due(self.shared.now) {
+            let panics = self.program_timers.run(self.shared.now, &mut self.shared.state);
+            self.shared.counters.panics += panics;
+        }
     }
 
     /// Asserts what must hold between two turns.

@@ -50,6 +50,11 @@ impl<S> ProgramTimers<S> {
         self.entries.iter().map(|timer| timer.due).min().map(clock::tick_from)
     }
 
+    /// Whether a timer is due.
+    pub(super) fn are_due(&self, now: Millis) -> bool {
+        self.entries.iter().any(|timer| timer.is_due(now))
+    }
+
     /// Calls the timers that are due. Returns how many of the calls panicked.
     pub(super) fn run(&mut self, now: Millis, state: &mut S) -> u64 {
         let mut panics = 0;
@@ -70,9 +75,6 @@ impl<S> ProgramTimers<S> {
     }
 
     fn take_due(&mut self, now: Millis) -> Vec<Entry<S>> {
-        if !self.entries.iter().any(|timer| timer.is_due(now)) {
-            return Vec::new();
-        }
         let all = mem::take(&mut self.entries);
         let (due, waiting) = all.into_iter().partition(|timer| timer.is_due(now));
         self.entries = waiting;

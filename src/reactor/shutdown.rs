@@ -125,6 +125,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
 
     /// Takes a drain one step on, if there is one. Returns false when it has come to its end, by
     /// itself or by its deadline.
+    #[inline(always)]
     pub(super) fn goes_on(&mut self) -> bool {
         let Service::Draining(drain) = &mut self.shared.service else { return true };
         let ends = drain.ends;
@@ -144,6 +145,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
 
     /// Drops the functions of the program that wait for their turn, their time or their source, and
     /// refuses further ones.
+    #[cold]
     fn drop_functions(&mut self) {
         self.sources.drop_all(&mut self.kernel);
         self.calls.close().into_iter().for_each(let_go);
