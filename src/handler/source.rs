@@ -5,8 +5,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 /// The events that a source is watched for.
 ///
-/// [`EventLoop::add_source`](crate::runtime::EventLoop::add_source) says when its function is called
-/// for each.
+/// [`EventLoop::add_source`](crate::runtime::EventLoop::add_source) says when its function is
+/// called for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Interest {
@@ -51,8 +51,8 @@ impl Readiness {
 }
 
 /// The number of a source, for
-/// [`EventLoop::remove_source`](crate::runtime::EventLoop::remove_source). No other source of the loop
-/// ever has the same.
+/// [`EventLoop::remove_source`](crate::runtime::EventLoop::remove_source). No other source of the
+/// loop ever has the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SourceId {
     /// Its place in the loop, which another source may have later.

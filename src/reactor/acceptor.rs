@@ -1,8 +1,8 @@
-//! Accepting: until there is nobody left, within the caps, backing off when descriptors run out.
-//! It cannot die: no error of `accept` ends it.
+//! Accepting: until no client waits, within the limits, with pauses when descriptors run out. No
+//! error of `accept` ends it.
 //!
-//! Readiness of a listener is told once, and not again when descriptors become free, so each
-//! listener's is remembered until an `accept` finds nobody.
+//! The kernel reports the readiness of a listener once, and not again when descriptors become free.
+//! So it is remembered until an `accept` finds no client.
 
 use std::io;
 use std::time::Duration;
@@ -11,25 +11,26 @@ use crate::reactor::clock::{self, Millis};
 use crate::reactor::kernel::Kernel;
 use crate::reactor::Token;
 
-/// Connections accepted in one turn: work in hand goes first.
+/// Connections accepted in one turn: connections that are served already go first.
 pub(super) const ACCEPT_MAX: usize = 64;
-/// The first and the longest pause of the back-off, as in Go.
+/// The first and the longest pause after an error, as in Go.
 const BACK_OFF_MIN: Duration = Duration::from_millis(5);
 const BACK_OFF_MAX: Duration = Duration::from_secs(1);
 
 /// The listeners of one loop.
 pub(crate) struct Acceptor<K: Kernel> {
     listeners: Vec<Watched<K::Listener>>,
-    /// The one that is asked first: each in its turn, so that a crowd at one keeps nobody out of
-    /// another.
+    /// The listener that is asked first: each in its turn, so that a crowd at one does not keep the
+    /// clients of another waiting.
     first: usize,
-    /// How long the next pause of all is, and when the present one ends.
+    /// The pause of all listeners, if the last `accept` found no free descriptor.
     back_off: Option<BackOff>,
     quiet: Quiet,
     errors: u64,
 }
 
-/// Keeps the log readable while descriptors are short: a line a second, with what it stands for.
+/// Keeps the log readable while descriptors are short: at most one line a second, with the number
+/// of lines that were left out before it.
 #[derive(Default)]
 struct Quiet {
     until: Millis,
@@ -37,7 +38,7 @@ struct Quiet {
 }
 
 impl Quiet {
-    /// How many times nothing was said before, if now is a time to speak.
+    /// Returns the number of lines left out before, if a line may be written now.
     fn speaks(&mut self, now: Millis) -> Option<u32> {
         if now < self.until {
             self.unsaid += 1;
@@ -51,7 +52,7 @@ impl Quiet {
 struct Watched<L> {
     listener: L,
     is_ready: bool,
-    /// It has an error that is its own: the others go on.
+    /// Its own pause after an error of its own: the other listeners go on.
     back_off: Option<BackOff>,
 }
 
@@ -74,9 +75,9 @@ impl BackOff {
     }
 }
 
-/// What the next step of a batch came to.
+/// The outcome of one step of a batch.
 pub(crate) enum Next<S> {
-    /// A connection, and the number of its listener.
+    /// A connection was accepted by the listener with this number.
     Connection(S, u8),
     /// No client is waiting, or the budget is used.
     None,
@@ -84,16 +85,16 @@ pub(crate) enum Next<S> {
     Exhausted,
 }
 
-/// What one call of `accept` came to.
+/// The outcome of one call of `accept`.
 enum Outcome<S> {
     Stream(S),
-    /// Nobody is waiting.
+    /// No client is waiting.
     Empty,
-    /// This peer has gone, or its network is in trouble: the next one may be well.
+    /// This client has gone, or its network has failed: the next client may be well.
     Next(io::Error),
     /// The system is out of descriptors or memory.
     Exhausted(io::Error),
-    /// It might come again at once, so this listener pauses rather than spins.
+    /// An error that may come again at once: this listener pauses, so that the loop does not spin.
     Unknown(io::Error),
 }
 
@@ -125,24 +126,25 @@ impl<K: Kernel> Acceptor<K> {
         }
     }
 
-    /// The next poll would be too late to learn who waits, and the end of a pause to accept them.
+    /// Makes every listener ready, without a pause: the listeners close before the next poll could
+    /// report the clients that wait.
     pub(crate) fn note_all_ready(&mut self) {
         for watched in &mut self.listeners {
             (watched.is_ready, watched.back_off) = (true, None);
         }
     }
 
-    /// How often `accept` has failed.
+    /// The number of calls of `accept` that have failed.
     pub(crate) fn errors(&self) -> u64 {
         self.errors
     }
 
-    /// Whether somebody may be waiting.
+    /// Whether a client may be waiting.
     pub(crate) fn is_ready(&self) -> bool {
         self.listeners.iter().any(|watched| watched.is_ready)
     }
 
-    /// Closes the listeners: from here on connecting fails.
+    /// Closes the listeners: from now on clients cannot connect.
     pub(crate) fn close(&mut self, kernel: &mut K) {
         for watched in self.listeners.drain(..) {
             kernel.unlisten(watched.listener);
@@ -150,14 +152,14 @@ impl<K: Kernel> Acceptor<K> {
         self.back_off = None;
     }
 
-    /// When a pause ends, if there is one and nobody can be accepted before.
+    /// The time at which the next `accept` is due, if a listener is ready: 0 without a pause.
     pub(crate) fn resumes_at(&self) -> Option<Millis> {
         let ready = self.listeners.iter().filter(|watched| watched.is_ready);
         let first = ready.map(|watched| watched.back_off.as_ref().map_or(0, |own| own.ends)).min();
         first.map(|first| self.back_off.as_ref().map_or(first, |of_all| first.max(of_all.ends)))
     }
 
-    /// A descriptor has become free: no reason to wait for one any longer.
+    /// A descriptor has become free, so the pause of all listeners ends.
     pub(crate) fn descriptor_freed(&mut self, now: Millis) {
         if let Some(back_off) = &mut self.back_off {
             back_off.ends = now;
@@ -217,17 +219,17 @@ impl<K: Kernel> Acceptor<K> {
     pub(crate) fn end_batch(&mut self, kernel: &mut K, is_full: bool) {
         self.first = (self.first + 1) % self.listeners.len().max(1);
         if is_full {
-            self.ask_who_waits(kernel);
+            self.watch_anew(kernel);
         }
     }
 
-    /// There is no room left, and whether anybody still waits is not known. If so, an idle
-    /// connection must go, and only then: the next poll tells.
-    fn ask_who_waits(&mut self, kernel: &mut K) {
+    /// Lets the next poll report whether clients wait. There is no room left, and only for a client
+    /// that waits does an idle connection have to close.
+    fn watch_anew(&mut self, kernel: &mut K) {
         for (n, watched) in self.listeners.iter_mut().enumerate() {
             if watched.is_ready {
-                let asked = kernel.rewatch_listener(&mut watched.listener, Token::listener(n));
-                watched.is_ready = asked.is_err();
+                let result = kernel.rewatch_listener(&mut watched.listener, Token::listener(n));
+                watched.is_ready = result.is_err();
             }
         }
     }
@@ -241,7 +243,7 @@ impl<K: Kernel> Acceptor<K> {
         }
     }
 
-    /// Drops one of those who wait, so that it learns that there is no room for it.
+    /// Accepts and drops one waiting client, so that it notices that there is no room for it.
     pub(crate) fn shed(&mut self, kernel: &mut K) {
         let waiting = self.listeners.iter().filter(|watched| watched.is_ready);
         for watched in waiting {
@@ -253,7 +255,7 @@ impl<K: Kernel> Acceptor<K> {
     }
 }
 
-/// Sorts the errors of `accept`. On Linux those of the network come through it (accept(2)).
+/// Sorts the errors of `accept`. On Linux these include errors of the network (accept(2)).
 fn outcome<S>(result: io::Result<S>) -> Outcome<S> {
     use rustix::io::Errno;
     const OF_ONE_PEER: [Errno; 12] = [

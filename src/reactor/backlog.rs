@@ -1,13 +1,13 @@
-//! Whether deadlines must wait, since events that the last polls could not report may be bytes that
-//! save a client from its deadline.
+//! Whether deadlines must wait: events that the last polls could not report may be bytes that save
+//! a client from its deadline.
 
 use crate::reactor::kernel::EVENTS_MAX;
 
 /// Counts full batches of events.
 ///
-/// The kernel reports events in the order in which they happened. So once as many have been reported
-/// as there are connections, everything that had happened before has been heard. A crowd that fills
-/// every batch postpones deadlines by that much, and not for ever.
+/// The kernel reports events in the order in which they happened. Once it has reported as many as
+/// there are connections, every event from before the first full batch has been noted. So a crowd
+/// that fills every batch postpones deadlines by that much, and not for ever.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     /// Events of full batches in a row.
@@ -22,7 +22,7 @@ impl Backlog {
             return;
         }
         self.reported += EVENTS_MAX;
-        // Listeners and wakers have events, too.
+        // Listeners, sources and the waker have events, too.
         self.is_unheard = self.reported <= connections;
         if !self.is_unheard {
             self.reported = 0;

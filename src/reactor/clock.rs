@@ -1,17 +1,17 @@
-//! Time: the only place that reads a clock, what a tick is, and the `Date` line.
+//! Time: the clocks, which no other file reads, the ticks, and the `Date` line.
 
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::http1::DateLine;
 
-/// Milliseconds of monotonic time since the kernel's start: what the loop counts in.
+/// Milliseconds of monotonic time since the start of the kernel: the unit in which the loop counts.
 pub(crate) type Millis = u64;
 
-/// How coarse deadlines are, as a power of two: 64 ms is far below any limit's meaning and lets
-/// deadlines that are near each other share one wake-up.
+/// The length of a tick, as a power of two: 64 ms. That is short against every limit, and deadlines
+/// that are near each other share one wake-up.
 const TICK_LOG2: u32 = 6;
 
-/// Reads the clocks of the system, and nothing else does.
+/// Reads the clocks of the system.
 #[derive(Debug)]
 pub(crate) struct SystemClock {
     start: Instant,
@@ -43,7 +43,7 @@ pub(crate) fn millis(duration: Duration) -> Millis {
     duration.as_secs() * 1000 + u64::from(duration.subsec_millis())
 }
 
-/// The tick that `now` lies in. Wraps after 8.7 years, which the wheel is made for.
+/// The tick in which `now` lies. It wraps after 8.7 years, which the wheel supports.
 pub(crate) fn tick(now: Millis) -> u32 {
     (now >> TICK_LOG2) as u32
 }
@@ -53,7 +53,7 @@ pub(crate) fn tick_from(at: Millis) -> u32 {
     tick(at + ((1 << TICK_LOG2) - 1))
 }
 
-/// `duration` in milliseconds; what is left of one counts as one.
+/// `duration` in milliseconds, rounded up.
 pub(crate) fn millis_up(duration: Duration) -> Millis {
     millis(duration + Duration::from_nanos(999_999))
 }
@@ -64,12 +64,12 @@ pub(crate) fn due(now: Millis, timeout: Duration) -> u32 {
     due_in(now, millis_up(timeout))
 }
 
-/// The same for a time-out in milliseconds.
+/// The same for a timeout in milliseconds.
 pub(crate) fn due_in(now: Millis, timeout: Millis) -> u32 {
     tick(now + timeout).wrapping_add(1)
 }
 
-/// How long until `wanted` begins, seen from `now`; zero if it has.
+/// The milliseconds from `now` until the tick `wanted` begins; zero if it has begun.
 pub(crate) fn until(now: Millis, wanted: u32) -> Millis {
     let ticks = wanted.wrapping_sub(tick(now)) as i32;
     match u64::try_from(ticks) {
@@ -78,15 +78,16 @@ pub(crate) fn until(now: Millis, wanted: u32) -> Millis {
     }
 }
 
-/// When the `Date` line must be made anew: when its second has passed and somebody asks.
+/// Makes the `Date` line anew when its second has passed.
 #[derive(Debug, Default)]
 pub(crate) struct DateClock {
-    /// When the second of the last line ends.
+    /// The time at which the second of the last line ends.
     fresh_until: Millis,
 }
 
 impl DateClock {
-    /// The new line, if the last one is out of date; `wall` is asked at most once a second.
+    /// Returns the new line, if the last one is out of date. `wall` is called at most once a
+    /// second.
     pub(crate) fn refresh(
         &mut self,
         now: Millis,

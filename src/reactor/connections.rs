@@ -1,8 +1,9 @@
-//! Connections come and go: a slot for each that is accepted, freed when it is closed or handed out.
+//! Connections come and go: each gets a slot when it is accepted, and the slot is freed when the
+//! connection is closed or handed out.
 //!
-//! A slot is removed at once. No event of the same poll can meet the next connection of that slot:
-//! events are noted before any slot is removed, and whatever is kept for longer (the ready queue,
-//! wakers) names a connection by its [`Token`], whose generation the next one does not share.
+//! A slot is removed at once. No event of the same poll can reach the next connection of that slot:
+//! events are noted before any slot is removed. The ready queue and wakers name a connection by its
+//! [`Token`], and the next connection has another generation.
 
 use std::mem;
 
@@ -46,7 +47,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     }
 
     /// Accepts waiting connections, at most [`ACCEPT_MAX`], after making room for them. Returns
-    /// whether `accept` was called at all.
+    /// whether `accept` was called.
     pub(super) fn accept(&mut self) -> bool {
         if !self.acceptor.is_ready() && !self.shared.ledger.is_short() {
             return false;
@@ -118,14 +119,14 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         let due = clock::due_in(self.shared.now, self.shared.timeouts.head);
         self.wheel.arm(key as u32, due);
         if self.shared.is_draining() {
-            // It connected before the listeners closed: what it has sent is looked at now.
+            // It connected before the listeners closed: the bytes that it has sent are read now.
             let slot = &mut self.slots[key];
             slot.facts.flags.set(Flags::READABLE);
             enqueue(&mut self.ready, slot, token);
         }
     }
 
-    /// Closes a connection, which holds nothing any more, and frees its slot.
+    /// Closes a connection that holds nothing any more, and frees its slot.
     pub(super) fn close(&mut self, token: Token, farewell: Farewell) {
         let slot = self.remove(token);
         self.kernel.close(slot.stream, farewell == Farewell::Reset);
@@ -187,8 +188,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         }
     }
 
-    /// After a crowd has gone, the room that its slots and wheel nodes took: were it kept, a
-    /// crowd could use the budget up for ever, and no connection would be accepted again.
+    /// Gives back the memory of slots and wheel nodes after a crowd has gone. Otherwise a crowd
+    /// could use up the budget for ever, and no connection would be accepted again.
     fn give_slots_back(&mut self) {
         if self.shared.pool.free_bytes() > 0 {
             self.shared.pool.trim(&mut self.shared.ledger);
@@ -202,7 +203,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         }
     }
 
-    /// The number of connections that have a slot or can be given one before the budget is exhausted.
+    /// The number of connections that have a slot or can be given one before the budget is
+    /// exhausted.
     fn slots_within_budget(&self) -> usize {
         self.slots.capacity() - self.slots.len() + self.slots_to_add_at_most()
     }
@@ -212,8 +214,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         (self.shared.ledger.until_exhausted() / slot).max(1)
     }
 
-    /// Makes room for as many slots and wheel nodes again, or for the part of them that keeps the
-    /// budget from exhaustion. Left alone, both vectors would double beyond the budget at once.
+    /// Doubles the slots and wheel nodes, or adds fewer so that the budget is not exhausted.
+    /// Without this, both vectors would double beyond the budget at once.
     fn grow_slots(&mut self) {
         let (capacity, at_most) = (self.slots.capacity(), self.slots_to_add_at_most());
         let mut more = capacity.max(4).min(self.connections_max - capacity);

@@ -1,10 +1,10 @@
-//! Deadlines: armed from the state after each visit, judged when they pass.
+//! Deadlines: armed by the state after each visit, judged when they pass.
 //!
 //! A deadline belongs to one wait. As long as the wait lasts, the deadline stays where it is, so
-//! dripping bytes never prolong a head. Whatever ends a wait calls
-//! [`end_wait`](crate::reactor::visit::Visit::end_wait): a new request, a new task, the end of a
-//! pause, a call of a protocol, an expiry. Rates are judged at the end of a window, so they cost an
-//! addition per read and nothing else.
+//! bytes that come one by one never prolong a head. A new request, a new task, the end of a pause,
+//! a call of a protocol and an expiry each end a wait: they call
+//! [`end_wait`](crate::reactor::visit::Visit::end_wait). Rates are judged at the end of a window,
+//! so a rate costs one addition for each read.
 
 use wheelhouse_timers::Wheel;
 
@@ -59,7 +59,7 @@ pub(super) fn arm_idle_fast<K: Kernel, S: 'static, H: Handler<S>>(
     wheel.arm(token.key() as u32, idle_due(&slot.facts, shared));
 }
 
-/// Which deadline a connection must have.
+/// The deadline that a connection must have.
 fn timer<K: Kernel, S: 'static, H: Handler<S>>(slot: &Slot<K, S>, shared: &Shared<S, H>) -> Timer {
     match &slot.life {
         Life::Busy(work) => work.timer(),
@@ -103,7 +103,7 @@ fn due<K: Kernel, S: 'static, H: Handler<S>>(
     })
 }
 
-/// When a connection at rest is closed: after the idle timeout, or when it is too old.
+/// The tick at which a connection at rest is closed: after the idle timeout, or when it is too old.
 fn idle_due<S: 'static, H: Handler<S>>(facts: &Facts, shared: &Shared<S, H>) -> u32 {
     let due = clock::due_in(shared.now, shared.timeouts.idle);
     match shared.limits.connection_age_max {
@@ -119,8 +119,8 @@ fn begin_window<S>(life: &mut Life<S>) {
     }
 }
 
-/// Takes the signs of life of the visit; returns whether they put off the deadline that is armed. A
-/// linger or a silence begins anew with each.
+/// Takes the signs of life of the visit. Returns whether they put off the deadline that is armed:
+/// each begins a linger or a silence anew.
 fn take_signs_of_life<S>(timer: Timer, life: &mut Life<S>) -> bool {
     match (timer, &*life) {
         (Timer::Linger, _) => true,
@@ -134,7 +134,7 @@ fn take_signs_of_life<S>(timer: Timer, life: &mut Life<S>) -> bool {
     }
 }
 
-/// `due`, or the time that the program has set if that comes first.
+/// Returns `due`, or the time that the program has set if that comes first.
 fn at_most<S>(due: u32, life: &Life<S>) -> u32 {
     match life {
         Life::Busy(work) => work.end.map_or(due, |end| earlier(due, end.tick)),
@@ -178,8 +178,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         self.run_out(token);
     }
 
-    /// Extends the deadline of a connection that has unread bytes, or room for its output, unless it
-    /// was extended before. Returns whether it was.
+    /// Extends the deadline of a connection that has unread bytes, or room for its output, unless
+    /// it was extended before. Returns whether it was.
     fn grants_one_more_turn(&mut self, token: Token) -> bool {
         let slot = &mut self.slots[token.key()];
         let is_queued = slot.facts.flags.has(Flags::QUEUED);
@@ -191,9 +191,9 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     }
 
     /// Visits a slow reader before it is judged. The kernel reports room in a socket only when much
-    /// of it is free, which takes a slow reader of a large buffer longer than a window: only a write
-    /// shows how much it has read. Returns whether the connection waits for something else now, or
-    /// is gone.
+    /// of it is free, which takes a slow reader of a large buffer longer than a window: only a
+    /// write shows how much it has read. Returns whether the connection waits for something else
+    /// now, or is gone.
     fn tries_to_move_on(&mut self, token: Token) -> bool {
         let slot = &mut self.slots[token.key()];
         let visit = Visit::begin(&mut self.shared, &mut self.kernel, &mut self.spare, slot, token);
@@ -204,8 +204,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             .is_none_or(|slot| is_armed || slot.facts.armed != Timer::Response)
     }
 
-    /// If the deadline is the end of a rate window in which enough bytes moved: the end of the next
-    /// window.
+    /// Returns the end of the next rate window, if the deadline is the end of a window in which
+    /// enough bytes moved.
     fn next_window(&mut self, token: Token) -> Option<u32> {
         let (now, limits) = (self.shared.now, &self.shared.limits);
         let slot = &mut self.slots[token.key()];
@@ -226,7 +226,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         Some(at_most(clock::due(now, window), &slot.life))
     }
 
-    /// The time of a connection is over.
+    /// Ends the wait of a connection whose time is over.
     fn run_out(&mut self, token: Token) {
         let Some(slot) = connection(&mut self.slots, token) else { return };
         let armed = slot.facts.armed;

@@ -1,5 +1,5 @@
-//! Making room: idle connections are closed when slots, descriptors or memory are short. Never one
-//! that is at work.
+//! Making room: idle connections are closed when slots, descriptors or memory are short. A
+//! connection at work never is.
 
 use crate::handler::Handler;
 use crate::http1::Farewell;
@@ -7,11 +7,12 @@ use crate::reactor::clock;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::{Reactor, Token};
 
-/// Idle connections looked at to find the one to close: the oldest of a sample, since keeping
-/// them all sorted would cost every request something.
+/// Idle connections among which the one to close is found: the oldest of a sample, because a list
+/// of all in their order would cost every request something.
 const SAMPLE: usize = 32;
 
-/// Slots looked at in one turn to find them: a full house of busy connections costs no more.
+/// Slots searched for them in one turn, so that the search is bounded when all connections are
+/// busy.
 const LOOKED_AT: usize = 1024;
 
 impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {

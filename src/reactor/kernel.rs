@@ -1,5 +1,6 @@
-//! What the loop asks of the operating system: a trait, so that nothing above knows whether the
-//! real kernel (`mio_kernel.rs`) or the simulated one (`sim/kernel.rs`) stands behind it.
+//! The calls that the loop makes to the operating system, as a trait. So no other part of the loop
+//! knows whether it runs on the real kernel (`mio_kernel.rs`) or on the simulated one
+//! (`sim/kernel.rs`).
 
 use std::fs::File;
 use std::io;
@@ -16,8 +17,8 @@ use crate::reactor::clock::Millis;
 use crate::reactor::Token;
 use crate::waker::Wake;
 
-/// The calls that the loop makes. All are non-blocking but [`poll`](Kernel::poll); each may fail
-/// at any time, and the errors are those of the system.
+/// The calls that the loop makes. None blocks but [`poll`](Kernel::poll). Each may fail at any time
+/// with an error of the system.
 pub(crate) trait Kernel {
     type Stream: Transport;
     type Listener;
@@ -28,26 +29,27 @@ pub(crate) trait Kernel {
     fn elapsed(&self) -> Duration;
     /// Time since 1970.
     fn wall(&self) -> Duration;
-    /// Waits for readiness, at most `timeout`, and notes what there is; whether there may be more
-    /// than was noted.
+    /// Waits for readiness, at most for `timeout`, and notes the events. Returns whether there may
+    /// be more events than were noted.
     fn poll(&mut self, timeout: Option<Duration>, note: impl FnMut(Event)) -> io::Result<bool>;
-    /// What other threads ring to end a poll.
+    /// The bell by which other threads end a poll.
     fn waker(&self) -> Arc<dyn Wake>;
-    /// How many signals that ask for shutdown came since the last call.
+    /// The number of signals that asked for a shutdown since the last call.
     fn signals(&mut self) -> usize;
 
     fn watch_listener(&mut self, listener: &mut Self::Listener, token: Token) -> io::Result<()>;
-    /// Asks to be told anew if somebody waits now.
+    /// Lets the next poll report the listener anew if a client waits.
     fn rewatch_listener(&mut self, listener: &mut Self::Listener, token: Token) -> io::Result<()>;
     fn accept(&mut self, listener: &Self::Listener) -> io::Result<Self::Stream>;
-    /// Out of descriptors: accepts one connection with the reserve descriptor and drops it, so
-    /// that the peer learns it. Whether that was possible.
+    /// Accepts one connection with the reserve descriptor and drops it, so that its client notices
+    /// that the server is out of descriptors. Returns whether that was possible.
     fn shed(&mut self, listener: &Self::Listener) -> bool;
 
-    /// Closes a listener: connecting to it fails from here on.
+    /// Closes a listener: from now on clients cannot connect to it.
     fn unlisten(&mut self, listener: Self::Listener);
 
-    /// Edge-triggered: each readiness is told once. Registering tells the present one anew.
+    /// Watches a stream, edge-triggered: each readiness is reported once. Watching it again reports
+    /// the present one anew.
     fn watch(&mut self, stream: &mut Self::Stream, token: Token) -> io::Result<()>;
     fn watch_writing(&mut self, stream: &mut Self::Stream, token: Token) -> io::Result<()>;
     fn read(&mut self, stream: &mut Self::Stream, room: &mut [u8]) -> io::Result<usize>;
@@ -67,9 +69,10 @@ pub(crate) trait Kernel {
         len: usize,
     ) -> io::Result<usize>;
     fn shutdown_write(&mut self, stream: &mut Self::Stream) -> io::Result<()>;
-    /// Forgets a stream, which goes on to live outside the loop.
+    /// Hands out a stream, which leaves the loop.
     fn release(&mut self, stream: Self::Stream) -> io::Result<HijackedStream>;
-    /// Closes by dropping, or with a reset, which frees what the kernel holds at once.
+    /// Closes a stream, ordinarily or with a reset. A reset frees the buffers of the kernel at
+    /// once.
     fn close(&mut self, stream: Self::Stream, with_reset: bool);
 
     /// Watches a descriptor of the program, edge-triggered.
@@ -88,12 +91,12 @@ pub(crate) trait Kernel {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Event {
     pub(crate) token: Token,
-    /// There may be bytes to read, or an end or an error, which a read tells too.
+    /// There may be bytes to read, or an end or an error, which a read returns too.
     pub(crate) readable: bool,
-    /// There is room to write, or an error, which a write returns too. Not set for a connection that
-    /// is readable.
+    /// There is room to write, or an error, which a write returns too. Not set for a connection
+    /// that is readable.
     pub(crate) writable: bool,
-    /// The peer has ended its side, or the connection is broken. A hint: only a read tells.
+    /// The client has ended its side, or the connection is broken. A hint: only a read shows which.
     pub(crate) read_closed: bool,
 }
 
@@ -113,8 +116,8 @@ pub(crate) const SHORT_READ_DRAINS: bool = cfg!(any(
 /// Events taken in one turn. A full batch means that more are waiting.
 pub(crate) const EVENTS_MAX: usize = 256;
 
-/// Whether sending from a file failed because of the peer or the way to it; else it is the file's
-/// fault, or that of who opened it.
+/// Whether sending from a file failed because of the client or the network. Any other error is one
+/// of the file.
 pub(crate) fn is_of_socket(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),

@@ -7,7 +7,8 @@ use crate::message::id::RequestId;
 use crate::message::request::Transport;
 use crate::reactor::token::Token;
 
-/// How log lines name a connection: its number, the address of its client, and the request under way.
+/// How log lines name a connection: its number, the address of its client, and the request under
+/// way.
 ///
 /// The client has no address on a Unix socket, and none after it has reset its connection.
 pub(super) struct LogName {

@@ -25,8 +25,8 @@ impl Group {
         self.members().push(mailbox);
     }
 
-    /// Sends a shutdown to all members, unless one was sent before. Returns the timeout that counts:
-    /// two members may report a shutdown at the same time.
+    /// Sends a shutdown to all members, unless one was sent before. Returns the timeout that
+    /// counts: two members may report a shutdown at the same time.
     pub(crate) fn shut_down(&self, timeout: Option<Duration>) -> Option<Duration> {
         let timeout = *self.timeout.get_or_init(|| timeout);
         self.send_once(1, || Message::Shutdown(timeout));

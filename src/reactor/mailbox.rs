@@ -5,14 +5,15 @@
 //! loop:   after every poll, if rung:      rung.swap(false), then take all under the lock
 //! ```
 //!
-//! The order on the loop's side is load-bearing. If `rung` is cleared first, a push that comes after
-//! the take finds `false` and wakes. If the messages were taken first, a push between the two would
-//! find `true`, not wake, and be forgotten by a loop that sleeps. A burst costs one wake-up, and a
-//! loop that was rung does not sleep.
+//! The order on the loop's side matters. If `rung` is cleared first, a push after the take finds
+//! `false` and wakes the loop. If the messages were taken first, a push between the two steps would
+//! find `true` and not wake a loop that goes to sleep. A burst costs one wake-up, and a loop that
+//! was rung does not sleep.
 //!
-//! A message never carries a response: the data of a thread for a connection lies where both sides
-//! can see it ([`Later`](crate::Later), [`Body::channel`](crate::Body::channel)), and the message says only
-//! "look". So the mailbox holds at most one message for each waker, however often it is woken.
+//! A message never carries a response. The data of a thread for a connection lies where both sides
+//! see it ([`Later`](crate::Later), [`Body::channel`](crate::Body::channel)), and the message only
+//! asks for a visit. So the mailbox holds at most one message for each waker, however often it is
+//! woken.
 
 use std::mem;
 use std::sync::atomic::Ordering;
@@ -67,7 +68,7 @@ impl Mailbox {
         }
     }
 
-    /// All messages so far; costs one atomic when there are none.
+    /// Takes all messages. Costs one atomic load when there are none.
     pub(crate) fn take(&self) -> Vec<Message> {
         if !self.rung.load(Ordering::Acquire) {
             return Vec::new();
@@ -76,7 +77,8 @@ impl Mailbox {
         mem::take(&mut *lock(&self.messages))
     }
 
-    /// The two steps of [`take`](Mailbox::take) in the wrong order, which the model checks must find.
+    /// The two steps of [`take`](Mailbox::take) in the wrong order, which the model checks must
+    /// find.
     #[cfg(all(test, loom))]
     pub(crate) fn take_before_clearing(&self) -> Vec<Message> {
         let messages = mem::take(&mut *lock(&self.messages));
@@ -90,12 +92,12 @@ impl Mailbox {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing panics half-way through a change, so the data behind a poisoned lock is whole.
+    // Nothing panics half-way through a change, so the data of a poisoned lock is whole.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Calls the loop to one connection, for a [`Waker`](crate::Waker). At most one message of a call
-/// is under way.
+/// Asks the loop to visit one connection, for a [`Waker`](crate::Waker). At most one message of a
+/// call is under way.
 pub(crate) struct Call {
     token: Token,
     is_under_way: Arc<AtomicBool>,
@@ -125,8 +127,8 @@ pub(crate) struct Called {
 }
 
 impl Called {
-    /// The connection to visit. A wake from here on sends another message. Everything stored before
-    /// an earlier wake is seen by a visit that follows this.
+    /// Returns the connection to visit. A wake from now on sends another message. Data that was
+    /// stored before an earlier wake is seen by a visit that follows this call.
     pub(crate) fn take(self) -> Token {
         self.is_under_way.swap(false, Ordering::AcqRel);
         self.token

@@ -1,14 +1,14 @@
-//! The memory that peers can make the server hold: pooled blocks, and the ledger that counts
-//! them and everything else.
+//! The memory that clients can make the server hold: pooled blocks, and the ledger that counts them
+//! and everything else.
 //!
-//! An idle connection owns no buffer. A block is lent while bytes are held back (a head or
-//! content in pieces, output that the socket did not take) and comes back when they have gone.
+//! An idle connection owns no buffer. A block is lent while bytes are held (a head or content in
+//! pieces, output that the socket did not take) and comes back when they are used or sent.
 
 use std::mem;
 
-/// Counts bytes against the budget that the user set.
+/// Counts bytes against the budget that the program has set.
 ///
-/// Invariant: `used` is the sum of all charges not yet released; a test recounts it.
+/// Invariant: `used` is the sum of all charges not yet released. `Reactor::check` recounts it.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     used: usize,
@@ -56,10 +56,10 @@ impl Ledger {
     }
 }
 
-/// The sizes of blocks: a usual head, a long one, the longest by default, a whole read.
+/// The sizes of blocks: for a usual head, a long one, the longest by default, and a whole read.
 const CLASSES: [usize; 4] = [1 << 10, 4 << 10, 16 << 10, 64 << 10];
 
-/// Free blocks kept of each class, so that a burst is given back: 16 + 64 + 128 + 256 KiB.
+/// Free blocks kept of each class: 16 + 64 + 128 + 256 KiB. Those of a burst go back to the system.
 const KEPT: [usize; 4] = [16, 16, 8, 4];
 
 /// Lends blocks and takes them back.
@@ -68,10 +68,9 @@ pub(crate) struct Pool {
     free: [Vec<Vec<u8>>; CLASSES.len()],
 }
 
-/// Bytes held back for one connection: filled at the end, used up from the front.
+/// Bytes held for one connection: filled at the end, used up from the front.
 ///
-/// Invariant: `start <= bytes.len() <= bytes.capacity()`, and the capacity is what the ledger
-/// was charged.
+/// Invariant: `start <= bytes.len() <= bytes.capacity()`, and the ledger was charged the capacity.
 #[derive(Debug)]
 pub(crate) struct Block {
     bytes: Vec<u8>,
@@ -79,7 +78,7 @@ pub(crate) struct Block {
 }
 
 impl Pool {
-    /// A block with room for at least `len` bytes, of the smallest class that has it.
+    /// Lends a block with room for at least `len` bytes, of the smallest class that has it.
     pub(crate) fn lend(&mut self, len: usize, ledger: &mut Ledger) -> Block {
         let bytes = match CLASSES.iter().position(|&class| len <= class) {
             Some(class) => match self.free[class].pop() {
@@ -99,14 +98,14 @@ impl Pool {
         }
     }
 
-    /// A block with a copy of `bytes`.
+    /// Lends a block with a copy of `bytes`.
     pub(crate) fn keep(&mut self, bytes: &[u8], ledger: &mut Ledger) -> Block {
         let mut block = self.lend(bytes.len(), ledger);
         block.bytes.extend_from_slice(bytes);
         block
     }
 
-    /// Takes a block back: to the free ones, or to the system if there are enough.
+    /// Takes a block back. It is kept for another connection, unless enough of its class are free.
     pub(crate) fn take_back(&mut self, block: Block, ledger: &mut Ledger) {
         let mut bytes = block.bytes;
         let capacity = bytes.capacity();
@@ -150,14 +149,14 @@ impl Block {
         self.bytes.capacity()
     }
 
-    /// Uses up `n` bytes from the front; whether none are left.
+    /// Uses up `n` bytes from the front. Returns whether none are left.
     pub(crate) fn consume(&mut self, n: usize) -> bool {
         self.start += n;
         assert!(self.start <= self.bytes.len(), "no more is used than there is");
         self.start == self.bytes.len()
     }
 
-    /// How large a block [`room`](Block::room) will borrow; zero if it needs none.
+    /// The size of the block that [`room`](Block::room) will borrow; zero if it needs none.
     pub(crate) fn wants(&self) -> usize {
         match self.start == 0 && self.bytes.len() == self.bytes.capacity() {
             true => self.bytes.len() + 1,
@@ -165,8 +164,8 @@ impl Block {
         }
     }
 
-    /// Room for more bytes behind those held, at least one, at most `most`: the held ones move to
-    /// the front, then to a larger block if they must.
+    /// Makes room for more bytes after those held, at least one and at most `most`. The held bytes
+    /// move to the front, and to a larger block if necessary.
     pub(crate) fn room(&mut self, most: usize, pool: &mut Pool, ledger: &mut Ledger) -> &mut [u8] {
         if self.start > 0 {
             self.bytes.drain(..self.start);

@@ -1,4 +1,4 @@
-//! The operating system as a [`Kernel`], by mio: each call is passed on.
+//! The operating system as a [`Kernel`], through mio: each call is passed on.
 
 use std::fs::File;
 use std::io::{self, IoSlice};
@@ -27,17 +27,18 @@ use crate::reactor::signals::Signals;
 use crate::reactor::Token;
 use crate::waker::Wake;
 
-/// The operating system, by mio.
+/// The operating system, through mio.
 pub(crate) struct MioKernel {
     poll: Poll,
     events: mio::Events,
     clock: SystemClock,
     waker: Arc<mio::Waker>,
-    /// A descriptor kept back for the day when there is no other.
+    /// A descriptor in reserve, for a client that waits when no other is free.
     reserve: Option<File>,
     #[cfg(feature = "signals")]
     signals: Option<Signals>,
-    /// The last poll told of signals: asking costs a read, and a usual turn has none to spare.
+    /// Whether the last poll reported signals. To count them costs a read, which a usual turn
+    /// saves.
     #[cfg(feature = "signals")]
     has_signals: bool,
 }
@@ -91,7 +92,7 @@ impl Kernel for MioKernel {
     fn poll(&mut self, timeout: Option<Duration>, mut note: impl FnMut(Event)) -> io::Result<bool> {
         match self.poll.poll(&mut self.events, timeout) {
             Ok(()) => {}
-            // The next turn computes the time-out anew.
+            // The next turn computes the timeout anew.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(false),
             Err(error) => return Err(error),
         }
@@ -237,7 +238,7 @@ impl Kernel for MioKernel {
 
     fn has_input(&mut self, source: BorrowedFd<'_>) -> bool {
         let mut input = [PollFd::new(&source, PollFlags::IN)];
-        // Without an answer it counts as ready: a call too many does no harm, a lost one does.
+        // If this fails, the source counts as ready: a call too many does no harm, a lost one does.
         rustix::event::poll(&mut input, Some(&Timespec::default())).map_or(true, |ready| ready > 0)
     }
 }
@@ -282,7 +283,7 @@ impl Transport for Stream {
     }
 }
 
-/// What connections are accepted from.
+/// A listener, from which connections are accepted.
 #[derive(Debug)]
 pub(crate) enum Listener {
     Tcp(TcpListener),
@@ -290,11 +291,11 @@ pub(crate) enum Listener {
     Unix(UnixListener, Option<SocketFile>),
 }
 
-/// The file of a Unix socket that we have made.
+/// The file of a Unix socket that the server has made.
 #[derive(Debug)]
 pub(crate) struct SocketFile {
     path: PathBuf,
-    /// Device and inode: a file of another server may come to stand in its place.
+    /// Device and inode: another server may have put a file of its own in its place.
     id: Option<(u64, u64)>,
 }
 
@@ -335,10 +336,10 @@ fn is_of_signals(token: Token) -> bool {
     token == Token::SIGNALS
 }
 
-/// A client that has gone is an error of the write, and no signal that ends the process.
+/// A write to a client that has gone returns an error, and sends no signal that ends the process.
 #[cfg(not(target_vendor = "apple"))]
 const NO_SIGNAL: SendFlags = SendFlags::NOSIGNAL;
-/// There mio has set `SO_NOSIGPIPE` on each socket.
+/// On these systems mio has set `SO_NOSIGPIPE` on each socket.
 #[cfg(target_vendor = "apple")]
 const NO_SIGNAL: SendFlags = SendFlags::empty();
 

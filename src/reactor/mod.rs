@@ -1,19 +1,19 @@
-//! The event loop: one thread, one slab of connections, one timing wheel. The only code that
-//! touches sockets and clocks; it knows no rule of HTTP.
+//! The event loop: one thread, one slab of connections, one timing wheel. No other code touches
+//! sockets and clocks, and none of it knows a rule of HTTP.
 //!
 //! # One turn
 //!
-//! [`Reactor::turn`] is the loop's whole life, always in this order:
+//! [`Reactor::turn`] does the following, always in this order:
 //!
-//! 1. sleep until something is ready or the nearest deadline; then take the time, once; events
-//!    only set flags and put their connection into the ready queue;
+//! 1. sleep until something is ready or the nearest deadline, then take the time, once. Events only
+//!    set flags and put their connection into the ready queue;
 //! 2. read the mail: messages from other threads, wakers and signals;
 //! 3. serve the ready queue, each connection within the budget of one [`visit`];
-//! 4. expire deadlines: after the input of the same poll, so that a slow handler does not cost
-//!    the clients that were on time;
+//! 4. expire deadlines: after the input of the same poll, so that a slow handler does no harm to
+//!    clients that were on time;
 //! 5. call the functions of the program that are due: those of its sources, then its timers;
-//! 6. accept new connections: work in hand goes first;
-//! 7. give surplus memory back; a drain accepts for the last time, or ends.
+//! 6. accept new connections, after those that are served already;
+//! 7. give surplus memory back. A drain accepts for the last time, or ends.
 
 mod token;
 mod task;
@@ -91,17 +91,17 @@ pub(crate) struct Reactor<K: Kernel, S: 'static, H: Handler<S>> {
     kernel: K,
     shared: Shared<S, H>,
     slots: Slab<Slot<K, S>>,
-    /// The work of a connection that rests, while it is visited: holds nothing between visits.
+    /// The work of a connection that rests, while it is visited. It holds nothing between visits.
     spare: Work<S>,
     wheel: Wheel,
-    /// The connections to be visited in the next turn: those marked as queued.
+    /// The connections to be visited in the next turn: those whose flag says that they are queued.
     ready: Vec<Token>,
-    /// Those of the turn under way; empty between turns.
+    /// The connections that the present turn visits; empty between turns.
     serving: Vec<Token>,
     acceptor: Acceptor<K>,
     /// The functions that other threads leave.
     calls: Arc<Calls<S>>,
-    /// The descriptors that the program lets the loop watch.
+    /// The descriptors of the program.
     sources: Sources<S>,
     program_timers: ProgramTimers<S>,
     /// Bytes just read. Requests are parsed in place and borrow from it.
@@ -109,19 +109,19 @@ pub(crate) struct Reactor<K: Kernel, S: 'static, H: Handler<S>> {
     backlog: Backlog,
     /// The loops that end with this one.
     group: Option<Arc<Group>>,
-    /// Signals heard so far.
+    /// The number of signals so far.
     signals: u32,
     next_generation: u32,
-    /// What the ledger has been charged for what is not lent: scratch buffers, slots, wheel.
+    /// The part of the ledger that is for the loop itself: scratch buffers, slots and wheel.
     charged: usize,
     connections_max: usize,
-    /// Where the search for an idle connection to close goes on.
+    /// The slot from which the next search for an idle connection begins.
     sample_from: usize,
 }
 
-/// Slots of the wheel: with ticks of 64 ms a turn of it is 131 s, longer than every default.
+/// Slots of the wheel: with ticks of 64 ms a rotation takes 131 s, longer than every default.
 const WHEEL_SLOTS: usize = 2048;
-/// Listeners of one loop, whose numbers fit the byte that a slot has for them.
+/// The most listeners of one loop: their numbers fit the byte that a slot has for them.
 pub(crate) const LISTENERS_MAX: usize = Token::LISTENERS_MAX;
 
 impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
@@ -139,7 +139,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         let Program { state, handler, hooks, timers, calls } = program;
         let program_timers = ProgramTimers::new(timers, now);
         let mut ledger = Ledger::new(limits.memory_bytes_max);
-        // Both scratch buffers, the wheel's ring: what the loop has before any client connects.
+        // The memory before any client connects: both scratch buffers, and the ring of the wheel.
         let wheel = Wheel::new(WHEEL_SLOTS, clock::tick(now));
         let fixed = 2 * SCRATCH + wheel.memory();
         ledger.charge(fixed);
@@ -188,14 +188,14 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         })
     }
 
-    /// Makes one turn, which sleeps for at most `at_most` (`None`: until the next deadline). Returns
-    /// whether the loop goes on. A turn of a loop that has ended does nothing.
+    /// Makes one turn, which sleeps for at most `at_most` (`None`: until the next deadline).
+    /// Returns whether the loop goes on. A turn of a loop that has ended does nothing.
     pub(crate) fn turn(&mut self, at_most: Option<Duration>) -> io::Result<bool> {
         if self.has_ended() {
             return Ok(false);
         }
-        // Counted from the last turn, so too long by the time that its handlers took. Asking the clock
-        // would cost every turn.
+        // Counted from the last turn, so too long by the time that its handlers took. Asking the
+        // clock would cost every turn.
         let until_next = self.timeout_from(self.shared.now);
         let timeout = shorter(until_next, at_most);
         self.poll(timeout)?;
@@ -229,7 +229,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         wake.map(Duration::from_millis)
     }
 
-    /// Sleeps, notes what is ready, and takes the time.
+    /// Sleeps, notes the events, and takes the time.
     fn poll(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         let Reactor { kernel, slots, ready, acceptor, sources, .. } = self;
         let is_full = kernel.poll(timeout, |event| {
@@ -262,7 +262,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         }
         for _ in 0..self.kernel.signals() {
             // The server may be draining already, because of its program or because another loop of
-            // the group was faster with this very signal.
+            // the group has read this signal first.
             self.signals += 1;
             if self.signals == 1 {
                 log::info!(
@@ -275,7 +275,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         }
     }
 
-    /// The program has news for a connection, if it is still there.
+    /// Queues a connection for which the program has news, if it is still there.
     fn wake(&mut self, token: Token) {
         if let Some(slot) = connection(&mut self.slots, token) {
             slot.facts.flags.set(Flags::WOKEN);
@@ -283,7 +283,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         }
     }
 
-    /// Serves the connections that are ready now; what becomes ready meanwhile waits a turn.
+    /// Serves the connections that are ready now. Those that become ready meanwhile wait for a
+    /// turn.
     fn serve_ready(&mut self) {
         mem::swap(&mut self.ready, &mut self.serving);
         for n in 0..self.serving.len() {
@@ -305,13 +306,13 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         self.serving.clear();
     }
 
-    /// A visit outside the ready queue: because a deadline has passed, or at the hard end.
+    /// Begins a visit outside of the ready queue: because a deadline has passed, or at a stop.
     fn begin_visit(&mut self, token: Token) -> Visit<'_, K, S, H> {
         let slot = &mut self.slots[token.key()];
         Visit::begin(&mut self.shared, &mut self.kernel, &mut self.spare, slot, token)
     }
 
-    /// Does what a visit came to.
+    /// Carries out the verdict of a visit.
     #[inline(never)]
     fn conclude(&mut self, token: Token, verdict: Verdict<S>) {
         let slot = &mut self.slots[token.key()];
@@ -353,7 +354,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         }
     }
 
-    /// Asserts what must hold between two turns.
+    /// Asserts the invariants between two turns.
     pub(crate) fn check(&self) {
         assert!(self.shared.out.is_empty() && self.serving.is_empty());
         assert!(self.spare.holds_nothing());
@@ -387,7 +388,7 @@ pub(crate) fn shorter(a: Option<Duration>, b: Option<Duration>) -> Option<Durati
     }
 }
 
-/// Gives a slot its state back: as it rests or, if something is held, in a box.
+/// Gives a slot its state back: as a state at rest or, if the work holds something, in a box.
 fn park<K: Kernel, S>(slot: &mut Slot<K, S>, spare: &mut Work<S>, ledger: &mut Ledger) {
     let work = match &slot.life {
         Life::Rest(_) => &*spare,
@@ -411,7 +412,7 @@ fn park<K: Kernel, S>(slot: &mut Slot<K, S>, spare: &mut Work<S>, ledger: &mut L
     }
 }
 
-/// Notes what is ready in the flags of its slot, and puts that into the ready queue.
+/// Notes an event in the flags of its slot, and puts the slot into the ready queue.
 fn note_event<K: Kernel, S>(slots: &mut Slab<Slot<K, S>>, ready: &mut Vec<Token>, event: &Event) {
     let Some(slot) = connection(slots, event.token) else { return };
     if event.readable {

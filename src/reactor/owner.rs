@@ -1,5 +1,5 @@
-//! A loop in a box: one type for handlers of every type, and an end for every way in which the program
-//! can let go of it.
+//! A loop in a box: one type for handlers of every type, and an end for every way in which the
+//! program can let go of it.
 
 use std::io;
 use std::ops::{Deref, DerefMut};
@@ -16,10 +16,11 @@ use crate::report::Report;
 
 /// A loop whose handler is of any type. A call of it is one dynamic call.
 pub(crate) trait Loop<K: Kernel, S> {
-    /// Makes one turn, which sleeps for at most `at_most` (`None`: until the next deadline). Returns
-    /// whether the loop goes on.
+    /// Makes one turn, which sleeps for at most `at_most` (`None`: until the next deadline).
+    /// Returns whether the loop goes on.
     fn turn(&mut self, at_most: Option<Duration>) -> io::Result<bool>;
-    /// The time from now for which the next turn may sleep. `None`: until the kernel reports an event.
+    /// The time from now for which the next turn may sleep. `None`: until the kernel reports an
+    /// event.
     fn timeout(&self) -> Option<Duration>;
     fn report(&self) -> Report;
     /// Stops the loop at once, unless it has ended.

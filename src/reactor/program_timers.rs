@@ -1,7 +1,7 @@
 //! The timers of the program, called by the loop.
 //!
-//! They are few, so the loop looks through all of them when the nearest is due. A wheel would look at
-//! a timer that is far off once in each of its rotations, and wake an idle server for that.
+//! They are few, so the loop looks through all of them when the nearest is due. A wheel would look
+//! at a timer that is far off once in each of its rotations, and wake an idle server for that.
 
 use std::mem;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! Functions that other threads leave for the loop, which calls them with the state. One message in the
-//! mailbox announces all that wait.
+//! Functions that other threads leave for the loop, which calls them with the state. One message in
+//! the mailbox announces all that wait.
 
 use std::mem;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -53,7 +53,7 @@ impl<S> Calls<S> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Vec<RemoteCall<S>>>> {
-        // A push does not panic half-way, so the data behind a poisoned lock is whole.
+        // A push does not panic half-way, so the data of a poisoned lock is whole.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

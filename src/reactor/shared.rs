@@ -1,5 +1,5 @@
-//! Everything that one loop needs only once and all its visits share: the handler, the buffers, the
-//! ledger. A visit borrows it; between visits it holds nothing of any connection.
+//! The parts that a loop has once and that all its visits share: the handler, the buffers, the
+//! ledger. A visit borrows them. Between visits they hold nothing of any connection.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::reactor::memory::{Ledger, Pool};
 use crate::reactor::timeouts::Timeouts;
 use crate::reactor::token::Token;
 
-/// What all visits share.
+/// The parts that all visits share.
 pub(super) struct Shared<S: 'static, H: Handler<S>> {
     /// The state of the program, lent to one of its functions at a time.
     pub(super) state: S,
@@ -25,9 +25,9 @@ pub(super) struct Shared<S: 'static, H: Handler<S>> {
     pub(super) head_limits: HeadLimits,
     /// The responses of the visit under way, encoded. Empty between visits.
     pub(super) out: Vec<u8>,
-    /// The request that was parsed last.
+    /// The request parsed last.
     pub(super) head: Head,
-    /// Where wakers put their calls.
+    /// The mailbox for the calls of wakers.
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) pool: Pool,
     pub(super) ledger: Ledger,
@@ -39,14 +39,14 @@ pub(super) struct Shared<S: 'static, H: Handler<S>> {
     pub(super) counters: Counters,
 }
 
-/// How the server treats connections that have got their response.
+/// The way in which the server treats connections that have got their response.
 #[derive(Debug)]
 pub(super) enum Service {
     /// It keeps them, as far as memory allows.
     Normal,
-    /// It keeps none, since the program has said so.
+    /// It keeps none, because the program has asked for that.
     KeepAliveOff,
-    /// It keeps none, since it shuts down.
+    /// It keeps none, because it shuts down.
     Draining(Drain),
 }
 
@@ -63,7 +63,7 @@ pub(super) struct Drain {
 }
 
 impl<S: 'static, H: Handler<S>> Shared<S, H> {
-    /// Why no connection is kept now, if so.
+    /// The reason why no connection is kept now, if there is one.
     #[inline(always)]
     pub(super) fn reason_to_close(&self) -> Option<CloseReason> {
         match self.service {
@@ -89,7 +89,7 @@ impl<S: 'static, H: Handler<S>> Shared<S, H> {
     }
 }
 
-/// What the loop has done so far.
+/// The counts of the loop so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counters {
     pub(super) accepted: u64,

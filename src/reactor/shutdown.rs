@@ -1,4 +1,4 @@
-//! Ending: graceful shutdown with a deadline and a report, and the hard stop.
+//! The end of a loop: graceful shutdown with a deadline and a report, and the stop at once.
 
 use std::mem;
 use std::time::Duration;
@@ -13,12 +13,12 @@ use crate::reactor::slot::{Flags, Life};
 use crate::reactor::{enqueue, Reactor, Token};
 use crate::report::Report;
 
-/// How often a drain accepts, 64 at a time: more than a queue holds, and an end to clients that
-/// connect and are refused faster than that.
+/// The rounds in which a drain accepts, 64 connections in each: more than the queue of a listener
+/// holds, and a bound for clients that connect as fast as they are refused.
 const ROUNDS_MAX: usize = 1024;
 
 impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
-    /// The graceful end: the hooks are called, then it begins.
+    /// Begins a graceful shutdown, after calling the hooks for it.
     pub(super) fn shut_down(&mut self, timeout: Option<Duration>) {
         if !self.shared.is_draining() {
             let timeout = self.group.as_ref().map_or(timeout, |group| group.shut_down(timeout));
@@ -28,7 +28,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         }
     }
 
-    /// The hard end that was asked for.
+    /// Stops this loop and its group at once.
     pub(super) fn stop_now(&mut self) {
         if let Some(group) = &self.group {
             group.stop();
@@ -36,8 +36,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         self.stop();
     }
 
-    /// Lets every connection finish what it began: whatever has been received is answered, with
-    /// `Connection: close`; idle connections end at once, and then the listeners close.
+    /// Lets every connection finish the requests that it has received, with `Connection: close` in
+    /// the last response. Idle connections end at once, and then the listeners close.
     fn begin_drain(&mut self, timeout: Option<Duration>) {
         if self.shared.is_draining() {
             return;
@@ -53,8 +53,9 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         self.look_once_more(|_| true);
     }
 
-    /// Clients that connected before the end are served, however many they are: those that waited
-    /// for a slot or a descriptor have those of the idle connections now. Then the listeners close.
+    /// Accepts the clients that connected before the shutdown, however many they are, and closes
+    /// the listeners. Idle connections have left their slots and descriptors to clients that
+    /// waited.
     fn accept_the_last(&mut self) {
         self.acceptor.note_all_ready();
         self.acceptor.descriptor_freed(self.shared.now);
@@ -66,8 +67,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         self.acceptor.close(&mut self.kernel);
     }
 
-    /// Connections are kept from now on, or none is: idle ones end at once, the others after
-    /// their response.
+    /// Sets whether connections are kept from now on. If not, idle ones end at once and the others
+    /// after their response.
     pub(crate) fn set_keep_alive(&mut self, keeps: bool) {
         if self.shared.is_draining() {
             return;
@@ -80,7 +81,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         }
     }
 
-    /// One more read before an end: a request that is already in the socket counts as begun.
+    /// Queues connections for one more read before they end: a request that is already in the
+    /// socket counts as begun.
     fn look_once_more(&mut self, at: impl Fn(&Life<S>) -> bool) {
         for (key, slot) in &mut self.slots {
             if at(&slot.life) {
@@ -152,7 +154,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         self.program_timers.drop_all();
     }
 
-    /// What has been done so far.
+    /// The counts so far.
     pub(crate) fn report(&self) -> Report {
         let counters = &self.shared.counters;
         let (open, reset) = match &self.shared.service {

@@ -1,8 +1,7 @@
 //! SIGINT and SIGTERM, as bytes of a socket that the poll watches: one for each signal.
 //!
-//! A flag for each would not do, for two signals must not melt into one. Where a core hears of the
-//! end from another before it hears the signal, the second signal may come before it has asked
-//! for the first.
+//! A flag for each would not do, because two signals must not become one. A core that hears of the
+//! shutdown from another core may get the second signal before it has read the first.
 
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
@@ -15,8 +14,8 @@ use signal_hook::SigId;
 
 use crate::reactor::Token;
 
-/// The signals that ask for an end, taken from their default action. That is not given back: after
-/// it is dropped they do nothing, unless somebody else listens.
+/// The signals that ask for an end, taken from their default action. That action does not come
+/// back: once this is dropped, the signals do nothing unless the program handles them.
 #[derive(Debug)]
 pub(crate) struct Signals {
     heard: UnixStream,
@@ -35,7 +34,7 @@ impl Signals {
         Ok(signals)
     }
 
-    /// How many came since the last call.
+    /// The number of signals since the last call.
     pub(crate) fn count(&mut self) -> usize {
         let mut count = 0;
         let mut some = [0; 16];

@@ -10,8 +10,8 @@ use crate::reactor::task::Timer;
 use crate::reactor::token::Token;
 use crate::reactor::work::Work;
 
-/// What the loop keeps for a connection, from accept to close. An idle connection is this and a
-/// node of the wheel, and nothing else; the tests below assert how large that is.
+/// The data of a connection, from accept to close. An idle connection is this and a node of the
+/// wheel, and nothing else; a test below asserts their size.
 pub(super) struct Slot<K: Kernel, S> {
     pub(super) stream: K::Stream,
     pub(super) life: Life<S>,
@@ -24,12 +24,12 @@ pub(super) enum Life<S> {
     Busy(Box<Work<S>>),
 }
 
-/// What is known of a connection in every state.
+/// The facts that a connection has in every state.
 pub(super) struct Facts {
-    /// What the connection hook attached. Boxed twice, since few connections have it.
+    /// The value that the connection hook attached. Boxed twice, since few connections have one.
     #[allow(clippy::redundant_allocation)]
     pub(super) value: Option<Box<Box<dyn Any>>>,
-    /// Which connection of this slot it is: half of the token.
+    /// The generation of the connection, half of its token.
     pub(super) generation: u32,
     /// Requests begun so far.
     pub(super) requests: u32,
@@ -66,7 +66,7 @@ impl<K: Kernel, S> Slot<K, S> {
         }
     }
 
-    /// Whether it rests between two requests, with nothing of the client left to look at.
+    /// Whether it rests between two requests, and no bytes of the client wait to be read.
     pub(super) fn is_quiet(&self) -> bool {
         let flags = self.facts.flags;
         self.life.is_idle() && !flags.has(Flags::READABLE) && !flags.has(Flags::QUEUED)
@@ -86,9 +86,9 @@ impl Flags {
     pub(super) const QUEUED: Flags = Flags(1 << 2);
     /// Registered for writing too: once is enough.
     pub(super) const WATCHES_WRITING: Flags = Flags(1 << 3);
-    /// The state hook has heard of Active, and not yet of the state after it.
+    /// Active was reported to the state hook, and not yet the state after it.
     pub(super) const REPORTED_ACTIVE: Flags = Flags(1 << 4);
-    /// A waker called: the program has news.
+    /// A waker was woken: the program has news.
     pub(super) const WOKEN: Flags = Flags(1 << 5);
 
     pub(super) fn has(self, flag: Flags) -> bool {

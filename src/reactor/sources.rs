@@ -1,9 +1,10 @@
 //! The sources of a program: descriptors of its own, whose functions the loop calls with the state.
 //!
-//! The poll reports an edge once, as it does for connections. Two steps make that safe for a function
-//! that does not read everything: the readiness of a source is remembered until its function is
-//! called, and after the call the kernel is asked whether input is left. If so, the source is ready in
-//! the next turn, too. Each is called once in a turn, so none keeps the connections waiting.
+//! The poll reports an edge once, as it does for connections. Two steps make that safe for a
+//! function that does not read everything: the readiness of a source is remembered until its
+//! function is called, and after the call the kernel is asked whether input is left. If so, the
+//! source is ready in the next turn, too. Each is called once in a turn, so none keeps the
+//! connections waiting.
 
 use std::io;
 use std::mem;
@@ -31,7 +32,8 @@ struct Watched<S> {
 }
 
 impl<S> Watched<S> {
-    /// Calls the function. Returns whether the source stays and has input left, or `None` if it goes.
+    /// Calls the function. Returns whether the source stays and has input left, or `None` if it
+    /// goes.
     fn call(&mut self, kernel: &mut impl Kernel, state: &mut S) -> Option<bool> {
         let readiness = mem::take(&mut self.readiness);
         match self.source.call(state, readiness) {
@@ -102,7 +104,8 @@ impl<S> Sources<S> {
         let was_ready = watched.readiness != Readiness::default();
         let (reads, writes) = (watched.interest.reads(), watched.interest.writes());
         watched.readiness.readable |= reads && event.readable;
-        // Errors are reported as readable. They are news for a source that is watched for room, too.
+        // Errors are reported as readable. They are news for a source that is watched for room,
+        // too.
         watched.readiness.writable |= writes && (event.writable || !reads && event.read_closed);
         if !was_ready && watched.readiness != Readiness::default() {
             self.ready.push(key);

@@ -46,9 +46,9 @@ pub(super) enum Task<S> {
     Bytes(Bytes),
     File(FilePart),
     Produce(Producing),
-    /// With the time for which it may have nothing to send.
+    /// A producer with nothing to send, and the time for which that may last.
     Silent(Producing, Duration),
-    /// With a piece that it has not been given yet, since the socket was full.
+    /// A transform, and a piece that it has not been given yet, because the socket was full.
     Transform(Box<dyn Transform<S>>, Option<Block>),
     Protocol(Box<Speaking<S>>),
     HandOut(HandOut<S>),
@@ -62,7 +62,7 @@ pub(super) struct Collecting<S> {
     pub(super) head: Vec<u8>,
     pub(super) spans: Vec<FieldSpan>,
     pub(super) content: Vec<u8>,
-    /// What the ledger was charged for this.
+    /// The bytes that the ledger was charged for this.
     pub(super) charged: usize,
 }
 
@@ -72,16 +72,16 @@ pub(super) struct Producing {
     pub(super) knows_of_shutdown: bool,
 }
 
-/// A protocol, and what it said last.
+/// A protocol, as it described itself after the last call.
 pub(super) struct Speaking<S> {
     pub(super) protocol: Box<dyn Protocol<S>>,
     pub(super) waker: Waker,
     pub(super) wish: Wish,
-    /// How long nothing may move.
+    /// The time for which nothing may move.
     pub(super) timeout: Duration,
     /// The client owes bytes, so writes do not put the deadline off.
     pub(super) is_owed: bool,
-    /// What the ledger was charged for what it holds.
+    /// The bytes that the ledger was charged for the memory of the protocol.
     pub(super) charged: usize,
     pub(super) knows_of_shutdown: bool,
 }
@@ -90,16 +90,16 @@ pub(super) struct Speaking<S> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Timer {
     None,
-    /// A complete head.
+    /// The client must send a complete head.
     Head,
-    /// The first byte of a head, while the server drains.
+    /// The client must send the first byte of a head, while the server drains.
     Grace,
     Idle,
     Content,
     Response,
-    /// The program's response, or the end of its pause.
+    /// The program must respond, or end its pause.
     Handler,
-    /// The next bytes of a producer or a protocol: it says itself how long.
+    /// A producer or a protocol must move bytes, within the time that it has named.
     Silence,
     Linger,
 }
@@ -124,7 +124,7 @@ impl<S> Task<S> {
         }
     }
 
-    /// Which deadline there is while no output waits.
+    /// The deadline while no output waits.
     pub(super) fn timer(&self, conn: &Connection) -> Timer {
         match self {
             Task::None | Task::Collect(_) | Task::Receive(_) => timer_of(conn),
@@ -148,17 +148,17 @@ impl<S> Task<S> {
         .map(|timeout| timeout.min(TIMEOUT_MAX))
     }
 
-    /// Whether bytes read and bytes written put its deadline off: (read, written).
+    /// Whether bytes read, and whether bytes written, put its deadline off.
     pub(super) fn is_put_off_by(&self) -> (bool, bool) {
         match self {
-            // Content that no one asked for says nothing about the producer.
+            // Content that the program did not ask for is not progress of the producer.
             Task::Silent(..) => (false, true),
             Task::Protocol(speaking) => (true, !speaking.is_owed),
             _ => (false, false),
         }
     }
 
-    /// What the ledger was charged for it.
+    /// The bytes that the ledger was charged for it.
     pub(super) fn memory(&self) -> usize {
         match self {
             Task::Collect(collecting) => collecting.charged,
@@ -201,7 +201,7 @@ pub(super) fn timer_of(conn: &Connection) -> Timer {
 }
 
 impl<S> Collecting<S> {
-    /// What it takes before any content has come.
+    /// Its size before any content has arrived.
     pub(super) fn size(&self) -> usize {
         mem::size_of_val(self) + self.head.capacity() + mem::size_of_val(self.spans.as_slice())
     }

@@ -5,17 +5,17 @@ use std::time::Duration;
 use crate::limits::Limits;
 use crate::reactor::clock::{millis_up, Millis};
 
-/// How long a connection that has sent nothing yet may still begin a request while the server
+/// The time in which a connection that has sent nothing yet may begin a request while the server
 /// drains.
 const NEW_GRACE: Duration = Duration::from_secs(1);
 
-/// For how long each deadline is armed.
+/// The time for which each deadline is armed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timeouts {
     pub(super) head: Millis,
     /// For the first byte of a new connection, while the server drains.
     pub(super) grace: Millis,
-    /// Shrinks while connections are many.
+    /// It shrinks while connections are many.
     pub(super) idle: Millis,
     idle_max: Millis,
     idle_min: Millis,
@@ -23,14 +23,14 @@ pub(super) struct Timeouts {
     pub(super) response: Millis,
     pub(super) handler: Millis,
     pub(super) linger_quiet: Millis,
-    /// However much comes.
+    /// The whole time of a linger, however much the client sends.
     pub(super) linger: Millis,
 }
 
 impl Timeouts {
     pub(super) fn of(limits: &Limits) -> Timeouts {
-        // The first window of content is half as long again: for the round trip of a
-        // `100 Continue`, and a slow start.
+        // The first window of content is half as long again, for the round trip of a `100 Continue`
+        // and a slow start.
         let first_window = limits.content_window + limits.content_window / 2;
         Timeouts {
             head: millis_up(limits.head_timeout),

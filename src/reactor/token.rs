@@ -1,19 +1,19 @@
-//! Tokens: what a poll calls a connection by. No event of a former tenant of a slot reaches the
-//! next one, since a token carries the generation.
+//! Tokens: the names of connections in a poll. A token carries the generation of its connection, so
+//! no event of an earlier connection reaches the next one in the same slot.
 
 use std::fmt;
 
 use crate::message::id::ConnectionId;
 
-/// Names a connection, or one of the few other things that a poll can tell of: the key of its
-/// slot in the lower bits, its generation in the upper ones.
+/// Names a connection, or one of the few other things that a poll can report. The lower bits have
+/// the key of the slot, the upper bits its generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Token(usize);
 
 impl Token {
-    /// 64-bit: half and half. 32-bit: a million connections, 4,096 generations, which is enough
-    /// because the events of a batch are noted before any of its slots is reused. A stale token of a
-    /// waker that meets a later connection only costs it a visit.
+    /// On 64 bits, half of them. On 32 bits, 20: a million connections and 4,096 generations. That
+    /// is enough because the events of a batch are noted before any slot is reused. An old token of
+    /// a waker that names a later connection only costs that connection a visit.
     const KEY_BITS: u32 = if usize::BITS >= 64 { 32 } else { 20 };
     const KEY_MASK: usize = (1 << Self::KEY_BITS) - 1;
     /// The top 256 keys are not connections.
@@ -33,7 +33,7 @@ impl Token {
     }
 
     pub(crate) fn listener(n: usize) -> Token {
-        debug_assert!(n < Self::LISTENERS_MAX, "refused when it was to be opened");
+        debug_assert!(n < Self::LISTENERS_MAX, "`Server` refuses more listeners");
         Token(Self::KEYS_MAX + n)
     }
 
@@ -54,18 +54,19 @@ impl Token {
         self.0 >> Self::KEY_BITS == generation as usize & (usize::MAX >> Self::KEY_BITS)
     }
 
-    /// Whether it is the token of a connection, not of a listener, a source, the waker or the signals.
+    /// Whether it is the token of a connection, not of a listener, a source, the waker or the
+    /// signals.
     pub(crate) fn is_of_connection(self) -> bool {
         self.key() < Self::KEYS_MAX
     }
 
-    /// Which listener it is the token of. The waker and the signals are nobody's: mail and
-    /// signals are looked at in every turn.
+    /// The number of the listener that it names. Events of the waker and of signals need no
+    /// handling: mail and signals are read in every turn.
     pub(crate) fn listener_number(self) -> Option<usize> {
         self.key().checked_sub(Self::KEYS_MAX).filter(|&n| n < Self::LISTENERS_MAX)
     }
 
-    /// The key of the source of the program that it is the token of.
+    /// The key of the source of the program that it names.
     pub(super) fn source_key(self) -> Option<usize> {
         (self.key() == Self::SOURCES).then_some(self.0 >> Self::KEY_BITS)
     }

@@ -1,23 +1,23 @@
-//! A connection in the middle of something: what is held for it, and the [`Task`] under way.
+//! A connection in the middle of something: the bytes held for it, and the [`Task`] under way.
 
 use crate::handler::exchange::Record;
 use crate::http1::{Connection, Input, Rest};
 use crate::reactor::memory::Block;
 use crate::reactor::task::{Task, Timer};
 
-/// What a connection owns while it does not rest. Boxed in its slot between visits; a connection
-/// that rests borrows the loop's one spare for the length of a visit.
+/// The data of a connection that does not rest. It is boxed in the slot between visits. A
+/// connection that rests borrows the loop's one spare for a visit.
 pub(super) struct Work<S> {
     pub(super) conn: Connection,
-    /// Read, and not used yet.
+    /// Bytes that were read and not used yet.
     pub(super) input: Option<Block>,
-    /// Encoded, and not taken by the socket yet.
+    /// Encoded bytes that the socket has not taken yet.
     pub(super) backlog: Option<Block>,
     pub(super) task: Task<S>,
-    /// Bytes read and bytes written since the rate window began that is armed.
+    /// Bytes read and bytes written in the rate window that is armed.
     pub(super) received: u64,
     pub(super) written: u64,
-    /// When content or response must be complete, if the program has said so.
+    /// The time at which content or response must be complete, if the program has set one.
     pub(super) end: Option<End>,
     /// The exchange under way, if the program has a hook for its end.
     pub(super) record: Option<Box<Record>>,
@@ -27,7 +27,7 @@ pub(super) struct Work<S> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct End {
     pub(super) tick: u32,
-    /// It had passed in an earlier turn, and one more turn was granted.
+    /// It had passed in an earlier turn, and the connection was granted one more.
     has_been_extended: bool,
 }
 
@@ -95,7 +95,7 @@ impl<S> Work<S> {
         matches!(self.task, Task::Later(_))
     }
 
-    /// Which deadline there must be: derived, never kept.
+    /// The deadline of the present state: derived, never kept.
     pub(super) fn timer(&self) -> Timer {
         match self.has_output() {
             true => Timer::Response,
@@ -127,7 +127,7 @@ impl<S> Work<S> {
         blocks.sum::<usize>() + self.task.memory() + record
     }
 
-    /// Asserts what must hold between two visits.
+    /// Asserts the invariants between two visits.
     pub(super) fn check(&self) {
         self.conn.check();
         self.task.check(&self.conn);

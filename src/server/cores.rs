@@ -14,9 +14,9 @@ use crate::server::Handle;
 
 /// Servers on several threads, started by a factory and ended together.
 ///
-/// The factory runs on each thread and builds its loop there, so neither states nor handlers need be
-/// `Send`. The values that it captures must be. It runs for one core after the other, from core 0 on,
-/// so core 0 can leave something for the others, such as the port that the system chose.
+/// The factory runs on each thread and builds its loop there, so neither states nor handlers need
+/// be `Send`. The values that it captures must be. It runs for one core after the other, from core
+/// 0 on, so core 0 can leave something for the others, such as the port that the system chose.
 ///
 /// ```no_run
 /// use wheelhouse::runtime::{Cores, Listener};
@@ -58,14 +58,14 @@ pub struct Cores {
 }
 
 impl Cores {
-    /// Runs `factory` on `count` new threads, with the number of each from 0, and then all loops that
-    /// it has built. `0` means as many threads as the process may use at once
+    /// Runs `factory` on `count` new threads, with the number of each from 0, and then all loops
+    /// that it has built. `0` means as many threads as the process may use at once
     /// ([`thread::available_parallelism`]).
     ///
     /// # Errors
     ///
-    /// The first error of a factory; [`Error::Loop`] if the system refuses a thread. No connection has
-    /// been accepted by then, and no thread is left.
+    /// The first error of a factory; [`Error::Loop`] if the system refuses a thread. No connection
+    /// has been accepted by then, and no thread is left.
     ///
     /// # Panics
     ///
@@ -132,7 +132,8 @@ impl Cores {
         &self.handle
     }
 
-    /// Waits until all cores have ended, and returns the report of each in the order of their numbers.
+    /// Waits until all cores have ended, and returns the report of each in the order of their
+    /// numbers.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! A built loop: run here, turned inside another loop, or on a thread of its own.
+//! A built loop: run here, turned inside another loop, or run on a thread of its own.
 
 use std::fmt;
 use std::io;
@@ -25,8 +25,8 @@ use crate::server::{Handle, Remote, Server};
 ///
 /// [`Server::build`] makes it. It is not `Send`: build it on the thread that turns it.
 ///
-/// Dropping it stops the server, as [`Handle::stop`] does: the listeners close, and every connection
-/// is reset. Connection hooks, receivers and protocols are called for that.
+/// Dropping it stops the server, as [`Handle::stop`] does: the listeners close, and every
+/// connection is reset. Connection hooks, receivers and protocols are called for that.
 ///
 /// A program with a loop of its own waits on two things, the descriptor of this loop
 /// ([`AsFd`]) and the time that it may sleep, and then turns it:
@@ -69,8 +69,8 @@ pub enum Turn {
 impl<S: 'static> Server<S> {
     /// Builds the loop, to be run here or inside another loop.
     ///
-    /// Signals are registered here (feature `signals`), so a program may announce itself after this:
-    /// a signal that comes before the first turn is not lost.
+    /// Signals are registered here (feature `signals`), so a signal before the first turn is not
+    /// lost. The program may announce after this that it is ready.
     ///
     /// # Errors
     ///
@@ -150,8 +150,8 @@ impl<S: 'static> EventLoop<S> {
     }
 
     /// Makes one turn: sleeps until there is something to do, at most for `timeout` (`None`: until
-    /// the next deadline), and then does all that is due. A turn after [`Turn::Ended`] does nothing and
-    /// returns that again.
+    /// the next deadline), and then does everything that is due. A turn after [`Turn::Ended`] does
+    /// nothing and returns that again.
     ///
     /// # Errors
     ///
@@ -165,8 +165,8 @@ impl<S: 'static> EventLoop<S> {
         }
     }
 
-    /// The time that another loop may sleep, from now to the next [`turn`](EventLoop::turn). `None`:
-    /// until the descriptor of this loop is readable, or for ever if the loop has ended.
+    /// The time that another loop may sleep, from now to the next [`turn`](EventLoop::turn).
+    /// `None`: until the descriptor of this loop is readable, or for ever if the loop has ended.
     pub fn next_timeout(&self) -> Option<Duration> {
         self.reactor.timeout()
     }
@@ -191,9 +191,9 @@ impl<S: 'static> EventLoop<S> {
         Remote::new(self.calls.clone(), self.mailbox.clone())
     }
 
-    /// Watches a descriptor on this loop, and calls `function` with the state when it is ready. This
-    /// is how a socket, a timer or a pipe of the program is served by the thread that serves its
-    /// connections, also while the loop [runs](EventLoop::run).
+    /// Watches a descriptor on this loop, and calls `function` with the state when it is ready.
+    /// This is how a socket, a timer or a pipe of the program is served by the thread that serves
+    /// its connections, also while the loop [runs](EventLoop::run).
     ///
     /// ```
     /// use std::io::ErrorKind;
@@ -229,14 +229,14 @@ impl<S: 'static> EventLoop<S> {
     /// * Reading is level-triggered. While input is left unread, the function is called in every
     ///   turn, so it may read as much or as little as it likes. The end of the input and an error
     ///   count as input that stays: return [`Next::Remove`] then, or the loop never sleeps.
-    /// * Writing is edge-triggered, since a descriptor has room nearly always. The function is called
-    ///   once at first, and then when room appears after a write that returned
-    ///   [`WouldBlock`](std::io::ErrorKind::WouldBlock). To write from elsewhere in between, let the
-    ///   loop watch an [`Rc`](std::rc::Rc) of the socket and keep another.
+    /// * Writing is edge-triggered, since a descriptor has room nearly always. The function is
+    ///   called once at first, and then when room appears after a write that returned
+    ///   [`WouldBlock`](std::io::ErrorKind::WouldBlock). To write from elsewhere in between, let
+    ///   the loop watch an [`Rc`](std::rc::Rc) of the socket and keep another.
     ///
-    /// The source and its function are dropped when the function returns [`Next::Remove`] or panics,
-    /// by [`remove_source`](EventLoop::remove_source), and at the end of the loop. A panic is logged
-    /// and counted in [`Report::panics`].
+    /// The source and its function are dropped when the function returns [`Next::Remove`] or
+    /// panics, by [`remove_source`](EventLoop::remove_source), and at the end of the loop. A panic
+    /// is logged and counted in [`Report::panics`].
     ///
     /// # Errors
     ///
@@ -252,13 +252,14 @@ impl<S: 'static> EventLoop<S> {
         self.reactor.add_source(Box::new(SourceWith { source, function }), interest)
     }
 
-    /// Stops watching a source, and drops it with its function. Does nothing if it was removed before.
+    /// Stops watching a source, and drops it with its function. Does nothing if it was removed
+    /// before.
     pub fn remove_source(&mut self, id: SourceId) {
         self.reactor.remove_source(id);
     }
 
-    /// Stops the server, as dropping the loop does, and returns its state and its report. Connections
-    /// that were still open are counted as reset.
+    /// Stops the server, as dropping the loop does, and returns its state and its report.
+    /// Connections that were still open are counted as reset.
     pub fn into_state(self) -> (S, Report) {
         self.reactor.into_state()
     }

@@ -101,9 +101,9 @@ pub struct Server<S = ()> {
     /// Make the layers for all requests, the outermost first. The layers themselves share data
     /// without locks, so they are made where the loop is built.
     layers: Vec<MakeLayer<S>>,
-    /// The functions that a [`Remote`] has left.
+    /// The functions that wait for the loop, from a [`Remote`].
     calls: Arc<Calls<S>>,
-    /// With their names.
+    /// The listeners, with their names.
     pub(crate) listeners: Vec<(Box<str>, mio_kernel::Listener)>,
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) limits: Limits,
@@ -184,8 +184,8 @@ impl<S: 'static> Server<S> {
     /// ```
     ///
     /// With [`on_connection_state`](Server::on_connection_state) it limits the connections of each
-    /// client. All clients behind one proxy or router have the same address: choose a number that
-    /// they can share.
+    /// client. All clients of one proxy or router have the same address: choose a number that they
+    /// can share.
     ///
     /// ```no_run
     /// # use std::{collections::HashMap, net::IpAddr};
@@ -278,7 +278,7 @@ impl<S: 'static> Server<S> {
     }
 
     /// Adds a hook that is called when a graceful shutdown begins (Go's `RegisterOnShutdown`), for
-    /// example to end responses that are held open, or to take the server out of a registry.
+    /// example to end responses that stay open, or to remove the server from a registry.
     ///
     /// Each hook runs once, in the order of the calls, on the loop, before the listeners close. It
     /// must not block. A panic in a hook is logged, and the others still run. [`Handle::stop`]
@@ -392,7 +392,7 @@ impl<S: 'static> Server<S> {
     }
 
     /// Sets whether connections are kept after their responses, as they are by default (Go's
-    /// `SetKeepAlivesEnabled`). If not, every response says `Connection: close`.
+    /// `SetKeepAlivesEnabled`). If not, every response has `Connection: close`.
     /// [`Handle::set_keep_alive`] changes it while the server runs.
     #[doc(alias = "SetKeepAlivesEnabled")]
     pub fn keep_alive(mut self, keeps: bool) -> Server<S> {
@@ -564,7 +564,7 @@ impl Handle {
     /// Sets whether connections are kept after their responses from now on.
     ///
     /// If not, idle connections are closed at once, and the others after their present response,
-    /// which says `Connection: close`. This moves clients to other servers while this one keeps
+    /// which has `Connection: close`. This moves clients to other servers while this one keeps
     /// running.
     #[doc(alias = "SetKeepAlivesEnabled")]
     pub fn set_keep_alive(&self, keeps: bool) {

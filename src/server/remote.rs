@@ -11,8 +11,8 @@ use crate::reactor::remote::{Calls, Put};
 
 /// Runs functions on the loop, with its state, from any thread or handler.
 ///
-/// This is how a thread of the program changes the state of a running server, without a lock. Clones
-/// serve the same loop.
+/// This is how a thread of the program changes the state of a running server, without a lock.
+/// Clones serve the same loop.
 ///
 /// ```
 /// use wheelhouse::{sim::Sim, Request, Server};
@@ -32,10 +32,10 @@ pub struct Remote<S = ()> {
 }
 
 impl<S: 'static> Remote<S> {
-    /// Runs `function` in the next turn of the loop, after the functions that were given before. It
-    /// must not block. A panic in it is logged and counted, and nothing else.
+    /// Runs `function` in the next turn of the loop, after the functions of earlier calls. It must
+    /// not block. A panic in it is logged and counted, and the loop goes on.
     ///
-    /// A function that is given before the server runs is called in its first turn. Functions that
+    /// A function that is given before the server runs is called in the first turn. Functions that
     /// have not been called when the loop ends are dropped.
     ///
     /// # Errors
@@ -46,7 +46,7 @@ impl<S: 'static> Remote<S> {
     }
 
     /// Runs `function` on the loop after `delay`, at most a year. The rules are those of
-    /// [`Server::after`](crate::Server::after), but for a delay of zero, which is the next turn.
+    /// [`Server::after`](crate::Server::after), except that a delay of zero means the next turn.
     ///
     /// # Errors
     ///
@@ -83,14 +83,14 @@ impl<S> fmt::Debug for Remote<S> {
     }
 }
 
-/// The loop has ended, so it calls no further function.
+/// The error of a [`Remote`] whose loop has ended and calls no further function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RemoteClosed;
 
 impl fmt::Display for RemoteClosed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the server has ended: it calls no function any more")
+        f.write_str("the server has ended: a remote needs a loop that runs")
     }
 }
 

@@ -1,4 +1,4 @@
-//! How an exchange ends early: refusals, resets, and what becomes of the task then.
+//! Early ends of an exchange: refusals, resets, and the end of the task.
 
 use std::io;
 
@@ -34,7 +34,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         Stop::Done
     }
 
-    /// Ends the connection without another byte.
+    /// Ends the connection without sending another byte.
     pub(super) fn over(&mut self, farewell: Farewell, why: Lost) -> Stop {
         self.drop_task(why);
         self.end_record_if_complete();
@@ -42,15 +42,15 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         Stop::Over(farewell)
     }
 
-    /// A promise of the program was broken in the middle of a response: a reset tells the client.
-    pub(super) fn broken(&mut self, what: &str) -> Stop {
-        log::error!("{}: response cut off: {what}", self.log_name());
+    /// Resets the connection, because the program cannot finish a response that has begun.
+    pub(super) fn broken(&mut self, reason: &str) -> Stop {
+        log::error!("{}: response cut off: {reason}", self.log_name());
         self.shared.counters.cut_off += 1;
         self.decide_outcome(Outcome::Failed);
         self.over(Farewell::Reset, Lost::Stopped)
     }
 
-    /// The program panicked in the middle of a response.
+    /// Resets the connection, because the program panicked in the middle of a response.
     pub(super) fn panicked(&mut self) -> Stop {
         log::error!("{}: response cut off: the program panicked", self.log_name());
         self.shared.counters.panics += 1;
@@ -59,7 +59,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         self.over(Farewell::Reset, Lost::Stopped)
     }
 
-    /// The result of a call before the response has begun: a panic is a 500.
+    /// Unwraps the result of a call before the response has begun. A panic is a 500.
     pub(super) fn unless_panicked<T>(&mut self, result: Result<T, ()>) -> Progress<T> {
         match result {
             Ok(value) => Continue(value),
@@ -71,7 +71,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         }
     }
 
-    /// The result of a call after the response has begun: an error or a panic is a reset.
+    /// Unwraps the result of a call after the response has begun. An error or a panic is a reset.
     pub(super) fn unless_broken<T>(&mut self, result: Result<io::Result<T>, ()>) -> Progress<T> {
         match result {
             Ok(Ok(value)) => Continue(value),
@@ -80,7 +80,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         }
     }
 
-    /// Drops the task, and reports to the program why it ends.
+    /// Drops the task, and reports the reason to the program.
     pub(super) fn drop_task(&mut self, why: Lost) {
         match self.take_task() {
             Task::None => {}

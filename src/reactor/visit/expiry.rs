@@ -1,11 +1,10 @@
-//! What a deadline asks for when it has passed: the last column of the table of
-//! [tasks](crate::reactor::task).
+//! Deadlines that have passed: the last column of the table of [tasks](crate::reactor::task).
 
 use super::{clock, Break, Handler, Kernel, Lost, Progress, Stop, Task, Visit};
 use crate::http1::{Farewell, Input};
 
 impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
-    /// Ends what the connection waited for.
+    /// Ends the wait of the connection.
     pub(super) fn expire_task(&mut self) -> Progress {
         self.end_wait();
         if self.work.has_output() {
@@ -32,7 +31,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         }
     }
 
-    /// The client or the program was too slow.
+    /// Refuses the request or ends the connection, because the client or the program was too slow.
     fn expire_exchange(&mut self) -> Stop {
         let why = match self.work.conn.input() {
             Input::Paused => Lost::Expired,

@@ -1,18 +1,18 @@
-//! The end of a visit: everything encoded goes out, our side is shut down after the last response,
-//! and the verdict is found. Output is sent first, so the first column is the outcome of that:
+//! The end of a visit: output is sent, the connection is shut down for writing after the last
+//! response, and the verdict is found. The first column is the outcome of sending:
 //!
 //! | stopped | output | state | verdict |
 //! |---|---|---|---|
 //! | over | – | – | close, as the farewell says |
 //! | blocked | waits | – | wait |
 //! | spent | may wait | – | again |
-//! | idle, done | has left | `HandOut` | hand out |
-//! | idle, done | has left | `Ending` or `Linger`, clean, nothing unread | close |
-//! | idle, done | has left | `Ending`, any other | shut down our side; it lingers: as in the last two rows |
-//! | idle, done | has left | `Idle`, none is kept, nothing unread | close |
-//! | idle, done | has left | `Closed` | close |
-//! | idle, done | has left | wanted input may be there, `Idle` with a request that is held, or a protocol that wants room | again |
-//! | idle, done | has left | any other | wait |
+//! | idle, done | was sent | `HandOut` | hand out |
+//! | idle, done | was sent | `Ending` or `Linger`, clean, nothing unread | close |
+//! | idle, done | was sent | `Ending`, any other | shut down for writing; it lingers: as in the last two rows |
+//! | idle, done | was sent | `Idle`, none is kept, nothing unread | close |
+//! | idle, done | was sent | `Closed` | close |
+//! | idle, done | was sent | wanted input may be there, `Idle` with a request that is held, or a protocol that wants room | again |
+//! | idle, done | was sent | any other | wait |
 
 use super::{clock, Break, Continue, Flags, Handler, Kernel, Lost, Stop, Task, Verdict, Visit};
 use crate::handler::exchange::Outcome;
@@ -31,8 +31,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         };
         match stop {
             Stop::Over(farewell) => {
-                // Responses that were complete before the connection broke are owed, as far as the
-                // socket takes them at once.
+                // Complete responses are still sent, as far as the socket takes them at once.
                 if !self.shared.out.is_empty() {
                     let _ = self.flush();
                 }
@@ -44,7 +43,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         }
     }
 
-    /// All output has left, and all input is used as far as it can be.
+    /// Finds the verdict of a visit whose output was sent and whose input is used as far as
+    /// possible.
     fn finish_sent(&mut self) -> Verdict<S> {
         self.settle(self.work.input.is_none());
         match self.take_task() {
@@ -53,7 +53,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         }
         let is_drained = !self.facts.flags.has(Flags::READABLE) && self.work.input.is_none();
         match self.work.conn.rest() {
-            // No bytes of the client are on their way, so closing causes no reset.
+            // No bytes of the client are unread, so closing causes no reset.
             Some(Rest::Ending { is_clean: true } | Rest::Linger(Linger { is_clean: true, .. }))
                 if is_drained =>
             {
@@ -72,7 +72,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         }
     }
 
-    /// Whether the next visit could move on right away.
+    /// The verdict `Again` if the next visit can do something right away, else `Wait`.
     fn wait_or_go_on(&self) -> Verdict<S> {
         let may_read = match self.work.conn.input() {
             Input::None | Input::Paused => false,
@@ -80,7 +80,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
                 self.facts.flags.has(Flags::READABLE)
             }
         };
-        // Bytes of the next request, held until this response was complete.
+        // Bytes of the next request were held until this response was complete.
         let has_request = self.work.conn.rest() == Some(Rest::Idle) && self.work.input.is_some();
         match may_read || has_request || self.protocol_wants_room() {
             true => Verdict::Again,
@@ -88,12 +88,12 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         }
     }
 
-    /// Shuts down our side after the last response.
+    /// Shuts the connection down for writing after the last response.
     fn begin_linger(&mut self, is_clean: bool) {
         if let Some(block) = self.work.input.take() {
             self.shared.pool.take_back(block, &mut self.shared.ledger);
         }
-        // Fails only if the client has gone: then the next read says so.
+        // It fails only if the client has gone, which the next read reports.
         let _ = self.kernel.shutdown_write(self.stream);
         self.work.conn.linger(Linger {
             bytes_left: self.shared.limits.linger_bytes_max,
@@ -102,7 +102,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         });
     }
 
-    /// The connection is over: whatever is held for it goes.
+    /// Closes the connection, and gives back all that it holds.
     fn close(&mut self, farewell: Farewell) -> Verdict<S> {
         self.end_record_if_complete();
         self.shared.out.clear();

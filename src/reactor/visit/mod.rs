@@ -1,5 +1,5 @@
-//! One visit to a ready connection: it sends waiting output, asks the program for news, serves bytes
-//! that are held, reads once, serves requests, and lets their responses leave in one write.
+//! One visit to a ready connection: it sends waiting output, asks the program for news, serves
+//! bytes that are held, reads once, serves requests, and lets their responses leave in one write.
 //!
 //! A visit has a budget, so that no connection is served at the cost of the others: one read,
 //! [`REQUESTS_MAX`] requests, [`WRITTEN_MAX`] bytes, [`PIECES_MAX`] pieces. Over budget, the
@@ -9,21 +9,21 @@
 //!
 //! | file | what it does for the visit |
 //! |---|---|
-//! | `mod.rs` | begins the visit, and passes bytes to the part that takes them |
+//! | `mod.rs` | begins the visit, and passes bytes of the client to their parser |
 //! | `read.rs` | reads, and keeps bytes that cannot be used yet |
-//! | `finish.rs` | ends the visit: everything leaves, and the verdict |
+//! | `finish.rs` | ends the visit: sends all output, and finds the verdict |
 //! | `expiry.rs` | ends a wait whose deadline has passed |
 //! | `reply.rs` | calls the handler and carries out its reply |
-//! | `wakeups.rs` | hears news of the program: responses from elsewhere, pauses that end |
+//! | `wakeups.rs` | takes news from the program: responses from elsewhere, the end of a pause |
 //! | `request_content.rs` | gives request content to its collector or receiver |
-//! | `output.rs` | sends until all has left, the socket is full or the budget is used |
-//! | `protocol.rs` | speaks for a connection that has left HTTP |
-//! | `transform.rs`, `produce.rs` | content of the response from the program, piece by piece |
+//! | `output.rs` | sends output until none is left, the socket is full or the budget is used |
+//! | `protocol.rs` | calls the protocol of a connection that has left HTTP |
+//! | `transform.rs`, `produce.rs` | content of the response, made by the program piece by piece |
 //! | `response.rs` | encodes a response |
 //! | `request.rs` | shows a request to the program |
-//! | `write.rs` | writes to the socket; keeps the bytes that it does not take |
+//! | `write.rs` | writes to the socket, and keeps the bytes that it does not take |
 //! | `ending.rs` | ends an exchange early: refusals, resets, and the end of the task |
-//! | `state.rs` | moves the task, its wait and the exchange on |
+//! | `state.rs` | sets the task and its wait, and reports states |
 //! | `observe.rs` | keeps a record of the exchange for the program's hook |
 
 mod ending;
@@ -62,24 +62,24 @@ use crate::reactor::Token;
 const REQUESTS_MAX: u32 = 32;
 /// Bytes written in one visit.
 const WRITTEN_MAX: usize = 256 << 10;
-/// Pieces that a producer is asked for in one visit: each is a call and a write, however small.
+/// Pieces that a producer is asked for in one visit. Each costs a call and a write, however small.
 const PIECES_MAX: u32 = 256;
-/// Bytes read at once where a head is expected: the longest head by default.
+/// Bytes read at once where a head is expected: as many as the longest head has by default.
 const HEAD_READ: usize = 16 << 10;
 /// Bytes read at once where content flows, and the size of both shared buffers.
 pub(super) const SCRATCH: usize = 64 << 10;
 
 /// The outcome of a visit.
 pub(super) enum Verdict<S> {
-    /// It rested, has got its responses, and rests again.
+    /// The connection rested, has got its responses, and rests again.
     Idle,
-    /// It waits for readiness, for the program or for its deadline.
+    /// The connection waits for readiness, for the program or for its deadline.
     Wait,
-    /// It has more to do right away, after the others.
+    /// The connection has more to do right away, after the others.
     Again,
-    /// It is over.
+    /// The connection is over.
     Close(Farewell),
-    /// It is over for the server: the program takes the stream.
+    /// The connection leaves the server: the program takes the stream.
     HandOut(HandOut<S>),
 }
 
@@ -108,13 +108,13 @@ pub(super) struct Visit<'v, K: Kernel, S: 'static, H: Handler<S>> {
     facts: &'v mut Facts,
     /// The connection's own box, or the loop's spare if the connection rested.
     work: &'v mut Work<S>,
-    /// At the beginning, the connection was New or Idle.
+    /// Whether the connection was New or Idle when the visit began.
     has_rested: bool,
     token: Token,
     spent: Spent,
 }
 
-/// How much of its budget a visit has used.
+/// The part of its budget that a visit has used.
 #[derive(Default)]
 struct Spent {
     requests: u32,
@@ -122,7 +122,7 @@ struct Spent {
     pieces: u32,
 }
 
-/// Bytes of the client, and how many of them have been used.
+/// Bytes of the client, and the number of them that have been used.
 struct Cursor<'a> {
     bytes: &'a [u8],
     used: usize,
@@ -165,7 +165,7 @@ impl<'v, K: Kernel, S: 'static, H: Handler<S>> Visit<'v, K, S, H> {
         Visit { shared, kernel, stream, facts, work, has_rested, token, spent }
     }
 
-    /// The whole visit; `scratch` is the buffer that it reads into.
+    /// Makes the whole visit. `scratch` is the buffer that it reads into.
     #[inline(always)]
     pub(super) fn serve(mut self, scratch: &mut [u8]) -> Verdict<S> {
         if self.has_rested && self.facts.flags.has(Flags::READABLE) {
@@ -175,8 +175,8 @@ impl<'v, K: Kernel, S: 'static, H: Handler<S>> Visit<'v, K, S, H> {
         self.finish(stop.break_value().unwrap_or(Stop::Done))
     }
 
-    /// The visit of a connection that awaited a request, with nothing held: it reads, and if it
-    /// rests again, it ends with one write. Saves 435 of 1,415 instructions per GET.
+    /// Visits a connection that awaited a request and holds nothing: reads once and, if the
+    /// connection rests again, ends with one write. Saves 435 of 1,415 instructions per GET.
     #[inline(always)]
     fn serve_fast(&mut self, scratch: &mut [u8]) -> Verdict<S> {
         let stop = self.read_scratch(scratch);
@@ -189,19 +189,19 @@ impl<'v, K: Kernel, S: 'static, H: Handler<S>> Visit<'v, K, S, H> {
         self.finish(stop)
     }
 
-    /// A visit because the deadline has passed.
+    /// Visits the connection because its deadline has passed.
     pub(super) fn expire(mut self) -> Verdict<S> {
         let stop = self.expire_task();
         self.finish(stop.break_value().unwrap_or(Stop::Done))
     }
 
-    /// A visit to reset the connection, whatever it is doing.
+    /// Visits the connection to reset it, whatever it is doing.
     pub(super) fn abort(mut self) -> Verdict<S> {
         let stop = self.over(Farewell::Reset, Lost::Stopped);
         self.finish(stop)
     }
 
-    /// Output first, then news from the program, then bytes read earlier, then one read.
+    /// Sends output, takes news from the program, serves bytes read earlier, and reads once.
     #[inline(never)]
     fn serve_in_order(&mut self, scratch: &mut [u8]) -> Progress {
         let was_silent = matches!(self.work.task, Task::Silent(..));
@@ -214,10 +214,10 @@ impl<'v, K: Kernel, S: 'static, H: Handler<S>> Visit<'v, K, S, H> {
         self.read_if_wanted(scratch)
     }
 
-    /// Serves bytes that were read earlier and not used then. The block is put back unless it is used
-    /// up.
+    /// Serves bytes that were read earlier and not used then. Their block is put back unless it is
+    /// used up.
     fn serve_held(&mut self) -> Progress {
-        // The exchange may be over by now.
+        // The exchange may be over already.
         self.settle(self.work.input.is_none());
         let Some(mut block) = self.work.input.take() else { return Continue(()) };
         let mut input = Cursor::new(block.bytes());
@@ -234,7 +234,7 @@ impl<'v, K: Kernel, S: 'static, H: Handler<S>> Visit<'v, K, S, H> {
         }
     }
 
-    /// One read, if bytes are wanted and may be there.
+    /// Reads once, if bytes are wanted and may be there.
     fn read_if_wanted(&mut self, scratch: &mut [u8]) -> Progress {
         let most = match self.work.conn.input() {
             Input::None | Input::Paused => return Continue(()),
@@ -243,7 +243,7 @@ impl<'v, K: Kernel, S: 'static, H: Handler<S>> Visit<'v, K, S, H> {
             // One byte more than is allowed shows that too many have come.
             Input::Linger { bytes_left } => SCRATCH.min((bytes_left as usize).saturating_add(1)),
         };
-        // A read may end the connection. Responses that wait leave first; the next visit reads.
+        // A read may end the connection, so responses are sent first. The next visit reads.
         if !self.facts.flags.has(Flags::READABLE) || !self.shared.out.is_empty() {
             return Continue(());
         }
@@ -256,7 +256,7 @@ impl<'v, K: Kernel, S: 'static, H: Handler<S>> Visit<'v, K, S, H> {
         }
     }
 
-    /// One read into the shared scratch, and what it brings.
+    /// Reads once into the shared scratch, and serves the bytes.
     #[inline(always)]
     fn read_scratch(&mut self, scratch: &mut [u8]) -> Stop {
         let len = match self.read(scratch) {
@@ -300,7 +300,7 @@ impl<'v, K: Kernel, S: 'static, H: Handler<S>> Visit<'v, K, S, H> {
         }
     }
 
-    /// Whether no request will be taken from this connection any more.
+    /// Whether the connection takes no further request.
     fn is_ending(&self) -> bool {
         matches!(self.work.conn.rest(), Some(Rest::Ending { .. } | Rest::Linger(_) | Rest::Closed))
     }
@@ -314,8 +314,8 @@ impl<'v, K: Kernel, S: 'static, H: Handler<S>> Visit<'v, K, S, H> {
                 Ok(HeadProgress::Complete) => {}
                 Ok(HeadProgress::NotBegun) => return Break(Stop::Done),
                 Ok(HeadProgress::Begun) => {
-                    // A client that has sent part of a head is not idle, and a hook that limits
-                    // clients should know.
+                    // A client that has sent part of a head is not idle, and hooks that limit
+                    // clients count it.
                     self.report(ConnectionState::Active);
                     self.begin_record();
                     return Break(Stop::Done);
@@ -334,7 +334,7 @@ impl<'v, K: Kernel, S: 'static, H: Handler<S>> Visit<'v, K, S, H> {
         }
     }
 
-    /// Decodes content, and gives it to whoever takes it.
+    /// Decodes content, and gives it to the task.
     #[inline(never)]
     fn serve_content(&mut self, input: &mut Cursor<'_>) -> Progress {
         let bytes = input.rest();

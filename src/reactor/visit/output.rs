@@ -1,5 +1,5 @@
 //! Output: encoded bytes, bytes that the socket did not take earlier, and the content that follows,
-//! until all has left, the socket is full, or the budget of the visit is used.
+//! until all of it was sent, the socket is full, or the budget of the visit is used.
 //!
 //! All responses of a visit leave in one `write`.
 
@@ -9,7 +9,7 @@ use super::{
 };
 use std::mem;
 
-/// Encoded bytes above which they must leave first: room for one more response stays.
+/// Encoded bytes that must be sent before the next response is encoded, so that it has room.
 pub(super) const OUT_HIGH: usize = 48 << 10;
 
 impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
@@ -21,7 +21,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         self.send_all()
     }
 
-    /// Sends everything that there is to send. Goes on if nothing is left.
+    /// Sends all output. Goes on if none is left.
     pub(super) fn send_all(&mut self) -> Progress {
         if !self.work.has_output() && (self.shared.out.is_empty() || self.write_fast()) {
             return Continue(());
@@ -39,7 +39,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
                 }
                 Task::File(body) => self.send_file(body)?,
                 Task::Produce(producer) => self.produce(producer)?,
-                // It has just said so: it hears that the client left before, and is asked again.
+                // It became silent in this visit. It hears that the client has left, and is asked
+                // again.
                 Task::Silent(producer, timeout) if mem::take(&mut peer_left_is_news) => {
                     self.ask_again(producer, timeout)?;
                 }
@@ -54,7 +55,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             }
             let is_spent = self.spent.written >= WRITTEN_MAX || self.spent.pieces >= PIECES_MAX;
             if is_spent && self.work.has_output() {
-                // What was produced last still has to leave the shared buffer.
+                // The last piece is still in the shared buffer.
                 return Break(if self.flush()? { Stop::Spent } else { Stop::Blocked });
             }
         }

@@ -18,8 +18,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         self.ask(producer, None, |producer, out| producer.produce(out))
     }
 
-    /// A producer that had nothing to say may have something now: visits come for many reasons,
-    /// and asking is cheap.
+    /// Asks a silent producer again. It may have content now: visits come for many reasons, and
+    /// asking is cheap.
     pub(super) fn ask_again(&mut self, producer: Producing, silence: Duration) -> Progress {
         let mut producer = OnTrial::new(producer);
         if self.facts.flags.has(Flags::READ_CLOSED)
@@ -30,13 +30,13 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         self.ask(producer.take(), Some(silence), |producer, out| producer.produce(out))
     }
 
-    /// A producer has been silent for as long as it said.
+    /// Asks a producer whose time of silence is over.
     pub(super) fn break_silence(&mut self, producer: Producing) -> Progress {
         self.ask(producer, None, |producer, out| producer.expire(out))
     }
 
-    /// Asks a producer in one of these ways; once in a shutdown, it is notified of that first.
-    /// `silence` is the wait that it was in, if that goes on when it says so again.
+    /// Asks a producer by the function `how`, after notifying it of a shutdown, once. `silence` is
+    /// the timeout of its present wait: the wait goes on if the producer names the same one again.
     fn ask(
         &mut self,
         producer: Producing,
@@ -73,7 +73,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
                 self.put_back(Task::Silent(producer.take(), timeout));
                 Continue(())
             }
-            // That was all, or all that was announced.
+            // The content has ended, or its announced length is reached.
             Produced::More | Produced::Wait(_) | Produced::End => {
                 self.end_produced(producer.take())
             }

@@ -1,5 +1,5 @@
-//! Connections that have left HTTP: a protocol is called with the client's bytes and puts its own,
-//! in the same visits, buffers and deadlines as before.
+//! Connections that have left HTTP: a protocol is called with the client's bytes and puts its own.
+//! It has the visits, buffers and deadlines that HTTP has.
 
 use std::io;
 use std::mem;
@@ -19,11 +19,13 @@ use crate::reactor::memory::Ledger;
 use crate::reactor::task::Speaking;
 use crate::reactor::visit::response::parts;
 
-/// Bytes that a protocol may leave unused. If it uses none of so many, it never will.
+/// Bytes that a protocol may leave unused. If it uses none of so many, it is not expected to use
+/// any.
 const HELD_MAX: usize = SCRATCH;
 
 impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
-    /// Switches to a protocol, unless the request does not ask for it: `refusal` says so.
+    /// Switches to a protocol, unless there is a `refusal`: the response to a request that does not
+    /// ask for it.
     pub(super) fn upgrade(
         &mut self,
         upgrade: &Upgrade,
@@ -44,12 +46,12 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             visit.work.conn.upgrade(&mut shared.out, &parts, &mut shared.encoder)
         });
         if !is_upgraded {
-            let what = "an upgrade with content is not understood here";
-            return self.respond(Response::error(StatusCode::BAD_REQUEST, what).with_close());
+            let reason = "an upgrade with content is not understood here";
+            return self.respond(Response::error(StatusCode::BAD_REQUEST, reason).with_close());
         }
         self.record_status(upgrade.response.status);
         self.end_record(Outcome::Upgraded);
-        // There is no content, and the protocol has a time of its own.
+        // There is no content to be timed, and the protocol has its own timeout.
         self.work.end = None;
         let speaking = Speaking {
             timeout: self.shared.limits.idle_timeout,
@@ -66,7 +68,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         self.hear_protocol(false)
     }
 
-    /// Calls the protocol, if there is one, and does what it wishes.
+    /// Calls the protocol, if there is one, and carries out its wishes.
     pub(super) fn speak<T>(
         &mut self,
         call: impl FnOnce(&mut dyn Protocol<S>, &mut S, &mut Connection<'_>) -> io::Result<T>,
@@ -104,8 +106,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         }
     }
 
-    /// Notes how the protocol wants to be treated from now on; returns whether what it holds fits
-    /// into memory. A call that panicked says nothing.
+    /// Notes the timeout, the debt and the memory that the protocol reported after a call, unless
+    /// the call panicked. Returns whether the memory is within the budget.
     fn note_manner(
         &mut self,
         speaking: &mut Speaking<S>,
@@ -117,14 +119,14 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             (speaking.timeout, speaking.is_owed) = (timeout, is_owed);
             fits = recharge(&mut speaking.charged, held, &mut self.shared.ledger);
         }
-        // Each call is a sign of life, unless the client still owes something.
+        // Each call is a sign of life, unless the client still owes bytes.
         if speaking.wish.anew || !speaking.is_owed || !was_owed {
             self.end_silence();
         }
         fits
     }
 
-    /// If the protocol has closed the connection, it ends after the bytes that were put.
+    /// Ends the connection after the bytes that were put, if the protocol has closed it.
     fn end_if_closed(&mut self) {
         if matches!(&self.work.task, Task::Protocol(speaking) if speaking.wish.close) {
             self.shared.ledger.release(self.work.task.memory());
@@ -133,8 +135,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         }
     }
 
-    /// A protocol that is not called, since its output does not leave, may have been given more
-    /// to hold from elsewhere: that counts too.
+    /// Charges the memory of a protocol that is not called, since its output does not leave. It may
+    /// have been given more to hold from elsewhere.
     #[cold]
     pub(super) fn weigh_protocol(&mut self, stop: Stop) -> Stop {
         let Task::Protocol(speaking) = &mut self.work.task else { return stop };
@@ -154,7 +156,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         self.over(Farewell::Reset, Lost::Stopped)
     }
 
-    /// Gives the protocol bytes of the client; returns how many of them it has used.
+    /// Gives the protocol bytes of the client. Returns the number of bytes that it has used.
     pub(super) fn hand_to_protocol(&mut self, input: &[u8]) -> Progress<usize> {
         if input.is_empty() {
             return Continue(0);
@@ -176,7 +178,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         Continue(used)
     }
 
-    /// Calls a protocol that was woken, has room again, or should come to an end.
+    /// Calls a protocol that was woken, has room again, or has to end with the server.
     pub(super) fn hear_protocol(&mut self, is_woken: bool) -> Progress {
         if is_woken || self.protocol_wants_room() {
             self.speak(|protocol, state, connection| protocol.wake(state, connection))?;
@@ -198,7 +200,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         matches!(&self.work.task, Task::Protocol(speaking) if speaking.wish.room)
     }
 
-    /// The client has ended its side: the protocol hears of it, if there is one.
+    /// Reports to the protocol, if there is one, that the client has ended its side.
     pub(super) fn end_protocol_input(&mut self) -> Stop {
         let ended =
             self.speak(|protocol, state, connection| protocol.end_of_input(state, connection));
@@ -206,7 +208,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     }
 }
 
-/// Charges what a protocol holds now, if there is room for it.
+/// Charges the memory of a protocol, if the budget has room for it. Returns whether it has.
 fn recharge(charged: &mut usize, held: usize, ledger: &mut Ledger) -> bool {
     if held > *charged && !ledger.has_room(held - *charged) {
         return false;

@@ -1,5 +1,5 @@
-//! Reading: into the shared scratch, or after the bytes that are held. Only bytes that cannot be used
-//! yet are kept.
+//! Reading: into the shared scratch, or after the bytes that are held. Only bytes that cannot be
+//! used yet are kept.
 
 use std::io;
 
@@ -37,7 +37,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         }
         match stop {
             Stop::Idle | Stop::Done => self.refuse(Reject::Overloaded, Lost::Stopped),
-            // Requests wait behind output: no refusal can be sent now.
+            // Output comes before the requests that wait: no refusal can be sent now.
             Stop::Blocked | Stop::Spent => self.over(Farewell::Reset, Lost::Stopped),
             Stop::Over(_) => stop,
         }
@@ -51,8 +51,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
                 Break(self.end_of_input())
             }
             Ok(len) => {
-                // A short read has drained the socket, unless its end came along: that stays
-                // unread and is not reported again.
+                // A short read has drained the socket, unless the end of the input came with the
+                // bytes: that stays unread and is not reported again.
                 let is_drained = SHORT_READ_DRAINS && len < room.len();
                 if is_drained && !self.facts.flags.has(Flags::READ_CLOSED) {
                     self.facts.flags.clear(Flags::READABLE);

@@ -1,4 +1,4 @@
-//! The handler is called, and its reply is carried out.
+//! The call of the handler, and its reply.
 
 use std::mem;
 use std::time::Duration;
@@ -23,10 +23,10 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         self.report(ConnectionState::Active);
         self.shared.counters.requests += 1;
         self.spent.requests += 1;
-        // It cannot overflow: at `u32::MAX` there are none left, whatever the limit.
+        // This cannot overflow: after `u32::MAX` requests none is left, whatever the limit.
         self.facts.requests += 1;
         self.end_wait();
-        // A time that the program has set is for one exchange.
+        // A time that the program has set holds for one exchange.
         self.work.end = None;
         let bytes = input.rest();
         input.used += self.shared.head.len;
@@ -37,7 +37,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         if let Ok(Reply(Action::Respond(response))) = &reply {
             if let Some(is_idle) = self.respond_fast(response, input.is_all_used()) {
                 match response.owns_nothing() {
-                    // Its destructor has nothing to do. Saves 21 instructions per GET.
+                    // The destructor has nothing to do. Saves 21 instructions per GET.
                     true => mem::forget(reply),
                     false => let_go(reply),
                 }
@@ -96,8 +96,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         self.carry_out_late(late)
     }
 
-    /// Carries out a reply that was given after the head had gone: only a response can follow, now
-    /// or later.
+    /// Carries out a reply that was given after the head of the request: only a response can
+    /// follow, now or later.
     pub(super) fn carry_out_late(&mut self, late: LateReply<S>) -> Progress {
         let Some(mut reply) = late else { return Continue(()) };
         let mut informed = 0;
@@ -125,7 +125,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         self.respond(Response::status_page(StatusCode::INTERNAL_SERVER_ERROR))
     }
 
-    /// Sends an informational response; returns the rest of the reply.
+    /// Sends an informational response. Returns the rest of the reply.
     fn inform_first(
         &mut self,
         (informational, then): (Informational, Reply<S>),
@@ -143,7 +143,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         then
     }
 
-    /// Changes the response that the rest of the reply leads to; returns that.
+    /// Changes the response to which the rest of the reply leads. Returns the rest.
     fn map(&mut self, (change, mut reply): (Change<S>, Reply<S>)) -> Progress<Reply<S>> {
         // Logged before the change, which may panic.
         if let Some(response) = reply.response_mut() {
@@ -154,7 +154,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         self.unless_panicked(changed)
     }
 
-    /// Sets the time in which the content must be complete; returns the rest of the reply.
+    /// Sets the time in which the content must be complete. Returns the rest of the reply.
     fn limit_content(&mut self, (time, then): (Duration, Reply<S>)) -> Reply<S> {
         self.work.end = Some(End::at(clock::due(self.shared.now, time)));
         then

@@ -1,5 +1,4 @@
-//! A request as the program sees it: the head that was parsed last, and the other end of the
-//! connection.
+//! A request as the program sees it: the head that was parsed last, and the client.
 
 use std::any::Any;
 use std::mem;
@@ -65,7 +64,7 @@ pub(super) fn name_request(response: &mut Response, request: &Request<'_>) {
     }
 }
 
-/// The other end of a connection, as a handler may ask about it.
+/// The client of a connection, for the questions of a handler.
 pub(super) struct Client<'a, T> {
     pub(super) stream: &'a T,
     pub(super) facts: &'a Facts,

@@ -24,8 +24,9 @@ use std::sync::Arc;
 const INLINE_MAX: usize = 4 << 10;
 
 impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
-    /// [`respond`](Visit::respond) in one step, if the request has no content and that of the response
-    /// is small and at hand. Saves 438 of 1,151 instructions per pipelined GET. Returns whether the connection is idle after it, or `None` if this was not possible.
+    /// [`respond`](Visit::respond) in one step, if the request has no content and that of the
+    /// response is small and at hand. Saves 438 of 1,151 instructions per pipelined GET. Returns
+    /// whether the connection is idle after it, or `None` if this was not possible.
     #[inline(always)]
     pub(super) fn respond_fast(&mut self, response: &Response, is_all_used: bool) -> Option<bool> {
         let (content, length) = match &response.body.0 {
@@ -49,7 +50,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         Some(conn.respond_fast(head, out, &parts, encoder, &circumstances, is_all_used))
     }
 
-    /// Encodes a response, with its content if that is small; the rest becomes the task.
+    /// Encodes a response, with its content if that is small. Larger content becomes the task.
     pub(super) fn respond(&mut self, mut response: Response) -> Progress {
         self.log_failure(&mut response);
         let mut result = self.respond_head(&response, response.body.content_length());
@@ -57,7 +58,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             let body = mem::take(&mut response.body);
             result = self.respond_with(body);
         }
-        // After a HEAD its content is not sent, and still there.
+        // After a HEAD, its content is still there.
         let_go(response);
         result
     }
@@ -68,7 +69,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             Source::Bytes(bytes) if bytes.len() <= INLINE_MAX => bytes,
             _ => return self.send_from(body),
         };
-        // Its length was announced, so there is nothing to put around it.
+        // Its length was announced, so it needs no framing.
         self.shared.out.extend_from_slice(small);
         self.work.conn.count_sent(small.len() as u64);
         let_go(body);
@@ -99,7 +100,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     pub(super) fn respond_head(&mut self, response: &Response, length: Option<u64>) -> Progress {
         if let Some(fault) = fault(response) {
             log::error!("{}: response replaced by a 500: {fault}", self.log_name());
-            // Sent like a refusal, which needs no program to be right.
+            // A refusal has no part that the program could have got wrong.
             return Break(self.refuse(Reject::Internal, Lost::Stopped));
         }
         let circumstances = self.circumstances();
@@ -126,7 +127,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         Continue(())
     }
 
-    /// Logs the error of the program that a response reports, if it reports one.
+    /// Logs the error of the program that a response carries, if it carries one.
     pub(super) fn log_failure(&self, response: &mut Response) {
         if let Some(failure) = response.take_failure() {
             log::error!("{}: handler failed: {}", self.log_name(), failure.into_text());
@@ -145,12 +146,12 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         }
     }
 
-    /// Ends the content of the response. If it is shorter than announced, the client must not take
-    /// it for the whole.
+    /// Ends the content of the response. If it is shorter than announced, the connection is reset,
+    /// so that the client does not take it for the whole.
     pub(super) fn end_content(&mut self, trailers: &Trailers) -> Progress {
         let in_chunks = self.work.conn.output() == Output::Content { in_chunks: true };
         if !in_chunks && !trailers.is_empty() {
-            // Content that is announced by its length is complete without them.
+            // Content with an announced length is complete without them.
             log::debug!(
                 "{}: the response was not sent in chunks, so its trailers are left out",
                 self.log_name()
@@ -171,12 +172,12 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         Continue(())
     }
 
-    /// Wakes this connection from anywhere.
+    /// Makes a waker of this connection.
     pub(super) fn waker(&self) -> Waker {
         Waker::new(Call::new(self.token, Arc::clone(&self.shared.mailbox)))
     }
 
-    /// What the decision about reuse depends on, beside the request and the response.
+    /// The circumstances that decide about reuse, beside the request and the response.
     #[inline(always)]
     fn circumstances(&self) -> Circumstances {
         let limits = &self.shared.limits;
@@ -190,7 +191,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     }
 }
 
-/// What the head of a response shows of it.
+/// The parts of a response that its head shows.
 #[inline(always)]
 pub(super) fn parts(response: &Response, length: Option<u64>) -> ResponseParts<'_> {
     ResponseParts {
@@ -203,7 +204,7 @@ pub(super) fn parts(response: &Response, length: Option<u64>) -> ResponseParts<'
     }
 }
 
-/// Whether there is something about the head that the fast path does not look at.
+/// Whether the head has a part that the fast path does not handle.
 #[inline(always)]
 fn needs_care(response: &Response) -> bool {
     response.status.is_informational()
@@ -214,7 +215,7 @@ fn needs_care(response: &Response) -> bool {
                 || extra.failure.is_some())
 }
 
-/// Why a response cannot be sent.
+/// The reason why a response cannot be sent, if there is one.
 fn fault(response: &Response) -> Option<String> {
     if response.status.is_informational() {
         return Some(format!("{} is not a final status", response.status));

@@ -1,5 +1,5 @@
-//! How the state of a connection moves on: the task and its wait, the exchange, and the reports about
-//! it.
+//! How the state of a connection moves on: the task and its wait, the exchange, and the reports
+//! about it.
 
 use std::mem;
 
@@ -10,9 +10,9 @@ use crate::reactor::task::Timer;
 use super::{Flags, Handler, Kernel, Task, Visit};
 
 impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
-    /// Sets what is done for the request from now on: a wait of its own.
+    /// Sets the task of the request, which begins a wait of its own.
     pub(super) fn set_task(&mut self, task: Task<S>) {
-        debug_assert!(matches!(self.work.task, Task::None), "it replaces none");
+        debug_assert!(matches!(self.work.task, Task::None), "a task was replaced");
         self.end_wait();
         self.work.task = task;
     }
@@ -22,21 +22,21 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         mem::replace(&mut self.work.task, Task::None)
     }
 
-    /// Puts a task back that goes on, right after the call: its wait goes on, too.
+    /// Puts a task back after a call of the program. Its wait goes on.
     pub(super) fn put_back(&mut self, task: Task<S>) {
         self.work.task = task;
     }
 
-    /// Ends the wait if it is one of silence. A reader that is slow keeps its window, however often
-    /// the program speaks.
+    /// Ends the wait if it is one of silence. A slow reader keeps its window, however often the
+    /// program is called.
     pub(super) fn end_silence(&mut self) {
         if self.facts.armed == Timer::Silence {
             self.end_wait();
         }
     }
 
-    /// Ends the wait of the deadline that is armed: the next one begins anew, even if it is of
-    /// the same kind.
+    /// Ends the wait of the deadline that is armed. The next wait begins anew, even if it is of the
+    /// same kind.
     #[inline(always)]
     pub(super) fn end_wait(&mut self) {
         self.facts.armed = Timer::None;

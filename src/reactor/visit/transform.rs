@@ -13,7 +13,7 @@ use crate::message::response::Response;
 use crate::message::trailers::Trailers;
 use crate::reactor::memory::Block;
 
-/// Room that a transform is given at least, so that it can always make progress.
+/// The least room that a transform is given, so that it can always make progress.
 const TRANSFORM_ROOM_MIN: usize = (4 << 10) + CHUNK_ROOM + LAST_CHUNK.len();
 
 type Transforming<S> = Box<dyn Transform<S>>;
@@ -29,7 +29,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         let length = guard(|| transform.get().content_length());
         let length = self.unless_panicked(length)?;
         if !self.work.conn.outgoing(response.status, length).has_content() {
-            // HEAD, or a status without content: there is nothing to make, and nothing wanted.
+            // HEAD, or a status without content: the transform has nothing to do.
             return self.respond_head(response, length);
         }
         self.admit_content()?;
@@ -94,7 +94,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         }
     }
 
-    /// All content has gone through the transform: it ends the response.
+    /// Ends the response, after all content has gone through the transform.
     pub(super) fn end_transform(
         &mut self,
         transform: Transforming<S>,

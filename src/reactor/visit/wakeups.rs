@@ -1,5 +1,5 @@
-//! What the program does outside of a visit and the loop hears of in one: a response from elsewhere,
-//! a pause that ends, a producer that has something to send again.
+//! News from the program: a response from elsewhere, the end of a pause, a producer that has
+//! content again.
 
 use http::StatusCode;
 
@@ -11,8 +11,8 @@ use crate::message::response::Response;
 use crate::reactor::visit::request_content::LateReply;
 
 impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
-    /// Hears what the program has to say, if the task waits for that. A producer is asked again if it
-    /// was silent when the visit began.
+    /// Takes the news of the program, if the task waits for it. A producer is asked again if it was
+    /// silent when the visit began.
     pub(super) fn hear_program(&mut self, was_silent: bool) -> Progress<LateReply<S>> {
         let is_woken = self.facts.flags.take(Flags::WOKEN);
         match self.take_task() {
@@ -43,7 +43,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         }
     }
 
-    /// Waits for a response from elsewhere. If it is there already, it wakes the loop like any other.
+    /// Waits for a response from elsewhere. A response that is there already wakes the loop like
+    /// any other.
     pub(super) fn defer(&mut self, deferred: Box<Deferred<S>>) -> Progress {
         self.note_peer_left(&deferred);
         deferred.ticket.install(self.waker());
@@ -57,7 +58,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         }
     }
 
-    /// Takes the reply, if the worker has given one.
+    /// Takes the reply of the worker, if there is one.
     fn hear_worker(&mut self, mut deferred: Box<Deferred<S>>) -> Progress<LateReply<S>> {
         match self.reply_of(&mut deferred) {
             Some(reply) => {
@@ -71,12 +72,13 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         }
     }
 
-    /// The time of the worker is over. Nothing is wrong with the connection: it is kept.
+    /// Ends the wait for a worker with its `late` response or a 504. The connection is kept,
+    /// because nothing is wrong with it.
     pub(super) fn expire_worker(
         &mut self,
         mut deferred: Box<Deferred<S>>,
     ) -> Progress<LateReply<S>> {
-        // The reply may have come in the last moment.
+        // The reply may have come at the last moment.
         let reply = self.reply_of(&mut deferred).unwrap_or_else(|| {
             log::debug!("{}: no response came in time", self.log_name());
             let page = || Response::status_page(StatusCode::GATEWAY_TIMEOUT);
@@ -88,7 +90,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         self.unless_panicked(reply).map_continue(Some)
     }
 
-    /// The worker's reply, if it has given one, or a 500 if it never will.
+    /// Returns the reply of the worker, or a 500 if it can no longer give one.
     fn reply_of(&mut self, deferred: &mut Deferred<S>) -> Option<Result<Reply<S>, ()>> {
         self.note_peer_left(deferred);
         let (place, informational) = deferred.ticket.take();
