@@ -1,6 +1,5 @@
 //! Sources: descriptors of a program that the loop watches beside its connections.
 
-use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
 
 /// The events that a source is watched for.
@@ -32,13 +31,15 @@ impl Interest {
 ///
 /// It is a hint, as all readiness is: a read or a write may still return
 /// [`WouldBlock`](std::io::ErrorKind::WouldBlock).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Readiness {
     pub(crate) readable: bool,
     pub(crate) writable: bool,
 }
 
 impl Readiness {
+    pub(crate) const NONE: Readiness = Readiness { readable: false, writable: false };
+
     /// Returns whether there is input, its end, or an error that a read returns.
     pub fn is_readable(&self) -> bool {
         self.readable
@@ -59,12 +60,6 @@ pub struct SourceId {
     pub(crate) key: usize,
     /// The number of sources added before it.
     pub(crate) number: u64,
-}
-
-impl fmt::Display for SourceId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.number.fmt(f)
-    }
 }
 
 /// Whether a source stays on the loop after a call of its function.

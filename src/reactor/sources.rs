@@ -35,7 +35,7 @@ impl<S> Watched<S> {
     /// Calls the function. Returns whether the source stays and has input left, or `None` if it
     /// goes.
     fn call(&mut self, kernel: &mut impl Kernel, state: &mut S) -> Option<bool> {
-        let readiness = mem::take(&mut self.readiness);
+        let readiness = mem::replace(&mut self.readiness, Readiness::NONE);
         match self.source.call(state, readiness) {
             Next::Keep => Some(self.interest.reads() && kernel.has_input(self.source.descriptor())),
             Next::Remove => None,
@@ -57,14 +57,13 @@ impl<S> Sources<S> {
     ) -> io::Result<SourceId> {
         let entry = self.watched.vacant_entry();
         let (key, number) = (entry.key(), self.next_number);
-        if key > Token::SOURCES_MAX {
-            return Err(io::Error::other(
-                "too many sources: a loop has a limited number of tokens",
-            ));
+        if key >= Token::SOURCES_MAX {
+            let error = format!("too many sources: at most {} in one loop", Token::SOURCES_MAX);
+            return Err(io::Error::other(error));
         }
         kernel.watch_source(source.descriptor(), interest, Token::source(key))?;
         self.next_number += 1;
-        entry.insert(Watched { source, interest, readiness: Readiness::default(), number });
+        entry.insert(Watched { source, interest, readiness: Readiness::NONE, number });
         Ok(SourceId { key, number })
     }
 
@@ -101,13 +100,13 @@ impl<S> Sources<S> {
     /// Notes an event of the source with this key.
     pub(super) fn note(&mut self, key: usize, event: &Event) {
         let Some(watched) = self.watched.get_mut(key) else { return };
-        let was_ready = watched.readiness != Readiness::default();
+        let was_ready = watched.readiness != Readiness::NONE;
         let (reads, writes) = (watched.interest.reads(), watched.interest.writes());
         watched.readiness.readable |= reads && event.readable;
         // Errors are reported as readable. They are news for a source that is watched for room,
         // too.
         watched.readiness.writable |= writes && (event.writable || !reads && event.read_closed);
-        if !was_ready && watched.readiness != Readiness::default() {
+        if !was_ready && watched.readiness != Readiness::NONE {
             self.ready.push(key);
         }
     }

@@ -85,9 +85,10 @@ impl<S> Work<S> {
         self.backlog.is_some() || self.task.has_output()
     }
 
-    /// Whether a request is under way. Before its head is complete there is none.
+    /// Whether a request is under way: there is none before its head is complete, and none after the
+    /// last response.
     pub(super) fn is_in_exchange(&self) -> bool {
-        self.conn.input() != Input::Head
+        !matches!(self.conn.input(), Input::Head | Input::Linger { .. })
     }
 
     /// Whether the response comes from elsewhere.

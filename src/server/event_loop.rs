@@ -240,9 +240,8 @@ impl<S: 'static> EventLoop<S> {
     ///
     /// # Errors
     ///
-    /// An error of the system if it cannot watch the descriptor: regular files are always ready, so
-    /// they are refused, and so is a descriptor that the loop watches already. An error if the loop
-    /// has ended.
+    /// The error of the system if it cannot watch the descriptor. Linux refuses regular files, which are
+    /// always ready, and a descriptor that the loop watches already. An error if the loop has ended.
     pub fn add_source<F: AsFd + 'static>(
         &mut self,
         source: F,
