@@ -29,13 +29,14 @@ pub struct Exchange<'a> {
 pub enum Outcome {
     /// The program responded, and the whole response was sent.
     Complete,
-    /// The server refused the request by itself: it was malformed, too large, or memory was short.
+    /// The server refused the request by itself: it was malformed, too large, or memory was short. If
+    /// that was in the middle of the response, it was broken off.
     Refused,
     /// The client ended or broke the connection before the response was complete.
     PeerLeft,
     /// A deadline passed: for the head, the content, the handler or the response.
     TooSlow,
-    /// The program panicked, or broke the response off.
+    /// The program panicked, gave no response or one that cannot be sent, or broke it off.
     Failed,
     /// The connection left HTTP: an [upgrade](crate::Reply::upgrade), or a stream that was [handed
     /// out](crate::Reply::hijack).
@@ -45,17 +46,18 @@ pub enum Outcome {
 }
 
 impl<'a> Exchange<'a> {
-    /// The method; `None` if no head could be read.
+    /// The method; `None` if no head could be read, or if there was no memory to keep it while the
+    /// response was awaited or sent.
     pub fn method(&self) -> Option<&'a Method> {
         self.record.line.as_ref().map(|line| &line.method)
     }
 
-    /// The target as it came; `None` if no head could be read.
+    /// The target as it came; `None` where there is no [method](Exchange::method).
     pub fn target(&self) -> Option<&'a str> {
         self.record.line.as_ref().map(|line| &*line.target)
     }
 
-    /// The version; `None` if no head could be read.
+    /// The version; `None` where there is no [method](Exchange::method).
     pub fn version(&self) -> Option<Version> {
         self.record.line.as_ref().map(|line| line.version)
     }
@@ -78,7 +80,8 @@ impl<'a> Exchange<'a> {
         self.record.status
     }
 
-    /// Bytes received and bytes sent, heads and framing included.
+    /// Bytes received and bytes sent, heads and framing included. Content of the request that arrives
+    /// after the response is complete, or that is refused, does not count.
     pub fn bytes(&self) -> (u64, u64) {
         (self.record.received, self.sent)
     }
@@ -119,8 +122,8 @@ impl<'a> Exchange<'a> {
 
     /// The number of the request, as [`Request::id`]; `None` if no head could be read.
     pub fn id(&self) -> Option<RequestId> {
-        let line = self.record.line.as_ref()?;
-        Some(RequestId { connection: self.connection, index: line.index })
+        let index = self.record.index?;
+        Some(RequestId { connection: self.connection, index })
     }
 
     /// The way in which it ended.
@@ -143,6 +146,8 @@ impl fmt::Debug for Exchange<'_> {
 /// The facts about an exchange under way, kept for the hook.
 pub(crate) struct Record {
     line: Option<Line>,
+    /// The number of the request on its connection, if its head could be read.
+    index: Option<u32>,
     peer: Option<SocketAddr>,
     /// Values of header fields, with the indices of their names.
     headers: Vec<(usize, Box<str>)>,
@@ -167,13 +172,13 @@ struct Line {
     method: Method,
     target: Box<str>,
     version: Version,
-    index: u32,
 }
 
 impl Record {
     pub(crate) fn new(started: Duration, peer: Option<SocketAddr>, written_before: u64) -> Record {
         Record {
             line: None,
+            index: None,
             peer,
             headers: Vec::new(),
             pattern: PatternSeen::default(),
@@ -194,8 +199,8 @@ impl Record {
             method: req.method().clone(),
             target: req.target().into(),
             version: req.version(),
-            index: req.id().index(),
         });
+        self.index = Some(req.id().index());
         let fields = req.headers();
         let values = header_names.iter().enumerate().filter_map(|(index, name)| {
             let value = fields.get_bytes(name)?;
@@ -204,11 +209,17 @@ impl Record {
         self.headers.extend(values);
     }
 
+    /// Drops the parts of the head again.
+    pub(crate) fn forget_head(&mut self) {
+        self.line = None;
+        self.headers = Vec::new();
+    }
+
     /// The bytes that it takes, for the budget of memory.
     pub(crate) fn memory(&self) -> usize {
-        let target = self.line.as_ref().map_or(0, |line| line.target.len());
+        let line = self.line.as_ref().map_or(0, |line| line.target.len());
         let values = self.headers.iter().map(|(_, value)| value.len());
         let headers = self.headers.capacity() * mem::size_of::<(usize, Box<str>)>();
-        mem::size_of::<Record>() + target + headers + values.sum::<usize>()
+        mem::size_of::<Record>() + line + headers + values.sum::<usize>()
     }
 }

@@ -238,14 +238,14 @@ impl<S: 'static> Server<S> {
     /// the server refuses by itself, clients that leave, and deadlines that pass
     /// ([`Outcome`](crate::runtime::Outcome)).
     ///
-    /// A response is complete when its last byte is on its way: taken by the socket, or waiting for
-    /// it as the last of a batch. An upgrade is reported with its 101, and a stream that is handed out
-    /// without a status. The hook runs on the loop, so it must not block. A panic in it is logged and
-    /// counted.
+    /// A small response is complete when it has been encoded, and a longer one when the socket has taken
+    /// its last byte. An upgrade is reported with its 101, and a stream that is handed out without a
+    /// status. The hook runs on the loop, so it must not block. A panic in it is logged and counted.
     ///
     /// A server without this hook keeps nothing for it. With it, each exchange under way has a record
     /// with its target and the fields of [`exchange_headers`](Server::exchange_headers), which
-    /// [`Limits::memory_bytes_max`] counts.
+    /// [`Limits::memory_bytes_max`] counts. When that memory is used up, requests that wait for their
+    /// responses are still served, and their records lose the request line and the fields.
     ///
     /// ```
     /// use wheelhouse::{sim::Sim, Request, Server};

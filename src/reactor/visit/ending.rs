@@ -37,9 +37,15 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Ends the connection without sending another byte.
     pub(super) fn over(&mut self, farewell: Farewell, why: Lost) -> Stop {
         self.drop_task(why);
-        self.end_record_if_complete();
-        self.decide_outcome(outcome_of(why));
+        self.decide_end(outcome_of(why));
         Stop::Over(farewell)
+    }
+
+    /// Resets the connection, because there is no memory for `part` of it.
+    pub(super) fn no_memory(&mut self, part: &str) -> Stop {
+        log::debug!("{}: reset, because memory is short for {part}", self.log_name());
+        self.decide_end(Outcome::Refused);
+        self.over(Farewell::Reset, Lost::Stopped)
     }
 
     /// Resets the connection, because the program cannot finish a response that has begun.

@@ -22,6 +22,12 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Ends the visit.
     #[inline(never)]
     pub(super) fn finish(&mut self, stop: Stop) -> Verdict<S> {
+        let verdict = self.find_verdict(stop);
+        self.fit_record();
+        verdict
+    }
+
+    fn find_verdict(&mut self, stop: Stop) -> Verdict<S> {
         let stop = match stop {
             Stop::Idle | Stop::Done | Stop::Spent => match self.send_all() {
                 Continue(()) => stop,
@@ -104,13 +110,13 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
 
     /// Closes the connection, and gives back all that it holds.
     fn close(&mut self, farewell: Farewell) -> Verdict<S> {
-        self.end_record_if_complete();
-        self.shared.out.clear();
-        self.end_record(Outcome::PeerLeft);
         self.drop_task(Lost::PeerLeft);
+        self.shared.out.clear();
         for block in [self.work.input.take(), self.work.backlog.take()].into_iter().flatten() {
             self.shared.pool.take_back(block, &mut self.shared.ledger);
         }
+        // Bytes that were dropped just now do not count as sent.
+        self.end_record(Outcome::PeerLeft);
         Verdict::Close(farewell)
     }
 }

@@ -293,10 +293,10 @@ impl<'v, K: Kernel, S: 'static, H: Handler<S>> Visit<'v, K, S, H> {
             if let Break(stop) = self.make_room() {
                 return stop;
             }
+            self.settle(input.is_all_used());
             if self.spent.requests >= REQUESTS_MAX && !input.is_all_used() {
                 return Stop::Spent;
             }
-            self.settle(input.is_all_used());
         }
     }
 
@@ -317,10 +317,13 @@ impl<'v, K: Kernel, S: 'static, H: Handler<S>> Visit<'v, K, S, H> {
                     // A client that has sent part of a head is not idle, and hooks that limit
                     // clients count it.
                     self.report(ConnectionState::Active);
-                    self.begin_record();
+                    self.record_part_of_head(input.rest().len());
                     return Break(Stop::Done);
                 }
-                Err(reject) => return Break(self.refuse(reject, Lost::Malformed)),
+                Err(reject) => {
+                    self.record_part_of_head(input.rest().len());
+                    return Break(self.refuse(reject, Lost::Malformed));
+                }
             }
             if !self.call_handler(input)? {
                 return Continue(());

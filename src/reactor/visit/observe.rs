@@ -18,6 +18,26 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         }
     }
 
+    /// Notes the bytes of a head that is not complete, or cannot be read.
+    pub(super) fn record_part_of_head(&mut self, len: usize) {
+        self.begin_record();
+        if let Some(record) = &mut self.work.record {
+            record.received = len as u64;
+        }
+    }
+
+    /// Makes a record that outlives its visit as small as possible when there is no memory left.
+    pub(super) fn fit_record(&mut self) {
+        if let Some(record) = &mut self.work.record {
+            let ledger = &mut self.shared.ledger;
+            if !ledger.has_room(0) {
+                ledger.release(record.memory());
+                record.forget_head();
+                ledger.charge(record.memory());
+            }
+        }
+    }
+
     #[cold]
     fn add_record(&mut self) {
         let written_before = self.unwritten();
@@ -66,6 +86,15 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         if let Some(record) = &mut self.work.record {
             record.outcome.get_or_insert(outcome);
         }
+    }
+
+    /// Decides the outcome of an exchange whose connection ends now. It is complete only if the whole
+    /// response has left.
+    pub(super) fn decide_end(&mut self, outcome: Outcome) {
+        if self.unwritten() == 0 {
+            self.end_record_if_complete();
+        }
+        self.decide_outcome(outcome);
     }
 
     /// Ends the record if the response is complete.

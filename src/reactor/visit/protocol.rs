@@ -22,6 +22,8 @@ use crate::reactor::visit::response::parts;
 /// Bytes that a protocol may leave unused. If it uses none of so many, it is not expected to use
 /// any.
 const HELD_MAX: usize = SCRATCH;
+/// The part of the memory that is short, in a log line.
+const OF_PROTOCOL: &str = "the data of its protocol";
 
 impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Switches to a protocol, unless there is a `refusal`: the response to a request that does not
@@ -38,6 +40,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         }
         if let Some(fault) = upgrade.response.fault() {
             log::error!("{}: upgrade replaced by a 500: {fault}", self.log_name());
+            self.decide_outcome(Outcome::Failed);
             return self.respond(Response::status_page(StatusCode::INTERNAL_SERVER_ERROR));
         }
         let parts = parts(&upgrade.response, None);
@@ -92,7 +95,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         let fits = self.note_manner(&mut speaking, called.as_ref().ok().map(|(_, manner)| manner));
         self.put_back(Task::Protocol(speaking));
         match called {
-            Ok((Ok(_), _)) if !fits => Break(self.no_memory()),
+            Ok((Ok(_), _)) if !fits => Break(self.no_memory(OF_PROTOCOL)),
             Ok((Ok(value), _)) => {
                 self.end_if_closed();
                 Continue(Some(value))
@@ -143,17 +146,9 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         let Speaking { protocol, charged, .. } = &mut **speaking;
         match guard(|| protocol.memory()) {
             Ok(held) if recharge(charged, held, &mut self.shared.ledger) => stop,
-            Ok(_) => self.no_memory(),
+            Ok(_) => self.no_memory(OF_PROTOCOL),
             Err(()) => self.panicked(),
         }
-    }
-
-    fn no_memory(&mut self) -> Stop {
-        log::debug!(
-            "{}: reset, because its protocol holds more than memory allows",
-            self.log_name()
-        );
-        self.over(Farewell::Reset, Lost::Stopped)
     }
 
     /// Gives the protocol bytes of the client. Returns the number of bytes that it has used.

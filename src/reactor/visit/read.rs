@@ -38,7 +38,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         match stop {
             Stop::Idle | Stop::Done => self.refuse(Reject::Overloaded, Lost::Stopped),
             // Output comes before the requests that wait: no refusal can be sent now.
-            Stop::Blocked | Stop::Spent => self.over(Farewell::Reset, Lost::Stopped),
+            Stop::Blocked | Stop::Spent => self.no_memory("requests that wait"),
             Stop::Over(_) => stop,
         }
     }

@@ -122,6 +122,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             "{}: replaced by a 500: a reply {fault}, where only a Response is possible",
             self.log_name()
         );
+        self.decide_outcome(Outcome::Failed);
         self.respond(Response::status_page(StatusCode::INTERNAL_SERVER_ERROR))
     }
 

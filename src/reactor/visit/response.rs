@@ -168,7 +168,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         if !self.work.conn.has_all_content() && !self.shared.ledger.has_room(1) {
             return Break(self.refuse(Reject::Overloaded, Lost::Stopped));
         }
-        self.work.conn.set_taker(Taker::Handler, &mut self.shared.out);
+        self.encode(|visit| visit.work.conn.set_taker(Taker::Handler, &mut visit.shared.out));
         Continue(())
     }
 

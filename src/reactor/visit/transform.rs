@@ -5,6 +5,7 @@ use super::{
     guard, let_go, Break, Continue, Handler, Kernel, OnTrial, Progress, Shared, Stop, Task, Visit,
     SCRATCH,
 };
+use crate::handler::exchange::Outcome;
 use crate::handler::Transform;
 use crate::http1::{Output, CHUNK_ROOM, LAST_CHUNK};
 use crate::message::body::Out;
@@ -123,6 +124,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     fn hold_piece(&mut self, rest: &[u8]) -> Progress<Block> {
         let Shared { pool, ledger, .. } = &mut *self.shared;
         if !pool.can_lend(rest.len(), ledger) {
+            self.decide_end(Outcome::Refused);
             return Break(self.broken("no memory for content on its way"));
         }
         Continue(pool.keep(rest, ledger))

@@ -105,6 +105,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
                     "{}: its Later was dropped without a response: the client gets a 500",
                     self.log_name()
                 );
+                self.decide_outcome(Outcome::Failed);
                 None
             }
         };

@@ -86,11 +86,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             return Continue(());
         }
         if !pool.can_lend(rest.len(), ledger) {
-            log::debug!(
-                "{}: reset, because memory is short and its output has to wait",
-                self.log_name()
-            );
-            return Break(self.over(Farewell::Reset, Lost::Stopped));
+            return Break(self.no_memory("its output"));
         }
         self.work.backlog = Some(pool.keep(rest, ledger));
         Continue(())

@@ -4,9 +4,11 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::reactor::witness::Witness;
 use crate::support::random::{seed, Random};
 use crate::support::{
     later_to, set_keep_alive, shut_down_within, sim_of, stop_now, Echo, Lines, Watched,
@@ -27,6 +29,8 @@ struct Outside {
     laters: Vec<Later>,
     senders: Vec<Sender>,
     wakers: Vec<Waker>,
+    /// Clients that have reset their connections.
+    reset: Vec<Client>,
 }
 
 type Shared = Rc<RefCell<Outside>>;
@@ -137,25 +141,32 @@ const PATHS: [&str; 11] = [
     "/hijack", "/panic", "/",
 ];
 
-fn request(random: &mut Random) -> Vec<u8> {
+/// A request with a target that no other has.
+fn request(random: &mut Random, witness: &Witness) -> Vec<u8> {
     let path = PATHS[random.below(PATHS.len())];
+    let target = format!("{path}?{:x}", random.next());
     let length = [0, 0, 5, 3000, 40_000][random.below(5)];
     let length = if path == "/upgrade" { 0 } else { length };
+    let waits = length > 0 && random.below(3) == 0;
+    let expect = if waits { "Expect: 100-continue\r\n" } else { "" };
     let mut bytes = match random.below(4) {
         0 if length > 0 => format!(
-            "POST {path} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{length:x}\r\n"
+            "POST {target} HTTP/1.1\r\nHost: a\r\n{expect}Transfer-Encoding: chunked\r\n\r\n{length:x}\r\n"
         ),
-        1 => format!("PUT {path} HTTP/1.0\r\nContent-Length: {length}\r\n\r\n"),
+        1 => format!("PUT {target} HTTP/1.0\r\nContent-Length: {length}\r\n\r\n"),
         _ => format!(
-            "POST {path} HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: moody\r\n\
-             Content-Length: {length}\r\n\r\n"
+            "POST {target} HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: moody\r\n\
+             {expect}Content-Length: {length}\r\n\r\n"
         ),
     }
     .into_bytes();
+    let ends = bytes.windows(4).position(|four| four == b"\r\n\r\n");
+    let head = ends.map_or(0, |at| at + 4);
     bytes.resize(bytes.len() + length, b'x');
     if bytes.windows(7).any(|part| part == b"chunked") {
         bytes.extend_from_slice(b"\r\n0\r\nX-Sum: 1\r\n\r\n");
     }
+    witness.note_request(target, head, bytes.len());
     bytes
 }
 
@@ -194,6 +205,26 @@ fn act(random: &mut Random, shared: &Shared, topic: &Topic) {
     }
 }
 
+/// The address of a client.
+fn address(n: usize) -> SocketAddr {
+    ([192, 0, 2, 1], n as u16).into()
+}
+
+/// Compares the records of exchanges with the bytes that clients have received. Clients that read,
+/// and that have not broken their connections, have received all of them.
+fn check_wires(
+    sim: &mut Sim<()>,
+    clients: &[Client],
+    shared: &Shared,
+    witness: &Witness,
+    is_quiet: bool,
+) {
+    for (n, &client) in clients.iter().enumerate() {
+        let is_broken = shared.borrow().reset.contains(&client) || sim.was_reset(client);
+        witness.check_wire(address(n).port(), sim.received(client), is_quiet && !is_broken);
+    }
+}
+
 /// Whether the states of a connection followed one another as documented, to its end.
 fn is_in_order(states: &[ConnectionState]) -> bool {
     use ConnectionState::{Active, Closed, Hijacked, Idle, New};
@@ -216,25 +247,32 @@ fn stir<S: 'static>(
     clients: &mut Vec<Client>,
     shared: &Shared,
     topic: &Topic,
+    witness: &Witness,
 ) {
     if clients.is_empty() || random.below(6) == 0 {
-        clients.push(sim.connect());
+        clients.push(sim.connect_from(address(clients.len())));
     }
-    let client = clients[random.below(clients.len())];
+    let n = random.below(clients.len());
+    let client = clients[n];
     match random.below(12) {
         0..=3 => {
-            let mut bytes = request(random);
+            let mut bytes = request(random, witness);
             if random.below(3) == 0 {
-                bytes.extend(request(random));
+                bytes.extend(request(random, witness));
             }
             let cut = random.below(bytes.len() + 1);
             sim.send(client, &bytes[..cut]);
             if random.below(8) > 0 {
                 sim.send(client, &bytes[cut..]);
+            } else {
+                witness.note_cut(address(n).port());
             }
         }
         4 => sim.end(client),
-        5 => sim.reset(client),
+        5 => {
+            sim.reset(client);
+            shared.borrow_mut().reset.push(client);
+        }
         6 => sim.stall(client, 1 + random.below(3000)),
         7 => sim.read(client, random.below(5000)),
         8 => sim.unstall(client),
@@ -254,10 +292,20 @@ fn play(seed: u64) {
     let limits = Limits { memory_bytes_max: 1 << 20, ..Limits::default() };
     let histories = Watched::<BTreeMap<ConnectionId, Vec<ConnectionState>>>::default();
     let note = histories.clone();
+    let witness = Witness::default();
+    let of_states = witness.clone();
     let server = Server::new().limits(limits).on_connection_state(move |_, id, state| {
         note.borrow_mut().entry(id).or_default().push(state);
+        of_states.note_state(id, state);
     });
-    let mut sim = sim_of(server, site(&shared, &topic));
+    // Without the hook, responses take shorter ways.
+    let is_observed = seed % 8 < 6;
+    let server = if is_observed { witness.watch(server) } else { server };
+    let (of_handler, mut site) = (witness.clone(), site(&shared, &topic));
+    let mut sim = sim_of(server, move |req: &Request<'_>| {
+        of_handler.note_handled(req);
+        site(req)
+    });
     if seed % 4 < 2 {
         sim.set_faults(seed);
     }
@@ -268,7 +316,14 @@ fn play(seed: u64) {
     crowd.into_iter().for_each(|client| sim.reset(client));
     let mut clients: Vec<Client> = Vec::new();
     for _ in 0..150 {
-        stir(&mut random, &mut sim, &mut clients, &shared, &topic);
+        stir(&mut random, &mut sim, &mut clients, &shared, &topic, &witness);
+    }
+    for &client in clients.iter().filter(|_| seed % 5 == 0) {
+        sim.unstall(client);
+    }
+    sim.advance(Duration::ZERO);
+    if is_observed {
+        check_wires(&mut sim, &clients, &shared, &witness, seed % 5 == 0);
     }
     let open = clients.iter().filter(|&&client| sim.is_open(client)).count();
     match seed % 3 {
@@ -277,7 +332,7 @@ fn play(seed: u64) {
             shut_down_within(&mut sim, Duration::from_secs(5));
             // Other events continue meanwhile, and perhaps a client does not wait.
             for _ in 0..random.below(40) {
-                stir(&mut random, &mut sim, &mut clients, &shared, &topic);
+                stir(&mut random, &mut sim, &mut clients, &shared, &topic, &witness);
             }
             if random.below(4) == 0 {
                 stop_now(&mut sim);
@@ -286,7 +341,9 @@ fn play(seed: u64) {
         }
         _ => {
             topic.close();
-            drop(shared.take());
+            shared.borrow_mut().laters.clear();
+            shared.borrow_mut().senders.clear();
+            shared.borrow_mut().wakers.clear();
             for &client in &clients {
                 sim.reset(client);
             }
@@ -296,6 +353,11 @@ fn play(seed: u64) {
         }
     }
     assert!(clients.iter().all(|&client| !sim.is_open(client)), "seed {seed}");
+    if is_observed {
+        witness.check_records();
+        witness.check_all_ended();
+        check_wires(&mut sim, &clients, &shared, &witness, false);
+    }
     let (histories, report) = (histories.borrow(), sim.report());
     assert_eq!(report.accepted, histories.len() as u64, "seed {seed}");
     for states in histories.values() {

@@ -8,7 +8,9 @@ use crate::support::{chunk, later_to, never, post, post_chunked, Count, Lines, H
 use wheelhouse::runtime::{Exchange, Outcome};
 use wheelhouse::sim::Sim;
 use wheelhouse::upgrade::{Connection, Protocol};
-use wheelhouse::{Body, Limits, Reply, Request, Response, Router, Routes, Server, StatusCode};
+use wheelhouse::{
+    Body, Handler, Limits, Reply, Request, Response, Router, Routes, Server, StatusCode,
+};
 
 /// One exchange as the hook saw it.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,6 +70,10 @@ fn routes() -> Routes<Log> {
         .post("/receive", |_, _| Reply::receive(100, Count(0)))
         .get("/panic", |_, _| -> Reply<Log> { panic!("a handler of a test panics") })
         .get("/never", |_, _| never())
+        .get("/dropped", |_, _| later_to(drop))
+        .get("/late-upgrade", |_, _| {
+            later_to(|later| later.respond_with(|_| Reply::hijack(|_, _| {})))
+        })
         .get("/later", |_, _| later_to(|later| later.respond("later")))
         .get("/switch", |_, _| Reply::upgrade("silent", Silent))
         .get("/hijack", |_, _| Reply::hijack(|_, _| {}))
@@ -76,10 +82,14 @@ fn routes() -> Routes<Log> {
 }
 
 fn observed() -> Sim<Log> {
+    observed_with(routes())
+}
+
+fn observed_with(handler: impl Handler<Log> + 'static) -> Sim<Log> {
     let server = Server::with_state(Log::new())
         .limits(Limits { handler_timeout: 5 * SECOND, ..Limits::default() })
         .on_exchange(|log, exchange| log.push(Seen::of(exchange)));
-    Sim::of(server, routes()).unwrap()
+    Sim::of(server, handler).unwrap()
 }
 
 fn take(sim: &mut Sim<Log>) -> Log {
@@ -111,6 +121,8 @@ fn each_way_to_end_an_exchange_is_reported_once() {
         (switch.as_bytes().to_vec(), "GET /switch 101 Upgraded"),
         (get("/hijack").into_bytes(), "GET /hijack 0 Upgraded"),
         (get("/panic").into_bytes(), "GET /panic 500 Failed"),
+        (get("/dropped").into_bytes(), "GET /dropped 500 Failed"),
+        (get("/late-upgrade").into_bytes(), "GET /late-upgrade 500 Failed"),
         (get("/short").into_bytes(), "GET /short 200 Failed"),
         (post("/collect", 11, b"abc"), "POST /collect 413 Refused"),
         (b"GET\r\n\r\n".to_vec(), "- - 400 Refused"),
@@ -278,4 +290,102 @@ fn records_are_in_the_ledger_and_leave_it() {
     sim.advance(6 * SECOND);
     assert!(sim.memory() + 10 * target.len() <= waiting, "{} {waiting}", sim.memory());
     assert_eq!(take(&mut sim).len(), 10);
+}
+
+#[test]
+fn the_bytes_of_a_head_that_is_refused_are_counted() {
+    let long = format!("GET / HTTP/1.1\r\nX: {}\r\n", "x".repeat(20_000));
+    for request in ["GET\r\n\r\n", "GET / HTTP/1.1\r\nHost", "GET / HTTP/1.1\r\n\r\n", &long] {
+        let mut sim = observed();
+        let client = sim.connect();
+        for piece in request.as_bytes().chunks(7000) {
+            sim.send(client, piece);
+        }
+        sim.end(client);
+        let [seen] = &take(&mut sim)[..] else { panic!("{request}: not once") };
+        assert_eq!(seen.received, request.len().min(16 << 10) as u64, "{request}");
+        assert_eq!(seen.sent, sim.received(client).len() as u64, "{request}");
+    }
+}
+
+/// `100 Continue` is a response of its own, not content of the next one.
+#[test]
+fn informational_responses_are_not_content() {
+    for path in ["/collect", "/receive"] {
+        let mut sim = observed();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
+        );
+        let client = sim.connect_and_send(&head);
+        assert_eq!(sim.received(client), b"HTTP/1.1 100 Continue\r\n\r\n");
+        sim.send(client, "abc");
+        let received = sim.received(client).len() as u64;
+        let [seen] = &take(&mut sim)[..] else { panic!("not once") };
+        assert_eq!((seen.content, seen.sent), (2, received), "{path}");
+    }
+}
+
+/// All of the response is made, but the client does not take its last bytes.
+#[test]
+fn a_response_whose_end_does_not_leave_is_not_complete() {
+    let request = get("/lines/3000");
+    let mut sim = observed();
+    let client = sim.connect_and_send(&request);
+    let whole = sim.take_received(client).len();
+    assert_eq!(briefs(&mut sim), ["GET /lines/3000 200 Complete"]);
+    for is_reset in [false, true] {
+        let client = sim.connect();
+        sim.stall(client, 4000);
+        sim.send(client, &request);
+        assert_eq!(briefs(&mut sim), [""; 0], "the end waits");
+        if is_reset {
+            sim.reset(client);
+        }
+        sim.advance(HOUR);
+        let outcome = if is_reset { "PeerLeft" } else { "TooSlow" };
+        let [seen] = &take(&mut sim)[..] else { panic!("{outcome}: not once") };
+        assert_eq!(seen.brief(), format!("GET /lines/3000 200 {outcome}"));
+        assert!(seen.sent < whole as u64, "{} of {whole}", seen.sent);
+    }
+}
+
+/// Requests that wait hold their targets. When there is no memory for those, the records go on without
+/// them, so that clients with long targets cannot take more than the limit.
+#[test]
+fn records_lose_their_texts_when_memory_is_used_up() {
+    const MAX: usize = 1 << 20;
+    let server = Server::with_state(Log::new())
+        .limits(Limits { memory_bytes_max: MAX, ..Limits::default() })
+        .exchange_headers(&["X-Long"])
+        .on_exchange(|log, exchange| log.push(Seen::of(exchange)));
+    let mut sim = Sim::of(server, |_: &Request<'_>| never()).unwrap();
+    let clients: Vec<_> = (0..300).map(|_| sim.connect()).collect();
+    for &client in &clients {
+        let (target, field) = ("t".repeat(6000), "x".repeat(6000));
+        sim.send(client, format!("GET /{target} HTTP/1.1\r\nHost: a\r\nX-Long: {field}\r\n\r\n"));
+        assert!(sim.memory() <= MAX + clients.len() * 1000, "{}", sim.memory());
+    }
+    sim.advance(HOUR);
+    let log = take(&mut sim);
+    assert_eq!(log.len(), clients.len());
+    let without = log.iter().filter(|seen| seen.brief() == "- - 504 TooSlow").count();
+    assert!((200..250).contains(&without), "{without}");
+}
+
+#[test]
+fn a_response_that_is_cut_off_since_memory_is_short_is_refused() {
+    const MAX: usize = 1 << 20;
+    let server = Server::with_state(Log::new())
+        .limits(Limits { memory_bytes_max: MAX, ..Limits::default() })
+        .on_exchange(|log, exchange| log.push(Seen::of(exchange)));
+    let mut sim = Sim::of(server, routes()).unwrap();
+    let clients: Vec<_> = (0..40).map(|_| sim.connect()).collect();
+    for &client in &clients {
+        // The head leaves, and the content waits.
+        sim.stall(client, 500);
+        sim.send(client, get("/lines/70000"));
+    }
+    let log = briefs(&mut sim);
+    assert!(log.len() > 20, "{log:?}");
+    assert!(log.iter().all(|brief| brief == "GET /lines/70000 200 Refused"), "{log:?}");
 }

@@ -13,3 +13,4 @@ mod producers_at_shutdown;
 mod report;
 mod shutdown;
 mod split_requests;
+mod witness;
