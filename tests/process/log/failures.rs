@@ -79,8 +79,9 @@ fn a_log_line_has_an_ipv4_client_in_its_own_form_on_a_listener_for_both_families
     let mut sim = Sim::new(site);
     let client = sim.connect_from("[::ffff:192.0.2.1]:7".parse().unwrap());
     sim.send(client, b"GET /plain HTTP/1.1\r\nHost: a\r\n\r\n");
-    let line = "ERROR connection 1, client 192.0.2.1:7: handler failed: GET /plain: disk full";
-    assert_eq!(lines.take().last().map(String::as_str), Some(line));
+    let client = "connection 1, client 192.0.2.1:7, request 1-0";
+    let line = format!("ERROR {client}: handler failed: GET /plain: disk full");
+    assert_eq!(lines.take().last().map(String::as_str), Some(&*line));
 }
 
 #[test]
@@ -96,7 +97,7 @@ fn a_response_that_cannot_be_sent_is_one_line_in_the_log_with_its_connection_and
         sim.send(client, format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
         let errors: Vec<_> =
             lines.take().into_iter().filter(|line| line.starts_with("ERROR ")).collect();
-        let expected = format!(": response replaced by 500: {reason}");
+        let expected = format!(": response replaced by a 500: {reason}");
         assert!(
             matches!(&errors[..], [line] if line.starts_with("ERROR connection ")
             && line.contains(", client 192.0.2.1:") && line.contains(&expected)),
@@ -115,7 +116,8 @@ fn a_failure_is_in_the_log_although_a_change_of_its_response_panics() {
         reply.map_response(|(), _| panic!("in the change"))
     };
     let unsent = "ERROR handler failed, and the response was not sent: disk full";
-    let named = "ERROR connection 1, client 192.0.2.1:1024: handler failed: GET /: disk full";
+    let named =
+        "ERROR connection 1, client 192.0.2.1:1024, request 1-0: handler failed: GET /: disk full";
     for (mut sim, expected) in [(Sim::new(mapped), named), (Sim::new(collected), unsent)] {
         let lines = lines();
         let client = sim.connect_and_send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");

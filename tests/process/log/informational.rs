@@ -22,7 +22,8 @@ fn an_informational_response_of_a_worker_is_sent_before_its_final_response() {
     later.inform(Informational::processing().with_appended_header("A", "\n"));
     let mut waiting = Some(later);
     crate::listen(move |record| {
-        let left_out = "connection 1, client 192.0.2.1:1024: informational response left out: ";
+        let left_out =
+            "connection 1, client 192.0.2.1:1024, request 1-0: informational response left out: ";
         if record.args().to_string().starts_with(left_out) {
             if let Some(later) = waiting.take() {
                 later.inform(Informational::processing());
