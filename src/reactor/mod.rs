@@ -1,5 +1,5 @@
-//! The event loop: one thread, one slab of connections, one timing wheel. No other code touches
-//! sockets and clocks, and none of it knows a rule of HTTP.
+//! The event loop: one thread, one slab of connections, one timing wheel. It is the only code that
+//! touches sockets and clocks, and it knows no rule of HTTP.
 //!
 //! # One turn
 //!

@@ -4,6 +4,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, AsRawFd};
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -214,6 +215,19 @@ fn a_loop_that_is_dropped_ends_as_if_it_was_stopped() {
     assert_eq!(*endings.lock().unwrap(), STOPPED);
     assert_reset(client);
     assert!(matches!(remote.run(|()| ()), Err(RemoteClosed { .. })));
+}
+
+#[test]
+fn a_loop_whose_program_panics_ends_as_if_it_was_stopped() {
+    let endings = Endings::default();
+    let (events, client) = busy_loop(&endings);
+    let program = AssertUnwindSafe(|| {
+        let _events = events;
+        panic!("a program of a test panics");
+    });
+    assert!(panic::catch_unwind(program).is_err());
+    assert_eq!(*endings.lock().unwrap(), STOPPED);
+    assert_reset(client);
 }
 
 #[test]
