@@ -17,8 +17,8 @@ pub struct Report {
     /// Answers that the program began and could not finish, because of an error, a panic or less
     /// content than announced. Their connections were reset.
     pub cut_off: u64,
-    /// Panics of handlers and of what else the program gave the server to call: receivers,
-    /// producers, protocols, hooks, timers. Those of destructors are only logged.
+    /// Panics of handlers and of the other functions of the program: receivers, producers, protocols,
+    /// hooks, timers, sources, and functions of a remote. Those of destructors are only logged.
     pub panics: u64,
     /// Failures of the system to give a connection that was there: most often it was out of
     /// descriptors, or the peer had already gone. Each was retried.
