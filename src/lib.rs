@@ -108,6 +108,7 @@ pub mod files;
 pub mod websocket;
 pub mod sim;
 
+pub use bytes::Bytes;
 pub use error::{Error, FieldError};
 #[doc(hidden)]
 pub use handler::upgrade::Protocol;
@@ -115,7 +116,7 @@ pub use handler::{Failure, Handler, Later, Reply};
 #[doc(hidden)]
 pub use handler::{Receive, Transform};
 pub use helpers::events;
-pub use http::Version;
+pub use http::{self, Version};
 pub use limits::{Limits, LimitsError};
 pub use message::body::Body;
 #[doc(hidden)]

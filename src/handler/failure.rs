@@ -34,10 +34,8 @@ use crate::message::unlogged::Unlogged;
 /// }
 ///
 /// let mut sim = Sim::new(page);
-/// let client = sim.connect_and_send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-/// assert!(sim.take_received(client).ends_with(b"500 Internal Server Error\n"));
-/// sim.send(client, b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n");
-/// assert!(sim.take_received(client).ends_with(b"only / is here\n"));
+/// assert_eq!(sim.get("/").text(), "500 Internal Server Error\n");
+/// assert_eq!(sim.get("/a").text(), "only / is here\n");
 /// ```
 ///
 /// A handler may also return a `Result` with another error: `anyhow::Error`, `String`, `StatusCode`.

@@ -257,7 +257,8 @@ impl<S: 'static> Server<S> {
     /// });
     /// let mut sim = Sim::of(server, |_: &Request<'_>| "hello\n")?;
     /// sim.get("/you");
-    /// sim.connect_and_send("GET\r\n\r\n");
+    /// let client = sim.connect();
+    /// sim.send(client, "GET\r\n\r\n");
     /// assert_eq!(*sim.state(), ["200 /you 6", "400 - 16"]);
     /// # Ok::<(), wheelhouse::Error>(())
     /// ```

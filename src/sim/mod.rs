@@ -112,8 +112,7 @@ impl<S: 'static> Sim<S> {
     /// for seed in 0..100 {
     ///     let mut sim = Sim::new(|_: &Request<'_>| "whole");
     ///     sim.set_faults(seed);
-    ///     let client = sim.connect_and_send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    ///     assert!(sim.received(client).ends_with(b"\r\n\r\nwhole"));
+    ///     assert_eq!(sim.get("/").text(), "whole");
     /// }
     /// ```
     pub fn set_faults(&mut self, seed: u64) {
@@ -174,6 +173,7 @@ impl<S: 'static> Sim<S> {
     }
 
     /// Connects a client that has already sent `bytes`, and lets the server notice both.
+    #[doc(hidden)]
     pub fn connect_and_send(&mut self, bytes: impl AsRef<[u8]>) -> Client {
         let client = self.kernel().connect(0, None);
         self.kernel().send(client, bytes.as_ref());
@@ -189,6 +189,7 @@ impl<S: 'static> Sim<S> {
     }
 
     /// The client sends `bytes` and ends its side in the same segment.
+    #[doc(hidden)]
     pub fn send_and_end(&mut self, client: Client, bytes: impl AsRef<[u8]>) {
         self.kernel().send(client, bytes.as_ref());
         self.kernel().end(client);
@@ -260,6 +261,7 @@ impl<S: 'static> Sim<S> {
     }
 
     /// What the client has read since the last call.
+    #[doc(hidden)]
     pub fn take_received(&mut self, client: Client) -> Vec<u8> {
         let wire = self.kernel().wire(client);
         wire.parsed = 0;
@@ -272,6 +274,7 @@ impl<S: 'static> Sim<S> {
     }
 
     /// Whether the server has said that nothing more will come: the client's read gives its end.
+    #[doc(hidden)]
     pub fn has_ended(&mut self, client: Client) -> bool {
         let wire = self.kernel().wire(client);
         wire.server_ended || wire.closed.is_some()
@@ -283,11 +286,13 @@ impl<S: 'static> Sim<S> {
     }
 
     /// Bytes that the client has sent and the server has not read.
+    #[doc(hidden)]
     pub fn unread(&mut self, client: Client) -> usize {
         self.kernel().wire(client).to_server.len()
     }
 
     /// Makes the next calls of `accept` fail with these errors of the system, one each.
+    #[doc(hidden)]
     pub fn fail_accepts(&mut self, errors: impl IntoIterator<Item = i32>) {
         self.kernel().accept_errors.extend(errors);
     }
@@ -303,16 +308,19 @@ impl<S: 'static> Sim<S> {
     }
 
     /// Bytes that the server counts against its budget now.
+    #[doc(hidden)]
     pub fn memory(&self) -> usize {
         self.reactor.memory_used()
     }
 
     /// How often the server has called the poll: an idle one does not.
+    #[doc(hidden)]
     pub fn polls(&mut self) -> u64 {
         self.kernel().polls
     }
 
     /// How often the server has written to any socket: what is ready together leaves together.
+    #[doc(hidden)]
     pub fn writes(&mut self) -> u64 {
         self.kernel().writes
     }
