@@ -102,6 +102,9 @@ pub struct Router<S = ()> {
     not_found: Option<Function<S>>,
     /// The prefix that [`nest`](Router::nest) puts before paths: empty, or without a final slash.
     prefix: String,
+    /// The number of functions of [`nest`](Router::nest) that run: zero for a router that a function
+    /// has made itself.
+    depth: usize,
     /// The layers for the routes of this router, or of the function of [`nest`](Router::nest) that
     /// runs. Added to the routes at its end, so it does not matter which came first.
     layers: Layers<S>,
@@ -116,6 +119,7 @@ impl<S: 'static> Router<S> {
             routes: Vec::new(),
             not_found: None,
             prefix: String::new(),
+            depth: 0,
             layers: Layers::new(),
             error: None,
         }
@@ -279,9 +283,10 @@ impl<S: 'static> Router<S> {
         let (prefix_len, first) = (self.prefix.len(), self.routes.len());
         self.prefix.push_str(prefix.trim_end_matches('/'));
         let outer = mem::replace(&mut self.layers, Layers::new());
-        let whole_prefix = self.prefix.clone();
+        self.depth += 1;
+        let (depth, whole_prefix) = (self.depth, self.prefix.clone());
         let mut router = routes(self);
-        if router.prefix != whole_prefix {
+        if router.depth != depth || router.prefix != whole_prefix {
             router.error.get_or_insert(RouteError::Pattern {
                 pattern: prefix.to_owned(),
                 at: 0,
@@ -293,6 +298,7 @@ impl<S: 'static> Router<S> {
             route.layers.put_inside(&inner);
         }
         router.prefix.truncate(prefix_len);
+        router.depth = depth - 1;
         router
     }
 
@@ -315,8 +321,13 @@ impl<S: 'static> Router<S> {
         for (pattern, route) in table.patterns.iter().zip(routes) {
             let Route { function, hidden, mut layers, .. } = route;
             layers.put_inside(&outer);
-            let parsed = Pattern::parse(&self.under_prefix("", &pattern.text));
-            self = self.insert(parsed, function, hidden > 0, layers);
+            let text = self.under_prefix("", &pattern.text);
+            let parsed = match &pattern.method {
+                Some(_) => Pattern::parse(&text),
+                // A space in the path does not end a method.
+                None => Pattern::parse_rest(&text, None, &text),
+            };
+            self = self.insert(parsed, function, hidden.is_some(), layers);
         }
         if self.not_found.is_none() {
             self.not_found = not_found.map(|function| into_reply(outer.wrap(function)));
@@ -462,7 +473,7 @@ impl<S: 'static> Router<S> {
         layers: Layers<S>,
     ) -> Router<S> {
         let added = parsed.and_then(|pattern| {
-            let hidden = if strips { pattern.segments.len() } else { 0 };
+            let hidden = strips.then_some(pattern.segments.len());
             let (pattern_text, wildcards) = (pattern.text.clone(), pattern.names.clone());
             let names = Rc::new(RouteNames { pattern: pattern_text, wildcards });
             self.table.insert(pattern)?;

@@ -32,8 +32,8 @@ pub(super) struct Route<S> {
     /// The part of the pattern that handlers see. It outlives a call that waits for content.
     pub(super) names: Rc<RouteNames>,
     pub(super) function: Function<S>,
-    /// Segments at the front of the path that the function does not see.
-    pub(super) hidden: usize,
+    /// For a mount, the number of segments at the front of the path that the function does not see.
+    pub(super) hidden: Option<usize>,
     /// The layers around the function. They see whole paths.
     pub(super) layers: Layers<S>,
 }
@@ -70,7 +70,7 @@ impl<S: 'static> Route<S> {
         }
         let found = RouteMatch { names, spans: &spans };
         req.note_route(names);
-        let seen = if *hidden > 0 { strip(req, *hidden) } else { path };
+        let seen = hidden.map_or(path, |count| strip(req, count));
         let mut call = |state: &mut S| {
             let req = req.with_route(&found, seen);
             let reply = function(state, &req);

@@ -6,10 +6,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::support::panics::expect_panics;
-use crate::support::{later_to, never, post, Count, SECOND};
+use crate::support::{later_to, never, post, Count, Echo, HOUR, SECOND};
+use wheelhouse::content::{Flow, Receive};
 use wheelhouse::sim::Sim;
 use wheelhouse::upgrade::{Connection, Protocol};
-use wheelhouse::{Body, Failure, Reply, Request, Response, Router, Server, StatusCode};
+use wheelhouse::{
+    Body, Failure, Informational, Reply, Request, Response, Router, Server, StatusCode,
+};
 
 struct Silent;
 
@@ -350,4 +353,199 @@ fn merged_routes_keep_their_layers_and_come_below_the_prefix() {
     assert!(broken.build().is_err());
     let lost = Router::<()>::new().get("/a", |_, _| "").nest("/b", |_| Router::new());
     assert!(lost.build().unwrap_err().to_string().contains("must return the router"));
+}
+
+/// A router that the function was not given has neither the routes before it nor the place where the
+/// layers of the prefix are put.
+#[test]
+fn a_nest_that_returns_another_router_is_an_error_also_without_a_prefix() {
+    for prefix in ["", "/", "/b"] {
+        let routes = Router::<()>::new().get("/a", |_, _| "").nest(prefix, |_| {
+            Router::new()
+                .get("/secret", |_, _| "secret")
+                .guard(|_, _| Err::<(), _>(StatusCode::FORBIDDEN))
+        });
+        let error = routes.build().unwrap_err().to_string();
+        assert!(error.contains("must return the router"), "{prefix:?}: {error}");
+        let routes = Router::<()>::new()
+            .nest(prefix, |given| Router::new().get("/a", |_, _| "").nest(prefix, |_| given));
+        assert!(routes.build().is_err(), "{prefix:?}");
+    }
+}
+
+#[test]
+fn merged_routes_mean_the_same_as_if_they_were_added_here() {
+    let add = |router: Router<()>| {
+        router.mount("/", |req: &Request<'_>| req.path().to_owned()).any("/a b/c", |_, _| "spaced")
+    };
+    for routes in [
+        Router::new().nest("/in", add),
+        Router::new().nest("/in", |inner| inner.merge(add(Router::new()))),
+        Router::new().merge(Router::new().nest("/in", add)),
+    ] {
+        let mut sim = Sim::new(routes.build().unwrap());
+        assert_eq!(sim.get("/in/x").text(), "/x");
+        assert_eq!(sim.get("/in/a%20b/c").text(), "spaced");
+    }
+}
+
+/// Whatever the target is, a guard is passed before a handler is called.
+#[test]
+fn no_form_of_a_target_gets_around_a_guard() {
+    let secret = |_: &mut (), _: &Request<'_>| "secret";
+    let closed = |_: &mut (), _: &Request<'_>| Err::<(), _>(StatusCode::FORBIDDEN);
+    let inside = |router: Router<()>| {
+        router
+            .any("/", secret)
+            .any("host.example/x", secret)
+            .get("/one/{id}", secret)
+            .mount("/mount", |_: &Request<'_>| "secret")
+            .handle("/files/", |_: &Request<'_>| "secret")
+            .guard(closed)
+    };
+    let routers = [
+        inside(Router::new()),
+        Router::new().nest("", inside),
+        Router::new().merge(inside(Router::new())),
+        Router::new().mount("", inside(Router::new()).build().unwrap()),
+        Router::new().handle("/", inside(Router::new()).build().unwrap()),
+    ];
+    for (n, router) in routers.into_iter().enumerate() {
+        let mut sim = Sim::new(router.build().unwrap());
+        for line in [
+            "GET /",
+            "GET /one/1",
+            "HEAD /one/1",
+            "POST /one/1",
+            "GET /mount",
+            "GET /mount/",
+            "GET /%6dount/a",
+            "GET /mount/%2e%2e/b",
+            "GET /files/x?y",
+            "GET http://host.example",
+            "GET http://host.example/x",
+            "GET http://HOST.example:80/%78",
+            "GET //x",
+            "GET /./x/../mount/",
+            "OPTIONS /",
+            "OPTIONS *",
+            "CONNECT host.example:443",
+            "BREW /one/1",
+        ] {
+            let host =
+                if line.contains("host.example:443") { "host.example:443" } else { "host.example" };
+            let client = sim.connect_and_send(format!("{line} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+            let text = String::from_utf8(sim.take_received(client)).unwrap();
+            assert!(!text.contains("secret"), "{n} {line}: {text}");
+            let status: u16 = text[9..12].parse().unwrap();
+            // It asks about the whole server, which no guard of a part sees.
+            let is_open = line == "OPTIONS *" && n > 0 && status == 200;
+            assert!(is_open || [307, 400, 403].contains(&status), "{n} {line}: {text}");
+        }
+    }
+}
+
+/// A handler that gets content sees the path and the parameters that it saw before, through mounts in
+/// mounts and every change to its reply.
+#[test]
+fn content_comes_back_with_the_route_through_mounts_in_mounts() {
+    fn reply(req: &Request<'_>) -> Reply {
+        let shown = |req: &Request<'_>| {
+            format!("{} {:?} {:?}", req.path(), req.param("inner"), req.pattern())
+        };
+        let before = shown(req);
+        Reply::inform(
+            Informational::processing(),
+            Reply::collect(9, move |(), req, _| format!("{before} {}", before == shown(req)))
+                .map_response(|(), response| response.set_header("X-Map", "1").unwrap())
+                .with_content_timeout(9 * SECOND),
+        )
+    }
+    let pass = |_: &mut (), _: &Request<'_>| Ok::<_, StatusCode>(());
+    let innermost = Router::<()>::new().post("/{inner}/c", |_, req| reply(req)).guard(pass);
+    let middle = Router::new()
+        .mount("/{mid}", innermost.build().unwrap())
+        .around(|_, _| Ok(()), |_, (), response| response.set_header("X-Around", "1").unwrap());
+    let outer = Router::new()
+        .mount("/m", |req: &Request<'_>| reply(req))
+        .nest("/at/{tenant}", |tenant| tenant.mount("/sub", middle.build().unwrap()))
+        .guard(pass);
+    let mut sim = Sim::new(outer.build().unwrap());
+    let client = sim.connect_and_send(post("/at/t/sub/m/%69d/c", 3, b""));
+    sim.send(client, "abc");
+    let text = String::from_utf8(sim.take_received(client)).unwrap();
+    assert!(text.ends_with("/id/c Some(\"id\") Some(\"POST /{inner}/c\") true"), "{text}");
+    assert!(text.contains("X-Map: 1\r\n") && text.contains("X-Around: 1\r\n"), "{text}");
+    let client = sim.connect_and_send(post("/m/a/b", 3, b""));
+    sim.send(client, "abc");
+    let text = String::from_utf8(sim.take_received(client)).unwrap();
+    assert!(text.ends_with("/a/b None Some(\"/m/\") true"), "{text}");
+}
+
+/// Each way in which no response passes through `around`: its value is dropped with the exchange.
+#[test]
+fn values_of_around_are_dropped_when_no_response_comes() {
+    expect_panics(&["a receiver of a test panics"]);
+    struct Panics;
+    impl Receive<()> for Panics {
+        fn piece(&mut self, (): &mut (), _: &[u8]) -> Result<Flow, Failure> {
+            panic!("a receiver of a test panics")
+        }
+        fn end(self: Box<Self>, (): &mut ()) -> Reply {
+            "".into()
+        }
+    }
+    struct Alive(Rc<Cell<i32>>);
+    impl Drop for Alive {
+        fn drop(&mut self) {
+            self.0.set(self.0.get() - 1);
+        }
+    }
+    let (alive, seen) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+    let (of_before, of_after) = (Rc::clone(&alive), Rc::clone(&seen));
+    let routes = Router::<()>::new()
+        .any("/hijack", |_, _| Reply::hijack(|(), _| {}))
+        .any("/panic", |_, _| Reply::receive(9, Panics))
+        .any("/receive", |_, _| Reply::receive(9, Count(0)).with_content_timeout(2 * SECOND))
+        .any("/collect", |_, _| Reply::collect(9, |(), _, _| ""))
+        .any("/echo", |_, _| Reply::transform(Response::text(""), Echo { len: None }))
+        .any("/never", |_, _| never().with_handler_timeout(HOUR))
+        .around(
+            move |_, _| {
+                of_before.set(of_before.get() + 1);
+                Ok(Alive(Rc::clone(&of_before)))
+            },
+            move |_, alive, _| {
+                of_after.set(of_after.get() + 1);
+                drop(alive);
+            },
+        );
+    let mut sim = Sim::new(routes.build().unwrap());
+    for (path, length, content, ends, passed) in [
+        ("/hijack", 0, "", "at once", 0),
+        ("/panic", 2, "ab", "at once", 0),
+        ("/receive", 10, "", "at once", 0),
+        ("/collect", 10, "", "at once", 0),
+        ("/receive", 2, "a", "reset", 0),
+        ("/collect", 2, "a", "reset", 0),
+        ("/receive", 2, "a", "time", 0),
+        ("/collect", 2, "a", "time", 0),
+        ("/echo", 2, "a", "reset", 1),
+        ("/receive", 2, "ab", "at once", 1),
+        ("/collect", 2, "ab", "at once", 1),
+        ("/never", 0, "", "stop", 0),
+    ] {
+        seen.set(0);
+        let client = sim.connect_and_send(post(path, length, content.as_bytes()));
+        let waits = i32::from(ends != "at once" && passed == 0);
+        assert_eq!(alive.get(), waits, "{path} {ends}");
+        match ends {
+            "reset" => sim.reset(client),
+            "time" => sim.advance(HOUR),
+            "stop" => sim.handle().stop(),
+            _ => {}
+        }
+        sim.advance(Duration::ZERO);
+        assert_eq!((alive.get(), seen.get()), (0, passed), "{path} {length} {ends}");
+    }
 }
