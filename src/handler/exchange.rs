@@ -92,8 +92,9 @@ impl<'a> Exchange<'a> {
         self.sent.saturating_sub(self.record.heads_sent)
     }
 
-    /// The time from the first byte of the head, when the loop read it, to the last byte of the
-    /// response, when the loop passed it on. The system may hold bytes for longer.
+    /// The time from the first byte of the head, when the loop looked at it, to the last byte of the
+    /// response, when the loop passed it on. A request that arrives while the one before it waits for
+    /// its response begins after that. The system may hold bytes for longer.
     pub fn duration(&self) -> Duration {
         self.ended.saturating_sub(self.record.started)
     }

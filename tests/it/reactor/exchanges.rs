@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use crate::support::panics::expect_panics;
 use crate::support::random::Random;
-use crate::support::{chunk, later_to, never, post, post_chunked, Count, Lines, HOUR, MS, SECOND};
+use crate::support::{
+    chunk, later_to, never, post, post_chunked, shut_down_within, Count, Lines, HOUR, MS, SECOND,
+};
 use wheelhouse::runtime::{Exchange, Outcome};
 use wheelhouse::sim::Sim;
 use wheelhouse::upgrade::{Connection, Protocol};
@@ -388,4 +390,58 @@ fn a_response_that_is_cut_off_since_memory_is_short_is_refused() {
     let log = briefs(&mut sim);
     assert!(log.len() > 20, "{log:?}");
     assert!(log.iter().all(|brief| brief == "GET /lines/70000 200 Refused"), "{log:?}");
+}
+
+/// More requests than one visit serves, and more bytes than one write takes.
+#[test]
+fn each_request_of_a_long_pipeline_has_its_own_bytes() {
+    let (small, large) = (get("/"), get("/lines/2000"));
+    let pipeline = [small.repeat(150), large.repeat(5), small.repeat(40)].concat();
+    for window in [usize::MAX, 100, 5000, 70_000] {
+        let mut sim = observed();
+        let client = sim.connect();
+        sim.stall(client, window);
+        sim.send(client, &pipeline);
+        for _ in 0..20 {
+            sim.read(client, 3000);
+        }
+        sim.unstall(client);
+        let log = take(&mut sim);
+        assert_eq!(log.len(), 195, "{window}");
+        let sum: u64 = log.iter().map(|seen| seen.sent).sum();
+        assert_eq!(sum, sim.received(client).len() as u64, "{window}");
+        for (n, seen) in log.iter().enumerate() {
+            let (line, content) = match n {
+                150..155 => ("GET /lines/2000 200 Complete", seen.content.max(16_000)),
+                _ => ("GET / 200 Complete", 13),
+            };
+            assert_eq!((seen.brief().as_str(), seen.content), (line, content), "{window} {n}");
+            let alike =
+                if (150..155).contains(&n) { (&log[150], &large) } else { (&log[0], &small) };
+            assert_eq!((seen.sent, seen.received), (alike.0.sent, alike.1.len() as u64));
+        }
+    }
+}
+
+#[test]
+fn a_shutdown_reports_responses_in_time_as_complete_and_the_others_as_stopped() {
+    let mut sim = observed();
+    let slow = sim.connect();
+    sim.stall(slow, 1000);
+    sim.send(slow, get("/lines/70000"));
+    let quick = sim.connect();
+    sim.stall(quick, 1000);
+    sim.send(quick, get("/lines/70000"));
+    sim.connect_and_send("GET / HTT");
+    assert_eq!(briefs(&mut sim), [""; 0]);
+    shut_down_within(&mut sim, 5 * SECOND);
+    sim.advance(SECOND);
+    sim.unstall(quick);
+    sim.advance(9 * SECOND);
+    let mut log = briefs(&mut sim);
+    log.sort();
+    let lines = "GET /lines/70000 200";
+    let ends =
+        ["- - 0 Stopped".to_owned(), format!("{lines} Complete"), format!("{lines} Stopped")];
+    assert_eq!(log, ends);
 }
