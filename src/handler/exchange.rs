@@ -159,6 +159,8 @@ pub(crate) struct Record {
     /// When the head began, from the start of the loop.
     started: Duration,
     pub(crate) handler_time: Duration,
+    /// When the program was called last.
+    pub(crate) called: Duration,
     pub(crate) received: u64,
     /// Bytes of heads of responses, informational ones included.
     pub(crate) heads_sent: u64,
@@ -187,6 +189,7 @@ impl Record {
             outcome: None,
             started,
             handler_time: Duration::ZERO,
+            called: Duration::ZERO,
             received: 0,
             heads_sent: 0,
             written: 0,

@@ -47,19 +47,34 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         self.work.record = Some(Box::new(record));
     }
 
-    /// Calls code of the program that handles a request, and notes how long it holds the loop.
+    /// Calls code of the program that handles a request, and notes how long it holds the loop. With a
+    /// second place for the call, it would not be inlined, which costs 190 instructions per GET.
     #[inline(always)]
     pub(super) fn timed<R>(&mut self, call: impl FnOnce(&mut Self) -> R) -> R {
-        if self.work.record.is_none() {
-            return call(self);
+        if self.work.record.is_some() {
+            self.begin_time();
         }
-        let begun = self.kernel.elapsed();
         let result = call(self);
-        let time = self.kernel.elapsed().saturating_sub(begun);
-        if let Some(record) = &mut self.work.record {
-            record.handler_time += time;
+        if self.work.record.is_some() {
+            self.end_time();
         }
         result
+    }
+
+    #[cold]
+    fn begin_time(&mut self) {
+        let now = self.kernel.elapsed();
+        if let Some(record) = &mut self.work.record {
+            record.called = now;
+        }
+    }
+
+    #[cold]
+    fn end_time(&mut self) {
+        let now = self.kernel.elapsed();
+        if let Some(record) = &mut self.work.record {
+            record.handler_time += now.saturating_sub(record.called);
+        }
     }
 
     /// Encodes a response, or the head of one: bytes up to the first empty line are not content.
