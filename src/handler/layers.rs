@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::handler::{Handler, Reply};
+use crate::handler::Reply;
 use crate::message::request::Request;
 use crate::message::response::Response;
 
@@ -69,22 +69,6 @@ fn pass<S>(
             outer.handle(state, req, &mut |state| pass(rest, state, req, &mut *inner))
         }
         None => inner(state),
-    }
-}
-
-/// A handler and the layers around it.
-pub(crate) struct Layered<S, H> {
-    pub(crate) layers: Layers<S>,
-    pub(crate) handler: H,
-}
-
-impl<S: 'static, H: Handler<S>> Handler<S> for Layered<S, H> {
-    fn handle(&mut self, state: &mut S, req: &Request<'_>) -> Reply<S> {
-        let Layered { layers, handler } = self;
-        if layers.is_empty() {
-            return handler.handle(state, req);
-        }
-        layers.handle(state, req, &mut |state| handler.handle(state, req))
     }
 }
 

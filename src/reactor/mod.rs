@@ -52,6 +52,7 @@ use wheelhouse_timers::Wheel;
 
 use crate::handler::guard::guard;
 use crate::handler::hooks::Hooks;
+use crate::handler::layers::Layers;
 use crate::handler::timers::{Call, Timers};
 use crate::handler::Handler;
 use crate::http1::{Encoder, Head, HeadLimits, Rest};
@@ -79,6 +80,8 @@ pub(crate) use crate::reactor::token::Token;
 /// Everything that a program plugs into a loop.
 pub(crate) struct Program<S, H> {
     pub(crate) state: S,
+    /// The layers around the handler.
+    pub(crate) layers: Layers<S>,
     pub(crate) handler: H,
     pub(crate) hooks: Hooks<S>,
     pub(crate) timers: Timers<S>,
@@ -136,7 +139,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         let (names, listeners): (Vec<_>, Vec<_>) = listeners.into_iter().unzip();
         let acceptor = Acceptor::new(&mut kernel, listeners)?;
         let now = kernel.now();
-        let Program { state, handler, hooks, timers, calls } = program;
+        let Program { state, layers, handler, hooks, timers, calls } = program;
         let program_timers = ProgramTimers::new(timers, now);
         let mut ledger = Ledger::new(limits.memory_bytes_max);
         // The memory before any client connects: both scratch buffers, and the ring of the wheel.
@@ -146,6 +149,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         Ok(Reactor {
             shared: Shared {
                 state,
+                layers,
                 handler,
                 hooks,
                 listeners: ListenerNames(names),

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::handler::hooks::{ConnectionState, Hooks};
+use crate::handler::layers::Layers;
 use crate::handler::Handler;
 use crate::http1::{CloseReason, Encoder, Head, HeadLimits};
 use crate::limits::Limits;
@@ -18,6 +19,8 @@ use crate::reactor::token::Token;
 pub(super) struct Shared<S: 'static, H: Handler<S>> {
     /// The state of the program, lent to one of its functions at a time.
     pub(super) state: S,
+    /// The layers around the handler.
+    pub(super) layers: Layers<S>,
     pub(super) handler: H,
     pub(super) hooks: Hooks<S>,
     pub(super) listeners: ListenerNames,
@@ -72,6 +75,12 @@ impl<S: 'static, H: Handler<S>> Shared<S, H> {
             Service::KeepAliveOff => Some(CloseReason::KeepAliveOff),
             Service::Draining(_) => Some(CloseReason::ShuttingDown),
         }
+    }
+
+    /// Whether the handler is called without layers, and no hook follows the exchange.
+    #[inline(always)]
+    pub(super) fn is_plain(&self) -> bool {
+        self.layers.is_empty() && self.hooks.on_exchange.is_none()
     }
 
     /// Reports the new state of a connection to the program's hook.

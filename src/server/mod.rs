@@ -17,7 +17,7 @@ use std::time::Duration;
 use crate::error::Error;
 use crate::handler::exchange::Exchange;
 use crate::handler::hooks::{Admission, ConnectionState, Hooks, NewConnection};
-use crate::handler::layers::{Around, Guard, Layer, Layered, Layers};
+use crate::handler::layers::{Around, Guard, Layer, Layers};
 use crate::handler::timers::Timers;
 use crate::handler::{Handler, Reply};
 use crate::limits::Limits;
@@ -469,14 +469,13 @@ impl<S: 'static> Server<S> {
         for make in self.layers {
             layers.push(make());
         }
-        let handler = Layered { layers, handler };
         let connections_max = match limits.connections_max {
             0 => default_max(),
             max => max,
         };
         log::debug!("the server accepts at most {connections_max} connections");
         mailbox.set_bell(kernel.waker());
-        let program = Program { state, handler, hooks, timers, calls };
+        let program = Program { state, layers, handler, hooks, timers, calls };
         let mut reactor =
             Reactor::new(kernel, mailbox, listeners, program, limits, connections_max)?;
         reactor.set_keep_alive(self.keeps_connections);

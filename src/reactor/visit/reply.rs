@@ -8,6 +8,7 @@ use http::StatusCode;
 use super::{clock, guard, let_go, Continue, Cursor, Handler, Kernel, Progress, Task, Visit};
 use crate::handler::exchange::Outcome;
 use crate::handler::hooks::ConnectionState;
+use crate::handler::layers::Layers;
 use crate::handler::{Action, Change, Reply};
 use crate::message::informational::{Informational, INFORMATIONAL_MAX};
 use crate::message::response::Response;
@@ -30,10 +31,11 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         self.work.end = None;
         let bytes = input.rest();
         input.used += self.shared.head.len;
-        self.record_head(bytes);
-        let reply = self.timed(|visit| {
-            visit.with_request(bytes, |handler, state, request| handler.handle(state, request))
-        });
+        if !self.shared.is_plain() {
+            return self.call_layers(bytes, input);
+        }
+        let reply =
+            self.with_request(bytes, |handler, state, request| handler.handle(state, request));
         if let Ok(Reply(Action::Respond(response))) = &reply {
             if let Some(is_idle) = self.respond_fast(response, input.is_all_used()) {
                 match response.owns_nothing() {
@@ -47,6 +49,25 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
                 return Continue(is_idle);
             }
         }
+        self.work.conn.begin(&self.shared.head);
+        let reply = self.unless_panicked(reply)?;
+        self.carry_out(reply, bytes, input).map_continue(|()| false)
+    }
+
+    /// The rest of [`call_handler`](Visit::call_handler) for a server with layers, or with a hook for
+    /// exchanges. The handler must not be called in two branches of one function: its reply would be
+    /// moved, which costs 150 instructions per GET.
+    #[cold]
+    #[inline(never)]
+    fn call_layers(&mut self, bytes: &[u8], input: &mut Cursor<'_>) -> Progress<bool> {
+        self.record_head(bytes);
+        let layers = mem::replace(&mut self.shared.layers, Layers::new());
+        let reply = self.timed(|visit| {
+            visit.with_request(bytes, |handler, state, request| {
+                layers.handle(state, request, &mut |state| handler.handle(state, request))
+            })
+        });
+        self.shared.layers = layers;
         self.work.conn.begin(&self.shared.head);
         let reply = self.unless_panicked(reply)?;
         self.carry_out(reply, bytes, input).map_continue(|()| false)

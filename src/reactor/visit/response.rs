@@ -39,8 +39,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             }
             _ => return None,
         };
-        let is_special = needs_care(response) || self.work.record.is_some();
-        if is_special || self.shared.head.line.content_length != Some(0) {
+        debug_assert!(self.work.record.is_none());
+        if self.shared.head.line.content_length != Some(0) || needs_care(response) {
             return None;
         }
         let circumstances = self.circumstances();
