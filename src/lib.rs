@@ -42,6 +42,9 @@
 //! | serve one function on one address | [`serve`] |
 //! | set limits, hooks, timers, several addresses | [`Server`], [`Limits`] |
 //! | choose a function by method and path | [`Router`] |
+//! | check requests before their handlers | [`Server::guard`], [`Router::guard`], [`guards`] |
+//! | do something with every response | [`Server::around`], [`Router::around`] |
+//! | write an access log | [`Server::on_exchange`] |
 //! | share data between handlers, hooks and timers | [`Server::with_state`] |
 //! | send text, a page, a redirect, an error | [`Response`] |
 //! | send a file, or serve a directory | [`Body::file`], [`files::Files`] |
@@ -61,6 +64,7 @@
 //! | use all cores | [`runtime::Cores`] |
 //! | serve in a thread of a program that exists | [`Server::spawn`], [`runtime::Remote`] |
 //! | serve inside a loop that exists | [`Server::build`], [`runtime::EventLoop`] |
+//! | watch a socket of the program on the loop | [`runtime::EventLoop::add_source`] |
 //! | shut down without losing requests | [`Handle`], `Server::on_signals` (feature `signals`) |
 //! | test without sockets and without sleeping | [`sim::Sim`] |
 //!
@@ -306,7 +310,8 @@ pub mod cookies {
     pub use crate::helpers::cookies::{CookieError, SameSite, SetCookie, COOKIE_BYTES_MAX};
 }
 
-/// Checks for [`Server::guard`] and [`Router::guard`].
+/// Checks for [`Server::guard`] and [`Router::guard`]. A program needs [`OriginGuard`](guards::OriginGuard)
+/// if browsers use it with cookies or a password: other sites could send requests in the name of its users.
 pub mod guards {
     pub use crate::helpers::origin::OriginGuard;
 }
