@@ -24,7 +24,6 @@ struct Ended {
 /// A request that a client has sent.
 #[derive(Debug)]
 struct Sent {
-    target: String,
     /// Bytes of the head, and of the whole request.
     head: u64,
     whole: u64,
@@ -34,8 +33,8 @@ struct Sent {
 struct Account {
     /// The connections, by the port of their client.
     connections: BTreeMap<u16, ConnectionId>,
-    /// The requests that clients have sent.
-    requests: Vec<Sent>,
+    /// The requests that clients have sent, by target.
+    requests: BTreeMap<String, Sent>,
     /// The ports of clients whose requests are mixed up.
     cut: BTreeSet<u16>,
     handled: BTreeMap<RequestId, String>,
@@ -62,7 +61,7 @@ impl Witness {
     /// A client sends a request.
     pub(crate) fn note_request(&self, target: String, head: usize, whole: usize) {
         let (head, whole) = (head as u64, whole as u64);
-        self.0.borrow_mut().requests.push(Sent { target, head, whole });
+        self.0.borrow_mut().requests.insert(target, Sent { head, whole });
     }
 
     /// The client at `port` never sends the end of a request: the next one continues it.
@@ -112,8 +111,7 @@ impl Witness {
                 };
                 assert_eq!(id.index() as usize, n, "in order, and once: {records:?}");
                 assert_eq!(record.target.as_ref(), account.handled.get(&id), "{record:?}");
-                let is_its = |sent: &&Sent| Some(&sent.target) == record.target.as_ref();
-                let sent = account.requests.iter().find(is_its).unwrap();
+                let sent = &account.requests[record.target.as_ref().unwrap()];
                 let is_within = sent.head <= record.received && record.received <= sent.whole;
                 assert!(is_within || cut.contains(&connection), "{record:?} {sent:?}");
                 assert!(record.content <= record.sent, "{record:?}");
