@@ -258,7 +258,12 @@ fn stir<S: 'static>(
         0..=3 => {
             let mut bytes = request(random, witness);
             // Most often one, sometimes more than one visit serves.
-            for _ in 0..[0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 50][random.below(12)] {
+            let more = match random.below(60) {
+                0 => 40,
+                1..=20 => 1,
+                _ => 0,
+            };
+            for _ in 0..more {
                 bytes.extend(request(random, witness));
             }
             let cut = random.below(bytes.len() + 1);
