@@ -88,8 +88,8 @@ struct Compiler {
     /// The name of each compiled program, and so of its file: tests run at the same time.
     name: &'static str,
     library: PathBuf,
-    /// The folder of the dependencies.
-    deps: PathBuf,
+    /// The folders of the dependencies: for another target, macros are in the folder of this one.
+    deps: Vec<PathBuf>,
     /// The target, if cargo was told of one: its folder then has that name.
     target: Option<String>,
 }
@@ -104,7 +104,12 @@ impl Compiler {
         let folder = folder.to_string_lossy().into_owned();
         let targets = output(Command::new(&rustc).args(["--print", "target-list"]));
         let target = targets.lines().any(|target| target == folder).then_some(folder);
-        Compiler { library: newest_library(&deps), rustc, name, deps, target }
+        let library = newest_library(&deps);
+        let profile = deps.ancestors().nth(1).and_then(Path::file_name).unwrap_or_default();
+        let of_macros = deps.ancestors().nth(3).map(|all| all.join(profile).join("deps"));
+        let of_macros = of_macros.filter(|_| target.is_some());
+        let deps = [deps.clone()].into_iter().chain(of_macros).collect();
+        Compiler { library, rustc, name, deps, target }
     }
 
     /// The version as two numbers: `1.95`.
@@ -123,7 +128,7 @@ impl Compiler {
             .args(["--crate-name", self.name])
             .args(["--emit=metadata", "--out-dir", env!("CARGO_TARGET_TMPDIR")])
             .arg(format!("--extern=wheelhouse={}", self.library.display()))
-            .arg(format!("-Ldependency={}", self.deps.display()))
+            .args(self.deps.iter().map(|folder| format!("-Ldependency={}", folder.display())))
             .args(self.target.iter().map(|target| format!("--target={target}")))
             .arg("-");
         let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
