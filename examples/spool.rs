@@ -42,7 +42,7 @@ struct Spool {
 }
 
 impl Receive<()> for Spool {
-    fn start(&mut self, (): &mut (), waker: Waker) {
+    fn start(&mut self, (): &mut (), waker: Waker) -> Result<(), Failure> {
         let (path, behind) = (self.path.clone(), self.behind.clone());
         let jobs = self.jobs.take();
         thread::spawn(move || {
@@ -54,6 +54,7 @@ impl Receive<()> for Spool {
                 waker.wake();
             }
         });
+        Ok(())
     }
 
     fn piece(&mut self, (): &mut (), piece: &[u8]) -> Result<Flow, Failure> {

@@ -80,6 +80,9 @@ pub enum Error {
     },
     /// The system refused a resource that the loop needs: its poll, its waker, a thread.
     Loop(io::Error),
+    /// A function was given to a loop that has ended:
+    /// [`RemoteClosed`](crate::runtime::RemoteClosed).
+    Ended,
 }
 
 impl fmt::Display for Error {
@@ -100,6 +103,7 @@ impl fmt::Display for Error {
                 "no socket was inherited: start the program by socket activation, which sets \
                  LISTEN_FDS, and LISTEN_PID to the id of this process",
             ),
+            Error::Ended => f.write_str("the server has ended: a remote needs a loop that runs"),
             Error::NoListener => f.write_str("nothing to listen on: call `listen` before `run`"),
             Error::Limits(error) => error.fmt(f),
             Error::Route(error) => fmt::Display::fmt(error, f),

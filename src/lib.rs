@@ -52,12 +52,13 @@
 //! | push events to browsers | [`events::Topic`] |
 //! | talk to browsers in both directions | the module `websocket` (feature) |
 //! | read a query, a form, cookies, credentials | [`Request`], [`forms`], [`cookies`], [`auth`] |
-//! | read and write JSON | `Request::json`, `Response::json` (feature `json`) |
+//! | read and write JSON | `Router::json`, `Request::json`, `Response::json` (feature `json`) |
 //! | read the content of a request as a whole | [`Router::collect`], [`Reply::collect`] |
 //! | read it piece by piece | [`Reply::receive`], or into the response [`Reply::transform`] |
 //! | do work that blocks | [`Reply::later`] |
 //! | use `?` in a handler | [`Failure`] |
 //! | run a function every second | [`Server::every`] |
+//! | run a function once, some time after a request | [`runtime::Remote::after`] |
 //! | send an early hint (103) | [`Reply::inform`] |
 //! | speak another protocol on a connection | [`upgrade`] |
 //! | name a listener, share a port, set the mode of a socket file | [`runtime::Listener`] |
@@ -75,7 +76,7 @@
 //! * `cli` (default): the binary `wheelhouse`, which serves a directory. Libraries leave it out.
 //! * `inherit` (part of `cli`): `Server::listen_inherited`, for socket activation.
 //! * `signals` (part of `cli`): `Server::on_signals`.
-//! * `json`: `Response::json` and `Request::json`, with serde_json.
+//! * `json`: `Router::json`, `Response::json`, `Request::json` and those of `sim`, with serde_json.
 //! * `websocket`: the module `websocket`, with tungstenite.
 //!
 //! # Where to read next
@@ -134,6 +135,7 @@ pub use message::request::{Method, Request};
 pub use message::request_error::JsonError;
 pub use message::response::{Response, StatusCode};
 pub use message::trailers::Trailers;
+#[doc(inline)]
 pub use router::{Router, Routes};
 pub use server::{serve, Handle, Server};
 pub use waker::Waker;
@@ -327,8 +329,7 @@ pub mod guards {
 /// use wheelhouse::{sim::Sim, Request, Response, StatusCode};
 ///
 /// fn has_token(req: &Request<'_>) -> bool {
-///     let token = req.header("Authorization").and_then(|value| value.strip_prefix("Bearer "));
-///     token.is_some_and(|token| constant_time_eq(token.as_bytes(), b"4711"))
+///     req.bearer_token().is_some_and(|token| constant_time_eq(token.as_bytes(), b"4711"))
 /// }
 ///
 /// let mut sim = Sim::new(|req: &Request<'_>| match has_token(req) {

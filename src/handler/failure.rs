@@ -38,9 +38,14 @@ use crate::message::unlogged::Unlogged;
 /// assert_eq!(sim.get("/a").text(), "only / is here\n");
 /// ```
 ///
-/// A handler may also return a `Result` with another error: `anyhow::Error`, `String`, `StatusCode`.
-/// It becomes a failure under the same rule. The chain of sources is in the log for a `Box<dyn Error>`,
-/// an [`io::Error`] and any error that shows it with `{:#}`, as `anyhow::Error` does.
+/// A closure with `?` needs the type of its error: `|_, req| -> Result<_, Failure> { .. }`.
+///
+/// A handler may also return a `Result` with another error: a `StatusCode` keeps its status,
+/// `anyhow::Error` and `String` are a 500. For errors of your own with a status of their own, implement
+/// `From<MyError>` for [`Response`] and return `Result<_, Response>`: `?` then converts them.
+///
+/// The chain of sources is in the log for a `Box<dyn Error>`, an [`io::Error`] and any error that shows
+/// it with `{:#}`, as `anyhow::Error` does.
 #[doc(alias("ResponseError", "IntoResponse", "anyhow", "http.Error"))]
 #[must_use = "a failure does nothing unless it is returned"]
 pub struct Failure(Box<Response>);

@@ -195,16 +195,25 @@ impl<S: 'static, F: FnOnce(&mut S, Reply<S>) -> Reply<S> + 'static> Through<S, F
             Err(failure) => failure.into(),
             Ok(flow) => return Ok(flow),
         };
-        Ok(Flow::Respond(match self.change.take() {
+        Ok(Flow::Respond(self.change(state, reply)))
+    }
+
+    fn change(&mut self, state: &mut S, reply: Reply<S>) -> Reply<S> {
+        match self.change.take() {
             Some(change) => change(state, reply),
             None => reply,
-        }))
+        }
     }
 }
 
 impl<S: 'static, F: FnOnce(&mut S, Reply<S>) -> Reply<S> + 'static> Receive<S> for Through<S, F> {
-    fn start(&mut self, state: &mut S, waker: Waker) {
-        self.receiver.start(state, waker);
+    fn start(&mut self, state: &mut S, waker: Waker) -> Result<(), Failure> {
+        let Err(failure) = self.receiver.start(state, waker) else { return Ok(()) };
+        let reply = self.change(state, failure.into());
+        let Action::Respond(response) = reply.0 else {
+            unreachable!("a response that is changed stays a response");
+        };
+        Err(response.into())
     }
 
     fn piece(&mut self, state: &mut S, piece: &[u8]) -> Result<Flow<S>, Failure> {

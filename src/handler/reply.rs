@@ -229,29 +229,67 @@ impl<S> fmt::Debug for Reply<S> {
 /// slower peer) pauses with [`Flow::Pause`]: then nothing is read, and the peer's own TCP window holds
 /// it back.
 ///
-/// ```
-/// use std::{fs::File, io::Write};
-/// use wheelhouse::content::{Flow, Receive};
-/// use wheelhouse::{Failure, Reply};
+/// | event | calls |
+/// |---|---|
+/// | the announced length is above the limit, or memory is short | none: the receiver is dropped |
+/// | the content begins | `start` |
+/// | bytes of it arrive | `piece`, any number of times |
+/// | it is complete | `trailers`, if there are any, and `end` |
+/// | `start`, `piece` or `wake` returns a failure or [`Flow::Respond`] | none: the receiver is dropped |
+/// | the client leaves, is too slow, sends too much or malformed content; the server stops; a method panics | `lost` |
 ///
-/// struct Upload(File);
+/// The receiver is dropped in every row, so clean up in `Drop` and not in `lost` alone:
+///
+/// ```
+/// use std::{fs, io::Write, path::PathBuf};
+/// use wheelhouse::content::{Flow, Receive};
+/// use wheelhouse::{Failure, Reply, Waker};
+///
+/// /// Removes its file unless the content was complete.
+/// struct Upload {
+///     path: PathBuf,
+///     file: Option<fs::File>,
+/// }
 ///
 /// impl<S> Receive<S> for Upload {
+///     fn start(&mut self, _: &mut S, _: Waker) -> Result<(), Failure> {
+///         self.file = Some(fs::File::create_new(&self.path)?);
+///         Ok(())
+///     }
+///
 ///     fn piece(&mut self, _: &mut S, piece: &[u8]) -> Result<Flow<S>, Failure> {
-///         self.0.write_all(piece)?; // An error is a 500 and a line in the log.
+///         if let Some(file) = &mut self.file {
+///             file.write_all(piece)?; // An error is a 500 and a line in the log.
+///         }
 ///         Ok(Flow::Continue)
 ///     }
 ///
-///     fn end(self: Box<Self>, _: &mut S) -> Reply<S> {
+///     fn end(mut self: Box<Self>, _: &mut S) -> Reply<S> {
+///         self.file = None;
 ///         "stored\n".into()
+///     }
+/// }
+///
+/// impl Drop for Upload {
+///     fn drop(&mut self) {
+///         if self.file.take().is_some() {
+///             let _ = fs::remove_file(&self.path);
+///         }
 ///     }
 /// }
 /// ```
 #[doc(alias("upload", "io.Reader"))]
 pub trait Receive<S = ()> {
-    /// Reception begins; `waker` ends a [`Flow::Pause`].
-    fn start(&mut self, state: &mut S, waker: Waker) {
+    /// Reception begins; `waker` ends a [`Flow::Pause`]. The place to open a file: its announced length,
+    /// if there is one, is within the limit.
+    ///
+    /// # Errors
+    ///
+    /// A failure is the response, and the receiver is dropped. The client is not invited to send the
+    /// content (`100 Continue`).
+    fn start(&mut self, state: &mut S, waker: Waker) -> Result<(), Failure> {
         let _ = (state, waker);
+        Ok(())
     }
 
     /// Takes the next piece, which is never empty.
@@ -295,7 +333,8 @@ pub enum Flow<S = ()> {
     /// Go on.
     Continue,
     /// The piece was taken; no more until the [`Waker`] is woken. A pause of
-    /// [`Limits::handler_timeout`](crate::Limits::handler_timeout) is a 504.
+    /// [`Limits::handler_timeout`](crate::Limits::handler_timeout) is a 504;
+    /// [`Reply::with_handler_timeout`] does not change that.
     Pause,
     /// Stop and respond now. The rest of the content is read and dropped within
     /// [`Limits::discard_bytes_max`](crate::Limits::discard_bytes_max); beyond that the connection is

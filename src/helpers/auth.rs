@@ -1,5 +1,5 @@
-//! Basic authentication (RFC 7617): name and password with every request. They are not encrypted,
-//! so use it only with TLS or on a trusted network.
+//! Credentials: name and password with every request (Basic, RFC 7617), or a token (Bearer, RFC
+//! 6750). They are not encrypted, so use them only with TLS or on a trusted network.
 
 use std::fmt;
 use std::hint::black_box;
@@ -66,16 +66,63 @@ impl Request<'_> {
     pub fn basic_auth(&self) -> Option<BasicAuth> {
         parse(self.headers().only("authorization")?)
     }
+
+    /// Returns the token from `Authorization: Bearer`; `None` for another scheme, a token with a byte
+    /// that none may have (RFC 6750, section 2.1), and more than one such field. Compare it with
+    /// [`constant_time_eq`].
+    ///
+    /// ```
+    /// use wheelhouse::auth::constant_time_eq;
+    /// use wheelhouse::{sim::Sim, Response, Router};
+    ///
+    /// let routes = Router::<()>::new().post("/notes", |_, _| "saved\n").guard(|_, req| {
+    ///     let token = req.bearer_token().unwrap_or_default();
+    ///     match constant_time_eq(token.as_bytes(), b"4711") {
+    ///         true => Ok(()),
+    ///         false => Err(Response::unauthorized_bearer("notes")),
+    ///     }
+    /// });
+    /// let mut sim = Sim::new(routes.build()?);
+    /// assert_eq!(sim.request("POST", "/notes").send().status(), 401);
+    /// let known = sim.request("POST", "/notes").header("Authorization", "Bearer 4711");
+    /// assert_eq!(known.send().text(), "saved\n");
+    /// # Ok::<(), wheelhouse::Error>(())
+    /// ```
+    #[doc(alias = "Authorization")]
+    pub fn bearer_token(&self) -> Option<&str> {
+        let value = std::str::from_utf8(self.headers().only("authorization")?).ok()?;
+        let (scheme, token) = value.split_once(' ')?;
+        let token = token.trim_start_matches(' ');
+        let bytes = token.trim_end_matches('=');
+        let is_token = !bytes.is_empty() && bytes.bytes().all(is_token_byte);
+        (is_token && scheme.eq_ignore_ascii_case("bearer")).then_some(token)
+    }
+}
+
+/// Whether a byte may be part of a bearer token, before its padding (RFC 6750, section 2.1).
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte)
 }
 
 impl Response {
     /// Creates a 401 that makes a browser ask for name and password for `realm`.
     #[doc(alias("WWW-Authenticate", "401"))]
     pub fn unauthorized_basic(realm: &str) -> Response {
-        let quoted = realm.replace('\\', "\\\\").replace('"', "\\\"");
-        let challenge = format!("Basic realm=\"{quoted}\", charset=\"UTF-8\"");
+        let challenge = format!("Basic realm=\"{}\", charset=\"UTF-8\"", quoted(realm));
         Response::status_page(StatusCode::UNAUTHORIZED).with_header("WWW-Authenticate", challenge)
     }
+
+    /// Creates a 401 that asks for a bearer token for `realm`.
+    #[doc(alias("WWW-Authenticate", "401"))]
+    pub fn unauthorized_bearer(realm: &str) -> Response {
+        let challenge = format!("Bearer realm=\"{}\"", quoted(realm));
+        Response::status_page(StatusCode::UNAUTHORIZED).with_header("WWW-Authenticate", challenge)
+    }
+}
+
+/// The inside of a quoted string.
+fn quoted(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
 /// Returns whether `given`, which comes from a client, is `secret`. The time that it takes depends
@@ -139,6 +186,34 @@ mod tests {
     use super::*;
 
     /// Go: t242.
+    #[test]
+    fn a_bearer_token_is_the_text_after_the_scheme_and_anything_else_is_not() {
+        let mut sim = crate::sim::Sim::new(|req: &Request<'_>| {
+            req.bearer_token().map_or("none".to_owned(), |token| token.to_owned())
+        });
+        for (values, expected) in [
+            (&["Bearer abc"][..], "abc"),
+            (&["bEARER  a-b._~+/9=="], "a-b._~+/9=="),
+            (&["Bearer"], "none"),
+            (&["Bearer "], "none"),
+            (&["Bearer ="], "none"),
+            (&["Bearer a b"], "none"),
+            (&["Bearer a,b"], "none"),
+            (&["Bearer a=b"], "none"),
+            (&["Basic abc"], "none"),
+            (&["Bearer abc", "Bearer abc"], "none"),
+            (&[], "none"),
+        ] {
+            let request = values.iter().fold(sim.request("GET", "/"), |request, value| {
+                request.header("Authorization", value)
+            });
+            assert_eq!(request.send().text(), expected, "{values:?}");
+        }
+        let response = Response::unauthorized_bearer("a \"b\"");
+        let challenge = response.headers().get("www-authenticate").map(str::to_owned);
+        assert_eq!(challenge.as_deref(), Some("Bearer realm=\"a \\\"b\\\"\""));
+    }
+
     #[test]
     fn credentials_are_split_at_the_first_colon_and_malformed_ones_are_none() {
         let table = [

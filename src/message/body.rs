@@ -119,6 +119,23 @@ impl Body {
         Body::produce(FromReader(reader))
     }
 
+    /// Returns the content, if it is in memory: for code that changes or tests responses. `None` for
+    /// a file and for content that is made piece by piece.
+    ///
+    /// ```
+    /// use wheelhouse::Response;
+    ///
+    /// assert_eq!(Response::text("hello\n").body().as_bytes(), Some(&b"hello\n"[..]));
+    /// ```
+    pub fn as_bytes(&self) -> Option<&[u8]> {
+        match &self.0 {
+            Source::Empty => Some(&[]),
+            Source::Static(bytes) => Some(bytes),
+            Source::Bytes(bytes) => Some(bytes),
+            Source::File(_) | Source::Produce(_) => None,
+        }
+    }
+
     /// Returns the length in bytes, if it is known before the content is sent.
     pub fn content_length(&self) -> Option<u64> {
         match &self.0 {

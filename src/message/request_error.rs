@@ -7,7 +7,6 @@ use std::fmt;
 use http::StatusCode;
 
 use crate::message::params::ParamError;
-#[cfg(feature = "json")]
 use crate::message::response::Response;
 
 /// The status of a response that reports `error`, if it describes the request.
@@ -41,7 +40,7 @@ pub enum FormError {
 
 impl FormError {
     /// The status of a response that reports the error: 415 or 400.
-    pub(crate) fn status(&self) -> StatusCode {
+    pub fn status(&self) -> StatusCode {
         match self {
             FormError::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             FormError::Semicolon | FormError::Escape | FormError::TooMany => {
@@ -68,6 +67,20 @@ impl fmt::Display for FormError {
 
 impl Error for FormError {}
 
+/// The response that a handler sends if it returns the error.
+impl From<FormError> for Response {
+    fn from(error: FormError) -> Response {
+        Response::error(error.status(), error)
+    }
+}
+
+/// The response that a handler sends if it returns the error.
+impl From<ParamError> for Response {
+    fn from(error: ParamError) -> Response {
+        Response::error(error.status(), error)
+    }
+}
+
 /// The reason why content could not be read as JSON.
 #[cfg(feature = "json")]
 #[derive(Debug)]
@@ -87,7 +100,7 @@ impl JsonError {
     }
 
     /// The status of a response that reports the error: 415 or 400.
-    pub(crate) fn status(&self) -> StatusCode {
+    pub fn status(&self) -> StatusCode {
         match self {
             JsonError::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             JsonError::Syntax(_) => StatusCode::BAD_REQUEST,
@@ -104,6 +117,14 @@ impl fmt::Display for JsonError {
             }
             JsonError::Syntax(error) => write!(f, "bad JSON: {error}"),
         }
+    }
+}
+
+/// The response that a handler sends if it returns the error.
+#[cfg(feature = "json")]
+impl From<JsonError> for Response {
+    fn from(error: JsonError) -> Response {
+        error.response()
     }
 }
 

@@ -132,9 +132,11 @@ impl Response {
         Response::new(StatusCode::OK).with_content_type(content_type).with_body(body)
     }
 
-    /// Creates the plain page for a status: its number and standard phrase as one line of text.
+    /// Creates the plain page for a status: its number and standard phrase as one line of text. A
+    /// status whose response has no content (204, 304) gets no page and no `Content-Type`.
     pub fn status_page(status: StatusCode) -> Response {
         let page = match status {
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => return Response::new(status),
             // The responses that scanners ask for all day cost no allocation.
             StatusCode::NOT_FOUND => Cow::Borrowed("404 Not Found\n"),
             StatusCode::METHOD_NOT_ALLOWED => Cow::Borrowed("405 Method Not Allowed\n"),

@@ -351,7 +351,7 @@ impl<S: 'static> Router<S> {
     ///     .get("/", |_, _| "everybody\n")
     ///     .nest("/admin", |admin| {
     ///         admin.get("/", |_, _| "the manager\n").guard(|_, req| {
-    ///             let is_known = req.header("authorization") == Some("Bearer 1234");
+    ///             let is_known = req.basic_auth().is_some_and(|auth| auth.matches("ann", "secret"));
     ///             is_known.then_some(()).ok_or(StatusCode::FORBIDDEN)
     ///         })
     ///     })

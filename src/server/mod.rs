@@ -161,6 +161,38 @@ impl<S: 'static> Server<S> {
         }
     }
 
+    /// The state, before the server runs: for parts of it that need the server, such as a
+    /// [`Remote`].
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    /// use wheelhouse::runtime::Remote;
+    /// use wheelhouse::{Request, Router, Server};
+    ///
+    /// #[derive(Default)]
+    /// struct Notes {
+    ///     kept: Vec<String>,
+    ///     remote: Option<Remote<Notes>>,
+    /// }
+    ///
+    /// // Forgets the note in an hour.
+    /// let routes = Router::<Notes>::new().collect("POST /notes", 4096, |notes, _, content| {
+    ///     notes.kept.push(String::from_utf8_lossy(content).into_owned());
+    ///     if let Some(remote) = &notes.remote {
+    ///         let _ = remote.after(Duration::from_secs(3600), |notes| drop(notes.kept.remove(0)));
+    ///     }
+    ///     "kept\n"
+    /// });
+    /// let mut server = Server::with_state(Notes::default()).listen("127.0.0.1:8080")?;
+    /// let remote = server.remote();
+    /// server.state().remote = Some(remote);
+    /// server.run(routes.build()?)?;
+    /// # Ok::<(), wheelhouse::Error>(())
+    /// ```
+    pub fn state(&mut self) -> &mut S {
+        &mut self.state
+    }
+
     /// Replaces the limits. [`run`](Server::run) and [`build`](Server::build) check their bounds.
     pub fn limits(mut self, limits: Limits) -> Server<S> {
         self.limits = limits;
@@ -349,8 +381,8 @@ impl<S: 'static> Server<S> {
     /// use wheelhouse::{sim::Sim, Request, Response, Server, StatusCode};
     ///
     /// let server = Server::new().guard(|_, req| {
-    ///     let is_known = req.header("authorization") == Some("Bearer 1234");
-    ///     is_known.then_some(()).ok_or(StatusCode::FORBIDDEN)
+    ///     let is_inside = req.peer_addr().is_some_and(|client| client.ip().is_loopback());
+    ///     is_inside.then_some(()).ok_or(StatusCode::FORBIDDEN)
     /// });
     /// let mut sim = Sim::of(server, |_: &Request<'_>| "hello\n")?;
     /// assert_eq!(sim.get("/").status(), 403);
@@ -367,7 +399,8 @@ impl<S: 'static> Server<S> {
 
     /// Calls `before` with each request, and `after` with the value that it returned and the
     /// response, whenever that comes. An error of `before` is the reply, and the handler is not
-    /// called. [`Router::around`](crate::Router::around) has the rules.
+    /// called. [`Router::around`](crate::Router::around) has the rules. Add `around` before a guard if
+    /// it is to see the responses of the guard, too.
     ///
     /// ```
     /// use wheelhouse::{sim::Sim, Request, Server};
@@ -402,7 +435,7 @@ impl<S: 'static> Server<S> {
     }
 
     /// Lets SIGINT and SIGTERM shut the server down gracefully, and a second signal stop it at
-    /// once. The loop looks for signals between two turns, so a handler that blocks delays them.
+    /// once (feature `signals`). The loop looks for signals between two turns, so a handler that blocks delays them.
     ///
     /// [`run`](Server::run) registers the signals. Their default action does not come back when the
     /// server has ended: from then on they do nothing, unless the program handles them.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::error::Error;
 use crate::limits::TIMEOUT_MAX;
 use crate::reactor::mailbox::{Mailbox, Message};
 use crate::reactor::remote::{Calls, Put};
@@ -23,8 +24,12 @@ use crate::reactor::remote::{Calls, Put};
 /// std::thread::spawn(move || remote.run(|news| news.push("from a thread"))).join().unwrap()?;
 /// sim.settle();
 /// assert_eq!(*sim.state(), ["from a thread"]);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok::<(), wheelhouse::Error>(())
 /// ```
+///
+/// The function returns nothing. To read the state from a thread, send the value through a channel:
+/// `remote.run(move |news| drop(sender.send(news.len())))?`, and then `receiver.recv()`. A handler that
+/// is to steer a thread of the program sends to it in the same way.
 #[doc(alias("call_soon_threadsafe", "post", "defer"))]
 pub struct Remote<S = ()> {
     calls: Arc<Calls<S>>,
@@ -45,8 +50,12 @@ impl<S: 'static> Remote<S> {
         self.after(Duration::ZERO, function)
     }
 
-    /// Runs `function` on the loop after `delay`, at most a year. The rules are those of
-    /// [`Server::after`](crate::Server::after), except that a delay of zero means the next turn.
+    /// Runs `function` on the loop after `delay`, at most a year: a timer that is started while the
+    /// server runs (Go's `time.AfterFunc`). The rules are those of
+    /// [`Server::after`](crate::Server::after), except that a delay of zero means the next turn. A
+    /// function that waits cannot be called back: let it look at the state whether it is still wanted.
+    /// Its memory is the program's, and not counted in
+    /// [`Limits::memory_bytes_max`](crate::Limits::memory_bytes_max).
     ///
     /// # Errors
     ///
@@ -90,8 +99,15 @@ pub struct RemoteClosed;
 
 impl fmt::Display for RemoteClosed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the server has ended: a remote needs a loop that runs")
+        Error::Ended.fmt(f)
     }
 }
 
 impl error::Error for RemoteClosed {}
+
+/// So that `?` works in a `main` that returns [`wheelhouse::Error`](Error).
+impl From<RemoteClosed> for Error {
+    fn from(_: RemoteClosed) -> Error {
+        Error::Ended
+    }
+}

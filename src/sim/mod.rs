@@ -9,9 +9,7 @@
 //! use wheelhouse::{sim::Sim, Request, Response};
 //!
 //! let mut sim = Sim::new(|req: &Request<'_>| Response::text(format!("hello {}", req.path())));
-//! let client = sim.connect();
-//! sim.send(client, b"GET /you HTTP/1.1\r\nHost: here\r\n\r\n");
-//! assert!(sim.received(client).ends_with(b"\r\n\r\nhello /you"));
+//! assert_eq!(sim.get("/you").text(), "hello /you");
 //!
 //! // A peer that drips its head is cut after ten seconds, however steadily it drips.
 //! let slow = sim.connect();
@@ -21,6 +19,12 @@
 //! }
 //! assert!(sim.received(slow).starts_with(b"HTTP/1.1 408"));
 //! ```
+//!
+//! [`Sim::of`] takes the program's own [`Server`], with its limits, hooks and timers. The clock is that
+//! of the loop alone: a handler that asks `std::time::Instant` gets the time of the machine. A program
+//! that measures longer times lets a timer ([`Server::every`], [`Remote::after`]) end them.
+//!
+//! [`Remote::after`]: crate::runtime::Remote::after
 
 mod faults;
 #[cfg(all(test, loom))]
@@ -243,7 +247,8 @@ impl<S: 'static> Sim<S> {
         self.run();
     }
 
-    /// Lets time pass; whatever is due in it happens at its time.
+    /// Lets time pass; whatever is due in it happens at its time. Timers and deadlines are kept to a
+    /// tick of the loop, so they come up to 65 ms late here, too.
     pub fn advance(&mut self, time: Duration) {
         let is_paused = self.is_paused;
         let kernel = self.kernel();

@@ -41,6 +41,16 @@ impl Response {
         std::str::from_utf8(&self.body).expect("the content is not UTF-8: use `body`")
     }
 
+    /// The content, read as JSON (feature `json`).
+    ///
+    /// # Panics
+    ///
+    /// If the content is not JSON of this type.
+    #[cfg(feature = "json")]
+    pub fn json<T: serde::de::DeserializeOwned>(&self) -> T {
+        serde_json::from_slice(&self.body).expect("the content is not this JSON: use `text`")
+    }
+
     /// Parses the first final response of `input`, once it is complete, and returns it with the bytes
     /// that it took, informational responses included.
     ///

@@ -228,8 +228,9 @@ impl Protocol<()> for Endless {
 struct Paused(Option<Waker>);
 
 impl Receive<()> for Paused {
-    fn start(&mut self, (): &mut (), waker: Waker) {
+    fn start(&mut self, (): &mut (), waker: Waker) -> Result<(), Failure> {
         self.0 = Some(waker);
+        Ok(())
     }
 
     fn piece(&mut self, (): &mut (), _: &[u8]) -> Result<Flow, Failure> {

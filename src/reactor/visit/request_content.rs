@@ -83,10 +83,13 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         if announced.is_some_and(|length| length > receiving.get().left) {
             return Break(self.refuse(Reject::ContentTooLarge, Lost::TooLarge));
         }
-        self.admit_content()?;
+        self.check_room_for_content()?;
         let (waker, state) = (self.waker(), &mut self.shared.state);
         let started = guard(|| receiving.get().receiver.start(state, waker));
-        self.unless_panicked(started)?;
+        if let Err(failure) = self.unless_panicked(started)? {
+            return Continue(Some(failure.into()));
+        }
+        self.ask_for_content();
         self.set_task(Task::Receive(receiving.take()));
         self.end_if_complete()
     }

@@ -165,11 +165,22 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
 
     /// Asks the client for content, if memory allows any.
     pub(super) fn admit_content(&mut self) -> Progress {
+        self.check_room_for_content()?;
+        self.ask_for_content();
+        Continue(())
+    }
+
+    /// Refuses content if memory does not allow any.
+    pub(super) fn check_room_for_content(&mut self) -> Progress {
         if !self.work.conn.has_all_content() && !self.shared.ledger.has_room(1) {
             return Break(self.refuse(Reject::Overloaded, Lost::Stopped));
         }
-        self.encode(|visit| visit.work.conn.set_taker(Taker::Handler, &mut visit.shared.out));
         Continue(())
+    }
+
+    /// Asks the client for content: with `100 Continue`, if it waits for that.
+    pub(super) fn ask_for_content(&mut self) {
+        self.encode(|visit| visit.work.conn.set_taker(Taker::Handler, &mut visit.shared.out));
     }
 
     /// Makes a waker of this connection.

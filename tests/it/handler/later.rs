@@ -378,8 +378,9 @@ struct Seen {
 struct Halting(Arc<Mutex<Seen>>);
 
 impl<S: 'static> Receive<S> for Halting {
-    fn start(&mut self, _: &mut S, waker: Waker) {
+    fn start(&mut self, _: &mut S, waker: Waker) -> Result<(), Failure> {
         self.0.lock().unwrap().waker = Some(waker);
+        Ok(())
     }
 
     fn piece(&mut self, _: &mut S, piece: &[u8]) -> Result<Flow<S>, Failure> {

@@ -21,8 +21,9 @@ impl Noting {
 }
 
 impl Receive for Noting {
-    fn start(&mut self, (): &mut (), _: Waker) {
+    fn start(&mut self, (): &mut (), _: Waker) -> Result<(), Failure> {
         self.note("start");
+        Ok(())
     }
 
     fn piece(&mut self, (): &mut (), piece: &[u8]) -> Result<Flow, Failure> {
@@ -97,8 +98,9 @@ fn chunked_content_is_refused_when_it_exceeds_the_limit() {
 struct Fails(Rc<RefCell<Option<Waker>>>, bool);
 
 impl Receive for Fails {
-    fn start(&mut self, (): &mut (), waker: Waker) {
+    fn start(&mut self, (): &mut (), waker: Waker) -> Result<(), Failure> {
         self.0.replace(Some(waker));
+        Ok(())
     }
 
     fn piece(&mut self, (): &mut (), piece: &[u8]) -> Result<Flow, Failure> {
@@ -149,5 +151,59 @@ fn a_failure_of_a_receiver_is_the_response_and_the_connection_is_kept() {
         assert!(received.contains("\r\nX-Seen: yes\r\n"), "{received}");
         assert!(!received.contains("disk"), "the details belong in the log: {received}");
         assert!(sim.is_open(client));
+    }
+}
+
+/// Cannot begin, as if there were no disk.
+struct NotReady(Calls);
+
+impl Receive for NotReady {
+    fn start(&mut self, (): &mut (), _: Waker) -> Result<(), Failure> {
+        self.0.borrow_mut().push("start".to_owned());
+        Err(Failure::new(StatusCode::INSUFFICIENT_STORAGE, "the disk is full"))
+    }
+
+    fn piece(&mut self, (): &mut (), _: &[u8]) -> Result<Flow, Failure> {
+        unreachable!("reception has not begun")
+    }
+
+    fn end(self: Box<Self>, (): &mut ()) -> Reply {
+        unreachable!("reception has not begun")
+    }
+
+    fn lost(self: Box<Self>, (): &mut (), _: Lost) {
+        unreachable!("the receiver has ended itself")
+    }
+}
+
+impl Drop for NotReady {
+    fn drop(&mut self) {
+        self.0.borrow_mut().push("drop".to_owned());
+    }
+}
+
+#[test]
+fn a_receiver_that_cannot_begin_responds_without_asking_for_the_content() {
+    let expect = "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n";
+    for (request, ends) in [
+        (expect.as_bytes().to_vec(), true),
+        (post("/", 9, b"abcdefghi"), false),
+        ([post_chunked("/"), chunk(b"abc"), chunk(b"")].concat(), false),
+    ] {
+        let calls = Calls::default();
+        let of_handler = Rc::clone(&calls);
+        let handler = move |_: &Request<'_>| -> Reply {
+            Reply::receive(100, NotReady(Rc::clone(&of_handler))).map_response(|(), response| {
+                let _ = response.set_header("X-Changed", "yes");
+            })
+        };
+        let mut sim = Sim::new(handler);
+        let client = sim.connect_and_send(request);
+        let response = String::from_utf8(sim.take_received(client)).unwrap();
+        assert!(response.starts_with("HTTP/1.1 507 "), "{response}");
+        assert!(response.contains("\r\nX-Changed: yes\r\n"), "{response}");
+        assert!(response.ends_with("the disk is full\n"), "{response}");
+        assert_eq!(*calls.borrow(), ["start", "drop"]);
+        assert_eq!(response.contains("Connection: close\r\n"), ends, "{response}");
     }
 }

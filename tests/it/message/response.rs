@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use wheelhouse::sim::Sim;
-use wheelhouse::{Request, Response, StatusCode};
+use wheelhouse::{Body, Request, Response, Router, StatusCode};
 
 /// A status without content needs no length if its responses never have any (t98, t99, t103).
 #[test]
@@ -99,4 +99,41 @@ fn a_connection_of_http_1_0_is_kept_after_a_large_text() {
     assert_eq!(content(&response).len(), 100_000);
     assert!(has_field(&response, "content-length") && sim.is_open(client));
     assert!(!sim.has_ended(client));
+}
+
+#[test]
+fn a_status_without_content_has_no_media_type() {
+    let mut sim = Sim::new(|req: &Request<'_>| match req.path() {
+        "/204" => StatusCode::NO_CONTENT,
+        "/304" => StatusCode::NOT_MODIFIED,
+        _ => StatusCode::CONFLICT,
+    });
+    assert_eq!(sim.get("/204").header("content-type"), None);
+    assert_eq!(sim.get("/304").header("content-type"), None);
+    assert_eq!(sim.get("/409").header("content-type"), Some("text/plain; charset=utf-8"));
+}
+
+#[test]
+fn only_content_in_memory_can_be_read_back() {
+    assert_eq!(Body::empty().as_bytes(), Some(&b""[..]));
+    assert_eq!(Response::text("static").body().as_bytes(), Some(&b"static"[..]));
+    assert_eq!(Response::text(String::from("owned")).body().as_bytes(), Some(&b"owned"[..]));
+    assert_eq!(Body::from_reader(&b"reader"[..]).as_bytes(), None);
+}
+
+#[test]
+fn errors_about_a_request_are_responses_with_their_status_and_text() {
+    let routes = Router::<()>::new()
+        .get("/{id}", |_, req| -> Result<String, Response> {
+            Ok(req.parse_param::<u8>("id")?.to_string())
+        })
+        .collect("POST /form", 99, |_, req, content| -> Result<String, Response> {
+            Ok(req.form(content)?.iter().count().to_string())
+        });
+    let mut sim = Sim::new(routes.build().unwrap());
+    assert_eq!(sim.get("/7").text(), "7");
+    let missing = sim.get("/x");
+    assert_eq!(missing.status(), 404);
+    assert!(missing.text().contains("id"), "{}", missing.text());
+    assert_eq!(sim.request("POST", "/form").body("a=b").send().status(), 415);
 }

@@ -49,8 +49,9 @@ impl Moody {
 }
 
 impl Receive<()> for Moody {
-    fn start(&mut self, (): &mut (), waker: Waker) {
+    fn start(&mut self, (): &mut (), waker: Waker) -> Result<(), Failure> {
         self.shared.borrow_mut().wakers.push(waker);
+        Ok(())
     }
 
     fn piece(&mut self, (): &mut (), piece: &[u8]) -> Result<Flow, Failure> {
