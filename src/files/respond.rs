@@ -221,7 +221,7 @@ fn response_to(missing: Missing) -> Result<Response, StatusCode> {
         Missing::Forbidden => Err(StatusCode::FORBIDDEN),
         Missing::Exhausted => Err(StatusCode::SERVICE_UNAVAILABLE),
         Missing::Failed(errno) => {
-            let error = format_args!("a file could not be opened: {errno}");
+            let error = format!("a file could not be opened: {errno}");
             Ok(Failure::internal(error).into_response())
         }
     }

@@ -201,14 +201,14 @@ impl<H> SocketProtocol<H> {
 
     #[cold]
     fn log_bad_code(&self, code: u16) {
-        let what = format_args!(
+        let fault = format!(
             "close code {code} replaced by {}: expected a code that may be sent",
             code::FAILED
         );
         let Origin { connection, client } = self.origin;
         match client {
-            Some(client) => log::error!("connection {connection}, client {client}: {what}"),
-            None => log::error!("connection {connection}: {what}"),
+            Some(client) => log::error!("connection {connection}, client {client}: {fault}"),
+            None => log::error!("connection {connection}: {fault}"),
         }
     }
 
