@@ -93,26 +93,36 @@ fn upload_counts_and_keeps_chunked_content() {
         (response.status.as_str(), response.content),
         ("HTTP/1.1 200 OK", b"11 bytes\n".to_vec())
     );
-    let kept: Vec<PathBuf> =
-        fs::read_dir(&inbox.0).unwrap().map(|entry| entry.unwrap().path()).collect();
-    assert_eq!(kept.len(), 1);
-    assert_eq!(fs::read(&kept[0]).unwrap(), b"hello again");
+    assert_eq!(fs::read(only_file(&inbox)).unwrap(), b"hello again");
+    let page = upload.ask("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert!(page.content.ends_with(b"</html>\n"));
+}
+
+#[test]
+fn upload_removes_an_incomplete_file() {
+    let inbox = Scratch::new("incomplete");
+    let upload = Example::start("upload", &[inbox.0.to_str().unwrap()]);
+    let client = upload.send(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhello");
+    let files = || fs::read_dir(&inbox.0).unwrap().count();
+    while files() == 0 {}
+    drop(client);
+    while files() != 0 {}
 }
 
 #[test]
 fn spool_responds_when_all_content_is_on_disk() {
     let inbox = Scratch::new("spool");
-    let path = inbox.0.join("spooled");
-    let spool = Example::start("spool", &[path.to_str().unwrap()]);
-    // Several times as much as may be in flight to the disk.
+    let spool = Example::start("spool", &[inbox.0.join("spooled").to_str().unwrap()]);
+    // Many pieces.
     let content = vec![b'x'; 5 << 20];
     let head = format!(
         "PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
         content.len()
     );
     let response = Answer::parse(&spool.exchange(&[head.as_bytes(), &content].concat()));
-    assert_eq!(response.content, b"5242880 bytes on disk\n");
-    assert!(fs::read(&path).unwrap() == content);
+    assert_eq!(response.status, "HTTP/1.1 201 Created");
+    let file = only_file(&inbox);
+    assert!(fs::read(file).unwrap() == content, "all of it is in the file");
 }
 
 #[test]
@@ -223,9 +233,11 @@ fn download_sends_a_file_and_a_count_of_unknown_length() {
     let file = download.ask("GET /file HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     assert_eq!(file.status, "HTTP/1.1 200 OK");
     assert!(file.content == fs::read(&me).unwrap(), "the file arrives unchanged");
-    let count = download.ask("GET /count?3 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    let count = download.ask("GET /count/3 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     assert_eq!(count.field("Transfer-Encoding"), Some("chunked"));
     assert_eq!(count.content, b"6\r\n1\n2\n3\n\r\n0\r\n\r\n");
+    let many = download.ask("GET /count/many HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_eq!(many.status, "HTTP/1.1 404 Not Found");
 }
 
 #[test]
@@ -418,6 +430,14 @@ impl Answer {
     fn field(&self, name: &str) -> Option<&str> {
         self.lines.iter().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
+}
+
+/// The file in a directory that has one.
+fn only_file(scratch: &Scratch) -> PathBuf {
+    let files = fs::read_dir(&scratch.0).unwrap().map(|entry| entry.unwrap().path());
+    let files: Vec<PathBuf> = files.collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    files[0].clone()
 }
 
 /// A directory that is removed at the end.
