@@ -1,60 +1,59 @@
-//! Responses from another thread: the loop serves other clients while a worker works.
+//! Responses that come later: from a thread, and to clients that wait for news (long polling).
 //!
 //! ```text
 //! cargo run --release --example later -- 127.0.0.1:8080
-//! curl http://127.0.0.1:8080/primes?1000000        # meanwhile others are served
-//! curl -i http://127.0.0.1:8080/primes?99999999    # 503 after two seconds
+//! curl http://127.0.0.1:8080/next &                   # the next result, 204 after 25 seconds
+//! curl http://127.0.0.1:8080/primes/1000000           # 78498 primes up to 1000000
+//! curl -i http://127.0.0.1:8080/primes/99999999       # 504 after two seconds
 //! ```
-//!
-//! There is one worker, which takes one job after another. A real program would have several.
 
-use std::sync::mpsc::{
-    self,
-    TrySendError::{Disconnected, Full},
-};
-use std::thread;
-use std::time::Duration;
+use std::{sync::mpsc, thread, time::Duration};
+use wheelhouse::{Error, Failure, Later, Reply, Request, Router, Server, StatusCode};
 
-use wheelhouse::{Later, Reply, Request, Response, Server, StatusCode};
+#[derive(Default)]
+struct Hub {
+    waiting: Vec<Later<Hub>>,
+}
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), Error> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
-    let (jobs, work) = mpsc::sync_channel::<(u64, Later)>(100);
-    thread::spawn(move || {
-        for (last, later) in work {
-            if let Some(primes) = count_primes(last, &later) {
-                later.respond(format!("{primes} primes up to {last}\n"));
-            }
-        }
-    });
-    let handler = move |req: &Request<'_>| -> Reply {
-        let Some(last) = req.raw_query().and_then(|text| text.parse().ok()) else {
-            return Response::error(StatusCode::BAD_REQUEST, "up to which number?").into();
-        };
-        let (later, reply) = Reply::later();
-        // A dropped `Later` would be a 500. For a queue of a hundred jobs a 503 is more precise.
-        if let Err(Full((_, later)) | Disconnected((_, later))) = jobs.try_send((last, later)) {
-            later.respond(busy());
-        }
-        reply.with_handler_timeout(Duration::from_secs(2)).with_timeout_response(busy())
-    };
-    Server::new().listen(&address)?.run(handler)?;
+    let (jobs, work) = mpsc::sync_channel::<(u64, Later<Hub>)>(100);
+    thread::spawn(move || work.into_iter().for_each(|(last, later)| count(last, later)));
+    let routes = Router::<Hub>::new()
+        .get("/next", next)
+        .get("/primes/{last}", move |_, req| -> Result<Reply<Hub>, Failure> {
+            let last = req.parse_param("last")?;
+            let (later, reply) = Reply::later();
+            let full = |_| Failure::new(StatusCode::SERVICE_UNAVAILABLE, "the queue is full");
+            jobs.try_send((last, later)).map_err(full)?;
+            Ok(reply.with_handler_timeout(Duration::from_secs(2)))
+        })
+        .build()?;
+    Server::with_state(Hub::default()).listen(&address)?.run(routes)?;
     Ok(())
 }
 
-fn busy() -> Response {
-    Response::error(StatusCode::SERVICE_UNAVAILABLE, "too many numbers")
+/// The right to respond waits in the state.
+fn next(hub: &mut Hub, _: &Request<'_>) -> Reply<Hub> {
+    let (later, reply) = Reply::later();
+    hub.waiting.retain(|later| !later.is_over());
+    hub.waiting.push(later);
+    let reply = reply.with_handler_timeout(Duration::from_secs(25));
+    reply.with_timeout_response(StatusCode::NO_CONTENT)
 }
 
-/// Returns `None` if the client no longer waits for the number.
-fn count_primes(last: u64, later: &Later) -> Option<u64> {
+/// Counts in the thread and responds on the loop. It gives up if the client waits no longer.
+fn count(last: u64, later: Later<Hub>) {
     let mut primes = 0;
     for n in 2..=last {
         if n % 1024 == 0 && (later.is_over() || later.peer_has_left()) {
-            return None;
+            return;
         }
-        let is_prime = (2..).take_while(|d| d * d <= n).all(|d| n % d != 0);
-        primes += u64::from(is_prime);
+        primes += u64::from((2..).take_while(|d| d * d <= n).all(|d| n % d != 0));
     }
-    Some(primes)
+    later.respond_with(move |hub| {
+        let text = format!("{primes} primes up to {last}\n");
+        hub.waiting.drain(..).for_each(|later| later.respond(text.clone()));
+        text
+    });
 }

@@ -4,7 +4,7 @@
 //! ```text
 //! cargo run --release --example line -- 127.0.0.1:8080
 //! (printf 'GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: line\r\n\r\n'; cat) |
-//!     nc 127.0.0.1 8080       # then type lines: count, bye, anything
+//!     nc 127.0.0.1 8080       # 101 and a greeting; then type lines: count, bye, anything
 //! ```
 
 use std::io::{self, Write};
@@ -17,44 +17,38 @@ const LINE_MAX: usize = 1024;
 
 fn main() -> Result<(), Error> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
-    wheelhouse::serve(&address, |_| Reply::upgrade("line", Lines { count: 0 }))?;
+    wheelhouse::serve(&address, |_| Reply::upgrade("line", Lines(0)))?;
     Ok(())
 }
 
-struct Lines {
-    count: u32,
-}
+/// The number of lines so far.
+struct Lines(u32);
 
 impl<S> Protocol<S> for Lines {
-    fn start(&mut self, _: &mut S, connection: &mut Connection<'_>) -> io::Result<()> {
-        connection.write_all(b"hello, say count or bye\n")
+    fn start(&mut self, _: &mut S, out: &mut Connection<'_>) -> io::Result<()> {
+        out.write_all(b"hello, say count or bye\n")
     }
 
-    fn receive(
-        &mut self,
-        _: &mut S,
-        input: &[u8],
-        connection: &mut Connection<'_>,
-    ) -> io::Result<usize> {
+    fn receive(&mut self, _: &mut S, input: &[u8], out: &mut Connection<'_>) -> io::Result<usize> {
         let mut used = 0;
         while let Some(len) = input[used..].iter().position(|&byte| byte == b'\n') {
             let line = String::from_utf8_lossy(&input[used..used + len]);
             let response = match line.trim_end() {
                 "bye" => "bye\n".to_owned(),
-                "count" => format!("{} lines\n", self.count),
+                "count" => format!("{} lines\n", self.0),
                 line => format!("you said {line}\n"),
             };
-            if !connection.put_all(response.as_bytes()) {
+            if !out.put_all(response.as_bytes()) {
                 return Ok(used); // No room at present: the line is passed again.
             }
             if response == "bye\n" {
-                connection.close();
+                out.close();
             }
-            (self.count, used) = (self.count + 1, used + len + 1);
+            (self.0, used) = (self.0 + 1, used + len + 1);
         }
         if input.len() - used > LINE_MAX {
-            connection.put(b"too long\n");
-            connection.close();
+            out.put(b"too long\n");
+            out.close();
         }
         Ok(used)
     }

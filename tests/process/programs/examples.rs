@@ -181,12 +181,30 @@ fn line_responds_to_lines_after_an_upgrade() {
 #[test]
 fn later_counts_on_another_thread_and_gives_up_in_time() {
     let later = Example::start("later", &[]);
-    let response = later.ask("GET /primes?100 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-    assert_eq!(response.content, b"25 primes up to 100\n");
-    let endless = "GET /primes?999999999999 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-    assert_eq!(later.ask(endless).status, "HTTP/1.1 503 Service Unavailable");
-    let again = later.ask("GET /primes?10 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-    assert_eq!(again.content, b"4 primes up to 10\n", "the worker has given up, too");
+    let count = |last: &str| {
+        let get = format!("GET /primes/{last} HTTP/1.1");
+        later.ask(&format!("{get}\r\nHost: a\r\nConnection: close\r\n\r\n"))
+    };
+    assert_eq!(count("100").content, b"25 primes up to 100\n");
+    assert_eq!(count("999999999999").status, "HTTP/1.1 504 Gateway Timeout");
+    assert_eq!(count("10").content, b"4 primes up to 10\n", "the worker has given up, too");
+    assert_eq!(count("ten").status, "HTTP/1.1 404 Not Found");
+}
+
+#[test]
+fn later_sends_the_result_also_to_a_client_that_waits() {
+    let later = Example::start("later", &[]);
+    let ask = |path| {
+        later.ask(&format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")).content
+    };
+    thread::scope(|scope| {
+        let next = scope.spawn(|| ask("/next"));
+        // A result that comes before the client waits is not for it.
+        while !next.is_finished() {
+            assert_eq!(ask("/primes/10"), b"4 primes up to 10\n");
+        }
+        assert_eq!(next.join().unwrap(), b"4 primes up to 10\n");
+    });
 }
 
 #[test]
@@ -240,25 +258,35 @@ fn download_sends_a_file_and_a_count_of_unknown_length() {
     assert_eq!(many.status, "HTTP/1.1 404 Not Found");
 }
 
+#[cfg(feature = "json")]
 #[test]
-fn routes_stores_the_note_of_a_form_and_shows_it_again() {
+fn routes_stores_notes_of_forms_and_of_json_and_shows_them_again() {
     let routes = Example::start("routes", &[]);
-    let user = routes.ask("GET /user/ann HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-    assert_eq!(user.content, b"user ann\n");
-    let signed = routes.ask(
-        "POST /notes HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 20\r\n\
-         Content-Type: application/x-www-form-urlencoded\r\n\r\nname=ann&text=hi+you",
+    let ask = |line: &str, lines: &str, content: &str| {
+        let head = format!("{line} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{lines}");
+        routes.ask(&format!("{head}Content-Length: {}\r\n\r\n{content}", content.len()))
+    };
+    let text = |path: &str, lines: &str| {
+        String::from_utf8(ask(&format!("GET {path}"), lines, "").content).unwrap()
+    };
+    assert_eq!(text("/hello/ann", ""), "hello ann\n");
+    let form = "Content-Type: application/x-www-form-urlencoded\r\n";
+    let signed = ask("POST /sign", form, "author=ann&text=hi+you");
+    assert_eq!(
+        (signed.status.as_str(), signed.field("Location")),
+        ("HTTP/1.1 303 See Other", Some("/"))
     );
-    assert_eq!(signed.status, "HTTP/1.1 303 See Other");
-    assert_eq!(signed.field("Location"), Some("/notes"));
-    assert_eq!(signed.field("Set-Cookie"), Some("last=ann; HttpOnly; SameSite=Lax"));
-    let notes = routes
-        .ask("GET /notes HTTP/1.1\r\nHost: a\r\nConnection: close\r\nCookie: last=ann\r\n\r\n");
-    assert_eq!(notes.content, b"ann: hi you\nYou wrote last as ann.\n");
-    let wrong = routes.ask("DELETE /notes HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-    assert_eq!(wrong.field("Allow"), Some("GET, HEAD, POST"));
-    let closed = routes.ask("GET /api/count HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-    assert_eq!(closed.status, "HTTP/1.1 401 Unauthorized");
+    assert_eq!(signed.field("Set-Cookie"), Some("last=0; HttpOnly; SameSite=Lax"));
+    assert_eq!(text("/", "Cookie: last=0\r\n"), "you wrote note 0\n");
+    assert_eq!(ask("POST /sign", form, "author=ann").status, "HTTP/1.1 400 Bad Request");
+    let bob = r#"{"author":"bob","text":"ho"}"#;
+    let json = "Content-Type: application/json\r\n";
+    assert_eq!(ask("POST /notes", json, bob).status, "HTTP/1.1 201 Created");
+    assert_eq!(ask("POST /notes", form, bob).status, "HTTP/1.1 415 Unsupported Media Type");
+    assert_eq!(text("/notes", ""), format!(r#"[{{"author":"ann","text":"hi you"}},{bob}]"#));
+    assert_eq!(text("/notes/1", ""), bob);
+    assert_eq!(ask("GET /notes/7", "", "").status, "HTTP/1.1 404 Not Found");
+    assert_eq!(ask("DELETE /notes", "", "").field("Allow"), Some("GET, HEAD, POST"));
 }
 
 #[test]
