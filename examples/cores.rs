@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! cargo run --release --example cores -- 127.0.0.1:8080 4
-//! for n in 1 2 3 4 5 6 7 8; do curl -s http://127.0.0.1:8080/; done
+//! for n in 1 2 3 4 5 6 7 8; do curl -s http://127.0.0.1:8080/; done   # request 1 of core 3, ..
 //! ```
 //!
 //! Without a number there are as many as the machine has.
@@ -18,11 +18,9 @@ fn main() -> Result<(), Error> {
     let cores = Cores::start(count, move |core| {
         // Limits are of each core; descriptors are of the process.
         let limits = Limits { connections_max: 128, ..Limits::sidecar() };
-        let server = Server::new().limits(limits).listen(Listener::new(&address).shared())?;
-        #[cfg(feature = "signals")]
-        let server = server.on_signals();
+        let server = Server::new().limits(limits).on_signals();
         let mut served = 0;
-        server.build(move |_: &Request<'_>| {
+        server.listen(Listener::new(&address).shared())?.build(move |_: &Request<'_>| {
             served += 1;
             format!("request {served} of core {core}\n")
         })

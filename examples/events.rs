@@ -1,38 +1,44 @@
-//! Server-sent events: a thread publishes to one topic, and pages follow it.
+//! Server-sent events: a timer publishes to one topic, and pages follow it.
 //!
 //! ```text
-//! cargo run --release --example events -- 127.0.0.1:8080
-//! curl -N http://127.0.0.1:8080/events                    # or open / in a browser
-//! curl -N -H 'Last-Event-ID: 1' http://127.0.0.1:8080/events
+//! cargo run --release --example events -- 127.0.0.1:8080 examples
+//! curl -N http://127.0.0.1:8080/events            # id: 1, event: temperature, data: 20.1, ..
+//! curl -N -H 'Last-Event-ID: 1' http://127.0.0.1:8080/events      # the events after the first
 //! ```
 //!
-//! A page that reconnects names the last event that it received and gets the later ones, as far as
-//! the topic still has them. A real program would publish its events, not the time of day.
+//! Or open <http://127.0.0.1:8080/> in a browser: the page is a file of the directory. A page that
+//! reconnects names the last event that it received and gets the later ones, as far as the topic
+//! still has them.
 
-use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use wheelhouse::events::{Event, Topic};
-use wheelhouse::{Error, Request, Response};
+use wheelhouse::files::Files;
+use wheelhouse::{Error, Router, Server};
 
-fn main() -> Result<(), Error> {
-    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
-    let ticks = Topic::new(64);
-    let publisher = ticks.clone();
-    thread::spawn(move || loop {
-        let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        publisher.publish(Event::new(time.as_secs().to_string()).named("tick"));
-        thread::sleep(Duration::from_millis(500));
-    });
-    wheelhouse::serve(&address, move |req| site(req, &ticks))?;
-    Ok(())
+struct Plant {
+    temperature: f64,
+    readings: Topic,
 }
 
-fn site(req: &Request<'_>, ticks: &Topic) -> Response {
-    match (req.method().as_str(), req.path()) {
-        ("GET" | "HEAD", "/") => Response::html(include_str!("events.html")),
-        ("GET", "/events") => ticks.subscribe(req),
-        (_, "/" | "/events") => Response::method_not_allowed("GET, HEAD"),
-        _ => Response::not_found(),
-    }
+fn main() -> Result<(), Error> {
+    let mut arguments = std::env::args().skip(1);
+    let address = arguments.next().unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+    let directory = arguments.next().unwrap_or_else(|| "examples".to_owned());
+    let routes = Router::<Plant>::new()
+        .get("/events", |plant, req| plant.readings.subscribe(req))
+        .mount("/", Files::new(directory)?.index(["events.html"]))
+        .build()?;
+    Server::with_state(Plant { temperature: 20.0, readings: Topic::new(64) })
+        .every(Duration::from_millis(500), |plant| {
+            plant.temperature += 0.1; // Here stands a sensor.
+            let reading = Event::new(format!("{:.1}", plant.temperature));
+            plant.readings.publish(reading.named("temperature"));
+        })
+        // Ends the streams of all pages, which would last until the end of `shutdown_timeout`.
+        .on_shutdown(|plant| plant.readings.close())
+        .on_signals()
+        .listen(&address)?
+        .run(routes)?;
+    Ok(())
 }

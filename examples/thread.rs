@@ -3,8 +3,8 @@
 //!
 //! ```text
 //! cargo run --release --example thread -- 127.0.0.1:8080
-//! curl http://127.0.0.1:8080/status
-//! curl -X POST http://127.0.0.1:8080/stop
+//! curl http://127.0.0.1:8080/status               # 42 jobs done, 0 requests served
+//! curl -X POST http://127.0.0.1:8080/stop         # stopping; the program prints its report
 //! ```
 
 use std::thread;
@@ -15,15 +15,21 @@ use wheelhouse::{Error, Router, Server};
 #[derive(Default)]
 struct Status {
     jobs: u64,
+    served: u64,
 }
 
 fn main() -> Result<(), Error> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
-    let server = Server::with_state(Status::default()).listen(&address)?;
+    let server = Server::with_state(Status::default())
+        .on_exchange(|status, _| status.served += 1)
+        .listen(&address)?;
     let (remote, handle) = (server.remote(), server.handle());
+    // The function runs in the new thread, because only the state must be `Send`.
     let thread = server.spawn(move || {
         Router::<Status>::new()
-            .get("/status", |status, _| format!("{} jobs done\n", status.jobs))
+            .get("/status", |status, _| {
+                format!("{} jobs done, {} requests served\n", status.jobs, status.served)
+            })
             .post("/stop", move |_, _| {
                 handle.shutdown();
                 "stopping\n"

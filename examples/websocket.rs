@@ -5,54 +5,50 @@
 //! ```
 //!
 //! Then open <http://127.0.0.1:8080/> in two tabs. A page of another site cannot join: its origin
-//! is refused. A real program would also authenticate its guests.
+//! is refused with a 403. A real program would also authenticate its guests.
 
 use wheelhouse::websocket::{accept, Closed, Group, Message, Options, Socket, SocketHandler};
-use wheelhouse::{Error, Reply, Request, Response};
+use wheelhouse::{Error, Response, Router, Server};
+
+#[derive(Default)]
+struct Chat {
+    room: Group,
+    guests: u64,
+}
 
 fn main() -> Result<(), Error> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
-    let (room, options) = (Group::new(), Options::new().message_bytes_max(2000));
-    let mut guests = 0;
-    wheelhouse::serve(&address, move |req: &Request<'_>| -> Reply {
-        match req.path() {
-            "/" => Response::html(include_str!("websocket.html")).into(),
-            "/chat" => {
-                guests += 1;
-                let name = format!("guest {guests}");
-                accept(req, &options, Guest { name, room: room.clone() })
-            }
-            _ => Response::not_found().into(),
-        }
-    })?;
+    let options = Options::new().message_bytes_max(2000);
+    let routes = Router::<Chat>::new()
+        .get("/{$}", |_, _| Response::html(include_str!("websocket.html")))
+        .get("/chat", move |chat, req| {
+            chat.guests += 1;
+            accept(req, &options, Guest(format!("guest {}", chat.guests)))
+        })
+        .build()?;
+    Server::with_state(Chat::default()).listen(&address)?.run(routes)?;
     Ok(())
 }
 
-struct Guest {
-    name: String,
-    room: Group,
-}
+/// One connection, with the name of its guest.
+struct Guest(String);
 
-impl Guest {
-    fn say(&self, what: &str) {
-        self.room.send_text(format!("{} {what}", self.name));
-    }
-}
-
-impl<S> SocketHandler<S> for Guest {
-    fn open(&mut self, _: &mut S, socket: &mut Socket<'_>) {
-        self.room.join(socket);
-        self.say("has come");
+impl SocketHandler<Chat> for Guest {
+    fn open(&mut self, chat: &mut Chat, socket: &mut Socket<'_>) {
+        chat.room.join(socket);
+        chat.room.send_text(format!("{} has come", self.0));
     }
 
-    fn message(&mut self, _: &mut S, message: Message<'_>, socket: &mut Socket<'_>) {
+    fn message(&mut self, chat: &mut Chat, message: Message<'_>, socket: &mut Socket<'_>) {
         match message {
-            Message::Text(text) => self.say(&format!("says: {text}")),
+            Message::Text(text) => {
+                chat.room.send_text(format!("{} says: {text}", self.0));
+            }
             Message::Binary(_) => socket.close(1003, "text only"),
         }
     }
 
-    fn close(&mut self, _: &mut S, _: Closed) {
-        self.say("has left");
+    fn close(&mut self, chat: &mut Chat, _: Closed) {
+        chat.room.send_text(format!("{} has left", self.0));
     }
 }

@@ -11,6 +11,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{kill_process, Pid, Signal};
+
 use crate::built::{built, free_address};
 
 /// All of `examples/`: one that is not started here fails the test below.
@@ -158,10 +160,23 @@ fn events_can_be_read_and_resumed() {
     let text =
         events.read_until("GET /events HTTP/1.1\r\nHost: a\r\nLast-Event-ID: 0\r\n\r\n", "id: 2\n");
     assert!(text.contains("Content-Type: text/event-stream\r\n"), "{text}");
-    assert!(text.contains("\nid: 1\nevent: tick\ndata: 1"), "{text}");
+    assert!(text.contains("\nid: 1\nevent: temperature\ndata: 20.1\n"), "{text}");
     let text =
         events.read_until("GET /events HTTP/1.1\r\nHost: a\r\nLast-Event-ID: 1\r\n\r\n", "id: 3\n");
     assert!(text.contains("id: 2\n") && !text.contains("id: 1\n"), "{text}");
+}
+
+#[test]
+fn events_ends_its_streams_when_a_signal_ends_it() {
+    let mut events = Example::start("events", &[]);
+    let mut reader = events.send(b"GET /events HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(reader.read(&mut [0; 4096]).unwrap() > 0);
+    let pid = Pid::from_raw(events.process.id().try_into().unwrap()).unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
+    let mut rest = Vec::new();
+    reader.read_to_end(&mut rest).unwrap();
+    assert!(rest.ends_with(b"0\r\n\r\n"), "{}", String::from_utf8_lossy(&rest));
+    assert!(events.process.wait().unwrap().success());
 }
 
 #[test]
@@ -351,7 +366,7 @@ fn shutdown_closes_kept_connections_and_ends_on_request() {
     let mut shutdown = Example::start("shutdown", &[]);
     let ask = |line: &str| shutdown.ask(&format!("{line} HTTP/1.1\r\nHost: a\r\n\r\n"));
     let lame = shutdown.ask("POST /lame HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-    assert_eq!(lame.content, b"keeping nobody\n");
+    assert_eq!(lame.content, b"no connection is kept\n");
     assert_eq!(ask("GET /").field("Connection"), Some("close"));
     assert_eq!(ask("POST /quit").content, b"good-bye\n");
     assert!(shutdown.process.wait().unwrap().success());
@@ -487,14 +502,14 @@ impl Drop for Scratch {
 }
 
 #[test]
-fn foreign_loop_serves_and_counts_packets_in_one_thread() {
+fn foreign_loop_serves_and_shows_packets_in_one_thread() {
     let running = Example::start("foreign_loop", &[]);
     let get = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-    assert_eq!(running.ask(get).content, b"0 packets\n");
+    assert_eq!(running.ask(get).content, b"\n");
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.send_to(b"a packet", &running.address).unwrap();
     // The packet may still be on its way.
-    while running.ask(get).content != b"1 packets\n" {}
+    while running.ask(get).content != b"a packet\n" {}
 }
 
 #[test]
@@ -510,9 +525,13 @@ fn source_shows_the_last_packet_over_http() {
 
 #[test]
 fn thread_does_jobs_beside_its_server_and_ends_with_it() {
-    let running = Example::start("thread", &[]);
+    let mut running = Example::start("thread", &[]);
     let get = "GET /status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-    while running.ask(get).content == b"0 jobs done\n" {}
+    let status = || String::from_utf8(running.ask(get).content).unwrap();
+    assert!(status().ends_with(" jobs done, 0 requests served\n"));
+    assert!(status().ends_with(" jobs done, 1 requests served\n"));
+    while status().starts_with("0 jobs done") {}
     let stop = "POST /stop HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
     assert_eq!(running.ask(stop).content, b"stopping\n");
+    assert!(running.process.wait().unwrap().success());
 }
