@@ -3,22 +3,27 @@
 //!
 //! ```text
 //! cargo run --release --example listeners -- 127.0.0.1:8080 127.0.0.1:8081 unix:/tmp/admin.sock
-//! curl -i http://127.0.0.1:8080/
-//! curl -i http://127.0.0.1:8081/stats
-//! curl -i --unix-socket /tmp/admin.sock http://localhost/stats
-//! curl -i http://127.0.0.1:8080/stats                     # 404: not on the public one
+//! curl http://127.0.0.1:8080/                                     # welcome
+//! curl http://127.0.0.1:8081/stats                                # 1 public requests
+//! curl --unix-socket /tmp/admin.sock http://localhost/stats       # 1 public requests
+//! curl -i http://127.0.0.1:8080/stats                             # 404 Not Found
 //! ```
 
 use wheelhouse::runtime::Listener;
-use wheelhouse::{Error, Request, Response, Server};
+use wheelhouse::{Error, Limits, Request, Response, Server};
 
 fn main() -> Result<(), Error> {
     let mut arguments = std::env::args().skip(1);
     let public = arguments.next().unwrap_or_else(|| "127.0.0.1:8080".to_owned());
-    let mut server = Server::new().listen(Listener::new(public).named("public"))?;
+    // The presets are for usual places, and each limit can be changed.
+    let limits = Limits { memory_bytes_max: 16 << 20, ..Limits::open_internet() };
+    let mut server = Server::new().limits(limits).listen(Listener::new(public).named("public"))?;
     for address in arguments {
+        let is_file = address.starts_with("unix:");
         // Several listeners may have the same name, here that of their purpose.
-        server = server.listen(Listener::new(address).named("admin"))?;
+        let admin = Listener::new(address).named("admin");
+        // Only the user of the server and its group may connect to the file.
+        server = server.listen(if is_file { admin.mode(0o660) } else { admin })?;
     }
     let mut served = 0;
     server.serve(|req| match req.listener() {

@@ -16,13 +16,14 @@ use rustix::process::{kill_process, Pid, Signal};
 use crate::built::{built, free_address};
 
 /// All of `examples/`: one that is not started here fails the test below.
-const STARTED: [&str; 22] = [
+const STARTED: [&str; 23] = [
     "around",
     "channel",
     "cores",
     "download",
     "events",
     "foreign_loop",
+    "guards",
     "hello",
     "hijack",
     "later",
@@ -128,20 +129,52 @@ fn spool_responds_when_all_content_is_on_disk() {
 }
 
 #[test]
-fn around_counts_the_requests_of_a_connection_and_responds_to_a_preflight() {
+fn around_counts_requests_in_work_and_logs_all_exchanges() {
     let around = Example::start("around", &[]);
-    let get = "GET / HTTP/1.1\r\nHost: a\r\nOrigin: https://example.org\r\n";
-    let both = format!("{get}\r\n{get}Connection: close\r\n\r\n");
-    let bytes = around.exchange(both.as_bytes());
-    let text = String::from_utf8_lossy(&bytes);
-    assert!(text.contains("request 1 of this connection"), "{text}");
-    assert!(text.ends_with("request 2 of this connection\n"), "{text}");
-    assert_eq!(text.matches("Access-Control-Allow-Origin: https://example.org\r\n").count(), 2);
-    let options = "OPTIONS / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\
-                   Origin: https://example.org\r\n\r\n";
-    let preflight = around.ask(options);
-    assert_eq!(preflight.status, "HTTP/1.1 204 No Content");
-    assert_eq!(preflight.field("Access-Control-Allow-Methods"), Some("GET, HEAD"));
+    let get = |path: &str| {
+        around.ask(&format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"))
+    };
+    let first = get("/");
+    assert_eq!(first.content, b"1 requests in work\n");
+    assert!(first.field("X-Request-Id").is_some_and(|id| id.ends_with("-0")));
+    let unfinished = around.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n");
+    while get("/").content != b"2 requests in work\n" {}
+    drop(unfinished);
+    while get("/").content != b"1 requests in work\n" {}
+    assert_eq!(around.ask("GET / HTTP/1.1\r\n\r\n").status, "HTTP/1.1 400 Bad Request");
+    let log = String::from_utf8(get("/log").content).unwrap();
+    assert!(log.contains("200 GET \"/\" 19 B Complete\n"), "{log}");
+    assert!(log.contains("400 POST \"/\" 16 B PeerLeft\n"), "{log}");
+    assert!(log.ends_with("400 - \"-\" 16 B Refused\n"), "{log}");
+}
+
+#[test]
+fn guards_refuses_foreign_pages_wrong_passwords_and_then_the_address() {
+    let guards = Example::start("guards", &["secret"]);
+    let head = "HTTP/1.1\r\nHost: a\r\nConnection: close\r\n";
+    let order = format!("POST /order {head}Content-Length: 0\r\n");
+    assert_eq!(guards.ask(&format!("{order}\r\n")).content, b"thank you\n");
+    let foreign = guards.ask(&format!("{order}Origin: https://evil.example\r\n\r\n"));
+    assert_eq!(foreign.status, "HTTP/1.1 403 Forbidden");
+    let trusted = guards.ask(&format!("{order}Origin: https://shop.example\r\n\r\n"));
+    assert_eq!(trusted.content, b"thank you\n");
+    // `admin:secret` and `admin:guess`.
+    let admin = |password: &str| {
+        format!("GET /%61dmin/guesses {head}Authorization: Basic {password}\r\n\r\n")
+    };
+    assert_eq!(guards.ask(&admin("YWRtaW46c2VjcmV0")).content, b"0\n");
+    let kept = guards.send(b"");
+    for _ in 0..3 {
+        assert_eq!(guards.ask(&admin("YWRtaW46Z3Vlc3M=")).status, "HTTP/1.1 401 Unauthorized");
+    }
+    // A reset may come before the end, or while the request is sent.
+    let mut refused = TcpStream::connect(&guards.address).unwrap();
+    let _ = refused.write_all(admin("YWRtaW46c2VjcmV0").as_bytes());
+    let mut bytes = Vec::new();
+    let _ = refused.read_to_end(&mut bytes);
+    assert_eq!(bytes, b"");
+    let text = finish(kept, &admin("YWRtaW46c2VjcmV0"));
+    assert!(text.starts_with("HTTP/1.1 401 "), "also on a connection from before: {text}");
 }
 
 #[test]
@@ -473,6 +506,14 @@ impl Answer {
     fn field(&self, name: &str) -> Option<&str> {
         self.lines.iter().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
+}
+
+/// Sends a request that asks to close, and returns the bytes up to the end.
+fn finish(mut stream: TcpStream, request: &str) -> String {
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
 }
 
 /// The file in a directory that has one.
