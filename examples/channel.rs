@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! cargo run --release --example channel -- 127.0.0.1:8080
-//! curl -N http://127.0.0.1:8080/countdown?5           # a line each half second
-//! curl -s http://127.0.0.1:8080/flood | head -c 1G | wc -c
+//! curl -N http://127.0.0.1:8080/countdown/5           # 5, 4, 3, 2, 1, lift-off
+//! curl -s http://127.0.0.1:8080/flood | head -c 1G | wc -c        # 1073741824
 //! ```
 //!
 //! One thread for each response is the simplest way. Only the limit of connections bounds their
@@ -13,21 +13,19 @@ use std::thread;
 use std::time::Duration;
 
 use wheelhouse::body::{SendError, Sender};
-use wheelhouse::{Body, Error, Request, Response};
+use wheelhouse::{Body, Error, Failure, Response, Router, Server};
 
 fn main() -> Result<(), Error> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
-    wheelhouse::serve(&address, site)?;
+    let routes = Router::<()>::new()
+        .get("/countdown/{from}", |_, req| -> Result<Response, Failure> {
+            let from: u32 = req.parse_param("from")?;
+            Ok(produced(move |sender| countdown(from, sender)))
+        })
+        .get("/flood", |_, _| produced(|sender| flood(&sender)))
+        .build()?;
+    Server::new().listen(&address)?.run(routes)?;
     Ok(())
-}
-
-fn site(req: &Request<'_>) -> Response {
-    let from = req.raw_query().and_then(|text| text.parse().ok()).unwrap_or(3);
-    match req.path() {
-        "/countdown" => produced(move |sender| countdown(from, sender)),
-        "/flood" => produced(|sender| flood(&sender)),
-        _ => Response::not_found(),
-    }
 }
 
 fn produced(make: impl FnOnce(Sender) -> Result<(), SendError> + Send + 'static) -> Response {

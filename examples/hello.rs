@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! cargo run --release --example hello -- 127.0.0.1:8080
-//! curl -i http://127.0.0.1:8080/
+//! curl -i http://127.0.0.1:8080/          # 200 OK: Hello, World!
+//! curl -i http://127.0.0.1:8080/other     # 404 Not Found
 //! ```
 //!
 //! A real program would add `.on_signals()` for a graceful end (see `Server`).

@@ -5,6 +5,8 @@
 //! printf 'GET /raw HTTP/1.1\r\nHost: a\r\n\r\nand more\n' | nc 127.0.0.1 8080
 //! ```
 //!
+//! It prints `this is not HTTP any more` and `you said and more`.
+//!
 //! No limit, deadline or shutdown of the server covers the stream any more: the program sets its
 //! own. A protocol that can do without blocking stays in the loop instead: see `line`.
 
@@ -13,22 +15,20 @@ use std::thread;
 use std::time::Duration;
 
 use wheelhouse::upgrade::{Hijacked, HijackedStream};
-use wheelhouse::{Error, Reply, Request, Response};
+use wheelhouse::{Error, Reply, Router, Server};
 
 fn main() -> Result<(), Error> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
-    wheelhouse::serve(&address, |req: &Request<'_>| -> Reply {
-        match req.path() {
-            "/raw" => Reply::hijack(|(), hijacked| {
-                thread::spawn(|| {
-                    if let Err(error) = converse(hijacked) {
-                        eprintln!("a conversation broke off: {error}");
-                    }
-                });
-            }),
-            _ => Response::not_found().into(),
-        }
-    })?;
+    let routes = Router::<()>::new().get("/raw", |_, _| {
+        Reply::hijack(|_, hijacked| {
+            thread::spawn(|| {
+                if let Err(error) = converse(hijacked) {
+                    eprintln!("a conversation broke off: {error}");
+                }
+            });
+        })
+    });
+    Server::new().listen(&address)?.run(routes.build()?)?;
     Ok(())
 }
 
@@ -38,7 +38,7 @@ fn converse(hijacked: Hijacked) -> io::Result<()> {
     let HijackedStream::Tcp(mut stream) = stream else { return Ok(()) };
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     stream.set_write_timeout(Some(Duration::from_secs(60)))?;
-    stream.write_all(b"this is no HTTP any more\n")?;
+    stream.write_all(b"this is not HTTP any more\n")?;
     // The bytes that the server had read already come first.
     let input = read.as_slice().chain(stream.try_clone()?.take(1 << 20));
     for line in BufReader::new(input).lines() {

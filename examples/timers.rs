@@ -3,9 +3,9 @@
 //!
 //! ```text
 //! cargo run --release --example timers -- 127.0.0.1:8080 10
-//! curl -i -T Cargo.toml http://127.0.0.1:8080/
-//! curl -i http://127.0.0.1:8080/                          # how many there are
-//! sleep 11; curl -i http://127.0.0.1:8080/
+//! curl -X PUT -d milk http://127.0.0.1:8080/      # kept
+//! curl http://127.0.0.1:8080/                     # 1 kept, 0 forgotten
+//! sleep 12; curl http://127.0.0.1:8080/           # 0 kept, 1 forgotten
 //! ```
 
 use std::time::{Duration, Instant};

@@ -5,8 +5,10 @@
 //! cargo run --release --example trailers -- 127.0.0.1:8080
 //! (printf 'POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n'
 //!  printf '5\r\nhello\r\n0\r\nX-Sum: 532\r\n\r\n') | nc 127.0.0.1 8080
-//! curl -v http://127.0.0.1:8080/
+//! curl -i --raw http://127.0.0.1:8080/        # 103, 200, and after the content X-Sum: 2701
 //! ```
+//!
+//! The first one prints `the sum is 532, you said 532`.
 
 use std::io;
 

@@ -114,6 +114,16 @@ fn every_example_begins_with_the_command_that_runs_it() {
     }
 }
 
+/// Except the program for load generators and probes, which has a path for each behaviour and limits
+/// as options.
+#[test]
+fn every_example_has_fewer_than_60_lines() {
+    for file in crate::files(&["examples"]) {
+        let lines = crate::read(&file).lines().count();
+        assert!(lines < 60 || file == "examples/probe.rs", "{file}: {lines} lines");
+    }
+}
+
 #[test]
 fn the_code_map_lists_exactly_the_existing_files() {
     let text = crate::read("ARCHITECTURE.md");

@@ -41,7 +41,7 @@ def main():
     examples = build()
     with contextlib.ExitStack() as stack:
         inbox = stack.enter_context(tempfile.TemporaryDirectory())
-        events = stack.enter_context(Example(examples, "events"))
+        events = stack.enter_context(Example(examples, "events", ROOT / "examples"))
         chat = stack.enter_context(Example(examples, "websocket"))
         upload = stack.enter_context(Example(examples, "upload", inbox))
         chromium = stack.enter_context(Browser(browser))

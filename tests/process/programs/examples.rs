@@ -177,12 +177,13 @@ fn guards_refuses_foreign_pages_wrong_passwords_and_then_the_address() {
     assert!(text.starts_with("HTTP/1.1 401 "), "also on a connection from before: {text}");
 }
 
+#[cfg(feature = "json")]
 #[test]
-fn simulated_prints_the_bytes_that_both_clients_received() {
+fn simulated_passes_an_hour_at_once() {
     let output = Command::new(built("simulated")).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.starts_with("the attacker: [\"HTTP/1.1 408 Request Timeout\"], open: false\n"));
-    assert_eq!(text.matches("HTTP/1.1 200 OK").count(), 3, "{text}");
+    assert!(output.status.success());
+    assert!(text.starts_with("3621s of the server took "), "{text}");
 }
 
 #[test]
@@ -258,7 +259,7 @@ fn later_sends_the_result_also_to_a_client_that_waits() {
 #[test]
 fn channel_sends_the_content_of_a_thread() {
     let channel = Example::start("channel", &[]);
-    let response = channel.ask("GET /countdown?2 HTTP/1.0\r\n\r\n");
+    let response = channel.ask("GET /countdown/2 HTTP/1.0\r\n\r\n");
     assert_eq!(response.content, b"2\n1\nlift-off\n");
     let flood = channel.read_until("GET /flood HTTP/1.0\r\n\r\n", &".".repeat(200_000));
     assert!(flood.starts_with("HTTP/1.0 200 OK\r\n"));
@@ -269,7 +270,7 @@ fn hijack_hands_the_stream_to_a_thread() {
     let hijack = Example::start("hijack", &[]);
     let text =
         hijack.read_until("GET /raw HTTP/1.1\r\nHost: a\r\n\r\nand more\n", "said and more\n");
-    assert_eq!(text, "this is no HTTP any more\nyou said and more\n");
+    assert_eq!(text, "this is not HTTP any more\nyou said and more\n");
 }
 
 #[cfg(feature = "websocket")]
