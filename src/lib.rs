@@ -85,7 +85,7 @@
 //!
 //! * `cookbook.md` has the programs that people write first.
 //! * `coming-from-go.md` has the names of `net/http` and ours, and programs side by side.
-//! * `compiler-messages.md` has ten mistakes that do not compile, and the remedy for each.
+//! * `compiler-messages.md` has twelve mistakes that do not compile, and the remedy for each.
 //! * `support.md` has every refusal with its status, and the bytes that cause it.
 //! * `sizing.md` has the memory of a connection in each state.
 //! * `debugging.md` has the log and how to read it.
