@@ -1,5 +1,5 @@
 //! An upload that a thread writes to disk. The receiver pauses until a piece is written, and TCP
-//! holds the client back: the loop does not wait for the writes, and memory does not grow.
+//! holds the client back: the loop never waits. Incomplete files stay; `upload` removes them.
 //!
 //! ```text
 //! cargo run --release --example spool -- 127.0.0.1:8080 /tmp/spooled
@@ -22,8 +22,7 @@ fn main() -> Result<(), Error> {
     });
     let (disk, jobs): (Disk, _) = mpsc::channel();
     thread::spawn(move || jobs.into_iter().for_each(|write| write()));
-    Server::with_state(disk).listen(&address)?.run(routes.build()?)?;
-    Ok(())
+    Server::with_state(disk).listen(&address)?.run(routes.build()?).map(drop)
 }
 
 struct Spool {

@@ -8,7 +8,7 @@
 //! An incomplete upload leaves no file. A real program would check the sender, and write where a
 //! slow disk does not hold up the loop: see `spool`.
 
-use std::{fs, fs::File, io::Write, path::PathBuf};
+use std::{fs, fs::File, io::Write, path::PathBuf, time::SystemTime};
 use wheelhouse::content::{Flow, Receive};
 use wheelhouse::{Error, Failure, Reply, Request, Response, Router, Server};
 
@@ -21,14 +21,14 @@ fn main() -> Result<(), Error> {
         .put("/", upload)
         .post("/", upload)
         .build()?;
-    Server::with_state(inbox).listen(&address)?.run(routes)?;
-    Ok(())
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
+    Server::with_state(format!("{inbox}/{now}")).listen(&address)?.run(routes).map(drop)
 }
 
-fn upload(inbox: &mut String, req: &Request<'_>) -> Result<Reply<String>, Failure> {
-    // The program chooses the name, not the client, so no name can lead out of the directory.
-    let path = PathBuf::from(format!("{inbox}/upload-{}.part", req.id()));
-    let file = File::create(&path)?; // An error is a 500 and a line in the log.
+/// The program chooses the name, not the client. Ids of requests are unique in one run of it.
+fn upload(prefix: &mut String, req: &Request<'_>) -> Result<Reply<String>, Failure> {
+    let path = PathBuf::from(format!("{prefix}-{}.part", req.id()));
+    let file = File::create_new(&path)?; // An error is a 500 and a line in the log.
     Ok(Reply::receive(64 << 30, Upload { path, file, len: 0 })) // More than 64 GiB is a 413.
 }
 
@@ -51,7 +51,7 @@ impl<S: 'static> Receive<S> for Upload {
     }
 }
 
-/// Complete or not, the part goes: a complete one has its other name by now.
+/// Dropped in every case: after a failure, too. A complete part has its other name by now.
 impl Drop for Upload {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
