@@ -14,7 +14,8 @@ pub(super) struct Leaf {
 }
 
 impl Leaf {
-    /// Adds a route, for every method if `method` is `None`. There must be none for it yet.
+    /// Adds a route for `method`, or for every other method if that is `None`. The leaf must not
+    /// have a route for it yet.
     pub(super) fn insert(&mut self, method: Option<&Method>, route: usize) {
         match method {
             Some(method) => self.own.push((method.clone(), route)),
@@ -26,7 +27,7 @@ impl Leaf {
         self.own.is_empty() && self.any.is_none()
     }
 
-    /// The route for `method`: its own, else the one of `GET` for `HEAD`, else the one for any
+    /// The route for `method`: its own one; else, for `HEAD`, that of `GET`; else the route for any
     /// method.
     pub(super) fn route(&self, method: &Method) -> Option<usize> {
         let own = match *method {
@@ -40,8 +41,8 @@ impl Leaf {
         self.own.iter().find(|(known, _)| known == method).map(|(_, route)| *route)
     }
 
-    /// Adds the methods that have a route of their own here to `allowed`. `HEAD` has one wherever
-    /// `GET` has.
+    /// Adds to `allowed` the methods that have a route of their own here. `HEAD` is one of them
+    /// wherever `GET` is.
     pub(super) fn add_methods<'t>(&'t self, allowed: &mut BTreeSet<&'t str>) {
         allowed.extend(self.own.iter().map(|(method, _)| method.as_str()));
         if self.own_route(&Method::GET).is_some() {

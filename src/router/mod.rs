@@ -1,4 +1,5 @@
-//! Routes: which function handles which request, with the meaning of Go 1.22 patterns.
+//! Routing: the choice of a function for each request by its method, host and path. Patterns mean
+//! the same as in Go 1.22.
 //!
 //! ```
 //! use wheelhouse::{sim::Sim, Router};
@@ -28,30 +29,31 @@
 //!
 //! # Patterns
 //!
-//! `[METHOD ][host]/path`, where a segment of the path is a literal or `{name}` (one segment). The
-//! last one may also be `{name...}` (the rest), `{$}` (nothing after the slash) or empty: `/a/`
-//! matches itself and everything below it.
+//! A pattern has the form `[METHOD ][host]/path`. Each segment of its path is a literal, or `{name}`
+//! for any one segment. The last segment may also be `{name...}` for the rest of the path, `{$}` for
+//! the end after the slash, or empty: `/a/` matches itself and everything below it.
 //!
-//! * `GET` includes `HEAD`. A request whose path matches, but with another method, gets 405 with
-//!   `Allow`.
-//! * Of several patterns that match, one with a host wins over one without, and then the more
-//!   specific one: the one that matches strictly fewer requests. Order never matters. Where neither
-//!   is more specific, [`Router::build`] fails and names both.
-//! * Literals are compared with [`Request::path`](crate::Request::path), so any spelling of a path
-//!   finds its route, and a guard that compares the same path cannot be passed by another spelling.
-//!   `%2F` never separates segments.
-//! * Paths with empty or dot segments are redirected (307, query kept) to the clean path, and
-//!   `/a` to `/a/` where only that is registered.
+//! * `GET` includes `HEAD`. A request gets a 405 with `Allow` if only patterns of other methods match
+//!   its path.
+//! * If several patterns match, those with a host win over those without. Among the rest the most
+//!   specific pattern wins: every request that it matches is matched by the others, too. The order
+//!   of registration never matters. If two patterns overlap and neither is more specific,
+//!   [`Router::build`] fails and names both.
+//! * Literals are compared with [`Request::path`](crate::Request::path), so every spelling of a path
+//!   finds its route. A guard that compares this path cannot be bypassed by another spelling. `%2F`
+//!   never separates segments.
+//! * A path with empty or dot segments is redirected to the clean path (307, with its query). `/a` is
+//!   redirected to `/a/` if only `/a/` is registered.
 //! * Hosts are compared without regard to case and without the port. A pattern with a port is for
-//!   `CONNECT`, whose path counts as `/`. (Go compares case, and gives `CONNECT` no path at all.)
+//!   `CONNECT`, whose path counts as `/`. (In Go the case matters, and `CONNECT` has no path at all.)
 //!
 //! # Why not a crate
 //!
 //! matchit 0.9, the usual choice, cannot express these patterns. It refuses `/{id}` beside
-//! `/{rest...}`, that is, beside the subtree `/` that nearly every program has, and `/{a}/` beside
-//! `/`. Its catch-all does not match an empty rest. It knows neither methods nor hosts, so a `GET`
-//! on a path whose literal branch has only a `POST` could not go back to the wildcard. Comparing
-//! bytes is all that it could do here, so the tree over segments is our own (`tree.rs`).
+//! `/{rest...}`, that is, beside the subtree `/` that nearly every program has. It refuses `/{a}/`
+//! beside `/`. Its catch-all does not match an empty rest. It knows neither methods nor hosts, so a
+//! `GET` for a path whose literal branch has only a `POST` could not go back to the wildcard. It
+//! could only compare bytes, which is the easy part, so the router has a tree of its own (`tree.rs`).
 
 mod leaf;
 pub(crate) mod path;
@@ -85,12 +87,12 @@ use table::Table;
 
 type Function<S> = Box<dyn FnMut(&mut S, &Request<'_>) -> Reply<S>>;
 
-/// Routes being set up. The state belongs to the [`Server`](crate::Server), and every function gets it
-/// as `&mut`, without an `Arc` or a lock.
+/// A builder of [`Routes`]. The state belongs to the [`Server`](crate::Server), and every function
+/// gets it as `&mut`, without an `Arc` or a lock.
 ///
-/// The first pattern that is invalid or conflicts with another is an error of
-/// [`build`](Router::build), so a chain of calls needs no `?` and wrong routes cannot be served:
-/// only [`Routes`] are a [`Handler`].
+/// [`build`](Router::build) returns an error for the first pattern that is invalid or conflicts with
+/// another one, so a chain of calls needs no `?`. Only [`Routes`] are a [`Handler`], so wrong routes
+/// cannot be served.
 ///
 /// The [module](crate::router) explains patterns.
 #[doc(alias("ServeMux", "HandleFunc", "Scope"))]
@@ -106,13 +108,13 @@ pub struct Router<S = ()> {
     /// has made itself.
     depth: usize,
     /// The layers for the routes of this router, or of the function of [`nest`](Router::nest) that
-    /// runs. Added to the routes at its end, so it does not matter which came first.
+    /// is running. The routes get them at its end, so it does not matter which was added first.
     layers: Layers<S>,
     error: Option<RouteError>,
 }
 
 impl<S: 'static> Router<S> {
-    /// Creates a router without routes: every request gets 404.
+    /// Creates a router without routes. With none added, every request gets a 404.
     pub fn new() -> Router<S> {
         Router {
             table: Table::default(),
@@ -135,7 +137,7 @@ impl<S: 'static> Router<S> {
         self.add(Some(Method::GET), pattern, into_reply(function))
     }
 
-    /// Adds a route for `HEAD` alone, where it should differ from `GET`.
+    /// Adds a route for `HEAD` alone, for a response that should differ from that to `GET`.
     pub fn head<R: Into<Reply<S>>>(
         self,
         pattern: &str,
@@ -180,7 +182,7 @@ impl<S: 'static> Router<S> {
         self.add(Some(Method::DELETE), pattern, into_reply(function))
     }
 
-    /// Adds a route for `OPTIONS`. Without one, only `OPTIONS *` is answered with 200.
+    /// Adds a route for `OPTIONS`. Without one, only `OPTIONS *` gets a 200.
     pub fn options<R: Into<Reply<S>>>(
         self,
         pattern: &str,
@@ -189,7 +191,7 @@ impl<S: 'static> Router<S> {
         self.add(Some(Method::OPTIONS), pattern, into_reply(function))
     }
 
-    /// Adds a route for every method that has none of its own for the same path.
+    /// Adds a route for every method that does not have its own route for the same path.
     pub fn any<R: Into<Reply<S>>>(
         self,
         pattern: &str,
@@ -198,7 +200,7 @@ impl<S: 'static> Router<S> {
         self.add(None, pattern, into_reply(function))
     }
 
-    /// Adds a route for a whole pattern, `[METHOD ][host]/path`; any token is a method.
+    /// Adds a route for a whole pattern, `[METHOD ][host]/path`. Every token can be a method.
     pub fn route<R: Into<Reply<S>>>(
         self,
         pattern: &str,
@@ -208,16 +210,16 @@ impl<S: 'static> Router<S> {
         self.insert(parsed, into_reply(function), false, Layers::new())
     }
 
-    /// Adds a route for a whole pattern whose function gets the content, at most `limit` bytes of
-    /// it. A request with more gets 413; see [`Reply::collect`]. The request still has its
-    /// [parameters](Request::param) when the content has arrived.
+    /// Adds a route for a whole pattern, with a function that gets the content: at most `limit`
+    /// bytes of it. A request with more content gets a 413; see [`Reply::collect`]. The function
+    /// still finds the [parameters](Request::param) of the request.
     pub fn collect<R: Into<Reply<S>>>(
         self,
         pattern: &str,
         limit: usize,
         function: impl FnMut(&mut S, &Request<'_>, &[u8]) -> R + 'static,
     ) -> Router<S> {
-        // Several requests may wait for their content at the same time.
+        // The requests of several connections may wait for their content at the same time.
         let function = Rc::new(RefCell::new(function));
         self.route(pattern, move |_, _| {
             let function = Rc::clone(&function);
@@ -227,8 +229,8 @@ impl<S: 'static> Router<S> {
         })
     }
 
-    /// Adds a route for a whole pattern whose requests a [`Handler`] handles: one that is not a
-    /// function, such as [`Files`](crate::files::Files), or routes of their own.
+    /// Adds a route for a whole pattern, with a [`Handler`] that is not a function, such as
+    /// [`Files`](crate::files::Files) or other [`Routes`].
     pub fn handle(self, pattern: &str, handler: impl Handler<S> + 'static) -> Router<S> {
         self.route(pattern, handler_function(handler))
     }
@@ -251,8 +253,8 @@ impl<S: 'static> Router<S> {
     }
 
     /// Adds routes whose paths all begin with `prefix`, such as `/api` or `/{tenant}/api`. They
-    /// belong to the same table: conflicts, 405 and redirects are the same as if each pattern had
-    /// been written out, and functions see whole paths.
+    /// belong to the same table: conflicts, 405 and redirects are those of patterns that are written
+    /// out in full. Functions see whole paths.
     ///
     /// ```
     /// # use wheelhouse::{sim::Sim, Router};
@@ -270,14 +272,14 @@ impl<S: 'static> Router<S> {
     /// # Ok::<(), wheelhouse::Error>(())
     /// ```
     ///
-    /// Guards and other layers that the function adds are for its own routes alone.
+    /// Guards and other layers that the function `routes` adds apply to its own routes alone.
     pub fn nest(mut self, prefix: &str, routes: impl FnOnce(Router<S>) -> Router<S>) -> Router<S> {
         let is_path = prefix.is_empty() || prefix.starts_with('/');
         if !is_path || prefix.contains("{$}") || prefix.contains("...}") {
             self.error.get_or_insert(RouteError::Pattern {
                 pattern: prefix.to_owned(),
                 at: 0,
-                reason: "a prefix is a path that can be continued: \"/api\"",
+                reason: "a prefix is a path that can be continued, such as \"/api\"",
             });
         }
         let (prefix_len, first) = (self.prefix.len(), self.routes.len());
@@ -304,7 +306,7 @@ impl<S: 'static> Router<S> {
 
     /// Adds the routes of another router, below the prefix of [`nest`](Router::nest) if there is one.
     /// Its layers stay around its own routes. Its function for requests [without a
-    /// route](Router::not_found) is used if this router has none.
+    /// route](Router::not_found) is used if this router does not have such a function.
     ///
     /// ```
     /// # use wheelhouse::{sim::Sim, Router};
@@ -335,14 +337,15 @@ impl<S: 'static> Router<S> {
         self
     }
 
-    /// Checks every request of these routes before its handler is called; an error is the reply. It
-    /// may be anything that is `Into<Reply>`: a response, a status, a [`Failure`](crate::Failure).
+    /// Checks every request of these routes before its handler is called. An error of `check` is the
+    /// reply. It may be anything that is `Into<Reply>`: a response, a status, a
+    /// [`Failure`](crate::Failure).
     ///
     /// Guards of a whole router also check the requests without a route, so a refused client does not
-    /// learn which paths exist. Guards of a [`nest`](Router::nest) check the requests of its routes.
-    /// They see the whole path, [decoded](Request::path) as the routes see it, the
+    /// learn which paths exist. Guards of a [`nest`](Router::nest) check the requests of its routes
+    /// alone. A guard sees the whole path, [decoded](Request::path) as the routes see it, the
     /// [pattern](Request::pattern) and the parameters. The first layer that is added is the first to
-    /// see a request; it does not matter whether routes are added before or after.
+    /// see a request. Routes may be added before or after their layers.
     ///
     /// ```
     /// use wheelhouse::{sim::Sim, Router, StatusCode};
@@ -369,15 +372,16 @@ impl<S: 'static> Router<S> {
         self
     }
 
-    /// Calls `before` with each request of these routes, and `after` with the value that it returned
-    /// and the response, whenever that comes. An error of `before` is the reply, and the handler is
-    /// not called.
+    /// Calls `before` with each request of these routes. Calls `after` with the value that `before`
+    /// returned and with the response, whenever that comes. An error of `before` is the reply, and
+    /// the handler is not called.
     ///
     /// `after` may change status, header fields and content. It is called for each response of these
-    /// routes: at once, after content, from another thread, or when its time is over. It is not
-    /// called for a response that the server makes by itself (413, 408, the 500 after a panic), and
-    /// for a stream that is [handed out](Reply::hijack). The value is dropped if no response comes. The
-    /// rules for layers are those of [`guard`](Router::guard).
+    /// routes: for one that is returned at once, one that comes after the content or from another
+    /// thread, and the one that is sent at the timeout. It is not called for a response that the
+    /// server makes by itself (413, 408, the 500 after a panic), or for a stream that is [handed
+    /// out](Reply::hijack). The value is dropped if no response comes. The rules for layers are those
+    /// of [`guard`](Router::guard).
     ///
     /// ```
     /// use wheelhouse::{sim::Sim, Router};
@@ -408,13 +412,13 @@ impl<S: 'static> Router<S> {
         self
     }
 
-    /// Sets the time for responses of these routes that come [later](Reply::later), at most a year,
+    /// Sets the timeout of responses of these routes that come [later](Reply::later), at most a year,
     /// instead of [`Limits::handler_timeout`](crate::Limits::handler_timeout) (Go's
-    /// `TimeoutHandler`). The time of a [`nest`](Router::nest) wins over that of the router around it,
-    /// and the time of [the reply itself](Reply::with_handler_timeout) over both.
+    /// `TimeoutHandler`). The timeout of a [`nest`](Router::nest) wins over that of the router around
+    /// it, and the timeout of [the reply itself](Reply::with_handler_timeout) over both.
     ///
-    /// A handler that runs is not interrupted: it holds the loop. A worker that responds with another
-    /// wait chooses the time of that wait itself.
+    /// A running handler is not interrupted, because it holds the loop. A worker that responds with
+    /// another wait sets the timeout of that wait itself.
     pub fn handler_timeout(mut self, timeout: Duration) -> Router<S> {
         self.layers.push(Rc::new(HandlerTimeout(timeout)));
         self
@@ -435,7 +439,7 @@ impl<S: 'static> Router<S> {
     ///
     /// # Errors
     ///
-    /// The first pattern that is invalid or conflicts with an earlier one.
+    /// [`Error::Route`] for the first pattern that is invalid or conflicts with an earlier one.
     pub fn build(self) -> Result<Routes<S>, Error> {
         let Router { table, mut routes, not_found, layers, error, .. } = self;
         if let Some(error) = error {
@@ -455,8 +459,8 @@ impl<S: 'static> Router<S> {
         self.insert(parsed, function, false, Layers::new())
     }
 
-    /// The whole text of a pattern: the method, if it was given separately, and the prefix before
-    /// the path.
+    /// The whole text of a pattern: with the method, if it was given separately, and with the prefix
+    /// before the path.
     fn under_prefix(&self, method: &str, pattern: &str) -> String {
         let space = if method.is_empty() { "" } else { " " };
         // A pattern without a path gets no prefix, and the parser then reports the missing path.

@@ -1,4 +1,4 @@
-//! Paths of requests: clean ones, and the segments of others.
+//! Clean paths, and the segments of paths.
 //!
 //! A path is *clean* if it begins with a slash and has neither empty nor dot segments. Only clean
 //! paths match patterns. The paths here are decoded already, so two that mean the same are equal
@@ -9,7 +9,7 @@ use crate::message::percent::decode_path;
 /// Whether `path` is clean. A final slash is clean.
 pub(super) fn is_clean(path: &[u8]) -> bool {
     let Some((b'/', rest)) = path.split_first() else { return false };
-    // A look at pairs of bytes is enough, unless a segment begins with a dot.
+    // If no segment begins with a dot, two slashes in a row are the only fault.
     let is_odd =
         |(before, byte): (&u8, &u8)| (*before == b'/') & ((*byte == b'/') | (*byte == b'.'));
     let has_odd = path.iter().zip(rest).fold(false, |found, pair| found | is_odd(pair));

@@ -82,7 +82,7 @@ impl Pattern {
         let mut parser = Parser { text, segments: Vec::new(), names: Vec::new() };
         let end = parser.path(path, offset + host_len)?;
         if parser.names.len() > PARAMS_MAX {
-            return Err(fault(text, offset, "there are more than 8 wildcards"));
+            return Err(fault(text, offset, "a pattern has at most 8 wildcards"));
         }
         Ok(Pattern {
             text: text.into(),

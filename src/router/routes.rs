@@ -1,4 +1,4 @@
-//! Serving routes: from a request to the reply of its route, or to a redirect, 405 or 404.
+//! [`Routes`]: respond to a request with the reply of its route, a redirect, a 405 or a 404.
 
 use std::fmt;
 use std::rc::Rc;
@@ -16,7 +16,7 @@ use crate::message::redirect::redirect_to;
 use crate::message::request::{Request, RouteMatch, RouteNames, Span};
 use crate::message::response::Response;
 
-/// Routes, ready to be served: the result of [`Router::build`](super::Router::build).
+/// Routes that are ready to be served: the result of [`Router::build`](super::Router::build).
 #[doc(alias = "ServeMux")]
 pub struct Routes<S = ()> {
     pub(super) table: Table,
@@ -29,7 +29,7 @@ pub struct Routes<S = ()> {
 
 /// The code for the requests of one pattern.
 pub(super) struct Route<S> {
-    /// The part of the pattern that handlers see. It outlives a call that waits for content.
+    /// The parts of the pattern that handlers see. A request that waits for its content shares them.
     pub(super) names: Rc<RouteNames>,
     pub(super) function: Function<S>,
     /// For a mount, the number of segments at the front of the path that the function does not see.
@@ -75,7 +75,7 @@ impl<S: 'static> Route<S> {
             let req = req.with_route(&found, seen);
             let reply = function(state, &req);
             match reply.0 {
-                // Most replies are responses. Not to pass them on saves 25 instructions.
+                // Most replies are responses. To return them here saves 25 instructions.
                 Action::Respond(_) => reply,
                 _ => remember_route(reply, &req),
             }
@@ -94,7 +94,7 @@ fn strip(req: &Request<'_>, count: usize) -> Span {
     Span::new(usize::from(path.start) + prefix_len, usize::from(path.len) - prefix_len)
 }
 
-/// Lets the request that comes back with its content have the route of `req` again.
+/// Has the function for the content called with the route of `req`.
 fn remember_route<S: 'static>(reply: Reply<S>, req: &Request<'_>) -> Reply<S> {
     match reply.0 {
         Action::Collect(collect) => remember_route_for_content(collect, req),
@@ -132,7 +132,7 @@ fn respond_for_server(req: &Request<'_>) -> Response {
 fn redirect(req: &Request<'_>, path: &str) -> Response {
     let query = req.raw_query().map_or_else(String::new, |query| format!("?{query}"));
     let path = encode_path(&format!("{}{path}", req.stripped()));
-    // With two slashes at its front, the target would be another host.
+    // A target that begins with two slashes would name another host.
     let target = format!("/{}{query}", path.trim_start_matches('/'));
     redirect_to(req.method(), StatusCode::TEMPORARY_REDIRECT, &target)
 }

@@ -1,5 +1,5 @@
-//! The patterns of a program, host by host: adding one, and finding the one for a request. Knows
-//! nothing of handlers.
+//! The patterns of a program, host by host. The table finds the pattern for a request; it does not
+//! know the handlers.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -19,7 +19,7 @@ use crate::message::request::{Request, Span, TargetForm, PARAMS_MAX};
 pub(super) struct Table {
     /// The number of a route is the index of its pattern.
     pub(super) patterns: Vec<Pattern>,
-    /// The routes of every host.
+    /// The routes for any host.
     pub(super) anywhere: Tree,
     /// The hosts that have routes of their own, in lower case and sorted. Their trees are searched
     /// before `anywhere`.
@@ -86,8 +86,8 @@ impl Table {
         }
     }
 
-    /// Finds the way on for a path that is not clean, and so matches nothing as it came: a redirect
-    /// to the clean path, unless only other methods have routes there.
+    /// Returns the result for a path that is not clean, which matches no pattern: a redirect to the
+    /// clean path, unless only other methods have routes there.
     fn find_unclean(&self, req: &Request<'_>) -> Found {
         let path = clean(req.path());
         let mut spans = [Span { start: 0, len: 0 }; PARAMS_MAX];
@@ -121,7 +121,7 @@ impl Table {
         best
     }
 
-    /// Walks the tree of the host and then the tree of every host, until `see` breaks.
+    /// Walks the tree of the host and then the tree for any host, until `see` breaks.
     fn walk<'t>(
         &'t self,
         req: &Request<'_>,
@@ -153,13 +153,13 @@ impl Table {
     }
 
     fn tree_of_host(&self, req: &Request<'_>) -> Option<&Tree> {
-        // Most programs name no host, so the field is not looked up for nothing.
+        // Most programs name no host, and then there is nothing to look up.
         if self.hosts.is_empty() {
             return None;
         }
         let host = req.host_bytes()?;
         let host = if *req.method() == Method::CONNECT { host } else { without_port(host) };
-        // Most clients send lower case, so a copy is made only if the name as it came is not known.
+        // Most clients send lower case, so a copy is made only if the name is not found as it came.
         let index = self.find_host(host).or_else(|_| self.find_host(&host.to_ascii_lowercase()));
         Some(&self.hosts[index.ok()?].1)
     }
@@ -169,7 +169,7 @@ impl Table {
 enum Best {
     /// The number of the route.
     Route(usize),
-    /// The best route is that of the path with a slash added to its end.
+    /// There is a route for the path with a slash added to its end.
     WithSlash,
     Nothing,
 }

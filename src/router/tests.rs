@@ -1,4 +1,4 @@
-//! Tests of patterns against tables, and of the tree against a slow matcher that knows only the
+//! Tests of patterns against tables, and of the tree against a slow matcher that follows the
 //! definition. Tests over the wire are in `tests/it/router`.
 
 use std::collections::BTreeSet;
@@ -68,7 +68,7 @@ fn a_pattern_has_method_host_segments_and_end() {
 
 /// Go: t196 (errors), each with its byte.
 #[test]
-fn a_pattern_that_is_none_names_the_byte_at_fault() {
+fn the_error_for_a_malformed_pattern_has_the_byte_at_fault() {
     let table = [
         ("", 0, "no \"/\""),
         ("GET", 0, "no \"/\""),
@@ -275,7 +275,7 @@ fn patterns_conflict_if_they_overlap_or_are_equal_and_the_example_is_matched_by_
     }
 }
 
-/// Go: t198: a host tells two patterns apart.
+/// Go: t198: patterns of different hosts.
 #[test]
 fn patterns_of_different_hosts_never_conflict() {
     let router = || Router::<()>::new().get("a.example/{x}/b", |_, _| "");
@@ -289,7 +289,7 @@ fn patterns_of_different_hosts_never_conflict() {
     );
 }
 
-/// Whether a pattern matches a clean path, by the definition alone.
+/// Whether a pattern matches a clean path, according to the definition.
 fn matches(pattern: &Pattern, path: &str) -> bool {
     let parts: Vec<&str> = path[1..].split('/').collect();
     let count = pattern.segments.len();
@@ -396,7 +396,7 @@ fn the_tree_finds_the_most_specific_of_all_patterns_that_match() {
 
 /// Go: t199, t201: the routes of other methods.
 #[test]
-fn the_tree_shows_all_that_match_with_and_without_a_slash_more() {
+fn the_tree_shows_all_patterns_that_match_with_or_without_an_added_slash() {
     let mut numbers = Numbers(11);
     let mut spans = [Span { start: 0, len: 0 }; PARAMS_MAX];
     let (mut beside, mut with_slash) = (0, 0);
@@ -437,7 +437,7 @@ fn the_tree_shows_all_that_match_with_and_without_a_slash_more() {
     assert!(beside > 10_000 && with_slash > 1_000, "{beside} {with_slash}");
 }
 
-/// A dot segment is one however it is spelt, so nothing can be registered for it.
+/// Every spelling of a dot segment is a dot segment, so no pattern can have one.
 #[test]
 fn a_pattern_with_an_escaped_dot_segment_is_invalid() {
     for text in ["/%2e", "/a/%2E%2e/b", "/a/.%2e"] {
@@ -447,7 +447,7 @@ fn a_pattern_with_an_escaped_dot_segment_is_invalid() {
     assert!(Pattern::parse("/%2e%2e%2e").is_ok());
 }
 
-/// Positions have 16 bits, so the decoded path must not be longer than a head either.
+/// A position has 16 bits, so the decoded path must not be longer than the longest head.
 #[test]
 fn the_longest_path_of_escapes_is_routed() {
     let routes = Router::<()>::new().get("/a/{x}/{y...}", |_, req| {
