@@ -1,4 +1,4 @@
-//! [`Failure`]: an error that ends a handler, as a response for the client and a line for the log.
+//! [`Failure`]: an error that ends a handler: a response for the client and a line for the log.
 
 use std::any::Any;
 use std::error::Error;
@@ -14,13 +14,13 @@ use crate::message::request_error::{status_of, FormError};
 use crate::message::response::Response;
 use crate::message::unlogged::Unlogged;
 
-/// A failed handler: the response for the client, and a line for the log.
+/// The error of a handler: a response for the client, and a line for the log.
 ///
 /// `?` makes a failure of any error. The errors of this crate that describe the request
-/// ([`ParamError`], [`FormError`], `JsonError`) keep their
-/// own status and are not logged. Every other error is a 500 without details, and a line in the log
-/// with the error and its chain of sources, the connection, and the request if the handler or
-/// [`Reply::collect`](crate::Reply::collect) returns the failure.
+/// ([`ParamError`], [`FormError`], `JsonError`) have their own status and are not logged. Every
+/// other error becomes a 500 without details and a line in the log. The line has the error with its
+/// chain of sources, and the connection. It also has the request if the handler or the function of
+/// [`Reply::collect`](crate::Reply::collect) returned the failure.
 ///
 /// ```
 /// use std::fs;
@@ -51,13 +51,13 @@ use crate::message::unlogged::Unlogged;
 pub struct Failure(Box<Response>);
 
 impl Failure {
-    /// A response with `status` and a plain page that says `text`. Nothing is logged.
+    /// Creates a failure with a plain response: `status` and `text`. Nothing is logged.
     pub fn new(status: StatusCode, text: impl fmt::Display) -> Failure {
         Failure::from(Response::error(status, text))
     }
 
-    /// A 500, and `error` in the log: for errors that are not [`std::error::Error`], such as
-    /// `anyhow::Error`. The log has it as `{:#}`.
+    /// Creates a failure with a 500, and `error` in the log in its form `{:#}`. It is for errors
+    /// that are not [`std::error::Error`], such as `anyhow::Error`.
     pub fn internal(error: impl fmt::Display) -> Failure {
         let mut response = Response::status_page(StatusCode::INTERNAL_SERVER_ERROR);
         response.keep_failure(Unlogged::new(format!("{error:#}")));
@@ -74,13 +74,13 @@ impl Failure {
         self
     }
 
-    /// The response for the client. The line for the log is written when the response is sent, or
-    /// when it is dropped without being sent.
+    /// Returns the response for the client. The line for the log is written when the response is
+    /// sent, or when it is dropped without being sent.
     pub fn into_response(self) -> Response {
         *self.0
     }
 
-    /// The failure of a handler that returns `error`.
+    /// Creates the failure of a handler that returns `error`.
     pub(crate) fn of<E: fmt::Display + 'static>(error: E) -> Failure {
         let any: &dyn Any = &error;
         if let Some(status) = any.downcast_ref::<StatusCode>() {
@@ -121,7 +121,8 @@ fn as_error<E: Error + 'static>(value: &dyn Any) -> Option<&(dyn Error + 'static
     value.downcast_ref::<E>().map(|error| error as _)
 }
 
-/// An error and its sources in one line. A source that the error before it quotes is left out.
+/// Returns an error and its sources in one line. A source whose text the error before it already
+/// has is left out.
 fn chain(error: &(dyn Error + 'static)) -> String {
     let mut line = error.to_string();
     let mut next = error.source();
@@ -160,7 +161,7 @@ impl<R: Into<Response>> From<Result<R, Failure>> for Response {
     }
 }
 
-/// The response to an error: see [`Failure`].
+/// Makes a response of an error: see [`Failure`].
 impl<R: Into<Response>, E: fmt::Display + 'static> From<Result<R, E>> for Response {
     fn from(result: Result<R, E>) -> Response {
         result.map_or_else(|error| Failure::of(error).into_response(), Into::into)

@@ -9,7 +9,8 @@ use std::panic::{self, AssertUnwindSafe};
 pub(crate) fn guard<T>(call: impl FnOnce() -> T) -> Result<T, ()> {
     panic::catch_unwind(AssertUnwindSafe(call)).map_err(|payload| {
         log::error!("a function of the program panicked");
-        // Dropping the payload is the program's code, too. Should that panic, its payload is leaked.
+        // Dropping the payload is the program's code, too. Should that panic, its payload is
+        // leaked.
         if let Err(second) = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
             mem::forget(second);
         }

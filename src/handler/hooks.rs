@@ -11,13 +11,13 @@ use crate::handler::guard::guard;
 use crate::message::id::ConnectionId;
 use crate::message::request::Transport;
 
-/// The state of a connection, as [`Server::on_connection_state`](crate::Server::on_connection_state)
-/// reports it.
+/// The state of a connection, as
+/// [`Server::on_connection_state`](crate::Server::on_connection_state) reports it.
 ///
 /// The sequences are those of Go's `net/http`: `New` comes first, `Closed` last (`Hijacked` if the
-/// stream was handed out). A connection is `Active` when a head has begun (in Go when the head is
-/// complete, so that a slow client looks idle), and `Idle` when a response is complete and the
-/// connection is kept.
+/// stream was handed out). A connection becomes `Active` when a head begins. (In Go it does so when
+/// the head is complete, so a slow client looks idle.) It becomes `Idle` when a response is
+/// complete and the connection is kept.
 #[doc(alias = "ConnState")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -28,10 +28,10 @@ pub enum ConnectionState {
     Active,
     /// Kept, between two requests. Leads to `Active` or `Closed`.
     Idle,
-    /// No longer HTTP. Final for a stream that is [handed out](crate::Reply::hijack); an
+    /// No longer HTTP. Final if the stream was [handed out](crate::Reply::hijack). An
     /// [upgraded](crate::Reply::upgrade) connection stays in the server and leads to `Closed`.
     Hijacked,
-    /// Over. Final.
+    /// Closed or reset. Final.
     Closed,
 }
 
@@ -40,23 +40,23 @@ pub enum ConnectionState {
 #[must_use = "an admission has an effect only when the hook returns it"]
 pub struct Admission(pub(crate) Result<Option<Box<dyn Any>>, Refused>);
 
-/// The connection is closed at once.
+/// The refusal of a connection, which is then closed at once.
 #[derive(Debug)]
 pub(crate) struct Refused;
 
 impl Admission {
-    /// Serves the connection.
+    /// Returns the decision to serve the connection.
     pub fn accept() -> Admission {
         Admission(Ok(None))
     }
 
-    /// Serves the connection. Its handlers find `value` with
+    /// Returns the decision to serve the connection. Handlers find `value` with
     /// [`Request::connection_value`](crate::Request::connection_value).
     pub fn accept_with(value: impl Any) -> Admission {
         Admission(Ok(Some(Box::new(value))))
     }
 
-    /// Closes the connection without a response.
+    /// Returns the decision to close the connection without a response.
     pub fn refuse() -> Admission {
         Admission(Err(Refused))
     }
@@ -72,7 +72,8 @@ impl fmt::Debug for Admission {
     }
 }
 
-/// A connection that has just been accepted, as the connection hook sees it.
+/// A connection that has just been accepted, as
+/// [`Server::on_connect`](crate::Server::on_connect) sees it.
 pub struct NewConnection<'a> {
     pub(crate) transport: &'a dyn Transport,
     pub(crate) id: ConnectionId,
@@ -80,23 +81,24 @@ pub struct NewConnection<'a> {
 }
 
 impl NewConnection<'_> {
-    /// The address of the peer; `None` if it has already gone or is a Unix socket.
+    /// Returns the address of the client; `None` if the client has already left or the socket is a
+    /// Unix socket.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.transport.client_addr()
     }
 
-    /// The local address that it connected to; `None` for a Unix socket.
+    /// Returns the local address that the client connected to; `None` for a Unix socket.
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.transport.local_addr()
     }
 
-    /// The name of the listener, as [`Request::listener`](crate::Request::listener).
+    /// Returns the name of the listener, as [`Request::listener`](crate::Request::listener) does.
     pub fn listener(&self) -> &str {
         self.listener
     }
 
-    /// The number of the connection: the same as
-    /// [`Request::connection_id`](crate::Request::connection_id).
+    /// Returns the number of the connection, as
+    /// [`Request::connection_id`](crate::Request::connection_id) does.
     pub fn id(&self) -> ConnectionId {
         self.id
     }
@@ -121,10 +123,10 @@ pub(crate) struct Hooks<S> {
     pub(crate) on_connect: Option<ConnectHook<S>>,
     pub(crate) on_connection_state: Option<StateHook<S>>,
     pub(crate) on_exchange: Option<ExchangeHook<S>>,
-    /// The header fields that are kept for it.
+    /// The names of the header fields that are kept for `on_exchange`.
     pub(crate) exchange_headers: Vec<Box<str>>,
     pub(crate) on_shutdown: Vec<ShutdownHook<S>>,
-    /// The number of calls of hooks that have panicked.
+    /// The number of calls of hooks that panicked.
     pub(crate) panics: u64,
 }
 
@@ -140,7 +142,7 @@ impl<S> Hooks<S> {
         }
     }
 
-    /// Decides whether a connection is served. The value is the one that the program attaches to it.
+    /// Decides whether a connection is served. Returns the value that the program attaches to it.
     pub(crate) fn admit(
         &mut self,
         state: &mut S,
@@ -162,7 +164,8 @@ impl<S> Hooks<S> {
         }
     }
 
-    /// Reports the new state of a connection. A hook that panics is not called again for it.
+    /// Reports the new state of a connection. If the hook panics, it is not called again for this
+    /// state.
     pub(crate) fn report(&mut self, state: &mut S, id: ConnectionId, connection: ConnectionState) {
         if let Some(hook) = &mut self.on_connection_state {
             self.panics += u64::from(guard(|| hook(state, id, connection)).is_err());

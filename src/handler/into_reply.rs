@@ -56,7 +56,7 @@ impl<S, R: Into<Reply<S>>> From<Result<R, Reply<S>>> for Reply<S> {
     }
 }
 
-/// The reply to an error of any kind: see [`Failure`].
+/// Makes a reply of an error of any kind: see [`Failure`].
 impl<S, R: Into<Reply<S>>, E: fmt::Display + 'static> From<Result<R, E>> for Reply<S> {
     fn from(result: Result<R, E>) -> Reply<S> {
         result.map_or_else(|error| Failure::of(error).into(), Into::into)

@@ -1,7 +1,7 @@
 //! [`Lost`]: the reason why content or a connection ended early.
 
-/// The reason why content will never be complete, or why a connection ended before its protocol
-/// closed it.
+/// The reason why content will never be complete, or why a connection ended before its
+/// [`Protocol`](crate::upgrade::Protocol) closed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Lost {
@@ -9,8 +9,9 @@ pub enum Lost {
     PeerLeft,
     /// The peer broke the framing, for example with a malformed chunk.
     Malformed,
-    /// The peer sent slower than [`Limits::content_rate_min`](crate::Limits::content_rate_min), or
-    /// took its output slower than the response rate.
+    /// The peer sent content slower than
+    /// [`Limits::content_rate_min`](crate::Limits::content_rate_min), or took output slower than
+    /// [`Limits::response_rate_min`](crate::Limits::response_rate_min).
     TooSlow,
     /// The program paused or was silent for longer than
     /// [`Limits::handler_timeout`](crate::Limits::handler_timeout).

@@ -1,5 +1,5 @@
-//! Changes to a [`Reply`] that has been made: its times, and the response that it will lead to, now,
-//! after the content of the request, or from another thread.
+//! Changes to a [`Reply`] after it was made: to its timeouts, and to the response that it leads to.
+//! That response may be there now, or come after the content or from another thread.
 
 use std::time::Duration;
 
@@ -12,41 +12,43 @@ use crate::message::response::Response;
 use crate::waker::Waker;
 
 impl<S: 'static> Reply<S> {
-    /// Returns the reply with another time for a response that comes [later](Reply::later), at most a
-    /// year, instead of [`Limits::handler_timeout`](crate::Limits::handler_timeout). It counts
-    /// from the start of the wait, so after a [`collect`](Reply::collect) or a
-    /// [`receive`](Reply::receive) from the end of the content. Other replies are not changed.
+    /// Returns the reply with another timeout for a response that comes [later](Reply::later), at
+    /// most a year, instead of [`Limits::handler_timeout`](crate::Limits::handler_timeout). It
+    /// counts from the start of the wait. After a [`collect`](Reply::collect) or a
+    /// [`receive`](Reply::receive) that is the end of the content. Other replies stay the same.
     #[doc(alias = "TimeoutHandler")]
     pub fn with_handler_timeout(self, timeout: Duration) -> Reply<S> {
         self.map_later(move |deferred| deferred.timeout = Some(timeout))
     }
 
-    /// Returns the reply with the response that is sent when the time for a response that comes
-    /// [later](Reply::later) is over, instead of the plain 504.
+    /// Returns the reply with the response that is sent instead of the plain 504 if a response that
+    /// should come [later](Reply::later) does not come in time.
     pub fn with_timeout_response(self, response: impl Into<Response>) -> Reply<S> {
         let response = response.into();
         self.map_later(move |deferred| deferred.late = Some(response))
     }
 
-    /// Returns the reply with a time in which the content that it asks for must be complete, at most
-    /// a year; then 408.
+    /// Returns the reply with a timeout in which the content that it asks for must be complete, at
+    /// most a year. After that the client gets a 408.
     ///
-    /// The rate of [`Limits::content_rate_min`](crate::Limits::content_rate_min) counts beside it. By
-    /// default there is no such time: a long upload is not a slow one. The response of a
-    /// [transform](Reply::transform) begins before the content is complete: give that a time with
-    /// [`Response::with_send_timeout`].
+    /// The rate of [`Limits::content_rate_min`](crate::Limits::content_rate_min) applies as well.
+    /// By default there is no such timeout, because a long upload is not a slow one. The response
+    /// of a [transform](Reply::transform) begins before the content is complete: set its timeout
+    /// with [`Response::with_send_timeout`].
     #[doc(alias("SetReadDeadline", "ReadTimeout"))]
     pub fn with_content_timeout(self, timeout: Duration) -> Reply<S> {
         Reply(Action::ContentWithin(Box::new((timeout.min(TIMEOUT_MAX), self))))
     }
 
-    /// Has `change` called with the response that this reply leads to, whenever that comes: at once,
-    /// after the content, from another thread, or when its time is over.
+    /// Returns the reply with a function that changes the response that it leads to. The response
+    /// may be there at once, come after the content or from another thread, or be the one that is
+    /// sent at the timeout.
     ///
-    /// Of a [transform](Reply::transform) it changes status and fields, and of an
-    /// [upgrade](Reply::upgrade) the 101. `change` is not called for responses that the server makes
-    /// by itself (413, 408, the 500 after a panic), for [informational](Reply::inform) responses, and
-    /// for a stream that is [handed out](Reply::hijack). Of several changes the first comes first.
+    /// For a [transform](Reply::transform) `change` gets the status and fields, and for an
+    /// [upgrade](Reply::upgrade) the 101. It is not called for responses that the server makes by
+    /// itself (413, 408, the 500 after a panic), for [informational](Reply::inform) responses, or
+    /// for a stream that is [handed out](Reply::hijack). Several changes are called in the order in
+    /// which they were added.
     ///
     /// ```
     /// use wheelhouse::{sim::Sim, Handler, Reply, Request};
@@ -69,8 +71,8 @@ impl<S: 'static> Reply<S> {
         Reply(Action::Map(Box::new((Box::new(change), self))))
     }
 
-    /// Changes a wait for a response that comes later, if the reply leads to one: now, or when the
-    /// content is there.
+    /// Changes the wait for a response that comes later, if the reply leads to one: now, or when
+    /// the content is complete.
     pub(crate) fn map_later(self, change: impl FnOnce(&mut Deferred<S>) + 'static) -> Reply<S> {
         Reply(match self.0 {
             Action::Later(mut deferred) => {
@@ -107,8 +109,8 @@ impl<S: 'static> Reply<S> {
         })
     }
 
-    /// [`map_response`](Reply::map_response) with the state at hand: a response that is there is
-    /// changed now.
+    /// Does the same as [`map_response`](Reply::map_response), but changes a response that is there
+    /// at once.
     pub(crate) fn map_now(
         self,
         state: &mut S,
@@ -116,7 +118,8 @@ impl<S: 'static> Reply<S> {
     ) -> Reply<S> {
         Reply(match self.0 {
             Action::Respond(mut response) => {
-                // Neither another response nor a panic is a reason to lose the line for the log.
+                // The line for the log must outlive a `change` that replaces the response or
+                // panics.
                 let failure = response.take_failure();
                 change(state, &mut response);
                 if let Some(failure) = failure {
@@ -172,10 +175,10 @@ impl<S: 'static> Reply<S> {
     }
 }
 
-/// A receiver whose reply goes through a function.
+/// A receiver with a function that changes its reply.
 struct Through<S, F> {
     receiver: Box<dyn Receive<S>>,
-    /// `None` after the one reply.
+    /// `None` after the reply, of which there is only one.
     change: Option<F>,
 }
 

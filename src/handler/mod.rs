@@ -1,10 +1,10 @@
 //! The code that a program plugs into the loop: a [`Handler`], and the [`Reply`] it returns.
 //!
-//! A handler runs on the loop, when the head of a request has arrived, and returns. That forbids
-//! one thing: blocking, which would stop every connection. It guarantees the rest: requests of
-//! one connection come one after another, nothing runs beside the handler, so its state is a
-//! plain `&mut` without lock, `Arc` or `Send`. Forgetting to respond, responding twice and keeping
-//! the request do not compile.
+//! A handler runs on the loop when the head of a request has arrived. It must not block, because
+//! that would stop every connection. In return, the requests of one connection come one after
+//! another and no other code runs at the same time, so the state is a plain `&mut` without a lock,
+//! `Arc` or `Send`. A handler that does not respond, responds twice or keeps the request does not
+//! compile.
 
 pub(crate) mod exchange;
 mod failure;
@@ -36,9 +36,10 @@ pub use crate::handler::transform::Transform;
 
 /// Handles requests, with `&mut` access to the state of the server.
 ///
-/// Every `FnMut(&Request<'_>) -> impl Into<Reply<S>>` is a handler, for any state.
-/// [`Routes`](crate::Routes) and [`Files`](crate::files::Files) are others. Implement the trait for a
-/// struct of your own to wrap another handler, or to hold data that only this handler needs:
+/// Every `FnMut(&Request<'_>) -> impl Into<Reply<S>>` is a handler, whatever the state.
+/// [`Routes`](crate::Routes) and [`Files`](crate::files::Files) are handlers, too. Implement the
+/// trait for a struct of your own to wrap another handler, or to hold data that only this handler
+/// needs:
 ///
 /// ```
 /// use wheelhouse::{sim::Sim, Handler, Reply, Request};
@@ -71,12 +72,12 @@ pub use crate::handler::transform::Transform;
     note = "a `Router` needs `.build()?`, and its state must be the server's: `Server::with_state(..)`"
 )]
 pub trait Handler<S = ()> {
-    /// Handles one request. Its head has arrived, and its content has not been asked for.
+    /// Handles one request, whose head has arrived. The reply decides whether its content is read.
     ///
     /// # Panics
     ///
-    /// A panic costs this one connection: the client gets a 500 if no byte of the response was sent,
-    /// and then the connection is closed. The state stays as the panic left it.
+    /// A panic costs this one connection. The client gets a 500 if no byte of the response has been
+    /// sent, and then the connection is closed. The state stays as the panic left it.
     fn handle(&mut self, state: &mut S, req: &Request<'_>) -> Reply<S>;
 }
 

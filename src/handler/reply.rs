@@ -1,7 +1,7 @@
 //! [`Reply`]: the closed list of ways in which a handler can deal with a request.
 //!
-//! The types of this file refer to each other by nature: a [`Receive`] and a [`Later`] end in
-//! another [`Reply`], and a reply may hold either.
+//! The types of this file refer to each other: a [`Receive`] and a [`Later`] end in another
+//! [`Reply`], and a reply may hold either.
 
 use std::fmt;
 use std::ops::Deref;
@@ -22,8 +22,8 @@ use crate::waker::Waker;
 /// The decision of a handler about a request: a [`Response`], or an instruction that leads to one.
 ///
 /// A handler may return anything that is `Into<Reply>`: a response, text, a status, or a `Result`
-/// whose error becomes a response as [`Failure`] describes. The check that a handler begins with may
-/// be a `Result<_, Response>`: its `Err` is the response.
+/// whose error becomes a response as [`Failure`] describes. In a `Result<_, Response>` the error is
+/// the response.
 #[must_use = "a reply does nothing unless the handler returns it"]
 pub struct Reply<S = ()>(pub(crate) Action<S>);
 
@@ -36,21 +36,21 @@ pub(crate) enum Action<S> {
     Later(Box<Deferred<S>>),
     Upgrade(Box<(Upgrade, Box<dyn Protocol<S>>)>),
     Hijack(HandOut<S>),
-    /// An informational response is sent first, and then the rest is done.
+    /// An informational response is sent before the reply.
     Inform(Box<(Informational, Reply<S>)>),
-    /// The content that the rest asks for must be complete within this time.
+    /// The content that the reply asks for must be complete within this time.
     ContentWithin(Box<(Duration, Reply<S>)>),
-    /// The response that the rest leads to is changed before it is sent.
+    /// The response that the reply leads to is changed before it is sent.
     Map(Box<(Change<S>, Reply<S>)>),
 }
 
-/// Content is gathered up to `limit` bytes, then `then` returns the reply.
+/// Gathers content up to `limit` bytes. Then `then` returns the reply.
 pub(crate) struct Collect<S> {
     pub(crate) limit: usize,
     pub(crate) then: Collected<S>,
 }
 
-/// Content goes to `receiver`, at most `left` more bytes of it.
+/// Gives content to `receiver`, at most `left` more bytes of it.
 pub(crate) struct Receiving<S> {
     pub(crate) left: u64,
     pub(crate) receiver: Box<dyn Receive<S>>,
@@ -59,11 +59,11 @@ pub(crate) struct Receiving<S> {
 /// A wait for a response from elsewhere.
 pub(crate) struct Deferred<S> {
     pub(crate) ticket: Hold<S>,
-    /// Instead of `Limits::handler_timeout`.
+    /// Replaces `Limits::handler_timeout`.
     pub(crate) timeout: Option<Duration>,
-    /// The response when the time is over, instead of the one-line page of a 504.
+    /// The response at the timeout, instead of the one-line page of a 504.
     pub(crate) late: Option<Response>,
-    /// Is given every reply that may end the wait, and returns the one that does.
+    /// Takes the reply that ends the wait and may change it.
     pub(crate) finish: Option<Finish<S>>,
 }
 
@@ -76,16 +76,17 @@ pub(crate) type HandOut<S> = Box<dyn FnOnce(&mut S, Hijacked)>;
 pub(crate) type Collected<S> = Box<dyn FnOnce(&mut S, &Request<'_>, &[u8]) -> Reply<S>>;
 
 impl<S: 'static> Reply<S> {
-    /// Gathers the content, at most `limit` bytes of it, and then replies with the result of `then`.
+    /// Gathers the content, at most `limit` bytes of it, and then replies with the result of
+    /// `then`.
     ///
-    /// More than `limit` is a 413: before a byte is read if the length is announced, and then no
-    /// `100 Continue` invites the content either. Memory grows with the bytes that arrive, not with
-    /// the announced length, and is counted against
-    /// [`Limits::memory_bytes_max`](crate::Limits::memory_bytes_max). If the peer leaves or
-    /// breaks the framing, `then` is dropped without being called.
+    /// Content with more than `limit` bytes gets a 413. If its length is announced, the 413 comes
+    /// before a byte is read and without a `100 Continue`. Memory grows with the bytes that arrive,
+    /// not with the announced length, and counts against
+    /// [`Limits::memory_bytes_max`](crate::Limits::memory_bytes_max). If the peer leaves or breaks
+    /// the framing, `then` is dropped without being called.
     ///
-    /// The reply of `then` can be a response, or one that comes [later](Reply::later). A reply that
-    /// asks for content again or leaves HTTP becomes a 500 with a log line.
+    /// `then` can return a response, or one that comes [later](Reply::later). A reply that asks for
+    /// content again or leaves HTTP becomes a 500 with a line in the log.
     #[doc(alias("MaxBytesReader", "DefaultBodyLimit"))]
     pub fn collect<R: Into<Reply<S>>>(
         limit: usize,
@@ -97,37 +98,37 @@ impl<S: 'static> Reply<S> {
         Reply(Action::Collect(Collect { limit, then }))
     }
 
-    /// Hands the content over piece by piece, as it arrives, at most `limit` bytes of it.
+    /// Gives the content to `receiver` piece by piece, as it arrives, at most `limit` bytes of it.
     ///
-    /// More than `limit` is a 413. If the length is announced, no byte is read and no method of
-    /// `receiver` is called. Content in chunks that passes the limit ends with [`Lost::TooLarge`]; the
-    /// piece that passes it is not shown.
+    /// Content with more than `limit` bytes gets a 413. If its length is announced, no byte is read
+    /// and no method of `receiver` is called. Content in chunks ends with [`Lost::TooLarge`] when
+    /// it passes the limit, and `receiver` does not get the piece that passes it.
     #[doc(alias("upload", "streaming", "request body"))]
     pub fn receive(limit: u64, receiver: impl Receive<S> + 'static) -> Reply<S> {
         Reply(Action::Receive(Receiving { left: limit, receiver: Box::new(receiver) }))
     }
 
     /// Responds at once with the status and fields of `response`, and makes its content out of the
-    /// content of the request, piece by piece, while that arrives: an echo, a filter, a checksum at
-    /// the end.
+    /// content of the request while that arrives. It is for an echo, a filter, or a checksum at the
+    /// end.
     ///
-    /// While output waits for the peer nothing is read, so memory stays flat however long both
-    /// contents are. The content of `response` itself is dropped. Where the response has no content,
-    /// to HEAD or with a status like 204, `transform` is not called and the content of the request is
-    /// not asked for.
+    /// While output waits for the peer, nothing is read, so memory stays flat however long both
+    /// contents are. The content of `response` itself is dropped. If the response cannot have
+    /// content (to HEAD, or with a status such as 204), `transform` is not called and the content
+    /// of the request is not read.
     #[doc(alias = "EnableFullDuplex")]
     pub fn transform(response: Response, transform: impl Transform<S> + 'static) -> Reply<S> {
         Reply(Action::Transform(Box::new((response, Box::new(transform)))))
     }
 
-    /// A response that comes later, from another thread or another handler: keep or send away the
-    /// [`Later`], and return the reply.
+    /// Creates a reply whose response comes later, and the [`Later`] that gives it. Keep the
+    /// `Later` or send it to another thread, and return the reply.
     ///
-    /// The content of the request is not read meanwhile: if the worker needs it,
-    /// [`collect`](Reply::collect) it first and return this from there. No response within
-    /// [`Limits::handler_timeout`](crate::Limits::handler_timeout) is a 504; see
-    /// [`with_handler_timeout`](Reply::with_handler_timeout) for another time. If the reply is dropped
-    /// and not returned, the `Later` [is over](Later::is_over).
+    /// The content of the request is not read meanwhile. If the worker needs it,
+    /// [`collect`](Reply::collect) it first and return this reply from there. If no response comes
+    /// within [`Limits::handler_timeout`](crate::Limits::handler_timeout), the client gets a 504;
+    /// [`with_handler_timeout`](Reply::with_handler_timeout) sets another time. If the reply is
+    /// dropped instead of returned, the `Later` [is over](Later::is_over).
     #[doc(alias("await", "async", "spawn_blocking"))]
     pub fn later() -> (Later<S>, Reply<S>) {
         let (later, ticket) = Later::new();
@@ -135,20 +136,21 @@ impl<S: 'static> Reply<S> {
         (later, Reply(Action::Later(Box::new(deferred))))
     }
 
-    /// Responds with 101 and gives the connection to `protocol`: see [`Upgrade`] for the fields
-    /// that the request must have, and for the response if it lacks them.
+    /// Responds with 101 and gives the connection to `protocol`. [`Upgrade`] describes the fields
+    /// that the request must have, and the response to a request without them.
     ///
-    /// The state hook sees [`Hijacked`](crate::runtime::ConnectionState::Hijacked), and `Closed` at the end.
+    /// [`Server::on_connection_state`](crate::Server::on_connection_state) reports
+    /// [`Hijacked`](crate::runtime::ConnectionState::Hijacked), and `Closed` at the end.
     pub fn upgrade(upgrade: impl Into<Upgrade>, protocol: impl Protocol<S> + 'static) -> Reply<S> {
         Reply(Action::Upgrade(Box::new((upgrade.into(), Box::new(protocol)))))
     }
 
-    /// Hands the connection out, without a response: `take` gets the stream when all earlier
-    /// responses have left, with the bytes that were read from it, also those of the content of this
-    /// request. It runs on the loop.
+    /// Hands the connection out, without a response. `take` gets the stream when all earlier
+    /// responses have been sent. It also gets the bytes already read, among them those of the
+    /// content of this request. `take` runs on the loop.
     ///
-    /// A [`Protocol`] stays under the limits and in the shutdown of the server; a connection that is
-    /// handed out does not (Go's `Hijacker`).
+    /// A [`Protocol`] stays under the limits and in the shutdown of the server. A connection that
+    /// is handed out does not (Go's `Hijacker`).
     #[doc(alias = "Hijacker")]
     pub fn hijack(take: impl FnOnce(&mut S, Hijacked) + 'static) -> Reply<S> {
         Reply(Action::Hijack(Box::new(take)))
@@ -156,17 +158,18 @@ impl<S: 'static> Reply<S> {
 
     /// Sends an informational response (1xx) ahead of the reply `then`.
     ///
-    /// Informational responses leave with the next write: ahead of the final one and in the same
-    /// write if that is ready, at once if it waits for content. HTTP/1.0 gets none (RFC 9110,
-    /// section 15.2). Several can be sent one after another, up to 16. Any more, and those with a
-    /// field that cannot be sent, are left out and logged as an error: a hint is not a reason to
-    /// withhold the response.
+    /// An informational response leaves with the next write. That is the write of the final
+    /// response if that is ready, and comes at once if the final response waits for content. A
+    /// client of HTTP/1.0 gets none (RFC 9110, section 15.2). A request can have up to 16 of them.
+    /// Further ones, and those with a field that cannot be sent, are left out and logged as an
+    /// error, because a hint is not a reason to withhold the response.
     ///
     /// ```
     /// use wheelhouse::{Informational, Reply, Request, Response};
     ///
     /// let page = |_: &Request<'_>| -> Reply {
-    ///     let hints = Informational::early_hints().with_appended_header("Link", "</a.css>; rel=preload; as=style");
+    ///     let link = "</a.css>; rel=preload; as=style";
+    ///     let hints = Informational::early_hints().with_appended_header("Link", link);
     ///     Reply::inform(hints, Response::html("<link rel=stylesheet href=/a.css>"))
     /// };
     /// # let mut sim = wheelhouse::sim::Sim::new(page);
@@ -178,7 +181,7 @@ impl<S: 'static> Reply<S> {
         Reply(Action::Inform(Box::new((informational, then.into()))))
     }
 
-    /// The reply to a failure: its response, and its line in the log.
+    /// Replies with the response of a failure, and logs its line.
     ///
     /// ```
     /// # use std::io;
@@ -193,7 +196,7 @@ impl<S: 'static> Reply<S> {
         Reply(Action::Respond(failure.into().into_response()))
     }
 
-    /// The response, if it is there already.
+    /// Returns the response, if it is there already.
     pub(crate) fn response_mut(&mut self) -> Option<&mut Response> {
         match &mut self.0 {
             Action::Respond(response) => Some(response),
@@ -225,9 +228,8 @@ impl<S> fmt::Debug for Reply<S> {
 /// Takes the content of one request, piece by piece, on the loop.
 ///
 /// The pieces lie in the loop's read buffer: bytes that are not copied are lost after the call. The
-/// cuts between pieces mean nothing. No method may block. A receiver that has to wait (for a disk, a
-/// slower peer) pauses with [`Flow::Pause`]: then nothing is read, and the peer's own TCP window holds
-/// it back.
+/// cuts between pieces mean nothing. No method may block. A receiver that has to wait, for example
+/// for a disk, pauses with [`Flow::Pause`]. Then nothing is read, and TCP holds the peer back.
 ///
 /// | event | calls |
 /// |---|---|
@@ -280,8 +282,8 @@ impl<S> fmt::Debug for Reply<S> {
 /// ```
 #[doc(alias("upload", "io.Reader"))]
 pub trait Receive<S = ()> {
-    /// Reception begins; `waker` ends a [`Flow::Pause`]. The place to open a file: its announced length,
-    /// if there is one, is within the limit.
+    /// Begins reception. `waker` ends a [`Flow::Pause`]. This is the place to open a file: an announced
+    /// length is within the limit.
     ///
     /// # Errors
     ///
@@ -296,10 +298,12 @@ pub trait Receive<S = ()> {
     ///
     /// # Errors
     ///
-    /// A failure is the response, as with [`Flow::Respond`], and the receiver is dropped.
+    /// The client gets the response of the failure, as with [`Flow::Respond`], and the receiver is
+    /// dropped.
     fn piece(&mut self, state: &mut S, piece: &[u8]) -> Result<Flow<S>, Failure>;
 
-    /// The waker was woken during a pause. May also be called without a wake.
+    /// Decides whether a pause goes on after the waker was woken. May also be called without a
+    /// wake.
     ///
     /// # Errors
     ///
@@ -309,44 +313,44 @@ pub trait Receive<S = ()> {
         Ok(Flow::Continue)
     }
 
-    /// The content is complete and came in chunks, with these fields after it (RFC 9110, section
-    /// 6.5). Called once, right before [`end`](Receive::end), if there are any. They come from the
-    /// peer like those of the head, but are not part of it; names that may not stand here
-    /// (framing, routing, authentication, `Content-Type`, ...) are left out.
+    /// Takes the trailer fields, which came after content in chunks (RFC 9110, section 6.5). Called
+    /// once, right before [`end`](Receive::end), if there are any. Like those of the head, they
+    /// come from the peer. Fields that are not allowed in a trailer section (framing, routing,
+    /// authentication, `Content-Type` and others) are left out.
     fn trailers(&mut self, state: &mut S, trailers: Fields<'_>) {
         let _ = (state, trailers);
     }
 
-    /// The content is complete: returns the reply. A reply that asks for content becomes a 500,
-    /// because there is no more.
+    /// Returns the reply when the content is complete. A reply that asks for content becomes a 500.
     fn end(self: Box<Self>, state: &mut S) -> Reply<S>;
 
-    /// The content will never be complete. No reply is possible; clean up here or in `Drop`.
+    /// Handles the loss of the content, which will never be complete. No reply is possible. Clean
+    /// up here or in `Drop`.
     fn lost(self: Box<Self>, state: &mut S, why: Lost) {
         let _ = (state, why);
     }
 }
 
-/// The decision of a receiver after each piece.
+/// The decision of a [receiver](Receive) after each piece.
 #[derive(Debug)]
 pub enum Flow<S = ()> {
     /// Go on.
     Continue,
-    /// The piece was taken; no more until the [`Waker`] is woken. A pause of
-    /// [`Limits::handler_timeout`](crate::Limits::handler_timeout) is a 504;
-    /// [`Reply::with_handler_timeout`] does not change that.
+    /// Send no further piece until the [`Waker`] is woken. A pause longer than
+    /// [`Limits::handler_timeout`](crate::Limits::handler_timeout) ends with a 504, whatever
+    /// [`Reply::with_handler_timeout`] says.
     Pause,
-    /// Stop and respond now. The rest of the content is read and dropped within
-    /// [`Limits::discard_bytes_max`](crate::Limits::discard_bytes_max); beyond that the connection is
-    /// closed after the response.
+    /// Stop and respond now. The rest of the content is read and dropped, up to
+    /// [`Limits::discard_bytes_max`](crate::Limits::discard_bytes_max). If there is more, the
+    /// connection is closed after the response.
     Respond(Reply<S>),
 }
 
 /// The right to respond to one request, from any thread or from another handler.
 ///
-/// Made by [`Reply::later`]; it may be kept in the state of the server, in a queue, or in the closure
-/// of a job. Dropping it without a response is a 500 with a log line, so a worker that panics does not
-/// leave its client waiting.
+/// [`Reply::later`] creates it. Keep it in the state of the server, in a queue, or in the closure
+/// of a job. If it is dropped without a response, the client gets a 500 and an error is logged. So
+/// a worker that panics does not leave its client waiting.
 ///
 /// ```
 /// use std::thread;
@@ -379,41 +383,42 @@ pub struct Later<S = ()>(Arc<Ticket<Give<S>>>);
 type Give<S> = Box<dyn FnOnce(&mut S) -> Reply<S> + Send>;
 
 impl<S: 'static> Later<S> {
-    /// Responds. A response before the loop has taken the reply waits for that.
+    /// Responds. If the handler has not returned yet, the response waits until it has.
     pub fn respond(self, response: impl Into<Response>) {
         let response = response.into();
         self.respond_with(move |_| response);
     }
 
-    /// Replies with the result of `give`, which runs on the loop, with the state: let it only put
-    /// together the results of earlier work. If the loop no longer waits for it
-    /// ([`is_over`](Later::is_over)), it is dropped without being run.
+    /// Replies with the result of `give`. That function runs on the loop, with the state, so it
+    /// should do no more than put together the results of earlier work. If the loop no longer waits
+    /// ([`is_over`](Later::is_over)), `give` is dropped without being run.
     pub fn respond_with<R: Into<Reply<S>>>(self, give: impl FnOnce(&mut S) -> R + Send + 'static) {
         self.0.put(Box::new(move |state: &mut S| give(state).into()));
     }
 
-    /// Sends an informational response first, for instance that the request is being worked on
-    /// ([`Informational::processing`]). As with [`Reply::inform`], HTTP/1.0 gets none, and more than
-    /// 16 are left out.
+    /// Sends an informational response first, for example one that shows that work is under way
+    /// ([`Informational::processing`]). As with [`Reply::inform`], a client of HTTP/1.0 gets none,
+    /// and those after the sixteenth are left out.
     pub fn inform(&self, informational: Informational) {
         if !self.0.inform(informational) {
             log::error!("more than {INFORMATIONAL_MAX} informational responses: left out");
         }
     }
 
-    /// Whether the peer has ended or broken its side of the connection. That is not a cancellation,
-    /// because a half-closed peer still reads; but it is a good reason to stop expensive work.
+    /// Returns whether the peer has ended or broken its side of the connection. A peer that has
+    /// only ended its side still reads, so that is not a cancellation. But it is a good reason to
+    /// stop expensive work.
     pub fn peer_has_left(&self) -> bool {
         self.0.peer_has_left()
     }
 
-    /// Whether a response would come too late: the deadline has passed, the connection has ended, the
-    /// server has stopped, or the reply was dropped.
+    /// Returns whether a response would come too late: the deadline has passed, the connection has
+    /// ended, the server has stopped, or the reply was dropped.
     pub fn is_over(&self) -> bool {
         self.0.is_over()
     }
 
-    /// A right to respond, and the loop's end of its ticket.
+    /// Creates a right to respond, and the loop's end of its ticket.
     pub(crate) fn new() -> (Later<S>, Hold<S>) {
         let ticket = Ticket::new();
         (Later(Arc::clone(&ticket)), Hold(ticket))
@@ -432,8 +437,8 @@ impl<S> fmt::Debug for Later<S> {
     }
 }
 
-/// The loop's end of the ticket of a [`Later`]. Dropping it, with the loop itself if not before,
-/// closes the ticket: the worker can see that its work is no longer wanted.
+/// The loop's end of the ticket of a [`Later`]. Its drop, at the latest that of the loop itself,
+/// closes the ticket, so the worker can see that its work is not needed any more.
 pub(crate) struct Hold<S>(Arc<Ticket<Give<S>>>);
 
 impl<S> Deref for Hold<S> {
@@ -465,7 +470,7 @@ mod tests {
         }
     }
 
-    /// A right to respond and its ticket, which the loop has taken.
+    /// Returns a right to respond and its ticket, for which the loop waits.
     fn pair() -> (Hold<()>, Later, Arc<AtomicUsize>) {
         let (later, hold) = Later::new();
         let rung = install(&hold);

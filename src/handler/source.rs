@@ -1,11 +1,11 @@
-//! Sources: descriptors of a program that the loop watches beside its connections.
+//! Sources: descriptors of a program that the loop watches in addition to its connections.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
 /// The events that a source is watched for.
 ///
-/// [`EventLoop::add_source`](crate::runtime::EventLoop::add_source) says when its function is
-/// called for each.
+/// [`EventLoop::add_source`](crate::runtime::EventLoop::add_source) describes when the function of
+/// the source is called for each of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Interest {
@@ -29,7 +29,7 @@ impl Interest {
 
 /// The events that a source is ready for, among those that it is watched for.
 ///
-/// It is a hint, as all readiness is: a read or a write may still return
+/// Readiness is a hint: a read or a write may still return
 /// [`WouldBlock`](std::io::ErrorKind::WouldBlock).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Readiness {
@@ -52,22 +52,22 @@ impl Readiness {
 }
 
 /// The number of a source, for
-/// [`EventLoop::remove_source`](crate::runtime::EventLoop::remove_source). No other source of the
-/// loop ever has the same.
+/// [`EventLoop::remove_source`](crate::runtime::EventLoop::remove_source). It is unique among all
+/// sources that the loop ever has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SourceId {
-    /// Its place in the loop, which another source may have later.
+    /// The place of the source in the loop. A later source may have the same place.
     pub(crate) key: usize,
-    /// The number of sources added before it.
+    /// The number of sources that were added before this one.
     pub(crate) number: u64,
 }
 
-/// Whether a source stays on the loop after a call of its function.
+/// The decision of the function of a source: whether the source stays on the loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// The loop goes on watching it.
+    /// The loop goes on watching the source.
     Keep,
-    /// The loop drops it, and its function.
+    /// The loop drops the source and its function.
     Remove,
 }
 

@@ -10,11 +10,12 @@
 //!   woken: take, has the result       ◄─────   put: stores the result, wakes
 //! ```
 //!
-//! The worker may be first: its result waits in the ticket, and `install` wakes the loop in its place.
-//! The result, the informational responses and the waker lie under one lock. So one
-//! [`take`](Ticket::take) sees a result together with all that the worker sent before it, and either
-//! the worker finds a waker or `install` finds a result. The first of result and deadline wins: after
-//! the deadline the loop [closes](Ticket::close) the ticket, and a later result is dropped.
+//! The worker may be first. Then its result waits in the ticket, and `install` wakes the loop.
+//!
+//! One lock protects the result, the informational responses and the waker. So one
+//! [`take`](Ticket::take) returns a result together with everything that the worker sent before it.
+//! And either the worker finds a waker, or `install` finds a result. If the deadline comes first,
+//! the loop [closes](Ticket::close) the ticket, and a later result is dropped.
 
 use std::mem;
 use std::sync::atomic::Ordering;
@@ -33,13 +34,13 @@ pub(crate) struct Ticket<T> {
 struct Inner<T> {
     place: Place<T>,
     informational: Vec<Informational>,
-    /// How many there have been in all.
+    /// The number of informational responses so far, with those already taken.
     informational_count: usize,
-    /// Wakes the loop, from the time when it waits until it no longer does.
+    /// Wakes the loop. Present while the loop waits.
     waker: Option<Waker>,
 }
 
-/// Where the result is. The worker only ever changes `Empty`; only the loop sets `Over`.
+/// The place of the result. The worker changes only an `Empty` place; only the loop sets `Over`.
 pub(crate) enum Place<T> {
     Empty,
     Given(T),
@@ -60,7 +61,7 @@ impl<T> Ticket<T> {
         Arc::new(Ticket { inner: Mutex::new(inner), peer_has_left: AtomicBool::new(false) })
     }
 
-    /// The loop waits from now on, and is woken with `waker`: at once if the worker was first.
+    /// Begins the wait of the loop, which `waker` wakes: at once if the worker was first.
     pub(crate) fn install(&self, waker: Waker) {
         let mut inner = self.lock();
         inner.waker = Some(waker);
@@ -69,7 +70,8 @@ impl<T> Ticket<T> {
         }
     }
 
-    /// [`install`](Ticket::install) without its second half, which the model checks must miss.
+    /// Does only the first half of [`install`](Ticket::install). The model checks must find that
+    /// fault.
     #[cfg(all(loom, test))]
     pub(crate) fn install_without_a_look(&self, waker: Waker) {
         self.lock().waker = Some(waker);
@@ -88,14 +90,14 @@ impl<T> Ticket<T> {
     fn fill(&self, place: Place<T>) {
         let mut inner = self.lock();
         if !matches!(inner.place, Place::Empty) {
-            // The lock is released first. A result that comes too late is dropped after that.
+            // The lock is released before `place` is dropped with a result that comes too late.
             return;
         }
         inner.place = place;
         wake(inner);
     }
 
-    /// Adds an informational response; returns `false` if there have been too many.
+    /// Adds an informational response. Returns `false` if there have been too many.
     pub(crate) fn inform(&self, informational: Informational) -> bool {
         let mut inner = self.lock();
         if inner.informational_count == INFORMATIONAL_MAX {
@@ -108,7 +110,7 @@ impl<T> Ticket<T> {
     }
 
     /// Takes the result, if it is there, and the informational responses that were sent before it.
-    /// A result can be taken once.
+    /// A result can be taken only once.
     pub(crate) fn take(&self) -> (Place<T>, Vec<Informational>) {
         let mut inner = self.lock();
         let place = match inner.place {
@@ -123,12 +125,12 @@ impl<T> Ticket<T> {
         let mut inner = self.lock();
         inner.waker = None;
         let given = mem::replace(&mut inner.place, Place::Over);
-        // Its destructor is the program's code: it runs outside the lock.
+        // The destructor of a result is code of the program, so it runs after the lock is released.
         drop(inner);
         drop(given);
     }
 
-    /// Whether a result would come too late.
+    /// Returns whether a result would come too late.
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.lock().place, Place::Over)
     }
@@ -142,7 +144,7 @@ impl<T> Ticket<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner<T>> {
-        // No code of the program runs under the lock, so a poisoned one guards a whole value.
+        // No code of the program runs under the lock, so the value is whole even if it is poisoned.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -197,8 +199,8 @@ mod tests {
     }
 }
 
-/// Real tickets in every interleaving: see `src/sync.rs`. The whole way of a response, through
-/// calls and the mailbox, is checked in `src/sim/loom_checks.rs`.
+/// Checks real tickets in every interleaving: see `src/sync.rs`. `src/sim/loom_checks.rs` checks
+/// the whole way of a response, through calls and the mailbox.
 #[cfg(all(loom, test))]
 mod loom_checks {
     use super::*;

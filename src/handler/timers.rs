@@ -1,9 +1,9 @@
-//! The timers that a program sets before it serves: a list of functions and their times. The loop
-//! calls them (`reactor/program_timers.rs`); nothing here knows the time.
+//! The timers that a program sets before it serves: a list of functions with their times. The loop
+//! calls them (`reactor/program_timers.rs`).
 
 use std::time::Duration;
 
-/// The shortest time of a timer: one tick of the loop.
+/// The shortest period or delay of a timer: 64 ms, one tick of the loop.
 pub const TIMER_MIN: Duration = Duration::from_millis(64);
 
 /// The timers of one server.

@@ -1,4 +1,4 @@
-//! [`Transform`]: the content of a response, made out of the content of its request.
+//! [`Transform`]: makes the content of a response out of the content of its request.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use crate::message::body::Out;
 use crate::message::fields::Fields;
 use crate::message::trailers::Trailers;
 
-/// Makes the content of the response out of the content of the request.
+/// Makes the content of a response out of the content of its request, piece by piece.
 ///
 /// ```
 /// use std::io;
@@ -29,23 +29,24 @@ use crate::message::trailers::Trailers;
 /// # assert!(sim.received(c).ends_with(b"\r\n\r\nHI"));
 /// ```
 pub trait Transform<S = ()> {
-    /// Takes bytes from `piece`, puts bytes into `out` and returns how many it has taken. The rest
-    /// of the piece comes again when there is room. It must take or put at least one byte.
+    /// Takes bytes from `piece`, puts bytes into `out` and returns the number of bytes taken. The
+    /// rest of the piece comes again when there is room. Each call must take or put at least one
+    /// byte.
     ///
     /// # Errors
     ///
     /// An error resets the connection, since the response has begun, and is logged.
     fn piece(&mut self, state: &mut S, piece: &[u8], out: &mut Out<'_>) -> io::Result<usize>;
 
-    /// The fields after the request's content, as for
-    /// [`Receive::trailers`](crate::content::Receive::trailers): called once, right before
+    /// Takes the trailer fields of the request, as
+    /// [`Receive::trailers`](crate::content::Receive::trailers) does. Called once, right before
     /// [`end`](Transform::end), if there are any.
     fn trailers(&mut self, state: &mut S, trailers: Fields<'_>) {
         let _ = (state, trailers);
     }
 
-    /// The content is complete: the rest of the output goes into `out`, which has room for at
-    /// least 4 KiB, or for the rest of the length that was announced.
+    /// Puts the rest of the output into `out` when the content is complete. There is room for at
+    /// least 4 KiB, or for the rest of the announced length.
     ///
     /// # Errors
     ///
@@ -55,7 +56,7 @@ pub trait Transform<S = ()> {
         Ok(())
     }
 
-    /// Puts the fields that are sent after the response's content, where it goes out in chunks.
+    /// Puts the trailer fields of the response, which are sent if its content goes out in chunks.
     /// Called once, after [`end`](Transform::end).
     ///
     /// # Errors
@@ -67,9 +68,9 @@ pub trait Transform<S = ()> {
         Ok(())
     }
 
-    /// The length of the response's content, if it is known: the content is then sent with
-    /// `Content-Length` instead of in chunks, and held to it. When that many bytes were put, the
-    /// rest of the request's content is dropped without being shown.
+    /// Returns the length of the response's content in bytes, if it is known. The content is then
+    /// sent with `Content-Length` instead of in chunks, and must have that length. Once that many
+    /// bytes have been put, the rest of the request's content is dropped without a call.
     fn content_length(&self) -> Option<u64> {
         None
     }

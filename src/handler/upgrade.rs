@@ -1,7 +1,8 @@
-//! A connection that leaves HTTP: a [`Protocol`] keeps it in the loop, a hijack hands it out.
+//! Connections that leave HTTP: a [`Protocol`] keeps a connection in the loop, a hijack hands it
+//! out.
 //!
 //! An upgraded connection stays in the slab, on the wheel, in the memory budget and in the drain.
-//! From the 101 on its bytes mean something else, and nothing here knows of HTTP.
+//! From the 101 on, its bytes are no longer HTTP.
 
 use std::io;
 use std::net::TcpStream;
@@ -15,17 +16,17 @@ use crate::message::request::{Method, Request};
 use crate::message::response::{Response, StatusCode};
 use crate::waker::Waker;
 
-/// The most room that there is: all of the buffer that visits share.
+/// The greatest room for output in bytes: the size of the buffer that visits share.
 pub(crate) const ROOM_MAX: usize = 64 << 10;
 
-/// A protocol that is spoken on a connection after an upgrade (RFC 9110, section 7.8), on the loop.
+/// A protocol that a connection speaks on the loop after an upgrade (RFC 9110, section 7.8).
 ///
 /// No method may block. Bytes go out through [`Connection`], which has room for a bounded number of
-/// them. Bytes that do not fit are put when [`wake`](Protocol::wake) reports that there is room again,
-/// so a peer that does not read costs its protocol a pause and the server no memory.
+/// them. Put bytes that do not fit when [`wake`](Protocol::wake) reports that there is room again.
+/// So a peer that does not read makes its protocol pause and costs the server no memory.
 ///
-/// An error resets the connection and is logged: it is for mistakes of the program. To a mistake of
-/// the peer, respond in the words of the protocol, and then call [`Connection::close`].
+/// An error resets the connection and is logged: it is for mistakes of the program. After a mistake
+/// of the peer, send the error message of the protocol and call [`Connection::close`].
 ///
 /// ```
 /// use std::io;
@@ -36,7 +37,12 @@ pub(crate) const ROOM_MAX: usize = 64 << 10;
 /// struct Shout;
 ///
 /// impl<S> Protocol<S> for Shout {
-///     fn receive(&mut self, _: &mut S, input: &[u8], connection: &mut Connection<'_>) -> io::Result<usize> {
+///     fn receive(
+///         &mut self,
+///         _: &mut S,
+///         input: &[u8],
+///         connection: &mut Connection<'_>,
+///     ) -> io::Result<usize> {
 ///         let mut used = 0;
 ///         while let Some(len) = input[used..].iter().position(|&byte| byte == b'\n') {
 ///             let line = &input[used..used + len + 1];
@@ -51,14 +57,15 @@ pub(crate) const ROOM_MAX: usize = 64 << 10;
 ///
 /// let handler = |_: &Request<'_>| Reply::<()>::upgrade("shout", Shout);
 /// # let mut sim = wheelhouse::sim::Sim::new(handler);
-/// # let c = sim.connect_and_send(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: shout\r\n\r\nhi\n");
+/// # let fields = "Host: a\r\nConnection: upgrade\r\nUpgrade: shout";
+/// # let c = sim.connect_and_send(format!("GET / HTTP/1.1\r\n{fields}\r\n\r\nhi\n"));
 /// # assert!(sim.received(c).starts_with(b"HTTP/1.1 101 Switching Protocols\r\n"));
 /// # assert!(sim.received(c).ends_with(b"\r\n\r\nHI\n"));
 /// ```
 #[doc(alias = "Upgrader")]
 pub trait Protocol<S = ()> {
-    /// The connection has been switched, and nothing has been received yet. This is the place to
-    /// greet the peer, and to take a [`Waker`] from `connection`.
+    /// Begins the protocol: the connection has been switched, and nothing has been received yet.
+    /// This is the place to greet the peer and to take a [`Waker`] from `connection`.
     ///
     /// # Errors
     ///
@@ -68,8 +75,8 @@ pub trait Protocol<S = ()> {
         Ok(())
     }
 
-    /// Takes bytes of the peer and returns the number of bytes that it has used. The rest comes
-    /// again with more after it. If it uses none of 64 KiB, the connection is reset.
+    /// Takes bytes of the peer and returns the number of bytes used. The rest comes again, with
+    /// more bytes after it. A protocol that uses none of 64 KiB has its connection reset.
     ///
     /// # Errors
     ///
@@ -81,8 +88,8 @@ pub trait Protocol<S = ()> {
         connection: &mut Connection<'_>,
     ) -> io::Result<usize>;
 
-    /// The [`Waker`] was woken, or there is room again after a call of [`Connection::put`] that
-    /// found too little.
+    /// Continues after the [`Waker`] was woken, or when there is room again after a call of
+    /// [`Connection::put`] that found too little.
     ///
     /// # Errors
     ///
@@ -92,8 +99,8 @@ pub trait Protocol<S = ()> {
         Ok(())
     }
 
-    /// Nothing has moved for [`timeout`](Protocol::timeout). This is the place for a ping. By
-    /// default the connection is closed.
+    /// Handles silence: no byte has come or gone for [`timeout`](Protocol::timeout). This is the
+    /// place for a ping. By default the connection is closed.
     ///
     /// # Errors
     ///
@@ -104,8 +111,8 @@ pub trait Protocol<S = ()> {
         Ok(())
     }
 
-    /// The peer has ended its side: no more bytes will come. By default the connection is closed
-    /// after the bytes that were put.
+    /// Handles the end of input: the peer has ended its side, and no more bytes will come. By
+    /// default the connection is closed after the bytes that were put.
     ///
     /// # Errors
     ///
@@ -116,8 +123,9 @@ pub trait Protocol<S = ()> {
         Ok(())
     }
 
-    /// The server shuts down. By default the connection is closed. A protocol may say good-bye
-    /// first, or go on and be reset when the time for the shutdown is over.
+    /// Handles the start of a graceful shutdown. By default the connection is closed. A protocol
+    /// may say good-bye first. If it goes on, its connection is reset at the deadline of the
+    /// shutdown.
     ///
     /// # Errors
     ///
@@ -128,29 +136,31 @@ pub trait Protocol<S = ()> {
         Ok(())
     }
 
-    /// The longest silence before [`expire`](Protocol::expire), asked for after every call. Default
-    /// 60 s, as for idle connections; at most a year.
+    /// Returns the longest silence before [`expire`](Protocol::expire) is called, at most a year.
+    /// Default 60 s, as for idle connections. The loop asks for it after every call.
     fn timeout(&self) -> Duration {
         Duration::from_secs(60)
     }
 
-    /// Whether the peer owes it something, such as the response to a ping. Then only bytes of the
-    /// peer begin the [`timeout`](Protocol::timeout) anew, and not those that are sent to it. Asked
-    /// after every call.
+    /// Returns whether the peer owes the protocol something, such as the response to a ping. Then
+    /// only bytes from the peer restart the [`timeout`](Protocol::timeout); bytes sent to the peer
+    /// do not. Default false. The loop asks for it after every call.
     fn is_owed(&self) -> bool {
         false
     }
 
-    /// The number of bytes that it holds for its peer: messages being put together, queues. Asked
-    /// after every call, and when it is woken while its output does not leave. The bytes count
-    /// against [`Limits::memory_bytes_max`](crate::Limits::memory_bytes_max); a connection whose
-    /// protocol grows beyond the rest of that is reset. Default 0, for a protocol that holds little
-    /// or is bounded by the program.
+    /// Returns the number of bytes that the protocol holds for its peer, such as incomplete
+    /// messages and queues. Default 0, for a protocol that holds little or is bounded by the
+    /// program.
+    ///
+    /// The bytes count against [`Limits::memory_bytes_max`](crate::Limits::memory_bytes_max). If
+    /// the protocol grows beyond the rest of that, its connection is reset. The loop asks for the
+    /// number after every call, and when the protocol is woken while its output does not leave.
     fn memory(&self) -> usize {
         0
     }
 
-    /// The connection has ended and the protocol did not close it. Clean up here or in `Drop`.
+    /// Handles the end of a connection that the protocol did not close. Clean up here or in `Drop`.
     fn lost(self: Box<Self>, state: &mut S, why: Lost) {
         let _ = (state, why);
     }
@@ -168,10 +178,10 @@ pub struct Connection<'a> {
 /// The wishes of a protocol after a call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Wish {
-    /// More was to be put than there was room for.
+    /// To be called when there is room, because not all bytes could be put.
     pub(crate) room: bool,
     pub(crate) close: bool,
-    /// The time-out begins anew, whatever it was for before.
+    /// To restart the timeout.
     pub(crate) anew: bool,
 }
 
@@ -186,19 +196,20 @@ impl<'a> Connection<'a> {
         Connection { out, end, waker, wish }
     }
 
-    /// The same for a shorter while.
+    /// Returns the same connection with a shorter lifetime.
     #[cfg(feature = "websocket")]
     pub(crate) fn reborrow(&mut self) -> Connection<'_> {
         Connection { out: self.out, end: self.end, waker: self.waker, wish: self.wish }
     }
 
-    /// Begins the time-out anew: it is for something else from now on.
+    /// Restarts the timeout, which is for something else from now on.
     #[cfg(feature = "websocket")]
     pub(crate) fn begin_anew(&mut self) {
         self.wish.anew = true;
     }
 
-    /// The number of bytes that can be put now: up to 64 KiB, and none while earlier ones wait.
+    /// Returns the number of bytes that can be put now: up to 64 KiB, and none while earlier ones
+    /// wait.
     pub fn room(&self) -> usize {
         self.end.saturating_sub(self.out.len())
     }
@@ -212,13 +223,13 @@ impl<'a> Connection<'a> {
         taken
     }
 
-    /// Puts all of `bytes`, or none of them if they do not fit; returns whether they did. If not,
-    /// [`Protocol::wake`] is called when there is room. More than 64 KiB never fit, and then it is
-    /// not called.
+    /// Puts all of `bytes`, or none of them if they do not fit. Returns whether they did. If not,
+    /// [`Protocol::wake`] is called when there is room. It is not called for more than 64 KiB,
+    /// which never fit.
     #[must_use = "bytes that do not fit are not put: check the result"]
     pub fn put_all(&mut self, bytes: &[u8]) -> bool {
         if bytes.len() > self.room() {
-            // For bytes that never fit it would be woken for ever.
+            // A protocol whose bytes never fit would be woken again and again.
             self.wish.room |= bytes.len() <= ROOM_MAX;
             return false;
         }
@@ -231,13 +242,14 @@ impl<'a> Connection<'a> {
         self.wish.close = true;
     }
 
-    /// A waker for this protocol, for use from anywhere, also from other threads.
+    /// Returns a waker for this protocol, which works from any thread.
     pub fn waker(&self) -> Waker {
         self.waker.clone()
     }
 }
 
-/// Without room, a write is an [`io::ErrorKind::WouldBlock`], as for a socket.
+/// Puts bytes. Without room, a write returns [`io::ErrorKind::WouldBlock`], as that of a socket
+/// does.
 impl io::Write for Connection<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self.put(bytes) {
@@ -251,10 +263,9 @@ impl io::Write for Connection<'_> {
     }
 }
 
-/// The target of a switch: a protocol name or a tunnel, and the fields of the response that
-/// announces it.
+/// The target of a switch: a protocol name or a tunnel, with the fields of the response.
 ///
-/// The name alone is enough for most: `Reply::upgrade("name", protocol)`.
+/// Most programs need only the name: `Reply::upgrade("name", protocol)`.
 #[derive(Debug)]
 #[must_use = "an upgrade does nothing unless it is given to `Reply::upgrade`"]
 pub struct Upgrade {
@@ -264,11 +275,11 @@ pub struct Upgrade {
 }
 
 impl Upgrade {
-    /// 101 Switching Protocols, to the protocol `name`: a name as in the field `Upgrade`, perhaps
-    /// with a version after a slash.
+    /// Creates a switch to the protocol `name`, with a 101 (Switching Protocols). The name is that
+    /// of the field `Upgrade`, perhaps with a version after a slash.
     ///
-    /// The request must ask for it, in HTTP/1.1 and with `Connection: upgrade`, and must have no
-    /// content. The response to any other request is a 426 with the name.
+    /// The request must be in HTTP/1.1, ask for this protocol, have `Connection: upgrade` and have
+    /// no content. The response to any other request is a 426 with the name.
     pub fn to(name: impl Into<String>) -> Upgrade {
         let name = name.into();
         let mut response = Response::new(StatusCode::SWITCHING_PROTOCOLS);
@@ -280,13 +291,13 @@ impl Upgrade {
         Upgrade { name: Some(name), response }
     }
 
-    /// 200 to a CONNECT (RFC 9110, section 9.3.6): from here on the bytes belong to the protocol. The
-    /// response to any other method is a 405.
+    /// Creates a switch to a tunnel, with a 200 to a CONNECT (RFC 9110, section 9.3.6). All bytes
+    /// after the head belong to the protocol. The response to any other method is a 405.
     pub fn tunnel() -> Upgrade {
         Upgrade { name: None, response: Response::new(StatusCode::OK) }
     }
 
-    /// The response to a request that does not ask for this.
+    /// Returns the response to a request that does not ask for this switch.
     pub(crate) fn refusal(&self, req: &Request<'_>) -> Option<Response> {
         let Some(name) = &self.name else {
             let is_connect = req.method() == Method::CONNECT;
@@ -318,22 +329,22 @@ impl From<&str> for Upgrade {
     }
 }
 
-/// A connection that the server has let go: the stream, and the bytes that were read from it.
+/// A connection that the server has handed out: the stream, and the bytes already read from it.
 ///
-/// No limit, deadline or shutdown of the server covers it any more. Give it to a thread: the function
-/// that gets it runs on the loop.
+/// No limit, deadline or shutdown of the server covers it any more. Give it to a thread, because
+/// the function that gets it runs on the loop.
 #[doc(alias = "Hijacker")]
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Hijacked {
-    /// The bytes after the head of the request that had been read already.
+    /// The bytes after the head of the request that the server has already read.
     pub read: Vec<u8>,
     /// The stream, in blocking mode.
     pub stream: HijackedStream,
 }
 
-/// The stream of a [`Hijacked`]: it reads and writes, whatever its kind. Match on it for timeouts,
-/// clones and the like.
+/// The stream of a [`Hijacked`] connection. Every kind can be read and written. Match on the kind
+/// to set timeouts, clone the stream and the like.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum HijackedStream {
@@ -341,8 +352,8 @@ pub enum HijackedStream {
     Tcp(TcpStream),
     /// From a Unix listener.
     Unix(UnixStream),
-    /// From a [`Sim`](crate::sim::Sim), which has no stream: reading finds the end at once, and
-    /// written bytes are dropped.
+    /// From a [`Sim`](crate::sim::Sim), which does not have a stream. A read finds the end at once,
+    /// and written bytes are dropped.
     Simulated,
 }
 

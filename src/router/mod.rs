@@ -29,23 +29,24 @@
 //!
 //! # Patterns
 //!
-//! A pattern has the form `[METHOD ][host]/path`. Each segment of its path is a literal, or `{name}`
-//! for any one segment. The last segment may also be `{name...}` for the rest of the path, `{$}` for
-//! the end after the slash, or empty: `/a/` matches itself and everything below it.
+//! A pattern has the form `[METHOD ][host]/path`. Each segment of its path is a literal, or
+//! `{name}` for any one segment. The last segment may also be `{name...}` for the rest of the path,
+//! `{$}` for the end after the slash, or empty: `/a/` matches itself and everything below it.
 //!
-//! * `GET` includes `HEAD`. A request gets a 405 with `Allow` if only patterns of other methods match
-//!   its path.
+//! * `GET` includes `HEAD`. A request gets a 405 with `Allow` if only patterns of other methods
+//!   match its path.
 //! * If several patterns match, those with a host win over those without. Among the rest the most
 //!   specific pattern wins: every request that it matches is matched by the others, too. The order
 //!   of registration never matters. If two patterns overlap and neither is more specific,
 //!   [`Router::build`] fails and names both.
-//! * Literals are compared with [`Request::path`](crate::Request::path), so every spelling of a path
-//!   finds its route. A guard that compares this path cannot be bypassed by another spelling. `%2F`
-//!   never separates segments.
-//! * A path with empty or dot segments is redirected to the clean path (307, with its query). `/a` is
-//!   redirected to `/a/` if only `/a/` is registered.
+//! * Literals are compared with [`Request::path`](crate::Request::path), so every spelling of a
+//!   path finds its route. A guard that compares this path cannot be bypassed by another spelling.
+//!   `%2F` never separates segments.
+//! * A path with empty or dot segments is redirected to the clean path (307, with its query). `/a`
+//!   is redirected to `/a/` if only `/a/` is registered.
 //! * Hosts are compared without regard to case and without the port. A pattern with a port is for
-//!   `CONNECT`, whose path counts as `/`. (In Go the case matters, and `CONNECT` has no path at all.)
+//!   `CONNECT`, whose path counts as `/`. (In Go the case matters, and `CONNECT` has no path at
+//!   all.)
 //!
 //! # Why not a crate
 //!
@@ -53,7 +54,8 @@
 //! `/{rest...}`, that is, beside the subtree `/` that nearly every program has. It refuses `/{a}/`
 //! beside `/`. Its catch-all does not match an empty rest. It knows neither methods nor hosts, so a
 //! `GET` for a path whose literal branch has only a `POST` could not go back to the wildcard. It
-//! could only compare bytes, which is the easy part, so the router has a tree of its own (`tree.rs`).
+//! could only compare bytes, which is the easy part, so the router has a tree of its own
+//! (`tree.rs`).
 
 mod leaf;
 pub(crate) mod path;
@@ -90,9 +92,9 @@ type Function<S> = Box<dyn FnMut(&mut S, &Request<'_>) -> Reply<S>>;
 /// A builder of [`Routes`]. The state belongs to the [`Server`](crate::Server), and every function
 /// gets it as `&mut`, without an `Arc` or a lock.
 ///
-/// [`build`](Router::build) returns an error for the first pattern that is invalid or conflicts with
-/// another one, so a chain of calls needs no `?`. Only [`Routes`] are a [`Handler`], so wrong routes
-/// cannot be served.
+/// [`build`](Router::build) returns an error for the first pattern that is invalid or conflicts
+/// with another one, so a chain of calls needs no `?`. Only [`Routes`] are a [`Handler`], so wrong
+/// routes cannot be served.
 ///
 /// The [module](crate::router) explains patterns.
 #[doc(alias("ServeMux", "HandleFunc", "Scope"))]
@@ -253,8 +255,8 @@ impl<S: 'static> Router<S> {
     }
 
     /// Adds routes whose paths all begin with `prefix`, such as `/api` or `/{tenant}/api`. They
-    /// belong to the same table: conflicts, 405 and redirects are those of patterns that are written
-    /// out in full. Functions see whole paths.
+    /// belong to the same table: conflicts, 405 and redirects are those of patterns that are
+    /// written out in full. Functions see whole paths.
     ///
     /// ```
     /// # use wheelhouse::{sim::Sim, Router};
@@ -304,13 +306,15 @@ impl<S: 'static> Router<S> {
         router
     }
 
-    /// Adds the routes of another router, below the prefix of [`nest`](Router::nest) if there is one.
-    /// Its layers stay around its own routes. Its function for requests [without a
+    /// Adds the routes of another router, below the prefix of [`nest`](Router::nest) if there is
+    /// one. Its layers stay around its own routes. Its function for requests [without a
     /// route](Router::not_found) is used if this router does not have such a function.
     ///
     /// ```
     /// # use wheelhouse::{sim::Sim, Router};
-    /// let users = Router::<()>::new().get("/users/{id}", |_, req| req.parse_param::<u64>("id").map(|id| id.to_string()));
+    /// let users = Router::<()>::new().get("/users/{id}", |_, req| {
+    ///     req.parse_param::<u64>("id").map(|id| id.to_string())
+    /// });
     /// let routes = Router::new().nest("/api", |api| api.merge(users)).build()?;
     /// assert_eq!(Sim::new(routes).get("/api/users/7").text(), "7");
     /// # Ok::<(), wheelhouse::Error>(())
@@ -337,15 +341,15 @@ impl<S: 'static> Router<S> {
         self
     }
 
-    /// Checks every request of these routes before its handler is called. An error of `check` is the
-    /// reply. It may be anything that is `Into<Reply>`: a response, a status, a
+    /// Checks every request of these routes before its handler is called. An error of `check` is
+    /// the reply. It may be anything that is `Into<Reply>`: a response, a status, a
     /// [`Failure`](crate::Failure).
     ///
-    /// Guards of a whole router also check the requests without a route, so a refused client does not
-    /// learn which paths exist. Guards of a [`nest`](Router::nest) check the requests of its routes
-    /// alone. A guard sees the whole path, [decoded](Request::path) as the routes see it, the
-    /// [pattern](Request::pattern) and the parameters. The first layer that is added is the first to
-    /// see a request. Routes may be added before or after their layers.
+    /// Guards of a whole router also check the requests without a route, so a refused client does
+    /// not learn which paths exist. Guards of a [`nest`](Router::nest) check the requests of its
+    /// routes alone. A guard sees the whole path, [decoded](Request::path) as the routes see it,
+    /// the [pattern](Request::pattern) and the parameters. The first layer that is added is the
+    /// first to see a request. Routes may be added before or after their layers.
     ///
     /// ```
     /// use wheelhouse::{sim::Sim, Router, StatusCode};
@@ -376,12 +380,12 @@ impl<S: 'static> Router<S> {
     /// returned and with the response, whenever that comes. An error of `before` is the reply, and
     /// the handler is not called.
     ///
-    /// `after` may change status, header fields and content. It is called for each response of these
-    /// routes: for one that is returned at once, one that comes after the content or from another
-    /// thread, and the one that is sent at the timeout. It is not called for a response that the
-    /// server makes by itself (413, 408, the 500 after a panic), or for a stream that is [handed
-    /// out](Reply::hijack). The value is dropped if no response comes. The rules for layers are those
-    /// of [`guard`](Router::guard).
+    /// `after` may change status, header fields and content. It is called for each response of
+    /// these routes: for one that is returned at once, one that comes after the content or from
+    /// another thread, and the one that is sent at the timeout. It is not called for a response
+    /// that the server makes by itself (413, 408, the 500 after a panic), or for a stream that is
+    /// [handed out](Reply::hijack). The value is dropped if no response comes. The rules for layers
+    /// are those of [`guard`](Router::guard).
     ///
     /// ```
     /// use wheelhouse::{sim::Sim, Router};
@@ -412,10 +416,10 @@ impl<S: 'static> Router<S> {
         self
     }
 
-    /// Sets the timeout of responses of these routes that come [later](Reply::later), at most a year,
-    /// instead of [`Limits::handler_timeout`](crate::Limits::handler_timeout) (Go's
-    /// `TimeoutHandler`). The timeout of a [`nest`](Router::nest) wins over that of the router around
-    /// it, and the timeout of [the reply itself](Reply::with_handler_timeout) over both.
+    /// Sets the timeout of responses of these routes that come [later](Reply::later), at most a
+    /// year, instead of [`Limits::handler_timeout`](crate::Limits::handler_timeout) (Go's
+    /// `TimeoutHandler`). The timeout of a [`nest`](Router::nest) wins over that of the router
+    /// around it, and the timeout of [the reply itself](Reply::with_handler_timeout) over both.
     ///
     /// A running handler is not interrupted, because it holds the loop. A worker that responds with
     /// another wait sets the timeout of that wait itself.
@@ -459,8 +463,8 @@ impl<S: 'static> Router<S> {
         self.insert(parsed, function, false, Layers::new())
     }
 
-    /// The whole text of a pattern: with the method, if it was given separately, and with the prefix
-    /// before the path.
+    /// The whole text of a pattern: with the method, if it was given separately, and with the
+    /// prefix before the path.
     fn under_prefix(&self, method: &str, pattern: &str) -> String {
         let space = if method.is_empty() { "" } else { " " };
         // A pattern without a path gets no prefix, and the parser then reports the missing path.

@@ -31,8 +31,8 @@ pub(super) fn push_segment(segment: &[u8], path: &mut Vec<u8>) {
     path.extend_from_slice(text.as_bytes());
 }
 
-/// Splits off the segment that `rest` begins with, if a wildcard matches it: it is neither empty nor
-/// a dot segment.
+/// Splits off the segment that `rest` begins with, if a wildcard matches it: it is neither empty
+/// nor a dot segment.
 pub(super) fn split_name(rest: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = rest.iter().position(|&byte| byte == b'/');
     let (segment, after) = rest.split_at(end.unwrap_or(rest.len()));

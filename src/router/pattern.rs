@@ -125,7 +125,8 @@ impl Parser<'_> {
         }
     }
 
-    /// Parses the segment at `at` of the text, and returns the end of the pattern if it is the last.
+    /// Parses the segment at `at` of the text, and returns the end of the pattern if it is the
+    /// last.
     fn segment(&mut self, segment: &str, is_last: bool, at: usize) -> Result<End, RouteError> {
         if matches!(segment, "" | "." | "..") {
             return Err(fault(self.text, at, NOT_CLEAN));

@@ -29,7 +29,8 @@ pub struct Routes<S = ()> {
 
 /// The code for the requests of one pattern.
 pub(super) struct Route<S> {
-    /// The parts of the pattern that handlers see. A request that waits for its content shares them.
+    /// The parts of the pattern that handlers see. A request that waits for its content shares
+    /// them.
     pub(super) names: Rc<RouteNames>,
     pub(super) function: Function<S>,
     /// For a mount, the number of segments at the front of the path that the function does not see.

@@ -9,8 +9,8 @@
 //! specific to the most general.
 //!
 //! Only clean paths match ([`path`](super::path) defines clean): literals are clean, and wildcards
-//! and subtrees refuse every other path. So the tree is walked with the path as it came, and the path
-//! is cleaned only if no pattern matches.
+//! and subtrees refuse every other path. So the tree is walked with the path as it came, and the
+//! path is cleaned only if no pattern matches.
 
 use std::mem;
 use std::ops::ControlFlow;
@@ -35,8 +35,8 @@ pub(super) type Spans = [Span; PARAMS_MAX];
 pub(super) enum Fit {
     /// The patterns end where the path ends.
     Exact,
-    /// The patterns match only the path with a slash added: they end, or their subtree begins, after
-    /// that slash.
+    /// The patterns match only the path with a slash added: they end, or their subtree begins,
+    /// after that slash.
     LacksSlash,
     /// The path is in the subtree that the patterns end with.
     Subtree,
