@@ -1,8 +1,8 @@
-//! Faults that a seed decides: the same seed, the same faults. Those that a system may show at any
-//! time and that must change nothing: interrupted calls, short reads and writes, a full socket that
-//! is not full a moment later, events without a cause.
+//! Faults that follow from a seed. A system may show them at any time, and they must not change the
+//! result: interrupted calls, short reads and writes, a socket that is full for a moment, events
+//! without a cause.
 
-/// Draws the faults; none without a seed.
+/// A source of faults. Without a seed there are none.
 #[derive(Debug, Default)]
 pub(super) struct Faults(Option<u64>);
 
@@ -11,12 +11,13 @@ impl Faults {
         Faults(Some(seed))
     }
 
-    /// Whether something that happens once in `n` times happens now.
+    /// Returns true once in `n` times on average.
     pub(super) fn happens(&mut self, n: u64) -> bool {
         self.draw().is_some_and(|drawn| drawn % n == 0)
     }
 
-    /// How much of `most` is done at once: usually all of it, at least 1 if there is any.
+    /// Returns the part of `most` that a call does: usually all of it, and at least 1 unless `most`
+    /// is 0.
     pub(super) fn part_of(&mut self, most: usize) -> usize {
         match self.draw() {
             Some(drawn) if drawn % 3 == 0 && most > 1 => 1 + (drawn >> 8) as usize % most,
@@ -24,13 +25,13 @@ impl Faults {
         }
     }
 
-    /// One of `n`, if there is any, now and then.
+    /// Returns a number below `n`, once in five times on average.
     pub(super) fn one_of(&mut self, n: usize) -> Option<usize> {
         let drawn = self.draw()?;
         (drawn % 5 == 0 && n > 0).then(|| (drawn >> 8) as usize % n)
     }
 
-    /// SplitMix64 (Steele, Lea and Flood 2014).
+    /// Draws a number with SplitMix64 (Steele, Lea and Flood 2014).
     fn draw(&mut self) -> Option<u64> {
         let state = self.0.as_mut()?;
         *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);

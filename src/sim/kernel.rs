@@ -1,7 +1,7 @@
-//! The kernel that [`Sim`](super::Sim) runs on: sockets, readiness, time and faults made up in
-//! memory, with the edges, blocked writes and resets that Linux has.
+//! The kernel that [`Sim`](super::Sim) runs on: simulated sockets, readiness, time and faults, with
+//! the edges, blocked writes and resets of Linux.
 //!
-//! What is served on it is not known here: bytes and edges, no HTTP.
+//! It moves bytes and does not know HTTP.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -25,13 +25,13 @@ use crate::sim::faults::Faults;
 use crate::sim::Client;
 use crate::waker::Wake;
 
-/// A kernel made up: sockets are byte queues, readiness has edges as epoll has them, time moves
-/// only as far as the test lets it.
+/// A simulated kernel. Sockets are byte queues, readiness is edge-triggered as with epoll, and time
+/// moves only as far as the test allows.
 pub(crate) struct SimKernel {
-    /// Signals that ask for shutdown and have not been asked for.
+    /// The number of signals that the loop has not yet asked for.
     pub(crate) signals: usize,
     pub(super) now: Duration,
-    /// How far time may move.
+    /// The point up to which time may move.
     pub(super) horizon: Duration,
     /// The last poll found nothing and would sleep beyond the horizon.
     pub(super) is_asleep: bool,
@@ -46,7 +46,7 @@ pub(crate) struct SimKernel {
     bell: Arc<Bell>,
 }
 
-/// Those who have connected to one listener and are not yet accepted.
+/// The clients of one listener that wait to be accepted.
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<usize>,
@@ -59,7 +59,7 @@ pub(super) struct Wire {
     pub(super) to_server: VecDeque<u8>,
     client_ended: bool,
     client_reset: bool,
-    /// Written by the server and not yet read by the client: at most `window`.
+    /// The bytes that the server has written and the client has not read: at most `window`.
     to_client: VecDeque<u8>,
     pub(super) window: usize,
     pub(super) reads: bool,
@@ -81,10 +81,10 @@ pub(super) enum Closed {
     Reset,
 }
 
-/// What a socket buffer takes before a write blocks, unless a test says otherwise.
+/// The bytes that a socket buffer takes before a write blocks, unless a test sets another number.
 const WINDOW: usize = 256 << 10;
 
-/// 1 January 2026, noon, and half a second.
+/// The wall clock at the start: half a second after noon, 1 January 2026.
 const WALL_AT_START: Duration = Duration::from_millis(1_767_268_800_500);
 
 impl SimKernel {
@@ -109,7 +109,8 @@ impl SimKernel {
         &mut self.wires[client.0]
     }
 
-    /// Sleeps in real time until another thread rings, at most for `timeout`. Returns whether one did.
+    /// Sleeps in real time until another thread rings, at most for `timeout`. Returns whether one
+    /// did.
     pub(super) fn wait_for_bell(&self, timeout: Duration) -> bool {
         self.bell.wait(timeout)
     }
@@ -121,7 +122,7 @@ impl SimKernel {
 
     pub(super) fn connect(&mut self, listener: usize, peer: Option<SocketAddr>) -> Client {
         let id = self.wires.len();
-        // An address that is kept for documentation, one port per client.
+        // An address that is reserved for documentation, and one port for each client.
         let usual = || (Ipv4Addr::new(192, 0, 2, 1), 1024 + (id % 60_000) as u16).into();
         self.wires.push(Wire::new(peer.unwrap_or_else(usual)));
         if self.is_listening {
@@ -155,7 +156,7 @@ impl SimKernel {
         wire.write_edge = wire.watches_writing;
     }
 
-    /// The clients that read do so.
+    /// Moves bytes to all clients that read.
     pub(super) fn deliver(&mut self) {
         for wire in &mut self.wires {
             if wire.reads {
@@ -201,8 +202,8 @@ impl Wire {
         self.token.is_some() && self.closed.is_none() && (self.read_edge || self.write_edge)
     }
 
-    /// Moves bytes from the socket buffer to the client; a write that was blocked is told when a
-    /// third of the buffer is free, as Linux does.
+    /// Moves at most `most` bytes from the socket buffer to the client. After a blocked write, the
+    /// server gets an event when a third of the buffer is free, as on Linux.
     pub(super) fn deliver(&mut self, most: usize) {
         if !self.client_reset {
             let count = most.min(self.to_client.len());
@@ -219,7 +220,7 @@ impl Wire {
         }
     }
 
-    /// An event that nothing has caused.
+    /// Returns an event without a cause.
     fn spurious_event(&self) -> Option<Event> {
         let token = self.token.filter(|_| self.closed.is_none())?;
         Some(Event { token, readable: true, writable: false, read_closed: false })
@@ -242,7 +243,7 @@ impl Wire {
 
 impl Kernel for SimKernel {
     type Stream = SimStream;
-    /// Its number.
+    /// The number of the listener.
     type Listener = usize;
 
     fn now(&self) -> Millis {
@@ -360,12 +361,12 @@ impl Kernel for SimKernel {
         if wire.to_server.is_empty() && !wire.client_ended {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        // The queue is a ring and a read takes one of its halves; a socket has no halves, and a
-        // short read of it means that it is empty.
+        // A short read of a socket means that it is empty. The queue is a ring, so it takes two
+        // reads to get its bytes.
         let room = &mut room[..part];
         let first = io::Read::read(&mut wire.to_server, room)?;
         let len = first + io::Read::read(&mut wire.to_server, &mut room[first..])?;
-        // What a short read has left came only now, and is told.
+        // The rest after a short read counts as bytes that arrive now, so there is an event for it.
         wire.read_edge |= !wire.to_server.is_empty();
         Ok(len)
     }
@@ -381,12 +382,12 @@ impl Kernel for SimKernel {
         if wire.client_reset {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        assert!(!wire.server_ended, "nothing is written behind the end");
+        assert!(!wire.server_ended, "a write after the end of the server's side");
         let free = wire.window - wire.to_client.len().min(wire.window);
         let wanted = first.len() + second.len();
         wire.was_blocked |= free < wanted;
         if free == 0 || is_full {
-            // Full for a moment only: the room is told with the next poll.
+            // If it is full only for a moment, the next poll has an event for the room.
             wire.write_edge |= free > 0 && wire.watches_writing;
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -418,7 +419,7 @@ impl Kernel for SimKernel {
         Ok(())
     }
 
-    /// There is no stream outside of the simulation: for the client it is closed.
+    /// Closes the connection, since a simulated stream cannot leave the simulation.
     fn release(&mut self, stream: SimStream) -> io::Result<HijackedStream> {
         self.wires[stream.0].closed = Some(Closed::Ordinarily);
         Ok(HijackedStream::Simulated)
@@ -431,7 +432,7 @@ impl Kernel for SimKernel {
         wire.closed = Some(if is_reset { Closed::Reset } else { Closed::Ordinarily });
     }
 
-    /// Only an `EventLoop` has sources. They are descriptors, which nothing here is.
+    /// Fails: sources are real descriptors, and only an `EventLoop` has them.
     fn watch_source(&mut self, _: BorrowedFd<'_>, _: Interest, _: Token) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
@@ -445,8 +446,8 @@ impl Kernel for SimKernel {
     }
 }
 
-/// An accepted connection of a [`SimKernel`]: its number, and the address of its peer in a box, so
-/// that simulated slots are hardly larger than real ones.
+/// An accepted connection of a [`SimKernel`]: its number and the address of its client. The address
+/// is in a box, so that simulated slots are hardly larger than real ones.
 pub(crate) struct SimStream(usize, Box<SocketAddr>);
 
 impl Transport for SimStream {
@@ -459,7 +460,7 @@ impl Transport for SimStream {
     }
 }
 
-/// Rung by other threads. A test may wait for it in real time.
+/// A bell that other threads ring. A test may wait for it in real time.
 #[derive(Default)]
 struct Bell {
     is_rung: Mutex<bool>,

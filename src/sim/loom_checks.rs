@@ -1,5 +1,5 @@
-//! Real mailboxes, calls and tickets in every interleaving of their threads: see `src/sync.rs`. A
-//! wake-up that is lost leaves the loop asleep for ever, which loom reports as a deadlock.
+//! Checks of real mailboxes, calls and tickets in every interleaving of their threads: see
+//! `src/sync.rs`. A lost wake-up leaves the loop asleep for ever, which loom reports as a deadlock.
 
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::sync::Notify;
@@ -40,7 +40,7 @@ impl Loop {
         Waker::new(Call::new(Token::new(3, 7), self.mailbox.clone()))
     }
 
-    /// A poll, which does not sleep if the loop was rung.
+    /// Polls. Does not sleep if the bell was rung.
     fn poll(&self) {
         if !self.mailbox.is_rung() {
             self.bell.0.wait();
@@ -50,7 +50,7 @@ impl Loop {
     /// Returns whether the one connection was called.
     fn read_mail(&self) -> bool {
         let mail = self.mailbox.take();
-        assert!(mail.len() <= 1, "one message at most is under way");
+        assert!(mail.len() <= 1, "at most one message is under way");
         mail.into_iter().map(called).map(Called::take).count() > 0
     }
 }
@@ -62,8 +62,8 @@ fn called(message: Message) -> Called {
     }
 }
 
-/// The interleavings of three threads are too many to try all: those are tried in which a thread
-/// is preempted at most this often, besides the switches where it waits.
+/// The most preemptions of a thread in the interleavings that are tried. There are too many
+/// interleavings of three threads to try all. Switches where a thread waits do not count.
 const PREEMPTIONS_MAX: usize = 3;
 
 fn check_three_threads(test: impl Fn() + Send + Sync + 'static) {
@@ -102,8 +102,8 @@ fn a_message_would_be_lost_if_the_mail_were_taken_before_the_bell_is_cleared() {
     receive_all(Mailbox::take_before_clearing);
 }
 
-/// Two threads add one to a number and wake the connection; a visit reads the number. The
-/// number itself orders nothing, so the visit sees it by way of the wake alone.
+/// Two threads add one to a number and wake the connection, and a visit reads the number. Loads and
+/// stores of the number are relaxed, so only the wake makes the visit see it.
 fn see_all(visit: fn(&Loop, &AtomicUsize) -> usize) {
     check_three_threads(move || {
         let (lp, number) = (Loop::new(), Arc::new(AtomicUsize::new(0)));
@@ -153,9 +153,9 @@ enum Worker {
     GivesUp,
 }
 
-/// A worker sends an informational response and then responds or gives up. Before that, meanwhile or
-/// after it, the loop takes the reply with `install`. It visits the connection when called and when
-/// the deadline passes, if there is one. `end` ends the wait of the loop.
+/// A worker sends an informational response and then responds or gives up. Before that, meanwhile
+/// or after it, the loop takes the reply with `install`. It visits the connection when called and
+/// when the deadline passes, if there is one. `end` ends the wait of the loop.
 fn race(
     worker: Worker,
     has_deadline: bool,

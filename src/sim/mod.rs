@@ -1,8 +1,8 @@
-//! The whole server without sockets, threads or waiting: the real loop, the real protocol and
-//! your handler on a simulated kernel with a virtual clock.
+//! Tests of a whole server without sockets, threads or waiting: the real loop, the real protocol
+//! and your handler run on a simulated kernel with a virtual clock.
 //!
-//! A test connects clients, sends bytes, lets time pass and looks at what came back. An hour of
-//! time-outs costs microseconds, and the same test gives the same result every time.
+//! A test connects clients, sends bytes, lets time pass and looks at the bytes that came back. An
+//! hour of timeouts costs microseconds, and the same test gives the same result every time.
 //!
 //! ```
 //! use std::time::Duration;
@@ -11,7 +11,7 @@
 //! let mut sim = Sim::new(|req: &Request<'_>| Response::text(format!("hello {}", req.path())));
 //! assert_eq!(sim.get("/you").text(), "hello /you");
 //!
-//! // A peer that drips its head is cut after ten seconds, however steadily it drips.
+//! // A client that sends its head byte by byte gets a 408 after ten seconds.
 //! let slow = sim.connect();
 //! for byte in b"GET / HTTP/1.1\r\nX: y" {
 //!     sim.send(slow, &[*byte]);
@@ -51,11 +51,11 @@ use crate::sim::kernel::{Closed, SimKernel};
 pub use crate::sim::request::RequestBuilder;
 pub use crate::sim::response::Response;
 
-/// The connections of a server whose limits have no number of them.
-#[doc(alias("httptest", "TestServer", "TestClient", "ResponseRecorder", "mock"))]
+/// The most connections of a server with `connections_max` 0.
 const CONNECTIONS_MAX: usize = 1 << 20;
 
-/// A server in a simulated world. Dropping it stops the server, as [`Handle::stop`] does.
+/// A server on a simulated kernel. Dropping it stops the server, as [`Handle::stop`] does.
+#[doc(alias("httptest", "TestServer", "TestClient", "ResponseRecorder", "mock"))]
 pub struct Sim<S = ()> {
     reactor: Owner<'static, SimKernel, S>,
     mailbox: Arc<Mailbox>,
@@ -64,30 +64,30 @@ pub struct Sim<S = ()> {
     is_paused: bool,
 }
 
-/// One simulated client connection.
+/// A simulated client with one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Client(usize);
 
 impl Sim {
-    /// Creates a server without state, with default limits.
+    /// Creates a simulation of a server without state, with default limits.
     pub fn new(handler: impl Handler + 'static) -> Sim {
         Sim::with_state((), handler)
     }
 }
 
 impl<S: 'static> Sim<S> {
-    /// Creates a server with state, with default limits.
+    /// Creates a simulation of a server with state, with default limits.
     pub fn with_state(state: S, handler: impl Handler<S> + 'static) -> Sim<S> {
         let sim = Sim::of(Server::with_state(state), handler);
-        sim.expect("the default limits can be kept together")
+        sim.expect("the default limits are valid")
     }
 
-    /// Creates a simulation of a program's own server, with its limits, hooks and timers. Its
-    /// listeners are closed; clients connect to their names.
+    /// Creates a simulation of a program's own server, with its limits, hooks and timers. The
+    /// listeners of the server are closed, and simulated clients connect to their names.
     ///
     /// # Errors
     ///
-    /// [`Error::Limits`] if the limits cannot be kept together.
+    /// [`Error::Limits`] if a limit is out of bounds.
     pub fn of(server: Server<S>, handler: impl Handler<S> + 'static) -> Result<Sim<S>, Error> {
         server.limits.check()?;
         let (mut kernel, mailbox) = (SimKernel::new(), server.mailbox.clone());
@@ -106,9 +106,9 @@ impl<S: 'static> Sim<S> {
         Ok(sim)
     }
 
-    /// Lets the simulated system show faults that `seed` decides: interrupted calls, short reads and
-    /// writes, sockets that are full for a moment, events without a cause. The same seed gives the
-    /// same faults. They may cost turns; the bytes that clients get stay the same.
+    /// Makes the simulated kernel show faults: interrupted calls, short reads and writes, sockets
+    /// that are full for a moment, events without a cause. The same seed gives the same faults.
+    /// They may cost turns, but they must not change the bytes that clients get.
     ///
     /// ```
     /// use wheelhouse::{sim::Sim, Request};
@@ -123,29 +123,28 @@ impl<S: 'static> Sim<S> {
         self.kernel().faults = Faults::of(seed);
     }
 
-    /// The state of the server.
+    /// Returns the state of the server.
     pub fn state(&mut self) -> &mut S {
         self.reactor.state()
     }
 
-    /// Returns a handle that ends or changes the server. A call on it takes effect with the next
-    /// call on the simulation.
+    /// Returns the handle of the server. A call of a handle takes effect with the next call on the
+    /// simulation.
     pub fn handle(&self) -> Handle {
         Handle::of_loop(self.mailbox.clone())
     }
 
-    /// Connects a client and lets the server notice it; to the first listener, if there are
-    /// several.
+    /// Connects a client to the first listener, and runs the server.
     pub fn connect(&mut self) -> Client {
         self.connect_to_number(0, None)
     }
 
-    /// Connects a client to the listener of this name. A name that the server does not have becomes
-    /// one more listener.
+    /// Connects a client to the listener of this name, which is added if the server does not have
+    /// it.
     ///
     /// # Panics
     ///
-    /// If the server has 250 listeners already.
+    /// If the listener would have to be added and the server has 250 listeners already.
     pub fn connect_to(&mut self, listener: &str) -> Client {
         let n = self.listeners.iter().position(|name| **name == *listener);
         let n = n.unwrap_or_else(|| self.add_listener(listener));
@@ -164,8 +163,8 @@ impl<S: 'static> Sim<S> {
         n
     }
 
-    /// Connects a client whose address is `peer`, for rules that look at it. Others come from
-    /// `192.0.2.1`, each from a port of its own.
+    /// Connects a client with the address `peer`, to test code that looks at the address. Other
+    /// clients have the address `192.0.2.1`, each with a port of its own.
     pub fn connect_from(&mut self, peer: SocketAddr) -> Client {
         self.connect_to_number(0, Some(peer))
     }
@@ -176,7 +175,7 @@ impl<S: 'static> Sim<S> {
         client
     }
 
-    /// Connects a client that has already sent `bytes`, and lets the server notice both.
+    /// Connects a client that sends `bytes` before the server runs.
     #[doc(hidden)]
     pub fn connect_and_send(&mut self, bytes: impl AsRef<[u8]>) -> Client {
         let client = self.kernel().connect(0, None);
@@ -185,14 +184,14 @@ impl<S: 'static> Sim<S> {
         client
     }
 
-    /// The client sends `bytes` as one segment, and the server does what it will. Lost if either
-    /// side has closed, as in life.
+    /// Sends `bytes` from the client as one segment, and runs the server. The bytes are lost if
+    /// either side has closed.
     pub fn send(&mut self, client: Client, bytes: impl AsRef<[u8]>) {
         self.kernel().send(client, bytes.as_ref());
         self.run();
     }
 
-    /// The client sends `bytes` and ends its side in the same segment.
+    /// Sends `bytes` from the client and ends its side in the same segment.
     #[doc(hidden)]
     pub fn send_and_end(&mut self, client: Client, bytes: impl AsRef<[u8]>) {
         self.kernel().send(client, bytes.as_ref());
@@ -200,55 +199,55 @@ impl<S: 'static> Sim<S> {
         self.run();
     }
 
-    /// The client ends its side and reads on.
+    /// Ends the client's side of the connection. The client still reads.
     pub fn end(&mut self, client: Client) {
         self.kernel().end(client);
         self.run();
     }
 
-    /// The client resets the connection.
+    /// Resets the connection from the client's side.
     pub fn reset(&mut self, client: Client) {
         self.kernel().reset(client);
         self.run();
     }
 
-    /// The client stops reading: what the server writes fills the socket buffer of `window`
-    /// bytes, and then the server has to wait.
+    /// Makes the client stop reading. The server can write `window` more bytes into the socket
+    /// buffer, and then it has to wait.
     pub fn stall(&mut self, client: Client, window: usize) {
         let wire = self.kernel().wire(client);
         wire.reads = false;
         wire.window = window;
     }
 
-    /// A client that has stalled reads `n` bytes.
+    /// Makes a client that has [stalled](Sim::stall) read `n` bytes.
     pub fn read(&mut self, client: Client, n: usize) {
         self.kernel().wire(client).deliver(n);
         self.run();
     }
 
-    /// A client that has stalled reads everything again, at once.
+    /// Makes a client that has [stalled](Sim::stall) read everything again, at once.
     pub fn unstall(&mut self, client: Client) {
         let wire = self.kernel().wire(client);
         wire.reads = true;
-        // What is in the socket buffer is there also when the server is not any more.
+        // `run` delivers the bytes in the socket buffer only while the server runs.
         wire.deliver(usize::MAX);
         self.run();
     }
 
-    /// The server does nothing until [`resume`](Sim::resume): what clients do meanwhile reaches
-    /// it at one instant, in one batch of events, and time that passes is a stall.
+    /// Stops the server until [`resume`](Sim::resume), as a handler that blocks would. The events
+    /// of clients then reach it in one batch, and it notices only afterwards that time has passed.
     pub fn pause(&mut self) {
         self.is_paused = true;
     }
 
-    /// The server goes on after a [`pause`](Sim::pause).
+    /// Runs the server again after a [`pause`](Sim::pause).
     pub fn resume(&mut self) {
         self.is_paused = false;
         self.run();
     }
 
-    /// Lets time pass; whatever is due in it happens at its time. Timers and deadlines are kept to a
-    /// tick of the loop, so they come up to 65 ms late here, too.
+    /// Lets virtual time pass. Everything that is due in it happens at its own time: timers and
+    /// deadlines are kept to a tick of the loop, so they come up to 65 ms late here, too.
     pub fn advance(&mut self, time: Duration) {
         let is_paused = self.is_paused;
         let kernel = self.kernel();
@@ -260,12 +259,12 @@ impl<S: 'static> Sim<S> {
         self.reactor.check_wheel();
     }
 
-    /// What the client has read so far.
+    /// Returns the bytes that the client has read so far.
     pub fn received(&mut self, client: Client) -> &[u8] {
         &self.kernel().wire(client).received
     }
 
-    /// What the client has read since the last call.
+    /// Returns the bytes that the client has read since the last call.
     #[doc(hidden)]
     pub fn take_received(&mut self, client: Client) -> Vec<u8> {
         let wire = self.kernel().wire(client);
@@ -273,69 +272,71 @@ impl<S: 'static> Sim<S> {
         std::mem::take(&mut wire.received)
     }
 
-    /// Whether the server has not closed the connection.
+    /// Returns whether the connection is open: the server has neither closed nor reset it.
     pub fn is_open(&mut self, client: Client) -> bool {
         self.kernel().wire(client).closed.is_none()
     }
 
-    /// Whether the server has said that nothing more will come: the client's read gives its end.
+    /// Returns whether the server has ended its side, so that a read of the client finds the end.
     #[doc(hidden)]
     pub fn has_ended(&mut self, client: Client) -> bool {
         let wire = self.kernel().wire(client);
         wire.server_ended || wire.closed.is_some()
     }
 
-    /// Whether the server has reset the connection: what was on its way is lost.
+    /// Returns whether the server has reset the connection. Bytes on their way are then lost.
     pub fn was_reset(&mut self, client: Client) -> bool {
         self.kernel().wire(client).closed == Some(Closed::Reset)
     }
 
-    /// Bytes that the client has sent and the server has not read.
+    /// Returns the number of bytes that the client has sent and the server has not read.
     #[doc(hidden)]
     pub fn unread(&mut self, client: Client) -> usize {
         self.kernel().wire(client).to_server.len()
     }
 
-    /// Makes the next calls of `accept` fail with these errors of the system, one each.
+    /// Makes the next calls of `accept` fail, one with each of these error numbers of the system.
     #[doc(hidden)]
     pub fn fail_accepts(&mut self, errors: impl IntoIterator<Item = i32>) {
         self.kernel().accept_errors.extend(errors);
     }
 
-    /// Whether the loop has something left to do.
+    /// Returns whether the loop is still running. It ends after a shutdown.
     pub fn is_running(&self) -> bool {
         self.is_running
     }
 
-    /// What has been done so far.
+    /// Returns the figures of the server so far.
     pub fn report(&self) -> Report {
         self.reactor.report()
     }
 
-    /// Bytes that the server counts against its budget now.
+    /// Returns the number of bytes that count against
+    /// [`Limits::memory_bytes_max`](crate::Limits::memory_bytes_max) at present.
     #[doc(hidden)]
     pub fn memory(&self) -> usize {
         self.reactor.memory_used()
     }
 
-    /// How often the server has called the poll: an idle one does not.
+    /// Returns the number of polls so far. An idle server does not poll.
     #[doc(hidden)]
     pub fn polls(&mut self) -> u64 {
         self.kernel().polls
     }
 
-    /// How often the server has written to any socket: what is ready together leaves together.
+    /// Returns the number of writes to sockets so far. Output that is ready together should leave
+    /// with one write.
     #[doc(hidden)]
     pub fn writes(&mut self) -> u64 {
         self.kernel().writes
     }
 
-    /// Virtual time since the start.
+    /// Returns the virtual time since the start.
     pub fn now(&mut self) -> Duration {
         self.kernel().now
     }
 
-    /// Turns until the loop sleeps beyond the present.
+    /// Runs the loop until it sleeps beyond the present.
     fn run(&mut self) {
         while self.is_running && !self.is_paused {
             self.kernel().is_asleep = false;
@@ -372,7 +373,7 @@ mod tests {
         sim.run();
     }
 
-    /// A program with a loop of its own may work for long between two turns.
+    /// A program with a loop of its own may work for a long time between two turns.
     #[test]
     fn the_time_until_the_next_turn_is_counted_from_now_and_not_from_the_last_turn() {
         let mut sim = Sim::new(|_: &Request<'_>| "");

@@ -7,9 +7,9 @@ use std::time::Duration;
 use crate::sim::response::Response;
 use crate::sim::{Client, Sim};
 
-/// The real time that a test sleeps at once while it waits for other threads.
+/// The real time of one nap of a test that waits for other threads.
 const NAP: Duration = Duration::from_millis(100);
-/// The number of naps in a row without a sign of another thread after which it gives up: ten seconds.
+/// The number of naps without a wake after which a test gives up: ten seconds.
 const NAPS_MAX: u32 = 100;
 
 impl<S: 'static> Sim<S> {
@@ -28,12 +28,12 @@ impl<S: 'static> Sim<S> {
     ///
     /// # Panics
     ///
-    /// As [`send`](RequestBuilder::send).
+    /// As for [`send`](RequestBuilder::send).
     pub fn get(&mut self, target: &str) -> Response {
         self.request("GET", target).send()
     }
 
-    /// Begins a request for a connection of its own.
+    /// Creates a request, which is sent on a connection of its own.
     ///
     /// ```
     /// use wheelhouse::{sim::Sim, Reply, Request};
@@ -57,23 +57,23 @@ impl<S: 'static> Sim<S> {
         }
     }
 
-    /// Returns the next response that the client has read whole, and `None` if there is none yet.
+    /// Returns the next complete response that the client has read; `None` if there is none yet.
     /// Informational responses are left out.
     ///
-    /// The client does not remember its requests, so a response to HEAD cannot be told from one with
-    /// content: use [`request`](Sim::request) for those.
+    /// The client does not remember its requests and takes every response for one to `GET`. Use
+    /// [`request`](Sim::request) for `HEAD`, whose responses have no content.
     pub fn response(&mut self, client: Client) -> Option<Response> {
         self.next_response(client, false)
     }
 
-    /// Waits, in real time, until no [`Later`](crate::Later) is under way: the worker threads of the
-    /// program have responded. Virtual time stands still. If no thread wakes the server for ten
-    /// seconds, this returns, so a `Later` that waits for another request does not hang the test.
+    /// Waits, in real time, until the program has used or dropped every [`Later`](crate::Later).
+    /// Virtual time stands still. Returns after ten seconds without a wake from another thread, so
+    /// a `Later` that waits for another request does not block the test.
     pub fn settle(&mut self) {
         self.wait_until(|sim| !sim.reactor.has_laters());
     }
 
-    /// Runs the server until `is_done`, or until other threads have been silent for too long.
+    /// Runs the server until `is_done`, or until no thread has woken it for ten seconds.
     fn wait_until(&mut self, mut is_done: impl FnMut(&mut Sim<S>) -> bool) {
         let mut naps = 0;
         while naps < NAPS_MAX {
@@ -97,7 +97,7 @@ impl<S: 'static> Sim<S> {
     }
 }
 
-/// A request that is being put together. [`send`](RequestBuilder::send) sends it.
+/// A builder of a request, which [`send`](RequestBuilder::send) sends.
 #[must_use = "a request does nothing until it is sent"]
 pub struct RequestBuilder<'a> {
     sim: &'a mut dyn Exchange,
@@ -110,20 +110,20 @@ pub struct RequestBuilder<'a> {
 }
 
 impl RequestBuilder<'_> {
-    /// Adds a header field, as it is. Without a `Host`, the request has `Host: localhost`.
+    /// Adds a header field, unchecked. A request without a `Host` gets `Host: localhost`.
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.has_host |= name.eq_ignore_ascii_case("host");
         self.head.extend([name.as_bytes(), b": ", value.as_ref(), b"\r\n"].concat());
         self
     }
 
-    /// Adds content, with its `Content-Length`.
+    /// Sets the content, and its `Content-Length`.
     pub fn body(mut self, body: impl AsRef<[u8]>) -> Self {
         self.body = Some(body.as_ref().to_vec());
         self
     }
 
-    /// Adds `value` as JSON, with the fields `Content-Type` and `Content-Length`.
+    /// Sets the content to `value` as JSON, with the fields `Content-Type` and `Content-Length`.
     ///
     /// # Panics
     ///
@@ -134,7 +134,7 @@ impl RequestBuilder<'_> {
         self.header("Content-Type", "application/json").body(json)
     }
 
-    /// Sends the request from this address. Others come from `192.0.2.1`.
+    /// Sets the address of the client. By default it is `192.0.2.1`.
     pub fn from(mut self, peer: SocketAddr) -> Self {
         self.peer = Some(peer);
         self
@@ -143,13 +143,14 @@ impl RequestBuilder<'_> {
     /// Sends the request and returns the response.
     ///
     /// If other threads of the program make the response, this waits for them in real time. Virtual
-    /// time stands still. The connection is reset afterwards.
+    /// time stands still. The connection is reset afterwards. For responses that do not end (event
+    /// streams) or that need virtual time, use [`connect`](Sim::connect), [`send`](Sim::send) and
+    /// [`received`](Sim::received).
     ///
     /// # Panics
     ///
-    /// If no thread wakes the server for ten seconds and the response is not complete, or if the server
-    /// closes the connection without one. For responses that last (event streams) or that need virtual time, use
-    /// [`connect`](Sim::connect), [`send`](Sim::send) and [`received`](Sim::received).
+    /// If the server closes the connection without a complete response, or if the response is not
+    /// complete and no thread wakes the server for ten seconds.
     pub fn send(mut self) -> Response {
         if !self.has_host {
             self = self.header("Host", "localhost");
@@ -170,7 +171,7 @@ impl std::fmt::Debug for RequestBuilder<'_> {
     }
 }
 
-/// A simulation, whatever its state.
+/// A simulation with any state.
 trait Exchange {
     fn exchange(&mut self, request: &[u8], is_head: bool, peer: Option<SocketAddr>) -> Response;
 }

@@ -1,6 +1,5 @@
-//! Responses as a client reads them: the small parser with which tests look at what a simulated
-//! server sent. It reads this server's own output (RFC 9112, sections 6 and 7), so malformed input is
-//! a fault of the server or of the test, and panics.
+//! Responses as a client reads them: a small parser for the output of a simulated server (RFC 9112,
+//! sections 6 and 7). Malformed input is a fault of the server or of the test, so it panics.
 
 use std::fmt;
 
@@ -10,29 +9,29 @@ use http::StatusCode;
 #[derive(Clone)]
 pub struct Response {
     status: StatusCode,
-    /// In the order in which they arrived, informational responses left out.
+    /// In the order of their arrival, without those of informational responses.
     fields: Vec<(String, String)>,
     body: Vec<u8>,
 }
 
 impl Response {
-    /// The status.
+    /// Returns the status.
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// The value of the first header field of this name, whatever its case.
+    /// Returns the value of the first header field of this name, in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.fields.iter().find(|(field, _)| field.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
 
-    /// The content, without chunks.
+    /// Returns the content, without the framing of chunks.
     pub fn body(&self) -> &[u8] {
         &self.body
     }
 
-    /// The content as text.
+    /// Returns the content as text.
     ///
     /// # Panics
     ///
@@ -51,11 +50,11 @@ impl Response {
         serde_json::from_slice(&self.body).expect("the content is not this JSON: use `text`")
     }
 
-    /// Parses the first final response of `input`, once it is complete, and returns it with the bytes
-    /// that it took, informational responses included.
+    /// Parses the first final response of `input`, if it is complete. Returns it with the number of
+    /// bytes used, those of informational responses before it included.
     ///
     /// `is_head` is whether the request was a HEAD, whose response has no content. `has_ended` is
-    /// whether the server has closed: that completes content without a length.
+    /// whether the server has ended its side, which completes content without a length.
     pub(super) fn parse(input: &[u8], is_head: bool, has_ended: bool) -> Option<(Response, usize)> {
         let mut used = 0;
         loop {
@@ -70,7 +69,7 @@ impl Response {
         }
     }
 
-    /// The content at the front of `rest`, and the bytes it took on the wire.
+    /// Returns the content at the front of `rest`, and its number of bytes on the wire.
     fn parse_content(
         &self,
         rest: &[u8],
@@ -102,7 +101,7 @@ impl fmt::Debug for Response {
     }
 }
 
-/// The head at the front of `input`, and its length, once it is complete.
+/// Returns the head at the front of `input` and its length, if it is complete.
 fn parse_head(input: &[u8]) -> Option<(Response, usize)> {
     let end = find(input, b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(&input[..end]);
@@ -117,8 +116,8 @@ fn parse_head(input: &[u8]) -> Option<(Response, usize)> {
     Some((Response { status, fields: fields.collect(), body: Vec::new() }, end + 4))
 }
 
-/// The content of the chunks at the front of `rest`, and the bytes that they took with the trailer
-/// section, once all have arrived.
+/// Returns the content of the chunks at the front of `rest`, and their number of bytes with the
+/// trailer section, if all have arrived.
 fn parse_chunks(rest: &[u8]) -> Option<(Vec<u8>, usize)> {
     let (mut content, mut at) = (Vec::new(), 0);
     loop {
@@ -127,7 +126,7 @@ fn parse_chunks(rest: &[u8]) -> Option<(Vec<u8>, usize)> {
         let size = size.and_then(|text| usize::from_str_radix(text, 16).ok());
         let size = size.expect("a chunk begins with its size");
         if size == 0 {
-            // The trailer section ends with an empty line: at once if there is no trailer field.
+            // The trailer section ends with an empty line. If it has no field, that is all of it.
             let end = find(&rest[at + line..], b"\r\n\r\n")?;
             return Some((content, at + line + end + 4));
         }
