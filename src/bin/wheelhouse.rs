@@ -1,12 +1,12 @@
-//! The ready binary: serves a directory.
+//! The binary `wheelhouse`, which serves a directory.
 //!
 //! ```text
 //! cargo run --release                     # this directory on 127.0.0.1:8080
 //! wheelhouse public --listen 0.0.0.0:80 --listen unix:/run/www.sock --access-log common
 //! ```
 //!
-//! It says on standard error what it serves and where, writes the access log, if one is wanted,
-//! to standard output, and finishes what was begun when SIGINT or SIGTERM comes.
+//! It prints the directory and the addresses to standard error, and writes the access log to
+//! standard output. SIGINT and SIGTERM shut it down gracefully.
 
 #[path = "wheelhouse/access_log.rs"]
 mod access_log;
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
     let serve = match options::from_process() {
         Ok(Command::Print(text)) => {
-            // A reader that has had enough (`| head`) is no failure.
+            // A reader that ends early, such as `| head`, is not a failure.
             let _ = std::io::stdout().write_all(text.as_bytes());
             return ExitCode::SUCCESS;
         }
@@ -55,16 +55,17 @@ fn main() -> ExitCode {
     }
 }
 
-/// Why there is nothing to report.
+/// The reason why the program ends without a report.
 enum Failure {
-    /// What was asked for cannot be understood or does not exist. Exit code 2.
+    /// An argument is malformed, or names a thing that does not exist. Exit code 2.
     Arguments(String),
-    /// What was asked for cannot be had. Exit code 1.
+    /// The system refused a resource. Exit code 1.
     System(Error),
 }
 
 impl Failure {
-    /// As the error of a core: an argument that was right before has been overtaken by events.
+    /// Converts it into the error of a core. An argument can still become wrong after the first
+    /// check, for example if the directory is removed.
     fn into_error(self) -> Error {
         match self {
             Failure::Arguments(message) => Error::Loop(std::io::Error::other(message)),
@@ -91,8 +92,9 @@ fn serve(mut options: Options) -> Result<Report, Failure> {
         count => count,
     };
     if count > 1 && !options.listen.iter().any(|address| can_be_shared(address)) {
-        let what = format!("--cores: {count} of them need a --listen HOST:PORT, to share that");
-        return Err(Failure::Arguments(what));
+        let message =
+            format!("--cores: {count} cores share a TCP port: expected --listen HOST:PORT");
+        return Err(Failure::Arguments(message));
     }
     let limits = &mut options.limits;
     if limits.connections_max == 0 {
@@ -102,16 +104,16 @@ fn serve(mut options: Options) -> Result<Report, Failure> {
     limits.memory_bytes_max /= count;
     limits.check().map_err(|error| match count {
         1 => Failure::from(Error::Limits(error)),
-        _ => Failure::Arguments(format!("each of {count} cores has its part: {error}")),
+        _ => Failure::Arguments(format!("--cores: each of {count} has a part: {error}")),
     })?;
     if count == 1 {
         let chosen = OnceLock::new();
         let events = server(&Arc::new(options), &chosen, false)?.build(files)?;
-        // A signal right after the announcement finds the loop ready for it.
+        // Only now: after the announcement, the loop must handle a signal.
         announce(&chosen);
         return Ok(events.run()?);
     }
-    // The files were made once to learn of errors; each core has its own.
+    // These were opened to find errors early. Each core has its own.
     drop(files);
     let (options, chosen) = (Arc::new(options), Arc::new(OnceLock::new()));
     let of_cores = chosen.clone();
@@ -120,16 +122,16 @@ fn serve(mut options: Options) -> Result<Report, Failure> {
         let files = self::files(&options).map_err(Failure::into_error)?;
         server.build(files)
     })?;
-    // A signal right after the announcement finds every core ready for it.
+    // Only now: after the announcement, every core must handle a signal.
     announce(&chosen);
     Ok(cores.join()?.iter().fold(Report::default(), sum))
 }
 
 /// The addresses of the first server, with the ports that the system chose.
 struct Chosen {
-    /// Those that the servers of other cores can share.
+    /// The addresses that the servers of other cores can share.
     shared: Vec<SocketAddr>,
-    /// A line for each that announces it.
+    /// The announcement of each address.
     lines: Vec<String>,
 }
 
@@ -139,8 +141,8 @@ fn announce(chosen: &OnceLock<Chosen>) {
     }
 }
 
-/// A server that listens. The first of several stores its addresses in `chosen`; the others listen
-/// on those that can be shared.
+/// Creates a server that listens. The first of several servers stores its addresses in `chosen`,
+/// and the others listen on those that can be shared.
 fn server(
     options: &Arc<Options>,
     chosen: &OnceLock<Chosen>,
@@ -186,7 +188,7 @@ fn can_be_shared(address: &str) -> bool {
     address != "inherit" && !address.starts_with("unix:")
 }
 
-/// Lets the user in, if there is one, and notes who it was.
+/// Checks the credentials of a request, if they are required, and notes the user for the log.
 fn check_user(options: &Options, log: &mut AccessLog, req: &Request<'_>) -> Result<(), Response> {
     let Some(auth) = &options.auth else { return Ok(()) };
     let user = auth.user_of(req).ok_or_else(|| unauthorized(options))?;
@@ -194,7 +196,7 @@ fn check_user(options: &Options, log: &mut AccessLog, req: &Request<'_>) -> Resu
     Ok(())
 }
 
-/// 401, with the header fields that the files add to theirs.
+/// Creates a 401 with the header fields that the responses for files have.
 fn unauthorized(options: &Options) -> Response {
     let response = Response::unauthorized_basic("wheelhouse");
     options
@@ -218,7 +220,7 @@ fn sum(mut total: Report, of_one: &Report) -> Report {
 
 fn files(options: &Options) -> Result<Files, Failure> {
     let refused =
-        |what: &str, error: &dyn std::fmt::Display| Failure::Arguments(format!("{what}: {error}"));
+        |flag: &str, error: &dyn std::fmt::Display| Failure::Arguments(format!("{flag}: {error}"));
     let mut files = Files::new(&options.dir)
         .map_err(|error| Failure::Arguments(format!("{error:?}")))?
         .listing(options.lists)
@@ -230,7 +232,8 @@ fn files(options: &Options) -> Result<Files, Failure> {
     if let Some(spa) = &options.spa {
         let is_inside = spa.components().all(|part| matches!(part, CurDir | Normal(_)));
         if !is_inside || !options.dir.join(spa).is_file() {
-            return Err(refused("--spa", &format!("{spa:?} is no file beneath the directory")));
+            let message = format!("--spa {spa:?}: expected a file beneath the directory");
+            return Err(Failure::Arguments(message));
         }
         files = files.spa(spa);
     }
@@ -250,16 +253,16 @@ fn in_words(report: &Report) -> String {
     let Report { accepted, requests, refused, drained, reset, .. } = report;
     format!(
         "wheelhouse: {accepted} connections, {requests} requests, {refused} refused; \
-         at the end {drained} finished, {reset} cut"
+         at the shutdown {drained} finished, {reset} reset"
     )
 }
 
-/// Takes as many descriptors as the system allows, and says how many connections that makes if
-/// each may have a file open.
+/// Raises the limit of descriptors as far as the system allows. Returns the number of connections
+/// for which they suffice if each has a file open.
 fn connections_with_a_file_each(listeners: usize) -> usize {
     use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    // A service manager that allows a thousand million means "enough".
+    // Service managers may allow a thousand million, more than any server needs.
     let wanted = maximum.unwrap_or(1 << 20).min(1 << 20);
     let has = current.unwrap_or(1 << 20).min(1 << 20);
     let raised = Rlimit { current: Some(wanted), maximum };
@@ -267,8 +270,8 @@ fn connections_with_a_file_each(listeners: usize) -> usize {
         true => wanted,
         false => has,
     };
-    // A dozen that the process has anyway, and those that looking for a file needs for a moment.
-    // Too few, and requests that were accepted get a 503 for want of a descriptor.
+    // The process itself has a dozen, and the search for a file needs some for a moment. With a
+    // smaller reserve, requests would get a 503 for want of a descriptor.
     let reserve = (descriptors / 8).clamp(24, 64) + listeners as u64;
     usize::try_from(descriptors.saturating_sub(reserve) / 2).unwrap_or(1).max(1)
 }

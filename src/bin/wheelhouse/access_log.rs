@@ -1,10 +1,11 @@
-//! The access log: a line on standard output for every exchange, also for those that the server
-//! refused by itself, and for clients that left. A request that could not be read is a hyphen.
+//! The access log: a line on standard output for every exchange, among them those that the server
+//! refused and those whose client left. A request that could not be parsed is shown as a hyphen.
 //!
-//! Everything that the client chose is escaped, so that no request can forge a line, end one early
-//! or talk to a terminal. The number of bytes is the content that was sent, with the framing of chunks.
+//! All text from the client is escaped, so that no request can forge a line, end one early or
+//! control a terminal. The number of bytes is that of the content sent, with the framing of chunks.
 //!
-//! Lines are written at once and on the loop: a reader that stops reading stops the server.
+//! Lines are written at once and on the loop, so a reader of the log that stops reading stops the
+//! server.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -17,12 +18,12 @@ use wheelhouse::Version;
 /// The header fields that lines show.
 pub(crate) const HEADERS: [&str; 3] = ["Host", "Referer", "User-Agent"];
 
-/// How a line looks.
+/// The format of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     /// The Common Log Format of NCSA httpd.
     Common,
-    /// The same with referrer and user agent.
+    /// The Common Log Format with referrer and user agent.
     Combined,
     /// One JSON object.
     Json,
@@ -39,13 +40,13 @@ impl Format {
     }
 }
 
-/// The log, if there is one: the state of the server.
+/// The access log, which may be off. It is the state of the server.
 #[derive(Debug, Default)]
 pub(crate) struct AccessLog {
     format: Option<Format>,
     /// The users of the requests under way.
     users: HashMap<RequestId, String>,
-    /// Kept for its capacity.
+    /// The buffer for a line, which is kept for its capacity.
     line: Vec<u8>,
 }
 
@@ -54,7 +55,7 @@ impl AccessLog {
         AccessLog { format, ..AccessLog::default() }
     }
 
-    /// Notes who sent a request.
+    /// Notes the user of a request.
     pub(crate) fn note_user(&mut self, id: RequestId, user: &str) {
         if self.format.is_some() {
             self.users.insert(id, user.to_owned());
@@ -91,7 +92,7 @@ impl AccessLog {
 struct Entry<'a> {
     peer: Option<SocketAddr>,
     user: Option<&'a str>,
-    /// As in `Date`.
+    /// In the form of the field `Date`.
     time: String,
     method: Option<&'a str>,
     target: Option<&'a str>,
@@ -106,7 +107,7 @@ struct Entry<'a> {
 }
 
 impl Entry<'_> {
-    /// Appends the line. Writing to a `Vec` does not fail.
+    /// Appends the line. A write to a `Vec` does not fail.
     fn write(&self, format: Format, out: &mut Vec<u8>) {
         match format {
             Format::Json => self.json(out),
@@ -190,7 +191,8 @@ fn name_of(version: Option<Version>) -> &'static str {
     }
 }
 
-/// Visible ASCII as it is, but for quotes and backslashes; anything else as `\xHH`.
+/// Appends `bytes` with a backslash before quotes and backslashes, and `\xHH` in place of each byte
+/// that is not visible ASCII.
 fn escape(out: &mut Vec<u8>, bytes: &[u8]) {
     for &byte in bytes {
         match byte {
@@ -201,7 +203,8 @@ fn escape(out: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
-/// As [`escape`], and spaces, too: a name stands without quotes.
+/// Appends the name of a user as [`escape`] does. Spaces are escaped, too, because the name stands
+/// without quotes.
 fn escape_name(out: &mut Vec<u8>, bytes: &[u8]) {
     for part in bytes.split_inclusive(|&byte| byte == b' ') {
         match part {
@@ -214,7 +217,7 @@ fn escape_name(out: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
-/// A string of JSON (RFC 8259, section 7), ASCII only.
+/// Appends a JSON string (RFC 8259, section 7) in ASCII.
 fn json_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     for unit in text.encode_utf16() {

@@ -1,7 +1,6 @@
-//! What the binary is asked to do: flags, and the environment where a flag is not given.
+//! The options of the binary: from flags, and from the environment where a flag is not given.
 //!
-//! One table names every flag; parsing, `--help` and the names of the environment variables all
-//! come from it.
+//! One table has every flag. Parsing, `--help` and the names of the environment variables use it.
 
 use std::env;
 use std::ffi::OsString;
@@ -14,23 +13,23 @@ use wheelhouse::Limits;
 use crate::access_log::Format;
 use crate::basic_auth::Credentials;
 
-/// What is to be done.
+/// The task of the program.
 #[derive(Debug)]
 pub(crate) enum Command {
     Serve(Box<Options>),
-    /// To print this and go.
+    /// To print this text and exit.
     Print(String),
 }
 
-/// How to serve.
+/// The options of a server.
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) dir: PathBuf,
     pub(crate) listen: Vec<String>,
-    /// How many loops; 0: one for each core.
+    /// The number of loops. 0 stands for one on each core.
     pub(crate) cores: usize,
     pub(crate) limits: Limits,
-    /// Empty: the default.
+    /// Empty for the default.
     pub(crate) index: Vec<PathBuf>,
     pub(crate) lists: bool,
     pub(crate) spa: Option<PathBuf>,
@@ -46,38 +45,38 @@ pub(crate) struct Options {
 /// One flag.
 struct Flag {
     name: &'static str,
-    /// What its value is called in the help; empty: it has none.
+    /// The name of its value in the help. Empty if the flag has no value.
     value: &'static str,
     help: &'static str,
 }
 
 const FLAGS: &[Flag] = &[
     flag("listen", "ADDR", "HOST:PORT, unix:PATH or inherit; may be repeated [127.0.0.1:8080]"),
-    flag("cores", "N", "loops, each with its part of the limits; 0: one for each core [1]"),
+    flag("cores", "N", "number of loops, which share the limits; 0: one for each core [1]"),
     flag("index", "NAME", "index file of a directory; may be repeated [index.html]"),
-    flag("no-listing", "", "a directory without index is 404"),
-    flag("spa", "FILE", "answer with FILE where nothing is (single-page application)"),
+    flag("no-listing", "", "send 404 for a directory without an index file"),
+    flag("spa", "FILE", "send FILE for paths without a file (single-page application)"),
     flag("dot-files", "", "serve and list names that begin with a dot"),
     flag("no-precompressed", "", "do not look for NAME.br and NAME.gz"),
     flag("type", "EXT=TYPE", "content type of an extension; may be repeated"),
     flag(
         "header",
         "'NAME: VALUE'",
-        "add a field to every answer to a well-formed request; may be repeated",
+        "field of every response to a well-formed request; may be repeated",
     ),
     flag("cache-control", "VALUE", "Cache-Control of every file"),
     flag(
         "basic-auth",
         "USER:PASSWORD",
-        "ask for it; others can read flags, so prefer the environment",
+        "required credentials; set them in the environment, since others can read flags",
     ),
-    flag("access-log", "FORMAT", "on standard output: common, combined, json or none [none]"),
+    flag("access-log", "FORMAT", "log on standard output: common, combined, json or none [none]"),
     flag("limits", "PRESET", "open-internet, small or sidecar [open-internet]"),
-    flag("max-connections", "N", "connections at once [by descriptors]"),
-    flag("memory", "BYTES", "memory that peers may take; 64M, 1G"),
-    flag("shutdown-timeout", "SECONDS", "to finish what was begun [10]"),
-    flag("print-limits", "", "print every limit with its reason and exit"),
-    flag("help", "", "print this and exit (also -h)"),
+    flag("max-connections", "N", "most connections at the same time [by descriptors]"),
+    flag("memory", "BYTES", "most memory that clients can take, such as 64M or 1G [by --limits]"),
+    flag("shutdown-timeout", "SECONDS", "time for a graceful shutdown [10]"),
+    flag("print-limits", "", "print every limit with its reason, and exit"),
+    flag("help", "", "print this text and exit (also -h)"),
     flag("version", "", "print the version and exit (also -V)"),
 ];
 
@@ -90,7 +89,8 @@ impl Flag {
         format!("WHEELHOUSE_{}", self.name.to_ascii_uppercase().replace('-', "_"))
     }
 
-    /// Those print and exit; nobody means that for every start.
+    /// Flags that print and exit have no variable, because no program should do that at every
+    /// start.
     fn has_variable(&self) -> bool {
         !matches!(self.name, "print-limits" | "help" | "version")
     }
@@ -129,7 +129,7 @@ fn parse(
         };
         given.push((flag, value));
     }
-    // Before the environment is read: who asks for help may have an error there.
+    // Help comes before the environment is read, which may have an error.
     if given.iter().any(|(flag, _)| flag.name == "help") {
         return Ok(Command::Print(help()));
     }
@@ -141,7 +141,8 @@ fn parse(
             continue;
         }
         let Some(value) = environment(&flag.variable()) else { continue };
-        let value = value.into_string().map_err(|_| flag.says("is not UTF-8"))?;
+        let not_utf8 = |_| format!("{} is not UTF-8: expected text", flag.variable());
+        let value = value.into_string().map_err(not_utf8)?;
         given.extend(flag.values(&value)?.into_iter().map(|value| (flag, value)));
     }
     let dir = dir.or_else(|| environment("WHEELHOUSE_DIR").map(PathBuf::from));
@@ -154,12 +155,9 @@ fn parse(
 }
 
 impl Flag {
-    fn says(&self, what: &str) -> String {
-        format!("--{} {what}", self.name)
-    }
-
-    /// What the environment says, as if it had been flags: lists are separated by commas, fields
-    /// by line ends; a switch is on by `1` or `true`.
+    /// Returns the values of the flag in the text of its environment variable. Commas separate the
+    /// items of a list and line ends those of `header`. A flag without a value is set by `1` or
+    /// `true`.
     fn values(&self, text: &str) -> Result<Vec<String>, String> {
         let separator = match self.name {
             "listen" | "index" | "type" => ',',
@@ -169,7 +167,7 @@ impl Flag {
                 return match text {
                     "1" | "true" => Ok(vec![String::new()]),
                     "" | "0" | "false" => Ok(Vec::new()),
-                    _ => Err(format!("{} is to be 1 or 0", self.variable())),
+                    _ => Err(format!("{} {text:?}: expected 1 or 0", self.variable())),
                 }
             }
         };
@@ -189,7 +187,7 @@ impl Options {
             cores: 1,
             limits: match last("limits") {
                 Some(name) => Limits::preset(name).ok_or_else(|| {
-                    format!("--limits {name:?}: there are open-internet, small and sidecar")
+                    format!("--limits {name:?}: expected open-internet, small or sidecar")
                 })?,
                 None => Limits::default(),
             },
@@ -205,10 +203,10 @@ impl Options {
             log: None,
         };
         for (flag, value) in given {
-            options.apply(flag.name, value).map_err(|why| match flag.name {
-                // A secret, which no message repeats.
-                "basic-auth" => flag.says(why),
-                _ => flag.says(&format!("{value:?}: {why}")),
+            options.apply(flag.name, value).map_err(|expected| match flag.name {
+                // The value is a secret, which no message may repeat.
+                "basic-auth" => format!("--basic-auth: expected {expected}"),
+                name => format!("--{name} {value:?}: expected {expected}"),
             })?;
         }
         if options.listen.is_empty() {
@@ -217,42 +215,42 @@ impl Options {
         Ok(options)
     }
 
+    /// Applies a flag. An error is the expected form of its value.
     fn apply(&mut self, name: &str, value: &str) -> Result<(), &'static str> {
         match name {
             "listen" => self.listen.push(value.to_owned()),
-            "cores" => self.cores = value.parse().map_err(|_| "not a number")?,
+            "cores" => self.cores = value.parse().map_err(|_| "a number")?,
             "index" => self.index.push(value.into()),
             "no-listing" => self.lists = false,
             "spa" => self.spa = Some(value.into()),
             "dot-files" => self.dot_files = true,
             "no-precompressed" => self.precompressed = false,
-            "type" => self.types.push(pair(value, '=').ok_or("write EXTENSION=TYPE")?),
-            "header" => self.headers.push(pair(value, ':').ok_or("write 'NAME: VALUE'")?),
+            "type" => self.types.push(pair(value, '=').ok_or("EXTENSION=TYPE")?),
+            "header" => self.headers.push(pair(value, ':').ok_or("'NAME: VALUE'")?),
             "cache-control" => self.cache_control = Some(value.to_owned()),
             "basic-auth" => {
-                self.auth = Some(Credentials::new(value).ok_or("is to be USER:PASSWORD")?);
+                self.auth = Some(Credentials::new(value).ok_or("USER:PASSWORD")?);
             }
             "access-log" => {
                 self.log = match value {
                     "none" => None,
-                    value => Some(
-                        Format::called(value).ok_or("there are common, combined, json and none")?,
-                    ),
+                    value => Some(Format::called(value).ok_or("common, combined, json or none")?),
                 }
             }
             "max-connections" => {
-                let n: usize = value.parse().map_err(|_| "not a number")?;
+                let n: usize = value.parse().map_err(|_| "a number")?;
                 self.limits.connections_max = n;
             }
             "memory" => {
-                self.limits.memory_bytes_max = bytes(value).ok_or("write a number, 64M or 1G")?;
+                self.limits.memory_bytes_max =
+                    bytes(value).ok_or("a number of bytes, such as 65536, 64M or 1G")?;
             }
             "shutdown-timeout" => {
-                let seconds = value.parse().map_err(|_| "not a number of seconds")?;
+                let seconds = value.parse().map_err(|_| "a number of seconds")?;
                 self.limits.shutdown_timeout =
-                    Duration::try_from_secs_f64(seconds).map_err(|_| "not a length of time")?;
+                    Duration::try_from_secs_f64(seconds).map_err(|_| "a number of seconds")?;
             }
-            // Seen to before, or when they were parsed.
+            // `limits` comes first of all, and the others print and exit.
             _ => {}
         }
         Ok(())
@@ -264,7 +262,7 @@ fn pair(text: &str, separator: char) -> Option<(String, String)> {
     Some((name.trim().to_owned(), value.trim().to_owned()))
 }
 
-/// `65536`, `64K`, `64M`, `1G`, also with `iB` behind it.
+/// Parses a number of bytes: `65536`, `64K`, `64M`, `1G`, also with the ending `iB`.
 fn bytes(text: &str) -> Option<usize> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let shift = match text[digits.len()..].to_ascii_lowercase().trim_end_matches("ib") {
@@ -279,8 +277,8 @@ fn bytes(text: &str) -> Option<usize> {
 
 fn help() -> String {
     let mut text = format!(
-        "wheelhouse {}: serves a directory over HTTP/1.1 from one thread, or several\n\n\
-         usage: wheelhouse [DIR] [FLAGS]\n\n  {:<30} the directory [the present one]\n",
+        "wheelhouse {}: serves a directory over HTTP/1.1 with one event loop, or several\n\n\
+         usage: wheelhouse [DIR] [FLAGS]\n\n  {:<30} the directory to serve [the current one]\n",
         env!("CARGO_PKG_VERSION"),
         "DIR"
     );
@@ -289,10 +287,10 @@ fn help() -> String {
         let _ = writeln!(text, "  {left:<30} {}", flag.help);
     }
     text.push_str(
-        "\nEvery flag but the last three may come from the environment: --no-listing is \
-         WHEELHOUSE_NO_LISTING=1,\n--listen A --listen B is WHEELHOUSE_LISTEN=A,B, DIR is \
-         WHEELHOUSE_DIR. A flag wins over the environment.\nRUST_LOG sets what is said on \
-         standard error [info]. SIGINT and SIGTERM finish what was begun, a second one stops.\n",
+        "\nThe environment can set DIR and every flag but the last three: WHEELHOUSE_DIR=DIR, \
+         WHEELHOUSE_NO_LISTING=1,\nWHEELHOUSE_LISTEN=A,B for --listen A --listen B. A flag takes \
+         precedence. RUST_LOG sets the level of the log on\nstandard error [info]. SIGINT and \
+         SIGTERM shut the server down gracefully; a second signal stops it at once.\n",
     );
     text
 }

@@ -158,12 +158,12 @@ fn invalid_arguments_end_with_exit_code_2() {
         (&["a", "b"], "\"b\""),
         (&["--listen"], "--listen"),
         (&["--listen", "nowhere"], "HOST:PORT"),
-        (&["--limits", "huge"], "open-internet, small and sidecar"),
+        (&["--limits", "huge"], "expected open-internet, small or sidecar"),
         (&["--print-limits", "--memory", "1K"], "memory_bytes_max"),
         (&["--memory", "many"], "64M"),
         (&["--max-connections", "-1"], "--max-connections"),
         (&["--shutdown-timeout", "soon"], "--shutdown-timeout"),
-        (&["--access-log", "xml"], "common, combined, json and none"),
+        (&["--access-log", "xml"], "expected common, combined, json or none"),
         (&["--header", "nonsense"], "'NAME: VALUE'"),
         (&["--header", "Content-Length: 1"], "set by the server"),
         (&["--cache-control", "a\nb"], "--cache-control"),
@@ -311,7 +311,7 @@ fn sigterm_lets_a_download_finish() {
     assert!(running.child.wait().unwrap().success());
     let mut messages = String::new();
     running.messages.read_to_string(&mut messages).unwrap();
-    assert!(messages.contains("1 finished, 0 cut"), "{messages}");
+    assert!(messages.contains("1 finished, 0 reset"), "{messages}");
 }
 
 #[test]
@@ -394,8 +394,8 @@ fn a_second_signal_stops_all_cores_at_once() {
     while TcpStream::connect(&running.address).is_ok() {}
     let (success, messages, _) = running.end();
     // The connections that checked whether it still listens may be among them.
-    let cut = messages.trim_end().rsplit(", ").next().and_then(|end| end.strip_suffix(" cut"));
-    assert!(success && cut.and_then(|cut| cut.parse().ok()).unwrap_or(0) >= 8, "{messages}");
+    let reset = messages.trim_end().rsplit(", ").next().and_then(|end| end.strip_suffix(" reset"));
+    assert!(success && reset.and_then(|n| n.parse().ok()).unwrap_or(0) >= 8, "{messages}");
     drop(begun);
 }
 
@@ -404,7 +404,7 @@ fn cores_with_parts_too_small_and_missing_inherited_sockets_end_with_exit_code_2
     for (arguments, expected) in [
         (&["--cores", "2", "--listen", "unix:/nowhere/a.sock"][..], "--cores"),
         (&["--cores", "two"], "--cores"),
-        (&["--cores", "400"], "each of 400 cores has its part: limit memory_bytes_max"),
+        (&["--cores", "400"], "--cores: each of 400 has a part: limit memory_bytes_max"),
         (&["--listen", "inherit"], "LISTEN_FDS"),
     ] {
         let output = run(arguments);
