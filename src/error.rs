@@ -1,7 +1,8 @@
-//! The errors of a program that sets up a server: its own mistakes, and refusals of the system.
+//! The errors of a program that sets up a server: mistakes of the program, and refusals of the
+//! system.
 //!
 //! The faults of a client are not here. They become a status or a close (`http1::Reject`). A broken
-//! socket ends its connection and is a debug line in the log.
+//! socket ends its connection, with a debug line in the log.
 
 use std::fmt;
 use std::io;
@@ -11,8 +12,7 @@ use crate::limits::LimitsError;
 
 /// An error while a server is set up, started or run.
 ///
-/// It is the one error type of everything that a program does before it serves, so `main` can
-/// return it:
+/// Every function that a program calls before it serves returns this type, so `main` can return it:
 ///
 /// ```no_run
 /// use wheelhouse::{files::Files, Error, Server};
@@ -24,28 +24,28 @@ use crate::limits::LimitsError;
 /// }
 /// ```
 ///
-/// `{}` prints a sentence with the problem and the expected value, and leaves the error of the
-/// system to [`source`](std::error::Error::source). `{:?}`, which prints the error that `main`
-/// returns, adds the source.
+/// `{}` prints a sentence with the problem and the expected value. The error of the system is in
+/// [`source`](std::error::Error::source). `{:?}`, which prints the error that `main` returns, adds
+/// the source.
 #[non_exhaustive]
 pub enum Error {
     /// An address is malformed, or its host was not found.
     Address {
-        /// The address as given.
+        /// The address as it was given.
         address: String,
     },
     /// A listener could not be opened.
     Listen {
-        /// The address as given.
+        /// The address as it was given.
         address: String,
         /// The error of the system.
         source: io::Error,
     },
-    /// An option of a [`Listener`](crate::runtime::Listener) that its address cannot have.
+    /// A [`Listener`](crate::runtime::Listener) has an option that its address cannot have.
     ListenerOption {
-        /// The address as given, or that of the open socket.
+        /// The address as it was given, or that of the open socket.
         address: String,
-        /// The method of `Listener`.
+        /// The method of `Listener` that sets the option.
         option: &'static str,
         /// A description of the expected value, or of another way.
         expected: &'static str,
@@ -53,10 +53,10 @@ pub enum Error {
     /// There are more listeners than one loop can have. Use several
     /// [`Cores`](crate::runtime::Cores), or one wildcard address in place of many addresses.
     TooManyListeners {
-        /// The greatest number.
+        /// The greatest number of listeners.
         max: usize,
     },
-    /// The service manager has not handed over a socket (`LISTEN_FDS`).
+    /// The service manager did not hand over a socket (`LISTEN_FDS`).
     NothingInherited,
     /// The server has no listener: call [`Server::listen`](crate::Server::listen) before it runs.
     NoListener,
@@ -68,14 +68,14 @@ pub enum Error {
     Field(FieldError),
     /// A directory cannot be opened, so its files cannot be served.
     Files {
-        /// The directory as given.
+        /// The directory as it was given.
         path: PathBuf,
         /// The error of the system.
         source: io::Error,
     },
-    /// A text that should be trusted as an origin is not an origin.
+    /// A trusted origin is malformed.
     Origin {
-        /// The text as given.
+        /// The text as it was given.
         origin: String,
     },
     /// The system refused a resource that the loop needs: its poll, its waker, a thread.
@@ -172,7 +172,7 @@ impl From<FieldError> for Error {
 pub enum RouteError {
     /// A pattern is invalid.
     Pattern {
-        /// The pattern as given.
+        /// The pattern as it was given.
         pattern: String,
         /// The index of the byte in the pattern where the mistake is.
         at: usize,
@@ -222,8 +222,8 @@ pub enum FieldError {
         /// The name as given.
         name: String,
     },
-    /// The value has a control byte, such as CR or LF, which would split the response. Or it is the
-    /// value of `Content-Type` and is not UTF-8.
+    /// The value has a control byte, such as CR or LF, which would split the response. Or the field
+    /// is `Content-Type` and its value is not UTF-8.
     Value {
         /// The name of the field.
         name: String,
@@ -234,17 +234,17 @@ pub enum FieldError {
         /// The name as given.
         name: String,
     },
-    /// The field cannot be in a trailer section, because a client must know framing, routing,
-    /// authentication and the description of the content before the content. Set it on the
+    /// The field cannot be in a trailer section. A client must have fields about framing, routing,
+    /// authentication and the format of the content before the content. Set the field on the
     /// [`Response`](crate::Response).
     Trailer {
         /// The name as given.
         name: String,
     },
-    /// The header fields of a response have more than 61,440 bytes (60 KiB), or its trailer section
-    /// or the announcement of it has more than 4,096 (4 KiB). Each field counts with its colon,
-    /// space, CR and LF, and the trailer section with the empty line at its end. `Content-Type` does
-    /// not count among the others: it may have 61,440 bytes of its own. The fields that the server
+    /// The header fields of a response have more than 61,440 bytes (60 KiB). Or its trailer
+    /// section, or the announcement of that, has more than 4,096 bytes (4 KiB). Each field counts
+    /// with its colon, space, CR and LF, and the trailer section with the empty line at its end.
+    /// `Content-Type` is counted by itself and may have 61,440 bytes. The fields that the server
     /// adds do not count.
     ///
     /// Clients and proxies accept less than a server can send: curl takes 300 KiB of header fields,
@@ -284,7 +284,7 @@ impl fmt::Display for FieldError {
 
 impl std::error::Error for FieldError {}
 
-/// Lets `?` work in [`Produce::put_trailers`](crate::body::Produce::put_trailers).
+/// Makes `?` work in [`Produce::put_trailers`](crate::body::Produce::put_trailers).
 impl From<FieldError> for io::Error {
     fn from(error: FieldError) -> io::Error {
         io::Error::new(io::ErrorKind::InvalidInput, error)

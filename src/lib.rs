@@ -1,17 +1,17 @@
 //! An HTTP/1.1 server on one event loop: one thread, one slab of connections, one hashed timing
-//! wheel. It is Go's `net/http` server, rebuilt for programs that count their memory.
+//! wheel. It does the work of Go's `net/http` server, for programs that count their memory.
 //!
 //! # Who should use it
 //!
-//! Programs that serve HTTP beside their real work, or on small machines, or to clients that they
-//! do not know: an appliance, a sidecar, a daemon with pages and metrics of its own, a device on a
+//! Programs that serve HTTP beside their real work, on small machines, or to clients that they do
+//! not know: an appliance, a sidecar, a daemon with pages and metrics of its own, a device on a
 //! small board. A handler is a function that runs on the loop, with `&mut` access to the state of
-//! the program. Every limit and deadline is on by default, and one number bounds the memory that
+//! the program. Limits and deadlines are on by default, and one number bounds the memory that
 //! clients can make the server hold.
 //!
-//! It is not a framework. It does not speak HTTP/2, and it does not run `async` code: for that, use
-//! hyper and the frameworks on top of it. A handler must not block, because it holds up every
-//! connection of the loop. Work that takes long goes to another thread ([`Reply::later`]).
+//! Wheelhouse is not a framework. It does not speak HTTP/2 and does not run `async` code: for that,
+//! use hyper and the frameworks on top of it. A handler must not block, because that would stop
+//! every connection of the loop. Work that takes long goes to another thread ([`Reply::later`]).
 //!
 //! # The smallest program
 //!
@@ -83,14 +83,14 @@
 //!
 //! These pages are in the folder `docs` of the repository:
 //!
-//! * `cookbook.md` has the programs that people write first.
+//! * `cookbook.md` has programs for the usual tasks.
 //! * `coming-from-go.md` has the names of `net/http` and ours, and programs side by side.
 //! * `compiler-messages.md` has twelve mistakes that do not compile, and the remedy for each.
 //! * `support.md` has every refusal with its status, and the bytes that cause it.
 //! * `sizing.md` has the memory of a connection in each state.
 //! * `debugging.md` has the log and how to read it.
 //!
-//! The folder `examples` has complete programs. `ARCHITECTURE.md` guides through the code: it
+//! The folder `examples` has complete programs. `ARCHITECTURE.md` is a guide to the code, which
 //! follows one request through ten functions.
 
 #![forbid(unsafe_code)]
@@ -143,7 +143,7 @@ pub use waker::Waker;
 /// Listeners, loops, threads and hooks: everything about running a server.
 ///
 /// A program that calls [`serve`], or listens on plain addresses and calls [`Server::run`], needs
-/// none of this. It needs:
+/// none of this. Other programs need:
 ///
 /// * [`Listener`](runtime::Listener) to name a listener, to share its port, or to set the mode of a
 ///   socket file;
@@ -186,9 +186,9 @@ pub mod runtime {
 /// The content of a response that is made piece by piece.
 ///
 /// Text, bytes and files need none of this: [`Response`] and [`Body`] take them. A program needs
-/// [`body::Produce`] for content that is made on the loop when there is room for it, which
-/// takes no thread and holds no more than one piece ([`Body::produce`]). It needs
-/// [`Sender`](body::Sender) for content that another thread makes and that may block
+/// [`body::Produce`] for content that is made on the loop when there is room for it
+/// ([`Body::produce`]). That needs no thread and holds at most one piece. A program needs
+/// [`Sender`](body::Sender) for content that another thread makes, which may block
 /// ([`Body::channel`]). Both wait for a slow client instead of filling the memory.
 ///
 /// ```
@@ -220,12 +220,12 @@ pub mod body {
     pub use crate::message::body::{Out, Produce, Produced};
 }
 
-/// The content of a request, piece by piece.
+/// The content of a request that is handled piece by piece.
 ///
 /// Content that fits into memory needs none of this: [`Reply::collect`] and [`Router::collect`]
-/// gather it up to a limit. A program needs [`content::Receive`] for an upload that goes to
-/// a disk or to another server ([`Reply::receive`]), and [`content::Transform`] for a
-/// response that is made out of the content while it arrives ([`Reply::transform`]).
+/// gather it up to a limit. A program needs [`content::Receive`] for an upload that goes to a disk
+/// or to another server ([`Reply::receive`]). It needs [`content::Transform`] for a response that
+/// is made out of the content while that arrives ([`Reply::transform`]).
 ///
 /// ```
 /// use wheelhouse::content::{Flow, Receive};
@@ -256,10 +256,10 @@ pub mod content {
 /// Connections that leave HTTP.
 ///
 /// A program needs [`upgrade::Protocol`] to speak a protocol of its own on the loop, after an
-/// upgrade or as a tunnel ([`Reply::upgrade`]): the connection stays under the limits and in the
-/// shutdown of the server. It needs [`Hijacked`](upgrade::Hijacked) to take the bare stream to a
-/// thread ([`Reply::hijack`]): from then on the connection is the program's own. For WebSockets
-/// there is the module `websocket`.
+/// upgrade or in a tunnel ([`Reply::upgrade`]). The connection then stays under the limits and in
+/// the shutdown of the server. A program needs [`Hijacked`](upgrade::Hijacked) to take the bare
+/// stream to a thread ([`Reply::hijack`]). The server then no longer looks after the connection.
+/// For WebSockets use the module `websocket`.
 #[doc(alias = "Hijacker")]
 pub mod upgrade {
     pub use crate::handler::upgrade::{Connection, Hijacked, HijackedStream, Protocol, Upgrade};
@@ -268,8 +268,8 @@ pub mod upgrade {
 /// Queries and forms as decoded pairs, and text for HTML.
 ///
 /// [`Request::query`] and [`Request::form`] return [`Pairs`](forms::Pairs). A program needs this
-/// module to name the types, to parse pairs from elsewhere, and to put text of a client into a
-/// page.
+/// module to name the types, to parse pairs from another source, and to put text from a client into
+/// a page.
 ///
 /// ```
 /// use wheelhouse::forms::{escape_html, FormError};
@@ -294,8 +294,8 @@ pub mod forms {
 
 /// Cookies for a response.
 ///
-/// [`Request::cookie`] reads the cookies of a request and needs nothing of this module. A program
-/// needs [`SetCookie`](cookies::SetCookie) to set or to remove one.
+/// [`Request::cookie`] reads the cookies of a request without this module. A program needs
+/// [`SetCookie`](cookies::SetCookie) to set or to remove a cookie.
 ///
 /// ```
 /// use wheelhouse::cookies::SetCookie;
@@ -349,7 +349,7 @@ pub mod auth {
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-/// Compiles the programs of the page for those who know Go, with the tests.
+/// Compiles the programs of the page for readers who know Go, with the tests.
 #[cfg(all(doctest, feature = "signals"))]
 #[doc = include_str!("../docs/coming-from-go.md")]
 struct ComingFromGo;

@@ -1,13 +1,13 @@
-//! Every limit and deadline of the server, in one struct that can be printed.
+//! [`Limits`]: every limit and timeout of the server, in one struct that can be printed.
 //!
 //! All of them are on by default, except the age of a connection and the number of its requests. A
-//! *timeout* is a `Duration`; the deadlines made from timeouts are points in time on the wheel.
-//! `wheelhouse --print-limits` prints the table with the reasons.
+//! *timeout* is a `Duration`. A *deadline* is a point in time, which follows from a timeout.
+//! `wheelhouse --print-limits` prints all limits with their reasons.
 
 use std::fmt;
 use std::time::Duration;
 
-/// The resources that one server spends on its clients: connections, memory, sizes and times.
+/// The most that one server spends on its clients: connections, memory, sizes and times.
 ///
 /// Start from a preset and change the fields that differ:
 ///
@@ -20,77 +20,79 @@ use std::time::Duration;
 /// # let _ = server;
 /// ```
 ///
-/// Minor releases add fields, so end every literal with a preset or with `..Limits::default()`.
+/// Minor releases may add fields, so end every literal with a preset or with `..Limits::default()`.
 ///
 /// [`Server::run`](crate::Server::run) and [`build`](crate::Server::build) check the values: see
 /// [`check`](Limits::check). Each of several [`Cores`](crate::runtime::Cores) has limits of its
 /// own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The number of connections that are open at the same time.
+    /// The most connections that are open at the same time.
     ///
-    /// Default `0`: as many as the process may have descriptors, less a reserve for files and
-    /// listeners. At the limit the server stops accepting, and the queue of the kernel holds
+    /// Default `0`: the number of descriptors that the process may have, less a reserve for files
+    /// and listeners. At the limit the server stops accepting, and the queue of the kernel holds
     /// further connections.
     #[doc(alias = "LimitListener")]
     pub connections_max: usize,
-    /// Bytes of memory for everything that clients can make the server hold: slots, timers,
-    /// buffers, collected content.
+    /// The most bytes of memory for everything that clients can make the server hold: slots,
+    /// timers, buffers, collected content.
     ///
-    /// Default 64 MiB. At 80 % keep-alive is refused and idle connections are closed, at 95 % no
-    /// connection is accepted, and at 100 % new content is refused with 503.
+    /// Default 64 MiB. From 80 % on, connections are not kept alive and idle ones are closed. From
+    /// 95 % on, no connection is accepted. At 100 %, new content is refused with a 503.
     pub memory_bytes_max: usize,
-    /// The number of requests on one connection, after which it is closed.
+    /// The most requests on one connection, which is then closed.
     ///
-    /// Default `u32::MAX`, which is no limit: an idle connection costs less than opening another
-    /// one.
+    /// Default `u32::MAX`, which means without limit, because it costs less to keep a connection
+    /// than to open another one.
     pub requests_max: u32,
-    /// The age that a connection can reach.
+    /// The greatest age of a connection.
     ///
-    /// Default `None`, which is no limit: idle connections end by their own limits, and busy ones
-    /// are worth keeping. With a limit, clients come back through the load balancer and spread
-    /// anew. An idle connection is closed at this age, any other one after its next response, which
-    /// says `Connection: close`. A connection that has left HTTP stays open.
+    /// Default `None`, which means without limit: idle connections have limits of their own, and
+    /// busy ones are worth keeping. With a limit, clients come back through the load balancer,
+    /// which spreads them again. An idle connection is closed at this age. Any other connection is
+    /// closed after its next response, which has `Connection: close`. A connection that has left
+    /// HTTP stays open.
     pub connection_age_max: Option<Duration>,
 
-    /// Bytes of a request head, from its first byte to the blank line; a longer one is a 431.
+    /// The most bytes of a request head, from its first byte to the blank line. A longer head gets
+    /// a 431.
     ///
     /// Default 16 KiB, twice as much as browsers and proxies send in their largest heads. At most
     /// 65,535.
     #[doc(alias = "MaxHeaderBytes")]
     pub head_bytes_max: usize,
-    /// Bytes of a request target; a longer one is a 414.
+    /// The most bytes of a request target. A longer target gets a 414.
     ///
-    /// Default 8 KiB: RFC 9112, section 3 recommends at least 8,000 bytes.
+    /// Default 8 KiB, because RFC 9112, section 3 recommends at least 8,000 bytes.
     pub target_bytes_max: usize,
-    /// Field lines of a head; more are a 431.
+    /// The most field lines of a head. A head with more gets a 431.
     ///
     /// Default 100, as in Apache. At most 256.
     pub fields_max: usize,
 
-    /// The time for a complete head: from the accept on a new connection, from the first byte of
-    /// the head on a kept one.
+    /// The time for a complete head. It begins with the accept of a new connection, and with the
+    /// first byte of each further head.
     ///
-    /// No byte restarts it. Default 10 s. Then the client gets a 408, or the connection is closed
-    /// without a response if no byte has arrived.
+    /// Later bytes do not restart it. Default 10 s. Then the client gets a 408, or, if no byte has
+    /// arrived, the connection is closed without a response.
     #[doc(alias = "ReadHeaderTimeout")]
     pub head_timeout: Duration,
-    /// The time that a connection may stay without a request.
+    /// The time that a connection may be idle between two requests.
     ///
-    /// Default 60 s: longer than the usual clients and proxies keep a connection, so that they
-    /// close first.
+    /// Default 60 s. The usual clients and proxies keep a connection for a shorter time, so that
+    /// they close it first.
     #[doc(alias = "IdleTimeout")]
     pub idle_timeout: Duration,
-    /// The least value of `idle_timeout`, which shrinks as connections fill from 50 % to 90 % of
-    /// `connections_max`.
+    /// The least idle timeout. The timeout shrinks from `idle_timeout` to this value while the
+    /// number of connections grows from 50 % to 90 % of `connections_max`.
     ///
     /// Default 5 s.
     pub idle_timeout_min: Duration,
-    /// The time that the program may take for a response that it gives later ([`Reply::later`]), or
-    /// for a pause in receiving content ([`Flow::Pause`]); then the client gets a 504.
+    /// The time that the program may take for a response that comes later ([`Reply::later`]), or
+    /// for a pause in the content ([`Flow::Pause`]). Then the client gets a 504.
     ///
-    /// Default 30 s: half the time that proxies and browsers wait. It does not cover a handler that
-    /// runs on the loop, which holds up every connection.
+    /// Default 30 s, half the time that proxies and browsers wait. It does not cover a handler that
+    /// runs on the loop, which stops every connection.
     ///
     /// [`Reply::later`]: crate::Reply::later
     /// [`Flow::Pause`]: crate::content::Flow::Pause
@@ -98,14 +100,15 @@ pub struct Limits {
     pub handler_timeout: Duration,
     /// The window over which the rate of incoming content is measured.
     ///
-    /// Default 10 s. The first window of each content is half as long again.
+    /// Default 10 s. The first window of each content is longer by half.
     pub content_window: Duration,
-    /// The bytes per second with which content must arrive over each window; a slower client gets a
-    /// 408.
+    /// The least rate of incoming content over each window, in bytes per second. A slower client
+    /// gets a 408.
     ///
-    /// Default 1 KiB/s, a tenth of a 2G modem. With 0, one byte in each window is enough. A client that
-    /// sends in bursts must not be silent for a whole window: `curl --limit-rate 2k` sends 64 KiB at a
-    /// time and then waits for half a minute, so it needs a window of a minute.
+    /// Default 1 KiB/s, a tenth of the rate of a 2G modem. With 0, one byte in each window is
+    /// enough. A client that sends in bursts must not be silent for a whole window: `curl
+    /// --limit-rate 2k` sends 64 KiB at a time and then waits for half a minute, so it needs a window
+    /// of a minute.
     #[doc(alias = "ReadTimeout")]
     pub content_rate_min: u32,
     /// The window over which the rate of outgoing bytes is measured, while output waits for the
@@ -113,46 +116,46 @@ pub struct Limits {
     ///
     /// Default 10 s.
     pub response_window: Duration,
-    /// The bytes per second that a client must take over each window; the connection of a slower
-    /// one is reset.
+    /// The least rate at which a client takes output over each window, in bytes per second. The
+    /// connection of a slower client is reset.
     ///
     /// Default 1 KiB/s. With 0, one byte in each window is enough.
     #[doc(alias = "WriteTimeout")]
     pub response_rate_min: u32,
 
-    /// Pairs of a query or form that are read. The rest is left out, and
+    /// The most pairs of a query or form that are read. The rest is left out, and
     /// [`Pairs::check`](crate::forms::Pairs::check) reports that.
     ///
-    /// Default 1,000: a lookup scans the pairs, and pages have at most a few dozen fields.
+    /// Default 1,000, because each look-up scans the pairs. Pages have at most a few dozen fields.
     pub pairs_max: usize,
-    /// Cookies of one request; a request with more counts as one without cookies.
+    /// The most cookies of a request. A request with more counts as one without cookies.
     ///
-    /// Default 3,000, as in Go: browsers keep at most a few hundred for one site.
+    /// Default 3,000, as in Go. Browsers keep at most a few hundred for one site.
     pub cookies_max: usize,
-    /// Ranges of one request for a file. With more, the whole file is sent (RFC 9110, section
-    /// 14.2).
+    /// The most ranges of a request for a file. If there are more, the whole file is sent (RFC
+    /// 9110, section 14.2).
     ///
-    /// Default 16: download managers ask for one at a time. At most 1,000.
+    /// Default 16. Download managers ask for one at a time. At most 1,000.
     pub ranges_max: usize,
 
-    /// Bytes of content that the handler did not ask for, which are read and dropped to keep the
-    /// connection; after more, it is closed.
+    /// The most bytes of content that are read and dropped to keep a connection, if the handler did
+    /// not ask for the content. If there are more, the connection is closed.
     ///
-    /// Default 64 KiB: about as much as is on its way in any case.
+    /// Default 64 KiB, about as much as is on its way in any case.
     pub discard_bytes_max: u64,
     /// The time without input that ends a lingering close.
     ///
-    /// A connection that is closed while its client still sends lingers: the server reads and drops
-    /// input for a while, because a reset at once would destroy the last response on its way.
-    /// Default 1 s.
+    /// If the server closes a connection while the client still sends, the connection lingers: the
+    /// server reads and drops input for a while. Without that, a reset would destroy the last
+    /// response on its way. Default 1 s.
     pub linger_quiet_timeout: Duration,
     /// The whole time of a lingering close. Default 5 s.
     pub linger_timeout: Duration,
-    /// Bytes that a lingering close reads and drops. Default 256 KiB, as much as the buffer of a
-    /// socket holds.
+    /// The most bytes that a lingering close reads and drops. Default 256 KiB, as much as the
+    /// buffer of a socket holds.
     pub linger_bytes_max: u32,
 
-    /// The time that a graceful shutdown may take. Then the connections that are left are reset.
+    /// The time that a graceful shutdown may take. Then the remaining connections are reset.
     ///
     /// Default 10 s, the time that service managers wait before they kill a process.
     pub shutdown_timeout: Duration,
@@ -212,8 +215,8 @@ impl Limits {
     }
 
     /// Returns the limits for a process beside another one, whose client is a proxy that keeps
-    /// connections for long: 16 MiB, and idle connections for ten minutes, or 60 s when many are
-    /// open.
+    /// connections for a long time: 16 MiB, and idle connections for ten minutes, or 60 s when many
+    /// are open.
     pub const fn sidecar() -> Limits {
         Limits {
             memory_bytes_max: 16 << 20,
@@ -225,7 +228,7 @@ impl Limits {
 
     /// Returns the preset called `name`: `open-internet`, `small` or `sidecar`.
     ///
-    /// It is for command lines and configuration files. In code, call the function of that name.
+    /// This is for command lines and configuration files. In code, call the function of that name.
     pub fn preset(name: &str) -> Option<Limits> {
         match name {
             "open-internet" => Some(Limits::open_internet()),
@@ -237,8 +240,8 @@ impl Limits {
 
     /// Checks that every limit is within its bounds and that they fit together.
     ///
-    /// [`Server::run`](crate::Server::run) does this as well. A program with flags of its own calls
-    /// it to name the flag that is wrong ([`LimitsError::limit`]).
+    /// [`Server::run`](crate::Server::run) does this, too. A program with flags of its own calls
+    /// this function to name the wrong flag in its message ([`LimitsError::limit`]).
     ///
     /// # Errors
     ///
@@ -288,7 +291,7 @@ impl Limits {
         Ok(())
     }
 
-    /// Returns each limit as name, value and reason, in the order of the struct.
+    /// Returns the name, value and reason of each limit, in the order of the struct.
     fn rows(&self) -> Vec<(&'static str, String, &'static str)> {
         let connections = match self.connections_max {
             0 => "by descriptors".to_owned(),
@@ -300,53 +303,57 @@ impl Limits {
         };
         let age = self.connection_age_max.map_or_else(|| "none".to_owned(), seconds);
         vec![
-            ("connections_max", connections, "then the kernel's queue holds the rest"),
+            ("connections_max", connections, "further clients wait in the kernel"),
             (
                 "memory_bytes_max",
                 bytes(self.memory_bytes_max as u64),
-                "80 % idle closed, 95 % no accept, 100 % 503",
+                "at 80 % idle ones are closed, at 95 % no accept, at 100 % 503",
             ),
-            ("requests_max", requests, "on one connection"),
-            ("connection_age_max", age, "then closed when idle, or after a response"),
+            ("requests_max", requests, "then the connection is closed"),
+            ("connection_age_max", age, "then closed if idle, else after a response"),
             (
                 "head_bytes_max",
                 bytes(self.head_bytes_max as u64),
-                "431 above; twice what browsers send",
+                "longer: 431; browsers send at most half of it",
             ),
             (
                 "target_bytes_max",
                 bytes(self.target_bytes_max as u64),
-                "414 above; RFC 9112 wants 8,000",
+                "longer: 414; RFC 9112 recommends 8,000 or more",
             ),
-            ("fields_max", self.fields_max.to_string(), "431 above"),
-            ("head_timeout", seconds(self.head_timeout), "whole head, never restarted; 408"),
-            ("idle_timeout", seconds(self.idle_timeout), "longer than clients keep connections"),
+            ("fields_max", self.fields_max.to_string(), "more: 431"),
+            ("head_timeout", seconds(self.head_timeout), "for a whole head; then 408"),
+            ("idle_timeout", seconds(self.idle_timeout), "clients close their connections earlier"),
             ("idle_timeout_min", seconds(self.idle_timeout_min), "at 90 % of connections_max"),
-            ("handler_timeout", seconds(self.handler_timeout), "responses given later; 504"),
-            ("content_window", seconds(self.content_window), "over which the rate counts"),
-            ("content_rate_min", rate(self.content_rate_min), "slower is 408"),
-            ("response_window", seconds(self.response_window), "over which the rate counts"),
-            ("response_rate_min", rate(self.response_rate_min), "slower is reset"),
+            ("handler_timeout", seconds(self.handler_timeout), "for a later response; then 504"),
+            ("content_window", seconds(self.content_window), "for content_rate_min"),
+            ("content_rate_min", rate(self.content_rate_min), "slower: 408"),
+            ("response_window", seconds(self.response_window), "for response_rate_min"),
+            ("response_rate_min", rate(self.response_rate_min), "slower: reset"),
             ("pairs_max", self.pairs_max.to_string(), "of a query or form; the rest is left out"),
-            ("cookies_max", self.cookies_max.to_string(), "of a request; with more it has none"),
-            ("ranges_max", self.ranges_max.to_string(), "of a file; more get the whole file"),
+            ("cookies_max", self.cookies_max.to_string(), "of a request; more: it has none"),
+            ("ranges_max", self.ranges_max.to_string(), "of a request; more: the whole file"),
             (
                 "discard_bytes_max",
                 bytes(self.discard_bytes_max),
-                "unasked content read to keep a connection",
+                "of unread content; more: closed after the response",
             ),
             (
                 "linger_quiet_timeout",
                 seconds(self.linger_quiet_timeout),
-                "a reset must not destroy a response",
+                "without input; a reset could destroy a response",
             ),
-            ("linger_timeout", seconds(self.linger_timeout), "in all"),
+            ("linger_timeout", seconds(self.linger_timeout), "for a whole lingering close"),
             (
                 "linger_bytes_max",
                 bytes(u64::from(self.linger_bytes_max)),
-                "as much as a socket buffer holds",
+                "as much as the buffer of a socket holds",
             ),
-            ("shutdown_timeout", seconds(self.shutdown_timeout), "then the rest is reset"),
+            (
+                "shutdown_timeout",
+                seconds(self.shutdown_timeout),
+                "then the remaining connections are reset",
+            ),
         ]
     }
 }
@@ -388,10 +395,10 @@ impl fmt::Debug for LimitsError {
 
 impl std::error::Error for LimitsError {}
 
-/// The greatest `fields_max`: the size of the parser's fixed array.
+/// The greatest `fields_max`: the size of the parser's array.
 pub(crate) const FIELDS_CEILING: usize = 256;
 
-/// Far inside the range of the wheel (4.3 years at 64 ms a tick).
+/// The longest timeout: a year, far inside the range of the wheel (4.3 years at 64 ms a tick).
 pub(crate) const TIMEOUT_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
 fn bytes(n: u64) -> String {

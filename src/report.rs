@@ -1,6 +1,6 @@
-//! [`Report`]: what a server did, given when it has ended.
+//! [`Report`]: the figures of a server, returned when it has ended.
 
-/// What a server did in its life, and how its connections ended.
+/// The figures of a server: its connections, requests and faults since the start.
 #[doc(alias = "expvar")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -9,23 +9,23 @@ pub struct Report {
     pub accepted: u64,
     /// Requests given to the handler.
     pub requests: u64,
-    /// Requests refused by the server itself, from 400 to 505.
+    /// Requests that the server refused by itself, with a status from 400 to 505.
     pub refused: u64,
-    /// Deadlines that passed in the middle of something: a head, content, an answer. Those that
-    /// could be told so are among the refused too (408), the others were reset.
+    /// Deadlines that passed during a head, content or a response. The client got a 408, which
+    /// counts among `refused`, too, or the connection was reset.
     pub too_slow: u64,
-    /// Answers that the program began and could not finish, because of an error, a panic or less
+    /// Responses that the program began and could not finish, because of an error, a panic or less
     /// content than announced. Their connections were reset.
     pub cut_off: u64,
-    /// Panics of handlers and of the other functions of the program: receivers, producers, protocols,
-    /// hooks, timers, sources, and functions of a remote. Those of destructors are only logged.
+    /// Panics of handlers and of other functions of the program: receivers, producers, protocols,
+    /// hooks, timers, sources, and functions of a remote. Panics of destructors are only logged.
     pub panics: u64,
-    /// Failures of the system to give a connection that was there: most often it was out of
-    /// descriptors, or the peer had already gone. Each was retried.
+    /// Calls of `accept` that failed, most often because the process was out of descriptors or the
+    /// client had already left. Each was retried.
     pub accept_errors: u64,
-    /// Connections open when the shutdown began, or waiting to be accepted, that ended by themselves
-    /// within its deadline.
+    /// Connections that were open or waited to be accepted when the shutdown began, and that ended
+    /// by themselves before its deadline.
     pub drained: usize,
-    /// Connections that were still at work at its deadline and were reset.
+    /// Connections that were still at work at the deadline of the shutdown and were reset.
     pub reset: usize,
 }

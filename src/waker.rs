@@ -1,16 +1,16 @@
-//! [`Waker`]: has the loop visit one connection again, from any thread.
-//!
-//! The side of the loop is `reactor/mailbox.rs`, on which this file does not depend.
+//! [`Waker`]: makes the loop visit a connection, from any thread. The loop's side is in
+//! `reactor/mailbox.rs`.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// Has the loop visit one connection again, from any thread.
+/// A handle that makes the loop visit one connection again, from any thread.
 ///
 /// A paused [`Receive`](crate::content::Receive), a [`Produce`](crate::body::Produce) with nothing
-/// to send and a [`Protocol`](crate::upgrade::Protocol) get one, to wait for something outside the
-/// loop. Store the result where both sides see it, then wake. A wake is cheap, may come more often
-/// than needed, and does nothing once the connection has ended.
+/// to send and a [`Protocol`](crate::upgrade::Protocol) get a waker, so that they can wait for
+/// something outside the loop. Store the result in a place that both sides share, and then wake. A
+/// wake is cheap. It may come more often than needed, and does nothing after the connection has
+/// ended.
 ///
 /// It converts into a [`std::task::Waker`], so a producer can poll a future:
 ///
@@ -52,7 +52,7 @@ impl Waker {
         Waker(Arc::new(wake))
     }
 
-    /// Has the connection visited soon.
+    /// Makes the loop visit the connection soon.
     pub fn wake(&self) {
         self.0.wake();
     }
@@ -64,7 +64,7 @@ impl From<Waker> for std::task::Waker {
     }
 }
 
-/// A waker for futures.
+/// A [`Waker`] in the form that futures use.
 struct Task(Waker);
 
 impl std::task::Wake for Task {

@@ -42,8 +42,8 @@ impl BasicAuth {
         &self.bytes[self.colon + 1..]
     }
 
-    /// Returns whether name and password are these. The time that it takes does not depend on how
-    /// much of them is right.
+    /// Returns whether the name is `user` and the password is `password`. The time of the
+    /// comparison does not show how much of them is right.
     pub fn matches(&self, user: &str, password: &str) -> bool {
         let is_user = constant_time_eq(self.user(), user.as_bytes());
         let is_password = constant_time_eq(self.password(), password.as_bytes());
@@ -60,8 +60,8 @@ impl fmt::Debug for BasicAuth {
 }
 
 impl Request<'_> {
-    /// Returns the name and password from `Authorization: Basic`; `None` for another scheme, bad
-    /// base64, a text without a colon, and more than one such field.
+    /// Returns the name and password from `Authorization: Basic`. Returns `None` for another
+    /// scheme, malformed base64, a text without a colon, or more than one such field.
     #[doc(alias = "Authorization")]
     pub fn basic_auth(&self) -> Option<BasicAuth> {
         parse(self.headers().only("authorization")?)
@@ -125,13 +125,13 @@ fn quoted(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
-/// Returns whether `given`, which comes from a client, is `secret`. The time that it takes depends
-/// only on the length of `given`, not on the secret.
+/// Returns whether `given`, which comes from a client, is equal to `secret`. The time of the
+/// comparison depends only on the length of `given`, not on the secret.
 #[doc(alias("ConstantTimeCompare", "subtle"))]
 pub fn constant_time_eq(given: &[u8], secret: &[u8]) -> bool {
     let mut differs = u8::from(given.len() != secret.len());
     for (index, byte) in given.iter().enumerate() {
-        // Beyond the end of the secret the byte is compared with another one, in the same time.
+        // After the end of the secret, a comparison with zero takes the same time.
         let other = secret.get(index).unwrap_or(&0);
         differs = black_box(differs | (byte ^ other));
     }
@@ -149,7 +149,7 @@ fn parse(value: &[u8]) -> Option<BasicAuth> {
     Some(BasicAuth { bytes, colon })
 }
 
-/// Decodes base64 (RFC 4648, section 4). The padding is required and nothing else is allowed.
+/// Decodes base64 (RFC 4648, section 4). Padding is required, and other characters are not allowed.
 fn decode_base64(text: &[u8]) -> Option<Vec<u8>> {
     let sextet = |byte: u8| {
         Some(u32::from(match byte {
@@ -246,7 +246,7 @@ mod tests {
         }
     }
 
-    /// Go: t242, which takes the first of two. A proxy may have checked the other one.
+    /// Go: t242. Go uses the first of two fields, but a proxy may have checked the second.
     #[test]
     fn two_fields_with_credentials_count_as_none() {
         use crate::sim::Sim;

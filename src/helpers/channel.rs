@@ -1,7 +1,7 @@
 //! Content from another thread: a bounded channel into a response.
 //!
-//! The bound is in bytes. A sender that is faster than its client waits, since the loop takes from
-//! the channel only when there is room for more output.
+//! The bound is in bytes. A sender that is faster than its client has to wait, because the loop
+//! takes bytes from the channel only when there is room for output.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -14,14 +14,14 @@ use bytes::{Buf, Bytes};
 use crate::message::body::{Body, Out, Produce, Produced};
 use crate::waker::Waker;
 
-/// The silence of a sender after which the response is cut off.
+/// The longest silence of a sender. After that the response is cut off.
 const SILENCE_MAX: Duration = Duration::from_secs(300);
 
 impl Body {
     /// Creates content of unknown length that comes from another thread, and its sender.
     ///
-    /// At most `capacity` bytes wait between the two; a longer piece is taken if nothing else
-    /// waits. They are memory of the program and do not count against
+    /// At most `capacity` bytes wait in the channel. A longer piece is taken if the channel is
+    /// empty. The bytes are memory of the program and do not count against
     /// [`Limits::memory_bytes_max`](crate::Limits::memory_bytes_max). The sender must
     /// [`finish`](Sender::finish). If it is dropped before that, or sends nothing for five minutes,
     /// the connection is reset, so that the client does not take an incomplete response for a
@@ -61,8 +61,8 @@ impl Body {
     /// Creates content of exactly `len` bytes that comes from another thread, and its sender: see
     /// [`channel`](Body::channel). It is sent with `Content-Length` instead of in chunks.
     ///
-    /// After `len` bytes no [`finish`](Sender::finish) is needed. If the sender finishes before,
-    /// the connection is reset. If it sends more, the channel is closed.
+    /// After `len` bytes no [`finish`](Sender::finish) is needed. If the sender finishes before
+    /// that, the connection is reset. If it sends more, the channel is closed.
     pub fn channel_exactly(len: u64, capacity: usize) -> (Sender, Body) {
         let (sender, receiver) = pipe(capacity);
         (sender, Body::produce_exactly(len, receiver))
@@ -75,9 +75,9 @@ fn pipe(capacity: usize) -> (Sender, Receiver) {
     (Sender { pipe }, receiver)
 }
 
-/// Sends content into a response, from any thread: see [`Body::channel`].
+/// The sender of content that comes from another thread: see [`Body::channel`].
 ///
-/// It is an [`io::Write`], too. A write sends all of its bytes as one piece and waits while the
+/// It implements [`io::Write`]. A write sends all of its bytes as one piece and waits while the
 /// channel is full. It fails with [`io::ErrorKind::BrokenPipe`] if the other end is closed.
 ///
 /// ```
@@ -120,17 +120,17 @@ struct Inner {
     waker: Option<Waker>,
 }
 
-/// The end of the sender's side.
+/// The state of the sender's side.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum End {
     #[default]
     Open,
     Finished,
-    /// Dropped before it had finished.
+    /// The sender was dropped before it had finished.
     Broken,
 }
 
-/// The reason why a piece was not sent. It holds the piece.
+/// The reason why a piece was not sent, with the piece.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
@@ -143,8 +143,8 @@ pub enum SendError {
 impl Sender {
     /// Sends one piece, and waits while the channel is full.
     ///
-    /// Handlers and other code on the loop must not call it: the loop empties the channel and would
-    /// wait for itself. They use [`try_send`](Sender::try_send).
+    /// Handlers and other code on the loop must not call this function. The loop empties the
+    /// channel, so it would wait for itself. Such code uses [`try_send`](Sender::try_send).
     ///
     /// # Errors
     ///
@@ -170,7 +170,7 @@ impl Sender {
     ///
     /// # Errors
     ///
-    /// [`SendError::Full`] if there is none, [`SendError::Closed`] if the other end is closed.
+    /// [`SendError::Full`] if there is no room, [`SendError::Closed`] if the other end is closed.
     pub fn try_send(&self, piece: impl Into<Bytes>) -> Result<(), SendError> {
         let mut inner = self.pipe.lock();
         let waker = self.pipe.push(&mut inner, piece.into())?;
@@ -179,7 +179,7 @@ impl Sender {
         Ok(())
     }
 
-    /// Ends the content, which is complete.
+    /// Ends the content as complete.
     pub fn finish(self) {
         self.pipe.end(End::Finished);
     }
@@ -197,7 +197,7 @@ impl io::Write for Sender {
         Ok(bytes.len())
     }
 
-    /// Does nothing: each piece was sent already.
+    /// Does nothing, because each write has already sent its piece.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -214,7 +214,8 @@ impl Pipe {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a piece into the channel. Returns the waker to use once the lock is released.
+    /// Puts a piece into the channel. Returns the waker that the caller wakes after it has released
+    /// the lock.
     fn push(&self, inner: &mut Inner, piece: Bytes) -> Result<Option<Waker>, SendError> {
         if inner.receiver_is_gone {
             return Err(SendError::Closed(piece));
@@ -276,8 +277,8 @@ impl Produce for Receiver {
             (true, End::Open) => Ok(Produced::Wait(SILENCE_MAX)),
             (true, End::Finished) => Ok(Produced::End),
             (true, End::Broken) => {
-                let what = "the sender of a channel was dropped: `finish` was expected before";
-                Err(io::Error::new(io::ErrorKind::BrokenPipe, what))
+                let message = "the sender of a channel was dropped: expected `finish` before that";
+                Err(io::Error::new(io::ErrorKind::BrokenPipe, message))
             }
         }
     }
@@ -321,7 +322,7 @@ impl fmt::Display for SendError {
 
 impl std::error::Error for SendError {}
 
-/// Makes the error of a function that writes: [`io::ErrorKind::WouldBlock`] or
+/// Makes the error that a write returns: [`io::ErrorKind::WouldBlock`] or
 /// [`io::ErrorKind::BrokenPipe`].
 impl From<SendError> for io::Error {
     fn from(error: SendError) -> io::Error {
@@ -392,7 +393,7 @@ mod tests {
                 break;
             }
         }
-        // There is room for "b" now; there never is for "c".
+        // There is room for "b" now, and there never is for "c".
         drop(body);
         let (second, third) = thread.join().unwrap();
         assert!(second.is_ok() || second == Err(SendError::Closed("b".into())));

@@ -1,5 +1,5 @@
-//! Cookies (RFC 6265): those of a request as borrowed pairs, and those of a response as a builder
-//! that refuses cookies which browsers would silently drop.
+//! Cookies (RFC 6265): those of a request as borrowed pairs, and those of a response as a builder.
+//! The builder refuses cookies that browsers would silently drop.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -8,12 +8,12 @@ use crate::message::fields::is_token;
 use crate::message::request::Request;
 use crate::message::response::Response;
 
-/// The most bytes of a cookie, with its name, value and attributes, that browsers accept.
+/// The most bytes of a cookie, with its name, value and attributes, that browsers accept: 4,096.
 pub const COOKIE_BYTES_MAX: usize = 4_096;
 
 impl<'a> Request<'a> {
-    /// Returns the cookies as name and value, in order, over all `Cookie` lines. Double quotes
-    /// around a value are removed, and malformed cookies are left out. If there are more than
+    /// Returns the cookies of all `Cookie` lines in order, as name and value. Double quotes around
+    /// a value are removed, and malformed cookies are left out. If there are more than
     /// [`Limits::cookies_max`](crate::Limits::cookies_max), none is returned.
     pub fn cookies(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
         let fields = self.headers();
@@ -57,7 +57,8 @@ fn unquote(value: &str) -> &str {
     value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value)
 }
 
-/// Space and comma are not allowed by the RFC, but common.
+/// Returns whether a value may have this byte. The RFC does not allow space and comma, but they are
+/// common.
 fn is_value_byte(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b';' | b'\\')
 }
@@ -84,10 +85,11 @@ impl Response {
     }
 }
 
-/// A cookie to be set. By default it is for this host and lasts until the browser ends.
+/// A cookie for a response. By default it is for this host and lasts until the browser ends.
 ///
-/// It is `HttpOnly` and `SameSite=Lax` unless changed, as a session needs it. That stops the two
-/// common attacks: a script that reads the cookie, and a form of another site that sends it.
+/// It is `HttpOnly` and `SameSite=Lax` by default, as the cookie of a session should be. That stops
+/// the two common attacks: a script that reads the cookie, and a form of another site that sends
+/// it.
 ///
 /// ```
 /// use std::time::Duration;
@@ -118,11 +120,11 @@ pub struct SetCookie {
 /// The requests from other sites with which a cookie is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SameSite {
-    /// With none.
+    /// None of them.
     Strict,
-    /// Only when a link leads here: the default of browsers and of [`SetCookie`].
+    /// Only those of a link to this site: the default of browsers and of [`SetCookie`].
     Lax,
-    /// With all. Browsers then require [`SetCookie::secure`].
+    /// All of them. Browsers then require [`SetCookie::secure`].
     None,
 }
 
@@ -143,27 +145,28 @@ impl SetCookie {
         }
     }
 
-    /// Creates a cookie that makes a browser remove the cookie `name`. Path and domain must be
-    /// those of the cookie to remove.
+    /// Creates a cookie that makes a browser remove the cookie `name`. Set the path and domain of
+    /// the cookie to remove, if it has them.
     pub fn removal(name: impl Into<String>) -> SetCookie {
         SetCookie::new(name, "").max_age(Duration::ZERO).expires(UNIX_EPOCH)
     }
 
-    /// Sets the path: the cookie is sent for this path and those below it. By default these are the
-    /// paths in the folder of the request.
+    /// Sets the path. The cookie is sent for this path and those below it. Default: the folder of
+    /// the request's path.
     pub fn path(mut self, path: impl Into<String>) -> SetCookie {
         self.path = Some(path.into());
         self
     }
 
-    /// Sets the domain: the cookie is sent to this host and all hosts below it. A dot in front is
-    /// ignored.
+    /// Sets the domain. The cookie is sent to this host and all hosts below it. A dot at its start
+    /// is ignored. Default: the host of the request alone.
     pub fn domain(mut self, domain: impl Into<String>) -> SetCookie {
         self.domain = Some(domain.into());
         self
     }
 
-    /// Sets the time of expiry, from 1970 to 9999. `max_age` takes precedence if both are set.
+    /// Sets the time of expiry, from 1970 to 9999. [`max_age`](SetCookie::max_age) takes precedence
+    /// if both are set.
     pub fn expires(mut self, expires: SystemTime) -> SetCookie {
         self.expires = Some(expires);
         self
@@ -181,20 +184,20 @@ impl SetCookie {
         self
     }
 
-    /// Makes the cookie one that browsers send only over TLS, and to `localhost`.
+    /// Marks the cookie as `Secure`. Browsers send it only over TLS, and to `localhost`.
     pub fn secure(mut self) -> SetCookie {
         self.secure = true;
         self
     }
 
-    /// Sets the requests from other sites that the cookie is sent with. Default [`SameSite::Lax`].
+    /// Sets the requests from other sites with which the cookie is sent. Default [`SameSite::Lax`].
     pub fn same_site(mut self, same_site: SameSite) -> SetCookie {
         self.same_site = same_site;
         self
     }
 
-    /// Keeps the cookie apart for each site that embeds this one. It needs
-    /// [`secure`](SetCookie::secure).
+    /// Marks the cookie as `Partitioned`. Browsers keep a separate cookie for each site that embeds
+    /// this one. Requires [`secure`](SetCookie::secure).
     pub fn partitioned(mut self) -> SetCookie {
         self.partitioned = true;
         self
@@ -204,7 +207,7 @@ impl SetCookie {
     ///
     /// # Errors
     ///
-    /// [`CookieError`] if browsers would drop the cookie, or read it in another way.
+    /// [`CookieError`] if browsers would drop the cookie or misread it.
     pub fn encode(&self) -> Result<String, CookieError> {
         self.check()?;
         let quote = if self.value.contains([' ', ',']) { "\"" } else { "" };
@@ -290,7 +293,7 @@ fn is_domain(domain: &str) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CookieError {
-    /// The name is empty or has a byte that no token has.
+    /// The name is empty or has a byte that a token cannot have.
     Name,
     /// The value has a control byte, a double quote, a semicolon, a backslash or a byte that is not
     /// ASCII.

@@ -1,11 +1,11 @@
 //! Server-sent events (the event stream of the HTML standard): one ring of events in memory, and
 //! any number of readers.
 //!
-//! Each event is encoded once and held in the ring once; a reader is a place in the ring. A slow
-//! reader does not hold up others, and holds only the event that is being sent to it. The ring
-//! moves on, and the reader then skips the missed events or is cut off, as the topic says. Browsers
-//! reconnect by themselves and name the last event that they received, which the ring usually still
-//! has. Events are memory of the program and do not count against
+//! Each event is encoded once and held in the ring once. A reader is a place in the ring. A slow
+//! reader does not delay other readers, and holds only the event that is being sent to it. When the
+//! ring moves on, the reader skips the missed events or is cut off, as the options of the topic
+//! decide. Browsers reconnect by themselves and name the last event that they received, which the
+//! ring usually still has. Events are memory of the program and do not count against
 //! [`Limits::memory_bytes_max`](crate::Limits::memory_bytes_max).
 //!
 //! ```
@@ -28,8 +28,8 @@
 //! # When to use it
 //!
 //! Use a [`Topic`] for pages that show news as it happens: prices, progress, a log. A page reads it
-//! with `EventSource`. Events go from the server to the client; for messages in both directions
-//! there is the module `websocket`.
+//! with `EventSource`. Events go from the server to the client. For messages in both directions use
+//! the module `websocket`.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -44,8 +44,8 @@ use crate::message::request::Request;
 use crate::message::response::{Response, StatusCode};
 use crate::waker::Waker;
 
-/// The silence after which a comment is sent. It keeps proxies from closing the connection, and
-/// reveals readers that have left without closing theirs.
+/// The silence after which a comment is sent: 15 s. The comment keeps proxies from closing the
+/// connection, and detects readers that have left without closing theirs.
 pub const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// One event of a [`Topic`].
@@ -58,13 +58,13 @@ pub struct Event {
 }
 
 impl Event {
-    /// Creates an event with this text. Each of its lines becomes a `data` field.
+    /// Creates an event with the text `data`. Each line of the text becomes a field `data`.
     pub fn new(data: impl Into<String>) -> Event {
         Event { name: None, data: data.into() }
     }
 
-    /// Returns the event with a name, by which scripts listen for it. Line ends in the name are
-    /// removed.
+    /// Returns the event with a name. Scripts listen for the events of a name. Line ends in the
+    /// name are removed.
     pub fn named(mut self, name: impl Into<String>) -> Event {
         let mut name = name.into();
         name.retain(|c| c != '\r' && c != '\n');
@@ -77,7 +77,7 @@ impl Event {
         if let Some(name) = &self.name {
             text += &format!("event: {name}\n");
         }
-        // The format has three line ends, of which CR LF is one.
+        // The format has three line ends: CR LF, LF and CR.
         for line in self.data.replace("\r\n", "\n").split(['\n', '\r']) {
             text += &format!("data: {line}\n");
         }
@@ -98,7 +98,7 @@ impl From<String> for Event {
     }
 }
 
-/// The rule for readers that have fallen out of the ring.
+/// The rule for slow readers, whose next event is no longer in the ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Slow {
@@ -132,22 +132,22 @@ impl TopicOptions {
         TopicOptions { capacity, slow: Slow::Skip, readers_max: usize::MAX }
     }
 
-    /// Sets the rule for readers that are slow. By default they [skip](Slow::Skip).
+    /// Sets the rule for slow readers. By default they [skip](Slow::Skip) the missed events.
     pub const fn slow(mut self, slow: Slow) -> TopicOptions {
         self.slow = slow;
         self
     }
 
-    /// Sets the most readers at a time; a further one gets a 503. By default only the number of
-    /// connections limits them.
+    /// Sets the most readers at the same time. A further reader gets a 503. By default only the
+    /// number of connections limits the readers.
     pub const fn readers_max(mut self, readers: usize) -> TopicOptions {
         self.readers_max = readers;
         self
     }
 }
 
-/// Events with one ring and any number of readers. Clones are the same topic, and any thread can
-/// publish.
+/// A stream of events with one ring and any number of readers. Clones are the same topic, and any
+/// thread can publish.
 #[doc(alias("SSE", "EventSource", "broadcast"))]
 #[derive(Clone)]
 pub struct Topic {
@@ -167,8 +167,8 @@ struct Shared {
 }
 
 impl Topic {
-    /// Creates a topic that keeps the last `capacity` events (at least one), lets slow readers
-    /// skip, and has no limit of readers but that of connections.
+    /// Creates a topic that keeps the last `capacity` events (at least one). Slow readers
+    /// [skip](Slow::Skip) missed events, and only the number of connections limits the readers.
     pub fn new(capacity: usize) -> Topic {
         Topic::with_options(TopicOptions::new(capacity))
     }
@@ -188,8 +188,8 @@ impl Topic {
         Topic { shared: Arc::new(Mutex::new(shared)) }
     }
 
-    /// Adds an event, which is sent to all readers. Returns its number in the topic, which begins
-    /// at 1 and is its `id`. A closed topic does not take the event.
+    /// Adds an event, which is sent to all readers. Returns its number, which is its `id`; the
+    /// first event of a topic has the number 1. A closed topic does not take the event.
     pub fn publish(&self, event: impl Into<Event>) -> u64 {
         let event = event.into();
         let mut shared = self.lock();
@@ -219,15 +219,15 @@ impl Topic {
         self.lock().readers.len()
     }
 
-    /// Creates the response for a reader: the events from now on. If the reader names the last
+    /// Creates the response for a reader, with the events from now on. If the reader names the last
     /// event that it received (`Last-Event-ID`), it gets the events after that one, as far as the
-    /// ring still has them. A comment gives the number of missed events.
+    /// ring still has them. A comment has the number of missed events.
     ///
-    /// The stream has no time limit. At least a comment is sent every [`HEARTBEAT`], and
-    /// [`Limits::response_rate_min`](crate::Limits::response_rate_min) cuts off a reader that does
-    /// not take it in time. The stream ends when the reader ends its side. When the server shuts
-    /// down gracefully, it ends after the last event, so that the shutdown does not wait for it.
-    /// Browsers reconnect by themselves.
+    /// The stream does not have a time limit. At least a comment is sent every [`HEARTBEAT`], and a
+    /// reader that takes less than
+    /// [`Limits::response_rate_min`](crate::Limits::response_rate_min) is cut off. The stream ends
+    /// when the reader ends its side. At a graceful shutdown of the server it ends after the last
+    /// event, so that the shutdown does not wait for it. Browsers reconnect by themselves.
     pub fn subscribe(&self, req: &Request<'_>) -> Response {
         let last = req.header("last-event-id").and_then(|id| id.parse::<u64>().ok());
         let mut shared = self.lock();
@@ -238,10 +238,10 @@ impl Topic {
             return Response::status_page(StatusCode::SERVICE_UNAVAILABLE)
                 .with_header("Retry-After", "5");
         }
-        // A number that does not exist yet is ignored: it is from an earlier run of the server.
+        // The number of an event that does not exist yet is from an earlier run of the server.
         let next = last.filter(|&last| last < shared.next()).map_or(shared.next(), |last| last + 1);
-        // A reader that reconnects is not slow. It continues with the oldest event, also where slow
-        // readers are cut; otherwise it would name the same event and be cut for ever.
+        // A reader that reconnects does not count as slow and continues with the oldest event. If
+        // it were cut off, it would name the same event again, and be cut off again.
         let (next, missed) = (next.max(shared.first), shared.first.saturating_sub(next));
         let rest = match missed {
             0 => Bytes::from_static(GREETING.as_bytes()),
@@ -288,7 +288,7 @@ impl fmt::Debug for Topic {
 /// The comment that is sent at once, so that the reader knows that the stream has begun.
 const GREETING: &str = ": here\n\n";
 
-/// The comment for a reader that has missed so many events.
+/// Returns the comment for a reader that has missed `missed` events.
 fn comment_on(missed: u64) -> String {
     format!(": {missed} events missed\n\n")
 }
@@ -304,7 +304,7 @@ struct Reader {
     lasts: Lasts,
 }
 
-/// The time for which a reader continues, from the longest to the shortest.
+/// The point at which the stream of a reader ends, from the latest to the earliest.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Lasts {
     ForEver,

@@ -1,4 +1,4 @@
-//! Conversions to and from the types of the `http` crate, for code that uses them.
+//! Conversions from and to the types of the crate `http`, for code that uses them.
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
@@ -8,12 +8,12 @@ use crate::message::request::Request;
 use crate::message::response::{Response, StatusCode};
 
 impl Request<'_> {
-    /// Returns the same head as an [`http::Request`], which owns its parts and has no content.
+    /// Returns the head as an [`http::Request`], which owns its parts and has no content.
     ///
     /// # Errors
     ///
-    /// An [`http::Error`] if the parser of `http` does not accept the target, or if there are more
-    /// fields than `http` has room for.
+    /// [`http::Error`] if the parser of `http` does not accept the target, or if `http` does not
+    /// have room for all fields.
     ///
     /// ```
     /// # use wheelhouse::{sim::Sim, Request};
@@ -30,16 +30,16 @@ impl Request<'_> {
         for (name, value) in self.headers().iter() {
             let name = HeaderName::from_bytes(name.as_bytes())?;
             let value = HeaderValue::from_bytes(value)?;
-            // `append` would panic if there are more fields than `http` has room for.
+            // `append` would panic if `http` does not have room for all fields.
             request.headers_mut().try_append(name, value).map_err(http::Error::from)?;
         }
         Ok(request)
     }
 }
 
-/// Keeps status, fields and content. Fields that the server sets itself (`Content-Length`,
-/// `Connection`, `Date`, ...) are left out, and so are extensions and version. Of several
-/// `Content-Type` fields the last is kept.
+/// Converts a response with its status, fields and content. The version, the extensions and the
+/// fields that the server sets itself (`Content-Length`, `Connection`, `Date` and others) are left
+/// out. If there are several `Content-Type` fields, the last one is kept.
 ///
 /// ```
 /// let response = http::Response::builder().header("X-A", "1").body("hello").unwrap();
@@ -61,20 +61,20 @@ impl<B: Into<Body>> From<http::Response<B>> for Response {
 }
 
 impl Response {
-    /// Returns the same response as an [`http::Response`], for example for a test that checks
-    /// fields. The fields that the server adds when it sends the response are not among them.
+    /// Returns the response as an [`http::Response`], for example for a test that checks fields. It
+    /// does not have the fields that the server adds to a response when it sends it.
     ///
-    /// A response that cannot be sent, as with [`with_header`](Response::with_header), is a 500 here,
-    /// too, and the reason is logged.
+    /// A response that cannot be sent becomes a 500 here, too, and the reason is logged: see
+    /// [`with_header`](Response::with_header).
     pub fn into_http(self) -> http::Response<Body> {
         if let Some(fault) = self.fault() {
-            log::error!("response replaced by 500: {fault}");
+            log::error!("response replaced by a 500: {fault}");
             return Response::status_page(StatusCode::INTERNAL_SERVER_ERROR).into_http();
         }
         let mut headers = HeaderMap::new();
         for (name, value) in self.headers().iter() {
             let name = HeaderName::from_bytes(name.as_bytes());
-            // Each was checked when it was set.
+            // Each field was checked when it was set.
             if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value)) {
                 headers.append(name, value);
             }

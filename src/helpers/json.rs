@@ -1,4 +1,4 @@
-//! JSON in and out (feature `json`).
+//! JSON in requests and responses (feature `json`).
 
 use serde::de::DeserializeOwned;
 use serde::Serialize;
@@ -13,8 +13,8 @@ use crate::router::Router;
 impl Response {
     /// Creates a 200 with `value` as JSON.
     ///
-    /// A value that cannot be written as JSON turns the response into a 500, and the reason is
-    /// logged: an error of its `Serialize`, or a map with keys that are not text. Use `serde_json`
+    /// If the value cannot be written as JSON, the response becomes a 500 and the reason is logged.
+    /// That is an error of its `Serialize`, or a map with keys that are not text. Use `serde_json`
     /// and [`json_text`](Response::json_text) to handle that error.
     ///
     /// ```
@@ -30,7 +30,7 @@ impl Response {
             Ok(text) => Response::ok("application/json", text),
             Err(error) => {
                 let mut response = Response::new(StatusCode::INTERNAL_SERVER_ERROR);
-                response.keep_fault(format_args!("the value is not JSON: {error}"));
+                response.keep_fault(format_args!("the value cannot be JSON: {error}"));
                 response
             }
         }
@@ -38,11 +38,11 @@ impl Response {
 }
 
 impl Request<'_> {
-    /// Parses `content` as JSON. Collect it with a limit first.
+    /// Parses `content` as JSON. [Collect](crate::Reply::collect) the content first.
     ///
     /// # Errors
     ///
-    /// [`JsonError`]: a handler that returns it responds with 415 or 400.
+    /// [`JsonError`], which becomes a 415 or 400 if a handler returns it.
     ///
     /// ```
     /// # use wheelhouse::{JsonError, Response, Router};
@@ -57,7 +57,7 @@ impl Request<'_> {
     /// # Ok::<(), wheelhouse::Error>(())
     /// ```
     pub fn json<T: DeserializeOwned>(&self, content: &[u8]) -> Result<T, JsonError> {
-        // The check also keeps out forms of other sites: they cannot name such a type.
+        // The check also keeps out forms of other sites, which cannot have such a type.
         if !self.content_type().is_some_and(is_json) {
             return Err(JsonError::MediaType);
         }
@@ -66,9 +66,11 @@ impl Request<'_> {
 }
 
 impl<S: 'static> Router<S> {
-    /// Adds a route for a whole pattern whose function gets the content as JSON, at most `limit`
-    /// bytes of it (feature `json`). A request with more gets 413, one that does not call its content
-    /// JSON 415, and one whose content is not a `T` 400 with the place of the fault.
+    /// Adds a route for a whole pattern, with a function that gets the content as JSON: at most
+    /// `limit` bytes of it (feature `json`).
+    ///
+    /// A request with more content gets a 413, and one without a JSON type in `Content-Type` a 415.
+    /// If the content is not a `T`, the client gets a 400 with the place of the fault.
     ///
     /// ```
     /// # use wheelhouse::{sim::Sim, Response, Router};

@@ -1,9 +1,10 @@
-//! [`OriginGuard`]: refuses requests that a page of another site made a browser send (cross-site
-//! request forgery). It reads the fields that browsers add and pages cannot forge, so it needs
-//! neither tokens nor cookies.
+//! [`OriginGuard`]: a guard against cross-site request forgery, that is, against requests that a
+//! page of another site makes a browser send. It reads fields that browsers add and pages cannot
+//! forge, so it needs neither tokens nor cookies.
 //!
-//! `Sec-Fetch-Site` (Fetch Metadata) names the relation of the two sites; older browsers send only
-//! `Origin` (RFC 6454). The guard does not know users: a request that passes may still be anonymous.
+//! `Sec-Fetch-Site` (Fetch Metadata) has the relation of the two sites. Older browsers send only
+//! `Origin` (RFC 6454). The guard does not know users: a request that passes may still be
+//! anonymous.
 
 use http::{Method, StatusCode};
 
@@ -14,17 +15,22 @@ use crate::message::request::Request;
 use crate::message::response::Response;
 use crate::router::Patterns;
 
-/// Lets requests pass that this site's own pages sent, or no browser at all.
+/// A guard that passes only requests from pages of this site and from clients that are not
+/// browsers.
 ///
-/// `GET`, `HEAD` and `OPTIONS` always pass: never change anything for them. Any other method
-/// passes if `Sec-Fetch-Site` is `same-origin` or `none` (the user typed or clicked it); without
-/// that field, if `Origin` names the host of the request; and with neither field, since browsers
-/// send at least one of them. Everything else, `same-site` too, is 403 unless it is
+/// `GET`, `HEAD` and `OPTIONS` always pass, so handlers must not change anything for them. A
+/// request with another method passes in three cases:
+///
+/// * `Sec-Fetch-Site` is `same-origin` or `none`, which is that of an address that the user typed;
+/// * that field is missing, and `Origin` has the host of the request;
+/// * both fields are missing. Browsers send at least one of them.
+///
+/// Every other request gets a 403, also one with `same-site`, unless it is
 /// [trusted](OriginGuard::trust) or [exempt](OriginGuard::exempt).
 ///
-/// Scheme and host are not both known behind a proxy that ends TLS, so `Origin` is compared by
-/// host and port alone: send `Strict-Transport-Security` to keep an attacker from your name
-/// without TLS.
+/// A server does not know the scheme of a request if a proxy ends TLS, so only the host and port of
+/// `Origin` are compared. Send `Strict-Transport-Security`, so that an attacker cannot serve a page
+/// under your name without TLS.
 ///
 /// ```
 /// use wheelhouse::guards::OriginGuard;
@@ -57,17 +63,18 @@ impl Default for OriginGuard {
 }
 
 impl OriginGuard {
-    /// A guard that trusts no other origin.
+    /// Creates a guard that trusts no other origin.
     pub fn new() -> OriginGuard {
         OriginGuard { trusted: Vec::new(), exempt: Patterns::default() }
     }
 
-    /// Lets requests pass that pages of `origin` sent: scheme, `://`, host, and the port unless it is
-    /// the scheme's own, as in `Origin` fields.
+    /// Returns the guard with a trusted origin, whose pages may send every request. An origin has
+    /// the form of the field `Origin`: scheme, `://`, host, and the port unless it is that of the
+    /// scheme.
     ///
     /// # Errors
     ///
-    /// [`Error::Origin`] for any other text, which no browser would send.
+    /// [`Error::Origin`] for any other text, which browsers never send.
     pub fn trust(mut self, origin: &str) -> Result<OriginGuard, Error> {
         if !is_origin(origin) {
             return Err(Error::Origin { origin: origin.to_owned() });
@@ -76,23 +83,23 @@ impl OriginGuard {
         Ok(self)
     }
 
-    /// Lets all requests pass that `pattern` matches (the patterns of [`Router`](crate::Router)),
-    /// such as a path to which other sites post on purpose. A request that a router would redirect
-    /// there does not count.
+    /// Returns the guard with an exception: all requests that `pattern` matches pass. It is for
+    /// paths to which other sites send requests on purpose. The pattern is one of
+    /// [`Router`](crate::router). A request that a router would redirect there does not match.
     ///
     /// # Errors
     ///
-    /// [`Error::Route`] if the pattern is malformed, or in conflict with one before.
+    /// [`Error::Route`] if the pattern is malformed or conflicts with an earlier one.
     pub fn exempt(mut self, pattern: &str) -> Result<OriginGuard, Error> {
         self.exempt.add(pattern)?;
         Ok(self)
     }
 
-    /// Returns the response for a request that must not pass: a plain 403.
+    /// Checks that a request may pass.
     ///
     /// # Errors
     ///
-    /// The response, if the request came from a page of another site.
+    /// A plain 403 if the request came from a page of another site.
     pub fn check(&self, req: &Request<'_>) -> Result<(), Response> {
         let is_safe = matches!(*req.method(), Method::GET | Method::HEAD | Method::OPTIONS);
         if is_safe || self.is_own_or_trusted(req) || self.exempt.contain(req) {
@@ -101,7 +108,7 @@ impl OriginGuard {
         Err(Response::error(StatusCode::FORBIDDEN, "403 a page of another site sent this"))
     }
 
-    /// Whether `req` may pass if its method, too, may change something.
+    /// Returns whether `req` may pass if its method could change something.
     pub(crate) fn is_own_or_trusted(&self, req: &Request<'_>) -> bool {
         is_our_own(req) || self.is_trusted(&req.headers())
     }
@@ -131,7 +138,7 @@ fn is_our_own(req: &Request<'_>) -> bool {
     }
 }
 
-/// The value of a field that browsers send once; an empty one is none.
+/// The values of a field that browsers send once. An empty value does not count.
 enum Only<'a> {
     Nothing,
     One(&'a [u8]),
@@ -148,7 +155,7 @@ fn the_only<'a>(fields: &Fields<'a>, name: &str) -> Only<'a> {
     }
 }
 
-/// Whether `text` is a scheme, `://`, a host, perhaps a port, and nothing else.
+/// Returns whether `text` is a scheme, `://`, a host and perhaps a port, and has nothing else.
 fn is_origin(text: &str) -> bool {
     let Some((scheme, host)) = text.split_once("://") else { return false };
     let is_host_byte = |b: u8| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b);

@@ -1,20 +1,20 @@
 //! Queries and forms: pairs of name and value as browsers send them
 //! (`application/x-www-form-urlencoded`).
 //!
-//! Both have the same rules, which are those of Go. `;` does not separate pairs unless the program
-//! asks for it: a part with one is a fault, since a proxy that splits there would see other values.
-//! A bad escape is a fault, too. A bad part is left out and the others stay; [`Pairs::check`]
-//! reports the fault.
+//! Both follow the rules of Go. `;` does not separate pairs unless the program asks for that. A
+//! part with a `;` is a fault, because a proxy that splits there would see other values. A
+//! malformed escape is a fault, too. A part with a fault is left out and the others stay.
+//! [`Pairs::check`] reports the fault.
 //!
 //! # No multipart
 //!
-//! Forms with files (`multipart/form-data`) are not parsed here, since there is no maintained
-//! parser that takes content piece by piece, as a [`Receive`](crate::content::Receive) gets it.
-//! multer, which is maintained, and multipart-rs are async and pull from a stream; multipart, which
-//! blocks, is archived and has an advisory that says so; multiparty stopped at its first version;
-//! form-net takes pieces, but is young and needs a newer Rust than this crate. A browser that
-//! uploads with `fetch(url, {method: "PUT", body: file})` does not need any: the content is the
-//! file, and arrives piece by piece.
+//! Forms with files (`multipart/form-data`) are not parsed here. No maintained parser takes content
+//! piece by piece, as a [`Receive`](crate::content::Receive) gets it. multer, which is maintained,
+//! and multipart-rs are async and pull from a stream. multipart blocks, and an advisory reports
+//! that it is archived. multiparty has not changed since its first version. form-net takes pieces,
+//! but is young and needs a newer Rust than this crate. A page that uploads with `fetch(url,
+//! {method: "PUT", body: file})` does not need such a parser: the content is the file, and arrives
+//! piece by piece.
 
 use crate::limits::Limits;
 use crate::message::percent::has_broken_escape;
@@ -42,8 +42,8 @@ pub struct Pairs<'a> {
 }
 
 impl<'a> Pairs<'a> {
-    /// Creates the pairs in `raw`, which is still encoded: at most as many as the default of
-    /// [`Limits::pairs_max`](crate::Limits::pairs_max).
+    /// Creates the pairs of `raw`, which is still encoded. Their number is limited to the default
+    /// of [`Limits::pairs_max`](crate::Limits::pairs_max), which is 1,000.
     pub fn parse(raw: &'a (impl AsRef<[u8]> + ?Sized)) -> Pairs<'a> {
         Pairs::within(raw.as_ref(), &Limits::open_internet())
     }
@@ -52,9 +52,9 @@ impl<'a> Pairs<'a> {
         Pairs { raw, separates_at_semicolon: false, max: limits.pairs_max }
     }
 
-    /// Returns the same pairs, where `;` separates as `&` does. It is for links from the time when
-    /// that was allowed, and only where no proxy in front of the server reads queries: it would see
-    /// other pairs.
+    /// Returns the same pairs, with `;` as a separator beside `&`. It is for old links from the
+    /// time when that was allowed. Use it only if no proxy reads the queries, because a proxy would
+    /// see other pairs.
     ///
     /// ```
     /// # use wheelhouse::forms::Pairs;
@@ -83,11 +83,12 @@ impl<'a> Pairs<'a> {
         self.parts().take(self.max).filter(|part| fault_of(part).is_none()).filter_map(decode)
     }
 
-    /// Checks that every part is good.
+    /// Checks that no part has a fault.
     ///
     /// # Errors
     ///
-    /// The first fault. [`iter`](Pairs::iter) returns the good pairs all the same.
+    /// [`FormError`] with the first fault. [`iter`](Pairs::iter) returns the good pairs in any
+    /// case.
     pub fn check(&self) -> Result<(), FormError> {
         if let Some(fault) = self.parts().take(self.max).find_map(fault_of) {
             return Err(fault);
@@ -106,8 +107,8 @@ impl<'a> Pairs<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Returns the pairs of the query; none without a query. [`raw_query`](Request::raw_query) is
-    /// the query as it was sent.
+    /// Returns the pairs of the query, or none without a query. [`raw_query`](Request::raw_query)
+    /// returns the query as it was sent.
     ///
     /// ```
     /// # use wheelhouse::{sim::Sim, Request};
@@ -124,13 +125,14 @@ impl<'a> Request<'a> {
     }
 
     /// Returns the pairs of `content`, which is a form (`application/x-www-form-urlencoded`).
-    /// Collect it with a limit first. Where query and form count as one, read the form first, as Go
-    /// does.
+    /// [Collect](crate::Reply::collect) the content first. If your program takes a value from the
+    /// form or the query, look at the form first, as Go does.
     ///
     /// # Errors
     ///
-    /// [`FormError`]: a handler that returns it responds with 415 for `MediaType` and 400 for the
-    /// others. A form with a bad pair is refused as a whole; [`Pairs::parse`] reads the good pairs.
+    /// [`FormError`], which becomes a 415 for `MediaType` and a 400 for the others if a handler
+    /// returns it. A form with a fault is refused as a whole; [`Pairs::parse`] reads the good
+    /// pairs.
     ///
     /// ```
     /// # use wheelhouse::{forms::FormError, Router};
@@ -195,7 +197,7 @@ mod tests {
         }
     }
 
-    /// Go: t236 (the wrapper). An encoded semicolon is still a part of its value.
+    /// Go: t236 (the wrapper). An encoded semicolon is a part of its value.
     #[test]
     fn a_semicolon_separates_pairs_if_the_program_chooses_so() {
         let table = [
