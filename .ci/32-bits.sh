@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Builds and runs all tests as 32-bit programs, as the small boards do that `Limits::small` is for.
+# Builds and runs all tests as 32-bit programs, like those of the small boards that `Limits::small`
+# is for.
 #
-# Needs x86-64 Linux and the target below, which rustup adds if it can; no 32-bit C library. Skipped
-# elsewhere.
+# Needs x86-64 Linux and the target below, which rustup adds if it can, but not a 32-bit C library.
+# Skipped on other systems.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -20,9 +21,9 @@ has_target() {
 
 [[ $(uname -sm) == 'Linux x86_64' ]] || skip 'not x86-64 Linux'
 has_target || timeout 300 rustup target add "$triple" || skip "rustup cannot add $triple"
-has_target || skip "rustup has added $triple to another toolchain"
+has_target || skip "rustup added $triple to another toolchain"
 
-# A kernel may be built without 32-bit programs, a toolchain without its linker.
+# A kernel may not support 32-bit programs, and a toolchain may not have the linker.
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 # shellcheck disable=SC2086 # a list of words

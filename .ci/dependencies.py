@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Checks the licence, the source and the number of versions of every dependency.
 
-Reads `cargo metadata` and needs no network once the dependencies are there. Covers all features
-and all platforms; where the crates of other platforms cannot be fetched, this platform alone.
-A crate is *shipped* if the library or the binary needs it, at build time included. The others
-serve tests and benchmarks.
+Reads `cargo metadata` and needs no network once the dependencies have been fetched. Covers all
+features and all platforms, or only this platform if the crates of other platforms cannot be
+fetched. A crate is *shipped* if the library or the binary needs it, also if only at build time. The
+others serve tests and benchmarks.
 """
 
 import collections
@@ -13,11 +13,11 @@ import re
 import subprocess
 import sys
 
-# An expression passes if it can be met with these. Add one after reading it.
+# The licences that are allowed. Read one before you add it.
 LICENCES = {"MIT", "Apache-2.0", "BSD-3-Clause", "Unicode-3.0"}
 
-# Crates that may be there in more than one version, and in how many. An entry that is no longer
-# needed fails the check too.
+# The number of versions of the crates that may have more than one. An entry that is not needed any
+# more fails the check, too.
 VERSIONS = {
     "syn": 2,  # serde_derive has moved to 3, other macros have not
 }
@@ -52,13 +52,13 @@ def read_metadata():
         result_here = subprocess.run(command + here, stdout=subprocess.PIPE, text=True)
         if result_here.returncode != 0:
             sys.exit(f"cargo metadata: {result.stderr}")
-        print(f"the crates of other platforms are not there: {host} alone is covered")
+        print(f"the crates of other platforms cannot be fetched: only {host} is covered")
         result = result_here
     return json.loads(result.stdout)
 
 
 def reachable(edges, roots, follows):
-    """The packages that `roots` lead to by dependencies of the kinds that `follows` accepts."""
+    """Returns the packages that `roots` reach by dependencies that `follows` accepts."""
     found, left = set(roots), list(roots)
     while left:
         for edge in edges[left.pop()]:
@@ -73,9 +73,9 @@ def faults_of(package, is_member, allowed):
     name = f"{package['name']} {package['version']}"
     licence = package["license"]
     if licence is None:
-        yield f"{name}: states no licence"
+        yield f"{name}: has no licence: expected an SPDX expression"
     elif not is_met(licence, allowed):
-        yield f"{name}: the licence \"{licence}\" is not allowed"
+        yield f"{name}: has the licence \"{licence}\": expected {', '.join(sorted(allowed))}"
     if not is_member and not (package["source"] or "").startswith("registry+"):
         yield f"{name}: comes from {package['source']}: expected a registry"
 
@@ -87,14 +87,18 @@ def faults_of_versions(packages):
     for name, found in sorted(versions.items()):
         permitted = VERSIONS.get(name, 1)
         if len(found) > permitted:
-            yield f"{name}: {len(found)} versions ({', '.join(sorted(found))}), {permitted} permitted"
+            all_found = ", ".join(sorted(found))
+            yield f"{name}: {len(found)} versions ({all_found}): expected {permitted}"
     for name, permitted in VERSIONS.items():
         if len(versions[name]) < permitted:
-            yield f"{name}: {permitted} versions are permitted, {len(versions[name])} needed: lower VERSIONS"
+            yield f"{name}: {len(versions[name])} versions, but VERSIONS has {permitted}: lower it"
 
 
 def is_met(expression, allowed):
-    """Whether an SPDX expression is met. `OR` binds less than `AND`; `/` is an old form of `OR`."""
+    """Returns whether `allowed` licences satisfy an SPDX expression.
+
+    `AND` binds more tightly than `OR`. `/` is an old form of `OR`.
+    """
     words = re.findall(r"[()]|[^\s()]+", expression.replace("/", " OR "))
 
     def alternatives():

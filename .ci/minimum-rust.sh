@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Checks all code with the minimum Rust version that Cargo.toml states.
 #
-# The compiler is that of a rustup toolchain of this version, if one is installed. Otherwise it is
-# Debian's, whose packages are unpacked into the target directory and not installed. Without either,
-# the check is skipped.
+# Uses the rustup toolchain of this version if it is installed, else the compiler of Debian, whose
+# packages are unpacked into the target directory and not installed. Without either, the check is
+# skipped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -27,7 +27,8 @@ of_rustup() {
         rustup which --toolchain "$toolchain" rustc
 }
 
-# Prints the package of the compiler and its version: the backport of Debian 12, or the usual one.
+# Prints the packages of the compiler and its library with their versions: those of the backport for
+# Debian 12, or the usual ones.
 debian_package() {
     local suffix found
     for suffix in -web ''; do
@@ -59,7 +60,7 @@ of_debian() {
         dpkg-deb --extract "$package" "$cache/root"
     done
     rm -rf "$cache/packages"
-    # The path to the libraries is for the compiler alone, not for cargo and build scripts.
+    # Only the compiler may find these libraries, not cargo or build scripts.
     cat >"$cache/rustc" <<-END
 		#!/bin/sh
 		LD_LIBRARY_PATH='$cache/root/usr/lib/$(uname -m)-linux-gnu' exec '$cache/root/usr/bin/rustc' "\$@"
@@ -72,7 +73,7 @@ if rustc=$(of_rustup) && is_right "$rustc"; then
 elif is_right "$cache/rustc" || of_debian && is_right "$cache/rustc"; then
     rustc=$cache/rustc
 else
-    skip "no compiler of Rust $version here, and none to be had from Debian"
+    skip "Rust $version is not installed, and not available from Debian"
 fi
 
 "$rustc" --version

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Sends exactly N minimal GETs over C connections in lockstep, D to a write: a load whose every
-turn looks the same, so that two lengths of it differ by nothing but requests.
+"""Sends an exact number of minimal GETs over several connections in lockstep, DEPTH to a write.
+
+Every turn looks the same, so two runs of different length differ only in their number of requests.
 
     benches/drive.py PORT REQUESTS [CONNECTIONS [DEPTH]]
 """
@@ -13,7 +14,7 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 def connect(port, patience=30.0):
-    """Connects as soon as the server, slow as it may be under a tool, listens."""
+    """Connects as soon as the server listens, which may take long under a tool such as valgrind."""
     end = time.monotonic() + patience
     while True:
         try:
@@ -25,7 +26,7 @@ def connect(port, patience=30.0):
 
 
 def receive(connection, count, length):
-    """Reads `count` answers of `length` bytes each; learns the length from the first."""
+    """Reads `count` responses of `length` bytes each. If that is 0, takes it from the first one."""
     data = b""
     while not length or len(data) < count * length:
         piece = connection.recv(1 << 16)
@@ -38,7 +39,7 @@ def receive(connection, count, length):
             content = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
             length = head_end + 4 + content
     if data.count(b"HTTP/1.1 200 ") != count or len(data) != count * length:
-        sys.exit("drive.py: not every answer is a 200 of the same length")
+        sys.exit("drive.py: a response differs: expected a 200 of the same length every time")
     return length
 
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Memory of the probe example while 1 GiB goes in and comes back out of /echo.
+"""Measures the memory of the probe example while /echo sends 1 GiB back.
 
     cargo build --release --examples
     benches/flat_memory.py [MEBIBYTES]
 
-Once with Content-Length and once in chunks. The client reads at its own pace, so both directions
-are full all the time; the resident set is sampled with each MiB that comes back.
+The content is sent once with Content-Length and once in chunks. The client reads at its own pace,
+so both directions are full all the time. The resident set is sampled with each MiB that comes back.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ def main():
     mebibytes = int(sys.argv[1]) if len(sys.argv) > 1 else 1024
     server, port = start("probe")
     try:
-        # The first exchange maps what any exchange needs.
+        # The first exchange maps the pages that every exchange needs.
         echo(server.pid, port, 1, is_chunked=False)
         for is_chunked in (False, True):
             before = rss(server.pid)
@@ -39,7 +39,7 @@ def main():
 
 
 def echo(pid, port, mebibytes, is_chunked):
-    """Sends so much, checks that it comes back unchanged, gives the peak of the resident set."""
+    """Sends content, checks that it comes back, and returns the peak of the resident set."""
     connection = socket.create_connection(("127.0.0.1", port), 30)
     framing = "Transfer-Encoding: chunked" if is_chunked else f"Content-Length: {mebibytes * MIB}"
     connection.sendall(f"PUT /echo HTTP/1.1\r\nHost: x\r\n{framing}\r\n\r\n".encode())
@@ -48,7 +48,7 @@ def echo(pid, port, mebibytes, is_chunked):
     sender.start()
     reader = connection.makefile("rb", buffering=MIB)
     if not reader.readline().startswith(b"HTTP/1.1 200 "):
-        sys.exit("flat_memory.py: /echo did not answer 200")
+        sys.exit("flat_memory.py: /echo failed: expected a 200")
     while reader.readline() != b"\r\n":
         pass
     received, length, sampled, peak = hashlib.blake2b(), 0, 0, rss(pid)
@@ -61,7 +61,7 @@ def echo(pid, port, mebibytes, is_chunked):
     sender.join()
     connection.close()
     if length != mebibytes * MIB or received.digest() != sent.digest():
-        sys.exit(f"flat_memory.py: {length} bytes came back, or other ones")
+        sys.exit(f"flat_memory.py: {length} bytes came back: expected the content sent")
     return peak
 
 

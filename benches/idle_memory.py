@@ -1,14 +1,13 @@
 #!/usr/bin/env python3
-"""Memory of idle keep-alive connections, and what the server does while they idle: nothing.
+"""Measures the memory of idle keep-alive connections, and the system calls while they are idle.
 
     cargo build --release --examples
     benches/idle_memory.py [CONNECTIONS] [--strace]
 
-Opens CONNECTIONS (default 20,000) to the hello example, one request on each, and prints how much
-the process grew by each, what is left when all have closed, and with --strace the system calls
-(the first 20)
-of ten idle seconds. Both ends need a descriptor for each connection; where the hard limit does
-not allow them, fewer are opened and the output says so.
+Opens CONNECTIONS (default 20,000) to the hello example and sends one request on each. Prints the
+growth of the process for each connection, and the rest when all have closed. With --strace it also
+prints the first 20 system calls of ten idle seconds; expected are none. Both ends need a descriptor
+for each connection. If the hard limit does not allow that, fewer are opened, with a message.
 """
 
 import socket
@@ -20,11 +19,12 @@ import time
 from process import cpu_seconds, pss, raise_descriptor_limit, start, stop
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-#: Descriptors that both need beside connections: the server keeps back 64.
+#: The descriptors that each end needs beside connections. The server has a reserve of 64.
 RESERVE = 100
-#: Above half of its limit the server shortens the idle time-out, from 60 s down to 5 s.
+#: The limit of the server is this many times the connections. Above half of its limit the server
+#: shortens the idle timeout, from 60 s down to 5 s.
 ROOM = 2
-#: Connections per source address: less than the ports that the system gives out.
+#: The connections per source address, fewer than the ports that the system assigns.
 PER_ADDRESS = 10_000
 IDLE_SECONDS = 10
 IP_BIND_ADDRESS_NO_PORT = 24
@@ -52,14 +52,15 @@ def connect(port, count):
     for n in range(count):
         connection = socket.socket()
         connection.settimeout(10)
-        # The port is chosen when both ends are known, which is quick; closing leaves no trace.
+        # The system chooses the port when both ends are known, which is quick. A close is a reset,
+        # so no port stays occupied.
         connection.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         connection.bind((f"127.0.0.{2 + n // PER_ADDRESS}", 0))
         connection.connect(("127.0.0.1", port))
         connection.sendall(REQUEST)
         connections.append(connection)
-        # In lockstep a little behind: the backlog never fills.
+        # Responses are read 64 connections later, so the backlog never fills.
         if n >= 64:
             receive(connections[n - 64])
     for connection in connections[-64:]:
@@ -68,13 +69,13 @@ def connect(port, count):
 
 
 def receive(connection):
-    answer = connection.recv(4096)
-    if not answer.startswith(b"HTTP/1.1 200 ") or not answer.endswith(b"Hello, World!"):
-        sys.exit(f"not the answer of hello: {answer!r}")
+    response = connection.recv(4096)
+    if not response.startswith(b"HTTP/1.1 200 ") or not response.endswith(b"Hello, World!"):
+        sys.exit(f"idle_memory.py: {response!r}: expected the response of hello")
 
 
 def measure(pid, port, count):
-    # What one connection brings about for the first time is not what each costs.
+    # The memory that the first connections allocate once is not part of the cost of each.
     for connection in connect(port, 100):
         connection.close()
     time.sleep(0.5)
@@ -93,8 +94,8 @@ def measure(pid, port, count):
 
 def idle_calls(pid, port, count):
     connections = connect(port, count)
-    # The deadline of the first head, 10 s after the accept, was moved to 60 s without touching
-    # the wheel: it wakes the loop once more to find that out.
+    # The deadline of the first head, 10 s after the accept, was moved to 60 s without a change of
+    # the wheel. So the loop wakes once more, 10 s after the accept, and finds nothing due.
     time.sleep(SETTLED_SECONDS)
     used = cpu_seconds(pid)
     try:
@@ -102,7 +103,7 @@ def idle_calls(pid, port, count):
             ["timeout", "-s", "INT", str(IDLE_SECONDS), "strace", "-f", "-p", str(pid)],
             stderr=subprocess.PIPE, text=True, check=False)
     except FileNotFoundError:
-        print("no strace: system calls are not counted")
+        print("strace is missing: system calls are not counted")
         return
     calls = [line for line in traced.stderr.splitlines() if not line.startswith("strace:")]
     used = cpu_seconds(pid) - used

@@ -1,16 +1,18 @@
 #!/bin/sh
-# User-space instructions that the hello example takes for one minimal keep-alive GET, counted by
-# callgrind: the difference of a long and a short run, so that start and end cancel out. Once with
-# one request to a write and once with sixteen, over 16 connections in lockstep.
+# Counts the user-space instructions of the hello example for one minimal keep-alive GET, with
+# callgrind. The figure is the difference between a long and a short run, so that start and end
+# cancel out. It is measured with one request to a write and with sixteen, over 16 connections in
+# lockstep.
 #
 #     cargo build --release --examples
 #     benches/instructions.sh [--top|--inlined [LINES]]
 #
-# `--top` prints the functions behind the figure too. `--inlined` tells apart what was inlined into
-# them, by source file, if the examples were built with
+# `--top` also prints the functions with the most instructions. `--inlined` lists inlined code
+# separately, by source file, if the examples were built with
 # CARGO_PROFILE_RELEASE_DEBUG=line-tables-only. Needs valgrind and python3.
 set -eu
-# What callgrind_annotate puts before a function: a file, or ??? where it is not known.
+# The pattern of the text that callgrind_annotate puts before a function: its file, or ??? if
+# unknown.
 top=0 file='[^ :]*:'
 case ${1:-} in
 --top) top=${2:-25} ;;
@@ -23,7 +25,10 @@ port=${PORT:-$((20000 + $$ % 10000))}
 for tool in valgrind python3; do
     command -v "$tool" >/dev/null || { echo "instructions.sh: $tool is missing" >&2; exit 2; }
 done
-[ -x "$hello" ] || { echo "instructions.sh: no $hello: cargo build --release --examples" >&2; exit 2; }
+[ -x "$hello" ] || {
+    echo "instructions.sh: $hello is missing: run cargo build --release --examples" >&2
+    exit 2
+}
 
 scratch=$(mktemp -d)
 server=

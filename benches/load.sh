@@ -1,12 +1,14 @@
 #!/bin/sh
-# Requests per second of the hello example on one core, one by one and sixteen to a write, and the
-# system calls that a request costs. Fails on socket errors and on any answer that is not 2xx.
+# Measures the requests per second of the hello example on one core, one by one and sixteen to a
+# write, and the system calls of a request. Fails if there is a socket error or a response that is
+# not 2xx.
 #
 #     cargo build --release --examples
 #     benches/load.sh [SECONDS]
 #
-# The server has CPU 0 and the generator CPU 1: figures of one run can be compared with each
-# other, not with those of another machine. Needs wrk and taskset; strace for the calls.
+# The server runs on CPU 0 and the generator on CPU 1. The figures of one run can be compared with
+# each other, but not with those of another machine. Needs wrk and taskset, and strace for the
+# calls.
 set -eu
 seconds=${1:-5}
 here=$(dirname "$0")
@@ -17,7 +19,10 @@ url=http://127.0.0.1:$port/
 for tool in wrk taskset; do
     command -v "$tool" >/dev/null || { echo "load.sh: $tool is missing" >&2; exit 2; }
 done
-[ -x "$hello" ] || { echo "load.sh: no $hello: cargo build --release --examples" >&2; exit 2; }
+[ -x "$hello" ] || {
+    echo "load.sh: $hello is missing: run cargo build --release --examples" >&2
+    exit 2
+}
 
 taskset -c 0 "$hello" "127.0.0.1:$port" &
 server=$!
@@ -27,7 +32,7 @@ trap 'exit 1' HUP INT PIPE TERM
 sleep 0.5
 kill -0 "$server" || { echo "load.sh: the server does not start on port $port" >&2; exit 2; }
 
-# Runs wrk with the arguments behind the title; its verdict is the exit status.
+# Runs wrk with the arguments after the title. Ends the script if a request failed.
 load() {
     title=$1
     shift
@@ -35,7 +40,7 @@ load() {
     taskset -c 1 wrk -t1 -c64 "$@" "$url" >"$scratch/wrk"
     grep -E 'Latency|requests in|Requests/sec|errors|Non-2xx' "$scratch/wrk"
     if grep -qE 'errors|Non-2xx' "$scratch/wrk"; then
-        echo "load.sh: $title: not every request was answered with 2xx" >&2
+        echo "load.sh: $title: a request failed: expected only 2xx" >&2
         exit 1
     fi
 }
@@ -43,8 +48,8 @@ load() {
 load "one by one" -d "${seconds}s"
 load "sixteen to a write" -d "${seconds}s" -s "$here/pipeline.lua"
 
-# The same two under strace, which slows both sides down: only the counts mean something.
-command -v strace >/dev/null || { echo "load.sh: no strace: calls are not counted"; exit 0; }
+# Runs both again under strace, which slows both sides down, so that only the counts are of use.
+command -v strace >/dev/null || { echo "load.sh: strace is missing: calls are not counted"; exit 0; }
 calls() {
     title="calls, $1"
     shift

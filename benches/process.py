@@ -1,4 +1,4 @@
-"""What the measuring scripts share: starting an example, and asking /proc about it."""
+"""The functions that the measuring scripts share: they start an example and read its figures."""
 
 import os
 import pathlib
@@ -13,16 +13,16 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 
 def example(name):
-    """Path of a release example, where cargo has put it."""
+    """Returns the path of the release build of an example."""
     target = os.environ.get("CARGO_TARGET_DIR", HERE.parent / "target")
     path = pathlib.Path(target) / "release" / "examples" / name
     if not path.exists():
-        sys.exit(f"no {path}: cargo build --release --examples")
+        sys.exit(f"{path} is missing: run cargo build --release --examples")
     return path
 
 
 def start(name, *arguments):
-    """Starts an example on a free port; gives the process and the port."""
+    """Starts an example on a free port. Returns the process and the port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -46,10 +46,13 @@ def stop(process):
 
 
 def raise_descriptor_limit(wanted):
-    """Raises the limit to `wanted` or as far as it goes; servers started later inherit it."""
+    """Raises the limit of descriptors to `wanted`, or as far as possible, and returns it.
+
+    Servers that are started later inherit the limit.
+    """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
-        # Beyond the hard limit only for those who may.
+        # Only a privileged process may raise the hard limit.
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, max(hard, wanted)))
     except (ValueError, PermissionError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
@@ -57,13 +60,13 @@ def raise_descriptor_limit(wanted):
 
 
 def pss(pid):
-    """Bytes of memory that are this process's own, its share of shared pages included."""
+    """Returns the bytes of memory of a process, with its share of shared pages."""
     text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
     return int(re.search(r"^Pss: +(\d+) kB", text, re.M).group(1)) * 1024
 
 
 def rss(pid):
-    """Bytes resident: cheaper to ask for than `pss`."""
+    """Returns the resident bytes of a process. This is cheaper than `pss`."""
     pages = int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * resource.getpagesize()
 

@@ -1,17 +1,18 @@
-//! Measures the cost of finding a route in instructions, which do not depend on the load of the
-//! machine: the same requests with 102 routes and with none, counted at two lengths, so that
-//! everything that happens once cancels out. Needs valgrind. Last measured (x86-64, rustc 1.95, its
-//! default target), in instructions per request more than without a router:
+//! Measures the cost of finding a route. It is counted in instructions, which do not depend on the
+//! load of the machine: for the same requests with 102 routes and without a router, in a short and
+//! a long run, so that everything that happens once cancels out. Needs valgrind. These are the last
+//! figures (x86-64, rustc 1.95, its default target): the instructions per request that a router
+//! adds.
 //!
 //! | compared with | literal | param | rest | deep | host | miss | method |
 //! |---|---|---|---|---|---|---|---|
 //! | the same function through a pointer (`boxed`) | 360 | 455 | 458 | 629 | 553 | 376 | 2,977 |
 //! | a closure that the compiler can inline (`without`) | 482 | 577 | 580 | 751 | 674 | 498 | 3,105 |
 //!
-//! The difference between the rows is not part of the search: every handler whose response is not a
-//! constant costs it. (`deep` has five literal segments and two wildcards, `miss` is a 404, and
-//! `method` a 405, whose head is encoded anew for each response. A few instructions come and go
-//! with the decisions of the compiler.)
+//! The difference between the rows is not part of the search. It is the cost of every handler whose
+//! response is not a constant. (`deep` has five literal segments and two wildcards. `miss` is a
+//! 404. `method` is a 405, whose head is encoded for each response. A few instructions depend on
+//! decisions of the compiler.)
 //!
 //! ```text
 //! bin=$(cargo bench --no-run --bench routing_cost 2>&1 | sed -n "s/.*Executable.*(\(.*\))/\1/p")
@@ -53,7 +54,7 @@ fn main() {
     }
 }
 
-/// A hundred and two routes.
+/// Creates a router with 102 routes.
 fn routes(host: &str) -> impl Handler {
     let mut router =
         Router::<()>::new().mount(&format!("{host}/static"), |_: &Request<'_>| respond());
@@ -71,7 +72,7 @@ fn routes(host: &str) -> impl Handler {
     router.build().expect("patterns that do not conflict")
 }
 
-/// No routes, but a function that the compiler cannot inline, like that of a route.
+/// A handler without routes, whose function the compiler cannot inline, like that of a route.
 fn boxed() -> impl Handler {
     let function: Box<dyn FnMut(&Request<'_>) -> Reply> = Box::new(|_| respond().into());
     std::hint::black_box(function)
@@ -81,7 +82,7 @@ fn respond() -> Response {
     Response::text("Hello, World!")
 }
 
-/// Sixteen requests at a time, as a pipelining client sends them.
+/// Sends `requests` requests, sixteen at a time, as a pipelining client does.
 fn run(handler: impl Handler + 'static, method: &str, target: &str, requests: usize) {
     let mut sim = Sim::new(handler);
     let client = sim.connect();

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Drives a real browser against the examples: server-sent events with a reconnect, a chat over
-WebSockets between two tabs, uploads with their byte counts.
+"""Tests the examples with a real browser: server-sent events with a reconnect, a chat over
+WebSockets between two tabs, and uploads with their byte counts.
 
-    tests/process/browser.py                    # builds the examples first
-    tests/process/browser.py --pictures DIR     # and keeps a picture of each page
+    tests/process/browser.py                    # builds the examples and tests them
+    tests/process/browser.py --pictures DIR     # also saves a picture of each page
 
-Needs Python 3.10 and Chromium (Debian: `apt install chromium`), or `CHROMIUM=path`; without one it
-says so and succeeds. Loopback only.
+Needs Python 3.10 and Chromium (Debian: `apt install chromium`), or `CHROMIUM=path`. Without a
+browser it is skipped and succeeds. Uses only the loopback interface.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def main():
 
 
 def follow_events(browser, events, chat, pictures):
-    """The stream is followed, broken off, and taken up where it was."""
+    """Follows a stream, breaks its connection, and checks that the browser loses no event."""
     proxy = Proxy(events.port)
     tab = browser.open(f"http://127.0.0.1:{proxy.port}/")
     tab.until("ids.length >= 3")
@@ -59,11 +59,11 @@ def follow_events(browser, events, chat, pictures):
     seen = tab.value("ids.at(-1)")
     tab.until(f"ids.at(-1) >= {seen + 3}")
     ids = tab.value("ids")
-    check(ids == list(range(ids[0], ids[0] + len(ids))), f"no event is lost or told twice: {ids}")
+    check(ids == list(range(ids[0], ids[0] + len(ids))), f"no event is lost or sent twice: {ids}")
     resumed = [line for line in proxy.lines if line.startswith("last-event-id: ")]
     check(resumed and int(resumed[0].split()[1]) in ids, f"the browser came back with {resumed}")
     tab.picture(pictures, "events")
-    # This page is of another origin: another port.
+    # The page has another port than the chat, and so another origin.
     script = """new Promise((done) => {
         const socket = new WebSocket("ws://127.0.0.1:%d/chat");
         socket.onopen = () => done("open");
@@ -73,7 +73,7 @@ def follow_events(browser, events, chat, pictures):
 
 
 def talk(browser, chat, pictures):
-    """What one tab says is seen in both."""
+    """Sends messages from two tabs and checks that both tabs show all of them."""
     url = f"http://127.0.0.1:{chat.port}/"
     tabs = [browser.open(url) for _ in range(2)]
     for tab in tabs:
@@ -88,7 +88,7 @@ def talk(browser, chat, pictures):
     check(True, "two tabs have talked")
     tabs[1].close()
     tabs[0].until("said.at(-1).endsWith(' has left')")
-    check(True, "the one that closed is missed")
+    check(True, "the other tab is notified when a tab closes")
     too_long = "socket.send('x'.repeat(3000)); true"
     tabs[0].value(too_long)
     tabs[0].until("state.textContent.startsWith('closed: 1009')")
@@ -96,18 +96,18 @@ def talk(browser, chat, pictures):
 
 
 def send_content(browser, upload, inbox, pictures):
-    """Content goes up with progress, and all of it is counted and kept."""
+    """Uploads content and checks that the page shows progress and every byte is stored."""
     tab = browser.open(f"http://127.0.0.1:{upload.port}/")
-    answer = tab.value(f"upload(new Blob([new Uint8Array({UPLOAD}).fill(120)]))")
-    check(answer["status"] == 200, f"XMLHttpRequest: {answer}")
-    check(answer["text"] == f"{UPLOAD} bytes\n", "every byte was counted")
-    check(answer["steps"] >= 1, f"progress was shown in {answer['steps']} steps")
+    response = tab.value(f"upload(new Blob([new Uint8Array({UPLOAD}).fill(120)]))")
+    check(response["status"] == 200, f"XMLHttpRequest: {response}")
+    check(response["text"] == f"{UPLOAD} bytes\n", "every byte was counted")
+    check(response["steps"] >= 1, f"progress was shown in {response['steps']} steps")
     tab.picture(pictures, "upload")
     script = "fetch('/', {method: 'POST', body: new Blob(['a', 'b'.repeat(1 << 20)])})"
-    text = tab.value(script + ".then((answer) => answer.text())")
-    check(text == f"{(1 << 20) + 1} bytes\n", "fetch sends its content, too")
+    text = tab.value(script + ".then((response) => response.text())")
+    check(text == f"{(1 << 20) + 1} bytes\n", "the content of fetch arrived, too")
     kept = sorted(path.stat().st_size for path in pathlib.Path(inbox).iterdir())
-    check(kept == [(1 << 20) + 1, UPLOAD], f"what was kept: {kept}")
+    check(kept == [(1 << 20) + 1, UPLOAD], f"both files have their sizes: {kept}")
 
 
 def check(holds, what):
@@ -117,7 +117,7 @@ def check(holds, what):
 
 
 def build():
-    """Builds the examples; where they are."""
+    """Builds the examples and returns their folder."""
     cargo = ["cargo", "build", "--all-features", "--examples"]
     subprocess.run(cargo, cwd=ROOT, check=True)
     about = ["cargo", "metadata", "--no-deps", "--format-version", "1"]
@@ -126,7 +126,7 @@ def build():
 
 
 class Example:
-    """A server that runs as long as the block that it is used in."""
+    """A server that runs until the end of its `with` block."""
 
     def __init__(self, examples, name, *arguments):
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -147,7 +147,7 @@ class Example:
 
 
 class Proxy:
-    """Passes bytes on, notes the lines of requests, and can break every connection."""
+    """A proxy that notes the lines of requests and can break all connections."""
 
     def __init__(self, target):
         self.target, self.lines, self.open = target, [], []
@@ -181,13 +181,13 @@ class Proxy:
 
 
 class Browser:
-    """Headless Chromium, spoken to in its DevTools protocol over a pipe: JSON between zeros."""
+    """Headless Chromium with its DevTools protocol over a pipe: JSON, with a zero at its end."""
 
     def __init__(self, path):
         self.home = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         commands, self.commands = os.pipe()
         self.events, events = os.pipe()
-        # Out of the way of 3 and 4, where Chromium looks for them.
+        # Chromium expects its ends as descriptors 3 and 4, so these are moved out of the way first.
         ends = [fcntl.fcntl(fd, fcntl.F_DUPFD, 20) for fd in (commands, events)]
         flags = ["--headless=new", "--remote-debugging-pipe", "--no-first-run", "--disable-gpu",
                  "--disable-dev-shm-usage", "--window-size=720,640", "--hide-scrollbars",
@@ -204,8 +204,8 @@ class Browser:
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for fd in (commands, events, *ends):
             os.close(fd)
-        self.last, self.answers = 0, {}
-        self.has_answers = threading.Condition()
+        self.last, self.results = 0, {}
+        self.has_results = threading.Condition()
         threading.Thread(target=self.listen, daemon=True).start()
 
     def __enter__(self):
@@ -220,11 +220,11 @@ class Browser:
         rest = b""
         while data := os.read(self.events, 1 << 20):
             *messages, rest = (rest + data).split(b"\0")
-            with self.has_answers:
+            with self.has_results:
                 for message in map(json.loads, messages):
                     if "id" in message:
-                        self.answers[message["id"]] = message
-                self.has_answers.notify_all()
+                        self.results[message["id"]] = message
+                self.has_results.notify_all()
 
     def ask(self, method, session=None, **parameters):
         self.last += 1
@@ -232,13 +232,13 @@ class Browser:
         if session:
             message["sessionId"] = session
         os.write(self.commands, json.dumps(message).encode() + b"\0")
-        with self.has_answers:
-            if not self.has_answers.wait_for(lambda: self.last in self.answers, PATIENCE):
-                sys.exit(f"the browser does not answer {method}")
-            answer = self.answers.pop(self.last)
-        if "error" in answer:
-            sys.exit(f"{method}: {answer['error']}")
-        return answer["result"]
+        with self.has_results:
+            if not self.has_results.wait_for(lambda: self.last in self.results, PATIENCE):
+                sys.exit(f"{method}: the browser sent no result within {PATIENCE} s")
+            message = self.results.pop(self.last)
+        if "error" in message:
+            sys.exit(f"{method}: {message['error']}")
+        return message["result"]
 
     def open(self, url):
         target = self.ask("Target.createTarget", url=url)["targetId"]
@@ -252,12 +252,12 @@ class Tab:
         self.until("document.readyState === 'complete' && location.href !== 'about:blank'")
 
     def value(self, script):
-        """What a script comes to, promises awaited."""
-        answer = self.browser.ask("Runtime.evaluate", self.session, expression=script,
+        """Returns the value of a script, after its promise is fulfilled."""
+        result = self.browser.ask("Runtime.evaluate", self.session, expression=script,
                                   awaitPromise=True, returnByValue=True)
-        if "exceptionDetails" in answer:
-            sys.exit(f"FAILED: {self.url}: {script}: {answer['exceptionDetails']}")
-        return answer["result"].get("value")
+        if "exceptionDetails" in result:
+            sys.exit(f"FAILED: {self.url}: {script}: {result['exceptionDetails']}")
+        return result["result"].get("value")
 
     def until(self, condition):
         end = time.monotonic() + PATIENCE
