@@ -1,27 +1,58 @@
-//! The border to the program's code: handlers, receivers, producers, protocols, hooks, and the
-//! destructors of what they own. A panic in any of them costs one connection and not the loop.
+//! The boundary to the program's code: handlers, receivers, producers, protocols, hooks, and the
+//! destructors of their values. A panic in this code costs one connection and not the loop.
 
+use std::any::Any;
 use std::io;
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 
-/// Runs code of the program. The panic hook has printed the message of a panic by then.
-pub(crate) fn guard<T>(call: impl FnOnce() -> T) -> Result<T, ()> {
-    panic::catch_unwind(AssertUnwindSafe(call)).map_err(|payload| {
-        log::error!("a function of the program panicked");
-        // Dropping the payload is the program's code, too. Should that panic, its payload is
+/// Runs code of the program. Returns its panic, if there is one, after the panic hook has run.
+pub(crate) fn guard<T>(call: impl FnOnce() -> T) -> Result<T, Panic> {
+    panic::catch_unwind(AssertUnwindSafe(call)).map_err(Panic::of)
+}
+
+/// A panic of the program on its way to the log. A caller that knows the connection logs it.
+/// Otherwise it is logged when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Panic(Box<String>);
+
+impl Panic {
+    #[cold]
+    #[inline(never)]
+    fn of(payload: Box<dyn Any + Send>) -> Panic {
+        let text = payload.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        let message = text.filter(|text| !text.is_empty()).unwrap_or("without a message");
+        let message = message.to_owned();
+        // The destructor of the payload is code of the program. If it panics, the new payload is
         // leaked.
         if let Err(second) = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
             mem::forget(second);
         }
-    })
+        Panic(Box::new(message))
+    }
+
+    /// Returns the message, for a caller that logs it.
+    pub(crate) fn into_message(mut self) -> String {
+        mem::take(&mut *self.0)
+    }
 }
 
-/// The message of an error that the program has returned, and the end of that error.
+impl Drop for Panic {
+    #[cold]
+    #[inline(never)]
+    fn drop(&mut self) {
+        if !self.0.is_empty() {
+            log::error!("a function of the program panicked: {}", self.0);
+        }
+    }
+}
+
+/// Returns the message of an error of the program, and drops that error.
 pub(crate) fn message_of(error: io::Error) -> String {
     let message = guard(|| error.to_string());
     let_go(error);
-    message.unwrap_or_else(|()| "an error that cannot be shown".to_owned())
+    message.unwrap_or_else(|_| "an error that cannot be shown".to_owned())
 }
 
 /// Drops a value of the program: its destructor may panic, too.
@@ -29,8 +60,8 @@ pub(crate) fn let_go<T>(value: T) {
     let _ = guard(|| drop(value));
 }
 
-/// A value of the program on its way to its place. If it does not get there it is
-/// [let go](let_go).
+/// A value of the program on its way to its place. If it does not get there, it is dropped with
+/// [`let_go`].
 pub(crate) struct OnTrial<T>(Option<T>);
 
 impl<T> OnTrial<T> {

@@ -7,7 +7,7 @@ use std::mem;
 use std::net::SocketAddr;
 
 use crate::handler::exchange::Exchange;
-use crate::handler::guard::guard;
+use crate::handler::guard::{guard, Panic};
 use crate::message::id::ConnectionId;
 use crate::message::request::Transport;
 
@@ -149,12 +149,19 @@ impl<S> Hooks<S> {
         new: &NewConnection<'_>,
     ) -> Result<Option<Box<dyn Any>>, Refused> {
         match &mut self.on_connect {
-            Some(hook) => guard(|| hook(state, new).0).unwrap_or_else(|()| {
-                self.panics += 1;
+            Some(hook) => guard(|| hook(state, new).0).unwrap_or_else(|panic| {
+                self.note_panic(new.id, panic);
                 Err(Refused)
             }),
             None => Ok(None),
         }
+    }
+
+    /// Counts and logs a panic of a hook that was called for a connection.
+    #[cold]
+    fn note_panic(&mut self, id: ConnectionId, panic: Panic) {
+        log::error!("connection {id}: a hook panicked: {}", panic.into_message());
+        self.panics += 1;
     }
 
     /// Calls each shutdown hook once, in the order in which they were set.
@@ -168,7 +175,9 @@ impl<S> Hooks<S> {
     /// state.
     pub(crate) fn report(&mut self, state: &mut S, id: ConnectionId, connection: ConnectionState) {
         if let Some(hook) = &mut self.on_connection_state {
-            self.panics += u64::from(guard(|| hook(state, id, connection)).is_err());
+            if let Err(panic) = guard(|| hook(state, id, connection)) {
+                self.note_panic(id, panic);
+            }
         }
     }
 }

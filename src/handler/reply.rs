@@ -401,7 +401,7 @@ impl<S: 'static> Later<S> {
     /// and those after the sixteenth are left out.
     pub fn inform(&self, informational: Informational) {
         if !self.0.inform(informational) {
-            log::error!("more than {INFORMATIONAL_MAX} informational responses: left out");
+            log::error!("informational response left out: at most {INFORMATIONAL_MAX} are sent");
         }
     }
 

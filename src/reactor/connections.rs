@@ -157,8 +157,10 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             Ok(stream) => {
                 self.shared.report(token, ConnectionState::Hijacked);
                 let state = &mut self.shared.state;
-                let result = guard(|| take(state, Hijacked { read, stream }));
-                self.shared.counters.panics += u64::from(result.is_err());
+                if let Err(panic) = guard(|| take(state, Hijacked { read, stream })) {
+                    log::error!("{name}: the program panicked: {}", panic.into_message());
+                    self.shared.counters.panics += 1;
+                }
             }
             Err(error) => {
                 log::error!("{name}: closed: it cannot be handed out: {error}");

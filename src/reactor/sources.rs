@@ -125,10 +125,11 @@ impl<S> Sources<S> {
                     self.ready.push(key);
                 }
                 Ok(None) => self.drop_one(kernel, key),
-                Err(()) => {
+                Err(panic) => {
                     log::error!(
-                        "source {}: removed, because its function panicked",
-                        watched.number
+                        "source {}: removed, because its function panicked: {}",
+                        watched.number,
+                        panic.into_message()
                     );
                     panics += 1;
                     self.drop_one(kernel, key);

@@ -128,6 +128,28 @@ fn every_line_of_the_log_on_the_page_stands_in_a_source() {
     }
 }
 
+/// The longest part of each line between braces and colons stands on the page.
+#[test]
+fn every_line_of_the_log_in_a_source_stands_on_the_page() {
+    let debugging = page("debugging.md");
+    let mut count = 0;
+    for file in crate::files(&["src"]).iter().filter(|file| !file.starts_with("src/bin")) {
+        let source = crate::read(file);
+        for call in source.split("log::").skip(1) {
+            let Some((_, arguments)) = call.split_once("!(").filter(|(level, _)| level.len() <= 5)
+            else {
+                continue;
+            };
+            let line = arguments.split('"').nth(1).unwrap();
+            let texts = line.split(['{', '}']).step_by(2).flat_map(|text| text.split(": "));
+            let part = texts.max_by_key(|text| text.len()).unwrap().trim();
+            assert!(debugging.contains(part), "{file}: {line:?} is not on the page");
+            count += 1;
+        }
+    }
+    assert!(count > 30, "only {count} lines are found");
+}
+
 /// That it compiles, and for a few that it runs, is checked by the doctests.
 #[test]
 fn every_program_of_the_cookbook_is_short_and_has_a_main() {

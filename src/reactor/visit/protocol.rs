@@ -6,8 +6,8 @@ use std::mem;
 use std::time::Duration;
 
 use super::{
-    guard, let_go, Break, Continue, Handler, Kernel, Lost, OnTrial, Progress, Stop, Task, Visit,
-    SCRATCH,
+    guard, let_go, Break, Continue, Handler, Kernel, Lost, OnTrial, Panic, Progress, Stop, Task,
+    Visit, SCRATCH,
 };
 use crate::handler::exchange::Outcome;
 use crate::handler::guard::message_of;
@@ -32,7 +32,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         &mut self,
         upgrade: &Upgrade,
         protocol: Box<dyn Protocol<S>>,
-        refusal: Result<Option<Response>, ()>,
+        refusal: Result<Option<Response>, Panic>,
     ) -> Progress {
         let protocol = OnTrial::new(protocol);
         if let Some(refusal) = self.unless_panicked(refusal)? {
@@ -105,7 +105,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
                 log::error!("{}: its protocol failed: {message}", self.log_name());
                 Break(self.over(Farewell::Reset, Lost::Stopped))
             }
-            Err(()) => Break(self.panicked()),
+            Err(panic) => Break(self.panicked(panic)),
         }
     }
 
@@ -147,7 +147,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         match guard(|| protocol.memory()) {
             Ok(held) if recharge(charged, held, &mut self.shared.ledger) => stop,
             Ok(_) => self.no_memory(OF_PROTOCOL),
-            Err(()) => self.panicked(),
+            Err(panic) => self.panicked(panic),
         }
     }
 

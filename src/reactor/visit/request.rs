@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::mem;
 
-use super::{guard, Flags, Handler, Kernel, Shared, Visit};
+use super::{guard, Flags, Handler, Kernel, Panic, Shared, Visit};
 use crate::limits::Limits;
 use crate::message::id::ConnectionId;
 use crate::message::request::{ListenerNames, Message, Path, Peer, Request, Transport};
@@ -20,7 +20,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         &mut self,
         bytes: &[u8],
         call: impl FnOnce(&mut H, &mut S, &Request<'_>) -> R,
-    ) -> Result<R, ()> {
+    ) -> Result<R, Panic> {
         let Shared { head, handler, state, listeners, limits, .. } = &mut *self.shared;
         let (stream, facts, token) = (&*self.stream, &*self.facts, self.token);
         let client = Client { stream, facts, token, listeners, limits };

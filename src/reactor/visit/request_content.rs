@@ -2,8 +2,8 @@
 //! content returns the reply, which the caller carries out.
 
 use super::{
-    guard, let_go, Break, Continue, Cursor, Handler, Kernel, Lost, OnTrial, Progress, Shared, Task,
-    Visit,
+    guard, let_go, Break, Continue, Cursor, Handler, Kernel, Lost, OnTrial, Panic, Progress,
+    Shared, Task, Visit,
 };
 use crate::handler::{Collect, Collected, Failure, Flow, Receiving, Reply};
 use crate::http1::{Input, Reject, Step, Taker, TrailerSection};
@@ -134,7 +134,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     pub(super) fn follow(
         &mut self,
         receiving: Receiving<S>,
-        flow: Result<Result<Flow<S>, Failure>, ()>,
+        flow: Result<Result<Flow<S>, Failure>, Panic>,
     ) -> Progress<LateReply<S>> {
         self.put_back(Task::Receive(receiving));
         let reply = match self.unless_panicked(flow)? {
@@ -215,10 +215,9 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             Task::Receive(Receiving { mut receiver, .. }) => {
                 if !trailers.is_empty() {
                     let state = &mut self.shared.state;
-                    let shown = guard(|| receiver.trailers(state, trailers));
-                    if shown.is_err() {
+                    if let Err(panic) = guard(|| receiver.trailers(state, trailers)) {
                         let_go(receiver);
-                        return self.unless_panicked(Err(()));
+                        return self.unless_panicked(Err(panic));
                     }
                 }
                 let state = &mut self.shared.state;
@@ -240,7 +239,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         &mut self,
         collecting: Collecting<S>,
         trailers: &Fields<'_>,
-    ) -> Result<Reply<S>, ()> {
+    ) -> Result<Reply<S>, Panic> {
         let Collecting { then, line, head, spans, content, charged, .. } = collecting;
         let Shared { state, listeners, limits, .. } = &mut *self.shared;
         let (stream, facts, token) = (&*self.stream, &*self.facts, self.token);

@@ -86,8 +86,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             Source::Produce(produce) => {
                 let waker = self.waker();
                 let mut producer = OnTrial::new(produce.producer);
-                if guard(|| producer.get().start(waker)).is_err() {
-                    return Break(self.panicked());
+                if let Err(panic) = guard(|| producer.get().start(waker)) {
+                    return Break(self.panicked(panic));
                 }
                 Task::Produce(Producing { producer: producer.take(), knows_of_shutdown: false })
             }
@@ -134,7 +134,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         }
     }
 
-    /// Sends an informational response. One that cannot be sent is left out, with a line in the log.
+    /// Sends an informational response. One that cannot be sent is left out, with a line in the
+    /// log.
     pub(super) fn inform(&mut self, informational: &Informational) {
         match informational.fault() {
             Some(fault) => {

@@ -3,7 +3,7 @@
 
 use http::StatusCode;
 
-use super::{guard, let_go, Continue, Flags, Handler, Kernel, Progress, Task, Visit};
+use super::{guard, let_go, Continue, Flags, Handler, Kernel, Panic, Progress, Task, Visit};
 use crate::handler::exchange::Outcome;
 use crate::handler::{Deferred, Finish, Place, Reply};
 use crate::http1::Input;
@@ -91,7 +91,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     }
 
     /// Returns the reply of the worker, or a 500 if it can no longer give one.
-    fn reply_of(&mut self, deferred: &mut Deferred<S>) -> Option<Result<Reply<S>, ()>> {
+    fn reply_of(&mut self, deferred: &mut Deferred<S>) -> Option<Result<Reply<S>, Panic>> {
         self.note_peer_left(deferred);
         let (place, informational) = deferred.ticket.take();
         for informational in informational {
@@ -119,7 +119,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         &mut self,
         finish: Option<Finish<S>>,
         give: impl FnOnce(&mut S) -> Reply<S>,
-    ) -> Result<Reply<S>, ()> {
+    ) -> Result<Reply<S>, Panic> {
         let state = &mut self.shared.state;
         guard(|| {
             let reply = give(state);
