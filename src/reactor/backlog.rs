@@ -1,16 +1,16 @@
-//! Whether deadlines must wait: events that the last polls could not report may be bytes that save
-//! a client from its deadline.
+//! Decides whether deadlines must wait for events that the poll has not reported yet. Such an event
+//! may stand for bytes that a client sent before its deadline.
 
 use crate::reactor::kernel::EVENTS_MAX;
 
 /// Counts full batches of events.
 ///
-/// The kernel reports events in the order in which they happened. Once it has reported as many as
-/// there are connections, every event from before the first full batch has been noted. So a crowd
-/// that fills every batch postpones deadlines by that much, and not for ever.
+/// The kernel reports events in the order in which they happened. When it has reported as many as
+/// there are connections, every event from before the first full batch has been noted. So even if
+/// every batch is full, deadlines wait for a bounded number of batches.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
-    /// Events of full batches in a row.
+    /// The number of events in the full batches since the last wait ended.
     reported: usize,
     is_unheard: bool,
 }

@@ -127,8 +127,8 @@ pub(crate) struct Called {
 }
 
 impl Called {
-    /// Returns the connection to visit. A wake from now on sends another message. Data that was
-    /// stored before an earlier wake is seen by a visit that follows this call.
+    /// Returns the connection to visit. A wake from now on sends another message. A visit after
+    /// this call sees all data that was stored before an earlier wake.
     pub(crate) fn take(self) -> Token {
         self.is_under_way.swap(false, Ordering::AcqRel);
         self.token

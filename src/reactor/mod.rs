@@ -12,8 +12,8 @@
 //! 4. expire deadlines: after the input of the same poll, so that a slow handler does no harm to
 //!    clients that were on time;
 //! 5. call the functions of the program that are due: those of its sources, then its timers;
-//! 6. accept new connections, after those that are served already;
-//! 7. give surplus memory back. A drain accepts for the last time, or ends.
+//! 6. accept new connections, after the service of those that exist;
+//! 7. give surplus memory back. During a drain, accept for the last time or end the loop.
 
 mod token;
 mod task;
@@ -97,7 +97,7 @@ pub(crate) struct Reactor<K: Kernel, S: 'static, H: Handler<S>> {
     /// The work of a connection that rests, while it is visited. It holds nothing between visits.
     spare: Work<S>,
     wheel: Wheel,
-    /// The connections to be visited in the next turn: those whose flag says that they are queued.
+    /// The connections to visit in the next turn: exactly those with the flag `QUEUED`.
     ready: Vec<Token>,
     /// The connections that the present turn visits; empty between turns.
     serving: Vec<Token>,
@@ -198,8 +198,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         if self.has_ended() {
             return Ok(false);
         }
-        // Counted from the last turn, so too long by the time that its handlers took. Asking the
-        // clock would cost every turn.
+        // The time counts from the last turn, so the sleep may be too long by the time that its
+        // handlers took. To read the clock again would cost every turn.
         let until_next = self.timeout_from(self.shared.now);
         let timeout = shorter(until_next, at_most);
         self.poll(timeout)?;
@@ -213,7 +213,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         Ok(self.goes_on())
     }
 
-    /// The time from `now` for which the poll may sleep; `None` is for ever.
+    /// Returns the time from `now` for which the poll may sleep. `None` stands for ever.
     #[inline(always)]
     fn timeout_from(&self, now: Millis) -> Option<Duration> {
         let mut wake: Option<Millis> = self.wheel.next_wake().map(|tick| clock::until(now, tick));
@@ -265,8 +265,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             }
         }
         for _ in 0..self.kernel.signals() {
-            // The server may be draining already, because of its program or because another loop of
-            // the group has read this signal first.
+            // The server may be draining already, because its program asked for that or another
+            // loop of the group has read this signal first.
             self.signals += 1;
             if self.signals == 1 {
                 log::info!(

@@ -13,7 +13,7 @@ pub trait SocketHandler<S = ()> {
         let _ = (state, socket);
     }
 
-    /// Handles a whole message. It is no longer called once the socket is closing.
+    /// Handles a whole message. Not called once the socket is closing.
     fn message(&mut self, state: &mut S, message: Message<'_>, socket: &mut Socket<'_>);
 
     /// Continues work that waited for a wake-up, or for the queue to become empty
@@ -22,8 +22,8 @@ pub trait SocketHandler<S = ()> {
         let _ = (state, socket);
     }
 
-    /// Handles the end of the socket, whichever side ended it. It is the last call and comes once.
-    /// Nothing can be sent any more.
+    /// Handles the end of the socket, whichever side ended it. This is the last call, and it comes
+    /// exactly once. Nothing can be sent any more.
     fn close(&mut self, state: &mut S, closed: Closed) {
         let _ = (state, closed);
     }

@@ -87,7 +87,7 @@ impl<S: 'static> Receive<S> for Count {
     fn lost(self: Box<Self>, _: &mut S, _: Lost) {}
 }
 
-/// Notes why the content was lost.
+/// Notes the reason for the loss of the content.
 pub(crate) struct Noted(pub(crate) Rc<Cell<Option<Lost>>>);
 
 impl<S: 'static> Receive<S> for Noted {
@@ -104,7 +104,7 @@ impl<S: 'static> Receive<S> for Noted {
     }
 }
 
-/// This many lines of eight bytes, whose total length is not announced.
+/// Produces this number of lines of eight bytes each, without an announced length.
 pub(crate) struct Lines(pub(crate) u32);
 
 impl Produce for Lines {
@@ -117,7 +117,7 @@ impl Produce for Lines {
     }
 }
 
-/// A request with an announced length; `content` may be only the beginning of its content.
+/// A request with an announced length. `content` may be only the first part of its content.
 pub(crate) fn post(path: &str, length: usize, content: &[u8]) -> Vec<u8> {
     let mut bytes =
         format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n").into_bytes();
@@ -193,8 +193,8 @@ pub(crate) fn closed_silently<S: 'static>(sim: &mut Sim<S>, client: Client) -> b
     sim.received(client).is_empty() && !sim.is_open(client)
 }
 
-/// The memory that the server counts while no client is connected, after one has been: it keeps the
-/// room for slots and wheel nodes.
+/// The memory that the server counts when its only client has left. The room for slots and wheel
+/// nodes is kept.
 pub(crate) fn base<S: 'static>(sim: &mut Sim<S>) -> usize {
     let client = sim.connect();
     sim.reset(client);

@@ -1,5 +1,4 @@
-//! The path of an example that cargo has built, beside the directory of the test, and an address
-//! for it.
+//! The paths of examples, which cargo builds beside the tests, and free addresses for them.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,9 +11,9 @@ pub(crate) fn built(example: &str) -> PathBuf {
     path
 }
 
-/// An address with a free port. The socket never listens: a process that another test is starting
-/// inherits the open sockets until it executes its program, and would accept connections that are
-/// meant for the example.
+/// Returns an address with a free port. The socket does not listen, because another test may be
+/// starting a process. Until that process executes its program it has a copy of every open socket,
+/// and a copy that listens would accept connections that are meant for the example.
 pub(crate) fn free_address() -> SocketAddr {
     use socket2::{Domain, Socket, Type};
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();

@@ -1,4 +1,4 @@
-//! Vectors of the length of content (RFC 9112, section 6): every class of request smuggling.
+//! Test vectors for the length of content (RFC 9112, section 6): every class of request smuggling.
 
 use super::vector::{broken, chunks, exactly, post, refused, served, Vector, NEXT, SECOND};
 
