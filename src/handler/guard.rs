@@ -14,7 +14,10 @@ pub(crate) fn guard<T>(call: impl FnOnce() -> T) -> Result<T, Panic> {
 /// A panic of the program on its way to the log. A caller that knows the connection logs it.
 /// Otherwise it is logged when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Panic(Box<String>);
+pub(crate) struct Panic(Box<Message>);
+
+#[derive(Debug, Default)]
+struct Message(String);
 
 impl Panic {
     #[cold]
@@ -23,7 +26,7 @@ impl Panic {
         let text = payload.downcast_ref::<&str>().copied();
         let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
         let message = text.filter(|text| !text.is_empty()).unwrap_or("without a message");
-        let message = message.to_owned();
+        let message = Message(message.to_owned());
         // The destructor of the payload is code of the program. If it panics, the new payload is
         // leaked.
         if let Err(second) = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
@@ -34,7 +37,7 @@ impl Panic {
 
     /// Returns the message, for a caller that logs it.
     pub(crate) fn into_message(mut self) -> String {
-        mem::take(&mut *self.0)
+        mem::take(&mut self.0 .0)
     }
 }
 
@@ -42,8 +45,8 @@ impl Drop for Panic {
     #[cold]
     #[inline(never)]
     fn drop(&mut self) {
-        if !self.0.is_empty() {
-            log::error!("a function of the program panicked: {}", self.0);
+        if !self.0 .0.is_empty() {
+            log::error!("a function of the program panicked: {}", self.0 .0);
         }
     }
 }
