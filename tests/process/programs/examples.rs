@@ -15,6 +15,9 @@ use rustix::process::{kill_process, Pid, Signal};
 
 use crate::built::{built, free_address};
 
+/// The longest time for which a test waits before it fails.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// All of `examples/`: one that is not started here fails the test below.
 const STARTED: [&str; 23] = [
     "around",
@@ -107,9 +110,9 @@ fn upload_removes_an_incomplete_file() {
     let upload = Example::start("upload", &[inbox.0.to_str().unwrap()]);
     let client = upload.send(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhello");
     let files = || fs::read_dir(&inbox.0).unwrap().count();
-    while files() == 0 {}
+    until("the part is created", || files() > 0);
     drop(client);
-    while files() != 0 {}
+    until("the part is removed", || files() == 0);
 }
 
 #[test]
@@ -138,9 +141,9 @@ fn around_counts_requests_in_work_and_logs_all_exchanges() {
     assert_eq!(first.content, b"1 requests in work\n");
     assert!(first.field("X-Request-Id").is_some_and(|id| id.ends_with("-0")));
     let unfinished = around.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n");
-    while get("/").content != b"2 requests in work\n" {}
+    until("both are in work", || get("/").content == b"2 requests in work\n");
     drop(unfinished);
-    while get("/").content != b"1 requests in work\n" {}
+    until("one has ended", || get("/").content == b"1 requests in work\n");
     assert_eq!(around.ask("GET / HTTP/1.1\r\n\r\n").status, "HTTP/1.1 400 Bad Request");
     let log = String::from_utf8(get("/log").content).unwrap();
     assert!(log.contains("200 GET \"/\" 19 B Complete\n"), "{log}");
@@ -387,12 +390,8 @@ fn timers_removes_a_value_after_its_time() {
     let timers = Example::start("timers", &["0.7"]);
     let put = "PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi";
     assert_eq!(timers.ask(put).content, b"kept\n");
-    let give_up = Instant::now() + Duration::from_secs(30);
     let get = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-    while timers.ask(get).content != b"0 kept, 1 forgotten\n" {
-        assert!(Instant::now() < give_up, "the value is not removed");
-        thread::sleep(Duration::from_millis(20));
-    }
+    until("the value is removed", || timers.ask(get).content == b"0 kept, 1 forgotten\n");
 }
 
 #[test]
@@ -434,7 +433,7 @@ impl Example {
 
     /// Waits until the example accepts; `false` if it has ended instead.
     fn is_up(&mut self) -> bool {
-        let give_up = Instant::now() + Duration::from_secs(30);
+        let give_up = Instant::now() + PATIENCE;
         while Instant::now() < give_up {
             if self.process.try_wait().unwrap().is_some() {
                 return false;
@@ -473,7 +472,7 @@ impl Example {
 
     fn send(&self, request: &[u8]) -> TcpStream {
         let mut stream = TcpStream::connect(&self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.write_all(request).unwrap();
         stream
     }
@@ -517,6 +516,15 @@ fn finish(mut stream: TcpStream, request: &str) -> String {
     text
 }
 
+/// Waits for a condition, for at most as long as every wait of these tests.
+fn until(condition: &str, is_met: impl Fn() -> bool) {
+    let give_up = Instant::now() + PATIENCE;
+    while !is_met() {
+        assert!(Instant::now() < give_up, "not in time: {condition}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// The file in a directory that has one.
 fn only_file(scratch: &Scratch) -> PathBuf {
     let files = fs::read_dir(&scratch.0).unwrap().map(|entry| entry.unwrap().path());
@@ -551,7 +559,7 @@ fn foreign_loop_serves_and_shows_packets_in_one_thread() {
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.send_to(b"a packet", &running.address).unwrap();
     // The packet may still be on its way.
-    while running.ask(get).content != b"a packet\n" {}
+    until("the packet is shown", || running.ask(get).content == b"a packet\n");
 }
 
 #[test]
@@ -562,7 +570,7 @@ fn source_shows_the_last_packet_over_http() {
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.send_to(b"21.5", &running.address).unwrap();
     // The packet may be on its way still.
-    while running.ask(get).content != b"21.5 (packet 1)\n" {}
+    until("the packet is shown", || running.ask(get).content == b"21.5 (packet 1)\n");
 }
 
 #[test]
@@ -572,7 +580,7 @@ fn thread_does_jobs_beside_its_server_and_ends_with_it() {
     let status = || String::from_utf8(running.ask(get).content).unwrap();
     assert!(status().ends_with(" jobs done, 0 requests served\n"));
     assert!(status().ends_with(" jobs done, 1 requests served\n"));
-    while status().starts_with("0 jobs done") {}
+    until("a job is done", || !status().starts_with("0 jobs done"));
     let stop = "POST /stop HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
     assert_eq!(running.ask(stop).content, b"stopping\n");
     assert!(running.process.wait().unwrap().success());
