@@ -1,5 +1,5 @@
-//! The server inside an event loop that the program has already, here one of mio that also watches a
-//! UDP socket. One thread does both, so handlers share the values of the program, `Send` or not.
+//! The server inside an event loop that the program has already, here one of mio that also watches
+//! a UDP socket. One thread does both, so handlers share the values of the program, `Send` or not.
 //!
 //! ```text
 //! cargo run --release --example foreign_loop -- 127.0.0.1:8080

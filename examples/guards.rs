@@ -1,5 +1,5 @@
-//! Checks before the handlers: a password for one part of a site, a ban for addresses that guess it,
-//! and no orders from the pages of other sites.
+//! Checks before the handlers: a password for one part of a site, a ban for addresses that guess
+//! it, and no orders from the pages of other sites.
 //!
 //! ```text
 //! cargo run --release --example guards -- 127.0.0.1:8080 secret
@@ -9,8 +9,8 @@
 //! curl -i -u admin:guess http://127.0.0.1:8080/%61dmin/guesses    # 401
 //! ```
 //!
-//! After three wrong passwords from an address in a minute, its next password is refused and its new
-//! connections are closed. Behind a proxy all clients have one address: then the proxy counts.
+//! After three wrong passwords from an address in a minute, its next password is refused and its
+//! new connections are closed. Behind a proxy all clients have one address: then the proxy counts.
 
 use std::{collections::HashMap, net::IpAddr, time::Duration};
 
