@@ -6,8 +6,8 @@
 //! curl -s http://127.0.0.1:8080/flood | head -c 1G | wc -c        # 1073741824
 //! ```
 //!
-//! One thread for each response is the simplest way. Only the limit of connections bounds their
-//! number.
+//! The program starts one thread for each response, which is the simplest way. Only the limit on
+//! connections bounds the number of threads.
 
 use std::thread;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! Content of any size in constant memory: a file that the kernel sends, and a producer that is
-//! called only when the client has taken its earlier output.
+//! Content of any size in constant memory. The kernel sends a file; a producer makes the next piece
+//! only after the client has taken the earlier ones.
 //!
 //! ```text
 //! cargo run --release --example download -- 127.0.0.1:8080 bigfile
@@ -36,7 +36,7 @@ fn count(_: &mut String, req: &Request<'_>) -> Result<Response, Failure> {
     Ok(Response::ok("text/plain", Body::produce(Count { next: 1, last })))
 }
 
-/// The numbers up to `last`, one on a line. Their length in bytes is not known beforehand.
+/// The numbers up to `last`, one per line. The length of the content is not known beforehand.
 struct Count {
     next: u64,
     last: u64,

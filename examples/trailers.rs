@@ -1,5 +1,5 @@
-//! A checksum after the content, in both directions: an upload ends with its sum, the response ends
-//! with its own, and early hints come before it.
+//! A checksum in a trailer field, in both directions. The client sends the sum of its content after
+//! the content, and so does the server. Before the response, the server sends 103 Early Hints.
 //!
 //! ```text
 //! cargo run --release --example trailers -- 127.0.0.1:8080

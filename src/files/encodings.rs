@@ -7,16 +7,16 @@ use crate::message::fields::{trim_ows, Fields};
 pub(super) struct Encoding {
     /// The name of the coding in `Content-Encoding`.
     pub(super) name: &'static str,
-    /// The end of the sibling's name, after the name of the file.
+    /// The suffix that makes the name of the sibling from the name of the file.
     pub(super) suffix: &'static str,
 }
 
-/// In the order of the server's preference: the smaller files first.
+/// The known codings, in the order of the server's preference: the one with smaller files first.
 const KNOWN: [Encoding; 2] =
     [Encoding { name: "br", suffix: ".br" }, Encoding { name: "gzip", suffix: ".gz" }];
 
-/// Returns the codings that the client accepts, in its order of preference. Of equal ones the order
-/// is the server's.
+/// Returns the codings that the client accepts, in its order of preference. Codings of equal weight
+/// are in the order of `KNOWN`.
 pub(super) fn accepted(fields: &Fields<'_>) -> impl Iterator<Item = Encoding> {
     let quality = |encoding: Encoding| quality(fields, encoding.name);
     let [br, gzip] = KNOWN.map(|encoding| (quality(encoding), encoding));
@@ -24,13 +24,14 @@ pub(super) fn accepted(fields: &Fields<'_>) -> impl Iterator<Item = Encoding> {
     order.into_iter().filter(|(quality, _)| *quality > 0).map(|(_, encoding)| encoding)
 }
 
-/// Returns the weight of `name` in thousandths. A coding that is not named has the weight of `*`.
+/// Returns the weight of `name` in thousandths. A coding that the field does not name has the
+/// weight of `*`.
 fn quality(fields: &Fields<'_>, name: &str) -> u16 {
     let (mut named, mut any) = (None, None);
     for member in fields.members("accept-encoding") {
         let mut parts = member.split(|&byte| byte == b';').map(trim_ows);
         let coding = parts.next().unwrap_or_default();
-        // A malformed weight excludes the coding: an uncompressed file is longer, but readable.
+        // A malformed weight excludes the coding: every client can read the uncompressed file.
         let weight = parts.next().map_or(1000, |q| weight(q).unwrap_or(0));
         if coding == b"*" {
             any.get_or_insert(weight);
@@ -43,7 +44,7 @@ fn quality(fields: &Fields<'_>, name: &str) -> u16 {
 
 fn is_called(coding: &[u8], name: &str) -> bool {
     let coding = match coding {
-        // An old name for the same coding (RFC 9110, section 8.4.1.3).
+        // An old name of gzip (RFC 9110, section 8.4.1.3).
         coding if coding.eq_ignore_ascii_case(b"x-gzip") => b"gzip",
         coding => coding,
     };

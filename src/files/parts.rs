@@ -1,5 +1,5 @@
-//! Several ranges in one response: `multipart/byteranges` (RFC 9110, section 14.6), made piece by
-//! piece from the open file. Its length is known before the first byte.
+//! Several ranges in one response: `multipart/byteranges` (RFC 9110, section 14.6). The content is
+//! made piece by piece from the open file; its length is known before the first byte.
 
 use std::collections::hash_map::RandomState;
 use std::collections::VecDeque;
@@ -11,7 +11,7 @@ use std::os::unix::fs::FileExt;
 use crate::files::ranges::Range;
 use crate::message::body::{Body, Out, Produce, Produced};
 
-/// Returns the `Content-Type`, which has the boundary between the parts, and the content.
+/// Returns the value of `Content-Type`, which contains the boundary, and the content.
 pub(super) fn multipart(file: File, ranges: &[Range], len: u64, kind: &str) -> (String, Body) {
     let boundary = boundary();
     let mut pieces = VecDeque::with_capacity(2 * ranges.len() + 1);
@@ -31,7 +31,8 @@ pub(super) fn multipart(file: File, ranges: &[Range], len: u64, kind: &str) -> (
     (format!("multipart/byteranges; boundary={boundary}"), body)
 }
 
-/// Returns 128 bits that the author of a file cannot foresee, so that no file can forge its parts.
+/// Returns 128 random bits as hexadecimal digits. The author of a file cannot predict them, so no
+/// file can contain the boundary and pretend to be several parts.
 fn boundary() -> String {
     let random = || RandomState::new().build_hasher().finish();
     format!("{:016x}{:016x}", random(), random())
@@ -42,7 +43,7 @@ struct Parts {
     pieces: VecDeque<Piece>,
 }
 
-/// The parts that are still to be sent. Invariant: never empty.
+/// The rest of a text or of a range that is still to be sent. Invariant: never empty.
 enum Piece {
     Text(Vec<u8>),
     File(Range),

@@ -1,7 +1,7 @@
 //! Range requests (RFC 9110, section 14): the bytes of a file that a client wants.
 //!
-//! Positions are 64-bit numbers that saturate while they are parsed and are then cut to the length
-//! of the file. So no later sum or difference can exceed that length.
+//! Positions are 64-bit numbers. A position that does not fit becomes the largest number, and is
+//! then cut to the length of the file. So the end of a range cannot overflow.
 
 use crate::message::fields::{list_members, trim_ows, Fields};
 
@@ -13,23 +13,23 @@ pub(super) struct Range {
     pub(super) len: u64,
 }
 
-/// The demand of a `Range` field.
+/// The part of the file that a `Range` field asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
     /// The whole file: there is no such field, or it is ignored.
     Whole,
     /// 206 with these ranges, in the order of the field. Never empty.
     Parts(Vec<Range>),
-    /// 416: the field is malformed, or no range lies in the file.
+    /// 416: the list of ranges is malformed, or no range lies in the file.
     Unsatisfiable,
 }
 
 /// Parses the `Range` field for a file of `len` bytes.
 ///
-/// The field is ignored, as section 14.2 allows, if its unit is not bytes, if there are several
-/// such fields, if it has more ranges than `ranges_max`, or if they add up to more than the file.
-/// An empty file is always sent whole. A malformed field is refused, so that the client learns of
-/// its mistake.
+/// The field is ignored, as section 14.2 allows, if it occurs more than once, if its unit is not
+/// bytes, if it has more ranges than `ranges_max`, or if the ranges add up to more than the file.
+/// An empty file is always sent whole. A malformed list of ranges gets a 416, so that the client
+/// learns of its mistake.
 pub(super) fn wanted(fields: &Fields<'_>, len: u64, ranges_max: usize) -> Wanted {
     let Some(value) = fields.only("range") else { return Wanted::Whole };
     match bytes_unit(value) {
@@ -38,7 +38,7 @@ pub(super) fn wanted(fields: &Fields<'_>, len: u64, ranges_max: usize) -> Wanted
     }
 }
 
-/// Returns the part after `bytes=`. The name of a unit has no case.
+/// Returns the part after `bytes=`. The names of units are case-insensitive.
 fn bytes_unit(value: &[u8]) -> Option<&[u8]> {
     let at = value.iter().position(|&byte| byte == b'=')?;
     value[..at].eq_ignore_ascii_case(b"bytes").then(|| &value[at + 1..])
@@ -96,8 +96,8 @@ fn range(spec: &[u8], len: u64) -> Result<Option<Range>, Malformed> {
     Ok((start < len).then(|| Range { start, len: end - start + 1 }))
 }
 
-/// Parses digits. A number of more than 64 bits becomes the largest one, which also lies beyond the
-/// end of any file.
+/// Parses digits. A number that does not fit into 64 bits becomes `u64::MAX`, since both lie beyond
+/// the end of any file.
 fn number(digits: &[u8]) -> Result<u64, Malformed> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err(Malformed);

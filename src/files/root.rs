@@ -1,10 +1,11 @@
-//! Opens files beneath the root and nowhere else. No other file of this folder opens anything.
+//! Opens files beneath the root and nowhere else. No other module of `files` opens a file.
 //!
-//! Where the system has `openat2` (Linux 5.6), the kernel keeps the whole resolution beneath the
-//! root. A symbolic link that stays inside is followed; one that is absolute or leads outside is
-//! refused, and so is a rename that leads outside meanwhile. On other systems, and where a sandbox
-//! forbids the call, every name is opened by itself, relative to the directory before it, and no
-//! symbolic link is followed. That is stricter, and takes one call for each name.
+//! Where the system has `openat2` (Linux 5.6), the kernel keeps the whole resolution of a path
+//! beneath the root. A symbolic link that stays inside is followed. One that is absolute or leads
+//! outside is refused, also if another process renames directories during the resolution. On other
+//! systems, and where a sandbox forbids the call, each component of the path is opened on its own,
+//! relative to the directory before it, and no symbolic link is followed. That is stricter, and
+//! takes one system call for each component.
 
 use std::fs::File;
 use std::io;
@@ -16,7 +17,7 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::{fstat, openat, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-/// An open directory through which nothing outside can be reached.
+/// An open directory. Nothing outside it can be opened through it.
 #[derive(Debug)]
 pub(super) struct Root {
     dir: OwnedFd,
@@ -24,7 +25,7 @@ pub(super) struct Root {
     lacks_openat2: AtomicBool,
 }
 
-/// The finding for a name.
+/// The file or directory that a path names.
 #[derive(Debug)]
 pub(super) enum Found {
     File(Opened),
@@ -61,12 +62,12 @@ pub(super) enum Missing {
     Failed(Errno),
 }
 
-/// The flags for a file: it is only read; opening does not wait for the other end of a FIFO, and
-/// does not make a terminal the one of this process.
+/// The flags for a file, which is only read. Opening a FIFO does not wait for its other end, and a
+/// terminal does not become the controlling terminal of this process.
 const FLAGS: OFlags =
     OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
-/// The flags for a directory on the way, which do not need the right to read it.
+/// The flags for a directory on the path to a file. On Linux they need no permission to read it.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const PASSAGE: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC).union(OFlags::PATH);
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -103,7 +104,7 @@ impl Root {
         }
     }
 
-    /// Returns whether `path` names a directory, also one that can be passed through but not read.
+    /// Returns whether `path` names a directory. On Linux that directory need not be readable.
     pub(super) fn is_directory(&self, path: &Path) -> bool {
         self.open_beneath(path, PASSAGE).is_ok()
     }
@@ -113,7 +114,7 @@ impl Root {
         #[cfg(any(target_os = "linux", target_os = "android"))]
         if !self.lacks_openat2.load(Ordering::Relaxed) {
             match openat2(dir, path, flags) {
-                // EPERM is the error of a sandbox; that of a file would be EACCES.
+                // A sandbox causes EPERM; the permissions of a file would cause EACCES.
                 Err(Errno::NOSYS | Errno::PERM) => {
                     log::debug!("no openat2 here: symbolic links are not followed");
                     self.lacks_openat2.store(true, Ordering::Relaxed);
@@ -124,7 +125,7 @@ impl Root {
         open_by_steps(dir, path, flags)
     }
 
-    /// Opens the root as on a system without `openat2`.
+    /// Makes the root behave as on a system without `openat2`.
     #[cfg(test)]
     pub(super) fn without_openat2(self) -> Root {
         self.lacks_openat2.store(true, Ordering::Relaxed);
@@ -138,7 +139,7 @@ fn openat2(dir: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd, E
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
     for _ in 0..RETRIES {
         match rustix::fs::openat2(dir, path, flags, Mode::empty(), resolve) {
-            // A rename disturbed the resolution, or a signal the call.
+            // A rename disturbed the resolution, or a signal interrupted the call.
             Err(Errno::AGAIN | Errno::INTR) => {}
             result => return result,
         }
@@ -146,7 +147,7 @@ fn openat2(dir: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd, E
     Err(Errno::NOENT)
 }
 
-/// Opens one name after the other, none of which may be a symbolic link.
+/// Opens the components of `path` one after the other. None of them may be a symbolic link.
 fn open_by_steps(dir: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
     let mut components = path.components().peekable();
     let mut parent: Option<OwnedFd> = None;
@@ -155,7 +156,7 @@ fn open_by_steps(dir: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<Owne
         let name = match component {
             Component::Normal(name) => Path::new(name),
             Component::CurDir => Path::new("."),
-            // Not reached: neither `Names` nor a listing has such a name.
+            // Not reached: `Names` and listings never have such a component.
             Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
                 return Err(Errno::NOENT)
             }
@@ -178,10 +179,11 @@ impl Meta {
         }
     }
 
-    /// Returns the time of the last change in whole seconds, as HTTP counts; `None` if a date field
-    /// cannot carry it, or if it is the zero of a file system without such times.
+    /// Returns the time of the last change in whole seconds, which is the precision of HTTP.
+    /// Returns `None` if a date field cannot express the time, and for 0, which is the time in a
+    /// file system without times.
     pub(super) fn last_modified(&self) -> Option<SystemTime> {
-        /// 31 December 9999, the last date that has four digits of year.
+        /// The end of 31 December 9999, the last day whose year has four digits.
         const LAST: u64 = 253_402_300_799;
         let seconds = u64::try_from(self.modified).ok().filter(|&s| s > 0 && s <= LAST)?;
         Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
@@ -217,7 +219,8 @@ mod tests {
     use std::os::unix::fs::symlink;
     use std::path::PathBuf;
 
-    /// A file `secret` beside the root, which holds a file, a directory, and links of every kind.
+    /// Creates a root with a file, a directory and links of every kind. Beside it is a file
+    /// `secret`.
     fn tree(name: &str) -> PathBuf {
         let base =
             std::env::temp_dir().join(format!("wheelhouse-root-{}-{name}", std::process::id()));

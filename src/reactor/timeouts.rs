@@ -1,21 +1,20 @@
-//! The limits that become deadlines, in the loop's unit of time.
+//! The timeouts of `Limits`, in the loop's unit of time.
 
 use std::time::Duration;
 
 use crate::limits::Limits;
 use crate::reactor::clock::{millis_up, Millis};
 
-/// The time in which a connection that has sent nothing yet may begin a request while the server
-/// drains.
+/// The time within which a new connection must send its first byte while the server drains.
 const NEW_GRACE: Duration = Duration::from_secs(1);
 
-/// The time for which each deadline is armed.
+/// The time from arming each deadline until it passes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timeouts {
     pub(super) head: Millis,
     /// For the first byte of a new connection, while the server drains.
     pub(super) grace: Millis,
-    /// It shrinks while connections are many.
+    /// The current value: it shrinks from `idle_max` to `idle_min` as connections fill up.
     pub(super) idle: Millis,
     idle_max: Millis,
     idle_min: Millis,
@@ -29,8 +28,8 @@ pub(super) struct Timeouts {
 
 impl Timeouts {
     pub(super) fn of(limits: &Limits) -> Timeouts {
-        // The first window of content is half as long again, for the round trip of a `100 Continue`
-        // and a slow start.
+        // The first window of content is longer by half. This leaves time for the round trip of a
+        // `100 Continue` and for the slow start of TCP.
         let first_window = limits.content_window + limits.content_window / 2;
         Timeouts {
             head: millis_up(limits.head_timeout),
