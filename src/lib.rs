@@ -48,13 +48,13 @@
 //! | share data between handlers, hooks and timers | [`Server::with_state`] |
 //! | send text, a page, a redirect, an error | [`Response`] |
 //! | send a file, or serve a directory | [`Body::file`], [`files::Files`] |
-//! | make content piece by piece | [`Body::produce`], from another thread [`Body::channel`] |
+//! | make content piece by piece | [`Body::produce`], or in another thread [`Body::channel`] |
 //! | push events to browsers | [`events::Topic`] |
 //! | talk to browsers in both directions | the module `websocket` (feature) |
 //! | read a query, a form, cookies, credentials | [`Request`], [`forms`], [`cookies`], [`auth`] |
 //! | read and write JSON | `Router::json`, `Request::json`, `Response::json` (feature `json`) |
 //! | read the content of a request as a whole | [`Router::collect`], [`Reply::collect`] |
-//! | read it piece by piece | [`Reply::receive`], or into the response [`Reply::transform`] |
+//! | read the content in pieces | [`Reply::receive`], or into the response [`Reply::transform`] |
 //! | do work that blocks | [`Reply::later`] |
 //! | use `?` in a handler | [`Failure`] |
 //! | run a function every second | [`Server::every`] |
@@ -63,8 +63,8 @@
 //! | speak another protocol on a connection | [`upgrade`] |
 //! | name a listener, share a port, set the mode of a socket file | [`runtime::Listener`] |
 //! | use all cores | [`runtime::Cores`] |
-//! | serve in a thread of a program that exists | [`Server::spawn`], [`runtime::Remote`] |
-//! | serve inside a loop that exists | [`Server::build`], [`runtime::EventLoop`] |
+//! | serve in a thread of an existing program | [`Server::spawn`], [`runtime::Remote`] |
+//! | serve inside an existing event loop | [`Server::build`], [`runtime::EventLoop`] |
 //! | watch a socket of the program on the loop | [`runtime::EventLoop::add_source`] |
 //! | shut down without losing requests | [`Handle`], `Server::on_signals` (feature `signals`) |
 //! | test without sockets and without sleeping | [`sim::Sim`] |
@@ -73,10 +73,10 @@
 //!
 //! Features only add items. With `default-features = false` the crate is the bare server.
 //!
-//! * `cli` (default): the binary `wheelhouse`, which serves a directory. Libraries leave it out.
+//! * `cli` (default): the binary `wheelhouse`, which serves a directory. A program leaves it out.
 //! * `inherit` (part of `cli`): `Server::listen_inherited`, for socket activation.
 //! * `signals` (part of `cli`): `Server::on_signals`.
-//! * `json`: `Router::json`, `Response::json`, `Request::json` and those of `sim`, with serde_json.
+//! * `json`: the methods `json` of `Router`, `Request`, `Response` and `sim`, with serde_json.
 //! * `websocket`: the module `websocket`, with tungstenite.
 //!
 //! # Where to read next
