@@ -13,6 +13,8 @@ pub(crate) fn guard<T>(call: impl FnOnce() -> T) -> Result<T, Panic> {
 
 /// A panic of the program on its way to the log. A caller that knows the connection logs it.
 /// Otherwise it is logged when it is dropped.
+///
+/// It is a thin pointer, because the result of every call of the program has room for it.
 #[derive(Debug)]
 pub(crate) struct Panic(Box<Message>);
 

@@ -119,7 +119,7 @@ impl Connection {
         match outbound {
             Outbound::Length(left) if *left > sent => *left -= sent,
             Outbound::Length(left) => {
-                assert_eq!(*left, sent, "`content_room` bounds what is sent");
+                assert_eq!(*left, sent, "`content_room` bounds the bytes sent");
                 *outbound = Outbound::Done;
             }
             Outbound::UntilClose => {}

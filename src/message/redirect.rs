@@ -28,8 +28,8 @@ impl Response {
     /// Response::redirect(req, StatusCode::SEE_OTHER, "../done?ok")
     /// # });
     /// # let c = sim.connect_and_send(b"POST /form/send HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
-    /// # let answer = String::from_utf8_lossy(sim.received(c)).into_owned();
-    /// # assert!(answer.contains("\r\nLocation: /done?ok\r\n"), "{answer}");
+    /// # let response = String::from_utf8_lossy(sim.received(c)).into_owned();
+    /// # assert!(response.contains("\r\nLocation: /done?ok\r\n"), "{response}");
     /// ```
     #[doc(alias("Location", "303"))]
     pub fn redirect(req: &Request<'_>, status: StatusCode, target: &str) -> Response {

@@ -94,7 +94,7 @@ pub enum JsonError {
 
 #[cfg(feature = "json")]
 impl JsonError {
-    /// 415 or 400, with the reason as text.
+    /// Returns a 415 or 400 with the reason as text.
     pub fn response(&self) -> Response {
         Response::error(self.status(), self)
     }

@@ -165,18 +165,19 @@ impl<S: 'static> EventLoop<S> {
         }
     }
 
-    /// The time that another loop may sleep, from now to the next [`turn`](EventLoop::turn).
-    /// `None`: until the descriptor of this loop is readable, or for ever if the loop has ended.
+    /// Returns the time that another loop may sleep, from now to the next
+    /// [`turn`](EventLoop::turn). `None`: until the descriptor of this loop is readable, or for
+    /// ever if the loop has ended.
     pub fn next_timeout(&self) -> Option<Duration> {
         self.reactor.timeout()
     }
 
-    /// The state of the server.
+    /// Returns the state of the server.
     pub fn state(&mut self) -> &mut S {
         self.reactor.state()
     }
 
-    /// The addresses of the TCP listeners, with the ports that the system chose.
+    /// Returns the addresses of the TCP listeners, with the ports that the system chose.
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.addresses
     }
@@ -240,8 +241,9 @@ impl<S: 'static> EventLoop<S> {
     ///
     /// # Errors
     ///
-    /// The error of the system if it cannot watch the descriptor. Linux refuses regular files, which are
-    /// always ready, and a descriptor that the loop watches already. An error if the loop has ended.
+    /// The error of the system if it cannot watch the descriptor. Linux refuses regular files,
+    /// which are always ready, and a descriptor that the loop watches already. An error if the loop
+    /// has ended.
     pub fn add_source<F: AsFd + 'static>(
         &mut self,
         source: F,
@@ -293,12 +295,12 @@ pub struct ServerThread {
 }
 
 impl ServerThread {
-    /// The addresses of the TCP listeners, with the ports that the system chose.
+    /// Returns the addresses of the TCP listeners, with the ports that the system chose.
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
-    /// The handle that ends or changes the server.
+    /// Returns the handle that ends or changes the server.
     pub fn handle(&self) -> &Handle {
         &self.handle
     }

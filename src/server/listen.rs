@@ -338,7 +338,7 @@ fn check_listens(socket: &SockRef<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// Sets the options that accepted sockets inherit on Linux. A system that lacks one is no error.
+/// Sets the options that accepted sockets inherit on Linux. A missing option is not an error.
 fn set_options(socket: &SockRef<'_>) {
     const KEEP_ALIVE: Duration = Duration::from_secs(15);
     /// Bytes that the kernel takes beyond those on their way: bounds the memory of a slow reader.

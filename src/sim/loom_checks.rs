@@ -135,7 +135,7 @@ fn a_wake_after_the_visit_is_not_lost() {
 
 #[test]
 #[should_panic(expected = "deadlock")]
-fn a_wake_would_be_lost_if_the_visit_came_before_the_call_is_answered() {
+fn a_wake_would_be_lost_if_the_visit_came_before_the_call_is_taken() {
     see_all(|lp, number| {
         lp.poll();
         let mut seen = 0;

@@ -27,7 +27,7 @@ fn the_table_of_tasks_equals_that_of_the_source() {
 fn the_list_of_the_files_of_a_visit_equals_that_of_the_source_and_is_complete() {
     let page = crate::read("ARCHITECTURE.md");
     let source = crate::read(format!("{VISIT}/mod.rs"));
-    let head = "| file | what it does for the visit |";
+    let head = "| file | its part in the visit |";
     assert_eq!(rows(&page, head), rows(&source, head));
     let mut listed = files_of_a_visit();
     listed.sort();
@@ -78,7 +78,7 @@ fn rows<'a>(text: &'a str, head: &str) -> Vec<&'a str> {
 /// The files in the list at the top of the folder, in its order.
 fn files_of_a_visit() -> Vec<String> {
     let source = crate::read(format!("{VISIT}/mod.rs"));
-    let rows = rows(&source, "| file | what it does for the visit |");
+    let rows = rows(&source, "| file | its part in the visit |");
     let cells = rows.iter().filter_map(|row| row.split('|').nth(1));
     cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).map(str::to_owned).collect()
 }

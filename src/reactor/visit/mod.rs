@@ -7,7 +7,7 @@
 //!
 //! Calls between the files of this folder go down this list, and never up:
 //!
-//! | file | what it does for the visit |
+//! | file | its part in the visit |
 //! |---|---|
 //! | `mod.rs` | begins the visit, and passes bytes of the client to their parser |
 //! | `read.rs` | reads, and keeps bytes that cannot be used yet |

@@ -104,7 +104,7 @@ fn a_response_that_is_unsent_at_the_deadline_of_its_handler_is_reset_however_fas
 fn a_client_that_keeps_the_server_busy_gets_no_extra_time() {
     let mut sim = Sim::new(|req: &Request<'_>| -> Reply {
         match req.path() {
-            "/answer" => Response::ok("text/plain", Body::produce(Lines(1_000_000)))
+            "/lines" => Response::ok("text/plain", Body::produce(Lines(1_000_000)))
                 .with_send_timeout(4 * SECOND)
                 .into(),
             _ => Reply::<()>::receive(u64::MAX, Count(0)).with_content_timeout(4 * SECOND),
@@ -112,7 +112,7 @@ fn a_client_that_keeps_the_server_busy_gets_no_extra_time() {
     });
     let reader = sim.connect();
     sim.stall(reader, 2 << 20);
-    sim.send(reader, b"GET /answer HTTP/1.1\r\nHost: a\r\n\r\n");
+    sim.send(reader, b"GET /lines HTTP/1.1\r\nHost: a\r\n\r\n");
     let writer = sim.connect_and_send(post("/", 100_000_000, b""));
     for _ in 0..4 {
         sim.advance(SECOND);

@@ -120,7 +120,7 @@ impl SocketHandler<()> for Echo {
     fn close(&mut self, (): &mut (), closed: Closed) {
         let Closed { code, reason, is_clean, .. } = closed;
         self.log.borrow_mut().push(format!("closed {code} {reason:?} {is_clean}"));
-        assert!(!self.sender.as_ref().unwrap().send_text("nobody is there"));
+        assert!(!self.sender.as_ref().unwrap().send_text("too late"));
     }
 }
 
@@ -762,7 +762,7 @@ fn a_client_that_owes_a_pong_has_the_whole_time_to_return_a_close_frame() {
     assert!(sim.has_ended(client));
 }
 
-/// Joins a group, leaves a sender behind, and closes at the first message.
+/// Joins a group, stores a sender, and closes at the first message.
 struct Joins(Group, Rc<RefCell<Vec<Sender>>>);
 
 impl SocketHandler<()> for Joins {

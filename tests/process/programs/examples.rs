@@ -125,7 +125,7 @@ fn spool_responds_when_all_content_is_on_disk() {
         "PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
         content.len()
     );
-    let response = Answer::parse(&spool.exchange(&[head.as_bytes(), &content].concat()));
+    let response = Response::parse(&spool.exchange(&[head.as_bytes(), &content].concat()));
     assert_eq!(response.status, "HTTP/1.1 201 Created");
     let file = only_file(&inbox);
     assert!(fs::read(file).unwrap() == content, "all of it is in the file");
@@ -350,7 +350,7 @@ fn trailers_checks_the_sum_of_an_upload_and_signs_its_response() {
     );
     assert_eq!(response.status, "HTTP/1.1 103 Early Hints");
     assert!(response.field("Link").is_some());
-    let page = Answer::parse(&response.content);
+    let page = Response::parse(&response.content);
     assert_eq!((page.status.as_str(), page.field("Trailer")), ("HTTP/1.1 200 OK", Some("X-Sum")));
     let text = "the sum is 532, you said 532\n";
     let sum: u32 = text.bytes().map(u32::from).sum();
@@ -370,7 +370,7 @@ fn listeners_serves_its_operators_on_other_listeners() {
     admin.write_all(get("/stats").as_bytes()).unwrap();
     let mut bytes = Vec::new();
     admin.read_to_end(&mut bytes).unwrap();
-    assert_eq!(Answer::parse(&bytes).content, b"2 public requests\n");
+    assert_eq!(Response::parse(&bytes).content, b"2 public requests\n");
 }
 
 #[cfg(target_os = "linux")]
@@ -447,8 +447,8 @@ impl Example {
     }
 
     /// Sends a request that asks to close, and reads until the end.
-    fn ask(&self, request: &str) -> Answer {
-        Answer::parse(&self.exchange(request.as_bytes()))
+    fn ask(&self, request: &str) -> Response {
+        Response::parse(&self.exchange(request.as_bytes()))
     }
 
     fn exchange(&self, request: &[u8]) -> Vec<u8> {
@@ -485,18 +485,18 @@ impl Drop for Example {
     }
 }
 
-struct Answer {
+struct Response {
     status: String,
     lines: Vec<String>,
     content: Vec<u8>,
 }
 
-impl Answer {
-    fn parse(bytes: &[u8]) -> Answer {
+impl Response {
+    fn parse(bytes: &[u8]) -> Response {
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a whole head");
         let head = std::str::from_utf8(&bytes[..end]).unwrap();
         let mut lines = head.split("\r\n").map(str::to_owned);
-        Answer {
+        Response {
             status: lines.next().unwrap(),
             lines: lines.collect(),
             content: bytes[end + 4..].to_vec(),

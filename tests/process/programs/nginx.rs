@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// The compared parts of a response.
 #[derive(Debug, PartialEq, Eq)]
-struct Answer {
+struct Response {
     status: u16,
     length: Option<String>,
     range: Option<String>,
@@ -209,7 +209,7 @@ fn responses_equal_those_of_nginx_or_differ_for_a_known_reason() {
     assert!(unexplained.is_empty(), "{}", unexplained.join("\n"));
 }
 
-fn ask(socket: &Path, case: &Case) -> Answer {
+fn ask(socket: &Path, case: &Case) -> Response {
     let mut stream = connect(socket);
     let Case { method, path, fields } = case;
     let request =
@@ -229,7 +229,7 @@ fn ask(socket: &Path, case: &Case) -> Answer {
     // Each server has its own pages for errors, redirects and listings.
     let is_file =
         matches!(status, 200 | 206) && !case.path.split('?').next().unwrap().ends_with('/');
-    Answer {
+    Response {
         status,
         length: field("content-length").filter(|_| is_file),
         range: field("content-range"),
