@@ -25,7 +25,7 @@ fn both_commands_have_a_line_of_their_own() {
 #[test]
 fn the_readme_stays_short() {
     let lines = readme().lines().count();
-    assert!(lines < 280, "{lines} lines");
+    assert!(lines < 290, "{lines} lines");
 }
 
 /// The mark `PROMISE-TEST` means that a row still has no test; it goes when the test exists.
