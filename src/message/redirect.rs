@@ -27,7 +27,8 @@ impl Response {
     /// # let mut sim = Sim::new(|req: &Request<'_>| {
     /// Response::redirect(req, StatusCode::SEE_OTHER, "../done?ok")
     /// # });
-    /// # let c = sim.connect_and_send(b"POST /form/send HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+    /// # let fields = "Host: a\r\nContent-Length: 0";
+    /// # let c = sim.connect_and_send(format!("POST /form/send HTTP/1.1\r\n{fields}\r\n\r\n"));
     /// # let response = String::from_utf8_lossy(sim.received(c)).into_owned();
     /// # assert!(response.contains("\r\nLocation: /done?ok\r\n"), "{response}");
     /// ```

@@ -49,8 +49,8 @@ impl<'a> Request<'a> {
         Request { path, route: Some(route), ..*self }
     }
 
-    /// Notes the route that a router has found. The first one counts: a router inside it sees a part
-    /// of the path only.
+    /// Notes the route that a router has found. The first one counts: a router inside it sees a
+    /// part of the path only.
     #[inline(always)]
     pub(crate) fn note_route(&self, names: &Rc<RouteNames>) {
         if let Some(seen) = self.message.seen {
@@ -274,7 +274,8 @@ impl<'a> Request<'a> {
     /// `::ffff:192.0.2.1` in which a listener for both families reports it.
     ///
     /// Behind a proxy this is the address of the proxy, which usually names its client in the field
-    /// `X-Forwarded-For`. Any client can send that field: believe it only if it comes from your proxy.
+    /// `X-Forwarded-For`. Any client can send that field: believe it only if it comes from your
+    /// proxy.
     ///
     /// The system is asked at each call, since an idle connection has no room for an address.
     #[doc(alias("RemoteAddr", "X-Forwarded-For", "client_ip"))]
@@ -288,8 +289,8 @@ impl<'a> Request<'a> {
     }
 
     /// Returns the name of the listener that the connection came from
-    /// ([`Listener::named`](crate::runtime::Listener::named)); without a name of its own, that is its
-    /// address as it was given.
+    /// ([`Listener::named`](crate::runtime::Listener::named)); without a name of its own, that is
+    /// its address as it was given.
     pub fn listener(&self) -> &'a str {
         self.message.peer.listener()
     }
@@ -316,7 +317,8 @@ impl<'a> Request<'a> {
     ///
     /// ```
     /// # use wheelhouse::{sim::Sim, Request};
-    /// let mut sim = Sim::new(|req: &Request<'_>| format!("{} then {}", req.id(), req.id().index()));
+    /// let numbers = |req: &Request<'_>| format!("{} then {}", req.id(), req.id().index());
+    /// let mut sim = Sim::new(numbers);
     /// # let client = sim.connect();
     /// # sim.send(client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     /// # assert!(sim.received(client).ends_with(b"1-0 then 0"));

@@ -85,8 +85,8 @@ impl<S> Work<S> {
         self.backlog.is_some() || self.task.has_output()
     }
 
-    /// Whether a request is under way: there is none before its head is complete, and none after the
-    /// last response.
+    /// Whether a request is under way: there is none before its head is complete, and none after
+    /// the last response.
     pub(super) fn is_in_exchange(&self) -> bool {
         !matches!(self.conn.input(), Input::Head | Input::Linger { .. })
     }

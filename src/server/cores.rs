@@ -40,15 +40,17 @@ use crate::server::Handle;
 ///
 /// # Shared and separate
 ///
-/// * All cores share the address. For TCP use [`Listener::shared`](crate::runtime::Listener::shared). A
-///   Unix socket cannot be shared in this way: let one core listen on it, or give each core a clone of
-///   one open `UnixListener`. Clones of a `TcpListener` work as well.
-/// * All cores end together. A signal, the [`Handle`] of one core in a handler, and these methods each
-///   end all cores in the same way, and all drain within the same timeout. Set
-///   [`on_signals`](crate::Server::on_signals) on every core: a core hears signals only while it runs,
-///   and another one must be left to hear the second signal when the first core is done.
-/// * Each core has its own [`Limits`](crate::Limits): divide the memory of the machine by the number of
-///   cores. Set `connections_max`, too, because the limit of descriptors is one for the process.
+/// * All cores share the address. For TCP use
+///   [`Listener::shared`](crate::runtime::Listener::shared). A Unix socket cannot be shared in this
+///   way: let one core listen on it, or give each core a clone of one open `UnixListener`. Clones
+///   of a `TcpListener` work as well.
+/// * All cores end together. A signal, the [`Handle`] of one core in a handler, and these methods
+///   each end all cores in the same way, and all drain within the same timeout. Set
+///   [`on_signals`](crate::Server::on_signals) on every core: a core hears signals only while it
+///   runs, and another one must be left to hear the second signal when the first core is done.
+/// * Each core has its own [`Limits`](crate::Limits): divide the memory of the machine by the
+///   number of cores. Set `connections_max`, too, because the limit of descriptors is one for the
+///   process.
 #[doc(alias("workers", "cluster", "GOMAXPROCS", "multi-threaded"))]
 #[must_use = "`join` waits for the cores and returns their reports and errors"]
 pub struct Cores {

@@ -270,19 +270,21 @@ impl<S: 'static> Server<S> {
     /// the server refuses by itself, clients that leave, and deadlines that pass
     /// ([`Outcome`](crate::runtime::Outcome)).
     ///
-    /// A small response is complete when it has been encoded, and a longer one when the socket has taken
-    /// its last byte. An upgrade is reported with its 101, and a stream that is handed out without a
-    /// status. The hook runs on the loop, so it must not block. A panic in it is logged and counted.
+    /// A small response is complete when it has been encoded, and a longer one when the socket has
+    /// taken its last byte. An upgrade is reported with its 101, and a stream that is handed out
+    /// without a status. The hook runs on the loop, so it must not block. A panic in it is logged
+    /// and counted.
     ///
-    /// A server without this hook keeps nothing for it. With it, each exchange under way has a record
-    /// with its target and the fields of [`exchange_headers`](Server::exchange_headers), which
-    /// [`Limits::memory_bytes_max`] counts. When that memory is used up, requests that wait for their
-    /// responses are still served, and their records lose the request line and the fields.
+    /// A server without this hook keeps nothing for it. With it, each exchange under way has a
+    /// record with its target and the fields of [`exchange_headers`](Server::exchange_headers),
+    /// which [`Limits::memory_bytes_max`] counts. When that memory is used up, requests that wait
+    /// for their responses are still served, and their records lose the request line and the
+    /// fields.
     ///
     /// ```
     /// use wheelhouse::{sim::Sim, Request, Server};
     ///
-    /// let server = Server::with_state(Vec::new()).on_exchange(|lines: &mut Vec<String>, exchange| {
+    /// let server = Server::with_state(Vec::<String>::new()).on_exchange(|lines, exchange| {
     ///     let status = exchange.status().map_or(0, |status| status.as_u16());
     ///     let target = exchange.target().unwrap_or("-");
     ///     lines.push(format!("{status} {target} {}", exchange.content_sent()));
@@ -342,7 +344,8 @@ impl<S: 'static> Server<S> {
     /// ```
     /// # use std::time::Duration;
     /// # use wheelhouse::{sim::Sim, Request, Server};
-    /// let server = Server::with_state(0_u64).every(Duration::from_secs(1), |seconds| *seconds += 1);
+    /// let second = Duration::from_secs(1);
+    /// let server = Server::with_state(0_u64).every(second, |seconds| *seconds += 1);
     /// let mut sim = Sim::of(server, |_: &Request<'_>| "still here\n")?;
     /// sim.advance(Duration::from_millis(3500));
     /// assert_eq!(*sim.state(), 3);

@@ -24,8 +24,8 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// The check of the page is on by default, since a browser lets any page open a socket to any host
 /// and sends the cookies of that host (cross-site WebSocket hijacking). A request passes if
 /// `Origin` names the host of the request, or is absent, since no browser leaves it out. See
-/// [`OriginGuard`](crate::guards::OriginGuard) for the rule, and [`Options::trust`] for exceptions. A proxy
-/// in front must pass `Host` on unchanged.
+/// [`OriginGuard`](crate::guards::OriginGuard) for the rule, and [`Options::trust`] for exceptions.
+/// A proxy in front must pass `Host` on unchanged.
 #[doc(alias("Upgrader", "ws", "WebSocketUpgrade"))]
 pub fn accept<S: 'static>(
     req: &Request<'_>,

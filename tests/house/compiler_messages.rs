@@ -119,8 +119,8 @@ impl Compiler {
         numbers.rsplit_once('.').unwrap().0.to_owned()
     }
 
-    /// Compiles `program` as a library, which needs no `main`, and returns whether that succeeds, and
-    /// the messages.
+    /// Compiles `program` as a library, which needs no `main`, and returns whether that succeeds,
+    /// and the messages.
     fn run(&self, program: &str) -> (bool, String) {
         let mut command = Command::new(&self.rustc);
         command

@@ -1,8 +1,9 @@
-//! The pages are true. Under `docs`, links lead somewhere, and rows of the parity page are under the
-//! headings that are linked. In ARCHITECTURE, the tables are those of the sources, and the functions
-//! that a reader follows exist. (The refusals of `support.md` are tested in `tests/process/log`, the
-//! figures of `sizing.md` in `tests/house/sizes.rs`, the programs of `coming-from-go.md`,
-//! `cookbook.md` and `debugging.md` as doctests, see the foot of `src/lib.rs`.)
+//! The pages are true. Under `docs`, links lead somewhere, and rows of the parity page are under
+//! the headings that are linked. In ARCHITECTURE, the tables are those of the sources, and the
+//! functions that a reader follows exist. (The refusals of `support.md` are tested in
+//! `tests/process/log`, the figures of `sizing.md` in `tests/house/sizes.rs`, the programs of
+//! `coming-from-go.md`, `cookbook.md` and `debugging.md` as doctests, see the foot of
+//! `src/lib.rs`.)
 
 const PAGES: [&str; 6] = [
     "coming-from-go.md",

@@ -1,19 +1,22 @@
-//! Compares the wheel with other timer structures under one simulated workload: a table of nanoseconds per operation.
+//! Compares the wheel with other timer structures under one simulated workload: a table of
+//! nanoseconds per operation.
 //!
 //! ```text
 //! cargo bench -p wheelhouse-timers               # under a minute
 //! cargo bench -p wheelhouse-timers -- --quick    # or WHEEL_QUICK=1: ten thousand timers, one round, for a smoke run
 //! ```
 //!
-//! Ticks of 64 ms, deadlines 5 to 65 s ahead, ids in random order, so that each operation misses the cache as it would
-//! in a server. A figure is the median of five rounds. Each row runs in a process of its own: no row inherits another's
-//! heap, and the growth of the resident set is the memory of the timers. The columns:
+//! Ticks of 64 ms, deadlines 5 to 65 s ahead, ids in random order, so that each operation misses
+//! the cache as it would in a server. A figure is the median of five rounds. Each row runs in a
+//! process of its own: no row inherits another's heap, and the growth of the resident set is the
+//! memory of the timers. The columns:
 //!
 //! * `arm`: N timers that were not armed, growth of the structure included.
 //! * `re-arm`: each moved to a random time, so that about half move earlier.
 //! * `later`: each moved later, and no other work: the cost when one request is served.
-//! * `served`: the same in the running server, with the postponed part of the work: each id has a request every 10 s
-//!   and a timeout of 75 s, the clock turns each tick, nothing expires. Per request, everything included.
+//! * `served`: the same in the running server, with the postponed part of the work: each id has a
+//!   request every 10 s and a timeout of 75 s, the clock turns each tick, nothing expires. Per
+//!   request, everything included.
 //! * `cancel`: one half of the timers, in random order.
 //! * `expire`: the other half, by turning the clock over 66 s tick by tick.
 

@@ -1,6 +1,8 @@
-//! P7: only `new` and `grow` allocate. This test has a file of its own because it replaces the allocator.
+//! P7: only `new` and `grow` allocate. This test has a file of its own because it replaces the
+//! allocator.
 //!
-//! `GlobalAlloc` is an unsafe trait, so this is the only `unsafe` of the package, and it is not shipped.
+//! `GlobalAlloc` is an unsafe trait, so this is the only `unsafe` of the package, and it is not
+//! shipped.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -13,8 +15,8 @@ thread_local! {
     static CALLS: Cell<usize> = const { Cell::new(0) };
 }
 
-// SAFETY: every call is passed on to the system's allocator as it came; counting touches only a thread-local
-// that needs no allocation and no destructor.
+// SAFETY: every call is passed on to the system's allocator as it came; counting touches only a
+// thread-local that needs no allocation and no destructor.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         CALLS.with(|calls| calls.set(calls.get() + 1));

@@ -1,7 +1,8 @@
 //! P5: under any sequence of operations the wheel behaves like an ordered set of `(due, id)`.
 //!
-//! The model counts ticks in 64 bits, so it has no wrap-around, slots or postponed work. After every operation the test
-//! compares the parts that are cheap to compare; the wheel's own `check` runs now and then.
+//! The model counts ticks in 64 bits, so it has no wrap-around, slots or postponed work. After
+//! every operation the test compares the parts that are cheap to compare; the wheel's own `check`
+//! runs now and then.
 
 mod common;
 
@@ -9,7 +10,8 @@ use common::Random;
 use std::collections::BTreeSet;
 use wheelhouse_timers::Wheel;
 
-/// The number for each start below, so three times this for the whole file, spread over the sizes of wheels.
+/// The number for each start below, so three times this for the whole file, spread over the sizes
+/// of wheels.
 const OPERATIONS: u32 = 2_000_000;
 const SLOTS: [u32; 5] = [64, 128, 256, 512, 2048];
 
@@ -130,7 +132,8 @@ impl Pair {
 
     fn arm(&mut self, id: u32, due: u64) {
         self.wheel.arm(id, due as u32);
-        // The wheel takes half of its range for the past, and moves deadlines in the past to the next tick.
+        // The wheel takes half of its range for the past, and moves deadlines in the past to the
+        // next tick.
         let in_range = due <= self.now + i32::MAX as u64;
         let due = if in_range { due.max(self.now + 1) } else { self.now + 1 };
         if let Some(old) = self.due[id as usize].replace(due) {

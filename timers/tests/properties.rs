@@ -1,4 +1,5 @@
-//! The other promises, one test for each. P5 is in `model.rs`, P6 in `src/tests.rs`, P7 in `allocation.rs`.
+//! The other promises, one test for each. P5 is in `model.rs`, P6 in `src/tests.rs`, P7 in
+//! `allocation.rs`.
 
 mod common;
 
@@ -114,7 +115,8 @@ fn p8_a_reused_id_does_not_keep_its_former_deadline() {
 
 #[test]
 fn a_timer_that_is_always_postponed_moves_on_the_wheel_once_in_a_timeout() {
-    // A request each tick for a hundred thousand ticks and a timeout of a hundred ticks: the case for lazy moves.
+    // A request each tick for a hundred thousand ticks and a timeout of a hundred ticks: the case
+    // for lazy moves.
     let mut wheel = wheel(0);
     let mut wakes = 0;
     for now in 0..100_000 {

@@ -1,5 +1,5 @@
-//! An account of exchanges that is kept without the server: the requests that the handler saw and the
-//! bytes that clients received, to compare the records of `Server::on_exchange` with.
+//! An account of exchanges that is kept without the server: the requests that the handler saw and
+//! the bytes that clients received, to compare the records of `Server::on_exchange` with.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -54,7 +54,8 @@ impl Timers for Wheel {
     }
 }
 
-/// An ordered set of `(due, id)`, with the deadlines by id, which are needed to find an entry again.
+/// An ordered set of `(due, id)`, with the deadlines by id, which are needed to find an entry
+/// again.
 pub(crate) struct Ordered {
     set: BTreeSet<(u32, u32)>,
     due: Vec<u32>,
@@ -91,7 +92,8 @@ impl Timers for Ordered {
     }
 }
 
-/// A heap of `(due, id)`; an entry that is no longer the deadline of its id is dropped when it reaches the top.
+/// A heap of `(due, id)`; an entry that is no longer the deadline of its id is dropped when it
+/// reaches the top.
 pub(crate) struct Heap {
     heap: BinaryHeap<Reverse<(u32, u32)>>,
     due: Vec<u32>,
@@ -133,8 +135,8 @@ impl Timers for Heap {
     }
 }
 
-/// `hierarchical_hash_wheel_timer`, four wheels of 256 and a hash map to cancel with. Its unit of one millisecond
-/// stands for one tick.
+/// `hierarchical_hash_wheel_timer`, four wheels of 256 and a hash map to cancel with. Its unit of
+/// one millisecond stands for one tick.
 pub(crate) struct Hierarchical {
     wheel: QuadWheelWithOverflow<Entry>,
     now: u32,

@@ -78,14 +78,16 @@ pub(crate) fn measure<T: Timers>(size: u32, rounds: usize) -> Row {
     }
 }
 
-/// A server under steady load: each id has its request in turn, the clock runs, and no timer ever expires.
+/// A server under steady load: each id has its request in turn, the clock runs, and no timer ever
+/// expires.
 fn serve<T: Timers>(size: u32, rounds: usize, random: &mut Random) -> Vec<f64> {
     let order = random.shuffled(size);
     let mut requests = order.iter().copied().cycle();
     let each_tick = size / REQUEST_EVERY + 1;
     let mut now = 0;
     let mut timers = T::new();
-    // As if the ids had been armed one after another, so that the postponed work does not come in one burst.
+    // As if the ids had been armed one after another, so that the postponed work does not come in
+    // one burst.
     for id in 0..size {
         timers.arm(id, REQUEST_EVERY + 1 + random.below(TIMEOUT - REQUEST_EVERY));
     }
@@ -103,7 +105,8 @@ fn serve<T: Timers>(size: u32, rounds: usize, random: &mut Random) -> Vec<f64> {
     (0..rounds).map(|_| time(ticks * each_tick, || run(ticks))).collect()
 }
 
-/// The growth of the resident set by `size` timers. Must run first, since later the process has freed memory at hand.
+/// The growth of the resident set by `size` timers. Must run first, since later the process has
+/// freed memory at hand.
 fn bytes_per_timer<T: Timers>(size: u32, random: &mut Random) -> Option<f64> {
     let before = resident_bytes()?;
     let mut timers = T::new();

@@ -1,8 +1,10 @@
-//! Parts that the random tests share: a small generator that takes a seed and prints it when a test fails.
+//! Parts that the random tests share: a small generator that takes a seed and prints it when a test
+//! fails.
 
 use std::hash::{BuildHasher, Hasher};
 
-/// Marsaglia's xorshift with 64 bits and a final multiplication, which is good enough to pick operations.
+/// Marsaglia's xorshift with 64 bits and a final multiplication, which is good enough to pick
+/// operations.
 #[derive(Debug)]
 pub(crate) struct Random {
     state: u64,
