@@ -63,7 +63,7 @@ impl Files {
             return self.fallback(req, &names);
         }
         let path = names.to_path();
-        // The index first: a directory that may be passed through but not read still has one.
+        // The index comes first, because a directory that cannot be listed may still have one.
         if names.is_directory {
             if let Some(response) = self.index_of(req, &path)? {
                 return Ok(response);
@@ -79,7 +79,7 @@ impl Files {
                 self.listings.respond(&dir, req, &names).or_else(response_to)
             }
             Ok(Found::Directory(_)) | Err(Missing::NotFound) => self.fallback(req, &names),
-            // It may still have an index, which is looked for once the slash is there.
+            // It may have an index. The request with the slash looks for that.
             Err(Missing::Forbidden) if !names.is_directory && self.root.is_directory(&path) => {
                 Ok(redirect(req, Slash::Add))
             }

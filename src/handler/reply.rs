@@ -158,9 +158,9 @@ impl<S: 'static> Reply<S> {
 
     /// Sends an informational response (1xx) ahead of the reply `then`.
     ///
-    /// An informational response leaves with the next write. That is the write of the final
-    /// response if that is ready, and comes at once if the final response waits for content. A
-    /// client of HTTP/1.0 gets none (RFC 9110, section 15.2). A request can have up to 16 of them.
+    /// An informational response leaves with the next write: together with the final response if
+    /// that is ready, or at once if the final response waits for content. A client of HTTP/1.0 gets
+    /// none (RFC 9110, section 15.2). A request can have up to 16 of them.
     /// Further ones, and those with a field that cannot be sent, are left out and logged as an
     /// error, because a hint is not a reason to withhold the response.
     ///
@@ -437,8 +437,8 @@ impl<S> fmt::Debug for Later<S> {
     }
 }
 
-/// The loop's end of the ticket of a [`Later`]. Its drop, at the latest that of the loop itself,
-/// closes the ticket, so the worker can see that its work is not needed any more.
+/// The loop's end of the ticket of a [`Later`]. When it is dropped, at the latest with the loop, it
+/// closes the ticket. So the worker can see that its work is not needed any more.
 pub(crate) struct Hold<S>(Arc<Ticket<Give<S>>>);
 
 impl<S> Deref for Hold<S> {

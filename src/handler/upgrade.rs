@@ -278,8 +278,8 @@ impl Upgrade {
     /// Creates a switch to the protocol `name`, with a 101 (Switching Protocols). The name is that
     /// of the field `Upgrade`, perhaps with a version after a slash.
     ///
-    /// The request must be in HTTP/1.1, ask for this protocol, have `Connection: upgrade` and have
-    /// no content. The response to any other request is a 426 with the name.
+    /// The request must be in HTTP/1.1, ask for this protocol and have `Connection: upgrade`. The
+    /// response to any other request is a 426 with the name. A request with content gets a 400.
     pub fn to(name: impl Into<String>) -> Upgrade {
         let name = name.into();
         let mut response = Response::new(StatusCode::SWITCHING_PROTOCOLS);

@@ -41,8 +41,8 @@ impl Connection {
         framing::outgoing(asked.by, asked.version, status, length)
     }
 
-    /// Writes the head of the response and decides about reuse. Where
-    /// [`output`](Connection::output) is `Content` then, the content follows with
+    /// Writes the head of the response and decides about reuse. If
+    /// [`output`](Connection::output) is `Content` afterwards, the caller writes the content with
     /// [`content_room`](Connection::content_room) and [`frame`](Connection::frame).
     pub(crate) fn respond(
         &mut self,
@@ -90,7 +90,8 @@ impl Connection {
         self.settle_as(then, is_all_used)
     }
 
-    /// Returns how many bytes of content fit into `free` bytes, which must also hold the framing.
+    /// Returns the number of bytes of content that fit into `free` bytes together with their
+    /// framing.
     pub(crate) fn content_room(&self, free: usize) -> usize {
         let State::Exchange(exchange) = &self.state else { return 0 };
         match exchange.outbound {
@@ -124,7 +125,7 @@ impl Connection {
             }
             Outbound::UntilClose => {}
             Outbound::Awaited | Outbound::Chunked | Outbound::Done => {
-                assert_eq!(sent, 0, "content is sent where there is some");
+                assert_eq!(sent, 0, "no content is sent in this state");
             }
         }
     }

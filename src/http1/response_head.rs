@@ -26,7 +26,7 @@ pub(crate) struct ResponseHead<'a> {
 pub(crate) enum Content<'a> {
     /// None, or it follows later.
     None,
-    /// Part of the program.
+    /// Bytes that are part of the program.
     Static(&'static [u8]),
     Shared(&'a [u8]),
 }

@@ -52,7 +52,7 @@ fn parse_other_form(input: &[u8], start: usize, line: &mut RequestLine) -> Optio
     (end == rest.len() && is_authority(&rest[..authority_len])).then_some(())
 }
 
-/// The length of `http://` or `https://` at the start of a target.
+/// Returns the length of `http://` or `https://` at the start of a target.
 fn scheme_len(target: &[u8]) -> Option<usize> {
     let begins = |scheme: &&[u8]| {
         target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
@@ -66,7 +66,7 @@ fn has_port(authority: &[u8]) -> bool {
     colon.is_some_and(|colon| colon + 1 < authority.len() && !authority[colon..].contains(&b']'))
 }
 
-/// Where the path that begins at `at` ends, and where its query ends.
+/// Returns the end of the path that begins at `at`, and the end of its query.
 fn origin_ends(bytes: &[u8], at: usize, has_escapes: &mut bool) -> (usize, usize) {
     let path_end = path_end(bytes, at, has_escapes);
     match bytes.get(path_end) {
@@ -75,7 +75,7 @@ fn origin_ends(bytes: &[u8], at: usize, has_escapes: &mut bool) -> (usize, usize
     }
 }
 
-/// Where the path that begins at `at` ends: at the first byte that is not allowed in a path.
+/// Returns the end of the path that begins at `at`: the first byte that is not allowed in a path.
 fn path_end(bytes: &[u8], mut at: usize, has_escapes: &mut bool) -> usize {
     *has_escapes = false;
     loop {
@@ -90,7 +90,7 @@ fn path_end(bytes: &[u8], mut at: usize, has_escapes: &mut bool) -> usize {
     }
 }
 
-/// Where the query ends whose `?` is at `at`.
+/// Returns the end of the query whose `?` is at `at`.
 fn query_end(bytes: &[u8], at: usize) -> usize {
     let len = bytes[at..].iter().position(|&byte| !is_in(QUERY, byte));
     len.map_or(bytes.len(), |len| at + len)
