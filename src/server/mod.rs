@@ -362,7 +362,8 @@ impl<S: 'static> Server<S> {
     }
 
     /// Adds a timer that calls `function` on the loop once, `delay` after the server has begun to
-    /// run. The rules are those of [`every`](Server::every).
+    /// run. The rules are those of [`every`](Server::every). Timers that are due in the same turn are
+    /// called in the order of their times.
     #[doc(alias("AfterFunc", "setTimeout"))]
     pub fn after(
         mut self,

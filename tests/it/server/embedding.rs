@@ -124,6 +124,22 @@ fn a_delayed_function_runs_once_at_its_time() {
     assert_eq!(*sim.state(), 1);
 }
 
+/// A loop that is kept busy finds several functions due at once.
+#[test]
+fn delayed_functions_run_in_the_order_of_their_times_and_then_of_their_calls() {
+    let server = Server::with_state(Vec::new());
+    let remote = server.remote();
+    let mut sim = Sim::of(server, |_: &Request<'_>| "").unwrap();
+    for (name, delay) in [("b", 2 * SECOND), ("a", SECOND), ("c", 2 * SECOND), ("d", 9 * SECOND)] {
+        remote.after(delay, move |names| names.push(name)).unwrap();
+    }
+    sim.advance(Duration::ZERO);
+    sim.pause();
+    sim.advance(5 * SECOND);
+    sim.resume();
+    assert_eq!(*sim.state(), ["a", "b", "c"]);
+}
+
 #[test]
 fn a_panic_in_a_function_is_counted_and_the_next_one_runs() {
     let server = Server::with_state(0);
