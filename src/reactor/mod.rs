@@ -67,7 +67,7 @@ use crate::reactor::loop_group::Group;
 use crate::reactor::mailbox::{Mailbox, Message};
 use crate::reactor::memory::{Ledger, Pool};
 use crate::reactor::program_timers::ProgramTimers;
-use crate::reactor::remote::Calls;
+use crate::reactor::remote::CallsOwner;
 use crate::reactor::shared::{Counters, Service, Shared};
 use crate::reactor::slot::{Flags, Life, Slot};
 use crate::reactor::sources::Sources;
@@ -86,7 +86,7 @@ pub(crate) struct Program<S, H> {
     pub(crate) hooks: Hooks<S>,
     pub(crate) timers: Timers<S>,
     /// The functions that other threads leave.
-    pub(crate) calls: Arc<Calls<S>>,
+    pub(crate) calls: CallsOwner<S>,
 }
 
 /// One loop.
@@ -103,7 +103,7 @@ pub(crate) struct Reactor<K: Kernel, S: 'static, H: Handler<S>> {
     serving: Vec<Token>,
     acceptor: Acceptor<K>,
     /// The functions that other threads leave.
-    calls: Arc<Calls<S>>,
+    calls: CallsOwner<S>,
     /// The descriptors of the program.
     sources: Sources<S>,
     program_timers: ProgramTimers<S>,

@@ -2,14 +2,46 @@
 //! the mailbox announces all that wait.
 
 use std::mem;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use crate::handler::guard::let_go;
 
 /// A function for the loop, and the delay after which it is due.
 pub(crate) type RemoteCall<S> = (Duration, Box<dyn FnOnce(&mut S) + Send>);
 
-/// The functions that wait for the next turn; `None` once the loop has ended.
+/// The functions that wait for the next turn; `None` once the loop has ended, or can never begin.
 pub(crate) struct Calls<S>(Mutex<Option<Vec<RemoteCall<S>>>>);
+
+/// The loop's end of the calls. Dropping it [ends](CallsOwner::end) them: with the server if that
+/// never ran, or else with the loop.
+pub(crate) struct CallsOwner<S>(Arc<Calls<S>>);
+
+impl<S> CallsOwner<S> {
+    pub(crate) fn new() -> CallsOwner<S> {
+        CallsOwner(Arc::new(Calls(Mutex::new(Some(Vec::new())))))
+    }
+
+    /// Drops the functions that wait, and refuses further ones.
+    pub(crate) fn end(&self) {
+        self.close().into_iter().for_each(let_go);
+    }
+}
+
+impl<S> Deref for CallsOwner<S> {
+    type Target = Arc<Calls<S>>;
+
+    fn deref(&self) -> &Arc<Calls<S>> {
+        &self.0
+    }
+}
+
+impl<S> Drop for CallsOwner<S> {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
 
 /// The outcome of [`Calls::put`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,16 +50,12 @@ pub(crate) enum Put {
     First,
     /// A message that announces it is under way.
     Next,
-    /// The loop has ended.
+    /// The loop has ended, or can never begin.
     Refused,
 }
 
 impl<S> Calls<S> {
-    pub(crate) fn new() -> Calls<S> {
-        Calls(Mutex::new(Some(Vec::new())))
-    }
-
-    /// Leaves a function, if the loop has not ended.
+    /// Leaves a function, unless no loop will take it.
     pub(crate) fn put(&self, call: RemoteCall<S>) -> Put {
         let mut calls = self.lock();
         let Some(waiting) = &mut *calls else {
@@ -48,7 +76,7 @@ impl<S> Calls<S> {
     }
 
     /// Refuses further functions, and takes those that were left.
-    pub(crate) fn close(&self) -> Vec<RemoteCall<S>> {
+    fn close(&self) -> Vec<RemoteCall<S>> {
         self.lock().take().unwrap_or_default()
     }
 
@@ -61,7 +89,6 @@ impl<S> Calls<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
 
     fn call() -> RemoteCall<()> {
         (Duration::ZERO, Box::new(|()| ()))
@@ -69,7 +96,7 @@ mod tests {
 
     #[test]
     fn only_the_first_function_that_waits_needs_a_message() {
-        let calls = Calls::new();
+        let calls = CallsOwner::new();
         for _ in 0..2 {
             assert_eq!([(); 3].map(|()| calls.put(call())), [Put::First, Put::Next, Put::Next]);
             assert_eq!(calls.take().len(), 3);
@@ -87,9 +114,9 @@ mod tests {
                 assert_eq!(self.0.put(call()), Put::Refused);
             }
         }
-        let calls = Arc::new(Calls::new());
-        calls.close();
-        let leaves = Leaves(calls.clone());
+        let calls = CallsOwner::new();
+        calls.end();
+        let leaves = Leaves(Arc::clone(&calls));
         let refused = calls.put((Duration::ZERO, Box::new(move |()| drop(leaves))));
         assert_eq!(refused, Put::Refused);
     }

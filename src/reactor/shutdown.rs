@@ -3,7 +3,6 @@
 use std::mem;
 use std::time::Duration;
 
-use crate::handler::guard::let_go;
 use crate::handler::Handler;
 use crate::limits::TIMEOUT_MAX;
 use crate::reactor::clock;
@@ -150,7 +149,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     #[cold]
     fn drop_functions(&mut self) {
         self.sources.drop_all(&mut self.kernel);
-        self.calls.close().into_iter().for_each(let_go);
+        self.calls.end();
         self.program_timers.drop_all();
     }
 

@@ -78,7 +78,7 @@ impl<S: 'static> Server<S> {
     /// together, [`Error::Loop`] if the system refuses a poll.
     pub fn build(self, handler: impl Handler<S> + 'static) -> Result<EventLoop<S>, Error> {
         let (addresses, mailbox) = (self.addresses.clone(), self.mailbox.clone());
-        let calls = self.calls.clone();
+        let calls = Arc::clone(&self.calls);
         let reactor = self.open(handler)?;
         Ok(EventLoop { reactor, addresses, mailbox, calls })
     }

@@ -29,7 +29,7 @@ use crate::reactor::loop_group::Group;
 use crate::reactor::mailbox::{Mailbox, Message};
 use crate::reactor::mio_kernel::{self, MioKernel};
 use crate::reactor::owner::Owner;
-use crate::reactor::remote::Calls;
+use crate::reactor::remote::CallsOwner;
 use crate::reactor::{Program, Reactor};
 use crate::report::Report;
 use crate::server::remote::Remote;
@@ -102,7 +102,7 @@ pub struct Server<S = ()> {
     /// without locks, so they are made where the loop is built.
     layers: Vec<MakeLayer<S>>,
     /// The functions that wait for the loop, from a [`Remote`].
-    calls: Arc<Calls<S>>,
+    calls: CallsOwner<S>,
     /// The listeners, with their names.
     pub(crate) listeners: Vec<(Box<str>, mio_kernel::Listener)>,
     pub(crate) addresses: Vec<SocketAddr>,
@@ -150,7 +150,7 @@ impl<S: 'static> Server<S> {
             hooks: Hooks::new(),
             timers: Timers::new(),
             layers: Vec::new(),
-            calls: Arc::new(Calls::new()),
+            calls: CallsOwner::new(),
             listeners: Vec::new(),
             addresses: Vec::new(),
             limits: Limits::default(),
@@ -457,7 +457,7 @@ impl<S: 'static> Server<S> {
 
     /// Returns a remote that runs functions with the state, from another thread or from a handler.
     pub fn remote(&self) -> Remote<S> {
-        Remote::new(self.calls.clone(), self.mailbox.clone())
+        Remote::new(Arc::clone(&self.calls), self.mailbox.clone())
     }
 
     /// Serves until the server is shut down, and returns a report.

@@ -45,7 +45,7 @@ impl<S: 'static> Remote<S> {
     ///
     /// # Errors
     ///
-    /// [`RemoteClosed`] if the loop has ended.
+    /// [`RemoteClosed`] if the loop has ended, or if the server was dropped before it ran.
     pub fn run(&self, function: impl FnOnce(&mut S) + Send + 'static) -> Result<(), RemoteClosed> {
         self.after(Duration::ZERO, function)
     }
@@ -59,7 +59,7 @@ impl<S: 'static> Remote<S> {
     ///
     /// # Errors
     ///
-    /// [`RemoteClosed`] if the loop has ended.
+    /// As for [`run`](Remote::run).
     pub fn after(
         &self,
         delay: Duration,
@@ -92,7 +92,7 @@ impl<S> fmt::Debug for Remote<S> {
     }
 }
 
-/// The error of a [`Remote`] whose loop has ended and calls no further function.
+/// The error of a [`Remote`] whose loop has ended, or never began, and calls no further function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RemoteClosed;

@@ -172,6 +172,23 @@ fn functions_that_have_not_run_when_the_loop_ends_are_dropped() {
     assert!(matches!(remote.run(|()| ()), Err(RemoteClosed { .. })));
 }
 
+/// No loop is ever built, so none can take the functions that wait, and those that would follow.
+#[test]
+fn a_server_that_ends_before_it_runs_drops_functions_and_refuses_further_ones() {
+    let ends: [fn(Server<()>); 2] = [drop, |server| {
+        assert!(matches!(server.run(|_: &Request<'_>| ""), Err(Error::NoListener)));
+    }];
+    for end in ends {
+        let waits = Arc::new(());
+        let server = Server::with_state(());
+        let (remote, kept) = (server.remote(), waits.clone());
+        remote.run(move |()| drop(kept)).unwrap();
+        end(server);
+        assert_eq!(Arc::strong_count(&waits), 1);
+        assert!(matches!(remote.run(|()| ()), Err(RemoteClosed { .. })));
+    }
+}
+
 /// The endings that a loop reports to its program, in their order.
 type Endings = Arc<Mutex<Vec<String>>>;
 
