@@ -150,9 +150,13 @@ pub use waker::Waker;
 /// * [`Admission`](runtime::Admission) and [`NewConnection`](runtime::NewConnection) in the hook
 ///   [`Server::on_connect`], and [`ConnectionState`](runtime::ConnectionState) in
 ///   [`Server::on_connection_state`];
+/// * [`Exchange`](runtime::Exchange) and [`Outcome`](runtime::Outcome) in the hook
+///   [`Server::on_exchange`];
 /// * [`Cores`](runtime::Cores) to run one loop on each core;
 /// * [`ServerThread`](runtime::ServerThread) and [`Remote`](runtime::Remote) to serve in a thread
 ///   of a program that exists, and [`EventLoop`](runtime::EventLoop) to serve inside its loop;
+/// * [`Interest`](runtime::Interest), [`Readiness`](runtime::Readiness) and [`Next`](runtime::Next)
+///   to watch a descriptor of its own on the loop;
 /// * [`Report`](runtime::Report) to look at the figures of a server that has ended.
 ///
 /// ```

@@ -44,6 +44,7 @@ impl BasicAuth {
 
     /// Returns whether the name is `user` and the password is `password`. The time of the
     /// comparison does not show how much of them is right.
+    #[must_use = "a request is not refused until the result is looked at"]
     pub fn matches(&self, user: &str, password: &str) -> bool {
         let is_user = constant_time_eq(self.user(), user.as_bytes());
         let is_password = constant_time_eq(self.password(), password.as_bytes());
@@ -105,14 +106,16 @@ fn is_token_byte(byte: u8) -> bool {
 }
 
 impl Response {
-    /// Creates a 401 that makes a browser ask for name and password for `realm`.
+    /// Creates a 401 that makes a browser ask for name and password for `realm`. A realm with a
+    /// control character turns it into a 500, as with [`with_header`](Response::with_header).
     #[doc(alias("WWW-Authenticate", "401"))]
     pub fn unauthorized_basic(realm: &str) -> Response {
         let challenge = format!("Basic realm=\"{}\", charset=\"UTF-8\"", quoted(realm));
         Response::status_page(StatusCode::UNAUTHORIZED).with_header("WWW-Authenticate", challenge)
     }
 
-    /// Creates a 401 that asks for a bearer token for `realm`.
+    /// Creates a 401 that asks for a bearer token for `realm`. A realm with a control character turns
+    /// it into a 500, as with [`with_header`](Response::with_header).
     #[doc(alias("WWW-Authenticate", "401"))]
     pub fn unauthorized_bearer(realm: &str) -> Response {
         let challenge = format!("Bearer realm=\"{}\"", quoted(realm));
@@ -128,6 +131,7 @@ fn quoted(text: &str) -> String {
 /// Returns whether `given`, which comes from a client, is equal to `secret`. The time of the
 /// comparison depends only on the length of `given`, not on the secret.
 #[doc(alias("ConstantTimeCompare", "subtle"))]
+#[must_use = "a request is not refused until the result is looked at"]
 pub fn constant_time_eq(given: &[u8], secret: &[u8]) -> bool {
     let mut differs = u8::from(given.len() != secret.len());
     for (index, byte) in given.iter().enumerate() {

@@ -50,6 +50,7 @@ use crate::router::Patterns;
 /// For another response, replace the error: `origins.check(req).map_err(|_| Response::..)`.
 #[doc(alias("CSRF", "XSRF", "CrossOriginProtection"))]
 #[derive(Debug)]
+#[must_use = "an origin guard does nothing until its `check` is called"]
 pub struct OriginGuard {
     /// In lower case, as browsers write them.
     trusted: Vec<String>,

@@ -9,7 +9,9 @@ use std::{slice, str};
 
 /// The fields of a header or trailer section, in the order in which they arrived or were set.
 ///
-/// Names compare without regard to case, and constants such as `http::header::VARY` are names too.
+/// Names compare without regard to case. [`get`](Fields::get), [`get_bytes`](Fields::get_bytes) and
+/// [`contains`](Fields::contains) take constants such as `http::header::VARY`, too.
+///
 /// Values have no spaces and tabs around them. RFC 9110 allows any byte from 0x80 up in a value, so
 /// [`get`](Fields::get) gives text and [`get_bytes`](Fields::get_bytes) the bytes.
 ///

@@ -235,6 +235,9 @@ impl<S: 'static> EventLoop<S> {
     ///   [`WouldBlock`](std::io::ErrorKind::WouldBlock). To write from elsewhere in between, let
     ///   the loop watch an [`Rc`](std::rc::Rc) of the socket and keep another.
     ///
+    /// The loop watches the descriptor that `source` has now. If the function puts another one in its
+    /// place, for example after a reconnect, the loop does not watch that.
+    ///
     /// The source and its function are dropped when the function returns [`Next::Remove`] or
     /// panics, by [`remove_source`](EventLoop::remove_source), and at the end of the loop. A panic
     /// is logged and counted in [`Report::panics`].
