@@ -21,10 +21,13 @@ struct Readings {
     last: String,
 }
 
-/// Takes all packets that are there. The loop calls this when there are some.
+/// The packets of one call, so that a fast sender does not keep the connections waiting.
+const PACKETS_MAX: usize = 32;
+
+/// Takes packets. The loop calls this when there are some, and again if some are left.
 fn receive(readings: &mut Readings, socket: &mut UdpSocket, _: Readiness) -> Next {
     let mut packet = [0; 100];
-    loop {
+    for _ in 0..PACKETS_MAX {
         match socket.recv(&mut packet) {
             Ok(len) => {
                 readings.count += 1;
@@ -37,6 +40,7 @@ fn receive(readings: &mut Readings, socket: &mut UdpSocket, _: Readiness) -> Nex
             }
         }
     }
+    Next::Keep
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
