@@ -92,12 +92,14 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         let Ok(value) = shared.hooks.admit(&mut shared.state, &new) else {
             return self.kernel.close(stream, true);
         };
-        if let Err(error) = self.kernel.watch(&mut stream, token) {
-            log::warn!("{}: closed: it cannot be watched: {error}", LogName::of(token, &stream));
-            return self.kernel.close(stream, true);
-        }
         shared.counters.accepted += 1;
         shared.report(token, ConnectionState::New);
+        if let Err(error) = self.kernel.watch(&mut stream, token) {
+            log::warn!("{}: closed: it cannot be watched: {error}", LogName::of(token, &stream));
+            self.kernel.close(stream, true);
+            let_go(value);
+            return shared.report(token, ConnectionState::Closed);
+        }
         let age_max = shared.limits.connection_age_max;
         if self.slots.len() == self.slots.capacity() {
             self.grow_slots();

@@ -42,6 +42,8 @@ pub(crate) struct SimKernel {
     queues: Vec<Queue>,
     is_listening: bool,
     pub(super) accept_errors: VecDeque<i32>,
+    /// The number of the next calls of `watch` that fail.
+    pub(super) watches_to_fail: usize,
     pub(super) faults: Faults,
     bell: Arc<Bell>,
 }
@@ -100,6 +102,7 @@ impl SimKernel {
             queues: Vec::new(),
             is_listening: true,
             accept_errors: VecDeque::new(),
+            watches_to_fail: 0,
             faults: Faults::default(),
             bell: Arc::default(),
         }
@@ -335,6 +338,10 @@ impl Kernel for SimKernel {
     }
 
     fn watch(&mut self, stream: &mut SimStream, token: Token) -> io::Result<()> {
+        if let Some(left) = self.watches_to_fail.checked_sub(1) {
+            self.watches_to_fail = left;
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
         let wire = &mut self.wires[stream.0];
         wire.token = Some(token);
         wire.read_edge = !wire.to_server.is_empty() || wire.client_ended || wire.client_reset;

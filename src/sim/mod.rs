@@ -301,6 +301,12 @@ impl<S: 'static> Sim<S> {
         self.kernel().accept_errors.extend(errors);
     }
 
+    /// Makes the next calls that watch a new connection fail, this number of them.
+    #[doc(hidden)]
+    pub fn fail_watches(&mut self, count: usize) {
+        self.kernel().watches_to_fail = count;
+    }
+
     /// Returns whether the loop is still running. It ends after a shutdown.
     pub fn is_running(&self) -> bool {
         self.is_running

@@ -6,7 +6,7 @@ use crate::support::{number, shut_down, sim_of};
 use wheelhouse::body::{Out, Produce, Produced};
 use wheelhouse::content::{Flow, Receive, Transform};
 use wheelhouse::runtime::ConnectionState::{Active, Closed, Idle, New};
-use wheelhouse::runtime::{Admission, ConnectionState};
+use wheelhouse::runtime::{Admission, ConnectionId, ConnectionState};
 use wheelhouse::sim::{Client, Sim};
 use wheelhouse::{Body, Failure, Limits, Reply, Request, Response, Server, StatusCode};
 
@@ -711,4 +711,31 @@ fn a_connection_is_active_from_the_first_byte_of_a_head() {
     happens_after(&mut sim, 10 * SECOND, |sim| sim.has_ended(client));
     sim.end(client);
     assert_eq!(*states.borrow(), [New, Active, Idle, Active, Closed]);
+}
+
+/// The program has admitted it, and may have made an entry for it. The value that the program
+/// attached is dropped like any other, even if its destructor panics.
+#[test]
+fn an_admitted_connection_that_cannot_be_watched_is_reported_as_closed() {
+    struct Value;
+    impl Drop for Value {
+        fn drop(&mut self) {
+            panic!("a destructor of a test panics");
+        }
+    }
+    let server = Server::with_state(Vec::new())
+        .on_connect(|open: &mut Vec<ConnectionId>, new| {
+            open.push(new.id());
+            Admission::accept_with(Value)
+        })
+        .on_connection_state(|open, id, state| {
+            if state == ConnectionState::Closed {
+                open.retain(|&other| other != id);
+            }
+        });
+    let mut sim = Sim::of(server, |_: &Request<'_>| "").unwrap();
+    sim.fail_watches(1);
+    let (first, second) = (sim.connect(), sim.connect());
+    assert!(!sim.is_open(first) && sim.is_open(second));
+    assert_eq!(sim.state().len(), 1);
 }
