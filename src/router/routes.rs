@@ -84,7 +84,9 @@ impl<S: 'static> Route<S> {
         if layers.is_empty() {
             return call(state);
         }
-        layers.handle(state, &req.with_route(&found, path), &mut call)
+        let whole = req.with_route(&found, path);
+        // A layer, too, may ask for content, with a function that sees the route as the layer does.
+        remember_route(layers.handle(state, &whole, &mut call), &whole)
     }
 }
 

@@ -482,6 +482,23 @@ fn content_comes_back_with_the_route_through_mounts_in_mounts() {
     assert!(text.ends_with("/a/b None Some(\"/m/\") true"), "{text}");
 }
 
+/// The error of a guard may ask for content, too.
+#[test]
+fn a_reply_of_a_guard_that_asks_for_content_comes_back_with_the_route() {
+    let refuse = |(): &mut (), _: &Request<'_>| {
+        let refusal = |(): &mut (), req: &Request<'_>, _: &[u8]| {
+            format!("no {} {:?} {:?}", req.path(), req.param("id"), req.pattern())
+        };
+        Err::<(), _>(Reply::collect(9, refusal))
+    };
+    let routes = Router::<()>::new().mount("/u/{id}", |_: &Request<'_>| "in").guard(refuse);
+    let mut sim = Sim::new(routes.build().unwrap());
+    let client = sim.connect_and_send(post("/u/7/a", 3, b""));
+    sim.send(client, "abc");
+    let text = String::from_utf8(sim.take_received(client)).unwrap();
+    assert!(text.ends_with("no /u/7/a Some(\"7\") Some(\"/u/{id}/\")"), "{text}");
+}
+
 /// Each way in which no response passes through `around`: its value is dropped with the exchange.
 #[test]
 fn values_of_around_are_dropped_when_no_response_comes() {
