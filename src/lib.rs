@@ -316,8 +316,9 @@ pub mod cookies {
     pub use crate::helpers::cookies::{CookieError, SameSite, SetCookie, COOKIE_BYTES_MAX};
 }
 
-/// Checks for [`Server::guard`] and [`Router::guard`]. A program needs [`OriginGuard`](guards::OriginGuard)
-/// if browsers use it with cookies or a password: other sites could send requests in the name of its users.
+/// Checks for [`Server::guard`] and [`Router::guard`]. A program needs
+/// [`OriginGuard`](guards::OriginGuard) if browsers use it with cookies or a password: other sites
+/// could send requests in the name of its users.
 pub mod guards {
     pub use crate::helpers::origin::OriginGuard;
 }

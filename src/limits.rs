@@ -107,8 +107,8 @@ pub struct Limits {
     ///
     /// Default 1 KiB/s, a tenth of the rate of a 2G modem. With 0, one byte in each window is
     /// enough. A client that sends in bursts must not be silent for a whole window: `curl
-    /// --limit-rate 2k` sends 64 KiB at a time and then waits for half a minute, so it needs a window
-    /// of a minute.
+    /// --limit-rate 2k` sends 64 KiB at a time and then waits for half a minute, so it needs a
+    /// window of a minute.
     #[doc(alias = "ReadTimeout")]
     pub content_rate_min: u32,
     /// The window over which the rate of outgoing bytes is measured, while output waits for the

@@ -29,8 +29,8 @@ pub struct Exchange<'a> {
 pub enum Outcome {
     /// The program responded, and the whole response was sent.
     Complete,
-    /// The server refused the request by itself: it was malformed, too large, or memory was short. If
-    /// that was in the middle of the response, it was broken off.
+    /// The server refused the request by itself: it was malformed, too large, or memory was short.
+    /// If that was in the middle of the response, it was broken off.
     Refused,
     /// The client ended or broke the connection before the response was complete.
     PeerLeft,
@@ -46,23 +46,23 @@ pub enum Outcome {
 }
 
 impl<'a> Exchange<'a> {
-    /// The method; `None` if no head could be read, or if there was no memory to keep it while the
-    /// response was awaited or sent.
+    /// Returns the method; `None` if no head could be read, or if there was no memory to keep it
+    /// while the response was awaited or sent.
     pub fn method(&self) -> Option<&'a Method> {
         self.record.line.as_ref().map(|line| &line.method)
     }
 
-    /// The target as it came; `None` where there is no [method](Exchange::method).
+    /// Returns the target as it came; `None` where there is no [method](Exchange::method).
     pub fn target(&self) -> Option<&'a str> {
         self.record.line.as_ref().map(|line| &*line.target)
     }
 
-    /// The version; `None` where there is no [method](Exchange::method).
+    /// Returns the version; `None` where there is no [method](Exchange::method).
     pub fn version(&self) -> Option<Version> {
         self.record.line.as_ref().map(|line| line.version)
     }
 
-    /// The first header field of the request with this name, if the program has asked to
+    /// Returns the first header field of the request with this name, if the program has asked to
     /// [keep](crate::Server::exchange_headers) it. U+FFFD stands for bytes that are not UTF-8.
     pub fn header(&self, name: &str) -> Option<&'a str> {
         let at = self.header_names.iter().position(|known| known.eq_ignore_ascii_case(name))?;
@@ -70,64 +70,64 @@ impl<'a> Exchange<'a> {
         kept.map(|(_, value)| &**value)
     }
 
-    /// The [pattern](Request::pattern) of the route, if a router has found one.
+    /// Returns the [pattern](Request::pattern) of the route, if a router has found one.
     pub fn pattern(&self) -> Option<&'a str> {
         self.record.pattern.get().map(|names| &*names.pattern)
     }
 
-    /// The status of the final response, or 101. `None` if there was no response.
+    /// Returns the status of the final response, or 101. `None` if there was no response.
     pub fn status(&self) -> Option<StatusCode> {
         self.record.status
     }
 
-    /// Bytes received and bytes sent, heads and framing included. Content of the request that arrives
-    /// after the response is complete, or that is refused, does not count.
+    /// Returns the numbers of bytes received and sent, heads and framing included. Content of the
+    /// request that arrives after the response is complete, or that is refused, does not count.
     pub fn bytes(&self) -> (u64, u64) {
         (self.record.received, self.sent)
     }
 
-    /// The part of the bytes sent that is content, with the framing of chunks: the number that access
-    /// logs show.
+    /// Returns the part of the bytes sent that is content, with the framing of chunks: the number
+    /// that access logs show.
     pub fn content_sent(&self) -> u64 {
         self.sent.saturating_sub(self.record.heads_sent)
     }
 
-    /// The time from the first byte of the head, when the loop looked at it, to the last byte of the
-    /// response, when the loop passed it on. A request that arrives while the one before it waits for
-    /// its response begins after that. The system may hold bytes for longer.
+    /// Returns the time from the first byte of the head, when the loop looked at it, to the last
+    /// byte of the response, when the loop passed it on. A request that arrives while the one
+    /// before it waits for its response begins after that. The system may hold bytes for longer.
     pub fn duration(&self) -> Duration {
         self.ended.saturating_sub(self.record.started)
     }
 
-    /// The part of that time in which the handler, or the function that got the collected content,
-    /// held the loop.
+    /// Returns the part of that time in which the handler, or the function that got the collected
+    /// content, held the loop.
     pub fn handler_time(&self) -> Duration {
         self.record.handler_time
     }
 
-    /// The address of the client, as [`Request::peer_addr`]. `None` for a Unix socket, and for a TCP
-    /// client that had left when its head began.
+    /// Returns the address of the client, as [`Request::peer_addr`]. `None` for a Unix socket, and
+    /// for a TCP client that had left when its head began.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.record.peer
     }
 
-    /// The name of the listener, as [`Request::listener`].
+    /// Returns the name of the listener, as [`Request::listener`].
     pub fn listener(&self) -> &'a str {
         self.listener
     }
 
-    /// The number of the connection.
+    /// Returns the number of the connection.
     pub fn connection_id(&self) -> ConnectionId {
         self.connection
     }
 
-    /// The number of the request, as [`Request::id`]; `None` if no head could be read.
+    /// Returns the number of the request, as [`Request::id`]; `None` if no head could be read.
     pub fn id(&self) -> Option<RequestId> {
         let index = self.record.index?;
         Some(RequestId { connection: self.connection, index })
     }
 
-    /// The way in which it ended.
+    /// Returns the way in which it ended.
     pub fn outcome(&self) -> Outcome {
         self.outcome
     }

@@ -41,11 +41,12 @@ use crate::message::unlogged::Unlogged;
 /// A closure with `?` needs the type of its error: `|_, req| -> Result<_, Failure> { .. }`.
 ///
 /// A handler may also return a `Result` with another error: a `StatusCode` keeps its status,
-/// `anyhow::Error` and `String` are a 500. For errors of your own with a status of their own, implement
-/// `From<MyError>` for [`Response`] and return `Result<_, Response>`: `?` then converts them.
+/// `anyhow::Error` and `String` are a 500. For errors of your own with a status of their own,
+/// implement `From<MyError>` for [`Response`] and return `Result<_, Response>`: `?` then converts
+/// them.
 ///
-/// The chain of sources is in the log for a `Box<dyn Error>`, an [`io::Error`] and any error that shows
-/// it with `{:#}`, as `anyhow::Error` does.
+/// The chain of sources is in the log for a `Box<dyn Error>`, an [`io::Error`] and any error that
+/// shows it with `{:#}`, as `anyhow::Error` does.
 #[doc(alias("ResponseError", "IntoResponse", "anyhow", "http.Error"))]
 #[must_use = "a failure does nothing unless it is returned"]
 pub struct Failure(Box<Response>);

@@ -282,13 +282,13 @@ impl<S> fmt::Debug for Reply<S> {
 /// ```
 #[doc(alias("upload", "io.Reader"))]
 pub trait Receive<S = ()> {
-    /// Begins reception. `waker` ends a [`Flow::Pause`]. This is the place to open a file: an announced
-    /// length is within the limit.
+    /// Begins reception. `waker` ends a [`Flow::Pause`]. This is the place to open a file: an
+    /// announced length is within the limit.
     ///
     /// # Errors
     ///
-    /// A failure is the response, and the receiver is dropped. The client is not invited to send the
-    /// content (`100 Continue`).
+    /// A failure is the response, and the receiver is dropped. The client is not invited to send
+    /// the content (`100 Continue`).
     fn start(&mut self, state: &mut S, waker: Waker) -> Result<(), Failure> {
         let _ = (state, waker);
         Ok(())

@@ -68,9 +68,9 @@ impl Request<'_> {
         parse(self.headers().only("authorization")?)
     }
 
-    /// Returns the token from `Authorization: Bearer`; `None` for another scheme, a token with a byte
-    /// that none may have (RFC 6750, section 2.1), and more than one such field. Compare it with
-    /// [`constant_time_eq`].
+    /// Returns the token from `Authorization: Bearer`; `None` for another scheme, a token with a
+    /// byte that none may have (RFC 6750, section 2.1), and more than one such field. Compare it
+    /// with [`constant_time_eq`].
     ///
     /// ```
     /// use wheelhouse::auth::constant_time_eq;
@@ -114,8 +114,8 @@ impl Response {
         Response::status_page(StatusCode::UNAUTHORIZED).with_header("WWW-Authenticate", challenge)
     }
 
-    /// Creates a 401 that asks for a bearer token for `realm`. A realm with a control character turns
-    /// it into a 500, as with [`with_header`](Response::with_header).
+    /// Creates a 401 that asks for a bearer token for `realm`. A realm with a control character
+    /// turns it into a 500, as with [`with_header`](Response::with_header).
     #[doc(alias("WWW-Authenticate", "401"))]
     pub fn unauthorized_bearer(realm: &str) -> Response {
         let challenge = format!("Bearer realm=\"{}\"", quoted(realm));

@@ -106,8 +106,8 @@ pub struct Router<S = ()> {
     not_found: Option<Function<S>>,
     /// The prefix that [`nest`](Router::nest) puts before paths: empty, or without a final slash.
     prefix: String,
-    /// The number of functions of [`nest`](Router::nest) that run: zero for a router that a function
-    /// has made itself.
+    /// The number of functions of [`nest`](Router::nest) that run: zero for a router that a
+    /// function has made itself.
     depth: usize,
     /// The layers for the routes of this router, or of the function of [`nest`](Router::nest) that
     /// is running. The routes get them at its end, so it does not matter which was added first.

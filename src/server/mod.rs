@@ -362,8 +362,8 @@ impl<S: 'static> Server<S> {
     }
 
     /// Adds a timer that calls `function` on the loop once, `delay` after the server has begun to
-    /// run. The rules are those of [`every`](Server::every). Timers that are due in the same turn are
-    /// called in the order of their times.
+    /// run. The rules are those of [`every`](Server::every). Timers that are due in the same turn
+    /// are called in the order of their times.
     #[doc(alias("AfterFunc", "setTimeout"))]
     pub fn after(
         mut self,
@@ -403,8 +403,8 @@ impl<S: 'static> Server<S> {
 
     /// Calls `before` with each request, and `after` with the value that it returned and the
     /// response, whenever that comes. An error of `before` is the reply, and the handler is not
-    /// called. [`Router::around`](crate::Router::around) has the rules. Add `around` before a guard if
-    /// it is to see the responses of the guard, too.
+    /// called. [`Router::around`](crate::Router::around) has the rules. Add `around` before a guard
+    /// if it is to see the responses of the guard, too.
     ///
     /// ```
     /// use wheelhouse::{sim::Sim, Request, Server};
@@ -438,8 +438,9 @@ impl<S: 'static> Server<S> {
         self
     }
 
-    /// Lets SIGINT and SIGTERM shut the server down gracefully, and a second signal stop it at
-    /// once (feature `signals`). The loop looks for signals between two turns, so a handler that blocks delays them.
+    /// Lets SIGINT and SIGTERM shut the server down gracefully, and a second signal stop it at once
+    /// (feature `signals`). The loop looks for signals between two turns, so a handler that blocks
+    /// delays them.
     ///
     /// [`run`](Server::run) registers the signals. Their default action does not come back when the
     /// server has ended: from then on they do nothing, unless the program handles them.

@@ -28,8 +28,8 @@ use crate::reactor::remote::{Calls, Put};
 /// ```
 ///
 /// The function returns nothing. To read the state from a thread, send the value through a channel:
-/// `remote.run(move |news| drop(sender.send(news.len())))?`, and then `receiver.recv()`. A handler that
-/// is to steer a thread of the program sends to it in the same way.
+/// `remote.run(move |news| drop(sender.send(news.len())))?`, and then `receiver.recv()`. A handler
+/// that is to steer a thread of the program sends to it in the same way.
 #[doc(alias("call_soon_threadsafe", "post", "defer"))]
 pub struct Remote<S = ()> {
     calls: Arc<Calls<S>>,
@@ -53,8 +53,8 @@ impl<S: 'static> Remote<S> {
     /// Runs `function` on the loop after `delay`, at most a year: a timer that is started while the
     /// server runs (Go's `time.AfterFunc`). The rules are those of
     /// [`Server::after`](crate::Server::after), except that a delay of zero means the next turn. A
-    /// function that waits cannot be called back: let it look at the state whether it is still wanted.
-    /// Its memory is the program's, and not counted in
+    /// function that waits cannot be called back: let it look at the state whether it is still
+    /// wanted. Its memory is the program's, and not counted in
     /// [`Limits::memory_bytes_max`](crate::Limits::memory_bytes_max).
     ///
     /// # Errors

@@ -1,5 +1,5 @@
-//! The record of an exchange, for the program's hook: begun with the head, ended with the last byte of
-//! the response or with the connection. Without a hook there is no record.
+//! The record of an exchange, for the program's hook: begun with the head, ended with the last byte
+//! of the response or with the connection. Without a hook there is no record.
 
 use http::StatusCode;
 
@@ -102,8 +102,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         }
     }
 
-    /// Decides the outcome of an exchange whose connection ends now. It is complete only if the whole
-    /// response has left.
+    /// Decides the outcome of an exchange whose connection ends now. It is complete only if the
+    /// whole response has left.
     pub(super) fn decide_end(&mut self, outcome: Outcome) {
         if self.unwritten() == 0 {
             self.end_record_if_complete();
