@@ -356,10 +356,12 @@ fn listen_unix(path: &Path, mode: Option<u32>) -> io::Result<mio_kernel::Listene
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
     bind_unix(&socket, path)?;
+    // Noted at once: until the socket listens, its file looks stale to another server that starts.
+    let file = SocketFile::at(path);
     let result = set_mode(path, mode).and_then(|()| socket.listen(BACKLOG));
     let socket = mio::net::UnixListener::from_std(socket.into());
     // After an error the listener is dropped, which removes its file.
-    let listener = mio_kernel::Listener::Unix(socket, Some(SocketFile::at(path)));
+    let listener = mio_kernel::Listener::Unix(socket, Some(file));
     result.map(|()| listener)
 }
 
