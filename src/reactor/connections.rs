@@ -48,10 +48,17 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
 
     /// Accepts waiting connections, at most [`ACCEPT_MAX`], after making room for them. Returns
     /// whether `accept` was called.
+    #[inline(always)]
     pub(super) fn accept(&mut self) -> bool {
+        // Most turns have nothing to accept. The call would cost each of them 40 instructions.
         if !self.acceptor.is_ready() && !self.shared.ledger.is_short() {
             return false;
         }
+        self.accept_waiting()
+    }
+
+    #[inline(never)]
+    fn accept_waiting(&mut self) -> bool {
         self.relieve();
         if !self.wants_connections() || self.acceptor.is_paused(self.shared.now) {
             return false;
@@ -183,17 +190,24 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     }
 
     /// Gives surplus memory back at the end of a turn.
+    #[inline(always)]
     pub(super) fn give_back(&mut self) {
         if self.shared.out.capacity() > 2 * SCRATCH {
-            self.shared.out = Vec::with_capacity(SCRATCH);
+            self.give_output_back();
         }
         if self.slots.is_empty() {
             self.give_slots_back();
         }
     }
 
+    #[cold]
+    fn give_output_back(&mut self) {
+        self.shared.out = Vec::with_capacity(SCRATCH);
+    }
+
     /// Gives back the memory of slots and wheel nodes after a crowd has gone. Otherwise a crowd
     /// could use up the budget for ever, and no connection would be accepted again.
+    #[cold]
     fn give_slots_back(&mut self) {
         if self.shared.pool.free_bytes() > 0 {
             self.shared.pool.trim(&mut self.shared.ledger);

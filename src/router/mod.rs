@@ -429,7 +429,8 @@ impl<S: 'static> Router<S> {
     }
 
     /// Sets the function for requests without a route, in place of the one-line 404. It is not
-    /// called for a 405.
+    /// called for a 405. There is one for the whole router, also if it is set in a
+    /// [`nest`](Router::nest).
     #[doc(alias("NotFoundHandler", "fallback"))]
     pub fn not_found<R: Into<Reply<S>>>(
         mut self,
