@@ -21,7 +21,7 @@ pub(crate) enum Framing {
 pub(crate) enum Outgoing {
     /// None, and no field describes it: 204, 304, HEAD without a known length.
     None,
-    /// `Content-Length`, but no content: HEAD.
+    /// `Content-Length`, but no content: HEAD, 205.
     Announced(u64),
     /// `Content-Length`.
     Length(u64),
@@ -135,6 +135,10 @@ pub(crate) fn outgoing(
     }
     if status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED {
         return Outgoing::None;
+    }
+    if status == StatusCode::RESET_CONTENT {
+        // It has no content and says so (RFC 9110, section 15.3.6).
+        return Outgoing::Announced(0);
     }
     match (asked, length, version) {
         (AskedBy::Head, Some(length), _) => Outgoing::Announced(length),

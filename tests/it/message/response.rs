@@ -137,3 +137,26 @@ fn errors_about_a_request_are_responses_with_their_status_and_text() {
     assert!(missing.text().contains("id"), "{}", missing.text());
     assert_eq!(sim.request("POST", "/form").body("a=b").send().status(), 415);
 }
+
+#[test]
+fn a_205_has_no_content_and_says_so() {
+    let mut sim = Sim::new(|req: &Request<'_>| {
+        let response = match req.path() {
+            "/text" => Response::text("text"),
+            "/stream" => Response::ok("text/plain", Body::produce(Lines(9))),
+            "/large" => Response::ok("text/plain", &BIG[..]),
+            _ => Response::new(StatusCode::OK),
+        };
+        response.with_status(StatusCode::RESET_CONTENT)
+    });
+    let client = sim.connect();
+    for path in ["/text", "/stream", "/large", "/none", "/text"] {
+        sim.send(client, format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        let response = sim.take_received(client);
+        assert_eq!(statuses(&response), [205], "{path}");
+        assert!(response.ends_with(b"\r\n\r\n"), "{path}: no content");
+        let head = String::from_utf8(response).unwrap();
+        assert!(head.contains("\r\nContent-Length: 0\r\n"), "{path}: {head}");
+        assert!(sim.is_open(client), "{path}");
+    }
+}
