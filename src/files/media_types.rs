@@ -58,12 +58,32 @@ fn looks_like_text(file: &File) -> bool {
     is_utf8 && !start.iter().any(|byte| matches!(byte, 0..=8 | 0x0e..=0x1a | 0x1c..=0x1f | 0x7f))
 }
 
-/// Returns whether a compressed sibling is worth a look. Images, films and archives are compressed
-/// already.
+/// Returns whether a compressed sibling is worth a look: for every type whose format is not
+/// compressed in itself.
 pub(super) fn compresses(kind: &str) -> bool {
     let kind = kind.split(';').next().unwrap_or_default();
-    kind.starts_with("text/")
-        || ["json", "javascript", "xml", "wasm", "manifest", "yaml", "toml", "sql", "-sh", "font"]
-            .iter()
-            .any(|part| kind.contains(part))
+    match kind.split_once('/') {
+        Some(("image", of)) => IMAGES_NOT_COMPRESSED.contains(&of),
+        Some(("audio", of)) => of.contains("wav") || of.contains("midi"),
+        Some(("video", _)) => false,
+        _ => !COMPRESSED.iter().any(|part| kind.contains(part)),
+    }
 }
+
+const IMAGES_NOT_COMPRESSED: [&str; 5] = ["svg+xml", "bmp", "x-icon", "vnd.microsoft.icon", "tiff"];
+/// Parts of the names of types that are archives, or made of one.
+const COMPRESSED: [&str; 13] = [
+    "zip",
+    "7z",
+    "rar",
+    "compress",
+    "-xz",
+    "bzip",
+    "zstd",
+    "brotli",
+    "woff",
+    "openxmlformats",
+    "opendocument",
+    "java-archive",
+    "android.package",
+];

@@ -196,7 +196,8 @@ impl Files {
     }
 
     /// Returns the sibling that is to be sent in place of a file, and its coding. A sibling that is
-    /// older than the file is stale, and is not sent.
+    /// older than the file is stale, and is not sent. Seconds are compared: compressors copy the time
+    /// of the file, some of them without its fraction.
     fn compressed(
         &self,
         req: &Request<'_>,
@@ -207,8 +208,7 @@ impl Files {
             let mut sibling = OsString::from_vec(path.as_os_str().as_bytes().to_vec());
             sibling.push(encoding.suffix);
             let opened = self.root.file(Path::new(&sibling)).ok()?;
-            let age = |meta: &Meta| (meta.modified, meta.nanos);
-            (age(&opened.meta) >= age(original)).then_some((opened, encoding.name))
+            (opened.meta.modified >= original.modified).then_some((opened, encoding.name))
         })
     }
 }

@@ -180,12 +180,16 @@ impl Meta {
     }
 
     /// Returns the time of the last change in whole seconds, which is the precision of HTTP.
-    /// Returns `None` if a date field cannot express the time, and for 0, which is the time in a
-    /// file system without times.
+    /// Returns `None` if a date field cannot express the time, and for the times that stand for none:
+    /// those of reproducible builds, in which browsers would see a file of half a century and keep it
+    /// for years.
     pub(super) fn last_modified(&self) -> Option<SystemTime> {
         /// The end of 31 December 9999, the last day whose year has four digits.
         const LAST: u64 = 253_402_300_799;
-        let seconds = u64::try_from(self.modified).ok().filter(|&s| s > 0 && s <= LAST)?;
+        /// The end of 1 January 1980, the first day of zip archives. Nix and OSTree use 1 s, file
+        /// systems without times 0.
+        const NO_TIME: u64 = 315_619_199;
+        let seconds = u64::try_from(self.modified).ok().filter(|&s| s > NO_TIME && s <= LAST)?;
         Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
     }
 }
@@ -286,11 +290,13 @@ mod tests {
     }
 
     #[test]
-    fn a_date_that_does_not_fit_into_a_field_is_none() {
+    fn a_date_that_stands_for_none_or_does_not_fit_into_a_field_is_none() {
         let meta = |modified| Meta { len: 0, modified, nanos: 0, inode: 0 };
-        for modified in [i64::MIN, -1, 0, 253_402_300_800, i64::MAX] {
+        for modified in [i64::MIN, -1, 0, 1, 315_532_800, 315_619_199, 253_402_300_800, i64::MAX] {
             assert_eq!(meta(modified).last_modified(), None, "{modified}");
         }
+        let first = meta(315_619_200).last_modified().map(httpdate::fmt_http_date);
+        assert_eq!(first.as_deref(), Some("Wed, 02 Jan 1980 00:00:00 GMT"));
         let last = meta(253_402_300_799).last_modified().map(httpdate::fmt_http_date);
         assert_eq!(last.as_deref(), Some("Fri, 31 Dec 9999 23:59:59 GMT"));
     }

@@ -148,7 +148,9 @@ fn parse(value: &[u8]) -> Option<BasicAuth> {
     if !scheme.eq_ignore_ascii_case(SCHEME) {
         return None;
     }
-    let bytes = decode_base64(encoded)?;
+    // One space or more (RFC 9110, section 11.4).
+    let spaces = encoded.iter().take_while(|&&byte| byte == b' ').count();
+    let bytes = decode_base64(&encoded[spaces..])?;
     let colon = bytes.iter().position(|&byte| byte == b':')?;
     Some(BasicAuth { bytes, colon })
 }
@@ -229,7 +231,9 @@ mod tests {
             ("Basic YTo=", Some(("a", ""))),
             ("Basic", None),
             ("Basic ", None),
-            ("Basic  Og==", None),
+            ("Basic   YTo=", Some(("a", ""))),
+            ("Basic \tYTo=", None),
+            ("Basic  Og==", Some(("", ""))),
             ("BasicQWxhZGRpbjpvcGVuIHNlc2FtZQ==", None),
             ("Bearer Og==", None),
             ("Basic QWxhZGRpbg==", None),

@@ -134,6 +134,51 @@ fn a_request_for_several_ranges_of_a_coded_sibling_gets_all_of_it() {
     assert_eq!(ask("gzip", "bytes=98-,99-").status, 416);
 }
 
+/// Compressors copy the time of the file, but some of them only its seconds.
+#[test]
+fn a_sibling_of_the_same_second_is_sent() {
+    let tree = compressed_tree();
+    let sibling = tree.root().join("app.js.gz");
+    let second = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(CHANGED as u64);
+    std::fs::File::options().write(true).open(sibling).unwrap().set_modified(second).unwrap();
+    let response = asker(tree.files()).ask("GET", "/app.js", &[("Accept-Encoding", "gzip")]);
+    assert_eq!(response.text(), "gzip");
+}
+
+#[test]
+fn siblings_are_sent_of_every_type_that_is_not_compressed_in_itself() {
+    let tree = Tree::new();
+    let compresses = [
+        "m.data",
+        "m.bin",
+        "m.glb",
+        "m.onnx",
+        "m.stl",
+        "m.ico",
+        "m.pdf",
+        "m.svg",
+        "m.ttf",
+        "m.wav",
+        "noextension",
+        "m.wasm",
+        "m.csv",
+        "m.geojson",
+    ];
+    let compressed = [
+        "m.png", "m.jpg", "m.webp", "m.avif", "m.mp4", "m.webm", "m.mp3", "m.ogg", "m.zip", "m.7z",
+        "m.docx", "m.odt", "m.woff2", "m.jar", "m.tgz", "m.epub",
+    ];
+    let all = compresses.map(|name| (name, true)).into_iter();
+    for (name, has_sibling) in all.chain(compressed.map(|name| (name, false))) {
+        tree.write(name, "\0plain");
+        tree.write(&format!("{name}.gz"), "gzip");
+        let path = format!("/{name}");
+        let response = asker(tree.files()).ask("GET", &path, &[("Accept-Encoding", "gzip")]);
+        assert_eq!(response.text() == "gzip", has_sibling, "{name}");
+        assert_eq!(response.field("vary").is_some(), has_sibling, "{name}");
+    }
+}
+
 #[test]
 fn a_sibling_that_is_older_or_not_a_file_or_not_accepted_is_not_sent() {
     let tree = compressed_tree();
