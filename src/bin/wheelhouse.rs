@@ -41,15 +41,15 @@ fn main() -> ExitCode {
     };
     match serve {
         Ok(report) => {
-            eprintln!("{}", in_words(&report));
+            say(&in_words(&report));
             ExitCode::SUCCESS
         }
         Err(Failure::Arguments(message)) => {
-            eprintln!("wheelhouse: {message}\nTry `wheelhouse --help`.");
+            say(&format!("wheelhouse: {message}\nTry `wheelhouse --help`."));
             ExitCode::from(2)
         }
         Err(Failure::System(error)) => {
-            eprintln!("wheelhouse: {error:?}");
+            say(&format!("wheelhouse: {error:?}"));
             ExitCode::FAILURE
         }
     }
@@ -137,7 +137,7 @@ struct Chosen {
 
 fn announce(chosen: &OnceLock<Chosen>) {
     for line in chosen.get().iter().flat_map(|chosen| &chosen.lines) {
-        eprintln!("wheelhouse: serving {line}");
+        say(&format!("wheelhouse: serving {line}"));
     }
 }
 
@@ -247,6 +247,12 @@ fn files(options: &Options) -> Result<Files, Failure> {
         files = files.content_type(extension, kind).map_err(|error| refused("--type", &error))?;
     }
     Ok(files)
+}
+
+/// Writes a line to standard error. A reader that has left must neither end the service
+/// nor change the exit code, as the panic of `eprintln!` would.
+fn say(line: &str) {
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
 fn in_words(report: &Report) -> String {

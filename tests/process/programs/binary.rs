@@ -294,6 +294,33 @@ fn a_unix_socket_is_served_beside_tcp() {
 }
 
 #[test]
+fn messages_that_cannot_be_written_change_neither_the_service_nor_the_exit_code() {
+    let dir = Dir::new();
+    let socket = dir.0.join("wheelhouse.sock");
+    let (reader, writer) = UnixStream::pair().unwrap();
+    drop(reader);
+    let mut child = command()
+        .arg(&dir.0)
+        .args(["--listen", &format!("unix:{}", socket.display())])
+        .env("RUST_LOG", "debug")
+        .stderr(std::os::fd::OwnedFd::from(writer))
+        .spawn()
+        .unwrap();
+    let mut stream = loop {
+        match UnixStream::connect(&socket) {
+            Ok(stream) => break stream,
+            Err(_) => assert_eq!(child.try_wait().unwrap(), None, "it has not ended"),
+        }
+    };
+    stream.write_all(b"GET /file.txt HTTP/1.0\r\n\r\n").unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    assert!(response.ends_with("content"), "{response}");
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
 fn sigterm_lets_a_download_finish() {
     let dir = Dir::new();
     let len = 32 << 20;
