@@ -46,13 +46,19 @@ impl Timeouts {
     }
 
     /// Shrinks the idle timeout linearly while connections go from 50 % to 90 % of their limit.
+    #[inline(always)]
     pub(super) fn adapt(&mut self, connections: usize, connections_max: usize) {
+        self.idle = match connections <= connections_max / 2 {
+            true => self.idle_max,
+            false => self.shrunk_idle(connections, connections_max),
+        };
+    }
+
+    #[inline(never)]
+    fn shrunk_idle(&self, connections: usize, connections_max: usize) -> Millis {
         let (used, max) = (connections as u64, connections_max as u64);
         let over = (used * 10).saturating_sub(max * 5).min(max * 4);
         let (shrink, whole) = (self.idle_max - self.idle_min, max * 4);
-        self.idle = match over {
-            0 => self.idle_max,
-            over => self.idle_max - (shrink / whole * over + shrink % whole * over / whole),
-        };
+        self.idle_max - (shrink / whole * over + shrink % whole * over / whole)
     }
 }

@@ -46,11 +46,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     #[inline(always)]
     pub(super) fn read(&mut self, room: &mut [u8]) -> Progress<usize> {
         match self.kernel.read(self.stream, room) {
-            Ok(0) => {
-                self.facts.flags.set(Flags::READ_CLOSED);
-                Break(self.end_of_input())
-            }
-            Ok(len) => {
+            Ok(len) if len > 0 => {
                 // A short read has drained the socket, unless the end of the input came with the
                 // bytes: that stays unread and is not reported again.
                 let is_drained = SHORT_READ_DRAINS && len < room.len();
@@ -60,19 +56,27 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
                 self.work.received += len as u64;
                 Continue(len)
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.facts.flags.clear(Flags::READABLE);
-                Break(Stop::Done)
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Break(Stop::Done),
-            Err(error) => {
-                log::debug!("{}: read failed: {error}", self.log_name());
-                Break(self.over(Farewell::Close, Lost::PeerLeft))
-            }
+            Ok(_) => Break(self.end_of_input()),
+            Err(error) => Break(self.read_nothing(&error)),
         }
     }
 
+    #[inline(never)]
+    fn read_nothing(&mut self, error: &io::Error) -> Stop {
+        match error.kind() {
+            io::ErrorKind::WouldBlock => self.facts.flags.clear(Flags::READABLE),
+            io::ErrorKind::Interrupted => {}
+            _ => {
+                log::debug!("{}: read failed: {error}", self.log_name());
+                return self.over(Farewell::Close, Lost::PeerLeft);
+            }
+        }
+        Stop::Done
+    }
+
+    #[inline(never)]
     fn end_of_input(&mut self) -> Stop {
+        self.facts.flags.set(Flags::READ_CLOSED);
         match self.work.conn.end_of_input() {
             Ok(None) => self.end_protocol_input(),
             Ok(Some(farewell)) => self.over(farewell, Lost::PeerLeft),

@@ -21,19 +21,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Returns whether the exchange is over and the connection idle.
     #[inline(always)]
     pub(super) fn call_handler(&mut self, input: &mut Cursor<'_>) -> Progress<bool> {
-        self.report(ConnectionState::Active);
-        self.shared.counters.requests += 1;
-        self.spent.requests += 1;
-        // This cannot overflow: after `u32::MAX` requests none is left, whatever the limit.
-        self.facts.requests += 1;
-        self.end_wait();
-        // A time that the program has set holds for one exchange.
-        self.work.end = None;
-        let bytes = input.rest();
-        input.used += self.shared.head.len;
-        if !self.shared.is_plain() {
-            return self.call_layers(bytes, input);
-        }
+        let bytes = self.begin_request(input);
         let reply =
             self.with_request(bytes, |handler, state, request| handler.handle(state, request));
         if let Ok(Reply(Action::Respond(response))) = &reply {
@@ -54,12 +42,12 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         self.carry_out(reply, bytes, input).map_continue(|()| false)
     }
 
-    /// The rest of [`call_handler`](Visit::call_handler) for a server with layers, or with a hook for
-    /// exchanges. The handler must not be called in two branches of one function: its reply would be
-    /// moved, which costs 150 instructions per GET.
-    #[cold]
-    #[inline(never)]
-    fn call_layers(&mut self, bytes: &[u8], input: &mut Cursor<'_>) -> Progress<bool> {
+    /// [`call_handler`](Visit::call_handler) for a server with layers, or with a hook for exchanges.
+    /// The handler must not be called in two branches of one function: its reply would be moved,
+    /// which costs 150 instructions per GET.
+    #[inline(always)]
+    pub(super) fn call_layers(&mut self, input: &mut Cursor<'_>) -> Progress {
+        let bytes = self.begin_request(input);
         self.record_head(bytes);
         let layers = mem::replace(&mut self.shared.layers, Layers::new());
         let reply = self.timed(|visit| {
@@ -70,7 +58,23 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         self.shared.layers = layers;
         self.work.conn.begin(&self.shared.head);
         let reply = self.unless_panicked(reply)?;
-        self.carry_out(reply, bytes, input).map_continue(|()| false)
+        self.carry_out(reply, bytes, input)
+    }
+
+    /// Counts a request, and takes its head out of `input`. Returns the bytes that begin with it.
+    #[inline(always)]
+    fn begin_request<'a>(&mut self, input: &mut Cursor<'a>) -> &'a [u8] {
+        self.report(ConnectionState::Active);
+        self.shared.counters.requests += 1;
+        self.spent.requests += 1;
+        // This cannot overflow: after `u32::MAX` requests none is left, whatever the limit.
+        self.facts.requests += 1;
+        self.end_wait();
+        // A time that the program has set holds for one exchange.
+        self.work.end = None;
+        let bytes = input.rest();
+        input.used += self.shared.head.len;
+        bytes
     }
 
     /// Carries out the reply of the handler. `bytes` begin with the head, and `input` comes after

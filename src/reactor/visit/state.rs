@@ -55,9 +55,14 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Reports a state to the program's hook, once per change.
     #[inline(always)]
     pub(super) fn report(&mut self, state: ConnectionState) {
-        if self.shared.hooks.on_connection_state.is_none() {
-            return;
+        if self.shared.hooks.on_connection_state.is_some() {
+            self.report_to_hook(state);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn report_to_hook(&mut self, state: ConnectionState) {
         let is_active = state == ConnectionState::Active;
         if is_active && self.facts.flags.has(Flags::REPORTED_ACTIVE) {
             return;
