@@ -125,6 +125,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
                 listener,
             },
         });
+        self.shared.timeouts.adapt(self.slots.len(), self.connections_max);
         let due = clock::due_in(self.shared.now, self.shared.timeouts.head);
         self.wheel.arm(key as u32, due);
         if self.shared.is_draining() {
@@ -183,6 +184,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     fn remove(&mut self, token: Token) -> Slot<K, S> {
         self.wheel.disarm(token.key() as u32);
         let slot = self.slots.remove(token.key());
+        self.shared.timeouts.adapt(self.slots.len(), self.connections_max);
         if let Life::Busy(_) = slot.life {
             self.shared.ledger.release(mem::size_of::<Work<S>>());
         }

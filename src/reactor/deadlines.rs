@@ -164,6 +164,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         }
     }
 
+    #[cold]
+    #[inline(never)]
     fn expire(&mut self, key: usize) {
         let token = Token::new(key, self.slots[key].facts.generation);
         if self.grants_one_more_turn(token) {

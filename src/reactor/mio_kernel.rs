@@ -120,8 +120,9 @@ impl Kernel for MioKernel {
 
     fn signals(&mut self) -> usize {
         #[cfg(feature = "signals")]
-        if let (true, Some(signals)) = (std::mem::take(&mut self.has_signals), &mut self.signals) {
-            return signals.count();
+        if self.has_signals {
+            self.has_signals = false;
+            return self.signals.as_mut().map_or(0, Signals::count);
         }
         0
     }

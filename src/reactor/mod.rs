@@ -97,10 +97,9 @@ pub(crate) struct Reactor<K: Kernel, S: 'static, H: Handler<S>> {
     /// The work of a connection that rests, while it is visited. It holds nothing between visits.
     spare: Work<S>,
     wheel: Wheel,
-    /// The connections to visit in the next turn: exactly those with the flag `QUEUED`.
+    /// The connections to visit in the next turn. Between turns, exactly those with the flag
+    /// `QUEUED`; those that were visited in this turn leave at its end.
     ready: Vec<Token>,
-    /// The connections that the present turn visits; empty between turns.
-    serving: Vec<Token>,
     acceptor: Acceptor<K>,
     /// The functions that other threads leave.
     calls: CallsOwner<S>,
@@ -175,7 +174,6 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             spare: Work::new(),
             wheel,
             ready: Vec::new(),
-            serving: Vec::new(),
             acceptor,
             calls,
             sources: Sources::new(),
@@ -250,11 +248,21 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         if let Some(line) = self.shared.date.refresh(self.shared.now, || self.kernel.wall()) {
             self.shared.encoder.set_date(line);
         }
-        self.shared.timeouts.adapt(self.slots.len(), self.connections_max);
         Ok(())
     }
 
     fn read_mail(&mut self) {
+        if self.shared.mailbox.is_rung() {
+            self.read_messages();
+        }
+        let signals = self.kernel.signals();
+        if signals > 0 {
+            self.count_signals(signals);
+        }
+    }
+
+    #[inline(never)]
+    fn read_messages(&mut self) {
         for message in self.shared.mailbox.take() {
             match message {
                 Message::Wake(called) => self.wake(called.take()),
@@ -264,7 +272,11 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
                 Message::Stop => self.stop_now(),
             }
         }
-        for _ in 0..self.kernel.signals() {
+    }
+
+    #[inline(never)]
+    fn count_signals(&mut self, signals: usize) {
+        for _ in 0..signals {
             // The server may be draining already, because its program asked for that or another
             // loop of the group has read this signal first.
             self.signals += 1;
@@ -290,9 +302,9 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     /// Serves the connections that are ready now. Those that become ready meanwhile wait for a
     /// turn.
     fn serve_ready(&mut self) {
-        mem::swap(&mut self.ready, &mut self.serving);
-        for n in 0..self.serving.len() {
-            let token = self.serving[n];
+        let count = self.ready.len();
+        for n in 0..count {
+            let token = self.ready[n];
             // It may have been closed after it was queued.
             let Some(slot) = connection(&mut self.slots, token) else { continue };
             slot.facts.flags.clear(Flags::QUEUED);
@@ -307,7 +319,17 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
                 self.conclude(token, verdict);
             }
         }
-        self.serving.clear();
+        if self.ready.len() == count {
+            self.ready.clear();
+        } else {
+            self.forget_served(count);
+        }
+    }
+
+    /// Takes the served connections out of the ready queue; those that came meanwhile stay.
+    #[inline(never)]
+    fn forget_served(&mut self, count: usize) {
+        self.ready.drain(..count);
     }
 
     /// Begins a visit outside of the ready queue: because a deadline has passed, or at a stop.
@@ -360,7 +382,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
 
     /// Asserts the invariants between two turns.
     pub(crate) fn check(&self) {
-        assert!(self.shared.out.is_empty() && self.serving.is_empty());
+        assert!(self.shared.out.is_empty());
         assert!(self.spare.holds_nothing());
         let mut lent = self.shared.pool.free_bytes();
         for (key, slot) in &self.slots {

@@ -68,6 +68,7 @@ impl<S> ProgramTimers<S> {
     }
 
     /// Calls the timers that are due, in order. Returns how many of the calls panicked.
+    #[inline(never)]
     pub(super) fn run(&mut self, now: Millis, state: &mut S) -> u64 {
         let mut panics = 0;
         while let Some((key, Timer { period, call })) = self.take_due(now) {

@@ -128,6 +128,14 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     /// itself or by its deadline.
     #[inline(always)]
     pub(super) fn goes_on(&mut self) -> bool {
+        match self.shared.service {
+            Service::Draining(_) => self.drain_goes_on(),
+            _ => true,
+        }
+    }
+
+    #[inline(never)]
+    fn drain_goes_on(&mut self) -> bool {
         let Service::Draining(drain) = &mut self.shared.service else { return true };
         let ends = drain.ends;
         if mem::take(&mut drain.is_listening) {

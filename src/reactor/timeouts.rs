@@ -46,7 +46,7 @@ impl Timeouts {
     }
 
     /// Shrinks the idle timeout linearly while connections go from 50 % to 90 % of their limit.
-    #[inline(always)]
+    /// Runs whenever a connection has come or gone.
     pub(super) fn adapt(&mut self, connections: usize, connections_max: usize) {
         self.idle = match connections <= connections_max / 2 {
             true => self.idle_max,
@@ -54,7 +54,6 @@ impl Timeouts {
         };
     }
 
-    #[inline(never)]
     fn shrunk_idle(&self, connections: usize, connections_max: usize) -> Millis {
         let (used, max) = (connections as u64, connections_max as u64);
         let over = (used * 10).saturating_sub(max * 5).min(max * 4);
