@@ -445,6 +445,13 @@ fn no_form_of_a_target_gets_around_a_guard() {
     }
 }
 
+/// Sends a head, and its content `abc` in a second write. Returns all that comes back.
+fn post_in_two(sim: &mut Sim, path: &str) -> String {
+    let client = sim.connect_and_send(post(path, 3, b""));
+    sim.send(client, "abc");
+    String::from_utf8(sim.take_received(client)).unwrap()
+}
+
 /// A handler that gets content sees the path and the parameters that it saw before, through mounts in
 /// mounts and every change to its reply.
 #[test]
@@ -471,14 +478,10 @@ fn content_comes_back_with_the_route_through_mounts_in_mounts() {
         .nest("/at/{tenant}", |tenant| tenant.mount("/sub", middle.build().unwrap()))
         .guard(pass);
     let mut sim = Sim::new(outer.build().unwrap());
-    let client = sim.connect_and_send(post("/at/t/sub/m/%69d/c", 3, b""));
-    sim.send(client, "abc");
-    let text = String::from_utf8(sim.take_received(client)).unwrap();
+    let text = post_in_two(&mut sim, "/at/t/sub/m/%69d/c");
     assert!(text.ends_with("/id/c Some(\"id\") Some(\"POST /{inner}/c\") true"), "{text}");
     assert!(text.contains("X-Map: 1\r\n") && text.contains("X-Around: 1\r\n"), "{text}");
-    let client = sim.connect_and_send(post("/m/a/b", 3, b""));
-    sim.send(client, "abc");
-    let text = String::from_utf8(sim.take_received(client)).unwrap();
+    let text = post_in_two(&mut sim, "/m/a/b");
     assert!(text.ends_with("/a/b None Some(\"/m/\") true"), "{text}");
 }
 
@@ -493,9 +496,7 @@ fn a_reply_of_a_guard_that_asks_for_content_comes_back_with_the_route() {
     };
     let routes = Router::<()>::new().mount("/u/{id}", |_: &Request<'_>| "in").guard(refuse);
     let mut sim = Sim::new(routes.build().unwrap());
-    let client = sim.connect_and_send(post("/u/7/a", 3, b""));
-    sim.send(client, "abc");
-    let text = String::from_utf8(sim.take_received(client)).unwrap();
+    let text = post_in_two(&mut sim, "/u/7/a");
     assert!(text.ends_with("no /u/7/a Some(\"7\") Some(\"/u/{id}/\")"), "{text}");
 }
 
