@@ -195,10 +195,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         let limits = &self.shared.limits;
         Circumstances {
             server_closes: self.shared.reason_to_close(),
-            is_too_old: match limits.connection_age_max {
-                None => false,
-                Some(_) => self.facts.is_too_old(clock::tick(self.shared.now)),
-            },
+            is_too_old: limits.connection_age_max.is_some()
+                && self.facts.is_too_old(clock::tick(self.shared.now)),
             requests_left: self.facts.requests < limits.requests_max,
             discard_bytes_max: limits.discard_bytes_max,
         }
