@@ -97,8 +97,8 @@ pub(crate) struct Reactor<K: Kernel, S: 'static, H: Handler<S>> {
     /// The work of a connection that rests, while it is visited. It holds nothing between visits.
     spare: Work<S>,
     wheel: Wheel,
-    /// The connections to visit in the next turn. Between turns, exactly those with the flag
-    /// `QUEUED`; those that were visited in this turn leave at its end.
+    /// The connections to visit in the next turn: between turns, exactly those with the flag
+    /// `QUEUED`. `serve_ready` takes out those that it has visited when it ends.
     ready: Vec<Token>,
     acceptor: Acceptor<K>,
     /// The functions that other threads leave.
