@@ -96,6 +96,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod account;
 mod limits;
 mod error;
 mod report;

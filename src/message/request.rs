@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::str;
 
+use crate::account::Account;
 use crate::limits::Limits;
 use crate::message::fields::{FieldSpan, Fields};
 use crate::message::id::{ConnectionId, RequestId};
@@ -297,7 +298,12 @@ impl<'a> Request<'a> {
 
     /// Returns the limits of the server, which include those of its helpers.
     pub fn limits(&self) -> &'a Limits {
-        self.message.peer.limits()
+        &self.message.peer.site().limits
+    }
+
+    /// Returns the account for memory that is held for clients outside of the loop.
+    pub(crate) fn account(&self) -> &'a Account {
+        &self.message.peer.site().account
     }
 
     /// Returns whether the peer has already ended or broken its side of the connection. That is not
@@ -481,9 +487,17 @@ pub(crate) trait Peer {
     /// The number of requests begun on the connection so far, with this one.
     fn requests(&self) -> u32;
     fn listener(&self) -> &str;
-    fn limits(&self) -> &Limits;
+    fn site(&self) -> &Site;
     /// Returns whether the peer has ended its side.
     fn has_left(&self) -> bool;
+}
+
+/// The parts of a loop that each of its requests can ask for.
+#[derive(Debug)]
+pub(crate) struct Site {
+    pub(crate) listeners: ListenerNames,
+    pub(crate) limits: Limits,
+    pub(crate) account: Account,
 }
 
 /// The names of the listeners of a server, by their numbers.

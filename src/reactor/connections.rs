@@ -94,7 +94,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         let new = NewConnection {
             transport: &stream,
             id: token.connection_id(),
-            listener: shared.listeners.name(listener),
+            listener: shared.site.listeners.name(listener),
         };
         let Ok(value) = shared.hooks.admit(&mut shared.state, &new) else {
             return self.kernel.close(stream, true);
@@ -107,7 +107,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             let_go(value);
             return shared.report(token, ConnectionState::Closed);
         }
-        let age_max = shared.limits.connection_age_max;
+        let age_max = shared.site.limits.connection_age_max;
         if self.slots.len() == self.slots.capacity() {
             self.grow_slots();
         }

@@ -106,7 +106,7 @@ fn due<K: Kernel, S: 'static, H: Handler<S>>(
 /// The tick at which a connection at rest is closed: after the idle timeout, or when it is too old.
 fn idle_due<S: 'static, H: Handler<S>>(facts: &Facts, shared: &Shared<S, H>) -> u32 {
     let due = clock::due_in(shared.now, shared.timeouts.idle);
-    match shared.limits.connection_age_max {
+    match shared.site.limits.connection_age_max {
         Some(_) => earlier(due, facts.too_old_at),
         None => due,
     }
@@ -209,7 +209,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     /// Returns the end of the next rate window, if the deadline is the end of a window in which
     /// enough bytes moved.
     fn next_window(&mut self, token: Token) -> Option<u32> {
-        let (now, limits) = (self.shared.now, &self.shared.limits);
+        let (now, limits) = (self.shared.now, &self.shared.site.limits);
         let slot = &mut self.slots[token.key()];
         let Life::Busy(work) = &slot.life else { return None };
         if work.has_ended(clock::tick(now)) {

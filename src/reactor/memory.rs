@@ -6,12 +6,18 @@
 
 use std::mem;
 
+use crate::account::Account;
+
 /// Counts bytes against the budget that the program has set.
 ///
-/// Invariant: `used` is the sum of all charges not yet released. `Reactor::check` recounts it.
+/// Invariant: `used - elsewhere` is the sum of all charges not yet released. `Reactor::check`
+/// recounts it.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     used: usize,
+    /// The part of `used` that is in the account, as of the last [`settle`](Ledger::settle).
+    elsewhere: usize,
+    account: Account,
     max: usize,
     high: usize,
     exhausted: usize,
@@ -19,7 +25,27 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     pub(crate) fn new(max: usize) -> Ledger {
-        Ledger { used: 0, max, high: max / 100 * 80, exhausted: max / 100 * 95 }
+        let account = Account::new(max);
+        let (high, exhausted) = (max / 100 * 80, max / 100 * 95);
+        Ledger { used: 0, elsewhere: 0, account, max, high, exhausted }
+    }
+
+    /// The account for memory that is held outside of the loop, against the same budget.
+    pub(crate) fn account(&self) -> Account {
+        self.account.clone()
+    }
+
+    /// Brings the ledger and the account up to date with each other: once in each turn.
+    #[inline(always)]
+    pub(crate) fn settle(&mut self) {
+        let of_loop = self.of_loop();
+        self.elsewhere = self.account.settle(of_loop);
+        self.used = of_loop + self.elsewhere;
+    }
+
+    /// The bytes that the loop itself holds.
+    pub(crate) fn of_loop(&self) -> usize {
+        self.used - self.elsewhere
     }
 
     pub(crate) fn charge(&mut self, bytes: usize) {
@@ -27,13 +53,14 @@ impl Ledger {
     }
 
     pub(crate) fn release(&mut self, bytes: usize) {
-        debug_assert!(bytes <= self.used, "more released than charged");
+        debug_assert!(bytes <= self.of_loop(), "more released than charged");
         self.used = self.used.saturating_sub(bytes);
     }
 
     /// Whether `bytes` more would still be within the budget.
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
-        self.used.saturating_add(bytes) <= self.max
+        let used = self.of_loop() + self.account.held();
+        used.saturating_add(bytes) <= self.max
     }
 
     /// Bytes that may be charged before the budget is [exhausted](Ledger::is_exhausted).

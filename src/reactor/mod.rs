@@ -57,7 +57,7 @@ use crate::handler::timers::{Call, Timers};
 use crate::handler::Handler;
 use crate::http1::{Encoder, Head, HeadLimits, Rest};
 use crate::limits::Limits;
-use crate::message::request::ListenerNames;
+use crate::message::request::{ListenerNames, Site};
 use crate::reactor::acceptor::Acceptor;
 use crate::reactor::backlog::Backlog;
 use crate::reactor::clock::{DateClock, Millis};
@@ -151,14 +151,13 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
                 layers,
                 handler,
                 hooks,
-                listeners: ListenerNames(names),
                 head_limits: HeadLimits {
                     head_bytes_max: limits.head_bytes_max,
                     target_bytes_max: limits.target_bytes_max,
                     fields_max: limits.fields_max,
                 },
                 timeouts: Timeouts::of(&limits),
-                limits,
+                site: Site { listeners: ListenerNames(names), limits, account: ledger.account() },
                 out: Vec::with_capacity(SCRATCH),
                 head: Head::new(),
                 mailbox,
@@ -245,6 +244,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         })?;
         self.backlog.note(is_full, self.slots.len());
         self.shared.now = self.kernel.now();
+        self.shared.ledger.settle();
         if let Some(line) = self.shared.date.refresh(self.shared.now, || self.kernel.wall()) {
             self.shared.encoder.set_date(line);
         }
@@ -396,7 +396,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
                 lent += mem::size_of::<Work<S>>() + work.memory();
             }
         }
-        assert_eq!(self.shared.ledger.used(), self.charged + lent, "the ledger");
+        assert_eq!(self.shared.ledger.of_loop(), self.charged + lent, "the ledger");
     }
 
     /// Whether a connection waits for a response from elsewhere.

@@ -78,7 +78,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Loop<K, S> for Reactor<K, S, H> {
 
     fn add_listener(&mut self, name: Box<str>, listener: K::Listener) -> io::Result<()> {
         self.acceptor.add(&mut self.kernel, listener)?;
-        self.shared.listeners.0.push(name);
+        self.shared.site.listeners.0.push(name);
         Ok(())
     }
 

@@ -7,8 +7,7 @@ use crate::handler::hooks::{ConnectionState, Hooks};
 use crate::handler::layers::Layers;
 use crate::handler::Handler;
 use crate::http1::{CloseReason, Encoder, Head, HeadLimits};
-use crate::limits::Limits;
-use crate::message::request::ListenerNames;
+use crate::message::request::Site;
 use crate::reactor::clock::{DateClock, Millis};
 use crate::reactor::mailbox::Mailbox;
 use crate::reactor::memory::{Ledger, Pool};
@@ -23,8 +22,7 @@ pub(super) struct Shared<S: 'static, H: Handler<S>> {
     pub(super) layers: Layers<S>,
     pub(super) handler: H,
     pub(super) hooks: Hooks<S>,
-    pub(super) listeners: ListenerNames,
-    pub(super) limits: Limits,
+    pub(super) site: Site,
     pub(super) head_limits: HeadLimits,
     /// The responses of the visit under way, encoded. Empty between visits.
     pub(super) out: Vec<u8>,

@@ -41,7 +41,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         if self.shared.is_draining() {
             return;
         }
-        let timeout = timeout.unwrap_or(self.shared.limits.shutdown_timeout).min(TIMEOUT_MAX);
+        let timeout = timeout.unwrap_or(self.shared.site.limits.shutdown_timeout).min(TIMEOUT_MAX);
         self.shared.service = Service::Draining(Drain {
             ends: self.shared.now + clock::millis(timeout),
             open_at_start: self.slots.len(),

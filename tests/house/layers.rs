@@ -32,7 +32,7 @@ const LAYERS: [[&str; 3]; 13] = [
     ["bin", "", "std env_logger httpdate lexopt log rustix wheelhouse"],
 ];
 /// The files beside `lib.rs`.
-const ROOT: [&str; 5] = ["error", "limits", "report", "sync", "waker"];
+const ROOT: [&str; 6] = ["account", "error", "limits", "report", "sync", "waker"];
 /// The only file of the library that reads a clock.
 const CLOCK: &str = "crate::reactor::clock";
 /// The only file that uses the library which splits heads.

@@ -102,7 +102,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         // It fails only if the client has gone, which the next read reports.
         let _ = self.kernel.shutdown_write(self.stream);
         self.work.conn.linger(Linger {
-            bytes_left: self.shared.limits.linger_bytes_max,
+            bytes_left: self.shared.site.limits.linger_bytes_max,
             ends: clock::due_in(self.shared.now, self.shared.timeouts.linger),
             is_clean,
         });

@@ -130,7 +130,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         let exchange = Exchange {
             header_names: &shared.hooks.exchange_headers,
             connection: self.token.connection_id(),
-            listener: shared.listeners.name(self.facts.listener),
+            listener: shared.site.listeners.name(self.facts.listener),
             sent: sent.saturating_sub(record.written_before),
             ended: self.kernel.elapsed(),
             outcome: record.outcome.unwrap_or(outcome),

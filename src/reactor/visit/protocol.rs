@@ -57,7 +57,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         // There is no content to be timed, and the protocol has its own timeout.
         self.work.end = None;
         let speaking = Speaking {
-            timeout: self.shared.limits.idle_timeout,
+            timeout: self.shared.site.limits.idle_timeout,
             protocol: protocol.take(),
             waker: self.waker(),
             wish: Wish::default(),

@@ -4,9 +4,8 @@ use std::any::Any;
 use std::mem;
 
 use super::{guard, Flags, Handler, Kernel, Panic, Shared, Visit};
-use crate::limits::Limits;
 use crate::message::id::ConnectionId;
-use crate::message::request::{ListenerNames, Message, Path, Peer, Request, Transport};
+use crate::message::request::{Message, Path, Peer, Request, Site, Transport};
 use crate::message::response::Response;
 use crate::message::unlogged::Unlogged;
 use crate::reactor::slot::Facts;
@@ -21,9 +20,9 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         bytes: &[u8],
         call: impl FnOnce(&mut H, &mut S, &Request<'_>) -> R,
     ) -> Result<R, Panic> {
-        let Shared { head, handler, state, listeners, limits, .. } = &mut *self.shared;
+        let Shared { head, handler, state, site, .. } = &mut *self.shared;
         let (stream, facts, token) = (&*self.stream, &*self.facts, self.token);
-        let client = Client { stream, facts, token, listeners, limits };
+        let client = Client { stream, facts, token, site };
         let bytes = &bytes[..head.len];
         let (line, spans) = (&head.line, &head.spans);
         let path = Path::new(line, bytes, &head.decoded);
@@ -69,8 +68,7 @@ pub(super) struct Client<'a, T> {
     pub(super) stream: &'a T,
     pub(super) facts: &'a Facts,
     pub(super) token: Token,
-    pub(super) listeners: &'a ListenerNames,
-    pub(super) limits: &'a Limits,
+    pub(super) site: &'a Site,
 }
 
 impl<T: Transport> Peer for Client<'_, T> {
@@ -91,11 +89,11 @@ impl<T: Transport> Peer for Client<'_, T> {
     }
 
     fn listener(&self) -> &str {
-        self.listeners.name(self.facts.listener)
+        self.site.listeners.name(self.facts.listener)
     }
 
-    fn limits(&self) -> &Limits {
-        self.limits
+    fn site(&self) -> &Site {
+        self.site
     }
 
     fn has_left(&self) -> bool {

@@ -192,7 +192,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// The circumstances that decide about reuse, beside the request and the response.
     #[inline(always)]
     fn circumstances(&self) -> Circumstances {
-        let limits = &self.shared.limits;
+        let limits = &self.shared.site.limits;
         Circumstances {
             server_closes: self.shared.reason_to_close(),
             is_too_old: limits.connection_age_max.is_some()
