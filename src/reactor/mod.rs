@@ -91,7 +91,6 @@ pub(crate) struct Program<S, H> {
 
 /// One loop.
 pub(crate) struct Reactor<K: Kernel, S: 'static, H: Handler<S>> {
-    kernel: K,
     shared: Shared<S, H>,
     slots: Slab<Slot<K, S>>,
     /// The work of a connection that rests, while it is visited. It holds nothing between visits.
@@ -119,6 +118,9 @@ pub(crate) struct Reactor<K: Kernel, S: 'static, H: Handler<S>> {
     connections_max: usize,
     /// The slot from which the next search for an idle connection begins.
     sample_from: usize,
+    /// The last field, so that signals are still caught while the state and the handler are
+    /// dropped: a destructor that hangs must not keep them from ending the process.
+    kernel: K,
 }
 
 /// Slots of the wheel: with ticks of 64 ms a rotation takes 131 s, longer than every default.

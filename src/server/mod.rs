@@ -439,11 +439,30 @@ impl<S: 'static> Server<S> {
     }
 
     /// Lets SIGINT and SIGTERM shut the server down gracefully, and a second signal stop it at once
-    /// (feature `signals`). The loop looks for signals between two turns, so a handler that blocks
-    /// delays them.
+    /// (feature `signals`).
     ///
-    /// [`run`](Server::run) registers the signals. Their default action does not come back when the
-    /// server has ended: from then on they do nothing, unless the program handles them.
+    /// # A program that hangs
+    ///
+    /// The loop hears signals between two turns, so a handler that blocks delays them. It does not
+    /// keep the process alive, because a signal takes its default action, which ends the process, in
+    /// two cases:
+    ///
+    /// * The loop has not heard the signal before it. So if a handler hangs, the second signal ends
+    ///   the process.
+    /// * The loop has heard two signals. So if the shutdown hangs, in a hook or in a destructor, the
+    ///   third signal ends the process.
+    ///
+    /// Such a process has no [`Report`], and ends by the signal: a shell shows status 130 after
+    /// SIGINT and 143 after SIGTERM. Two signals in the same moment can have this effect on a loop
+    /// that works, too, since it needs some microseconds to wake up for the first. If the process
+    /// has several loops that catch signals, each of them must have heard the first.
+    ///
+    /// # When signals are caught
+    ///
+    /// [`run`](Server::run) and [`build`](Server::build) register the signals. Their default action
+    /// does not come back when the server has ended: from then on they do nothing, unless the
+    /// program handles them. To bring it back, call `flag::register_conditional_default` of the
+    /// crate `signal-hook` with a flag that is set.
     #[doc(alias("Ctrl-C", "SIGINT", "SIGTERM", "NotifyContext"))]
     #[cfg(feature = "signals")]
     pub fn on_signals(mut self) -> Server<S> {

@@ -290,7 +290,8 @@ fn help() -> String {
         "\nThe environment can set DIR and every flag but the last three: WHEELHOUSE_DIR=DIR, \
          WHEELHOUSE_NO_LISTING=1,\nWHEELHOUSE_LISTEN=A,B for --listen A --listen B. A flag takes \
          precedence. RUST_LOG sets the level of the log on\nstandard error [info]. SIGINT and \
-         SIGTERM shut the server down gracefully; a second signal stops it at once.\n",
+         SIGTERM shut the server down gracefully; a second signal stops it at once. If the\nserver \
+         hangs, the second or third signal ends the process, with status 130 or 143.\n",
     );
     text
 }

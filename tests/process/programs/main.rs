@@ -7,3 +7,4 @@ mod built;
 mod descriptors;
 mod examples;
 mod nginx;
+mod signals;
