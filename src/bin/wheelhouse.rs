@@ -6,7 +6,7 @@
 //! ```
 //!
 //! It prints the directory and the addresses to standard error, and writes the access log to
-//! standard output. SIGINT and SIGTERM shut it down gracefully.
+//! standard output. Neither can hold it up. SIGINT and SIGTERM shut it down gracefully.
 
 #[path = "wheelhouse/access_log.rs"]
 mod access_log;
@@ -14,44 +14,106 @@ mod access_log;
 mod basic_auth;
 #[path = "wheelhouse/options.rs"]
 mod options;
+#[path = "wheelhouse/output.rs"]
+mod output;
 
-use std::io::Write;
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::panic;
 use std::path::Component::{CurDir, Normal};
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use wheelhouse::files::Files;
 use wheelhouse::runtime::{Cores, Listener, Report};
 use wheelhouse::{Error, Request, Response, Server};
 
-use crate::access_log::AccessLog;
+use crate::access_log::{AccessLog, Format};
 use crate::options::{Command, Options};
+use crate::output::{Descriptor, Output};
+
+/// The time for which the end waits until all output is written, 1 s: a reader that still reads
+/// needs less, and one that has stopped must not keep the process. The access log has half of it.
+const OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
-    let serve = match options::from_process() {
+    let options = match options::from_process() {
         Ok(Command::Print(text)) => {
             // A reader that ends early, such as `| head`, is not a failure.
-            let _ = std::io::stdout().write_all(text.as_bytes());
+            let _ = io::stdout().write_all(text.as_bytes());
             return ExitCode::SUCCESS;
         }
-        Ok(Command::Serve(options)) => serve(*options),
-        Err(message) => Err(Failure::Arguments(message)),
+        Ok(Command::Serve(options)) => *options,
+        Err(message) => return Failure::Arguments(message).print(),
     };
-    match serve {
-        Ok(report) => {
-            say(&in_words(&report));
-            ExitCode::SUCCESS
+    // Dropped after the last message, also by a panic.
+    let outputs = match Outputs::start(options.log) {
+        Ok(outputs) => outputs,
+        Err(error) => return Failure::System(Error::Loop(error)).print(),
+    };
+    let (message, code) = match serve(options, &outputs) {
+        Ok(report) => (in_words(&report), ExitCode::SUCCESS),
+        Err(failure) => failure.in_words(),
+    };
+    outputs.messages.say(&message);
+    code
+}
+
+/// Everything that the program writes while it serves.
+struct Outputs {
+    /// Standard error: the messages of the binary, the log, and panics.
+    messages: Output,
+    access_log: Option<(Format, Output)>,
+}
+
+impl Outputs {
+    /// Starts the outputs, with the logger and the messages of panics.
+    fn start(log: Option<Format>) -> io::Result<Outputs> {
+        let messages = Output::start("standard error", Descriptor(io::stderr()), None)?;
+        let access_log = match log {
+            Some(format) => {
+                let to = Descriptor(io::stdout());
+                Some((format, Output::start("access log", to, Some(messages.clone()))?))
+            }
+            None => None,
+        };
+        let of_panics = messages.clone();
+        // The usual hook writes to standard error itself, on the loop.
+        panic::set_hook(Box::new(move |panic| {
+            let backtrace = Backtrace::capture();
+            of_panics.say(&match backtrace.status() {
+                BacktraceStatus::Captured => format!("wheelhouse: {panic}\n{backtrace}"),
+                _ => format!("wheelhouse: {panic}"),
+            });
+        }));
+        logger().target(env_logger::Target::Pipe(Box::new(messages.clone()))).init();
+        Ok(Outputs { messages, access_log })
+    }
+}
+
+/// Creates a logger with the levels of `RUST_LOG`. If that is malformed, the logger prints a warning
+/// to standard error at once, and panics if it cannot; then the default applies.
+fn logger() -> env_logger::Builder {
+    let from_env =
+        || env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info"));
+    panic::catch_unwind(from_env).unwrap_or_else(|_| {
+        let mut logger = env_logger::Builder::new();
+        logger.filter_level(log::LevelFilter::Info);
+        logger
+    })
+}
+
+/// Waits for the last lines. The access log is first, because its losses are reported in the
+/// messages.
+impl Drop for Outputs {
+    fn drop(&mut self) {
+        let now = Instant::now();
+        if let Some((_, output)) = &self.access_log {
+            output.finish(now + OUTPUT_TIMEOUT / 2);
         }
-        Err(Failure::Arguments(message)) => {
-            say(&format!("wheelhouse: {message}\nTry `wheelhouse --help`."));
-            ExitCode::from(2)
-        }
-        Err(Failure::System(error)) => {
-            say(&format!("wheelhouse: {error:?}"));
-            ExitCode::FAILURE
-        }
+        self.messages.finish(now + OUTPUT_TIMEOUT);
     }
 }
 
@@ -64,11 +126,29 @@ enum Failure {
 }
 
 impl Failure {
+    /// Returns the message and the exit code.
+    fn in_words(&self) -> (String, ExitCode) {
+        match self {
+            Failure::Arguments(message) => {
+                (format!("wheelhouse: {message}\nTry `wheelhouse --help`."), ExitCode::from(2))
+            }
+            Failure::System(error) => (format!("wheelhouse: {error:?}"), ExitCode::FAILURE),
+        }
+    }
+
+    /// Prints the message at once, before there are outputs, and returns the exit code. An error of
+    /// the write does not change the code, as the panic of `eprintln!` would.
+    fn print(&self) -> ExitCode {
+        let (message, code) = self.in_words();
+        let _ = io::stderr().write_all(format!("{message}\n").as_bytes());
+        code
+    }
+
     /// Converts it into the error of a core. An argument can still become wrong after the first
     /// check, for example if the directory is removed.
     fn into_error(self) -> Error {
         match self {
-            Failure::Arguments(message) => Error::Loop(std::io::Error::other(message)),
+            Failure::Arguments(message) => Error::Loop(io::Error::other(message)),
             Failure::System(error) => error,
         }
     }
@@ -85,7 +165,7 @@ impl From<Error> for Failure {
     }
 }
 
-fn serve(mut options: Options) -> Result<Report, Failure> {
+fn serve(mut options: Options, outputs: &Outputs) -> Result<Report, Failure> {
     let files = files(&options)?;
     let count = match options.cores {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -108,22 +188,25 @@ fn serve(mut options: Options) -> Result<Report, Failure> {
     })?;
     if count == 1 {
         let chosen = OnceLock::new();
-        let events = server(&Arc::new(options), &chosen, false)?.build(files)?;
+        let log = AccessLog::new(outputs.access_log.clone());
+        let events = server(&Arc::new(options), log, &chosen, false)?.build(files)?;
         // Only now: after the announcement, the loop must handle a signal.
-        announce(&chosen);
+        announce(&chosen, &outputs.messages);
         return Ok(events.run()?);
     }
     // These were opened to find errors early. Each core has its own.
     drop(files);
     let (options, chosen) = (Arc::new(options), Arc::new(OnceLock::new()));
     let of_cores = chosen.clone();
+    let access_log = outputs.access_log.clone();
     let cores = Cores::start(count, move |_| {
-        let server = server(&options, &of_cores, true)?;
+        let log = AccessLog::new(access_log.clone());
+        let server = server(&options, log, &of_cores, true)?;
         let files = self::files(&options).map_err(Failure::into_error)?;
         server.build(files)
     })?;
     // Only now: after the announcement, every core must handle a signal.
-    announce(&chosen);
+    announce(&chosen, &outputs.messages);
     Ok(cores.join()?.iter().fold(Report::default(), sum))
 }
 
@@ -135,9 +218,9 @@ struct Chosen {
     lines: Vec<String>,
 }
 
-fn announce(chosen: &OnceLock<Chosen>) {
+fn announce(chosen: &OnceLock<Chosen>, messages: &Output) {
     for line in chosen.get().iter().flat_map(|chosen| &chosen.lines) {
-        say(&format!("wheelhouse: serving {line}"));
+        messages.say(&format!("wheelhouse: serving {line}"));
     }
 }
 
@@ -145,11 +228,12 @@ fn announce(chosen: &OnceLock<Chosen>) {
 /// and the others listen on those that can be shared.
 fn server(
     options: &Arc<Options>,
+    log: AccessLog,
     chosen: &OnceLock<Chosen>,
     is_shared: bool,
 ) -> Result<Server<AccessLog>, Error> {
     let of_guard = Arc::clone(options);
-    let mut server = Server::with_state(AccessLog::new(options.log))
+    let mut server = Server::with_state(log)
         .limits(options.limits.clone())
         .guard(move |log, req| check_user(&of_guard, log, req))
         .on_signals();
@@ -247,12 +331,6 @@ fn files(options: &Options) -> Result<Files, Failure> {
         files = files.content_type(extension, kind).map_err(|error| refused("--type", &error))?;
     }
     Ok(files)
-}
-
-/// Writes a line to standard error. A reader that has left must neither end the service
-/// nor change the exit code, as the panic of `eprintln!` would.
-fn say(line: &str) {
-    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
 fn in_words(report: &Report) -> String {

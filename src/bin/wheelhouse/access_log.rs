@@ -3,9 +3,6 @@
 //!
 //! All text from the client is escaped, so that no request can forge a line, end one early or
 //! control a terminal. The number of bytes is that of the content sent, with the framing of chunks.
-//!
-//! Lines are written at once and on the loop, so a reader of the log that stops reading stops the
-//! server.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -14,6 +11,8 @@ use std::time::{Duration, SystemTime};
 
 use wheelhouse::runtime::{Exchange, RequestId};
 use wheelhouse::Version;
+
+use crate::output::Output;
 
 /// The header fields that lines show.
 pub(crate) const HEADERS: [&str; 3] = ["Host", "Referer", "User-Agent"];
@@ -43,7 +42,7 @@ impl Format {
 /// The access log, which may be off. It is the state of the server.
 #[derive(Debug, Default)]
 pub(crate) struct AccessLog {
-    format: Option<Format>,
+    to: Option<(Format, Output)>,
     /// The users of the requests under way.
     users: HashMap<RequestId, String>,
     /// The buffer for a line, which is kept for its capacity.
@@ -51,20 +50,20 @@ pub(crate) struct AccessLog {
 }
 
 impl AccessLog {
-    pub(crate) fn new(format: Option<Format>) -> AccessLog {
-        AccessLog { format, ..AccessLog::default() }
+    pub(crate) fn new(to: Option<(Format, Output)>) -> AccessLog {
+        AccessLog { to, ..AccessLog::default() }
     }
 
     /// Notes the user of a request.
     pub(crate) fn note_user(&mut self, id: RequestId, user: &str) {
-        if self.format.is_some() {
+        if self.to.is_some() {
             self.users.insert(id, user.to_owned());
         }
     }
 
     /// Writes the line of one exchange.
     pub(crate) fn note(&mut self, exchange: &Exchange<'_>) {
-        let Some(format) = self.format else { return };
+        let Some((format, output)) = &self.to else { return };
         let user = exchange.id().and_then(|id| self.users.remove(&id));
         let [host, referrer, agent] = HEADERS.map(|name| exchange.header(name));
         let entry = Entry {
@@ -83,9 +82,8 @@ impl AccessLog {
             agent,
         };
         self.line.clear();
-        entry.write(format, &mut self.line);
-        // A log without a reader must not end the service.
-        let _ = std::io::stdout().lock().write_all(&self.line);
+        entry.write(*format, &mut self.line);
+        output.push(&self.line);
     }
 }
 

@@ -291,7 +291,9 @@ fn help() -> String {
          WHEELHOUSE_NO_LISTING=1,\nWHEELHOUSE_LISTEN=A,B for --listen A --listen B. A flag takes \
          precedence. RUST_LOG sets the level of the log on\nstandard error [info]. SIGINT and \
          SIGTERM shut the server down gracefully; a second signal stops it at once. If the\nserver \
-         hangs, the second or third signal ends the process, with status 130 or 143.\n",
+         hangs, the second or third signal ends the process, with status 130 or 143. Lines of the \
+         log that cannot be\nwritten are dropped and counted on standard error; the server does not \
+         wait for their reader.\n",
     );
     text
 }

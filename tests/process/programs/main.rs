@@ -7,4 +7,5 @@ mod built;
 mod descriptors;
 mod examples;
 mod nginx;
+mod output;
 mod signals;
