@@ -59,6 +59,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
 
     #[inline(never)]
     fn accept_waiting(&mut self) -> bool {
+        self.take_time();
         self.relieve();
         if !self.wants_connections() || self.acceptor.is_paused(self.shared.now) {
             return false;
@@ -90,15 +91,19 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         if key >= Token::KEYS_MAX {
             return self.kernel.close(stream, true);
         }
+        let has_hook = self.shared.hooks.on_connect.is_some();
         let shared = &mut self.shared;
         let new = NewConnection {
             transport: &stream,
             id: token.connection_id(),
             listener: shared.site.listeners.name(listener),
         };
-        let Ok(value) = shared.hooks.admit(&mut shared.state, &new) else {
-            return self.kernel.close(stream, true);
-        };
+        let admitted = shared.hooks.admit(&mut shared.state, &new);
+        if has_hook {
+            self.take_time();
+        }
+        let Ok(value) = admitted else { return self.kernel.close(stream, true) };
+        let shared = &mut self.shared;
         shared.counters.accepted += 1;
         shared.report(token, ConnectionState::New);
         if let Err(error) = self.kernel.watch(&mut stream, token) {

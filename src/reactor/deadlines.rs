@@ -1,5 +1,14 @@
 //! Deadlines: armed by the state after each visit, judged when they pass.
 //!
+//! Invariant: a connection is judged only after a visit that began when its deadline had passed, and
+//! that looked at its socket. So a client that came in time is heard, however the time passed: in a
+//! signal that interrupted the poll, in a stop of the process, in a handler that blocked, or because
+//! the events of a crowd took many batches. Events do not matter for this, so it also holds for
+//! bytes after an urgent mark, for which there is no event.
+//!
+//! A deadline counts from the time of its turn. A handler that blocks takes its time from the waits
+//! that begin later in its turn; after all other functions of the program the time is taken anew.
+//!
 //! A deadline belongs to one wait. As long as the wait lasts, the deadline stays where it is, so
 //! bytes that come one by one never prolong a head. A new request, a new task, the end of a pause,
 //! a call of a protocol and an expiry each end a wait: they call
@@ -151,12 +160,8 @@ fn earlier(a: u32, b: u32) -> u32 {
 }
 
 impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
-    /// Expires the deadlines that are due. Waits while the next poll may report bytes that save a
-    /// client.
+    /// Expires the deadlines that are due.
     pub(super) fn expire_deadlines(&mut self) {
-        if self.backlog.is_unheard() {
-            return;
-        }
         self.wheel.advance(clock::tick(self.shared.now));
         for _ in 0..EXPIRE_MAX {
             let Some(key) = self.wheel.pop() else { return };
@@ -168,10 +173,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     #[inline(never)]
     fn expire(&mut self, key: usize) {
         let token = Token::new(key, self.slots[key].facts.generation);
-        if self.grants_one_more_turn(token) {
-            return self.wheel.arm(key as u32, clock::tick(self.shared.now).wrapping_add(1));
-        }
-        if self.slots[key].facts.armed == Timer::Response && self.tries_to_move_on(token) {
+        if self.grants_one_more_turn(token) || self.hears(token) {
             return;
         }
         if let Some(next) = self.next_window(token) {
@@ -183,27 +185,50 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     /// Extends the deadline of a connection that has unread bytes, or room for its output, unless
     /// it was extended before. Returns whether it was.
     fn grants_one_more_turn(&mut self, token: Token) -> bool {
+        let now = clock::tick(self.shared.now);
         let slot = &mut self.slots[token.key()];
         let is_queued = slot.facts.flags.has(Flags::QUEUED);
-        is_queued
+        let is_granted = is_queued
             && match &mut slot.life {
-                Life::Busy(work) => work.grants_one_more_turn(clock::tick(self.shared.now)),
+                Life::Busy(work) => work.grants_one_more_turn(now),
                 Life::Rest(_) => true,
-            }
+            };
+        if is_granted {
+            self.wheel.arm(token.key() as u32, now.wrapping_add(1));
+        }
+        is_granted
     }
 
-    /// Visits a slow reader before it is judged. The kernel reports room in a socket only when much
-    /// of it is free, which takes a slow reader of a large buffer longer than a window: only a
-    /// write shows how much it has read. Returns whether the connection waits for something else
-    /// now, or is gone.
-    fn tries_to_move_on(&mut self, token: Token) -> bool {
+    /// Visits a connection before its client is judged: reads bytes that no event has reported yet,
+    /// or writes. The kernel reports room in a socket only when much of it is free, which takes a
+    /// slow reader of a large buffer longer than a window: only a write shows how much it has read.
+    /// Returns whether the connection has another deadline now, or is gone.
+    fn hears(&mut self, token: Token) -> bool {
         let slot = &mut self.slots[token.key()];
+        let (armed, linger) = (slot.facts.armed, slot.life.linger());
+        let is_for_client = match armed {
+            Timer::Head | Timer::Grace | Timer::Idle | Timer::Content => true,
+            Timer::Response | Timer::Linger => true,
+            Timer::Silence => slot.life.is_protocol(),
+            Timer::None | Timer::Handler => false,
+        };
+        if !is_for_client {
+            return false;
+        }
         let visit = Visit::begin(&mut self.shared, &mut self.kernel, &mut self.spare, slot, token);
-        let verdict = visit.serve(&mut self.scratch);
+        let verdict = match armed {
+            Timer::Response => visit.serve(&mut self.scratch),
+            _ => visit.hear(&mut self.scratch),
+        };
         self.conclude(token, verdict);
+        let Some(slot) = connection(&mut self.slots, token) else { return true };
+        // Each visit begins the quiet time of a linger anew, even if nothing has come.
+        let has_lingered = linger.is_some() && slot.life.linger() == linger;
         let is_armed = self.wheel.due(token.key() as u32).is_some();
-        connection(&mut self.slots, token)
-            .is_none_or(|slot| is_armed || slot.facts.armed != Timer::Response)
+        if has_lingered || !is_armed && slot.facts.armed == armed {
+            return self.grants_one_more_turn(token);
+        }
+        true
     }
 
     /// Returns the end of the next rate window, if the deadline is the end of a window in which

@@ -29,9 +29,9 @@ pub(crate) trait Kernel {
     fn elapsed(&self) -> Duration;
     /// Time since 1970.
     fn wall(&self) -> Duration;
-    /// Waits for readiness, at most for `timeout`, and notes the events. Returns whether there may
-    /// be more events than were noted.
-    fn poll(&mut self, timeout: Option<Duration>, note: impl FnMut(Event)) -> io::Result<bool>;
+    /// Waits for readiness, at most for `timeout`, and notes at most [`EVENTS_MAX`] events. A signal
+    /// may end it before it has looked.
+    fn poll(&mut self, timeout: Option<Duration>, note: impl FnMut(Event)) -> io::Result<()>;
     /// The bell by which other threads end a poll.
     fn waker(&self) -> Arc<dyn Wake>;
     /// The number of signals that asked for a shutdown since the last call.
@@ -113,7 +113,7 @@ pub(crate) const SHORT_READ_DRAINS: bool = cfg!(any(
     target_os = "dragonfly",
 ));
 
-/// Events taken in one turn. A full batch means that more are waiting.
+/// Events taken in one turn. After a full batch, more may be waiting.
 pub(crate) const EVENTS_MAX: usize = 256;
 
 /// Whether sending from a file failed because of the client or the network. Any other error is one

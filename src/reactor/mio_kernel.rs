@@ -89,16 +89,14 @@ impl Kernel for MioKernel {
         self.clock.wall()
     }
 
-    fn poll(&mut self, timeout: Option<Duration>, mut note: impl FnMut(Event)) -> io::Result<bool> {
+    fn poll(&mut self, timeout: Option<Duration>, mut note: impl FnMut(Event)) -> io::Result<()> {
         match self.poll.poll(&mut self.events, timeout) {
             Ok(()) => {}
-            // The next turn computes the timeout anew.
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(false),
+            // The next turn computes the timeout anew. No deadline relies on this look.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             Err(error) => return Err(error),
         }
-        let mut count = 0;
         for event in &self.events {
-            count += 1;
             let token = Token::from(event.token());
             #[cfg(feature = "signals")]
             if !token.is_of_connection() {
@@ -111,7 +109,7 @@ impl Kernel for MioKernel {
             let writable = asks_for_room && (event.is_writable() || event.is_write_closed());
             note(Event { token, readable, writable, read_closed });
         }
-        Ok(count >= EVENTS_MAX)
+        Ok(())
     }
 
     fn waker(&self) -> Arc<dyn Wake> {

@@ -9,8 +9,8 @@
 //!    set flags and put their connection into the ready queue;
 //! 2. read the mail: messages from other threads, wakers and signals;
 //! 3. serve the ready queue, each connection within the budget of one [`visit`];
-//! 4. expire deadlines: after the input of the same poll, so that a slow handler does no harm to
-//!    clients that were on time;
+//! 4. expire deadlines: after another look at the socket of each connection whose time is over, so
+//!    that no client that was on time suffers from a loop that could not look;
 //! 5. call the functions of the program that are due: those of its sources, then its timers;
 //! 6. accept new connections, after the service of those that exist;
 //! 7. give surplus memory back. During a drain, accept for the last time or end the loop.
@@ -22,7 +22,6 @@ mod slot;
 mod log_name;
 mod shared;
 mod memory;
-mod backlog;
 mod timeouts;
 mod deadlines;
 mod visit;
@@ -59,7 +58,6 @@ use crate::http1::{Encoder, Head, HeadLimits, Rest};
 use crate::limits::Limits;
 use crate::message::request::{ListenerNames, Site};
 use crate::reactor::acceptor::Acceptor;
-use crate::reactor::backlog::Backlog;
 use crate::reactor::clock::{DateClock, Millis};
 use crate::reactor::connections::connection;
 use crate::reactor::kernel::{Event, Kernel};
@@ -107,7 +105,6 @@ pub(crate) struct Reactor<K: Kernel, S: 'static, H: Handler<S>> {
     program_timers: ProgramTimers<S>,
     /// Bytes just read. Requests are parsed in place and borrow from it.
     scratch: Vec<u8>,
-    backlog: Backlog,
     /// The loops that end with this one.
     group: Option<Arc<Group>>,
     /// The number of signals so far.
@@ -180,7 +177,6 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             sources: Sources::new(),
             program_timers,
             scratch: vec![0; SCRATCH],
-            backlog: Backlog::default(),
             group: None,
             signals: 0,
             next_generation: 0,
@@ -235,7 +231,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     /// Sleeps, notes the events, and takes the time.
     fn poll(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         let Reactor { kernel, slots, ready, acceptor, sources, .. } = self;
-        let is_full = kernel.poll(timeout, |event| {
+        kernel.poll(timeout, |event| {
             if event.token.is_of_connection() {
                 note_event(slots, ready, &event);
             } else if let Some(key) = event.token.source_key() {
@@ -244,7 +240,6 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
                 acceptor.note_ready(event.token);
             }
         })?;
-        self.backlog.note(is_full, self.slots.len());
         self.shared.now = self.kernel.now();
         self.shared.ledger.settle();
         if let Some(line) = self.shared.date.refresh(self.shared.now, || self.kernel.wall()) {
@@ -354,6 +349,11 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         deadlines::arm(&mut self.wheel, slot, token, &self.shared);
     }
 
+    /// Takes the time anew, after functions of the program that may have blocked.
+    pub(super) fn take_time(&mut self) {
+        self.shared.now = self.kernel.now();
+    }
+
     /// Calls the functions that other threads have left, and keeps those for later as timers.
     fn run_calls(&mut self) {
         for (delay, call) in self.calls.take() {
@@ -364,6 +364,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             }
             self.program_timers.add(self.shared.now, delay, Call::After(call));
         }
+        self.take_time();
     }
 
     /// Calls the functions of the sources that are ready.

@@ -59,8 +59,17 @@ pub(super) struct Drain {
     /// Connections accepted before it began.
     pub(super) accepted_at_start: u64,
     pub(super) reset: usize,
-    /// Whether the listeners are still open: until the end of the turn in which it began.
-    pub(super) is_listening: bool,
+    pub(super) phase: DrainPhase,
+}
+
+/// The phases of a graceful shutdown, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DrainPhase {
+    /// The listeners are still open: until the end of the turn in which it began.
+    Listening,
+    Closing,
+    /// Its time is over. Every connection is visited once more before it is reset.
+    LastLook,
 }
 
 impl<S: 'static, H: Handler<S>> Shared<S, H> {

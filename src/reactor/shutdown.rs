@@ -1,13 +1,12 @@
 //! The end of a loop: graceful shutdown with a deadline and a report, and the stop at once.
 
-use std::mem;
 use std::time::Duration;
 
 use crate::handler::Handler;
 use crate::limits::TIMEOUT_MAX;
 use crate::reactor::clock;
 use crate::reactor::kernel::Kernel;
-use crate::reactor::shared::{Drain, Service};
+use crate::reactor::shared::{Drain, DrainPhase, Service};
 use crate::reactor::slot::{Flags, Life};
 use crate::reactor::{enqueue, Reactor, Token};
 use crate::report::Report;
@@ -47,7 +46,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             open_at_start: self.slots.len(),
             accepted_at_start: self.shared.counters.accepted,
             reset: 0,
-            is_listening: true,
+            phase: DrainPhase::Listening,
         });
         self.look_once_more(|_| true);
     }
@@ -119,7 +118,9 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     /// Whether a drain has come to its end. From then on a turn does nothing.
     pub(super) fn has_ended(&self) -> bool {
         match &self.shared.service {
-            Service::Draining(drain) => !drain.is_listening && self.slots.is_empty(),
+            Service::Draining(drain) => {
+                drain.phase != DrainPhase::Listening && self.slots.is_empty()
+            }
             Service::Normal | Service::KeepAliveOff => false,
         }
     }
@@ -137,14 +138,23 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     #[inline(never)]
     fn drain_goes_on(&mut self) -> bool {
         let Service::Draining(drain) = &mut self.shared.service else { return true };
-        let ends = drain.ends;
-        if mem::take(&mut drain.is_listening) {
-            self.accept_the_last();
-            self.give_back();
-        }
-        if !self.slots.is_empty() && self.shared.now >= ends {
-            self.stop();
-            self.give_back();
+        let is_over = self.shared.now >= drain.ends;
+        match drain.phase {
+            DrainPhase::Listening => {
+                drain.phase = DrainPhase::Closing;
+                self.accept_the_last();
+                self.give_back();
+            }
+            // As with other deadlines, clients that came in time are heard.
+            DrainPhase::Closing if is_over => {
+                drain.phase = DrainPhase::LastLook;
+                self.look_once_more(|_| true);
+            }
+            DrainPhase::Closing => {}
+            DrainPhase::LastLook => {
+                self.stop();
+                self.give_back();
+            }
         }
         if self.has_ended() {
             self.drop_functions();

@@ -3,10 +3,10 @@
 
 use std::any::Any;
 
-use crate::http1::Rest;
+use crate::http1::{Linger, Rest};
 use crate::reactor::kernel::Kernel;
 use crate::reactor::log_name::LogName;
-use crate::reactor::task::Timer;
+use crate::reactor::task::{Task, Timer};
 use crate::reactor::token::Token;
 use crate::reactor::work::Work;
 
@@ -53,6 +53,19 @@ impl Facts {
 impl<S> Life<S> {
     pub(super) fn is_idle(&self) -> bool {
         matches!(self, Life::Rest(Rest::Idle))
+    }
+
+    /// The bounds of a connection that lingers.
+    pub(super) fn linger(&self) -> Option<Linger> {
+        match self {
+            Life::Rest(Rest::Linger(linger)) => Some(*linger),
+            Life::Rest(_) | Life::Busy(_) => None,
+        }
+    }
+
+    /// Whether the connection has left HTTP for a protocol.
+    pub(super) fn is_protocol(&self) -> bool {
+        matches!(self, Life::Busy(work) if matches!(work.task, Task::Protocol(_)))
     }
 }
 

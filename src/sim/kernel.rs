@@ -10,6 +10,7 @@ use std::mem;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -42,10 +43,23 @@ pub(crate) struct SimKernel {
     queues: Vec<Queue>,
     is_listening: bool,
     pub(super) accept_errors: VecDeque<i32>,
+    /// The number of the next polls that a signal interrupts.
+    pub(super) interrupts: usize,
+    /// A stop of the process that begins when the next poll has looked.
+    pub(super) stop: Option<Stop>,
+    /// Nanoseconds for which functions of the program have blocked since the last poll.
+    pub(super) blocked: Arc<AtomicU64>,
     /// The number of the next calls of `watch` that fail.
     pub(super) watches_to_fail: usize,
     pub(super) faults: Faults,
     bell: Arc<Bell>,
+}
+
+/// A stop of the process, in which one client goes on.
+pub(super) struct Stop {
+    pub(super) time: Duration,
+    pub(super) client: Client,
+    pub(super) bytes: Vec<u8>,
 }
 
 /// The clients of one listener that wait to be accepted.
@@ -102,6 +116,9 @@ impl SimKernel {
             queues: Vec::new(),
             is_listening: true,
             accept_errors: VecDeque::new(),
+            interrupts: 0,
+            stop: None,
+            blocked: Arc::default(),
             watches_to_fail: 0,
             faults: Faults::default(),
             bell: Arc::default(),
@@ -157,6 +174,12 @@ impl SimKernel {
         wire.client_reset = true;
         wire.read_edge = true;
         wire.write_edge = wire.watches_writing;
+    }
+
+    /// Lets time pass, although the test has not allowed it to: the loop does not look meanwhile.
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.horizon = self.horizon.max(self.now);
     }
 
     /// Moves bytes to all clients that read.
@@ -250,19 +273,25 @@ impl Kernel for SimKernel {
     type Listener = usize;
 
     fn now(&self) -> Millis {
-        clock::millis(self.now)
+        clock::millis(self.elapsed())
     }
 
     fn elapsed(&self) -> Duration {
-        self.now
+        self.now + Duration::from_nanos(self.blocked.load(Ordering::Relaxed))
     }
 
     fn wall(&self) -> Duration {
-        WALL_AT_START + self.now
+        WALL_AT_START + self.elapsed()
     }
 
-    fn poll(&mut self, timeout: Option<Duration>, mut note: impl FnMut(Event)) -> io::Result<bool> {
+    fn poll(&mut self, timeout: Option<Duration>, mut note: impl FnMut(Event)) -> io::Result<()> {
         self.polls += 1;
+        let blocked = Duration::from_nanos(self.blocked.swap(0, Ordering::Relaxed));
+        self.pass(blocked);
+        if let Some(left) = self.interrupts.checked_sub(1) {
+            self.interrupts = left;
+            return Ok(());
+        }
         let mut count = 0;
         for (n, queue) in self.queues.iter_mut().enumerate() {
             if !std::mem::take(&mut queue.edge) {
@@ -286,7 +315,11 @@ impl Kernel for SimKernel {
             self.is_asleep = wake > self.horizon;
             self.now = wake.min(self.horizon);
         }
-        Ok(count == EVENTS_MAX)
+        if let Some(stop) = self.stop.take() {
+            self.send(stop.client, &stop.bytes);
+            self.pass(stop.time);
+        }
+        Ok(())
     }
 
     fn waker(&self) -> Arc<dyn Wake> {

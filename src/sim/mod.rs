@@ -35,11 +35,13 @@ mod response;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicU64;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Error;
 use crate::handler::Handler;
+use crate::reactor::kernel::Kernel;
 use crate::reactor::mailbox::Mailbox;
 use crate::reactor::owner::Owner;
 use crate::reactor::LISTENERS_MAX;
@@ -307,6 +309,27 @@ impl<S: 'static> Sim<S> {
         self.kernel().watches_to_fail = count;
     }
 
+    /// Makes a signal interrupt the next polls, this number of them: they return before they look.
+    #[doc(hidden)]
+    pub fn interrupt_polls(&mut self, count: usize) {
+        self.kernel().interrupts = count;
+    }
+
+    /// Stops the process for `time` as soon as the next poll has looked. Meanwhile the client sends
+    /// `bytes`.
+    #[doc(hidden)]
+    pub fn stop_after_poll(&mut self, time: Duration, client: Client, bytes: impl AsRef<[u8]>) {
+        let bytes = bytes.as_ref().to_vec();
+        self.kernel().stop = Some(kernel::Stop { time, client, bytes });
+    }
+
+    /// Lets functions of the program block: virtual time passes by the nanoseconds that they add to
+    /// `blocked`, and the loop does not look meanwhile.
+    #[doc(hidden)]
+    pub fn set_blocked(&mut self, blocked: Arc<AtomicU64>) {
+        self.kernel().blocked = blocked;
+    }
+
     /// Returns whether the loop is still running. It ends after a shutdown.
     pub fn is_running(&self) -> bool {
         self.is_running
@@ -339,7 +362,7 @@ impl<S: 'static> Sim<S> {
 
     /// Returns the virtual time since the start.
     pub fn now(&mut self) -> Duration {
-        self.kernel().now
+        self.kernel().elapsed()
     }
 
     /// Runs the loop until it sleeps beyond the present.

@@ -193,6 +193,14 @@ impl<'v, K: Kernel, S: 'static, H: Handler<S>> Visit<'v, K, S, H> {
         self.finish(stop)
     }
 
+    /// Visits the connection before its client is judged: reads once. The program is given no bytes
+    /// that it has seen already, and has no news, or the connection would be queued.
+    pub(super) fn hear(mut self, scratch: &mut [u8]) -> Verdict<S> {
+        self.facts.flags.set(Flags::READABLE);
+        let stop = self.read_if_wanted(scratch);
+        self.finish(stop.break_value().unwrap_or(Stop::Done))
+    }
+
     /// Visits the connection because its deadline has passed.
     pub(super) fn expire(mut self) -> Verdict<S> {
         let stop = self.expire_task();

@@ -6,6 +6,7 @@ mod cleanup;
 mod deadlines;
 mod exchanges;
 mod faults;
+mod hearing;
 mod keep_alive_switch;
 mod lifecycle;
 mod overload;

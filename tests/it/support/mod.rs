@@ -7,6 +7,7 @@ pub(crate) mod random;
 use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -242,6 +243,21 @@ pub(crate) fn stop_now<S: 'static>(sim: &mut Sim<S>) {
 pub(crate) fn set_keep_alive<S: 'static>(sim: &mut Sim<S>, keeps: bool) {
     sim.handle().set_keep_alive(keeps);
     turn(sim);
+}
+
+/// Blocks functions of the program: virtual time passes while the loop does not look.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Blocker(Arc<AtomicU64>);
+
+impl Blocker {
+    pub(crate) fn block(&self, time: Duration) {
+        self.0.fetch_add(time.as_nanos() as u64, Ordering::Relaxed);
+    }
+
+    /// Makes the clock of `sim` the one that passes.
+    pub(crate) fn attach<S: 'static>(&self, sim: &mut Sim<S>) {
+        sim.set_blocked(Arc::clone(&self.0));
+    }
 }
 
 /// A value that the test shares with hooks and timers, which are `Send`.

@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{kill_process, Pid, Signal};
+use rustix::process::{kill_process, waitpid, Pid, Signal, WaitOptions};
 
 use crate::built::{built, free_address};
 
@@ -85,6 +85,36 @@ fn probe_echoes_content() {
     let refused = probe.ask("GET /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     assert_eq!(refused.status, "HTTP/1.1 405 Method Not Allowed");
     assert_eq!(refused.field("Allow"), Some("POST, PUT"));
+}
+
+/// The process stops within the deadlines of all clients and continues after them. On the way, a
+/// signal interrupts its poll.
+#[test]
+fn probe_hears_clients_that_sent_while_it_was_stopped() {
+    let probe = Example::start(
+        "probe",
+        &["--header-timeout", "4", "--idle-timeout", "4", "--content-timeout", "4"],
+    );
+    let get = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut half = probe.send(&get[..20]);
+    let mut idle = probe.send(get);
+    read_until(&mut idle, "World!");
+    let head = b"POST /collect HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n";
+    let mut upload = probe.send(&[&head[..], b"ab"].concat());
+    let id = Pid::from_child(&probe.process);
+    kill_process(id, Signal::STOP).unwrap();
+    let stopped = waitpid(Some(id), WaitOptions::UNTRACED).unwrap();
+    assert!(stopped.is_some_and(|(_, status)| status.stopped()));
+    half.write_all(&get[20..]).unwrap();
+    idle.write_all(get).unwrap();
+    upload.write_all(b"cde").unwrap();
+    // Deadlines are those of the real clock here.
+    thread::sleep(Duration::from_secs(5));
+    kill_process(id, Signal::CONT).unwrap();
+    for (client, end) in [(&mut half, "World!"), (&mut idle, "World!"), (&mut upload, "5\n")] {
+        let response = read_until(client, end);
+        assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
+    }
 }
 
 #[test]
@@ -411,6 +441,18 @@ struct Example {
     address: String,
 }
 
+/// Reads until `end` has arrived.
+fn read_until(stream: &mut TcpStream, end: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 4096];
+    while !String::from_utf8_lossy(&bytes).contains(end) {
+        let len = stream.read(&mut buffer).unwrap();
+        assert!(len > 0, "the connection ended early: {}", String::from_utf8_lossy(&bytes));
+        bytes.extend_from_slice(&buffer[..len]);
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 impl Example {
     /// Starts the example on a port that was free a moment ago, since examples do not report their
     /// port. If another process has taken it, tries another port.
@@ -459,15 +501,7 @@ impl Example {
 
     /// Sends a request and reads until `end` has arrived; then the client disconnects.
     fn read_until(&self, request: &str, end: &str) -> String {
-        let mut stream = self.send(request.as_bytes());
-        let mut bytes = Vec::new();
-        let mut buffer = [0; 4096];
-        while !String::from_utf8_lossy(&bytes).contains(end) {
-            let len = stream.read(&mut buffer).unwrap();
-            assert!(len > 0, "the connection ended early: {}", String::from_utf8_lossy(&bytes));
-            bytes.extend_from_slice(&buffer[..len]);
-        }
-        String::from_utf8_lossy(&bytes).into_owned()
+        read_until(&mut self.send(request.as_bytes()), end)
     }
 
     fn send(&self, request: &[u8]) -> TcpStream {
