@@ -77,8 +77,11 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         let mut sent = 0;
         loop {
             let encoded = &self.shared.out[sent..];
+            // One write of a large content would move as much as the socket has room for.
             let bytes = self.work.task.shared_bytes();
-            if encoded.is_empty() && (bytes.is_empty() || self.spent.written >= WRITTEN_MAX) {
+            let most = WRITTEN_MAX.saturating_sub(self.spent.written);
+            let bytes = &bytes[..bytes.len().min(most)];
+            if encoded.is_empty() && bytes.is_empty() {
                 return Continue(true);
             }
             let encoded_len = encoded.len();

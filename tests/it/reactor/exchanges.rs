@@ -445,3 +445,16 @@ fn a_shutdown_reports_responses_in_time_as_complete_and_the_others_as_stopped() 
         ["- - 0 Stopped".to_owned(), format!("{lines} Complete"), format!("{lines} Stopped")];
     assert_eq!(log, ends);
 }
+
+/// The socket would take all of it at once. The budget of a visit is 256 KiB, so that the other
+/// clients are served between the writes.
+#[test]
+fn a_large_content_leaves_in_pieces_although_the_socket_has_room_for_all_of_it() {
+    let mut sim = Sim::new(site);
+    let client = sim.connect();
+    sim.stall(client, 16 << 20);
+    sim.send(client, b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(sim.writes() >= 32, "{} writes of 8 MiB", sim.writes());
+    sim.unstall(client);
+    assert!(content(sim.received(client)) == BIG);
+}
