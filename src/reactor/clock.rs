@@ -48,6 +48,11 @@ pub(crate) fn tick(now: Millis) -> u32 {
     (now >> TICK_LOG2) as u32
 }
 
+/// The time at which `tick` begins, in the first 8.7 years.
+pub(crate) fn begins(tick: u32) -> Millis {
+    Millis::from(tick) << TICK_LOG2
+}
+
 /// The first tick that does not begin before `at`.
 pub(crate) fn tick_from(at: Millis) -> u32 {
     tick(at + ((1 << TICK_LOG2) - 1))

@@ -388,18 +388,39 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         assert!(self.shared.out.is_empty());
         assert!(self.spare.holds_nothing());
         let mut lent = self.shared.pool.free_bytes();
+        let sleeps = self.timeout_from(self.shared.now);
         for (key, slot) in &self.slots {
             let token = Token::new(key, slot.facts.generation);
             let queued = self.ready.iter().filter(|&&ready| ready == token).count();
             assert_eq!(queued, usize::from(slot.facts.flags.has(Flags::QUEUED)));
-            let is_armed = self.wheel.due(key as u32).is_some();
-            assert!(is_armed || queued > 0, "every connection has a deadline");
+            let due = self.wheel.due(key as u32);
+            assert!(due.is_some() || queued > 0, "every connection has a deadline");
+            let until = due.map(|due| Duration::from_millis(clock::until(self.shared.now, due)));
+            assert!(until.is_none() || sleeps.is_some_and(|sleeps| Some(sleeps) <= until));
             if let Life::Busy(work) = &slot.life {
                 work.check();
                 lent += mem::size_of::<Work<S>>() + work.memory();
             }
         }
         assert_eq!(self.shared.ledger.of_loop(), self.charged + lent, "the ledger");
+    }
+
+    /// The number of connections.
+    pub(crate) fn connections(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// The state and the deadline of each connection, in words.
+    pub(crate) fn describe(&self) -> Vec<(&K::Stream, String)> {
+        let state = |(key, slot): (usize, &Slot<K, S>)| match self.wheel.due(key as u32) {
+            Some(tick) => {
+                let (at, armed) = (clock::begins(tick), slot.facts.armed);
+                let (secs, millis) = (at / 1000, at % 1000);
+                format!("{}; {armed:?} deadline at {secs}.{millis:03} s", slot.life)
+            }
+            None => slot.life.to_string(),
+        };
+        self.slots.iter().map(|entry| (&entry.1.stream, state(entry))).collect()
     }
 
     /// Whether a connection waits for a response from elsewhere.

@@ -46,6 +46,9 @@ pub(crate) trait Loop<K: Kernel, S> {
     fn memory_used(&self) -> usize;
     /// Whether a connection waits for a response from elsewhere.
     fn has_laters(&self) -> bool;
+    fn connections(&self) -> usize;
+    /// The state and the deadline of each connection, in words.
+    fn describe(&self) -> Vec<(&K::Stream, String)>;
     /// Asserts the invariants between two turns.
     fn check(&self);
     /// Asserts the invariants of the wheel.
@@ -119,6 +122,14 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Loop<K, S> for Reactor<K, S, H> {
 
     fn has_laters(&self) -> bool {
         self.has_laters()
+    }
+
+    fn connections(&self) -> usize {
+        Reactor::connections(self)
+    }
+
+    fn describe(&self) -> Vec<(&K::Stream, String)> {
+        Reactor::describe(self)
     }
 
     fn check(&self) {

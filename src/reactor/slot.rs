@@ -2,6 +2,7 @@
 //! while a request cannot be finished in one visit.
 
 use std::any::Any;
+use std::fmt;
 
 use crate::http1::{Linger, Rest};
 use crate::reactor::kernel::Kernel;
@@ -66,6 +67,19 @@ impl<S> Life<S> {
     /// Whether the connection has left HTTP for a protocol.
     pub(super) fn is_protocol(&self) -> bool {
         matches!(self, Life::Busy(work) if matches!(work.task, Task::Protocol(_)))
+    }
+}
+
+/// The state in words, for the story of a simulation.
+impl<S> fmt::Display for Life<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Life::Rest(rest) => write!(f, "{rest:?}"),
+            Life::Busy(work) => {
+                let (input, output) = (work.conn.input(), work.conn.output());
+                write!(f, "input {input:?}, output {output:?}, task {}", work.task.name())
+            }
+        }
     }
 }
 

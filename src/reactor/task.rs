@@ -168,6 +168,23 @@ impl<S> Task<S> {
         }
     }
 
+    /// Its name in the table.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Task::None => "None",
+            Task::Collect(_) => "Collect",
+            Task::Receive(_) => "Receive",
+            Task::Later(_) => "Later",
+            Task::Bytes(_) => "Bytes",
+            Task::File(_) => "File",
+            Task::Produce(_) => "Produce",
+            Task::Silent(..) => "Silent",
+            Task::Transform(..) => "Transform",
+            Task::Protocol(_) => "Protocol",
+            Task::HandOut(_) => "HandOut",
+        }
+    }
+
     /// Asserts the second column of the table.
     pub(super) fn check(&self, conn: &Connection) {
         let (input, output) = (conn.input(), conn.output());

@@ -1,5 +1,4 @@
-//! The kernel that [`Sim`](super::Sim) runs on: simulated sockets, readiness, time and faults, with
-//! the edges, blocked writes and resets of Linux.
+//! The kernel that [`Sim`](super::Sim) runs on: simulated sockets, readiness, time and faults.
 //!
 //! It moves bytes and does not know HTTP.
 
@@ -22,9 +21,14 @@ use crate::message::request::Transport;
 use crate::reactor::clock::{self, Millis};
 use crate::reactor::kernel::{Event, Kernel, EVENTS_MAX};
 use crate::reactor::Token;
-use crate::sim::faults::Faults;
+use crate::sim::faults::{Call, Faults, Planned};
+use crate::sim::story::{Bytes, Seconds, Story};
+use crate::sim::wire::{Closed, Wire};
 use crate::sim::Client;
 use crate::waker::Wake;
+
+/// Tokens of closed connections for which a fault may report an event.
+const STALE_MAX: usize = 16;
 
 /// A simulated kernel. Sockets are byte queues, readiness is edge-triggered as with epoll, and time
 /// moves only as far as the test allows.
@@ -39,9 +43,15 @@ pub(crate) struct SimKernel {
     pub(super) polls: u64,
     pub(super) writes: u64,
     wires: Vec<Wire>,
+    /// The wires that have news for the poll, in the order in which they got it.
+    news: VecDeque<usize>,
     /// One for each listener.
     queues: Vec<Queue>,
     is_listening: bool,
+    /// The connections that the server has accepted and not closed, and the most of them.
+    open: usize,
+    pub(super) descriptors_max: usize,
+    stale: VecDeque<Token>,
     pub(super) accept_errors: VecDeque<i32>,
     /// The number of the next polls that a signal interrupts.
     pub(super) interrupts: usize,
@@ -52,6 +62,10 @@ pub(crate) struct SimKernel {
     /// The number of the next calls of `watch` that fail.
     pub(super) watches_to_fail: usize,
     pub(super) faults: Faults,
+    /// The calls so far that may fail, if they are recorded.
+    pub(super) calls: Option<Vec<Call>>,
+    pub(super) planned: Option<Planned>,
+    pub(super) story: Option<Box<Story>>,
     bell: Arc<Bell>,
 }
 
@@ -69,39 +83,17 @@ struct Queue {
     edge: bool,
 }
 
-/// Both directions of one connection.
-pub(super) struct Wire {
-    peer: SocketAddr,
-    pub(super) to_server: VecDeque<u8>,
-    client_ended: bool,
-    client_reset: bool,
-    /// The bytes that the server has written and the client has not read: at most `window`.
-    to_client: VecDeque<u8>,
-    pub(super) window: usize,
-    pub(super) reads: bool,
-    pub(super) received: Vec<u8>,
-    /// The bytes of `received` that have been parsed as responses.
-    pub(super) parsed: usize,
-    pub(super) server_ended: bool,
-    pub(super) closed: Option<Closed>,
-    token: Option<Token>,
-    watches_writing: bool,
-    was_blocked: bool,
-    read_edge: bool,
-    write_edge: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Closed {
-    Ordinarily,
-    Reset,
-}
-
-/// The bytes that a socket buffer takes before a write blocks, unless a test sets another number.
-const WINDOW: usize = 256 << 10;
-
 /// The wall clock at the start: half a second after noon, 1 January 2026.
 const WALL_AT_START: Duration = Duration::from_millis(1_767_268_800_500);
+
+/// Adds a line to the story, if one is told.
+macro_rules! tell {
+    ($kernel:expr, $($line:tt)*) => {
+        if let Some(story) = &mut $kernel.story {
+            story.line(format_args!($($line)*));
+        }
+    };
+}
 
 impl SimKernel {
     pub(super) fn new() -> SimKernel {
@@ -113,20 +105,32 @@ impl SimKernel {
             polls: 0,
             writes: 0,
             wires: Vec::new(),
+            news: VecDeque::new(),
             queues: Vec::new(),
             is_listening: true,
+            open: 0,
+            descriptors_max: usize::MAX,
+            stale: VecDeque::new(),
             accept_errors: VecDeque::new(),
             interrupts: 0,
             stop: None,
             blocked: Arc::default(),
             watches_to_fail: 0,
             faults: Faults::default(),
+            calls: None,
+            planned: None,
+            story: None,
             bell: Arc::default(),
         }
     }
 
     pub(super) fn wire(&mut self, client: Client) -> &mut Wire {
         &mut self.wires[client.0]
+    }
+
+    /// The number of connections that the server has accepted and not closed.
+    pub(super) fn open(&self) -> usize {
+        self.open
     }
 
     /// Sleeps in real time until another thread rings, at most for `timeout`. Returns whether one
@@ -145,6 +149,7 @@ impl SimKernel {
         // An address that is reserved for documentation, and one port for each client.
         let usual = || (Ipv4Addr::new(192, 0, 2, 1), 1024 + (id % 60_000) as u16).into();
         self.wires.push(Wire::new(peer.unwrap_or_else(usual)));
+        tell!(self, "client {id} connects");
         if self.is_listening {
             self.queues[listener].waiting.push_back(id);
             self.queues[listener].edge = true;
@@ -161,110 +166,202 @@ impl SimKernel {
         }
         wire.to_server.extend(bytes);
         wire.read_edge = true;
+        self.list(client.0);
+        tell!(self, "client {} sends {}", client.0, Bytes(bytes, &[]));
+    }
+
+    /// Sends an urgent byte, which is no part of the stream: a read ends there.
+    pub(super) fn send_urgent(&mut self, client: Client) {
+        let wire = self.wire(client);
+        wire.urgent = Some(wire.to_server.len());
+        wire.read_edge = true;
+        self.list(client.0);
+        tell!(self, "client {} sends an urgent byte", client.0);
     }
 
     pub(super) fn end(&mut self, client: Client) {
         let wire = self.wire(client);
         wire.client_ended = true;
         wire.read_edge = true;
+        self.list(client.0);
+        tell!(self, "client {} ends its side", client.0);
     }
 
     pub(super) fn reset(&mut self, client: Client) {
-        let wire = self.wire(client);
-        wire.client_reset = true;
-        wire.read_edge = true;
-        wire.write_edge = wire.watches_writing;
+        self.wire(client).reset();
+        self.list(client.0);
+        tell!(self, "client {} resets the connection", client.0);
     }
 
     /// Lets time pass, although the test has not allowed it to: the loop does not look meanwhile.
     fn pass(&mut self, time: Duration) {
         self.now += time;
         self.horizon = self.horizon.max(self.now);
+        if !time.is_zero() {
+            tell!(self, "{} pass in which the loop does not look", Seconds(time));
+        }
     }
 
     /// Moves bytes to all clients that read.
     pub(super) fn deliver(&mut self) {
-        for wire in &mut self.wires {
-            if wire.reads {
-                wire.deliver(usize::MAX);
+        for id in 0..self.wires.len() {
+            if self.wires[id].reads {
+                self.wires[id].deliver(usize::MAX);
+                self.list(id);
             }
         }
+    }
+
+    /// Moves at most `most` bytes to one client.
+    pub(super) fn deliver_to(&mut self, client: Client, most: usize) {
+        self.wire(client).deliver(most);
+        self.list(client.0);
     }
 
     pub(super) fn has_news(&self) -> bool {
         self.bell.is_rung()
             || self.queues.iter().any(|queue| queue.edge)
-            || self.wires.iter().any(Wire::has_news)
+            || self.news.iter().any(|&id| self.wires[id].has_news())
+    }
+
+    /// Lists a wire if it has news for the poll.
+    fn list(&mut self, id: usize) {
+        let wire = &mut self.wires[id];
+        if wire.has_news() && !mem::replace(&mut wire.is_listed, true) {
+            self.news.push_back(id);
+        }
+    }
+
+    /// Ends all faults.
+    pub(super) fn heal(&mut self) {
+        (self.faults, self.planned, self.descriptors_max) = (Faults::default(), None, usize::MAX);
+    }
+
+    /// Decides whether a call fails. Time may pass in it, too.
+    fn fails(&mut self, call: Call) -> Option<io::Error> {
+        if let Some(calls) = &mut self.calls {
+            calls.push(call);
+        }
+        let jump = self.faults.jump();
+        self.pass(Duration::from_millis(jump));
+        let error = self.planned_error().or_else(|| {
+            let is_slow = matches!(
+                call,
+                Call::Poll | Call::Accept | Call::Read | Call::Write | Call::SendFile
+            );
+            match is_slow && self.faults.interrupts() {
+                true => Some(Errno::INTR.into()),
+                false => self.faults.error_of(call),
+            }
+        });
+        if let Some(error) = &error {
+            tell!(self, "{call:?} fails: {error}");
+        }
+        error
+    }
+
+    fn planned_error(&mut self) -> Option<io::Error> {
+        let planned = self.planned.as_mut()?;
+        let error = planned.error;
+        match planned.calls_before.checked_sub(1) {
+            Some(left) => {
+                planned.calls_before = left;
+                None
+            }
+            None => {
+                self.planned = None;
+                Some(io::Error::from_raw_os_error(error))
+            }
+        }
+    }
+
+    /// Gives an error of a read or a write its effect on the connection.
+    fn suffer(&mut self, id: usize, error: &io::Error) {
+        let wire = &mut self.wires[id];
+        match Errno::from_io_error(error) {
+            // The bytes or the room come a moment later.
+            Some(Errno::AGAIN) => {
+                wire.read_edge |= !wire.to_server.is_empty() || wire.client_ended;
+                wire.was_blocked = true;
+                wire.write_edge |= wire.watches_writing && wire.free() > 0;
+            }
+            Some(
+                Errno::PIPE
+                | Errno::CONNRESET
+                | Errno::TIMEDOUT
+                | Errno::HOSTUNREACH
+                | Errno::NOTCONN,
+            ) => wire.reset(),
+            _ => {}
+        }
+        self.list(id);
+    }
+
+    /// Breaks the connection now and then.
+    fn may_reset(&mut self, id: usize) {
+        if self.faults.resets() {
+            self.reset(Client(id));
+        }
+    }
+
+    fn note_closed(&mut self, id: usize, how: Closed) {
+        self.open -= 1;
+        let wire = &mut self.wires[id];
+        wire.closed = Some(how);
+        if let Some(token) = wire.token {
+            self.stale.push_back(token);
+            if self.stale.len() > STALE_MAX {
+                self.stale.pop_front();
+            }
+        }
+    }
+
+    /// The events of connections, at most `room` of them, in the order in which they happened.
+    fn events(&mut self, room: usize) -> Vec<Event> {
+        let mut events = Vec::new();
+        for _ in 0..self.news.len() {
+            if events.len() == room {
+                break;
+            }
+            let Some(id) = self.news.pop_front() else { break };
+            if self.faults.delays() && self.wires[id].has_news() {
+                self.news.push_back(id);
+                continue;
+            }
+            self.wires[id].is_listed = false;
+            if let Some(event) = self.wires[id].event() {
+                tell!(self, "event: client {id} {}", shown(&event));
+                events.push(event);
+            }
+        }
+        if events.len() < room {
+            let spurious = self.faults.spurious(self.wires.len());
+            events.extend(spurious.and_then(|n| self.wires[n].spurious_event()));
+            let stale = self.faults.stale(self.stale.len()).map(|n| self.stale[n]);
+            events.extend(stale.map(|token| Event {
+                token,
+                readable: true,
+                writable: true,
+                read_closed: true,
+            }));
+        }
+        if self.faults.shuffles() {
+            for n in (1..events.len()).rev() {
+                events.swap(n, self.faults.below(n + 1));
+            }
+        }
+        events
     }
 }
 
-impl Wire {
-    fn new(peer: SocketAddr) -> Wire {
-        Wire {
-            peer,
-            to_server: VecDeque::new(),
-            client_ended: false,
-            client_reset: false,
-            to_client: VecDeque::new(),
-            window: WINDOW,
-            reads: true,
-            received: Vec::new(),
-            parsed: 0,
-            server_ended: false,
-            closed: None,
-            token: None,
-            watches_writing: false,
-            was_blocked: false,
-            read_edge: false,
-            write_edge: false,
-        }
-    }
-
-    fn is_cut(&self) -> bool {
-        self.closed.is_some() || self.client_reset
-    }
-
-    fn has_news(&self) -> bool {
-        self.token.is_some() && self.closed.is_none() && (self.read_edge || self.write_edge)
-    }
-
-    /// Moves at most `most` bytes from the socket buffer to the client. After a blocked write, the
-    /// server gets an event when a third of the buffer is free, as on Linux.
-    pub(super) fn deliver(&mut self, most: usize) {
-        if !self.client_reset {
-            let count = most.min(self.to_client.len());
-            let (front, back) = self.to_client.as_slices();
-            let of_front = front.len().min(count);
-            self.received.extend_from_slice(&front[..of_front]);
-            self.received.extend_from_slice(&back[..count - of_front]);
-            self.to_client.drain(..count);
-        }
-        let free = self.window - self.to_client.len().min(self.window);
-        if self.was_blocked && self.watches_writing && free >= self.window / 3 {
-            self.was_blocked = false;
-            self.write_edge = true;
-        }
-    }
-
-    /// Returns an event without a cause.
-    fn spurious_event(&self) -> Option<Event> {
-        let token = self.token.filter(|_| self.closed.is_none())?;
-        Some(Event { token, readable: true, writable: false, read_closed: false })
-    }
-
-    fn event(&mut self) -> Option<Event> {
-        if !self.has_news() {
-            return None;
-        }
-        let event = Event {
-            token: self.token?,
-            readable: self.read_edge,
-            writable: self.write_edge,
-            read_closed: self.client_ended || self.client_reset,
-        };
-        (self.read_edge, self.write_edge) = (false, false);
-        Some(event)
-    }
+/// The readiness of an event, in words.
+fn shown(event: &Event) -> String {
+    let all = [
+        (event.readable, "readable"),
+        (event.writable, "writable"),
+        (event.read_closed, "its side has ended"),
+    ];
+    all.iter().filter(|(is, _)| *is).map(|(_, word)| *word).collect::<Vec<_>>().join(", ")
 }
 
 impl Kernel for SimKernel {
@@ -286,31 +383,34 @@ impl Kernel for SimKernel {
 
     fn poll(&mut self, timeout: Option<Duration>, mut note: impl FnMut(Event)) -> io::Result<()> {
         self.polls += 1;
+        if let Some(story) = &mut self.story {
+            story.begin_turn();
+        }
         let blocked = Duration::from_nanos(self.blocked.swap(0, Ordering::Relaxed));
         self.pass(blocked);
-        if let Some(left) = self.interrupts.checked_sub(1) {
-            self.interrupts = left;
+        // The only error, an interrupted call, is an empty batch.
+        let is_interrupted = self.fails(Call::Poll).is_some();
+        if is_interrupted || self.interrupts > 0 {
+            self.interrupts = self.interrupts.saturating_sub(1);
             return Ok(());
         }
         let mut count = 0;
-        for (n, queue) in self.queues.iter_mut().enumerate() {
-            if !std::mem::take(&mut queue.edge) {
-                continue;
+        for n in 0..self.queues.len() {
+            if mem::take(&mut self.queues[n].edge) {
+                count += 1;
+                tell!(self, "event: listener {n} readable");
+                let token = Token::listener(n);
+                note(Event { token, readable: true, writable: false, read_closed: false });
             }
-            count += 1;
-            let token = Token::listener(n);
-            note(Event { token, readable: true, writable: false, read_closed: false });
         }
-        for event in self.wires.iter_mut().filter_map(Wire::event).take(EVENTS_MAX - count) {
+        let events = self.events(EVENTS_MAX - count);
+        count += events.len();
+        events.into_iter().for_each(note);
+        if self.bell.clear() {
             count += 1;
-            note(event);
+            tell!(self, "event: the program wakes the loop");
         }
-        let spurious = self.faults.one_of(self.wires.len());
-        if let Some(event) = spurious.and_then(|n| self.wires[n].spurious_event()) {
-            count += 1;
-            note(event);
-        }
-        if count == 0 && !self.bell.clear() {
+        if count == 0 && !self.has_news() {
             let wake = timeout.map_or(Duration::MAX, |timeout| self.now.saturating_add(timeout));
             self.is_asleep = wake > self.horizon;
             self.now = wake.min(self.horizon);
@@ -327,7 +427,7 @@ impl Kernel for SimKernel {
     }
 
     fn signals(&mut self) -> usize {
-        std::mem::take(&mut self.signals)
+        mem::take(&mut self.signals)
     }
 
     fn watch_listener(&mut self, _: &mut usize, _: Token) -> io::Result<()> {
@@ -335,6 +435,9 @@ impl Kernel for SimKernel {
     }
 
     fn rewatch_listener(&mut self, n: &mut usize, _: Token) -> io::Result<()> {
+        if let Some(error) = self.fails(Call::Rewatch) {
+            return Err(error);
+        }
         let queue = &mut self.queues[*n];
         queue.edge = !queue.waiting.is_empty();
         Ok(())
@@ -344,18 +447,34 @@ impl Kernel for SimKernel {
         if let Some(error) = self.accept_errors.pop_front() {
             return Err(io::Error::from_raw_os_error(error));
         }
-        if self.faults.happens(5) {
-            return Err(Errno::INTR.into());
+        if let Some(error) = self.fails(Call::Accept) {
+            let queue = &mut self.queues[*n];
+            if is_of_one_client(&error) {
+                if let Some(id) = queue.waiting.pop_front() {
+                    self.wires[id].closed = Some(Closed::Reset);
+                }
+            }
+            if error.kind() == io::ErrorKind::WouldBlock {
+                queue.edge = !queue.waiting.is_empty();
+            }
+            return Err(error);
         }
-        match self.queues[*n].waiting.pop_front() {
-            Some(id) => Ok(SimStream(id, Box::new(self.wires[id].peer))),
-            None => Err(io::ErrorKind::WouldBlock.into()),
+        if self.open >= self.descriptors_max {
+            return Err(Errno::MFILE.into());
         }
+        let Some(id) = self.queues[*n].waiting.pop_front() else {
+            return Err(io::ErrorKind::WouldBlock.into());
+        };
+        self.open += 1;
+        tell!(self, "accept: client {id}");
+        self.may_reset(id);
+        Ok(SimStream(id, Box::new(self.wires[id].peer)))
     }
 
     fn shed(&mut self, n: &usize) -> bool {
         match self.queues[*n].waiting.pop_front() {
             Some(id) => {
+                tell!(self, "accept and drop: client {id}");
                 self.wires[id].closed = Some(Closed::Ordinarily);
                 true
             }
@@ -365,6 +484,7 @@ impl Kernel for SimKernel {
 
     fn unlisten(&mut self, n: usize) {
         self.is_listening = false;
+        tell!(self, "close: listener {n}");
         for id in self.queues[n].waiting.drain(..) {
             self.wires[id].closed = Some(Closed::Reset);
         }
@@ -375,68 +495,69 @@ impl Kernel for SimKernel {
             self.watches_to_fail = left;
             return Err(io::ErrorKind::OutOfMemory.into());
         }
+        if let Some(error) = self.fails(Call::Watch) {
+            return Err(error);
+        }
         let wire = &mut self.wires[stream.0];
         wire.token = Some(token);
         wire.read_edge = !wire.to_server.is_empty() || wire.client_ended || wire.client_reset;
+        self.list(stream.0);
         Ok(())
     }
 
     fn watch_writing(&mut self, stream: &mut SimStream, _: Token) -> io::Result<()> {
+        if let Some(error) = self.fails(Call::WatchWriting) {
+            return Err(error);
+        }
         let wire = &mut self.wires[stream.0];
         wire.watches_writing = true;
-        wire.write_edge = wire.to_client.len() < wire.window;
-        wire.read_edge = !wire.to_server.is_empty() || wire.client_ended;
+        wire.write_edge = wire.free() > 0 || wire.client_reset;
+        wire.read_edge = !wire.to_server.is_empty() || wire.client_ended || wire.client_reset;
+        self.list(stream.0);
         Ok(())
     }
 
     fn read(&mut self, stream: &mut SimStream, room: &mut [u8]) -> io::Result<usize> {
-        if self.faults.happens(7) {
-            return Err(Errno::INTR.into());
+        let id = stream.0;
+        self.wires[id].count_read(self.polls);
+        self.may_reset(id);
+        if let Some(error) = self.fails(Call::Read) {
+            self.suffer(id, &error);
+            return Err(error);
         }
         let part = self.faults.part_of(room.len());
-        let wire = &mut self.wires[stream.0];
+        let is_urgent = self.faults.is_urgent();
+        let wire = &mut self.wires[id];
         if wire.client_reset {
             return Err(io::ErrorKind::ConnectionReset.into());
         }
         if wire.to_server.is_empty() && !wire.client_ended {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        // A short read of a socket means that it is empty. The queue is a ring, so it takes two
-        // reads to get its bytes.
-        let room = &mut room[..part];
-        let first = io::Read::read(&mut wire.to_server, room)?;
-        let len = first + io::Read::read(&mut wire.to_server, &mut room[first..])?;
-        // The rest after a short read counts as bytes that arrive now, so there is an event for it.
-        wire.read_edge |= !wire.to_server.is_empty();
+        if is_urgent && wire.to_server.len() > 1 {
+            wire.urgent = Some(wire.to_server.len() / 2);
+        }
+        let mark = wire.urgent.filter(|&mark| mark > 0);
+        let len = wire.take(&mut room[..part.min(mark.unwrap_or(part))]);
+        // A short read means that the socket is empty, so the rest counts as bytes that arrive now,
+        // and there is an event for it; but there is none for bytes after an urgent mark.
+        let is_at_mark = mark == Some(len);
+        wire.urgent = mark.map(|mark| mark - len).filter(|&left| left > 0);
+        if len < room.len() && !is_at_mark {
+            wire.read_edge |= !wire.to_server.is_empty();
+        }
+        self.list(id);
+        tell!(self, "read from client {id}: {}", Bytes(&room[..len], &[]));
         Ok(len)
     }
 
     fn write(&mut self, stream: &mut SimStream, first: &[u8], second: &[u8]) -> io::Result<usize> {
-        self.writes += 1;
-        if self.faults.happens(7) {
-            return Err(Errno::INTR.into());
+        self.may_reset(stream.0);
+        if let Some(error) = self.fails(Call::Write) {
+            self.suffer(stream.0, &error);
+            return Err(error);
         }
-        let (is_full, part) =
-            (self.faults.happens(9), self.faults.part_of(first.len() + second.len()));
-        let wire = &mut self.wires[stream.0];
-        if wire.client_reset {
-            return Err(io::ErrorKind::BrokenPipe.into());
-        }
-        assert!(!wire.server_ended, "a write after the end of the server's side");
-        let free = wire.window - wire.to_client.len().min(wire.window);
-        let wanted = first.len() + second.len();
-        wire.was_blocked |= free < wanted;
-        if free == 0 || is_full {
-            // If it is full only for a moment, the next poll has an event for the room.
-            wire.write_edge |= free > 0 && wire.watches_writing;
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        let free = free.min(part);
-        let of_first = first.len().min(free);
-        let of_second = second.len().min(free - of_first);
-        wire.to_client.extend(&first[..of_first]);
-        wire.to_client.extend(&second[..of_second]);
-        Ok(wanted.min(free))
+        self.write_to(stream.0, first, second)
     }
 
     fn send_file(
@@ -446,30 +567,52 @@ impl Kernel for SimKernel {
         offset: u64,
         len: usize,
     ) -> io::Result<usize> {
+        self.may_reset(stream.0);
+        if let Some(error) = self.fails(Call::SendFile) {
+            self.suffer(stream.0, &error);
+            return Err(error);
+        }
+        if self.faults.shortens_file() {
+            tell!(self, "the file has become shorter");
+            return Ok(0);
+        }
         let mut piece = vec![0; len];
         let read = file.read_at(&mut piece, offset)?;
         match read {
             0 => Ok(0),
-            _ => self.write(stream, &piece[..read], &[]),
+            _ => self.write_to(stream.0, &piece[..read], &[]),
         }
     }
 
     fn shutdown_write(&mut self, stream: &mut SimStream) -> io::Result<()> {
+        if let Some(error) = self.fails(Call::Shutdown) {
+            self.suffer(stream.0, &error);
+            return Err(error);
+        }
+        tell!(self, "shut down for writing: client {}", stream.0);
         self.wires[stream.0].server_ended = true;
         Ok(())
     }
 
     /// Closes the connection, since a simulated stream cannot leave the simulation.
     fn release(&mut self, stream: SimStream) -> io::Result<HijackedStream> {
-        self.wires[stream.0].closed = Some(Closed::Ordinarily);
-        Ok(HijackedStream::Simulated)
+        let error = self.fails(Call::Release);
+        self.note_closed(stream.0, Closed::Ordinarily);
+        match error {
+            Some(error) => Err(error),
+            None => Ok(HijackedStream::Simulated),
+        }
     }
 
     fn close(&mut self, stream: SimStream, with_reset: bool) {
-        let wire = &mut self.wires[stream.0];
         // Closing with unread bytes is a reset, as in TCP.
-        let is_reset = with_reset || !wire.to_server.is_empty();
-        wire.closed = Some(if is_reset { Closed::Reset } else { Closed::Ordinarily });
+        let is_reset = with_reset || !self.wires[stream.0].to_server.is_empty();
+        let (how, line) = match is_reset {
+            true => (Closed::Reset, "reset"),
+            false => (Closed::Ordinarily, "close"),
+        };
+        tell!(self, "{line}: client {}", stream.0);
+        self.note_closed(stream.0, how);
     }
 
     /// Fails: sources are real descriptors, and only an `EventLoop` has them.
@@ -486,9 +629,48 @@ impl Kernel for SimKernel {
     }
 }
 
+impl SimKernel {
+    fn write_to(&mut self, id: usize, first: &[u8], second: &[u8]) -> io::Result<usize> {
+        self.writes += 1;
+        let (is_full, part) =
+            (self.faults.is_full(), self.faults.part_of(first.len() + second.len()));
+        let wire = &mut self.wires[id];
+        if wire.client_reset {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        assert!(!wire.server_ended, "a write after the end of the server's side");
+        let free = wire.free();
+        let wanted = first.len() + second.len();
+        wire.was_blocked |= free < wanted;
+        if free == 0 || is_full {
+            // If it is full only for a moment, the next poll has an event for the room.
+            wire.write_edge |= free > 0 && wire.watches_writing;
+            self.list(id);
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let free = free.min(part);
+        let of_first = first.len().min(free);
+        let of_second = second.len().min(free - of_first);
+        wire.to_client.extend(&first[..of_first]);
+        wire.to_client.extend(&second[..of_second]);
+        wire.count_written(self.polls, of_first + of_second);
+        let (first, second) = (&first[..of_first], &second[..of_second]);
+        tell!(self, "write to client {id}: {}", Bytes(first, second));
+        Ok(wanted.min(free))
+    }
+}
+
+/// Whether `accept` failed because the client that waited has gone.
+fn is_of_one_client(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::AGAIN | Errno::CONNABORTED | Errno::PROTO | Errno::PERM | Errno::NETDOWN)
+    )
+}
+
 /// An accepted connection of a [`SimKernel`]: its number and the address of its client. The address
 /// is in a box, so that simulated slots are hardly larger than real ones.
-pub(crate) struct SimStream(usize, Box<SocketAddr>);
+pub(crate) struct SimStream(pub(super) usize, Box<SocketAddr>);
 
 impl Transport for SimStream {
     fn peer_addr(&self) -> Option<SocketAddr> {

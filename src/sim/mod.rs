@@ -32,6 +32,8 @@ mod loom_checks;
 mod kernel;
 mod request;
 mod response;
+mod story;
+mod wire;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -47,8 +49,9 @@ use crate::reactor::owner::Owner;
 use crate::reactor::LISTENERS_MAX;
 use crate::report::Report;
 use crate::server::{Handle, Server};
-use crate::sim::faults::Faults;
-use crate::sim::kernel::{Closed, SimKernel};
+use crate::sim::faults::{Faults, Planned};
+use crate::sim::kernel::SimKernel;
+use crate::sim::wire::Closed;
 
 pub use crate::sim::request::RequestBuilder;
 pub use crate::sim::response::Response;
@@ -122,7 +125,92 @@ impl<S: 'static> Sim<S> {
     /// }
     /// ```
     pub fn set_faults(&mut self, seed: u64) {
-        self.kernel().faults = Faults::of(seed);
+        self.kernel().faults = Faults::mild(seed);
+    }
+
+    /// Makes the simulated kernel show any of its faults, at rates that follow from the seed: also
+    /// those that break connections, files and calls. Returns the rates, for the message of a
+    /// failure.
+    #[doc(hidden)]
+    pub fn set_hard_faults(&mut self, seed: u64) -> String {
+        self.kernel().faults = Faults::hard(seed);
+        format!("{:?}", self.kernel().faults.rates)
+    }
+
+    /// Ends all faults.
+    #[doc(hidden)]
+    pub fn end_faults(&mut self) {
+        self.kernel().heal();
+    }
+
+    /// Sets the most connections that the server can accept before it is out of descriptors.
+    #[doc(hidden)]
+    pub fn set_descriptors_max(&mut self, most: usize) {
+        self.kernel().descriptors_max = most;
+    }
+
+    /// Begins to record the calls that may fail.
+    #[doc(hidden)]
+    pub fn record_calls(&mut self) {
+        self.kernel().calls = Some(Vec::new());
+    }
+
+    /// Returns the recorded calls, each with its name and the error numbers with which it may fail.
+    #[doc(hidden)]
+    pub fn recorded_calls(&mut self) -> Vec<(String, Vec<i32>)> {
+        let calls = self.kernel().calls.iter().flatten();
+        let numbers =
+            |call: &faults::Call| call.errors().iter().map(|error| error.raw_os_error()).collect();
+        calls.map(|call| (format!("{call:?}"), numbers(call))).collect()
+    }
+
+    /// Makes one call fail with this error number of the system: the one after `calls_before` more
+    /// calls that may fail.
+    #[doc(hidden)]
+    pub fn fail_call(&mut self, calls_before: usize, error: i32) {
+        self.kernel().planned = Some(Planned { calls_before, error });
+    }
+
+    /// Begins or ends the story of the run: a text that says turn by turn which events, calls and
+    /// time there were, and how the states and deadlines of connections changed. A turn in which
+    /// nothing happens is left out. It is off by default, because a long run has a long story.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use wheelhouse::{sim::Sim, Request};
+    ///
+    /// let mut sim = Sim::new(|_: &Request<'_>| "hello");
+    /// sim.set_story(true);
+    /// let client = sim.connect();
+    /// sim.send(client, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    /// sim.advance(Duration::from_secs(61));
+    /// assert_eq!(
+    ///     sim.story(),
+    ///     r#"client 0 connects
+    /// turn 3 at 0.000 s
+    ///     event: listener 0 readable
+    ///     accept: client 0
+    ///     client 0: New; Head deadline at 10.048 s
+    /// client 0 sends 27 B "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    /// turn 5 at 0.000 s
+    ///     event: client 0 readable
+    ///     read from client 0: 27 B "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    ///     write to client 0: 121 B "HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 2026 "..
+    ///     client 0: Idle; Idle deadline at 60.032 s
+    /// turn 8 at 60.032 s
+    ///     close: client 0
+    /// "#
+    /// );
+    /// ```
+    ///
+    /// The text is for people, and may change in every version.
+    pub fn set_story(&mut self, is_told: bool) {
+        self.kernel().story = is_told.then(Box::default);
+    }
+
+    /// Returns the [story](Sim::set_story) so far; an empty text if none is told.
+    pub fn story(&mut self) -> &str {
+        self.kernel().story.as_ref().map_or("", |story| story.text())
     }
 
     /// Returns the state of the server.
@@ -201,6 +289,14 @@ impl<S: 'static> Sim<S> {
         self.run();
     }
 
+    /// Sends an urgent byte from the client, and runs the server. It is no part of the stream, but
+    /// the next read ends before it.
+    #[doc(hidden)]
+    pub fn send_urgent(&mut self, client: Client) {
+        self.kernel().send_urgent(client);
+        self.run();
+    }
+
     /// Ends the client's side of the connection. The client still reads.
     pub fn end(&mut self, client: Client) {
         self.kernel().end(client);
@@ -223,16 +319,15 @@ impl<S: 'static> Sim<S> {
 
     /// Makes a client that has [stalled](Sim::stall) read `n` bytes.
     pub fn read(&mut self, client: Client, n: usize) {
-        self.kernel().wire(client).deliver(n);
+        self.kernel().deliver_to(client, n);
         self.run();
     }
 
     /// Makes a client that has [stalled](Sim::stall) read everything again, at once.
     pub fn unstall(&mut self, client: Client) {
-        let wire = self.kernel().wire(client);
-        wire.reads = true;
+        self.kernel().wire(client).reads = true;
         // `run` delivers the bytes in the socket buffer only while the server runs.
-        wire.deliver(usize::MAX);
+        self.kernel().deliver_to(client, usize::MAX);
         self.run();
     }
 
@@ -372,11 +467,21 @@ impl<S: 'static> Sim<S> {
             let goes_on = self.reactor.turn(None);
             self.is_running = goes_on.expect("the simulated poll does not fail");
             self.reactor.check();
+            assert_eq!(self.kernel().open(), self.reactor.connections(), "sockets that are open");
+            self.end_turn_of_story();
             self.kernel().deliver();
             if self.kernel().is_asleep && !self.kernel().has_news() {
                 return;
             }
         }
+    }
+
+    fn end_turn_of_story(&mut self) {
+        let Some(mut story) = self.kernel().story.take() else { return };
+        let (number, at) = (self.kernel().polls, self.now());
+        let states = self.reactor.describe();
+        story.end_turn(number, at, states.into_iter().map(|(stream, state)| (stream.0, state)));
+        self.kernel().story = Some(story);
     }
 
     fn kernel(&mut self) -> &mut SimKernel {

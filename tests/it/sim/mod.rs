@@ -7,7 +7,7 @@ use wheelhouse::body::Sender;
 use wheelhouse::sim::Sim;
 use wheelhouse::{Body, Reply, Request, Response, Server, StatusCode};
 
-use crate::support::{site, GET, SECOND};
+use crate::support::{post, site, GET, SECOND};
 
 fn shown(req: &Request<'_>) -> Reply {
     let head = format!("{} {} {}", req.method(), req.target(), req.header("X-A").unwrap_or("-"));
@@ -95,4 +95,23 @@ fn a_simulation_has_the_state_limits_and_timers_of_the_server() {
 fn a_connection_that_closes_without_a_response_is_a_panic_that_says_so() {
     let mut sim = Sim::new(|_: &Request<'_>| Reply::<()>::hijack(|(), taken| drop(taken)));
     sim.get("/");
+}
+
+/// The run on the page about debugging.
+#[test]
+fn the_story_of_a_run_is_the_one_in_the_docs() {
+    let mut sim = Sim::new(|_: &Request<'_>| {
+        Reply::collect(1000, |(), _, content| format!("{}\n", content.len()))
+    });
+    sim.set_story(true);
+    let client = sim.connect();
+    sim.stall(client, 100);
+    sim.send(client, post("/collect", 5, b"ab"));
+    sim.send(client, b"cde");
+    sim.unstall(client);
+    let page = include_str!("../../../docs/debugging.md");
+    assert!(page.contains(&format!("```text\n{}```\n", sim.story())), "{}", sim.story());
+    sim.set_story(false);
+    sim.send(client, GET);
+    assert_eq!(sim.story(), "");
 }
