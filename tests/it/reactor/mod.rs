@@ -14,4 +14,5 @@ mod producers_at_shutdown;
 mod report;
 mod shutdown;
 mod split_requests;
+mod torture;
 mod witness;
