@@ -1,14 +1,14 @@
 //! The entries of a directory, in an order.
 
 use std::ffi::OsStr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::fs::{statat, AtFlags, Dir, FileType};
 
 use crate::files::path::is_possible;
-use crate::files::root::{Found, Meta, Missing, Root};
+use crate::files::root::{Meta, Missing, Root};
 
 /// The most entries that are read from one directory.
 const ENTRIES_MAX: usize = 5_000;
@@ -80,9 +80,10 @@ impl Directory<'_> {
             FileType::RegularFile => (false, Meta::of(&stat)),
             // A link is followed here as in a request for it.
             FileType::Symlink => {
-                match self.root.find(&self.path.join(OsStr::from_bytes(name))).ok()? {
-                    Found::File(opened) => (false, opened.meta),
-                    Found::Directory(fd) => (true, Meta::of(&rustix::fs::fstat(fd.as_fd()).ok()?)),
+                match self.root.look(&self.path.join(OsStr::from_bytes(name))).ok()? {
+                    (FileType::RegularFile, meta) => (false, meta),
+                    (FileType::Directory, meta) => (true, meta),
+                    _ => return None,
                 }
             }
             _ => return None,

@@ -72,13 +72,13 @@ impl Files {
         match self.root.find(&path) {
             Ok(Found::File(_)) if names.is_directory => Ok(redirect(req, Slash::Cut)),
             Ok(Found::File(opened)) => self.send(req, &path, opened, self.cache_control.as_deref()),
-            Ok(Found::Directory(_)) if !names.is_directory => Ok(redirect(req, Slash::Add)),
-            Ok(Found::Directory(dir)) if self.lists => {
+            Ok(Found::Directory(..)) if !names.is_directory => Ok(redirect(req, Slash::Add)),
+            Ok(Found::Directory(dir, _)) if self.lists => {
                 let shows_dot_files = self.serves_dot_files;
                 let dir = Directory { root: &self.root, fd: &dir, path: &path, shows_dot_files };
                 self.listings.respond(&dir, req, &names).or_else(response_to)
             }
-            Ok(Found::Directory(_)) | Err(Missing::NotFound) => self.fallback(req, &names),
+            Ok(Found::Directory(..)) | Err(Missing::NotFound) => self.fallback(req, &names),
             // It may have an index. The request with the slash looks for that.
             Err(Missing::Forbidden) if !names.is_directory && self.root.is_directory(&path) => {
                 Ok(redirect(req, Slash::Add))

@@ -6,6 +6,10 @@
 //! systems, and where a sandbox forbids the call, each component of the path is opened on its own,
 //! relative to the directory before it, and no symbolic link is followed. That is stricter, and
 //! takes one system call for each component.
+//!
+//! Only regular files and directories are opened, after a look at their type that opens nothing. To
+//! open another file may have effects: the writer that waits at a FIFO goes on, a tape rewinds, a
+//! watchdog starts.
 
 use std::fs::File;
 use std::io;
@@ -14,14 +18,14 @@ use std::path::{Component, Path};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{fstat, openat, Mode, OFlags, Stat};
+use rustix::fs::{fstat, openat, statat, AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 /// An open directory. Nothing outside it can be opened through it.
 #[derive(Debug)]
 pub(super) struct Root {
     dir: OwnedFd,
-    /// Whether `openat2` was found missing or forbidden, so that it is not tried again.
+    /// Whether the system lacks `openat2`, or a sandbox forbids it, so that it is not tried again.
     lacks_openat2: AtomicBool,
 }
 
@@ -29,7 +33,7 @@ pub(super) struct Root {
 #[derive(Debug)]
 pub(super) enum Found {
     File(Opened),
-    Directory(OwnedFd),
+    Directory(OwnedFd, Meta),
 }
 
 /// An open regular file.
@@ -46,6 +50,7 @@ pub(super) struct Meta {
     /// The time of the last change in seconds since 1970; negative before it.
     pub(super) modified: i64,
     pub(super) nanos: u32,
+    pub(super) device: u64,
     pub(super) inode: u64,
 }
 
@@ -62,8 +67,9 @@ pub(super) enum Missing {
     Failed(Errno),
 }
 
-/// The flags for a file, which is only read. Opening a FIFO does not wait for its other end, and a
-/// terminal does not become the controlling terminal of this process.
+/// The flags for a file, which is only read. Should another process put a FIFO or a terminal in its
+/// place after the look, then opening the FIFO does not wait for its other end, and the terminal does
+/// not become the controlling terminal of this process.
 const FLAGS: OFlags =
     OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
@@ -72,6 +78,10 @@ const FLAGS: OFlags =
 const PASSAGE: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC).union(OFlags::PATH);
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const PASSAGE: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC);
+
+/// The flags for a look at a file, which do not open it.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const LOOK: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 
 /// The number of attempts at a resolution that a rename disturbs.
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -85,13 +95,17 @@ impl Root {
 
     /// Opens the regular file or directory that `path` names, relative to the root.
     pub(super) fn find(&self, path: &Path) -> Result<Found, Missing> {
-        let fd = self.open_beneath(path, FLAGS).map_err(Missing::from)?;
-        let stat = fstat(&fd).map_err(Missing::from)?;
-        match rustix::fs::FileType::from_raw_mode(stat.st_mode) {
-            rustix::fs::FileType::RegularFile => {
-                Ok(Found::File(Opened { file: File::from(fd), meta: Meta::of(&stat) }))
-            }
-            rustix::fs::FileType::Directory => Ok(Found::Directory(fd)),
+        let (kind, _) = self.look(path)?;
+        if !matches!(kind, FileType::RegularFile | FileType::Directory) {
+            return Err(Missing::NotFound);
+        }
+        let fd = self.open_beneath(path, FLAGS)?;
+        // Another process may have put another file in its place after the look.
+        let stat = fstat(&fd)?;
+        let meta = Meta::of(&stat);
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => Ok(Found::File(Opened { file: File::from(fd), meta })),
+            FileType::Directory => Ok(Found::Directory(fd, meta)),
             _ => Err(Missing::NotFound),
         }
     }
@@ -100,7 +114,7 @@ impl Root {
     pub(super) fn file(&self, path: &Path) -> Result<Opened, Missing> {
         match self.find(path)? {
             Found::File(opened) => Ok(opened),
-            Found::Directory(_) => Err(Missing::NotFound),
+            Found::Directory(..) => Err(Missing::NotFound),
         }
     }
 
@@ -109,20 +123,54 @@ impl Root {
         self.open_beneath(path, PASSAGE).is_ok()
     }
 
-    fn open_beneath(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
-        let dir = self.dir.as_fd();
+    /// Returns the type and the metadata of the file that `path` names, without opening it.
+    pub(super) fn look(&self, path: &Path) -> Result<(FileType, Meta), Missing> {
+        let stat = self.stat_beneath(path)?;
+        Ok((FileType::from_raw_mode(stat.st_mode), Meta::of(&stat)))
+    }
+
+    fn stat_beneath(&self, path: &Path) -> Result<Stat, Errno> {
         #[cfg(any(target_os = "linux", target_os = "android"))]
-        if !self.lacks_openat2.load(Ordering::Relaxed) {
-            match openat2(dir, path, flags) {
-                // A sandbox causes EPERM; the permissions of a file would cause EACCES.
-                Err(Errno::NOSYS | Errno::PERM) => {
-                    log::debug!("no openat2 here: symbolic links are not followed");
-                    self.lacks_openat2.store(true, Ordering::Relaxed);
-                }
-                result => return result,
-            }
+        if let Some(opened) = self.open_in_one_step(path, LOOK) {
+            return fstat(opened?);
         }
-        open_by_steps(dir, path, flags)
+        let (parent, name) = open_parent(self.dir.as_fd(), path)?;
+        let parent = parent.as_ref().map_or(self.dir.as_fd(), |fd| fd.as_fd());
+        statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)
+    }
+
+    fn open_beneath(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if let Some(opened) = self.open_in_one_step(path, flags) {
+            return opened;
+        }
+        let (parent, name) = open_parent(self.dir.as_fd(), path)?;
+        let parent = parent.as_ref().map_or(self.dir.as_fd(), |fd| fd.as_fd());
+        openat(parent, name, flags.union(OFlags::NOFOLLOW), Mode::empty())
+    }
+
+    /// Opens `path` with `openat2`. Returns `None` if this process cannot call it.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn open_in_one_step(&self, path: &Path, flags: OFlags) -> Option<Result<OwnedFd, Errno>> {
+        if self.lacks_openat2.load(Ordering::Relaxed) {
+            return None;
+        }
+        match openat2(self.dir.as_fd(), path, flags) {
+            Err(Errno::NOSYS | Errno::PERM) if self.finds_no_openat2() => {
+                log::debug!("no openat2 here: symbolic links are not followed");
+                self.lacks_openat2.store(true, Ordering::Relaxed);
+                None
+            }
+            result => Some(result),
+        }
+    }
+
+    /// Returns whether `openat2` fails even for the root itself. A single file can cause its errors,
+    /// too: a virus scanner, a device group or a file of `/proc` refuses with EPERM.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn finds_no_openat2(&self) -> bool {
+        let opened = openat2(self.dir.as_fd(), Path::new("."), PASSAGE);
+        matches!(opened, Err(Errno::NOSYS | Errno::PERM))
     }
 
     /// Makes the root behave as on a system without `openat2`.
@@ -147,24 +195,28 @@ fn openat2(dir: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd, E
     Err(Errno::NOENT)
 }
 
-/// Opens the components of `path` one after the other. None of them may be a symbolic link.
-fn open_by_steps(dir: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+/// Opens the directory of the last component of `path`, one component after the other. None of them
+/// may be a symbolic link. Returns the last component with it, and no directory if that is `dir`.
+fn open_parent<'p>(
+    dir: BorrowedFd<'_>,
+    path: &'p Path,
+) -> Result<(Option<OwnedFd>, &'p Path), Errno> {
     let mut components = path.components().peekable();
     let mut parent: Option<OwnedFd> = None;
     while let Some(component) = components.next() {
-        let at = parent.as_ref().map_or(dir, |fd| fd.as_fd());
         let name = match component {
             Component::Normal(name) => Path::new(name),
             Component::CurDir => Path::new("."),
             // Not reached: `Names` and listings never have such a component.
-            Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
-                return Err(Errno::NOENT)
-            }
+            Component::ParentDir | Component::RootDir | Component::Prefix(_) => break,
         };
-        let flags = if components.peek().is_some() { PASSAGE } else { flags };
-        parent = Some(openat(at, name, flags.union(OFlags::NOFOLLOW), Mode::empty())?);
+        if components.peek().is_none() {
+            return Ok((parent, name));
+        }
+        let at = parent.as_ref().map_or(dir, |fd| fd.as_fd());
+        parent = Some(openat(at, name, PASSAGE.union(OFlags::NOFOLLOW), Mode::empty())?);
     }
-    parent.ok_or(Errno::NOENT)
+    Err(Errno::NOENT)
 }
 
 impl Meta {
@@ -175,6 +227,7 @@ impl Meta {
             len: u64::try_from(stat.st_size).unwrap_or(0),
             modified: stat.st_mtime as i64,
             nanos: stat.st_mtime_nsec as u32,
+            device: stat.st_dev as u64,
             inode: stat.st_ino as u64,
         }
     }
@@ -282,16 +335,29 @@ mod tests {
         let base = tree("steps");
         let root = Root::open(&base.join("root")).unwrap().without_openat2();
         assert_eq!(read(&root, "dir/file").as_deref(), Ok("open"));
-        assert!(matches!(root.find(Path::new(".")), Ok(Found::Directory(_))));
+        assert!(matches!(root.find(Path::new(".")), Ok(Found::Directory(..))));
         for path in NEVER.into_iter().chain(["inside", "way/file"]) {
             assert_eq!(read(&root, path).unwrap_err(), Missing::NotFound, "{path}");
         }
         fs::remove_dir_all(base).unwrap();
     }
 
+    /// A virus scanner, for example, refuses one file with the error of a sandbox.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[test]
+    fn an_error_of_one_file_does_not_switch_symbolic_links_off() {
+        let base = tree("refused");
+        let root = Root::open(&base.join("root")).unwrap();
+        let _ = root.file(Path::new("inside"));
+        if !root.lacks_openat2.load(Ordering::Relaxed) {
+            assert!(!root.finds_no_openat2(), "the root itself can be opened");
+        }
+        fs::remove_dir_all(base).unwrap();
+    }
+
     #[test]
     fn a_date_that_stands_for_none_or_does_not_fit_into_a_field_is_none() {
-        let meta = |modified| Meta { len: 0, modified, nanos: 0, inode: 0 };
+        let meta = |modified| Meta { len: 0, modified, nanos: 0, device: 0, inode: 0 };
         for modified in [i64::MIN, -1, 0, 1, 315_532_800, 315_619_199, 253_402_300_800, i64::MAX] {
             assert_eq!(meta(modified).last_modified(), None, "{modified}");
         }

@@ -253,6 +253,44 @@ fn fifos_sockets_and_devices_are_not_found() {
     }
 }
 
+/// A writer that waits for a reader of the FIFO would be let through, and then lose its bytes.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_fifo_is_not_opened_by_a_request_and_not_by_a_listing() {
+    use rustix::fs::inotify;
+    let tree = Tree::new();
+    let fifo = tree.root().join("fifo");
+    mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    std::os::unix::fs::symlink("fifo", tree.root().join("link")).unwrap();
+    let watch = inotify::init(inotify::CreateFlags::NONBLOCK).unwrap();
+    inotify::add_watch(&watch, &fifo, inotify::WatchFlags::OPEN).unwrap();
+    let has_opened = || rustix::io::read(&watch, &mut [0; 1024]).is_ok();
+    let mut asker = asker(tree.files());
+    for path in ["/fifo", "/fifo/", "/fifo/x", "/link", "/"] {
+        let response = asker.get(path);
+        assert_eq!(response.status, if path == "/" { 200 } else { 404 }, "{path}");
+        assert!(!has_opened(), "{path} has opened it");
+    }
+    drop(fs::File::options().read(true).write(true).open(&fifo).unwrap());
+    assert!(has_opened(), "the watch would have reported it");
+}
+
+/// Some files refuse to be opened with the error that also a sandbox causes.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_may_not_be_opened_does_not_switch_symbolic_links_off() {
+    // Without CAP_SYSLOG, the log of the kernel cannot be opened.
+    let refused = fs::File::open("/proc/kmsg").err().and_then(|error| error.raw_os_error());
+    if refused != Some(rustix::io::Errno::PERM.raw_os_error()) {
+        eprintln!("skipped: this process may read the log of the kernel");
+        return;
+    }
+    let mut asker = asker(Files::new("/proc").unwrap());
+    let link = asker.get("/net/").status;
+    assert_eq!(asker.get("/kmsg").status, 403);
+    assert_eq!(asker.get("/net/").status, link, "/proc/net is a link");
+}
+
 #[test]
 fn links_inside_the_root_are_followed() {
     let tree = Tree::new();
