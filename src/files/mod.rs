@@ -59,6 +59,8 @@ use crate::message::response::{Response, StatusCode};
 ///   link is followed. Devices, FIFOs and sockets get a 404, and are never opened.
 /// * Names that begin with a dot get a 404, too, except `/.well-known/`; see
 ///   [`dot_files`](Files::dot_files).
+/// * Each response with a type has `X-Content-Type-Options: nosniff`, unless the program sets that
+///   field.
 /// * The kernel sends the content from the file to the socket ([`Body::file`](crate::Body::file)).
 ///   If the file shrinks meanwhile, the connection is reset.
 ///

@@ -44,7 +44,13 @@ impl Files {
     /// ```
     pub fn respond_at(&self, req: &Request<'_>, path: &str) -> Response {
         let response = self.find(req, path).unwrap_or_else(Response::status_page);
-        self.fielded(response)
+        let response = self.fielded(response);
+        // A browser must not take text that someone has uploaded for a script or a page.
+        let is_typed = response.status() != StatusCode::NOT_MODIFIED;
+        match is_typed && !response.headers().contains("x-content-type-options") {
+            true => response.with_header("X-Content-Type-Options", "nosniff"),
+            false => response,
+        }
     }
 
     fn find(&self, req: &Request<'_>, path: &str) -> Result<Response, StatusCode> {

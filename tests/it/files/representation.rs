@@ -41,6 +41,22 @@ fn the_type_follows_from_the_name_or_the_first_bytes_and_can_be_set() {
     }
 }
 
+/// A browser does not take one type for another.
+#[test]
+fn every_response_with_a_type_forbids_guesses() {
+    let tree = Tree::new();
+    let mut responder = asker(tree.files());
+    for (path, status) in [("/file.txt", 200), ("/list/", 200), ("/none", 404), ("/list", 301)] {
+        let response = responder.get(path);
+        let found = (response.status, response.field("x-content-type-options"));
+        assert_eq!(found, (status, Some("nosniff")), "{path}");
+    }
+    let file = responder.ask("GET", "/file.txt", &[("If-None-Match", "*")]);
+    assert_eq!((file.status, file.field("x-content-type-options")), (304, None));
+    let own = tree.files().header("X-Content-Type-Options", "own").unwrap();
+    assert_eq!(asker(own).get("/file.txt").field("x-content-type-options"), Some("own"));
+}
+
 fn compressed_tree() -> Tree {
     let tree = Tree::new();
     tree.write("app.js", "plain");
