@@ -52,6 +52,13 @@ impl Account {
     }
 }
 
+/// Whether both are the account of the same loop.
+impl PartialEq for Account {
+    fn eq(&self, other: &Account) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
 /// Bytes that are counted as long as this value lives.
 #[derive(Debug)]
 pub(crate) struct Hold {

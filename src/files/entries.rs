@@ -1,6 +1,8 @@
 //! The entries of a directory, in an order.
 
+use std::cmp::Ordering;
 use std::ffi::OsStr;
+use std::mem::size_of;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -10,28 +12,52 @@ use rustix::fs::{statat, AtFlags, Dir, FileType};
 use crate::files::path::is_possible;
 use crate::files::root::{Meta, Missing, Root};
 
-/// The most entries that are read from one directory.
-const ENTRIES_MAX: usize = 5_000;
+/// The most names that are read from one directory. Names that are not shown count, too, so that a
+/// directory with a million dot files is not read to its end for each request.
+const NAMES_MAX: usize = 5_000;
 
-/// The most bytes of their names. Each byte may be nine on the page, which then has at most about 6
-/// MiB.
+/// The most bytes of the names that are shown.
 const NAMES_BYTES_MAX: usize = 512 << 10;
+
+/// The memory that reading takes beside the entries: the buffer of the system call.
+const READ_BUFFER: usize = 32 << 10;
 
 /// A directory to be listed.
 pub(super) struct Directory<'a> {
     pub(super) root: &'a Root,
     pub(super) fd: &'a OwnedFd,
+    pub(super) meta: Meta,
     /// The path of the directory from the root.
     pub(super) path: &'a Path,
     pub(super) shows_dot_files: bool,
 }
 
 /// One line of a listing.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Entry {
-    pub(super) name: Vec<u8>,
+    pub(super) name: Box<[u8]>,
+    /// The name in lower case, by which people look for it.
+    key: Box<str>,
     pub(super) is_directory: bool,
     pub(super) meta: Meta,
+}
+
+/// The entries of a directory that are shown, or some of them.
+#[derive(Debug, Default)]
+pub(super) struct Entries {
+    pub(super) list: Vec<Entry>,
+    /// Whether the directory has more names than were read.
+    pub(super) is_cut: bool,
+}
+
+/// The answer to the question whether there is memory for one more entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    Enough,
+    /// The page would be longer than any page may be: it is cut here.
+    PageIsFull,
+    /// There is no memory now.
+    None,
 }
 
 /// The order of the entries. Directories always come first.
@@ -49,26 +75,46 @@ pub(super) enum Column {
 }
 
 impl Directory<'_> {
-    /// Returns the entries, and whether there are more than these.
-    pub(super) fn read(&self) -> Result<(Vec<Entry>, bool), Missing> {
-        let (mut entries, mut room) = (Vec::new(), NAMES_BYTES_MAX);
-        let stream = Dir::read_from(self.fd).map_err(Missing::from)?;
-        for item in stream {
-            let Ok(item) = item else { break };
+    /// Reads the entries. `room` is asked before each of them is kept, with the memory that it and
+    /// all entries before it take. Returns an error if there is none.
+    pub(super) fn read(
+        &self,
+        mut room: impl FnMut(&Entry, usize) -> Room,
+    ) -> Result<Entries, Missing> {
+        let mut entries = Entries::default();
+        let (mut names, mut bytes, mut memory) = (0, 0, READ_BUFFER);
+        for item in Dir::read_from(self.fd)? {
+            // A name that cannot be read is one more that is not shown.
+            let Ok(item) = item else {
+                entries.is_cut = true;
+                break;
+            };
             let name = item.file_name().to_bytes();
-            let is_hidden = name.starts_with(b".") && !self.shows_dot_files;
-            if matches!(name, b"." | b"..") || is_hidden || !is_possible(name) {
+            if matches!(name, b"." | b"..") {
                 continue;
             }
-            if entries.len() == ENTRIES_MAX || name.len() > room {
-                return Ok((entries, true));
+            names += 1;
+            bytes += name.len();
+            if names > NAMES_MAX || bytes > NAMES_BYTES_MAX {
+                entries.is_cut = true;
+                break;
             }
-            if let Some(entry) = self.entry(name) {
-                room -= name.len();
-                entries.push(entry);
+            let is_hidden = name.starts_with(b".") && !self.shows_dot_files;
+            if is_hidden || !is_possible(name) {
+                continue;
+            }
+            let Some(entry) = self.entry(name) else { continue };
+            memory += entry.memory();
+            match room(&entry, memory) {
+                Room::Enough => entries.list.push(entry),
+                Room::PageIsFull => {
+                    entries.is_cut = true;
+                    break;
+                }
+                Room::None => return Err(Missing::Exhausted),
             }
         }
-        Ok((entries, false))
+        Ok(entries)
     }
 
     /// Returns one entry; `None` for an entry that could not be served: a device, a link that leads
@@ -88,7 +134,22 @@ impl Directory<'_> {
             }
             _ => return None,
         };
-        Some(Entry { name: name.to_vec(), is_directory, meta })
+        Some(Entry::new(name, is_directory, meta))
+    }
+}
+
+impl Entry {
+    pub(super) fn new(name: &[u8], is_directory: bool, meta: Meta) -> Entry {
+        let key = String::from_utf8_lossy(name).to_lowercase().into_boxed_str();
+        Entry { name: name.into(), key, is_directory, meta }
+    }
+
+    /// Returns the most bytes of memory that the entry takes in a list.
+    fn memory(&self) -> usize {
+        /// The allocator adds to both texts.
+        const OVERHEAD: usize = 2 * 24;
+        // A list that grows has at most twice the room that it needs.
+        2 * size_of::<Entry>() + self.name.len() + self.key.len() + OVERHEAD
     }
 }
 
@@ -113,24 +174,25 @@ impl Order {
         Order { by, is_descending }
     }
 
+    /// Sorts entries: directories first, and equal ones by name in both directions.
     pub(super) fn sort(self, entries: &mut [Entry]) {
-        entries.sort_by_cached_key(|entry| {
-            let name = String::from_utf8_lossy(&entry.name).to_lowercase();
-            (name, entry.name.clone())
-        });
-        // A stable sort: equal entries stay in the order of names in both directions.
-        let key = |entry: &Entry| match self.by {
-            Column::Name => (0, 0),
-            Column::Size if entry.is_directory => (0, 0),
-            Column::Size => (i128::from(entry.meta.len), 0),
-            Column::Date => (i128::from(entry.meta.modified), entry.meta.nanos),
-        };
-        match (self.by, self.is_descending) {
-            (Column::Name, true) => entries.reverse(),
-            (_, true) => entries.sort_by_key(|entry| std::cmp::Reverse(key(entry))),
-            (_, false) => entries.sort_by_key(key),
+        fn name(entry: &Entry) -> (&str, &[u8]) {
+            (&entry.key, &entry.name)
         }
-        entries.sort_by_key(|entry| !entry.is_directory);
+        let compare = |a: &Entry, b: &Entry| match self.by {
+            Column::Name => name(a).cmp(&name(b)),
+            Column::Size if a.is_directory => Ordering::Equal,
+            Column::Size => a.meta.len.cmp(&b.meta.len),
+            Column::Date => (a.meta.modified, a.meta.nanos).cmp(&(b.meta.modified, b.meta.nanos)),
+        };
+        // No two names are equal, so an unstable sort, which takes no memory, has one result.
+        entries.sort_unstable_by(|a, b| {
+            let compared = compare(a, b);
+            b.is_directory
+                .cmp(&a.is_directory)
+                .then(if self.is_descending { compared.reverse() } else { compared })
+                .then_with(|| name(a).cmp(&name(b)))
+        });
     }
 
     pub(super) fn to_query(self) -> String {

@@ -69,8 +69,8 @@ use crate::message::response::{Response, StatusCode};
 /// Files are opened on the loop. From the cache of the system, to look at a file, open it, read its
 /// length and close it takes about 5 µs, and each precompressed sibling that is looked for and
 /// missing 1 µs more (measured on a virtual machine of 2026). A sleeping disk or a network file system takes
-/// longer, and every connection waits: serve such directories from a process of their own. A
-/// listing takes about 1 µs for each entry.
+/// longer, and every connection waits: serve such directories from a process of their own. To make a
+/// listing takes about 3 µs for each entry.
 ///
 /// # Descriptors
 ///
@@ -141,8 +141,15 @@ impl Files {
     }
 
     /// Sets whether the response for a directory without index is a page that lists it (default) or
-    /// a 404. A page shows at most 5,000 entries. Pages that wait for slow readers take at most
-    /// about 8 MiB in all; beyond that a listing is a 503.
+    /// a 404.
+    ///
+    /// A page is made from the first 5,000 names of its directory. All its readers share it, and for a
+    /// second it is used again, unless the directory changes meanwhile; so the sizes and times of
+    /// files may be a second old. Pages count against
+    /// [`Limits::memory_bytes_max`](crate::Limits::memory_bytes_max). To make one may take an eighth of
+    /// it, and all pages on their way a quarter. A listing that would need more is cut, with a notice,
+    /// and if other pages hold the memory, the client gets a 503 with `Retry-After`. The response to a
+    /// HEAD request has no `Content-Length`, because no page is made for it.
     pub fn listing(mut self, lists: bool) -> Files {
         self.lists = lists;
         self

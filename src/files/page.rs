@@ -7,7 +7,7 @@ use std::fmt::{self, Write};
 
 use percent_encoding::{percent_encode, AsciiSet, NON_ALPHANUMERIC};
 
-use crate::files::entries::{Column, Entry, Order};
+use crate::files::entries::{Column, Entries, Entry, Order};
 use crate::files::path::Names;
 use crate::message::html::escape_html;
 
@@ -26,15 +26,46 @@ const PICTURES: &str = concat!(
     r##"A1.5 1.5 0 0 1 2.5 13V3A1.5 1.5 0 0 1 4 1.5zM9 2v3.5h3.5"/></symbol></svg>"##,
 );
 
-/// Returns the page for the directory that `names` lead to. `is_cut` says that it has more entries
-/// than these.
-pub(super) fn render(names: &Names<'_>, entries: &[Entry], order: Order, is_cut: bool) -> String {
-    // An estimate that avoids growth: the length of a line without its name.
-    let mut page = String::with_capacity(4096 + entries.len() * 240);
+/// Returns the most bytes that a page takes beside the lines of its entries.
+pub(super) fn frame_max(names: &Names<'_>) -> usize {
+    /// Everything that does not depend on the names: tags, and the words of the last line.
+    const FIXED: usize = 2_048;
+    let depth = names.segments.len();
+    // Each name stands in the title and in the heading, with a link that climbs from the last one.
+    let of_names: usize = names.segments.iter().map(|name| 2 * text_max(name) + 64).sum();
+    FIXED + STYLE.len() + PICTURES.len() + of_names + "../".len() * depth * (depth + 1) / 2
+}
+
+/// Returns the most bytes that the line of an entry with this name takes on a page.
+pub(super) fn row_max(name: &[u8]) -> usize {
+    /// The longest line of an entry whose name is empty.
+    const FIXED: usize = 224;
+    let is_kept = |byte: &&u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
+    let kept = name.iter().filter(is_kept).count();
+    FIXED + kept + 3 * (name.len() - kept) + text_max(name)
+}
+
+/// Returns the most bytes that `name` takes as text of the page.
+fn text_max(name: &[u8]) -> usize {
+    let len = |&byte: &u8| match byte {
+        b'"' => "&quot;".len(),
+        b'&' | b'\'' => "&amp;".len(),
+        b'<' | b'>' => "&lt;".len(),
+        b' '..=b'~' => 1,
+        // A control character, or a part of a character that may be replaced.
+        _ => "\u{fffd}".len(),
+    };
+    name.iter().map(len).sum()
+}
+
+/// Returns the page for the directory that `names` lead to, which takes at most `len_max` bytes.
+pub(super) fn render(names: &Names<'_>, entries: &Entries, order: Order, len_max: usize) -> String {
+    let mut page = String::with_capacity(len_max);
     // Writing to a `String` does not fail.
     let _ = head(&mut page, names);
-    let _ = table(&mut page, names, entries, order);
-    let _ = foot(&mut page, entries, is_cut);
+    let _ = table(&mut page, names, &entries.list, order);
+    let _ = foot(&mut page, entries);
+    debug_assert!(page.len() <= len_max, "{} of {len_max} bytes", page.len());
     page
 }
 
@@ -120,7 +151,7 @@ fn row(page: &mut String, entry: &Entry, query: &str) -> fmt::Result {
     }
 }
 
-fn foot(page: &mut String, entries: &[Entry], is_cut: bool) -> fmt::Result {
+fn foot(page: &mut String, Entries { list: entries, is_cut }: &Entries) -> fmt::Result {
     let directories = entries.iter().filter(|entry| entry.is_directory).count();
     let files = entries.len() - directories;
     let total: u64 = entries
@@ -128,9 +159,9 @@ fn foot(page: &mut String, entries: &[Entry], is_cut: bool) -> fmt::Result {
         .filter(|entry| !entry.is_directory)
         .fold(0, |sum: u64, entry| sum.saturating_add(entry.meta.len));
     page.push_str("<footer>");
-    if entries.is_empty() {
+    if entries.is_empty() && !is_cut {
         page.push_str("Nothing here.");
-    } else {
+    } else if !entries.is_empty() {
         let plural =
             |n: usize, one: &str, many: &str| format!("{n} {}", if n == 1 { one } else { many });
         let counts = [
@@ -145,8 +176,9 @@ fn foot(page: &mut String, entries: &[Entry], is_cut: bool) -> fmt::Result {
         }
         page.push_str(". Times are UTC.");
     }
-    if is_cut {
-        write!(page, " There is more: only {} entries are shown.", entries.len())?;
+    if *is_cut {
+        // The names that were not read may be some that are not shown.
+        write!(page, " There may be more: only {} entries are shown.", entries.len())?;
     }
     page.push_str("</footer>\n</main>\n</body>\n</html>\n");
     Ok(())
@@ -183,4 +215,38 @@ fn text(name: &[u8]) -> String {
     };
     let name: String = String::from_utf8_lossy(name).chars().map(shown).collect();
     escape_html(&name).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::root::Meta;
+
+    /// The size of a page is known before it is made, so that there is memory for it.
+    #[test]
+    fn no_page_is_longer_than_was_said_before() {
+        let meta = |len, modified| Meta { len, modified, nanos: 0, device: 0, inode: 0 };
+        let long = [b'"'; 255];
+        let names: [&[u8]; 8] =
+            [b"a", b"", &long, &[0xff; 255], &[1; 99], "\u{202e}\u{e4}".as_bytes(), b"<&>'", b" ~"];
+        for order in ["", "sort=-size", "sort=date"].map(Order::of_query) {
+            for name in names {
+                for is_directory in [true, false] {
+                    let meta = meta(u64::MAX, 253_402_300_799);
+                    let entry = Entry::new(name, is_directory, meta);
+                    let mut line = String::new();
+                    row(&mut line, &entry, &order.to_query()).unwrap();
+                    assert!(line.len() <= row_max(name), "{} of {}", line.len(), row_max(name));
+                }
+            }
+            for path in ["", "a/b", "%22%22/%FF%01", &"x/".repeat(200), &"%22".repeat(255)] {
+                let names = Names::parse(path).unwrap();
+                let list = vec![Entry::new(b"x", false, meta(u64::MAX, 0)); 2];
+                for entries in [Entries { list, is_cut: true }, Entries::default()] {
+                    let rows: usize = entries.list.iter().map(|it| row_max(&it.name)).sum();
+                    render(&names, &entries, order, frame_max(&names) + rows);
+                }
+            }
+        }
+    }
 }

@@ -79,9 +79,10 @@ impl Files {
             Ok(Found::File(_)) if names.is_directory => Ok(redirect(req, Slash::Cut)),
             Ok(Found::File(opened)) => self.send(req, &path, opened, self.cache_control.as_deref()),
             Ok(Found::Directory(..)) if !names.is_directory => Ok(redirect(req, Slash::Add)),
-            Ok(Found::Directory(dir, _)) if self.lists => {
+            Ok(Found::Directory(fd, meta)) if self.lists => {
                 let shows_dot_files = self.serves_dot_files;
-                let dir = Directory { root: &self.root, fd: &dir, path: &path, shows_dot_files };
+                let dir =
+                    Directory { root: &self.root, fd: &fd, meta, path: &path, shows_dot_files };
                 self.listings.respond(&dir, req, &names).or_else(response_to)
             }
             Ok(Found::Directory(..)) | Err(Missing::NotFound) => self.fallback(req, &names),
@@ -219,13 +220,18 @@ impl Files {
     }
 }
 
+/// The seconds after which a client may ask again for a file that needs a descriptor, or for a page
+/// that needs memory. The clients that hold them read slowly, but they have to read.
+const RETRY_AFTER: &str = "5";
+
 /// Returns the status for a file that is not sent. An error of the file system is a failure of the
 /// program, which the connection logs.
 fn response_to(missing: Missing) -> Result<Response, StatusCode> {
     match missing {
         Missing::NotFound => Err(StatusCode::NOT_FOUND),
         Missing::Forbidden => Err(StatusCode::FORBIDDEN),
-        Missing::Exhausted => Err(StatusCode::SERVICE_UNAVAILABLE),
+        Missing::Exhausted => Ok(Response::status_page(StatusCode::SERVICE_UNAVAILABLE)
+            .with_header("Retry-After", RETRY_AFTER)),
         Missing::Failed(errno) => {
             let error = format!("a file could not be opened: {errno}");
             Ok(Failure::internal(error).into_response())

@@ -61,7 +61,7 @@ pub(super) enum Missing {
     NotFound,
     /// The file exists, and this process may not read it.
     Forbidden,
-    /// The process or the system has no descriptor left.
+    /// The process or the system has no descriptor left, or the budget has no memory for a page.
     Exhausted,
     /// The file system failed.
     Failed(Errno),
@@ -230,6 +230,22 @@ impl Meta {
             device: stat.st_dev as u64,
             inode: stat.st_ino as u64,
         }
+    }
+
+    /// Returns whether every change from `now` on changes the time of the last change. That is not so
+    /// within one tick of the clock that stamps files: it advances every 10 ms or more often, and file
+    /// systems without fractions have a tick of up to 2 s.
+    pub(super) fn is_older_than(&self, now: Duration) -> bool {
+        let (Ok(seconds), tick) = (
+            u64::try_from(self.modified),
+            match self.nanos {
+                0 => Duration::from_secs(2),
+                _ => Duration::from_millis(20),
+            },
+        ) else {
+            return true;
+        };
+        Duration::new(seconds, self.nanos).saturating_add(tick) <= now
     }
 
     /// Returns the time of the last change in whole seconds, which is the precision of HTTP.

@@ -11,6 +11,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::str;
+use std::time::Duration;
 
 use crate::account::Account;
 use crate::limits::Limits;
@@ -306,6 +307,11 @@ impl<'a> Request<'a> {
         &self.message.peer.site().account
     }
 
+    /// Returns the time of the present turn of the loop.
+    pub(crate) fn turn_time(&self) -> TurnTime {
+        self.message.peer.site().time
+    }
+
     /// Returns whether the peer has already ended or broken its side of the connection. That is not
     /// a cancellation: a half-closed peer still reads, and the response is still sent.
     pub fn peer_has_left(&self) -> bool {
@@ -498,6 +504,23 @@ pub(crate) struct Site {
     pub(crate) listeners: ListenerNames,
     pub(crate) limits: Limits,
     pub(crate) account: Account,
+    pub(crate) time: TurnTime,
+}
+
+/// The time of a turn of the loop, by both clocks.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct TurnTime {
+    /// The monotonic time since the start of the loop, in milliseconds.
+    pub(crate) now: u64,
+    /// The time of the start of the loop since 1970, as the wall clock had it in the present second.
+    pub(crate) start: Duration,
+}
+
+impl TurnTime {
+    /// Returns the time since 1970.
+    pub(crate) fn wall(self) -> Duration {
+        self.start + Duration::from_millis(self.now)
+    }
 }
 
 /// The names of the listeners of a server, by their numbers.

@@ -56,7 +56,7 @@ use crate::handler::timers::{Call, Timers};
 use crate::handler::Handler;
 use crate::http1::{Encoder, Head, HeadLimits, Rest};
 use crate::limits::Limits;
-use crate::message::request::{ListenerNames, Site};
+use crate::message::request::{ListenerNames, Site, TurnTime};
 use crate::reactor::acceptor::Acceptor;
 use crate::reactor::clock::{DateClock, Millis};
 use crate::reactor::connections::connection;
@@ -156,7 +156,12 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
                     fields_max: limits.fields_max,
                 },
                 timeouts: Timeouts::of(&limits),
-                site: Site { listeners: ListenerNames(names), limits, account: ledger.account() },
+                site: Site {
+                    listeners: ListenerNames(names),
+                    limits,
+                    account: ledger.account(),
+                    time: TurnTime::default(),
+                },
                 out: Vec::with_capacity(SCRATCH),
                 head: Head::new(),
                 mailbox,
@@ -240,10 +245,18 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
                 acceptor.note_ready(event.token);
             }
         })?;
-        self.shared.now = self.kernel.now();
-        self.shared.ledger.settle();
-        if let Some(line) = self.shared.date.refresh(self.shared.now, || self.kernel.wall()) {
-            self.shared.encoder.set_date(line);
+        let Shared { now, site, ledger, date, encoder, .. } = &mut self.shared;
+        *now = self.kernel.now();
+        site.time.now = *now;
+        ledger.settle();
+        let time = &mut site.time;
+        let wall = || {
+            let wall = self.kernel.wall();
+            time.start = wall.saturating_sub(Duration::from_millis(time.now));
+            wall
+        };
+        if let Some(line) = date.refresh(*now, wall) {
+            encoder.set_date(line);
         }
         Ok(())
     }

@@ -23,7 +23,7 @@ const LAYERS: [[&str; 3]; 13] = [
         signal_hook slab socket2 wheelhouse_timers"],
     ["server", "root message handler reactor", "std listenfd log mio rustix socket2"],
     ["router", "root message handler", "std http percent_encoding"],
-    ["files", "root message handler", "std httpdate log mime_guess percent_encoding rustix"],
+    ["files", "root message handler", "std bytes httpdate log mime_guess percent_encoding rustix"],
     ["helpers", "root message handler router files", "std bytes form_urlencoded http httpdate log \
         serde serde_json"],
     ["websocket", "root message handler helpers", "std bytes data_encoding http log sha1_smol \

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rustix::fs::{utimensat, AtFlags, Timespec, Timestamps, CWD};
 use wheelhouse::files::Files;
 use wheelhouse::sim::Sim;
-use wheelhouse::{Request, Response};
+use wheelhouse::{Limits, Request, Response, Server};
 
 /// Content that must never be sent.
 pub(crate) const SECRET: &str = "TOP-SECRET";
@@ -119,13 +119,18 @@ pub(crate) struct Asker {
 /// Serves `files`. A field `X-Path` replaces the path of the target, for paths that no target can
 /// have.
 pub(crate) fn asker(files: Files) -> Asker {
-    let sim = Sim::new(move |req: &Request<'_>| -> Response {
+    asker_within(Limits::default(), files)
+}
+
+/// The same with other limits.
+pub(crate) fn asker_within(limits: Limits, files: Files) -> Asker {
+    let handler = move |req: &Request<'_>| -> Response {
         match req.header("x-path") {
             Some(path) => files.respond_at(req, path),
             None => files.respond(req),
         }
-    });
-    Asker { sim }
+    };
+    Asker { sim: Sim::of(Server::new().limits(limits), handler).unwrap() }
 }
 
 impl Asker {
