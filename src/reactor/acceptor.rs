@@ -54,11 +54,26 @@ struct Watched<L> {
     is_ready: bool,
     /// Its own pause after an error of its own: the other listeners go on.
     back_off: Option<BackOff>,
+    /// Errors of single clients since the last client was accepted, none was waiting, or the
+    /// listener paused for them.
+    failed_clients: usize,
 }
 
 impl<L> Watched<L> {
     fn may_accept(&self, now: Millis) -> bool {
         self.is_ready && self.back_off.as_ref().is_none_or(|back_off| now >= back_off.ends)
+    }
+
+    /// Notes an error of one client. After as many of them as a turn has attempts, the listener
+    /// pauses: the error is probably not theirs, and would keep the loop busy for ever. The pause
+    /// does not grow, because clients that leave early must not keep others waiting.
+    fn note_failed_client(&mut self, now: Millis) -> Option<Duration> {
+        self.failed_clients += 1;
+        if self.failed_clients < ACCEPT_MAX {
+            return None;
+        }
+        self.failed_clients = 0;
+        Some(self.back_off.insert(BackOff::after(None, now)).pause)
     }
 }
 
@@ -114,7 +129,12 @@ impl<K: Kernel> Acceptor<K> {
     /// Watches one more listener.
     pub(crate) fn add(&mut self, kernel: &mut K, mut listener: K::Listener) -> io::Result<()> {
         kernel.watch_listener(&mut listener, Token::listener(self.listeners.len()))?;
-        self.listeners.push(Watched { listener, is_ready: true, back_off: None });
+        self.listeners.push(Watched {
+            listener,
+            is_ready: true,
+            back_off: None,
+            failed_clients: 0,
+        });
         Ok(())
     }
 
@@ -187,13 +207,20 @@ impl<K: Kernel> Acceptor<K> {
                 match outcome(kernel.accept(&watched.listener)) {
                     Outcome::Stream(stream) => {
                         (self.back_off, watched.back_off) = (None, None);
+                        watched.failed_clients = 0;
                         return Next::Connection(stream, n as u8);
                     }
-                    Outcome::Empty => watched.is_ready = false,
-                    Outcome::Next(error) => {
-                        self.errors += 1;
-                        log::debug!("accept failed for one client: {error}");
-                    }
+                    Outcome::Empty => (watched.is_ready, watched.failed_clients) = (false, 0),
+                    Outcome::Next(error) => match watched.note_failed_client(now) {
+                        None => {
+                            self.errors += 1;
+                            log::debug!("accept failed for one client: {error}");
+                        }
+                        Some(pause) => {
+                            self.note_error(now, &error, pause);
+                            break;
+                        }
+                    },
                     Outcome::Exhausted(error) => {
                         let back_off = BackOff::after(self.back_off.as_ref(), now);
                         let pause = back_off.pause;

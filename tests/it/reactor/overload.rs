@@ -310,12 +310,33 @@ fn a_connection_that_closes_ends_the_pause_of_the_acceptor() {
 #[test]
 fn an_accept_error_of_one_peer_does_not_delay_the_next() {
     let mut sim = Sim::new(site);
-    sim.fail_accepts([ECONNABORTED, EPROTO, EPERM, ENETDOWN].repeat(100));
+    sim.fail_accepts([ECONNABORTED, EPROTO, EPERM, ENETDOWN].repeat(15));
     let polls = sim.polls();
     let client = sim.connect_and_send(GET);
     assert!(is_served(&mut sim, client));
     assert_eq!(sim.now(), Duration::ZERO);
     assert!(sim.polls() - polls < 20);
+}
+
+/// Such an error may come for every client: from a filter of system calls that refuses `accept`, or
+/// from a network that is down.
+#[test]
+fn errors_of_one_peer_after_another_do_not_keep_the_loop_busy() {
+    for errno in [ECONNABORTED, EPERM, ENETDOWN] {
+        let mut sim = Sim::new(site);
+        sim.pause();
+        sim.fail_accepts(std::iter::repeat_n(errno, 64 * 100));
+        let polls = sim.polls();
+        let client = sim.connect_and_send(GET);
+        sim.resume();
+        sim.advance(400 * MS);
+        assert!(!is_served(&mut sim, client));
+        assert!(sim.polls() - polls < 200, "{} polls in 0.4 s", sim.polls() - polls);
+        sim.advance(200 * MS);
+        assert!(is_served(&mut sim, client), "after 100 pauses of 5 ms");
+        let other = sim.connect_and_send(GET);
+        assert!(is_served(&mut sim, other), "the next client does not wait");
+    }
 }
 
 #[test]
