@@ -119,11 +119,11 @@
 //!   queued one revolution ahead and again from there, one relink for each revolution. Clamp a
 //!   longer one to `now + i32::MAX`; that is 4.3 years at 64 ms.
 //! * *Wrap-around:* ticks are compared by the sign of their wrapping difference, so a wheel may
-//!   start at any tick and run across `u32::MAX`. Turn it at least once in `i32::MAX` ticks, even
-//!   if it is empty.
+//!   start at any tick and run across `u32::MAX`. Turn it at least once in `i32::MAX` ticks, unless
+//!   it is empty: then it takes any time.
 //! * *In the past:* a deadline that is not after `now` expires at the next tick.
 //! * *Jumps:* after a long stop each slot is visited once. A clock that steps back is ignored until
-//!   it has caught up.
+//!   it has caught up, or the wheel is empty.
 //!
 //! # When to use another structure
 //!

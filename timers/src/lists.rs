@@ -11,7 +11,16 @@ impl Wheel {
     /// Does [`advance`](Wheel::advance) and returns the number of its steps (words read, lists
     /// spliced), which a test compares with the promised bound.
     pub(crate) fn turn(&mut self, now: u32) -> usize {
-        if !is_before(self.now, now) {
+        if now == self.now {
+            return 0;
+        }
+        if self.len == 0 {
+            // No deadline lies between the two ticks, however far they are apart.
+            self.now = now;
+            self.nearest.set(None);
+            return 0;
+        }
+        if is_before(now, self.now) {
             return 0;
         }
         if self.nearest.get().is_some_and(|nearest| is_before(now, nearest)) {

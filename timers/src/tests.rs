@@ -124,6 +124,24 @@ fn a_clock_that_steps_back_is_ignored() {
     wheel.check();
 }
 
+/// A server without connections may sleep for years.
+#[test]
+fn an_empty_wheel_takes_any_time() {
+    for jump in [1, 100, i32::MAX as u32, 1 << 31, (1 << 31) + 1, u32::MAX - 5] {
+        let mut wheel = wheel(64, 50, 1);
+        wheel.arm(0, 55);
+        assert!(wheel.disarm(0));
+        let now = 50_u32.wrapping_add(jump);
+        wheel.advance(now);
+        wheel.arm(0, now.wrapping_add(3));
+        wheel.advance(now.wrapping_add(2));
+        assert_eq!((wheel.pop(), wheel.next_wake()), (None, Some(now.wrapping_add(3))));
+        wheel.advance(now.wrapping_add(3));
+        assert_eq!(wheel.pop(), Some(0), "after a jump of {jump}");
+        wheel.check();
+    }
+}
+
 #[test]
 fn a_later_deadline_does_not_change_a_link() {
     let mut wheel = wheel(64, 0, 3);

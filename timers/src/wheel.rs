@@ -19,7 +19,7 @@ use core::fmt;
 /// Ticks are `u32`, wrap around, and are compared by the sign of their difference. That is sound as
 /// long as a deadline lies at most `i32::MAX` ticks ahead (4.3 years at 64 ms), and as long as
 /// [`advance`](Wheel::advance) is called and the wheel drained at least once in that span; both are
-/// up to the caller.
+/// up to the caller. An empty wheel may stand still for any time.
 ///
 /// The wheel never calls out, so a panic of the caller between any two calls leaves it valid.
 ///
@@ -261,8 +261,9 @@ impl Wheel {
     /// number that expire: it is at most one splice for each tick of the jump, and at most one for
     /// each slot.
     ///
-    /// A `now` that is not after the last one has no effect. A jump of more than `i32::MAX` ticks
-    /// looks like one: see [`Wheel`].
+    /// A `now` that is not after the last one has no effect, and a jump of more than `i32::MAX`
+    /// ticks looks like one: see [`Wheel`]. An empty wheel takes any `now`, so its caller may sleep
+    /// for as long as nothing is armed.
     ///
     /// # Examples
     ///

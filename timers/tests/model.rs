@@ -92,7 +92,13 @@ impl Pair {
             }
             80..=82 => {
                 let back = random.one_of(&[1, 2, self.slots, 1_000_000]);
-                self.wheel.advance((self.now as u32).wrapping_sub(back));
+                if self.order.is_empty() {
+                    // An empty wheel takes any time.
+                    self.now += (1 << 32) - u64::from(back);
+                    self.wheel.advance(self.now as u32);
+                } else {
+                    self.wheel.advance((self.now as u32).wrapping_sub(back));
+                }
             }
             83..=93 => {
                 for _ in 0..=random.below(5) {

@@ -523,3 +523,16 @@ fn bytes_after_late_content_are_never_a_request() {
         assert_eq!(sim.report().requests, 1, "{path}");
     }
 }
+
+/// Ticks are compared by the sign of their difference, which spans 4.3 years.
+#[test]
+fn deadlines_pass_in_time_after_years_without_a_connection() {
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+    for tenths in [1, 42, 44, 86, 90] {
+        let mut sim = Sim::new(site);
+        sim.connect_and_send(GET_CLOSE);
+        sim.advance(YEAR * tenths / 10);
+        let client = sim.connect_and_send(&GET[..10]);
+        happens_after(&mut sim, 10 * SECOND, |sim| statuses(sim.received(client)) == [408]);
+    }
+}
