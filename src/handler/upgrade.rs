@@ -310,6 +310,10 @@ impl Upgrade {
         if is_asked {
             return None;
         }
+        if self.response.has_fault() {
+            // The name cannot be sent in a 426 either. The caller reports the fault.
+            return None;
+        }
         let mut response = Response::status_page(StatusCode::UPGRADE_REQUIRED);
         response.push_line("Connection", "Upgrade");
         response.push_line("Upgrade", name);

@@ -185,6 +185,27 @@ fn the_refusal_of_a_request_without_the_upgrade_names_the_protocol() {
     assert_eq!(calls(&log), Vec::<String>::new());
 }
 
+/// The name may come from a request, decoded.
+#[test]
+fn a_protocol_name_that_would_split_the_response_is_a_500_for_every_request() {
+    const NAME: &str = "a\r\nSet-Cookie: evil=1";
+    let log = Log::default();
+    let lines = move |_: &Request<'_>| -> Reply {
+        Reply::upgrade(NAME, Lines { log: Rc::clone(&log), waker: None, flood: 0 })
+    };
+    let mut sim = Sim::new(lines);
+    for head in [
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET / HTTP/1.0\r\nConnection: upgrade\r\nUpgrade: a\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: a\r\n\r\n",
+    ] {
+        let client = sim.connect_and_send(head.as_bytes());
+        let text = String::from_utf8(sim.take_received(client)).unwrap();
+        assert_eq!(statuses(text.as_bytes()), [500], "{text}");
+        assert!(!text.contains("evil"), "{text}");
+    }
+}
+
 /// Go: TestServerCONNECTSuccess (t134).
 #[test]
 fn only_a_granted_connect_is_a_tunnel() {
