@@ -57,7 +57,11 @@ pub(super) fn judge(fields: &Fields<'_>, now: &Validators) -> Judgement {
 /// Returns whether `If-Range` allows the range (RFC 9110, section 13.1.5): the field is absent, or
 /// it names exactly the current version, by a strong tag or by the second of its last change.
 pub(super) fn range_holds(fields: &Fields<'_>, now: &Validators) -> bool {
-    let Some(value) = fields.get_bytes("if-range") else { return true };
+    if !fields.contains("if-range") {
+        return true;
+    }
+    // Two lines name two versions.
+    let Some(value) = fields.only("if-range") else { return false };
     if let Some((tag, rest)) = scan_tag(value) {
         return rest.is_empty() && Comparison::Strong.holds(tag, now.etag.as_bytes());
     }
@@ -111,8 +115,10 @@ fn scan_tag(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     opaque[..len].iter().all(is_tag_byte).then(|| bytes.split_at(start + 1 + len + 1))
 }
 
+/// Returns the date in a field. Several lines of it are a list, which is not a date and is ignored
+/// (RFC 9110, sections 13.1.3 and 13.1.4).
 fn date(fields: &Fields<'_>, name: &str) -> Option<SystemTime> {
-    httpdate::parse_http_date(fields.get(name)?).ok()
+    httpdate::parse_http_date(std::str::from_utf8(fields.only(name)?).ok()?).ok()
 }
 
 #[cfg(test)]
