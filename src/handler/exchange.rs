@@ -105,8 +105,7 @@ impl<'a> Exchange<'a> {
         self.record.handler_time
     }
 
-    /// Returns the address of the client, as [`Request::peer_addr`]. `None` for a Unix socket, and
-    /// for a TCP client that had left when its head began.
+    /// Returns the address of the client, as [`Request::peer_addr`]; `None` on a Unix socket.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.record.peer
     }

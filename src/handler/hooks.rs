@@ -75,16 +75,17 @@ impl fmt::Debug for Admission {
 /// A connection that has just been accepted, as
 /// [`Server::on_connect`](crate::Server::on_connect) sees it.
 pub struct NewConnection<'a> {
+    pub(crate) peer: Option<SocketAddr>,
     pub(crate) transport: &'a dyn Transport,
     pub(crate) id: ConnectionId,
     pub(crate) listener: &'a str,
 }
 
 impl NewConnection<'_> {
-    /// Returns the address of the client; `None` if the client has already left or the socket is a
-    /// Unix socket.
+    /// Returns the address of the client; `None` on a Unix socket, and only there, as for
+    /// [`Request::peer_addr`](crate::Request::peer_addr).
     pub fn peer_addr(&self) -> Option<SocketAddr> {
-        self.transport.client_addr()
+        self.peer
     }
 
     /// Returns the local address that the client connected to; `None` for a Unix socket.

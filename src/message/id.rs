@@ -7,7 +7,7 @@ use std::fmt;
 ///
 /// Each loop of [`Cores`](crate::runtime::Cores) counts for itself, so two connections of different
 /// loops may have the same number. Within a loop a number is used again only after four billion
-/// more connections have been accepted (on 32-bit targets, after 4,096).
+/// more connections have been accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionId(pub(crate) u64);
 

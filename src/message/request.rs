@@ -271,18 +271,17 @@ impl<'a> Request<'a> {
         self.message.line.content_length
     }
 
-    /// Returns the address of the peer; `None` if it has already reset the connection, and on a
-    /// Unix socket. A client of IPv4 has an IPv4 address on every listener, and not the form
+    /// Returns the address of the client; `None` on a Unix socket, and only there. It is the one
+    /// with which the connection was accepted, so a client cannot hide it by a reset after its
+    /// request. A client of IPv4 has an IPv4 address on every listener, and not the form
     /// `::ffff:192.0.2.1` in which a listener for both families reports it.
     ///
     /// Behind a proxy this is the address of the proxy, which usually names its client in the field
     /// `X-Forwarded-For`. Any client can send that field: believe it only if it comes from your
     /// proxy.
-    ///
-    /// The system is asked at each call, since an idle connection has no room for an address.
     #[doc(alias("RemoteAddr", "X-Forwarded-For", "client_ip"))]
     pub fn peer_addr(&self) -> Option<SocketAddr> {
-        self.message.peer.transport().client_addr()
+        self.message.peer.addr()
     }
 
     /// Returns the local address that the peer connected to; `None` on a Unix socket.
@@ -486,6 +485,8 @@ pub(crate) type PatternSeen = OnceCell<Rc<RouteNames>>;
 
 /// The questions of a handler about the connection. Nothing is looked up before it asks.
 pub(crate) trait Peer {
+    /// The address of the client; `None` on a Unix socket.
+    fn addr(&self) -> Option<SocketAddr>;
     fn transport(&self) -> &dyn Transport;
     /// The value that the connection hook attached.
     fn value(&self) -> Option<&dyn Any>;
@@ -501,7 +502,6 @@ pub(crate) trait Peer {
 /// The parts of a loop that each of its requests can ask for.
 #[derive(Debug)]
 pub(crate) struct Site {
-    pub(crate) listeners: ListenerNames,
     pub(crate) limits: Limits,
     pub(crate) account: Account,
     pub(crate) time: TurnTime,
@@ -533,16 +533,7 @@ impl ListenerNames {
     }
 }
 
-/// The addresses of a stream. The system is asked at each call.
+/// A stream, as far as a handler may ask about it. The system is asked at each call.
 pub(crate) trait Transport {
-    /// The address of the peer, as the system reports it.
-    fn peer_addr(&self) -> Option<SocketAddr>;
     fn local_addr(&self) -> Option<SocketAddr>;
-
-    /// The address of the peer, in its own family: a listener for both families reports a client of
-    /// IPv4 as `::ffff:192.0.2.1`.
-    fn client_addr(&self) -> Option<SocketAddr> {
-        let addr = self.peer_addr()?;
-        Some(SocketAddr::new(addr.ip().to_canonical(), addr.port()))
-    }
 }

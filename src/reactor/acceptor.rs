@@ -8,7 +8,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::reactor::clock::{self, Millis};
-use crate::reactor::kernel::Kernel;
+use crate::reactor::kernel::{Accepted, Kernel};
 use crate::reactor::Token;
 
 /// Connections accepted in one turn: connections that are served already go first.
@@ -93,7 +93,7 @@ impl BackOff {
 /// The outcome of one step of a batch.
 pub(crate) enum Next<S> {
     /// A connection was accepted by the listener with this number.
-    Connection(S, u8),
+    Connection(Accepted<S>, u8),
     /// No client is waiting, or the budget is used.
     None,
     /// The system is out of descriptors: a pause has begun, and freeing a descriptor ends it.
@@ -102,7 +102,7 @@ pub(crate) enum Next<S> {
 
 /// The outcome of one call of `accept`.
 enum Outcome<S> {
-    Stream(S),
+    Stream(Accepted<S>),
     /// No client is waiting.
     Empty,
     /// This client has gone, or its network has failed: the next client may be well.
@@ -283,7 +283,7 @@ impl<K: Kernel> Acceptor<K> {
 }
 
 /// Sorts the errors of `accept`. On Linux these include errors of the network (accept(2)).
-fn outcome<S>(result: io::Result<S>) -> Outcome<S> {
+fn outcome<S>(result: io::Result<Accepted<S>>) -> Outcome<S> {
     use rustix::io::Errno;
     const OF_ONE_PEER: [Errno; 12] = [
         Errno::CONNABORTED,

@@ -15,10 +15,12 @@ use crate::handler::hooks::{ConnectionState, NewConnection};
 use crate::handler::upgrade::Hijacked;
 use crate::handler::{HandOut, Handler};
 use crate::http1::{Farewell, Rest};
+use crate::message::id::ConnectionId;
 use crate::reactor::acceptor::{Next, ACCEPT_MAX};
 use crate::reactor::clock;
-use crate::reactor::kernel::Kernel;
+use crate::reactor::kernel::{Accepted, Kernel};
 use crate::reactor::log_name::LogName;
+use crate::reactor::origins::{canonical, Origins};
 use crate::reactor::slot::{Facts, Flags, Life, Slot};
 use crate::reactor::task::Timer;
 use crate::reactor::visit::SCRATCH;
@@ -68,7 +70,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         let mut budget = ACCEPT_MAX.min(room);
         let ran_out = loop {
             match self.acceptor.next(&mut self.kernel, self.shared.now, &mut budget) {
-                Next::Connection(stream, listener) => self.admit(stream, listener),
+                Next::Connection(accepted, listener) => self.admit(accepted, listener),
                 Next::None => break false,
                 Next::Exhausted => break true,
             }
@@ -84,19 +86,20 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     }
 
     /// Gives a new connection its slot, if the program's hook does not refuse it.
-    fn admit(&mut self, mut stream: K::Stream, listener: u8) {
+    fn admit(&mut self, (mut stream, peer): Accepted<K::Stream>, listener: u8) {
         self.next_generation = self.next_generation.wrapping_add(1);
         let (generation, key) = (self.next_generation, self.slots.vacant_key());
-        let token = Token::new(key, generation);
+        let (token, id) = (Token::new(key, generation), ConnectionId(u64::from(generation)));
         if key >= Token::KEYS_MAX {
             return self.kernel.close(stream, true);
         }
         let has_hook = self.shared.hooks.on_connect.is_some();
         let shared = &mut self.shared;
         let new = NewConnection {
+            peer: peer.map(canonical),
             transport: &stream,
-            id: token.connection_id(),
-            listener: shared.site.listeners.name(listener),
+            id,
+            listener: shared.origins.listeners.name(listener),
         };
         let admitted = shared.hooks.admit(&mut shared.state, &new);
         if has_hook {
@@ -105,18 +108,22 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         let Ok(value) = admitted else { return self.kernel.close(stream, true) };
         let shared = &mut self.shared;
         shared.counters.accepted += 1;
-        shared.report(token, ConnectionState::New);
+        shared.report(id, ConnectionState::New);
         if let Err(error) = self.kernel.watch(&mut stream, token) {
-            log::warn!("{}: closed: it cannot be watched: {error}", LogName::of(token, &stream));
+            log::warn!(
+                "{}: closed: it cannot be watched: {error}",
+                LogName::of(id, peer.map(canonical))
+            );
             self.kernel.close(stream, true);
             let_go(value);
-            return shared.report(token, ConnectionState::Closed);
+            return shared.report(id, ConnectionState::Closed);
         }
         let age_max = shared.site.limits.connection_age_max;
         if self.slots.len() == self.slots.capacity() {
             self.grow_slots();
         }
         let shared = &mut self.shared;
+        shared.origins.set_peer(key, peer);
         self.slots.insert(Slot {
             stream,
             life: Life::Rest(Rest::New),
@@ -144,18 +151,21 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     /// Closes a connection that holds nothing any more, and frees its slot.
     pub(super) fn close(&mut self, token: Token, farewell: Farewell) {
         let slot = self.remove(token);
+        let id = slot.facts.id();
         self.kernel.close(slot.stream, farewell == Farewell::Reset);
         if let Some(value) = slot.facts.value {
             let_go(value);
         }
-        self.shared.report(token, ConnectionState::Closed);
+        self.shared.report(id, ConnectionState::Closed);
         self.acceptor.descriptor_freed(self.shared.now);
     }
 
     /// Hands the stream of a connection to the program, and frees its slot.
     pub(super) fn hand_out(&mut self, token: Token, take: HandOut<S>) {
         let slot = self.remove(token);
-        let name = LogName::of(token, &slot.stream).with_request(slot.facts.requests);
+        let id = slot.facts.id();
+        let name = LogName::of(id, self.shared.origins.peer(token.key()))
+            .with_request(slot.facts.requests);
         if let Some(value) = slot.facts.value {
             let_go(value);
         }
@@ -170,7 +180,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         }
         match self.kernel.release(slot.stream) {
             Ok(stream) => {
-                self.shared.report(token, ConnectionState::Hijacked);
+                self.shared.report(id, ConnectionState::Hijacked);
                 let state = &mut self.shared.state;
                 if let Err(panic) = guard(|| take(state, Hijacked { read, stream })) {
                     log::error!("{name}: the program panicked: {}", panic.into_message());
@@ -180,9 +190,14 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             Err(error) => {
                 log::error!("{name}: closed: it cannot be handed out: {error}");
                 let_go(take);
-                self.shared.report(token, ConnectionState::Closed);
+                self.shared.report(id, ConnectionState::Closed);
             }
         }
+    }
+
+    /// The name of a connection in the log.
+    pub(super) fn log_name(&self, token: Token) -> LogName {
+        self.slots[token.key()].log_name(self.shared.origins.peer(token.key()))
     }
 
     /// Frees the slot of a connection, and the box if it has one.
@@ -212,7 +227,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         self.shared.out = Vec::with_capacity(SCRATCH);
     }
 
-    /// Gives back the memory of slots and wheel nodes after a crowd has gone. Otherwise a crowd
+    /// Gives back the memory of slots, nodes and addresses after a crowd has gone. Otherwise a crowd
     /// could use up the budget for ever, and no connection would be accepted again.
     #[cold]
     fn give_slots_back(&mut self) {
@@ -222,6 +237,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         if self.slots.capacity() > SLOTS_KEPT {
             self.slots = Slab::new();
             self.wheel = Wheel::new(WHEEL_SLOTS, clock::tick(self.shared.now));
+            self.shared.origins.clear();
             let fixed = 2 * SCRATCH + self.wheel.memory();
             self.shared.ledger.release(self.charged - fixed);
             self.charged = fixed;
@@ -235,12 +251,12 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     }
 
     fn slots_to_add_at_most(&self) -> usize {
-        let slot = mem::size_of::<Slot<K, S>>() + WHEEL_NODE;
+        let slot = mem::size_of::<Slot<K, S>>() + WHEEL_NODE + Origins::PEER;
         (self.shared.ledger.until_exhausted() / slot).max(1)
     }
 
-    /// Doubles the slots and wheel nodes, or adds fewer so that the budget is not exhausted.
-    /// Without this, both vectors would double beyond the budget at once.
+    /// Doubles the slots, with their wheel nodes and addresses, or adds fewer so that the budget is
+    /// not exhausted. Without this, the vectors would double beyond the budget at once.
     fn grow_slots(&mut self) {
         let (capacity, at_most) = (self.slots.capacity(), self.slots_to_add_at_most());
         let mut more = capacity.max(4).min(self.connections_max - capacity);
@@ -249,13 +265,14 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         }
         self.slots.reserve_exact(more);
         self.wheel.grow_exact(self.slots.capacity());
+        self.shared.origins.grow_exact(self.slots.capacity());
         self.charge_slots();
     }
 
-    /// Keeps the ledger's share for slots and wheel nodes up to date.
+    /// Keeps the ledger's share for slots, wheel nodes and addresses up to date.
     fn charge_slots(&mut self) {
         let slots = self.slots.capacity() * mem::size_of::<Slot<K, S>>();
-        let bytes = 2 * SCRATCH + slots + self.wheel.memory();
+        let bytes = 2 * SCRATCH + slots + self.wheel.memory() + self.shared.origins.memory();
         if bytes > self.charged {
             self.shared.ledger.charge(bytes - self.charged);
             self.charged = bytes;

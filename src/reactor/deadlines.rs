@@ -261,7 +261,10 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         if is_busy && matches!(armed, Timer::Head | Timer::Content | Timer::Response) {
             self.shared.counters.too_slow += 1;
         }
-        log::debug!("{}: its deadline has passed: {armed:?}", slot.log_name(token));
+        log::debug!(
+            "{}: its deadline has passed: {armed:?}",
+            slot.log_name(self.shared.origins.peer(token.key()))
+        );
         let verdict = self.begin_visit(token).expire();
         self.conclude(token, verdict);
     }

@@ -26,10 +26,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         }
         if is_full || memory_is_short {
             if let Some(token) = self.oldest_idle() {
-                log::debug!(
-                    "{}: idle, closed to make room",
-                    self.slots[token.key()].log_name(token)
-                );
+                log::debug!("{}: idle, closed to make room", self.log_name(token));
                 self.close(token, Farewell::Close);
             }
         }
@@ -40,10 +37,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     pub(super) fn free_descriptor(&mut self) {
         match self.oldest_idle() {
             Some(token) => {
-                log::debug!(
-                    "{}: idle, closed to free its descriptor",
-                    self.slots[token.key()].log_name(token)
-                );
+                log::debug!("{}: idle, closed to free its descriptor", self.log_name(token));
                 self.close(token, Farewell::Close);
             }
             None => self.acceptor.shed(&mut self.kernel),

@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,7 +41,8 @@ pub(crate) trait Kernel {
     fn watch_listener(&mut self, listener: &mut Self::Listener, token: Token) -> io::Result<()>;
     /// Lets the next poll report the listener anew if a client waits.
     fn rewatch_listener(&mut self, listener: &mut Self::Listener, token: Token) -> io::Result<()>;
-    fn accept(&mut self, listener: &Self::Listener) -> io::Result<Self::Stream>;
+    /// Accepts a connection. Returns it with the address of its client; `None` on a Unix socket.
+    fn accept(&mut self, listener: &Self::Listener) -> io::Result<Accepted<Self::Stream>>;
     /// Accepts one connection with the reserve descriptor and drops it, so that its client notices
     /// that the server is out of descriptors. Returns whether that was possible.
     fn shed(&mut self, listener: &Self::Listener) -> bool;
@@ -86,6 +88,9 @@ pub(crate) trait Kernel {
     /// Whether a descriptor of the program has input now. Its end and an error count as input.
     fn has_input(&mut self, source: BorrowedFd<'_>) -> bool;
 }
+
+/// A connection that was accepted, and the address of its client.
+pub(crate) type Accepted<S> = (S, Option<SocketAddr>);
 
 /// Readiness of one token.
 #[derive(Clone, Copy, Debug)]

@@ -3,29 +3,27 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use crate::message::id::RequestId;
-use crate::message::request::Transport;
-use crate::reactor::token::Token;
+use crate::message::id::{ConnectionId, RequestId};
 
 /// How log lines name a connection: its number, the address of its client, and the request under
 /// way.
 ///
-/// The client has no address on a Unix socket, and none after it has reset its connection.
+/// The client has no address on a Unix socket.
 pub(super) struct LogName {
-    token: Token,
+    connection: ConnectionId,
     client: Option<SocketAddr>,
     request: Option<RequestId>,
 }
 
 impl LogName {
     /// Names a connection without its request.
-    pub(super) fn of(token: Token, stream: &impl Transport) -> LogName {
-        LogName { token, client: stream.client_addr(), request: None }
+    pub(super) fn of(connection: ConnectionId, client: Option<SocketAddr>) -> LogName {
+        LogName { connection, client, request: None }
     }
 
     /// Adds the last of the requests that have begun.
     pub(super) fn with_request(mut self, requests: u32) -> LogName {
-        let connection = self.token.connection_id();
+        let connection = self.connection;
         self.request = requests.checked_sub(1).map(|index| RequestId { connection, index });
         self
     }
@@ -33,7 +31,7 @@ impl LogName {
 
 impl fmt::Display for LogName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "connection {}", self.token)?;
+        write!(f, "connection {}", self.connection)?;
         if let Some(client) = self.client {
             write!(f, ", client {client}")?;
         }

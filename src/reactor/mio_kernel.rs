@@ -21,7 +21,7 @@ use crate::handler::source::Interest as SourceInterest;
 use crate::handler::upgrade::HijackedStream;
 use crate::message::request::Transport;
 use crate::reactor::clock::{Millis, SystemClock};
-use crate::reactor::kernel::{Event, Kernel, EVENTS_MAX};
+use crate::reactor::kernel::{Accepted, Event, Kernel, EVENTS_MAX};
 #[cfg(feature = "signals")]
 use crate::reactor::signals::Signals;
 use crate::reactor::Token;
@@ -133,11 +133,14 @@ impl Kernel for MioKernel {
         self.poll.registry().reregister(listener.source(), token.into(), Interest::READABLE)
     }
 
-    fn accept(&mut self, listener: &Listener) -> io::Result<Stream> {
+    fn accept(&mut self, listener: &Listener) -> io::Result<Accepted<Stream>> {
         match listener {
-            Listener::Tcp(listener) => Ok(Stream::Tcp(OwnedFd::from(listener.accept()?.0).into())),
+            Listener::Tcp(listener) => {
+                let (stream, peer) = listener.accept()?;
+                Ok((Stream::Tcp(OwnedFd::from(stream).into()), Some(peer)))
+            }
             Listener::Unix(listener, _) => {
-                Ok(Stream::Unix(OwnedFd::from(listener.accept()?.0).into()))
+                Ok((Stream::Unix(OwnedFd::from(listener.accept()?.0).into()), None))
             }
         }
     }
@@ -267,13 +270,6 @@ impl AsFd for Stream {
 }
 
 impl Transport for Stream {
-    fn peer_addr(&self) -> Option<SocketAddr> {
-        match self {
-            Stream::Tcp(stream) => stream.peer_addr().ok(),
-            Stream::Unix(_) => None,
-        }
-    }
-
     fn local_addr(&self) -> Option<SocketAddr> {
         match self {
             Stream::Tcp(stream) => stream.local_addr().ok(),

@@ -22,6 +22,7 @@ mod slot;
 mod log_name;
 mod shared;
 mod memory;
+mod origins;
 mod timeouts;
 mod deadlines;
 mod visit;
@@ -64,6 +65,7 @@ use crate::reactor::kernel::{Event, Kernel};
 use crate::reactor::loop_group::Group;
 use crate::reactor::mailbox::{Mailbox, Message};
 use crate::reactor::memory::{Ledger, Pool};
+use crate::reactor::origins::Origins;
 use crate::reactor::program_timers::ProgramTimers;
 use crate::reactor::remote::CallsOwner;
 use crate::reactor::shared::{Counters, Service, Shared};
@@ -150,18 +152,14 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
                 layers,
                 handler,
                 hooks,
+                origins: Origins::new(ListenerNames(names)),
                 head_limits: HeadLimits {
                     head_bytes_max: limits.head_bytes_max,
                     target_bytes_max: limits.target_bytes_max,
                     fields_max: limits.fields_max,
                 },
                 timeouts: Timeouts::of(&limits),
-                site: Site {
-                    listeners: ListenerNames(names),
-                    limits,
-                    account: ledger.account(),
-                    time: TurnTime::default(),
-                },
+                site: Site { limits, account: ledger.account(), time: TurnTime::default() },
                 out: Vec::with_capacity(SCRATCH),
                 head: Head::new(),
                 mailbox,

@@ -81,7 +81,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Loop<K, S> for Reactor<K, S, H> {
 
     fn add_listener(&mut self, name: Box<str>, listener: K::Listener) -> io::Result<()> {
         self.acceptor.add(&mut self.kernel, listener)?;
-        self.shared.site.listeners.0.push(name);
+        self.shared.origins.listeners.0.push(name);
         Ok(())
     }
 

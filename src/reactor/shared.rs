@@ -7,12 +7,13 @@ use crate::handler::hooks::{ConnectionState, Hooks};
 use crate::handler::layers::Layers;
 use crate::handler::Handler;
 use crate::http1::{CloseReason, Encoder, Head, HeadLimits};
+use crate::message::id::ConnectionId;
 use crate::message::request::Site;
 use crate::reactor::clock::{DateClock, Millis};
 use crate::reactor::mailbox::Mailbox;
 use crate::reactor::memory::{Ledger, Pool};
+use crate::reactor::origins::Origins;
 use crate::reactor::timeouts::Timeouts;
-use crate::reactor::token::Token;
 
 /// The parts that all visits share.
 pub(super) struct Shared<S: 'static, H: Handler<S>> {
@@ -22,6 +23,7 @@ pub(super) struct Shared<S: 'static, H: Handler<S>> {
     pub(super) layers: Layers<S>,
     pub(super) handler: H,
     pub(super) hooks: Hooks<S>,
+    pub(super) origins: Origins,
     pub(super) site: Site,
     pub(super) head_limits: HeadLimits,
     /// The responses of the visit under way, encoded. Empty between visits.
@@ -91,8 +93,8 @@ impl<S: 'static, H: Handler<S>> Shared<S, H> {
     }
 
     /// Reports the new state of a connection to the program's hook.
-    pub(super) fn report(&mut self, token: Token, state: ConnectionState) {
-        self.hooks.report(&mut self.state, token.connection_id(), state);
+    pub(super) fn report(&mut self, id: ConnectionId, state: ConnectionState) {
+        self.hooks.report(&mut self.state, id, state);
     }
 
     /// Whether idle connections are kept until further notice.

@@ -3,16 +3,17 @@
 
 use std::any::Any;
 use std::fmt;
+use std::net::SocketAddr;
 
 use crate::http1::{Linger, Rest};
+use crate::message::id::ConnectionId;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::log_name::LogName;
 use crate::reactor::task::{Task, Timer};
-use crate::reactor::token::Token;
 use crate::reactor::work::Work;
 
-/// The data of a connection, from accept to close. An idle connection is this and a node of the
-/// wheel, and nothing else; a test below asserts their size.
+/// The data of a connection, from accept to close. An idle connection is this, a node of the wheel
+/// and the address of its client, and nothing else; a test below asserts their size.
 pub(super) struct Slot<K: Kernel, S> {
     pub(super) stream: K::Stream,
     pub(super) life: Life<S>,
@@ -30,7 +31,7 @@ pub(super) struct Facts {
     /// The value that the connection hook attached. Boxed twice, since few connections have one.
     #[allow(clippy::redundant_allocation)]
     pub(super) value: Option<Box<Box<dyn Any>>>,
-    /// The generation of the connection, half of its token.
+    /// The generation of the connection: its id, and a part of its token.
     pub(super) generation: u32,
     /// Requests begun so far.
     pub(super) requests: u32,
@@ -45,6 +46,11 @@ pub(super) struct Facts {
 }
 
 impl Facts {
+    /// The number by which the program knows the connection.
+    pub(super) fn id(&self) -> ConnectionId {
+        ConnectionId(u64::from(self.generation))
+    }
+
     /// Whether the connection is too old, if age is limited.
     pub(super) fn is_too_old(&self, now: u32) -> bool {
         self.too_old_at.wrapping_sub(now) as i32 <= 0
@@ -84,9 +90,9 @@ impl<S> fmt::Display for Life<S> {
 }
 
 impl<K: Kernel, S> Slot<K, S> {
-    /// Its name in the log.
-    pub(super) fn log_name(&self, token: Token) -> LogName {
-        let name = LogName::of(token, &self.stream);
+    /// Its name in the log, with the address of its client.
+    pub(super) fn log_name(&self, client: Option<SocketAddr>) -> LogName {
+        let name = LogName::of(self.facts.id(), client);
         match &self.life {
             Life::Busy(work) if work.is_in_exchange() => name.with_request(self.facts.requests),
             Life::Busy(_) | Life::Rest(_) => name,
@@ -142,6 +148,7 @@ impl Flags {
 mod tests {
     use super::*;
     use crate::reactor::mio_kernel::MioKernel;
+    use crate::reactor::origins::Origins;
     use std::mem;
 
     /// `slab` keeps a slot as one of two variants; the other holds the next free key.
@@ -155,7 +162,8 @@ mod tests {
     fn an_idle_connection_costs_one_cache_line_with_its_wheel_node() {
         const WHEEL_NODE: usize = 16;
         let slot = mem::size_of::<Entry<Slot<MioKernel, ()>>>();
-        assert!(slot + WHEEL_NODE <= 96, "slot {slot} B: the promise is 96 B with the node");
+        let idle = slot + WHEEL_NODE + Origins::PEER;
+        assert!(idle <= 96, "{idle} B: the promise is 96 B with the address of the client");
         assert!(slot <= 48, "slot {slot} B: 48 B has been reached");
     }
 }

@@ -1,10 +1,6 @@
 //! Tokens: the names of connections in a poll. A token carries the generation of its connection, so
 //! no event of an earlier connection reaches the next one in the same slot.
 
-use std::fmt;
-
-use crate::message::id::ConnectionId;
-
 /// Names a connection, or one of the few other things that a poll can report. The lower bits have
 /// the key of the slot, the upper bits its generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +9,8 @@ pub(crate) struct Token(usize);
 impl Token {
     /// On 64 bits, half of them. On 32 bits, 20: a million connections and 4,096 generations. That
     /// is enough because the events of a batch are noted before any slot is reused. An old token of
-    /// a waker that names a later connection only costs that connection a visit.
+    /// a waker that names a later connection only costs that connection a visit. The program does
+    /// not see tokens: the id of a connection is its whole generation.
     const KEY_BITS: u32 = if usize::BITS >= 64 { 32 } else { 20 };
     const KEY_MASK: usize = (1 << Self::KEY_BITS) - 1;
     /// The top 256 keys are not connections.
@@ -46,10 +43,6 @@ impl Token {
         self.0 & Self::KEY_MASK
     }
 
-    pub(crate) fn connection_id(self) -> ConnectionId {
-        ConnectionId((self.0 >> Self::KEY_BITS) as u64)
-    }
-
     pub(super) fn is_generation(self, generation: u32) -> bool {
         self.0 >> Self::KEY_BITS == generation as usize & (usize::MAX >> Self::KEY_BITS)
     }
@@ -69,12 +62,6 @@ impl Token {
     /// The key of the source of the program that it names.
     pub(super) fn source_key(self) -> Option<usize> {
         (self.key() == Self::SOURCES).then_some(self.0 >> Self::KEY_BITS)
-    }
-}
-
-impl fmt::Display for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.connection_id().fmt(f)
     }
 }
 

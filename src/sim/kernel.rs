@@ -19,7 +19,7 @@ use crate::handler::source::Interest;
 use crate::handler::upgrade::HijackedStream;
 use crate::message::request::Transport;
 use crate::reactor::clock::{self, Millis};
-use crate::reactor::kernel::{Event, Kernel, EVENTS_MAX};
+use crate::reactor::kernel::{Accepted, Event, Kernel, EVENTS_MAX};
 use crate::reactor::Token;
 use crate::sim::faults::{Call, Faults, Planned};
 use crate::sim::story::{Bytes, Seconds, Story};
@@ -443,7 +443,7 @@ impl Kernel for SimKernel {
         Ok(())
     }
 
-    fn accept(&mut self, n: &usize) -> io::Result<SimStream> {
+    fn accept(&mut self, n: &usize) -> io::Result<Accepted<SimStream>> {
         if let Some(error) = self.accept_errors.pop_front() {
             return Err(io::Error::from_raw_os_error(error));
         }
@@ -468,7 +468,7 @@ impl Kernel for SimKernel {
         self.open += 1;
         tell!(self, "accept: client {id}");
         self.may_reset(id);
-        Ok(SimStream(id, Box::new(self.wires[id].peer)))
+        Ok((SimStream(id), Some(self.wires[id].peer)))
     }
 
     fn shed(&mut self, n: &usize) -> bool {
@@ -668,15 +668,10 @@ fn is_of_one_client(error: &io::Error) -> bool {
     )
 }
 
-/// An accepted connection of a [`SimKernel`]: its number and the address of its client. The address
-/// is in a box, so that simulated slots are hardly larger than real ones.
-pub(crate) struct SimStream(pub(super) usize, Box<SocketAddr>);
+/// An accepted connection of a [`SimKernel`]: its number.
+pub(crate) struct SimStream(pub(super) usize);
 
 impl Transport for SimStream {
-    fn peer_addr(&self) -> Option<SocketAddr> {
-        Some(*self.1)
-    }
-
     fn local_addr(&self) -> Option<SocketAddr> {
         Some((Ipv4Addr::new(192, 0, 2, 80), 80).into())
     }

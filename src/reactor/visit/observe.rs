@@ -6,7 +6,6 @@ use http::StatusCode;
 use super::{guard, Handler, Kernel, Lost, Visit};
 use crate::handler::exchange::{Exchange, Outcome, Record};
 use crate::http1::{Output, Reject};
-use crate::message::request::Transport;
 use crate::reactor::memory::Block;
 
 impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
@@ -41,7 +40,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     #[cold]
     fn add_record(&mut self) {
         let written_before = self.unwritten();
-        let peer = self.stream.client_addr();
+        let peer = self.shared.origins.peer(self.token.key());
         let record = Record::new(self.kernel.elapsed(), peer, written_before);
         self.shared.ledger.charge(record.memory());
         self.work.record = Some(Box::new(record));
@@ -129,8 +128,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         let shared = &mut *self.shared;
         let exchange = Exchange {
             header_names: &shared.hooks.exchange_headers,
-            connection: self.token.connection_id(),
-            listener: shared.site.listeners.name(self.facts.listener),
+            connection: self.facts.id(),
+            listener: shared.origins.listeners.name(self.facts.listener),
             sent: sent.saturating_sub(record.written_before),
             ended: self.kernel.elapsed(),
             outcome: record.outcome.unwrap_or(outcome),

@@ -2,12 +2,14 @@
 
 use std::any::Any;
 use std::mem;
+use std::net::SocketAddr;
 
 use super::{guard, Flags, Handler, Kernel, Panic, Shared, Visit};
 use crate::message::id::ConnectionId;
 use crate::message::request::{Message, Path, Peer, Request, Site, Transport};
 use crate::message::response::Response;
 use crate::message::unlogged::Unlogged;
+use crate::reactor::origins::Origins;
 use crate::reactor::slot::Facts;
 use crate::reactor::Token;
 
@@ -20,9 +22,9 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         bytes: &[u8],
         call: impl FnOnce(&mut H, &mut S, &Request<'_>) -> R,
     ) -> Result<R, Panic> {
-        let Shared { head, handler, state, site, .. } = &mut *self.shared;
+        let Shared { head, handler, state, origins, site, .. } = &mut *self.shared;
         let (stream, facts, token) = (&*self.stream, &*self.facts, self.token);
-        let client = Client { stream, facts, token, site };
+        let client = Client { stream, facts, token, origins, site };
         let bytes = &bytes[..head.len];
         let (line, spans) = (&head.line, &head.spans);
         let path = Path::new(line, bytes, &head.decoded);
@@ -68,10 +70,15 @@ pub(super) struct Client<'a, T> {
     pub(super) stream: &'a T,
     pub(super) facts: &'a Facts,
     pub(super) token: Token,
+    pub(super) origins: &'a Origins,
     pub(super) site: &'a Site,
 }
 
 impl<T: Transport> Peer for Client<'_, T> {
+    fn addr(&self) -> Option<SocketAddr> {
+        self.origins.peer(self.token.key())
+    }
+
     fn transport(&self) -> &dyn Transport {
         self.stream
     }
@@ -81,7 +88,7 @@ impl<T: Transport> Peer for Client<'_, T> {
     }
 
     fn id(&self) -> ConnectionId {
-        self.token.connection_id()
+        self.facts.id()
     }
 
     fn requests(&self) -> u32 {
@@ -89,7 +96,7 @@ impl<T: Transport> Peer for Client<'_, T> {
     }
 
     fn listener(&self) -> &str {
-        self.site.listeners.name(self.facts.listener)
+        self.origins.listeners.name(self.facts.listener)
     }
 
     fn site(&self) -> &Site {

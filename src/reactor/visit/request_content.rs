@@ -241,9 +241,9 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         trailers: &Fields<'_>,
     ) -> Result<Reply<S>, Panic> {
         let Collecting { then, line, head, spans, content, charged, .. } = collecting;
-        let Shared { state, site, .. } = &mut *self.shared;
+        let Shared { state, origins, site, .. } = &mut *self.shared;
         let (stream, facts, token) = (&*self.stream, &*self.facts, self.token);
-        let client = Client { stream, facts, token, site };
+        let client = Client { stream, facts, token, origins, site };
         let trailers = Some(trailers);
         let mut decoded = String::new();
         line.decode_path(&head, &mut decoded);

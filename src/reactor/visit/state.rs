@@ -45,7 +45,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// The name of the connection in the log.
     #[cold]
     pub(super) fn log_name(&self) -> LogName {
-        let name = LogName::of(self.token, self.stream);
+        let name = LogName::of(self.facts.id(), self.shared.origins.peer(self.token.key()));
         match self.work.is_in_exchange() {
             true => name.with_request(self.facts.requests),
             false => name,
@@ -72,7 +72,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         } else {
             self.facts.flags.clear(Flags::REPORTED_ACTIVE);
         }
-        self.shared.report(self.token, state);
+        self.shared.report(self.facts.id(), state);
     }
 
     /// Moves on if the exchange is over.

@@ -1,6 +1,8 @@
 //! The life of a connection: the states that hooks see, the reasons to keep or close it, and that a
 //! fault of a peer or a handler costs only this one connection.
 
+use std::collections::HashSet;
+
 use crate::support::*;
 use crate::support::{number, shut_down, sim_of};
 use wheelhouse::body::{Out, Produce, Produced};
@@ -540,6 +542,25 @@ fn a_panic_in_the_middle_of_a_response_resets_after_the_bytes_already_sent() {
 
 /// Before the first byte was sent a panic is a 500, after it a reset; other connections are not
 /// affected (t168, n10).
+/// A token of a poll has room for 4,096 generations on 32-bit targets. The program keeps its own data
+/// by the id, so ids must not repeat as tokens do.
+#[test]
+fn the_id_of_an_open_connection_is_given_to_no_other() {
+    let builder = Server::with_state(HashSet::new()).on_connect(|ids: &mut HashSet<_>, new| {
+        assert!(ids.insert(new.id()), "{} is used again", new.id());
+        Admission::accept()
+    });
+    let mut sim = sim_of(builder, |req: &Request<'_>| req.connection_id().to_string());
+    let first = sim.connect();
+    for _ in 0..5_000 {
+        let client = sim.connect();
+        sim.reset(client);
+    }
+    sim.send(first, GET);
+    assert_eq!(content(sim.received(first)), b"1");
+    assert_eq!((sim.state().len(), sim.report().panics), (5_001, 0));
+}
+
 #[test]
 fn a_panic_costs_one_connection() {
     for (path, has_response) in [

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -10,11 +11,13 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
-use wheelhouse::runtime::{Listener, Report};
+use wheelhouse::runtime::{Admission, Listener, Report};
 use wheelhouse::{Error, Handle, Limits, Request, Response, Server};
 
 use super::running::{Client, Running, PATIENCE};
+use crate::support::Watched;
 
 /// A path for a socket file that is removed at the end, whether the server or the test made it.
 struct SocketFile(PathBuf);
@@ -85,6 +88,42 @@ fn a_handler_sees_the_address_of_its_peer() {
     let stream = TcpStream::connect(server.addrs[0]).unwrap();
     let own = stream.local_addr().unwrap();
     Client::over(stream).get("/").assert(200, own.to_string());
+}
+
+/// The system forgets the address of a socket that was reset, even if bytes are still to be read.
+#[test]
+fn a_client_that_resets_its_connection_after_its_request_does_not_hide_its_address() {
+    const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let seen = Watched::<Vec<(&str, Option<SocketAddr>)>>::default();
+    let [hook, exchange, handler] = [(); 3].map(|()| seen.clone());
+    let server = Server::new()
+        .listen("127.0.0.1:0")
+        .unwrap()
+        .on_connect(move |(), new| {
+            hook.borrow_mut().push(("hook", new.peer_addr()));
+            Admission::accept()
+        })
+        .on_exchange(move |(), ended| exchange.borrow_mut().push(("end", ended.peer_addr())));
+    let mut client = TcpStream::connect(server.local_addrs()[0]).unwrap();
+    let own = client.local_addr().unwrap();
+    client.write_all(GET).unwrap();
+    socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(client);
+    let mut event_loop = server
+        .build(move |req: &Request<'_>| {
+            handler.borrow_mut().push(("handler", req.peer_addr()));
+            "never read"
+        })
+        .unwrap();
+    for _ in 0..20 {
+        let _ = event_loop.turn(Some(Duration::from_millis(5))).unwrap();
+    }
+    let seen = seen.borrow();
+    assert!(seen.iter().all(|(_, addr)| *addr == Some(own)), "{own}: {seen:?}");
+    // Not every system lets the request of such a client be read.
+    if cfg!(target_os = "linux") {
+        assert_eq!(seen.iter().map(|(by, _)| *by).collect::<Vec<_>>(), ["hook", "handler", "end"]);
+    }
 }
 
 #[test]
