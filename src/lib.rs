@@ -97,6 +97,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod account;
+mod logging;
 mod limits;
 mod error;
 mod report;

@@ -18,6 +18,7 @@ use std::path::{Component, Path};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
+use crate::logging::debug;
 use rustix::fs::{fstat, openat, statat, AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
@@ -157,7 +158,7 @@ impl Root {
         }
         match openat2(self.dir.as_fd(), path, flags) {
             Err(Errno::NOSYS | Errno::PERM) if self.finds_no_openat2() => {
-                log::debug!("no openat2 here: symbolic links are not followed");
+                debug!("no openat2 here: symbolic links are not followed");
                 self.lacks_openat2.store(true, Ordering::Relaxed);
                 None
             }

@@ -1,6 +1,11 @@
 //! The boundary to the program's code: handlers, receivers, producers, protocols, hooks, and the
 //! destructors of their values. A panic in this code costs one connection and not the loop.
+//!
+//! The rule: the loop calls a function of the program only through [`guard`], and drops a value of
+//! the program only with [`let_go`] or within a guarded call. The logger of the program is called
+//! through [`logging`](crate::logging).
 
+use crate::logging::{error, forget};
 use std::any::Any;
 use std::io;
 use std::mem;
@@ -29,11 +34,7 @@ impl Panic {
         let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
         let message = text.filter(|text| !text.is_empty()).unwrap_or("without a message");
         let message = Message(message.to_owned());
-        // The destructor of the payload is code of the program. If it panics, the new payload is
-        // leaked.
-        if let Err(second) = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-            mem::forget(second);
-        }
+        forget(payload);
         Panic(Box::new(message))
     }
 
@@ -48,7 +49,7 @@ impl Drop for Panic {
     #[inline(never)]
     fn drop(&mut self) {
         if !self.0 .0.is_empty() {
-            log::error!("a function of the program panicked: {}", self.0 .0);
+            error!("a function of the program panicked: {}", self.0 .0);
         }
     }
 }

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 
 use crate::handler::exchange::Exchange;
 use crate::handler::guard::{guard, Panic};
+use crate::logging::error;
 use crate::message::id::ConnectionId;
 use crate::message::request::Transport;
 
@@ -161,7 +162,7 @@ impl<S> Hooks<S> {
     /// Counts and logs a panic of a hook that was called for a connection.
     #[cold]
     fn note_panic(&mut self, id: ConnectionId, panic: Panic) {
-        log::error!("connection {id}: a hook panicked: {}", panic.into_message());
+        error!("connection {id}: a hook panicked: {}", panic.into_message());
         self.panics += 1;
     }
 

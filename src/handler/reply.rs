@@ -13,6 +13,7 @@ use crate::handler::lost::Lost;
 use crate::handler::ticket::Ticket;
 use crate::handler::transform::Transform;
 use crate::handler::upgrade::{Hijacked, Protocol, Upgrade};
+use crate::logging::error;
 use crate::message::fields::Fields;
 use crate::message::informational::{Informational, INFORMATIONAL_MAX};
 use crate::message::request::Request;
@@ -401,7 +402,7 @@ impl<S: 'static> Later<S> {
     /// and those after the sixteenth are left out.
     pub fn inform(&self, informational: Informational) {
         if !self.0.inform(informational) {
-            log::error!("informational response left out: at most {INFORMATIONAL_MAX} are sent");
+            error!("informational response left out: at most {INFORMATIONAL_MAX} are sent");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::logging::error;
 use crate::message::body::Body;
 use crate::message::field_lines::FieldError;
 use crate::message::request::Request;
@@ -68,7 +69,7 @@ impl Response {
     /// [`with_header`](Response::with_header).
     pub fn into_http(self) -> http::Response<Body> {
         if let Some(fault) = self.fault() {
-            log::error!("response replaced by a 500: {fault}");
+            error!("response replaced by a 500: {fault}");
             return Response::status_page(StatusCode::INTERNAL_SERVER_ERROR).into_http();
         }
         let mut headers = HeaderMap::new();

@@ -1,5 +1,6 @@
 //! [`Unlogged`]: an error of the program on its way to the log.
 
+use crate::logging::error;
 use std::mem;
 
 /// The text of an error of the program. The connection that sends the response logs it. If the
@@ -26,7 +27,7 @@ impl Unlogged {
 impl Drop for Unlogged {
     fn drop(&mut self) {
         if !self.0.is_empty() {
-            log::error!("handler failed, and the response was not sent: {}", self.0);
+            error!("handler failed, and the response was not sent: {}", self.0);
         }
     }
 }

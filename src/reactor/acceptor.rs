@@ -7,6 +7,7 @@
 use std::io;
 use std::time::Duration;
 
+use crate::logging::{debug, warn};
 use crate::reactor::clock::{self, Millis};
 use crate::reactor::kernel::{Accepted, Kernel};
 use crate::reactor::Token;
@@ -214,7 +215,7 @@ impl<K: Kernel> Acceptor<K> {
                     Outcome::Next(error) => match watched.note_failed_client(now) {
                         None => {
                             self.errors += 1;
-                            log::debug!("accept failed for one client: {error}");
+                            debug!("accept failed for one client: {error}");
                         }
                         Some(pause) => {
                             self.note_error(now, &error, pause);
@@ -264,9 +265,7 @@ impl<K: Kernel> Acceptor<K> {
     fn note_error(&mut self, now: Millis, error: &io::Error, pause: Duration) {
         self.errors += 1;
         if let Some(unsaid) = self.quiet.speaks(now) {
-            log::warn!(
-                "accept failed: {error}; next try in {pause:?}; {unsaid} failures not logged"
-            );
+            warn!("accept failed: {error}; next try in {pause:?}; {unsaid} failures not logged");
         }
     }
 
@@ -275,7 +274,7 @@ impl<K: Kernel> Acceptor<K> {
         let waiting = self.listeners.iter().filter(|watched| watched.is_ready);
         for watched in waiting {
             if kernel.shed(&watched.listener) {
-                log::debug!("one waiting client accepted and dropped: no descriptor is free");
+                debug!("one waiting client accepted and dropped: no descriptor is free");
                 return;
             }
         }

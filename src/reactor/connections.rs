@@ -15,6 +15,7 @@ use crate::handler::hooks::{ConnectionState, NewConnection};
 use crate::handler::upgrade::Hijacked;
 use crate::handler::{HandOut, Handler};
 use crate::http1::{Farewell, Rest};
+use crate::logging::{error, warn};
 use crate::message::id::ConnectionId;
 use crate::reactor::acceptor::{Next, ACCEPT_MAX};
 use crate::reactor::clock;
@@ -110,7 +111,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         shared.counters.accepted += 1;
         shared.report(id, ConnectionState::New);
         if let Err(error) = self.kernel.watch(&mut stream, token) {
-            log::warn!(
+            warn!(
                 "{}: closed: it cannot be watched: {error}",
                 LogName::of(id, peer.map(canonical))
             );
@@ -183,12 +184,12 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
                 self.shared.report(id, ConnectionState::Hijacked);
                 let state = &mut self.shared.state;
                 if let Err(panic) = guard(|| take(state, Hijacked { read, stream })) {
-                    log::error!("{name}: the program panicked: {}", panic.into_message());
+                    error!("{name}: the program panicked: {}", panic.into_message());
                     self.shared.counters.panics += 1;
                 }
             }
             Err(error) => {
-                log::error!("{name}: closed: it cannot be handed out: {error}");
+                error!("{name}: closed: it cannot be handed out: {error}");
                 let_go(take);
                 self.shared.report(id, ConnectionState::Closed);
             }

@@ -19,6 +19,7 @@ use wheelhouse_timers::Wheel;
 
 use crate::handler::Handler;
 use crate::http1::Rest;
+use crate::logging::debug;
 use crate::reactor::clock;
 use crate::reactor::connections::connection;
 use crate::reactor::kernel::Kernel;
@@ -261,7 +262,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         if is_busy && matches!(armed, Timer::Head | Timer::Content | Timer::Response) {
             self.shared.counters.too_slow += 1;
         }
-        log::debug!(
+        debug!(
             "{}: its deadline has passed: {armed:?}",
             slot.log_name(self.shared.origins.peer(token.key()))
         );

@@ -3,6 +3,7 @@
 
 use crate::handler::Handler;
 use crate::http1::Farewell;
+use crate::logging::debug;
 use crate::reactor::clock;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::{Reactor, Token};
@@ -26,7 +27,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         }
         if is_full || memory_is_short {
             if let Some(token) = self.oldest_idle() {
-                log::debug!("{}: idle, closed to make room", self.log_name(token));
+                debug!("{}: idle, closed to make room", self.log_name(token));
                 self.close(token, Farewell::Close);
             }
         }
@@ -37,7 +38,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     pub(super) fn free_descriptor(&mut self) {
         match self.oldest_idle() {
             Some(token) => {
-                log::debug!("{}: idle, closed to free its descriptor", self.log_name(token));
+                debug!("{}: idle, closed to free its descriptor", self.log_name(token));
                 self.close(token, Farewell::Close);
             }
             None => self.acceptor.shed(&mut self.kernel),

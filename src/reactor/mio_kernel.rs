@@ -19,6 +19,7 @@ use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown};
 
 use crate::handler::source::Interest as SourceInterest;
 use crate::handler::upgrade::HijackedStream;
+use crate::logging::error;
 use crate::message::request::Transport;
 use crate::reactor::clock::{Millis, SystemClock};
 use crate::reactor::kernel::{Accepted, Event, Kernel, EVENTS_MAX};
@@ -248,7 +249,7 @@ impl Kernel for MioKernel {
 impl Wake for mio::Waker {
     fn wake(&self) {
         if let Err(error) = mio::Waker::wake(self) {
-            log::error!("cannot wake the loop: {error}");
+            error!("cannot wake the loop: {error}");
         }
     }
 }

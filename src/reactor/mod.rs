@@ -57,6 +57,7 @@ use crate::handler::timers::{Call, Timers};
 use crate::handler::Handler;
 use crate::http1::{Encoder, Head, HeadLimits, Rest};
 use crate::limits::Limits;
+use crate::logging::info;
 use crate::message::request::{ListenerNames, Site, TurnTime};
 use crate::reactor::acceptor::Acceptor;
 use crate::reactor::clock::{DateClock, Millis};
@@ -289,9 +290,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             // loop of the group has read this signal first.
             self.signals += 1;
             if self.signals == 1 {
-                log::info!(
-                    "signal: the server shuts down gracefully; a second signal stops it at once"
-                );
+                info!("signal: the server shuts down gracefully; a second signal stops it at once");
                 self.shut_down(None);
             } else {
                 self.stop_now();

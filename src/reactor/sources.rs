@@ -13,6 +13,7 @@ use slab::Slab;
 
 use crate::handler::guard::{guard, let_go};
 use crate::handler::source::{Interest, Next, Readiness, Source, SourceId};
+use crate::logging::error;
 use crate::reactor::kernel::{Event, Kernel};
 use crate::reactor::Token;
 
@@ -126,7 +127,7 @@ impl<S> Sources<S> {
                 }
                 Ok(None) => self.drop_one(kernel, key),
                 Err(panic) => {
-                    log::error!(
+                    error!(
                         "source {}: removed, because its function panicked: {}",
                         watched.number,
                         panic.into_message()

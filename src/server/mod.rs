@@ -21,6 +21,7 @@ use crate::handler::layers::{Around, Guard, Layer, Layers};
 use crate::handler::timers::Timers;
 use crate::handler::{Handler, Reply};
 use crate::limits::Limits;
+use crate::logging::debug;
 use crate::message::id::ConnectionId;
 use crate::message::request::Request;
 use crate::message::response::Response;
@@ -530,7 +531,7 @@ impl<S: 'static> Server<S> {
             0 => default_max(),
             max => max,
         };
-        log::debug!("the server accepts at most {connections_max} connections");
+        debug!("the server accepts at most {connections_max} connections");
         mailbox.set_bell(kernel.waker());
         let program = Program { state, layers, handler, hooks, timers, calls };
         let mut reactor =

@@ -23,6 +23,7 @@ use tungstenite::Error;
 
 use crate::handler::upgrade::{Connection, Protocol};
 use crate::handler::Lost;
+use crate::logging::error;
 use crate::message::id::ConnectionId;
 use crate::websocket::frames::{code, ping_frame, Cutter, Piece, Wire, READ};
 use crate::websocket::handler::{Closed, SocketHandler};
@@ -207,8 +208,8 @@ impl<H> SocketProtocol<H> {
         );
         let Origin { connection, client } = self.origin;
         match client {
-            Some(client) => log::error!("connection {connection}, client {client}: {fault}"),
-            None => log::error!("connection {connection}: {fault}"),
+            Some(client) => error!("connection {connection}, client {client}: {fault}"),
+            None => error!("connection {connection}: {fault}"),
         }
     }
 

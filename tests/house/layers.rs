@@ -14,25 +14,25 @@ use paths::{begins, module, paths};
 #[rustfmt::skip]
 const LAYERS: [[&str; 3]; 13] = [
     ["timers", "", "core alloc"],
-    ["root", "", "std"],
-    ["message", "root", "std bytes http log percent_encoding serde_json"],
-    ["handler", "root message", "std http log"],
+    ["root", "", "std log"],
+    ["message", "root", "std bytes http percent_encoding serde_json"],
+    ["handler", "root message", "std http"],
     ["http1", "root message", "bytes http httparse itoa std::borrow std::fmt std::iter std::mem \
         std::net::Ipv4Addr std::net::Ipv6Addr std::ops std::ptr std::str"],
-    ["reactor", "root message handler http1", "std bytes http httpdate log mio rustix \
+    ["reactor", "root message handler http1", "std bytes http httpdate mio rustix \
         signal_hook slab socket2 wheelhouse_timers"],
-    ["server", "root message handler reactor", "std listenfd log mio rustix socket2"],
+    ["server", "root message handler reactor", "std listenfd mio rustix socket2"],
     ["router", "root message handler", "std http percent_encoding"],
-    ["files", "root message handler", "std bytes httpdate log mime_guess percent_encoding rustix"],
-    ["helpers", "root message handler router files", "std bytes form_urlencoded http httpdate log \
+    ["files", "root message handler", "std bytes httpdate mime_guess percent_encoding rustix"],
+    ["helpers", "root message handler router files", "std bytes form_urlencoded http httpdate \
         serde serde_json"],
-    ["websocket", "root message handler helpers", "std bytes data_encoding http log sha1_smol \
+    ["websocket", "root message handler helpers", "std bytes data_encoding http sha1_smol \
         tungstenite"],
     ["sim", "root message handler reactor server", "std http rustix serde serde_json"],
     ["bin", "", "std env_logger httpdate lexopt log rustix wheelhouse"],
 ];
 /// The files beside `lib.rs`.
-const ROOT: [&str; 6] = ["account", "error", "limits", "report", "sync", "waker"];
+const ROOT: [&str; 7] = ["account", "error", "limits", "logging", "report", "sync", "waker"];
 /// The only file of the library that reads a clock.
 const CLOCK: &str = "crate::reactor::clock";
 /// The only file that uses the library which splits heads.

@@ -9,12 +9,13 @@ use crate::handler::exchange::Outcome;
 use crate::handler::guard::message_of;
 use crate::handler::hooks::ConnectionState;
 use crate::http1::{Farewell, Reject};
+use crate::logging::{debug, error};
 use crate::reactor::visit::observe::{outcome_of, outcome_of_refusal};
 
 impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Refuses the client if a status can still be sent, else ends the connection.
     pub(super) fn refuse(&mut self, reject: Reject, why: Lost) -> Stop {
-        log::debug!("{}: refused: {reject:?}", self.log_name());
+        debug!("{}: refused: {reject:?}", self.log_name());
         self.drop_task(why);
         self.end_record_if_complete();
         let is_observed = self.work.record.is_some();
@@ -45,14 +46,14 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
 
     /// Resets the connection, because there is no memory for `part` of it.
     pub(super) fn no_memory(&mut self, part: &str) -> Stop {
-        log::debug!("{}: reset, because memory is short for {part}", self.log_name());
+        debug!("{}: reset, because memory is short for {part}", self.log_name());
         self.decide_end(Outcome::Refused);
         self.over(Farewell::Reset, Lost::Stopped)
     }
 
     /// Resets the connection, because the program cannot finish a response that has begun.
     pub(super) fn broken(&mut self, reason: &str) -> Stop {
-        log::error!("{}: response cut off: {reason}", self.log_name());
+        error!("{}: response cut off: {reason}", self.log_name());
         self.shared.counters.cut_off += 1;
         self.decide_outcome(Outcome::Failed);
         self.over(Farewell::Reset, Lost::Stopped)
@@ -63,7 +64,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     #[inline(never)]
     pub(super) fn panicked(&mut self, panic: Panic) -> Stop {
         let message = panic.into_message();
-        log::error!("{}: response cut off: the program panicked: {message}", self.log_name());
+        error!("{}: response cut off: the program panicked: {message}", self.log_name());
         self.shared.counters.panics += 1;
         self.shared.counters.cut_off += 1;
         self.decide_outcome(Outcome::Failed);
@@ -90,7 +91,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Counts and logs a panic that does not cut off a response.
     #[cold]
     fn note_panic(&mut self, panic: Panic) {
-        log::error!("{}: the program panicked: {}", self.log_name(), panic.into_message());
+        error!("{}: the program panicked: {}", self.log_name(), panic.into_message());
         self.shared.counters.panics += 1;
     }
 

@@ -49,6 +49,7 @@ use crate::handler::guard::{guard, let_go, OnTrial, Panic};
 use crate::handler::hooks::ConnectionState;
 use crate::handler::{HandOut, Handler, Lost};
 use crate::http1::{Farewell, HeadProgress, Input, Rest, Step};
+use crate::logging::debug;
 use crate::reactor::clock;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::shared::Shared;
@@ -393,7 +394,7 @@ impl<'v, K: Kernel, S: 'static, H: Handler<S>> Visit<'v, K, S, H> {
             }
             Step::More => Break(Stop::Done),
             Step::Abandoned(reject) => {
-                log::debug!("{}: unread content dropped: {reject:?}", self.log_name());
+                debug!("{}: unread content dropped: {reject:?}", self.log_name());
                 Continue(())
             }
         }

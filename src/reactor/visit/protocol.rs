@@ -14,6 +14,7 @@ use crate::handler::guard::message_of;
 use crate::handler::hooks::ConnectionState;
 use crate::handler::upgrade::{Connection, Protocol, Upgrade, Wish, ROOM_MAX};
 use crate::http1::Farewell;
+use crate::logging::{debug, error};
 use crate::message::response::{Response, StatusCode};
 use crate::reactor::memory::Ledger;
 use crate::reactor::task::Speaking;
@@ -39,7 +40,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             return self.respond(refusal);
         }
         if let Some(fault) = upgrade.response.fault() {
-            log::error!("{}: upgrade replaced by a 500: {fault}", self.log_name());
+            error!("{}: upgrade replaced by a 500: {fault}", self.log_name());
             self.decide_outcome(Outcome::Failed);
             return self.respond(Response::status_page(StatusCode::INTERNAL_SERVER_ERROR));
         }
@@ -102,7 +103,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             }
             Ok((Err(error), _)) => {
                 let message = message_of(error);
-                log::error!("{}: its protocol failed: {message}", self.log_name());
+                error!("{}: its protocol failed: {message}", self.log_name());
                 Break(self.over(Farewell::Reset, Lost::Stopped))
             }
             Err(panic) => Break(self.panicked(panic)),
@@ -160,14 +161,14 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             self.speak(|protocol, state, connection| protocol.receive(state, input, connection))?;
         let used = used.unwrap_or(0);
         if used > input.len() {
-            log::error!(
+            error!(
                 "{}: reset, because its protocol returned more bytes than it was given",
                 self.log_name()
             );
             return Break(self.over(Farewell::Reset, Lost::Stopped));
         }
         if used == 0 && input.len() >= HELD_MAX && !self.protocol_wants_room() {
-            log::debug!("{}: reset, because its protocol used none of 64 KiB", self.log_name());
+            debug!("{}: reset, because its protocol used none of 64 KiB", self.log_name());
             return Break(self.over(Farewell::Reset, Lost::Malformed));
         }
         Continue(used)

@@ -5,6 +5,7 @@ use std::io;
 
 use super::{Break, Continue, Flags, Handler, Kernel, Lost, Progress, Shared, Stop, Visit};
 use crate::http1::{Farewell, Reject};
+use crate::logging::debug;
 use crate::reactor::kernel::SHORT_READ_DRAINS;
 
 impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
@@ -67,7 +68,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             io::ErrorKind::WouldBlock => self.facts.flags.clear(Flags::READABLE),
             io::ErrorKind::Interrupted => {}
             _ => {
-                log::debug!("{}: read failed: {error}", self.log_name());
+                debug!("{}: read failed: {error}", self.log_name());
                 return self.over(Farewell::Close, Lost::PeerLeft);
             }
         }

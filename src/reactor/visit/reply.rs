@@ -10,6 +10,7 @@ use crate::handler::exchange::Outcome;
 use crate::handler::hooks::ConnectionState;
 use crate::handler::layers::Layers;
 use crate::handler::{Action, Change, Reply};
+use crate::logging::error;
 use crate::message::informational::{Informational, INFORMATIONAL_MAX};
 use crate::message::response::Response;
 use crate::reactor::visit::request::name_request;
@@ -143,7 +144,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
                 }
             };
         };
-        log::error!(
+        error!(
             "{}: replaced by a 500: a reply {fault}, where only a Response is possible",
             self.log_name()
         );
@@ -161,7 +162,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         if *informed <= INFORMATIONAL_MAX {
             self.inform(&informational);
         } else {
-            log::error!(
+            error!(
                 "{}: informational response left out: at most {INFORMATIONAL_MAX} are sent",
                 self.log_name()
             );

@@ -9,6 +9,7 @@ use super::{
     Visit,
 };
 use crate::http1::{Circumstances, Content, Outgoing, Output, Reject, ResponseParts, Taker};
+use crate::logging::{debug, error};
 use crate::message::body::{Body, Source};
 use crate::message::informational::Informational;
 use crate::message::response::Response;
@@ -99,7 +100,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Encodes the head of a response, or refuses with a 500 if it cannot be sent.
     pub(super) fn respond_head(&mut self, response: &Response, length: Option<u64>) -> Progress {
         if let Some(fault) = fault(response) {
-            log::error!("{}: response replaced by a 500: {fault}", self.log_name());
+            error!("{}: response replaced by a 500: {fault}", self.log_name());
             // A refusal has no part that the program could have got wrong.
             return Break(self.refuse(Reject::Internal, Lost::Stopped));
         }
@@ -111,7 +112,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
                 lines = [parts.lines, b"Trailer: ", names, b"\r\n"].concat();
                 parts.lines = &lines;
             } else {
-                log::debug!(
+                debug!(
                     "{}: the response is not sent in chunks, so no trailers are announced",
                     self.log_name()
                 );
@@ -130,7 +131,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Logs the error of the program that a response carries, if it carries one.
     pub(super) fn log_failure(&self, response: &mut Response) {
         if let Some(failure) = response.take_failure() {
-            log::error!("{}: handler failed: {}", self.log_name(), failure.into_text());
+            error!("{}: handler failed: {}", self.log_name(), failure.into_text());
         }
     }
 
@@ -139,7 +140,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     pub(super) fn inform(&mut self, informational: &Informational) {
         match informational.fault() {
             Some(fault) => {
-                log::error!("{}: informational response left out: {fault}", self.log_name());
+                error!("{}: informational response left out: {fault}", self.log_name());
             }
             None => self.encode(|visit| {
                 visit.work.conn.inform(&mut visit.shared.out, informational);
@@ -153,7 +154,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         let in_chunks = self.work.conn.output() == Output::Content { in_chunks: true };
         if !in_chunks && !trailers.is_empty() {
             // Content with an announced length is complete without them.
-            log::debug!(
+            debug!(
                 "{}: the response was not sent in chunks, so its trailers are left out",
                 self.log_name()
             );

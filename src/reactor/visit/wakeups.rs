@@ -7,6 +7,7 @@ use super::{guard, let_go, Continue, Flags, Handler, Kernel, Panic, Progress, Ta
 use crate::handler::exchange::Outcome;
 use crate::handler::{Deferred, Finish, Place, Reply};
 use crate::http1::Input;
+use crate::logging::{debug, error};
 use crate::message::response::Response;
 use crate::reactor::visit::request_content::LateReply;
 
@@ -80,7 +81,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     ) -> Progress<LateReply<S>> {
         // The reply may have come at the last moment.
         let reply = self.reply_of(&mut deferred).unwrap_or_else(|| {
-            log::debug!("{}: no response came in time", self.log_name());
+            debug!("{}: no response came in time", self.log_name());
             let page = || Response::status_page(StatusCode::GATEWAY_TIMEOUT);
             self.decide_outcome(Outcome::TooSlow);
             let late = deferred.late.take().unwrap_or_else(page);
@@ -101,7 +102,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             Place::Empty => return None,
             Place::Given(give) => Some(give),
             Place::Forgotten | Place::Over => {
-                log::error!(
+                error!(
                     "{}: its Later was dropped without a response: the client gets a 500",
                     self.log_name()
                 );

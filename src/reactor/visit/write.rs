@@ -9,6 +9,7 @@ use super::{
     Break, Continue, Flags, Handler, Kernel, Lost, Progress, Shared, Stop, Task, Visit, WRITTEN_MAX,
 };
 use crate::http1::Farewell;
+use crate::logging::debug;
 use crate::message::body::FilePart;
 use crate::reactor::kernel::is_of_socket;
 
@@ -186,7 +187,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     }
 
     fn write_failed(&mut self, error: &io::Error) -> Stop {
-        log::debug!("{}: write failed: {error}", self.log_name());
+        debug!("{}: write failed: {error}", self.log_name());
         self.over(Farewell::Close, Lost::PeerLeft)
     }
 }

@@ -4,10 +4,12 @@
 mod failures;
 mod informational;
 mod names;
+mod panicking;
 mod support_page;
 mod trailers;
 
 use std::cell::{Cell, RefCell};
+use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 use std::sync::Once;
 
@@ -44,8 +46,11 @@ impl log::Log for Log {
 
     fn log(&self, record: &log::Record<'_>) {
         if let Some(mut listener) = LISTENER.take() {
-            listener(record);
+            let result = panic::catch_unwind(AssertUnwindSafe(|| listener(record)));
             LISTENER.set(Some(listener));
+            if let Err(payload) = result {
+                panic::resume_unwind(payload);
+            }
         }
     }
 
