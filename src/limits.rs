@@ -151,8 +151,11 @@ pub struct Limits {
     pub linger_quiet_timeout: Duration,
     /// The whole time of a lingering close. Default 5 s.
     pub linger_timeout: Duration,
-    /// The most bytes that a lingering close reads and drops. Default 256 KiB, as much as the
-    /// buffer of a socket holds.
+    /// The most bytes that a lingering close reads and drops.
+    ///
+    /// Default `u32::MAX`, which means without limit. A client that sends its whole request before
+    /// it reads gets the response only if all of the request is read. The dropped bytes take no
+    /// memory, a visit reads at most 64 KiB of them, and `linger_timeout` ends them.
     pub linger_bytes_max: u32,
 
     /// The time that a graceful shutdown may take. Then the remaining connections are reset.
@@ -192,7 +195,7 @@ impl Limits {
             discard_bytes_max: 64 << 10,
             linger_quiet_timeout: Duration::from_secs(1),
             linger_timeout: Duration::from_secs(5),
-            linger_bytes_max: 256 << 10,
+            linger_bytes_max: u32::MAX,
             shutdown_timeout: Duration::from_secs(10),
         }
     }
@@ -209,7 +212,6 @@ impl Limits {
             idle_timeout: Duration::from_secs(20),
             idle_timeout_min: Duration::from_secs(2),
             discard_bytes_max: 16 << 10,
-            linger_bytes_max: 64 << 10,
             ..Limits::open_internet()
         }
     }
@@ -301,6 +303,10 @@ impl Limits {
             u32::MAX => "none".to_owned(),
             n => n.to_string(),
         };
+        let linger = match self.linger_bytes_max {
+            u32::MAX => "none".to_owned(),
+            n => bytes(u64::from(n)),
+        };
         let age = self.connection_age_max.map_or_else(|| "none".to_owned(), seconds);
         vec![
             ("connections_max", connections, "further clients wait in the kernel"),
@@ -346,8 +352,8 @@ impl Limits {
             ("linger_timeout", seconds(self.linger_timeout), "for a whole lingering close"),
             (
                 "linger_bytes_max",
-                bytes(u64::from(self.linger_bytes_max)),
-                "as much as the buffer of a socket holds",
+                linger,
+                "dropped bytes take no memory, and linger_timeout ends them",
             ),
             (
                 "shutdown_timeout",

@@ -65,7 +65,7 @@ pub(crate) enum Rest {
 /// The bounds of a connection that lingers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Linger {
-    /// The number of bytes that may still come.
+    /// The number of bytes that may still come. `u32::MAX` stands for any number.
     pub(crate) bytes_left: u32,
     /// The tick at which lingering ends even if the client keeps sending. Only the loop knows the
     /// current tick.
@@ -199,9 +199,12 @@ impl Connection {
             State::Exchange(exchange) => exchange.receive(input),
             State::Rest(Rest::Linger(linger)) => {
                 let used = u32::try_from(input.len()).unwrap_or(u32::MAX);
-                match linger.bytes_left.checked_sub(used) {
-                    Some(left) => (linger.bytes_left, linger.is_clean) = (left, false),
-                    None => self.state = State::Rest(Rest::Closed),
+                linger.is_clean = false;
+                if linger.bytes_left != u32::MAX {
+                    match linger.bytes_left.checked_sub(used) {
+                        Some(left) => linger.bytes_left = left,
+                        None => self.state = State::Rest(Rest::Closed),
+                    }
                 }
                 Ok((input.len(), Step::More))
             }

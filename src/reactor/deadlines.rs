@@ -192,6 +192,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         let is_granted = is_queued
             && match &mut slot.life {
                 Life::Busy(work) => work.grants_one_more_turn(now),
+                // However much a client sends, the whole time of a linger is not extended.
+                Life::Rest(Rest::Linger(linger)) => earlier(now, linger.ends) != linger.ends,
                 Life::Rest(_) => true,
             };
         if is_granted {

@@ -419,9 +419,32 @@ fn a_peer_that_keeps_sending_single_bytes_lingers_for_five_seconds() {
     }
 }
 
+/// A client that writes its whole request before it reads gets the response only if all of the
+/// request is read. Bytes of later turns do not extend the time.
 #[test]
-fn a_peer_that_floods_lingers_for_256_kibibytes() {
+fn a_peer_that_floods_lingers_for_five_seconds() {
+    const FLOOD: usize = 20 << 20;
     let mut sim = Sim::new(site);
+    let base = base(&mut sim);
+    let client = lingering(&mut sim);
+    for _ in 0..4 {
+        sim.send(client, vec![b'x'; FLOOD]);
+        assert!(sim.is_open(client) && sim.unread(client) == 0);
+        assert_eq!(sim.memory(), base, "dropped bytes take no memory");
+        sim.advance(Duration::from_millis(900));
+    }
+    sim.pause();
+    sim.send(client, vec![b'x'; FLOOD]);
+    sim.advance(2 * SECOND);
+    sim.resume();
+    assert!(!sim.is_open(client));
+    assert!(sim.unread(client) > FLOOD / 2, "the time is over: {} unread", sim.unread(client));
+}
+
+#[test]
+fn a_linger_may_have_a_limit_of_bytes() {
+    let limits = Limits { linger_bytes_max: 256 << 10, ..Limits::default() };
+    let mut sim = limited(site, limits);
     let client = lingering(&mut sim);
     sim.send(client, vec![b'x'; 256 << 10]);
     assert!(sim.is_open(client) && sim.unread(client) == 0);

@@ -137,18 +137,18 @@ fn continue_is_sent_only_if_the_handler_reads_the_content() {
 /// Go: TestServerGracefulClose. Without a lingering close the unread upload would make the kernel
 /// reset the connection and discard the response (t149).
 #[test]
-fn a_response_survives_an_upload_of_five_mebibytes_that_no_handler_reads() {
+fn a_response_survives_an_upload_of_twenty_megabytes_that_no_handler_reads() {
     let server = Running::new(|_: &Request<'_>| Response::status_page(StatusCode::UNAUTHORIZED));
     for _ in 0..5 {
         let mut client = server.connect();
-        client.send("POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 5242880\r\n\r\n");
-        let mut upload = client.stream().try_clone().unwrap();
-        // The server may stop reading at any point, and then writing fails; this is not an error.
-        let sender = thread::spawn(move || upload.write_all(&BIG[..5 << 20]).is_ok());
+        client.send("POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 20971520\r\n\r\n");
+        // Many clients write everything before they read, and take an error for the end.
+        for _ in 0..4 {
+            client.stream().write_all(&BIG[..5 << 20]).unwrap();
+        }
         let response = client.response();
         response.assert(401, "401 Unauthorized\n");
         assert_eq!(response.field("connection"), Some("close"));
-        sender.join().unwrap();
     }
 }
 

@@ -135,7 +135,8 @@ impl Receive<()> for Dawdles {
 /// There is something to read in every turn, which postpones a deadline once, but not for ever.
 #[test]
 fn a_client_that_sends_faster_than_the_server_reads_gets_no_extra_time() {
-    let server = Running::new(|_: &Request<'_>| {
+    let limits = Limits { linger_bytes_max: 64 << 10, ..Limits::default() };
+    let server = Running::with_limits(limits, |_: &Request<'_>| {
         Reply::receive(u64::MAX, Dawdles(0)).with_content_timeout(SHORT)
     });
     let mut quick = server.connect();

@@ -104,7 +104,7 @@ fn contents(table: &mut Vec<Vector>) {
         format!("{}{SECOND}", post(&format!("Content-Length: 65537\r\n\r\n{full}x"))),
         "POST / ... | 413 close | ended",
     ));
-    // Content beyond the bytes of the linger would end in a reset; this is less.
+    // The rest of the content is read and dropped.
     table.push(exactly(
         "b59_a_response_survives_content_that_is_still_sent",
         post(&format!("Content-Length: 1000000\r\n\r\n{full}{full}")),
