@@ -205,6 +205,9 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     /// Visits a connection before its client is judged: reads bytes that no event has reported yet,
     /// or writes. The kernel reports room in a socket only when much of it is free, which takes a
     /// slow reader of a large buffer longer than a window: only a write shows how much it has read.
+    /// And a read stops before an urgent byte and after bytes that came with a descriptor, so a short
+    /// read may leave bytes of a request in the socket, of which no event comes.
+    ///
     /// Returns whether the connection has another deadline now, or is gone.
     fn hears(&mut self, token: Token) -> bool {
         let slot = &mut self.slots[token.key()];

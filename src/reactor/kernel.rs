@@ -107,6 +107,10 @@ pub(crate) struct Event {
 
 /// Whether a read that fills less than its buffer has drained the socket: true of epoll and
 /// kqueue, not of mio's other back ends.
+///
+/// The exceptions are urgent bytes of TCP, and descriptors that come with bytes on a Unix socket. A
+/// client that sends these gets its response with the next event, or at the deadline of its request,
+/// before which the socket is read once more. No client of HTTP sends them.
 pub(crate) const SHORT_READ_DRAINS: bool = cfg!(any(
     target_os = "linux",
     target_os = "android",

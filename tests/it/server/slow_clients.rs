@@ -2,15 +2,16 @@
 //! times are tested in the simulator; here the test only waits for the end. Only the deadline under
 //! test is short, so that a slow machine does not meet another one.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wheelhouse::content::{Flow, Receive};
 use wheelhouse::runtime::ConnectionState;
-use wheelhouse::{Failure, Limits, Reply, Request, Response, StatusCode};
+use wheelhouse::{Failure, Limits, Reply, Request, Response, Server, StatusCode};
 
-use super::running::Running;
+use super::running::{Running, PATIENCE};
 
 const SHORT: Duration = Duration::from_millis(200);
 
@@ -144,4 +145,35 @@ fn a_client_that_sends_faster_than_the_server_reads_gets_no_extra_time() {
     let piece = vec![b'x'; 1 << 20];
     let is_cut = (0..300).any(|_| quick.stream().write_all(&piece).is_err());
     assert!(is_cut, "the server read 300 MiB");
+}
+
+/// A read stops before an urgent byte, although more bytes are in the socket, and no event comes for
+/// those. The urgent byte itself is not a part of the stream.
+#[test]
+fn a_request_with_an_urgent_byte_in_it_gets_its_response_at_the_latest_at_its_deadline() {
+    let limits = Limits {
+        head_timeout: Duration::from_millis(200),
+        content_window: Duration::from_millis(200),
+        ..Limits::default()
+    };
+    let echo =
+        |_: &Request<'_>| Reply::collect(100, |(), _, content| format!("{} B", content.len()));
+    for [first, last] in [
+        ["GET / HT", "TP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"],
+        ["POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe", "llo"],
+    ] {
+        let server = Server::new().limits(limits.clone()).listen("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(server.local_addrs()[0]).unwrap();
+        let mut event_loop = server.build(echo).unwrap();
+        client.write_all(first.as_bytes()).unwrap();
+        socket2::SockRef::from(&client).send_out_of_band(b"!").unwrap();
+        client.write_all(last.as_bytes()).unwrap();
+        client.set_nonblocking(true).unwrap();
+        let (started, mut response) = (Instant::now(), Vec::new());
+        while response.is_empty() && started.elapsed() < PATIENCE {
+            let _ = event_loop.turn(Some(Duration::from_millis(10))).unwrap();
+            let _ = client.read_to_end(&mut response);
+        }
+        assert!(response.starts_with(b"HTTP/1.1 200 OK\r\n"), "{}", response.escape_ascii());
+    }
 }
