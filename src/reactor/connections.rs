@@ -235,6 +235,10 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         if self.shared.pool.free_bytes() > 0 {
             self.shared.pool.trim(&mut self.shared.ledger);
         }
+        if self.ready.capacity() > SLOTS_KEPT {
+            // Tokens of connections that were closed may be left in it.
+            self.ready = Vec::new();
+        }
         if self.slots.capacity() > SLOTS_KEPT {
             self.slots = Slab::new();
             self.wheel = Wheel::new(WHEEL_SLOTS, clock::tick(self.shared.now));

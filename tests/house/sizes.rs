@@ -14,7 +14,7 @@ use std::mem;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicIsize, Ordering};
-use std::sync::mpsc;
+use std::sync::{mpsc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -38,6 +38,9 @@ const FACTOR: usize = if usize::BITS == 64 { 2 } else { 4 };
 static BIG: [u8; 1 << 20] = [b'.'; 1 << 20];
 
 struct Counting;
+
+/// Held by a test that counts.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// Bytes that the thread of the server holds.
 static HELD: AtomicIsize = AtomicIsize::new(0);
@@ -77,6 +80,7 @@ static ALLOCATOR: Counting = Counting;
 
 #[test]
 fn a_connection_takes_at_most_the_memory_that_the_page_gives_for_its_state() {
+    let _alone = ALONE.lock().unwrap();
     let rows = table();
     let named: Vec<&str> = rows.iter().map(|row| &*row.state).collect();
     let states = states();
@@ -106,6 +110,42 @@ fn a_connection_takes_at_most_the_memory_that_the_page_gives_for_its_state() {
     let before = wheel.memory();
     wheel.grow(1 << 20);
     assert!((wheel.memory() - before) >> 20 <= node, "a node has {} B", wheel.memory() >> 20);
+}
+
+/// A few vectors grow with the connections that are ready in one turn. One that stays keeps the top
+/// of the heap from the system.
+#[test]
+fn after_a_crowd_the_loop_holds_no_more_than_before() {
+    let _alone = ALONE.lock().unwrap();
+    let counted = |call: &mut dyn FnMut()| {
+        COUNTS.set(true);
+        call();
+        COUNTS.set(false);
+    };
+    let server = Server::new().listen("127.0.0.1:0").unwrap();
+    let address = server.local_addrs()[0];
+    let mut events = server.build(site()).unwrap();
+    HELD.store(0, Ordering::SeqCst);
+    // The bytes that are held after all clients have left.
+    let mut after_crowd = |size: usize| {
+        let mut crowd: Vec<_> = (0..size).map(|_| TcpStream::connect(address).unwrap()).collect();
+        let mut turns = |count: usize| {
+            for _ in 0..count {
+                counted(&mut || _ = events.turn(Some(Duration::from_millis(1))).unwrap());
+            }
+        };
+        turns(10);
+        for client in &mut crowd {
+            client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n").unwrap();
+        }
+        turns(10);
+        drop(crowd);
+        turns(10);
+        HELD.load(Ordering::SeqCst)
+    };
+    let small = after_crowd(1);
+    let large = after_crowd(200);
+    assert!(large <= small, "{large} B after a crowd, {small} B after one client");
 }
 
 /// The page gives a figure for a server without connections.
