@@ -232,6 +232,14 @@ fn only_get_and_head_are_allowed() {
     assert_eq!((head.status, head.field("content-length")), (200, Some("10")));
 }
 
+#[test]
+fn options_of_the_whole_server_get_the_response_of_a_path() {
+    let tree = Tree::new();
+    let mut asker = asker(tree.files());
+    let [whole, path] = ["*", "/file.txt"].map(|target| asker.ask("OPTIONS", target, &[]));
+    assert_eq!((whole.status, whole.field("allow")), (path.status, path.field("allow")));
+}
+
 /// Such a file is not found, and opening it does not block (t216).
 #[test]
 fn fifos_sockets_and_devices_are_not_found() {
