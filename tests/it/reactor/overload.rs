@@ -54,6 +54,15 @@ fn connections_over_the_limit_wait_and_are_served_when_there_is_room() {
 }
 
 #[test]
+fn the_limit_of_connections_may_be_as_large_as_any_number() {
+    for connections_max in [usize::MAX, usize::MAX / 2, usize::MAX / 8] {
+        let mut sim = limited(site, at_most(connections_max));
+        let clients: Vec<_> = (0..100).map(|_| sim.connect_and_send(GET)).collect();
+        assert!(clients.iter().all(|&client| is_served(&mut sim, client)));
+    }
+}
+
+#[test]
 fn an_idle_connection_is_closed_for_one_that_waits_and_a_busy_one_never_is() {
     let mut sim = limited(site, at_most(4));
     let mut idle = Vec::new();
