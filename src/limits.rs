@@ -34,11 +34,23 @@ pub struct Limits {
     /// further connections.
     #[doc(alias = "LimitListener")]
     pub connections_max: usize,
+    /// The most connections of one client address that are open at the same time. At this limit, a
+    /// new connection takes the place of another one of its address that waits for the client, or is
+    /// closed if none can be found.
+    ///
+    /// Default `0`: three quarters of `connections_max`, so that no client can keep the slots from
+    /// others. `usize::MAX` is without limit: for a server whose only client is a proxy, as in
+    /// [`sidecar`](Limits::sidecar). Addresses of IPv6 count as one if their first 64 bits are equal,
+    /// because a client usually has all of them. Clients on Unix sockets have no address and are not
+    /// limited.
+    pub connections_per_address_max: usize,
     /// The most bytes of memory for everything that clients can make the server hold: slots,
     /// timers, buffers, collected content.
     ///
-    /// Default 64 MiB. From 80 % on, connections are not kept alive and idle ones are closed. From
-    /// 95 % on, no connection is accepted. At 100 %, new content is refused with a 503.
+    /// Default 64 MiB. From 80 % on, connections are not kept alive, and those that hold most and move
+    /// least give way: they get a 503, or a reset if their response has begun. The last 10 % are for
+    /// small requests; content and large buffers are refused. Connections that hold nothing take at
+    /// most half of the budget: with a small one, that bounds `connections_max`.
     pub memory_bytes_max: usize,
     /// The most requests on one connection, which is then closed.
     ///
@@ -175,6 +187,7 @@ impl Limits {
     pub const fn open_internet() -> Limits {
         Limits {
             connections_max: 0,
+            connections_per_address_max: 0,
             memory_bytes_max: 64 << 20,
             requests_max: u32::MAX,
             connection_age_max: None,
@@ -222,6 +235,7 @@ impl Limits {
     pub const fn sidecar() -> Limits {
         Limits {
             memory_bytes_max: 16 << 20,
+            connections_per_address_max: usize::MAX,
             idle_timeout: Duration::from_secs(600),
             idle_timeout_min: Duration::from_secs(60),
             ..Limits::open_internet()
@@ -293,10 +307,23 @@ impl Limits {
         Ok(())
     }
 
+    /// Returns the most connections of one address, if there may be `connections_max` in all.
+    pub(crate) fn share_of_address(&self, connections_max: usize) -> usize {
+        match self.connections_per_address_max {
+            0 => connections_max - connections_max / 4,
+            n => n,
+        }
+    }
+
     /// Returns the name, value and reason of each limit, in the order of the struct.
     fn rows(&self) -> Vec<(&'static str, String, &'static str)> {
         let connections = match self.connections_max {
             0 => "by descriptors".to_owned(),
+            n => n.to_string(),
+        };
+        let of_address = match self.connections_per_address_max {
+            0 => "3/4 of all".to_owned(),
+            usize::MAX => "none".to_owned(),
             n => n.to_string(),
         };
         let requests = match self.requests_max {
@@ -311,9 +338,14 @@ impl Limits {
         vec![
             ("connections_max", connections, "further clients wait in the kernel"),
             (
+                "connections_per_address_max",
+                of_address,
+                "then a new one replaces another of its address",
+            ),
+            (
                 "memory_bytes_max",
                 bytes(self.memory_bytes_max as u64),
-                "at 80 % idle ones are closed, at 95 % no accept, at 100 % 503",
+                "from 80 % on, large and slow ones give way; 503",
             ),
             ("requests_max", requests, "then the connection is closed"),
             ("connection_age_max", age, "then closed if idle, else after a response"),
@@ -367,7 +399,7 @@ impl Limits {
 impl fmt::Display for Limits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, value, reason) in self.rows() {
-            writeln!(f, "{name:<22} {value:>14}  {reason}")?;
+            writeln!(f, "{name:<27} {value:>14}  {reason}")?;
         }
         Ok(())
     }

@@ -14,6 +14,10 @@ pub struct Report {
     /// Deadlines that passed during a head, content or a response. The client got a 408, which
     /// counts among `refused`, too, or the connection was reset.
     pub too_slow: u64,
+    /// Connections that had to give way, because memory, slots or descriptors were short or their
+    /// address had its share of the slots; and new connections that were closed because no other
+    /// one of their address could give way.
+    pub evicted: u64,
     /// Responses that the program began and could not finish, because of an error, a panic or less
     /// content than announced. Their connections were reset.
     pub cut_off: u64,

@@ -294,6 +294,7 @@ fn sum(mut total: Report, of_one: &Report) -> Report {
     total.requests += of_one.requests;
     total.refused += of_one.refused;
     total.too_slow += of_one.too_slow;
+    total.evicted += of_one.evicted;
     total.cut_off += of_one.cut_off;
     total.panics += of_one.panics;
     total.accept_errors += of_one.accept_errors;

@@ -84,4 +84,13 @@ impl Reject {
             Reject::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
         }
     }
+
+    /// Returns the field lines that the response has for this reason. An overload is over when those
+    /// that cause it have given way, which takes a second at most (RFC 9110, section 10.2.3).
+    pub(crate) fn field_lines(self) -> &'static [u8] {
+        match self {
+            Reject::Overloaded => b"Retry-After: 1\r\n",
+            _ => b"",
+        }
+    }
 }

@@ -167,7 +167,7 @@ impl Connection {
             version: Version::Http11,
             status,
             content_type: Some(&TEXT),
-            lines: b"",
+            lines: reject.field_lines(),
             outgoing: framing::outgoing(by, Version::Http11, status, Some(length)),
             connection: ConnectionField::Close,
             content: Content::Shared(page.as_bytes()),

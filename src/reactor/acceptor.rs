@@ -5,6 +5,7 @@
 //! So it is remembered until an `accept` finds no client.
 
 use std::io;
+use std::mem;
 use std::time::Duration;
 
 use crate::logging::{debug, warn};
@@ -28,7 +29,23 @@ pub(crate) struct Acceptor<K: Kernel> {
     back_off: Option<BackOff>,
     quiet: Quiet,
     errors: u64,
+    hold: Hold<K::Stream>,
 }
+
+/// A connection that was accepted and waits for a slot, because its address has its share of them. No
+/// other one is accepted meanwhile.
+enum Hold<S> {
+    /// There is none.
+    None,
+    /// There is one, until this time.
+    Until(Millis, Accepted<S>, u8),
+    /// The one that was held is tried again.
+    Tried(Millis),
+}
+
+/// The time for which a connection is held: after two ticks, others of its address that give nothing
+/// back give way to it.
+const HOLD_MAX: Millis = 200;
 
 /// Keeps the log readable while descriptors are short: at most one line a second, with the number
 /// of lines that were left out before it.
@@ -46,7 +63,7 @@ impl Quiet {
             return None;
         }
         self.until = now + 1000;
-        Some(std::mem::take(&mut self.unsaid))
+        Some(mem::take(&mut self.unsaid))
     }
 }
 
@@ -119,8 +136,14 @@ impl<K: Kernel> Acceptor<K> {
         kernel: &mut K,
         listeners: impl IntoIterator<Item = K::Listener>,
     ) -> io::Result<Self> {
-        let (back_off, quiet) = (None, Quiet::default());
-        let mut acceptor = Acceptor { listeners: Vec::new(), first: 0, back_off, quiet, errors: 0 };
+        let mut acceptor = Acceptor {
+            listeners: Vec::new(),
+            first: 0,
+            back_off: None,
+            quiet: Quiet::default(),
+            errors: 0,
+            hold: Hold::None,
+        };
         for listener in listeners {
             acceptor.add(kernel, listener)?;
         }
@@ -162,11 +185,41 @@ impl<K: Kernel> Acceptor<K> {
 
     /// Whether a client may be waiting.
     pub(crate) fn is_ready(&self) -> bool {
-        self.listeners.iter().any(|watched| watched.is_ready)
+        self.holds() || self.listeners.iter().any(|watched| watched.is_ready)
+    }
+
+    /// Whether a connection was accepted and waits for a slot.
+    pub(crate) fn holds(&self) -> bool {
+        matches!(self.hold, Hold::Until(..))
+    }
+
+    /// Whether the connection that `next` has returned may wait for a slot.
+    pub(crate) fn may_hold(&self, now: Millis) -> bool {
+        match self.hold {
+            Hold::Tried(until) => now < until,
+            Hold::None | Hold::Until(..) => true,
+        }
+    }
+
+    /// Lets the connection that `next` has returned wait for a slot.
+    pub(crate) fn hold(&mut self, accepted: Accepted<K::Stream>, listener: u8, now: Millis) {
+        let until = match self.hold {
+            Hold::Tried(until) => until,
+            Hold::None | Hold::Until(..) => now + HOLD_MAX,
+        };
+        self.hold = Hold::Until(until, accepted, listener);
+    }
+
+    /// The connection that was held has its slot, or is gone.
+    pub(crate) fn end_hold(&mut self) {
+        self.hold = Hold::None;
     }
 
     /// Closes the listeners: from now on clients cannot connect.
     pub(crate) fn close(&mut self, kernel: &mut K) {
+        if let Hold::Until(_, (stream, _), _) = mem::replace(&mut self.hold, Hold::None) {
+            kernel.close(stream, true);
+        }
         for watched in self.listeners.drain(..) {
             kernel.unlisten(watched.listener);
         }
@@ -175,6 +228,9 @@ impl<K: Kernel> Acceptor<K> {
 
     /// The time at which the next `accept` is due, if a listener is ready: 0 without a pause.
     pub(crate) fn resumes_at(&self) -> Option<Millis> {
+        if self.holds() {
+            return Some(0);
+        }
         let ready = self.listeners.iter().filter(|watched| watched.is_ready);
         let first = ready.map(|watched| watched.back_off.as_ref().map_or(0, |own| own.ends)).min();
         first.map(|first| self.back_off.as_ref().map_or(first, |of_all| first.max(of_all.ends)))
@@ -199,6 +255,10 @@ impl<K: Kernel> Acceptor<K> {
         now: Millis,
         budget: &mut usize,
     ) -> Next<K::Stream> {
+        if let Hold::Until(until, accepted, listener) = mem::replace(&mut self.hold, Hold::None) {
+            self.hold = Hold::Tried(until);
+            return Next::Connection(accepted, listener);
+        }
         let count = self.listeners.len();
         for step in 0..count {
             let n = (self.first + step) % count;
@@ -242,17 +302,16 @@ impl<K: Kernel> Acceptor<K> {
         Next::None
     }
 
-    /// Ends a batch: another listener is asked first in the next one. `is_full`: the batch ended
-    /// because there was no room for another connection.
-    pub(crate) fn end_batch(&mut self, kernel: &mut K, is_full: bool) {
+    /// Ends a batch: another listener is asked first in the next one. `asks_again`: the batch ended
+    /// after a connection, because there was no room for another one, so the next poll reports
+    /// whether more clients wait. Without that, the loop would look for room for no client.
+    pub(crate) fn end_batch(&mut self, kernel: &mut K, asks_again: bool) {
         self.first = (self.first + 1) % self.listeners.len().max(1);
-        if is_full {
+        if asks_again {
             self.watch_anew(kernel);
         }
     }
 
-    /// Lets the next poll report whether clients wait. There is no room left, and only for a client
-    /// that waits does an idle connection have to close.
     fn watch_anew(&mut self, kernel: &mut K) {
         for (n, watched) in self.listeners.iter_mut().enumerate() {
             if watched.is_ready {

@@ -9,7 +9,7 @@ pub(crate) type Millis = u64;
 
 /// The length of a tick, as a power of two: 64 ms. That is short against every limit, and deadlines
 /// that are near each other share one wake-up.
-const TICK_LOG2: u32 = 6;
+pub(crate) const TICK_LOG2: u32 = 6;
 
 /// Reads the clocks of the system.
 #[derive(Debug)]

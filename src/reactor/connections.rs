@@ -15,10 +15,11 @@ use crate::handler::hooks::{ConnectionState, NewConnection};
 use crate::handler::upgrade::Hijacked;
 use crate::handler::{HandOut, Handler};
 use crate::http1::{Farewell, Rest};
-use crate::logging::{error, warn};
+use crate::logging::{debug, error, warn};
 use crate::message::id::ConnectionId;
 use crate::reactor::acceptor::{Next, ACCEPT_MAX};
-use crate::reactor::clock;
+use crate::reactor::addresses::{self, AddressKey, Addresses};
+use crate::reactor::clock::{self, Millis};
 use crate::reactor::kernel::{Accepted, Kernel};
 use crate::reactor::log_name::LogName;
 use crate::reactor::origins::{canonical, Origins};
@@ -33,6 +34,17 @@ const SLOTS_KEPT: usize = 64;
 /// Bytes of a node of the wheel.
 const WHEEL_NODE: usize = 16;
 
+/// The end of a batch of accepts.
+enum Batch {
+    /// No client waits, or the budget of the turn is used.
+    Done,
+    /// All slots are taken, and no connection gives way.
+    Full,
+    /// The address of a client has its share of the slots: it waits.
+    Held,
+    OutOfDescriptors,
+}
+
 /// The slot that `token` names, if it still belongs to the same connection.
 pub(super) fn connection<K: Kernel, S>(
     slots: &mut Slab<Slot<K, S>>,
@@ -42,11 +54,21 @@ pub(super) fn connection<K: Kernel, S>(
 }
 
 impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
-    /// Whether another connection may be accepted now.
-    pub(super) fn wants_connections(&self) -> bool {
-        self.acceptor.is_ready()
-            && self.slots.len() < self.connections_max
-            && !self.shared.ledger.is_exhausted()
+    /// The time at which another connection may be accepted, if a client may be waiting: 0 for now.
+    pub(super) fn accepts_at(&self) -> Option<Millis> {
+        let at = self.acceptor.resumes_at()?;
+        let needs_room =
+            self.is_full() || self.shared.ledger.is_exhausted() || self.acceptor.holds();
+        Some(match needs_room {
+            // A connection has to give way first.
+            true => at.max(self.search_again_at),
+            false => at,
+        })
+    }
+
+    /// Whether all slots are taken.
+    fn is_full(&self) -> bool {
+        self.slots.len() >= self.connections_max
     }
 
     /// Accepts waiting connections, at most [`ACCEPT_MAX`], after making room for them. Returns
@@ -64,33 +86,76 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     fn accept_waiting(&mut self) -> bool {
         self.take_time();
         self.relieve();
-        if !self.wants_connections() || self.acceptor.is_paused(self.shared.now) {
+        let is_exhausted = self.shared.ledger.is_exhausted();
+        if !self.acceptor.is_ready() || is_exhausted || self.acceptor.is_paused(self.shared.now) {
             return false;
         }
-        let room = (self.connections_max - self.slots.len()).min(self.slots_within_budget());
-        let mut budget = ACCEPT_MAX.min(room);
-        let ran_out = loop {
+        let mut budget = ACCEPT_MAX;
+        let batch = loop {
+            // It is found before the accept and closed after it: perhaps no client is waiting.
+            let gives_way = if self.is_full() { self.slot_to_free() } else { None };
+            if self.is_full() && gives_way.is_none() {
+                break Batch::Full;
+            }
             match self.acceptor.next(&mut self.kernel, self.shared.now, &mut budget) {
-                Next::Connection(accepted, listener) => self.admit(accepted, listener),
-                Next::None => break false,
-                Next::Exhausted => break true,
+                Next::Connection(accepted, listener) => {
+                    let address = accepted.1.map(|peer| self.addresses.key(peer.ip()));
+                    if self.makes_room_for(address, gives_way) {
+                        self.acceptor.end_hold();
+                        self.admit(accepted, address, listener);
+                        continue;
+                    }
+                    if self.acceptor.may_hold(self.shared.now) {
+                        self.acceptor.hold(accepted, listener, self.shared.now);
+                        break Batch::Held;
+                    }
+                    self.turn_away(accepted);
+                }
+                Next::None => break Batch::Done,
+                Next::Exhausted => break Batch::OutOfDescriptors,
             }
         };
-        let has_tried = budget < ACCEPT_MAX.min(room);
-        if ran_out {
-            self.free_descriptor();
-        } else {
-            let is_full = room <= ACCEPT_MAX && budget == 0;
-            self.acceptor.end_batch(&mut self.kernel, is_full);
+        let has_tried = budget < ACCEPT_MAX;
+        match batch {
+            Batch::OutOfDescriptors => self.free_descriptor(),
+            Batch::Full => {
+                self.acceptor.end_batch(&mut self.kernel, has_tried);
+                if !has_tried {
+                    self.search_later();
+                }
+            }
+            Batch::Held => {
+                self.acceptor.end_batch(&mut self.kernel, false);
+                self.search_later();
+            }
+            Batch::Done => self.acceptor.end_batch(&mut self.kernel, false),
         }
         has_tried
     }
 
+    /// Closes a new connection, because its address has its share of the slots and none of its other
+    /// connections gives way.
+    fn turn_away(&mut self, (stream, peer): Accepted<K::Stream>) {
+        self.acceptor.end_hold();
+        self.next_generation = self.next_generation.wrapping_add(1);
+        let id = ConnectionId(u64::from(self.next_generation));
+        let name = LogName::of(id, peer.map(canonical));
+        debug!("{name}: closed: its address has too many connections");
+        self.shared.counters.evicted += 1;
+        self.kernel.close(stream, true);
+    }
+
     /// Gives a new connection its slot, if the program's hook does not refuse it.
-    fn admit(&mut self, (mut stream, peer): Accepted<K::Stream>, listener: u8) {
+    fn admit(
+        &mut self,
+        (mut stream, peer): Accepted<K::Stream>,
+        address: Option<AddressKey>,
+        listener: u8,
+    ) {
         self.next_generation = self.next_generation.wrapping_add(1);
         let (generation, key) = (self.next_generation, self.slots.vacant_key());
         let (token, id) = (Token::new(key, generation), ConnectionId(u64::from(generation)));
+        let name = LogName::of(id, peer.map(canonical));
         if key >= Token::KEYS_MAX {
             return self.kernel.close(stream, true);
         }
@@ -111,17 +176,17 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         shared.counters.accepted += 1;
         shared.report(id, ConnectionState::New);
         if let Err(error) = self.kernel.watch(&mut stream, token) {
-            warn!(
-                "{}: closed: it cannot be watched: {error}",
-                LogName::of(id, peer.map(canonical))
-            );
+            warn!("{name}: closed: it cannot be watched: {error}");
             self.kernel.close(stream, true);
             let_go(value);
             return shared.report(id, ConnectionState::Closed);
         }
         let age_max = shared.site.limits.connection_age_max;
-        if self.slots.len() == self.slots.capacity() {
-            self.grow_slots();
+        if !self.count_connection(address) {
+            warn!("{name}: closed: no memory for its slot");
+            self.kernel.close(stream, true);
+            let_go(value);
+            return self.shared.report(id, ConnectionState::Closed);
         }
         let shared = &mut self.shared;
         shared.origins.set_peer(key, peer);
@@ -147,6 +212,20 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             slot.facts.flags.set(Flags::READABLE);
             enqueue(&mut self.ready, slot, token);
         }
+    }
+
+    /// The address of the client in the slot `key`, as it is counted; none on a Unix socket.
+    pub(super) fn address(&self, key: usize) -> Option<AddressKey> {
+        self.shared.origins.peer(key).map(|peer| self.addresses.key(peer.ip()))
+    }
+
+    /// Makes room for the slot of a new connection, and counts its address. Returns whether there
+    /// was memory for both.
+    fn count_connection(&mut self, address: Option<AddressKey>) -> bool {
+        let has_slot = self.slots.len() < self.slots.capacity() || self.grow_slots();
+        let is_counted = has_slot && address.is_none_or(|key| self.addresses.enter(key));
+        self.charge_slots();
+        is_counted
     }
 
     /// Closes a connection that holds nothing any more, and frees its slot.
@@ -205,6 +284,9 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     fn remove(&mut self, token: Token) -> Slot<K, S> {
         self.wheel.disarm(token.key() as u32);
         let slot = self.slots.remove(token.key());
+        if let Some(address) = self.address(token.key()) {
+            self.addresses.leave(address);
+        }
         self.shared.timeouts.adapt(self.slots.len(), self.connections_max);
         if let Life::Busy(_) = slot.life {
             self.shared.ledger.release(mem::size_of::<Work<S>>());
@@ -243,44 +325,38 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             self.slots = Slab::new();
             self.wheel = Wheel::new(WHEEL_SLOTS, clock::tick(self.shared.now));
             self.shared.origins.clear();
+            self.addresses = Addresses::default();
             let fixed = 2 * SCRATCH + self.wheel.memory();
             self.shared.ledger.release(self.charged - fixed);
             self.charged = fixed;
         }
     }
 
-    /// The number of connections that have a slot or can be given one before the budget is
-    /// exhausted.
-    fn slots_within_budget(&self) -> usize {
-        self.slots.capacity() - self.slots.len() + self.slots_to_add_at_most()
-    }
-
-    fn slots_to_add_at_most(&self) -> usize {
-        let slot = mem::size_of::<Slot<K, S>>() + WHEEL_NODE + Origins::PEER;
-        (self.shared.ledger.until_exhausted() / slot).max(1)
-    }
-
-    /// Doubles the slots, with their wheel nodes and addresses, or adds fewer so that the budget is
-    /// not exhausted. Without this, the vectors would double beyond the budget at once.
-    fn grow_slots(&mut self) {
-        let (capacity, at_most) = (self.slots.capacity(), self.slots_to_add_at_most());
-        let mut more = capacity.max(4).min(self.connections_max - capacity);
-        while more > at_most {
-            more /= 2;
-        }
+    /// Doubles the slots, with their wheel nodes and addresses, up to `connections_max` of them.
+    fn grow_slots(&mut self) -> bool {
+        let capacity = self.slots.capacity();
+        let more = capacity.max(4).min(self.connections_max - capacity);
         self.slots.reserve_exact(more);
         self.wheel.grow_exact(self.slots.capacity());
         self.shared.origins.grow_exact(self.slots.capacity());
-        self.charge_slots();
+        true
     }
 
     /// Keeps the ledger's share for slots, wheel nodes and addresses up to date.
     fn charge_slots(&mut self) {
         let slots = self.slots.capacity() * mem::size_of::<Slot<K, S>>();
-        let bytes = 2 * SCRATCH + slots + self.wheel.memory() + self.shared.origins.memory();
+        let addresses = self.shared.origins.memory() + self.addresses.memory();
+        let bytes = 2 * SCRATCH + slots + self.wheel.memory() + addresses;
         if bytes > self.charged {
             self.shared.ledger.charge(bytes - self.charged);
             self.charged = bytes;
         }
     }
+}
+
+/// Returns the most connections whose slots, wheel nodes and addresses fit into half of the budget
+/// that is left after the `fixed` part. So a crowd that holds nothing else never makes memory short.
+pub(super) fn connections_within<K: Kernel, S>(budget: usize, fixed: usize) -> usize {
+    let each = mem::size_of::<Slot<K, S>>() + WHEEL_NODE + Origins::PEER + addresses::BYTES_MAX;
+    (budget.saturating_sub(fixed) / 2 / each).max(1)
 }

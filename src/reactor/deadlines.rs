@@ -20,7 +20,7 @@ use wheelhouse_timers::Wheel;
 use crate::handler::Handler;
 use crate::http1::Rest;
 use crate::logging::debug;
-use crate::reactor::clock;
+use crate::reactor::clock::{self, Millis};
 use crate::reactor::connections::connection;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::shared::Shared;
@@ -90,10 +90,7 @@ fn due<K: Kernel, S: 'static, H: Handler<S>>(
 ) -> Option<u32> {
     let timeouts = &shared.timeouts;
     let after = |timeout| clock::due_in(shared.now, timeout);
-    let own = |timeout| match &slot.life {
-        Life::Busy(work) => work.task.timeout().map_or(timeout, clock::millis_up),
-        Life::Rest(_) => timeout,
-    };
+    let own = |timeout| own_timeout(&slot.life).unwrap_or(timeout);
     Some(match timer {
         Timer::None => return None,
         Timer::Head => after(timeouts.head),
@@ -125,7 +122,7 @@ fn idle_due<S: 'static, H: Handler<S>>(facts: &Facts, shared: &Shared<S, H>) -> 
 /// Starts to count bytes for a rate.
 fn begin_window<S>(life: &mut Life<S>) {
     if let Life::Busy(work) = life {
-        (work.received, work.written) = (0, 0);
+        (work.received, work.written, work.last_rate) = (0, 0, 0);
     }
 }
 
@@ -141,6 +138,40 @@ fn take_signs_of_life<S>(timer: Timer, life: &mut Life<S>) -> bool {
             moved
         }
         _ => false,
+    }
+}
+
+/// Returns the time for which a connection has been in its wait, if `left` ticks are left of it: for an
+/// idle one and for content an estimate, because their timeouts change.
+pub(super) fn waited<K: Kernel, S: 'static, H: Handler<S>>(
+    slot: &Slot<K, S>,
+    left: u32,
+    shared: &Shared<S, H>,
+) -> Millis {
+    let timeouts = &shared.timeouts;
+    let own = |timeout| own_timeout(&slot.life).unwrap_or(timeout);
+    let (whole, left) = match (slot.facts.armed, &slot.life) {
+        (Timer::None, _) => return 0,
+        (Timer::Head, _) => (timeouts.head, left),
+        (Timer::Grace, _) => (timeouts.grace, left),
+        (Timer::Idle, _) => (timeouts.idle_when_armed(left), left),
+        (Timer::Content, _) => (timeouts.content_when_armed(left), left),
+        (Timer::Response, _) => (timeouts.response, left),
+        (Timer::Handler, _) => (own(timeouts.handler), left),
+        (Timer::Silence, _) => (own(timeouts.idle_max), left),
+        (Timer::Linger, Life::Rest(Rest::Linger(linger))) => {
+            (timeouts.linger, linger.ends.wrapping_sub(clock::tick(shared.now)))
+        }
+        (Timer::Linger, _) => (timeouts.linger_quiet, left),
+    };
+    whole.saturating_sub(u64::from(left) << clock::TICK_LOG2)
+}
+
+/// The timeout that the program has set for the wait, if it has.
+fn own_timeout<S>(life: &Life<S>) -> Option<Millis> {
+    match life {
+        Life::Busy(work) => work.task.timeout().map(clock::millis_up),
+        Life::Rest(_) => None,
     }
 }
 
@@ -237,6 +268,25 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         true
     }
 
+    /// Visits a slow reader that is about to lose its connection, because only a write shows how much
+    /// it has read. Returns whether it had read more, or is gone.
+    pub(super) fn has_read_more(&mut self, token: Token) -> bool {
+        let before = self.written(token);
+        let slot = &mut self.slots[token.key()];
+        let visit = Visit::begin(&mut self.shared, &mut self.kernel, &mut self.spare, slot, token);
+        let verdict = visit.serve(&mut self.scratch);
+        self.conclude(token, verdict);
+        self.written(token) != before || connection(&mut self.slots, token).is_none()
+    }
+
+    /// The bytes written in the window of a connection that is at work.
+    fn written(&mut self, token: Token) -> Option<u64> {
+        match &connection(&mut self.slots, token)?.life {
+            Life::Busy(work) => Some(work.written),
+            Life::Rest(_) => None,
+        }
+    }
+
     /// Returns the end of the next rate window, if the deadline is the end of a window in which
     /// enough bytes moved.
     fn next_window(&mut self, token: Token) -> Option<u32> {
@@ -256,6 +306,10 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             return None;
         }
         begin_window(&mut slot.life);
+        if let Life::Busy(work) = &mut slot.life {
+            let rate = u128::from(moved) * 1000 / window.as_millis().max(1);
+            work.last_rate = rate.try_into().unwrap_or(u32::MAX);
+        }
         Some(at_most(clock::due(now, window), &slot.life))
     }
 

@@ -1,63 +1,139 @@
-//! Making room: idle connections are closed when slots, descriptors or memory are short. A
-//! connection at work never is.
+//! Making room: whoever causes pressure pays for it. When slots, descriptors or memory are short, a
+//! connection gives way: the one that holds most of it and gives least back.
+//!
+//! | short of | when | which connection gives way | its end |
+//! |---|---|---|---|
+//! | memory | 80 % of the budget are used, until fewer are | any that holds something: the more bytes it holds, and the fewer it moves | 503 if no response has begun, else a reset |
+//! | slots | a client waits and none is free | one that waits for its client: the longer it does, and the fewer bytes it moves | closed, after a 503 if one can be sent |
+//! | slots of an address | its next client has been accepted, above its share | the same as for slots, among its own connections | the same |
+//! | descriptors | `accept` finds none | as for slots | the same |
+//!
+//! A connection whose record for the program's hook has texts loses them first.
+//!
+//! In each case, the more connections an address has, the sooner one of them gives way. So a crowd
+//! from one address displaces itself before it displaces others.
+//!
+//! A list of all connections in this order would cost every request something. So the one that gives
+//! way is the first of a sample.
+
+use std::mem;
 
 use crate::handler::Handler;
-use crate::http1::Farewell;
+use crate::http1::{Farewell, Input, Rest};
 use crate::logging::debug;
-use crate::reactor::clock;
+use crate::reactor::addresses::AddressKey;
+use crate::reactor::clock::{self, Millis};
+use crate::reactor::deadlines;
 use crate::reactor::kernel::Kernel;
+use crate::reactor::need::Need;
+use crate::reactor::slot::{Flags, Life, Slot};
+use crate::reactor::task::Timer;
+use crate::reactor::work::Work;
 use crate::reactor::{Reactor, Token};
 
-/// Idle connections among which the one to close is found: the oldest of a sample, because a list
-/// of all in their order would cost every request something.
+/// Connections that are compared to find the one that gives way.
 const SAMPLE: usize = 32;
-
-/// Slots searched for them in one turn, so that the search is bounded when all connections are
-/// busy.
+/// Slots searched for them, so that the search is bounded when few connections can give way.
 const LOOKED_AT: usize = 1024;
+/// Slow readers that are looked at once more in one search.
+const LAST_LOOKS: usize = 4;
+/// Connections that give way to memory in one turn.
+const EVICTED_MAX: usize = 32;
+/// The time until the next search after one that found none. A client that waits is served that
+/// late.
+const RETRY: Millis = 64;
+/// A client that moves as many bytes in a second is not slow: it keeps its slot.
+const FAST: u64 = 8 << 10;
+/// Milliseconds for which content or a response may stall before its slot is given to a client that
+/// waits; and the same where the address has more than an equal share of the slots.
+const PATIENCE: Millis = 500;
+const PATIENCE_WITH_CROWDS: Millis = 1;
+/// Milliseconds of a window that tell how fast a client is.
+const TELLING: Millis = 2000;
+/// Movement up to which rates make no difference, in bytes per second.
+const SLOW: u64 = 1 << 10;
+/// Bytes that count as moved in the first second of a wait, in which a client shows little.
+const HEAD_START: u64 = 64 << 10;
 
 impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
-    /// Closes an old idle connection if a client waits for its slot or memory is short. Short
-    /// memory also takes back the free blocks.
+    /// Takes memory back while it is short: free blocks first, then the largest holders that move
+    /// least.
     pub(super) fn relieve(&mut self) {
-        let is_full = self.acceptor.is_ready() && self.slots.len() >= self.connections_max;
-        let memory_is_short = self.shared.ledger.is_short();
-        if memory_is_short {
-            self.shared.pool.trim(&mut self.shared.ledger);
+        if !self.shared.ledger.is_short() {
+            return;
         }
-        if is_full || memory_is_short {
-            if let Some(token) = self.oldest_idle() {
-                debug!("{}: idle, closed to make room", self.log_name(token));
-                self.close(token, Farewell::Close);
+        self.shared.pool.trim(&mut self.shared.ledger);
+        for _ in 0..EVICTED_MAX {
+            if !self.shared.ledger.is_short() {
+                return;
             }
+            let Some(token) = self.choose(Need::Memory) else { return self.search_later() };
+            self.give_way(token, Need::Memory);
         }
     }
 
-    /// The system has no descriptor left for the clients that wait: an idle connection is closed,
-    /// and the next turn accepts. Without an idle one, a client that waits is dropped.
+    /// Chooses the connection whose slot a client that waits would get.
+    pub(super) fn slot_to_free(&mut self) -> Option<Token> {
+        self.choose(Need::Slot)
+    }
+
+    /// Makes room for a client from `address` that was accepted: another connection of its address
+    /// gives way if that has its share of the slots, or the one that was chosen before. Returns whether
+    /// there is room.
+    pub(super) fn makes_room_for(
+        &mut self,
+        address: Option<AddressKey>,
+        chosen: Option<Token>,
+    ) -> bool {
+        let full =
+            address.filter(|&key| self.addresses.count(key) >= self.connections_per_address_max);
+        let (token, need) = match (full, chosen) {
+            (Some(address), _) => (self.choose(Need::SlotOf(address)), Need::SlotOf(address)),
+            (None, Some(token)) => (Some(token), Need::Slot),
+            (None, None) => return true,
+        };
+        if let Some(token) = token {
+            self.give_way(token, need);
+        }
+        token.is_some()
+    }
+
+    /// The system has no descriptor left for the clients that wait: a connection gives way, and the
+    /// next turn accepts. If none can, a client that waits is dropped.
     pub(super) fn free_descriptor(&mut self) {
-        match self.oldest_idle() {
-            Some(token) => {
-                debug!("{}: idle, closed to free its descriptor", self.log_name(token));
-                self.close(token, Farewell::Close);
-            }
+        match self.choose(Need::Slot) {
+            Some(token) => self.give_way(token, Need::Slot),
             None => self.acceptor.shed(&mut self.kernel),
         }
     }
 
-    /// The idle connection of a sample whose deadline is nearest.
-    fn oldest_idle(&mut self) -> Option<Token> {
+    /// Chooses the connection that gives way. A slow reader gets a last look, because only a write
+    /// shows how much it has read.
+    fn choose(&mut self, need: Need) -> Option<Token> {
+        for _ in 0..LAST_LOOKS {
+            let token = self.find(need)?;
+            let is_reader = self.slots[token.key()].facts.armed == Timer::Response;
+            if !is_reader || !self.has_read_more(token) {
+                return Some(token);
+            }
+        }
+        None
+    }
+
+    /// Finds the connection of a sample that ought to give way.
+    fn find(&mut self, need: Need) -> Option<Token> {
         let capacity = self.slots.capacity().max(1);
-        let now = clock::tick(self.shared.now);
         let start = self.sample_from % capacity;
-        let mut best: Option<(i32, Token)> = None;
+        let mut best: Option<((u64, u32), Token)> = None;
         let mut seen = 0;
         for key in (start..capacity).chain(0..start).take(LOOKED_AT) {
             self.sample_from = key + 1;
-            let Some(slot) = self.slots.get(key).filter(|slot| slot.is_quiet()) else { continue };
-            let left = self.wheel.due(key as u32).map_or(0, |due| due.wrapping_sub(now) as i32);
-            if best.is_none_or(|(least, _)| left < least) {
-                best = Some((left, Token::new(key, slot.facts.generation)));
+            let Some(slot) = self.slots.get(key) else { continue };
+            let Some(claim) = self.claim(key, slot, need) else { continue };
+            // Among equals, the oldest connection.
+            let age = self.next_generation.wrapping_sub(slot.facts.generation);
+            if best.is_none_or(|(first, _)| first < (claim, age)) {
+                best = Some(((claim, age), Token::new(key, slot.facts.generation)));
             }
             seen += 1;
             if seen == SAMPLE {
@@ -65,5 +141,104 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             }
         }
         best.map(|(_, token)| token)
+    }
+
+    /// No connection can give way now, though a client may be waiting: the loop looks again soon.
+    pub(super) fn search_later(&mut self) {
+        self.search_again_at = self.shared.now + RETRY;
+    }
+
+    /// Returns how strongly the others claim the resources of a connection; `None` if it keeps
+    /// them.
+    fn claim(&self, key: usize, slot: &Slot<K, S>, need: Need) -> Option<u64> {
+        let left = match self.wheel.due(key as u32) {
+            Some(due) => due.wrapping_sub(clock::tick(self.shared.now)) as i32,
+            None => i32::MAX,
+        };
+        let waited = deadlines::waited(slot, left.max(0) as u32, &self.shared);
+        let address = self.address(key);
+        let crowd = address.map_or(1, |address| self.addresses.count(address));
+        let fair_share = self.connections_max / self.addresses.distinct().max(1);
+        let is_crowd = crowd > fair_share || crowd >= self.connections_per_address_max;
+        let patience = if is_crowd { PATIENCE_WITH_CROWDS } else { PATIENCE };
+        let base = match need {
+            Need::Memory => claim_on_memory(&slot.life, waited)?,
+            Need::SlotOf(_) if need.address() != address => return None,
+            Need::Slot | Need::SlotOf(_) => claim_on_slot(slot, waited, patience)?,
+        };
+        Some(base.saturating_mul(crowd as u64))
+    }
+
+    /// Ends a connection, because others need its resources.
+    fn give_way(&mut self, token: Token, need: Need) {
+        let name = self.log_name(token);
+        let slot = &mut self.slots[token.key()];
+        if let (Need::Memory, Life::Busy(work)) = (need, &mut slot.life) {
+            // Its record can lose its texts first: only the hook of the program misses them.
+            if work.shrink_record(&mut self.shared.ledger) {
+                return;
+            }
+        }
+        debug!("{name}: gives way, because others need its {need}");
+        self.shared.counters.evicted += 1;
+        match slot.life {
+            Life::Rest(_) => self.close(token, Farewell::Close),
+            Life::Busy(_) => {
+                let verdict = self.begin_visit(token).give_way(need != Need::Memory);
+                self.conclude(token, verdict);
+            }
+        }
+    }
+}
+
+/// The claim of the others on the memory of a connection.
+fn claim_on_memory<S>(life: &Life<S>, waited: Millis) -> Option<u64> {
+    let Life::Busy(work) = life else { return None };
+    let held = (work.memory() + mem::size_of::<Work<S>>()) as u64;
+    let head_start = if waited < 1000 { HEAD_START } else { 0 };
+    Some(held * SLOW / (SLOW + rate(work, waited) + head_start))
+}
+
+/// The claim of the others on the slot of a connection.
+fn claim_on_slot<K: Kernel, S>(slot: &Slot<K, S>, waited: Millis, patience: Millis) -> Option<u64> {
+    let flags = slot.facts.flags;
+    if flags.has(Flags::QUEUED) || flags.has(Flags::READABLE) && slot.life.linger().is_none() {
+        return None;
+    }
+    match &slot.life {
+        // Nothing is lost.
+        Life::Rest(Rest::Idle | Rest::Linger(_)) => Some(2 * weight(waited)),
+        // Its bytes may be on their way.
+        _ if waited == 0 => None,
+        Life::Rest(Rest::New) => Some(4 * weight(waited)),
+        Life::Rest(Rest::Ending { .. } | Rest::Closed) => None,
+        // The program must respond, and the client can do nothing about it.
+        Life::Busy(_) if slot.facts.armed == Timer::Handler => None,
+        Life::Busy(work) if work.conn.input() == Input::Head => Some(2 * weight(waited)),
+        Life::Busy(_) if waited < patience => None,
+        Life::Busy(work) => {
+            let rate = rate(work, waited);
+            (rate < FAST).then_some(weight(waited) * SLOW / (SLOW + rate))
+        }
+    }
+}
+
+/// The weight of a wait: each millisecond of its first second, and less of the time after it, so that
+/// the size of a crowd counts more.
+fn weight(waited: Millis) -> u64 {
+    match waited {
+        0..=1000 => waited,
+        _ => 1000 + (waited - 1000) / 256,
+    }
+}
+
+/// The bytes per second that a connection moves: since its wait or its window began, or in the window
+/// before, while the present one is too short to tell.
+fn rate<S>(work: &Work<S>, waited: Millis) -> u64 {
+    let moved = work.received + work.written;
+    let present = moved.saturating_mul(1000) / waited.max(1 << clock::TICK_LOG2);
+    match waited < TELLING {
+        true => present.max(u64::from(work.last_rate)),
+        false => present,
     }
 }

@@ -19,15 +19,17 @@ pub(crate) struct Ledger {
     elsewhere: usize,
     account: Account,
     max: usize,
-    high: usize,
+    short: usize,
+    full: usize,
     exhausted: usize,
 }
 
 impl Ledger {
     pub(crate) fn new(max: usize) -> Ledger {
         let account = Account::new(max);
-        let (high, exhausted) = (max / 100 * 80, max / 100 * 95);
-        Ledger { used: 0, elsewhere: 0, account, max, high, exhausted }
+        let percent = |n| max / 100 * n;
+        let (short, full, exhausted) = (percent(80), percent(90), percent(95));
+        Ledger { used: 0, elsewhere: 0, account, max, short, full, exhausted }
     }
 
     /// The account for memory that is held outside of the loop, against the same budget.
@@ -57,24 +59,27 @@ impl Ledger {
         self.used = self.used.saturating_sub(bytes);
     }
 
-    /// Whether `bytes` more would still be within the budget.
+    /// Whether there is room for `bytes` more. The last tenth of the budget is a reserve for small
+    /// ones, up to [`SMALL`] bytes at once: whatever the large holders do, a client that asks for
+    /// something small can be served.
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
         let used = self.of_loop() + self.account.held();
-        used.saturating_add(bytes) <= self.max
+        used.saturating_add(bytes) <= if bytes <= SMALL { self.max } else { self.full }
     }
 
-    /// Bytes that may be charged before the budget is [exhausted](Ledger::is_exhausted).
-    pub(crate) fn until_exhausted(&self) -> usize {
-        self.exhausted.saturating_sub(self.used + 1)
+    /// Whether there is room for content of a request, which may become large.
+    pub(crate) fn has_room_for_content(&self) -> bool {
+        self.has_room(SMALL + 1)
     }
 
     pub(crate) fn used(&self) -> usize {
         self.used
     }
 
-    /// Whether 80 % of the budget are used: connections are not kept, idle ones are closed.
+    /// Whether 80 % of the budget are used: connections are not kept, and those that hold much give
+    /// way.
     pub(crate) fn is_short(&self) -> bool {
-        self.used >= self.high
+        self.used >= self.short
     }
 
     /// Whether 95 % of the budget are used: no connection is accepted.
@@ -82,6 +87,9 @@ impl Ledger {
         self.used >= self.exhausted
     }
 }
+
+/// The most bytes that the reserve of the budget is for: a block for a usual head.
+const SMALL: usize = CLASSES[0];
 
 /// The sizes of blocks: for a usual head, a long one, the longest by default, and a whole read.
 const CLASSES: [usize; 4] = [1 << 10, 4 << 10, 16 << 10, 64 << 10];

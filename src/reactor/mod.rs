@@ -28,6 +28,8 @@ mod deadlines;
 mod visit;
 mod connections;
 mod acceptor;
+mod addresses;
+mod need;
 mod evict;
 mod shutdown;
 mod program_timers;
@@ -60,8 +62,9 @@ use crate::limits::Limits;
 use crate::logging::info;
 use crate::message::request::{ListenerNames, Site, TurnTime};
 use crate::reactor::acceptor::Acceptor;
+use crate::reactor::addresses::Addresses;
 use crate::reactor::clock::{DateClock, Millis};
-use crate::reactor::connections::connection;
+use crate::reactor::connections::{connection, connections_within};
 use crate::reactor::kernel::{Event, Kernel};
 use crate::reactor::loop_group::Group;
 use crate::reactor::mailbox::{Mailbox, Message};
@@ -116,8 +119,12 @@ pub(crate) struct Reactor<K: Kernel, S: 'static, H: Handler<S>> {
     /// The part of the ledger that is for the loop itself: scratch buffers, slots and wheel.
     charged: usize,
     connections_max: usize,
-    /// The slot from which the next search for an idle connection begins.
+    connections_per_address_max: usize,
+    addresses: Addresses,
+    /// The slot from which the next search for a connection that gives way begins.
     sample_from: usize,
+    /// Before this time no connection is searched for: the last search found none.
+    search_again_at: Millis,
     /// The last field, so that signals are still caught while the state and the handler are
     /// dropped: a destructor that hangs must not keep them from ending the process.
     kernel: K,
@@ -147,6 +154,9 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         let wheel = Wheel::new(WHEEL_SLOTS, clock::tick(now));
         let fixed = 2 * SCRATCH + wheel.memory();
         ledger.charge(fixed);
+        let connections_max =
+            connections_max.min(connections_within::<K, S>(limits.memory_bytes_max, fixed));
+        let connections_per_address_max = limits.share_of_address(connections_max);
         Ok(Reactor {
             shared: Shared {
                 state,
@@ -186,7 +196,10 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             next_generation: 0,
             charged: fixed,
             connections_max,
+            connections_per_address_max,
+            addresses: Addresses::default(),
             sample_from: 0,
+            search_again_at: 0,
             kernel,
         })
     }
@@ -220,8 +233,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         if !self.ready.is_empty() || self.sources.are_ready() || self.shared.mailbox.is_rung() {
             at_most(0);
         }
-        if self.wants_connections() {
-            at_most(self.acceptor.resumes_at().map_or(0, |at| at.saturating_sub(now)));
+        if let Some(at) = self.accepts_at() {
+            at_most(at.saturating_sub(now));
         }
         if let Some(due) = self.program_timers.due() {
             at_most(clock::until(now, due));
@@ -412,12 +425,14 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
                 lent += mem::size_of::<Work<S>>() + work.memory();
             }
         }
+        let counted = self.slots.iter().filter(|&(key, _)| self.address(key).is_some()).count();
+        assert_eq!(self.addresses.total(), counted, "connections of all addresses");
         assert_eq!(self.shared.ledger.of_loop(), self.charged + lent, "the ledger");
     }
 
     /// The number of connections.
     pub(crate) fn connections(&self) -> usize {
-        self.slots.len()
+        self.slots.len() + usize::from(self.acceptor.holds())
     }
 
     /// The state and the deadline of each connection, in words.

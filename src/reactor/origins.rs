@@ -17,8 +17,8 @@ pub(super) struct Origins {
     peers: Vec<Peer>,
 }
 
-/// The address of a client, in 18 bytes. One on a Unix socket has the port 0, which no client of TCP
-/// has.
+/// The address of a client, in 18 bytes. One on a Unix socket has the unspecified address, which no
+/// client of TCP has.
 #[derive(Clone, Copy)]
 struct Peer {
     /// That of an IPv4 client is mapped (RFC 4291, section 2.5.5.2).
@@ -38,7 +38,7 @@ impl Peer {
     }
 
     fn addr(self) -> Option<SocketAddr> {
-        (self.port != 0).then(|| SocketAddr::new(self.ip.to_canonical(), self.port))
+        (!self.ip.is_unspecified()).then(|| SocketAddr::new(self.ip.to_canonical(), self.port))
     }
 }
 

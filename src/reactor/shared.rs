@@ -116,4 +116,5 @@ pub(super) struct Counters {
     pub(super) panics: u64,
     pub(super) cut_off: u64,
     pub(super) too_slow: u64,
+    pub(super) evicted: u64,
 }

@@ -186,6 +186,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             requests: counters.requests,
             refused: counters.refused,
             too_slow: counters.too_slow,
+            evicted: counters.evicted,
             cut_off: counters.cut_off,
             panics: counters.panics + self.shared.hooks.panics,
             accept_errors: self.acceptor.errors(),

@@ -98,12 +98,6 @@ impl<K: Kernel, S> Slot<K, S> {
             Life::Busy(_) | Life::Rest(_) => name,
         }
     }
-
-    /// Whether it rests between two requests, and no bytes of the client wait to be read.
-    pub(super) fn is_quiet(&self) -> bool {
-        let flags = self.facts.flags;
-        self.life.is_idle() && !flags.has(Flags::READABLE) && !flags.has(Flags::QUEUED)
-    }
 }
 
 /// Small facts about a connection.
@@ -159,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn an_idle_connection_costs_one_cache_line_with_its_wheel_node() {
+    fn an_idle_connection_costs_82_bytes_with_its_wheel_node_and_address() {
         const WHEEL_NODE: usize = 16;
         let slot = mem::size_of::<Entry<Slot<MioKernel, ()>>>();
         let idle = slot + WHEEL_NODE + Origins::PEER;

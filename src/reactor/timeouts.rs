@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::limits::Limits;
-use crate::reactor::clock::{millis_up, Millis};
+use crate::reactor::clock::{millis_up, Millis, TICK_LOG2};
 
 /// The time within which a new connection must send its first byte while the server drains.
 const NEW_GRACE: Duration = Duration::from_secs(1);
@@ -16,9 +16,11 @@ pub(super) struct Timeouts {
     pub(super) grace: Millis,
     /// The current value: it shrinks from `idle_max` to `idle_min` as connections fill up.
     pub(super) idle: Millis,
-    idle_max: Millis,
+    pub(super) idle_max: Millis,
     idle_min: Millis,
+    /// For the first window of content.
     pub(super) content: Millis,
+    content_window: Millis,
     pub(super) response: Millis,
     pub(super) handler: Millis,
     pub(super) linger_quiet: Millis,
@@ -38,6 +40,7 @@ impl Timeouts {
             idle_max: millis_up(limits.idle_timeout),
             idle_min: millis_up(limits.idle_timeout_min),
             content: millis_up(first_window),
+            content_window: millis_up(limits.content_window),
             response: millis_up(limits.response_window),
             handler: millis_up(limits.handler_timeout),
             linger_quiet: millis_up(limits.linger_quiet_timeout),
@@ -54,10 +57,34 @@ impl Timeouts {
         };
     }
 
+    /// The timeout that an idle connection was armed with, if `left` ticks of it are left, at least: a
+    /// longer one than the present, if more time than that is left.
+    pub(super) fn idle_when_armed(&self, left: u32) -> Millis {
+        match is_more_than(left, self.idle) {
+            true => self.idle_max,
+            false => self.idle,
+        }
+    }
+
+    /// The window that content was armed with, if `left` ticks of it are left: the first one, which is
+    /// longer, only if more time than that of another one is left.
+    pub(super) fn content_when_armed(&self, left: u32) -> Millis {
+        match is_more_than(left, self.content_window) {
+            true => self.content,
+            false => self.content_window,
+        }
+    }
+
     fn shrunk_idle(&self, connections: usize, connections_max: usize) -> Millis {
         let (used, max) = (connections as u64, connections_max as u64);
         let over = (used * 10).saturating_sub(max * 5).min(max * 4);
         let (shrink, whole) = (self.idle_max - self.idle_min, max * 4);
         self.idle_max - (shrink / whole * over + shrink % whole * over / whole)
     }
+}
+
+/// Whether more ticks are left than a wait of `timeout` begins with: a deadline is up to two ticks
+/// later.
+fn is_more_than(left: u32, timeout: Millis) -> bool {
+    u64::from(left.saturating_sub(2)) << TICK_LOG2 > timeout
 }

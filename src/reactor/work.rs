@@ -2,7 +2,7 @@
 
 use crate::handler::exchange::Record;
 use crate::http1::{Connection, Input, Rest};
-use crate::reactor::memory::Block;
+use crate::reactor::memory::{Block, Ledger};
 use crate::reactor::task::{Task, Timer};
 
 /// The data of a connection that does not rest. It is boxed in the slot between visits. A
@@ -14,9 +14,12 @@ pub(super) struct Work<S> {
     /// Encoded bytes that the socket has not taken yet.
     pub(super) backlog: Option<Block>,
     pub(super) task: Task<S>,
-    /// Bytes read and bytes written in the rate window that is armed.
+    /// Bytes of content, or bytes that the protocol has used, and bytes written, all in the wait that
+    /// is armed: for the rates.
     pub(super) received: u64,
     pub(super) written: u64,
+    /// The bytes per second that moved in the rate window before it; 0 in the first one.
+    pub(super) last_rate: u32,
     /// The time at which content or response must be complete, if the program has set one.
     pub(super) end: Option<End>,
     /// The exchange under way, if the program has a hook for its end.
@@ -50,6 +53,7 @@ impl<S> Work<S> {
             task: Task::None,
             received: 0,
             written: 0,
+            last_rate: 0,
             end: None,
             record: None,
         }
@@ -126,6 +130,15 @@ impl<S> Work<S> {
         let blocks = [&self.input, &self.backlog].into_iter().flatten().map(Block::capacity);
         let record = self.record.as_ref().map_or(0, |record| record.memory());
         blocks.sum::<usize>() + self.task.memory() + record
+    }
+
+    /// Drops the texts of the record. Returns whether that has given memory back.
+    pub(super) fn shrink_record(&mut self, ledger: &mut Ledger) -> bool {
+        let Some(record) = &mut self.record else { return false };
+        let before = record.memory();
+        record.forget_head();
+        ledger.release(before - record.memory());
+        before > record.memory()
     }
 
     /// Asserts the invariants between two visits.

@@ -146,8 +146,16 @@ impl SimKernel {
 
     pub(super) fn connect(&mut self, listener: usize, peer: Option<SocketAddr>) -> Client {
         let id = self.wires.len();
-        // An address that is reserved for documentation, and one port for each client.
-        let usual = || (Ipv4Addr::new(192, 0, 2, 1), 1024 + (id % 60_000) as u16).into();
+        // Addresses that are reserved for documentation and for measurements, and one port for each
+        // client.
+        let (ip, port) = match id {
+            0..=253 => (Ipv4Addr::new(192, 0, 2, 1 + id as u8), 1024 + id as u16),
+            _ => {
+                let [_, b, c, d] = (id as u32).to_be_bytes();
+                (Ipv4Addr::new(198, 18 + b % 2, c, d), 1024 + (id % 60_000) as u16)
+            }
+        };
+        let usual = || (ip, port).into();
         self.wires.push(Wire::new(peer.unwrap_or_else(usual)));
         tell!(self, "client {id} connects");
         if self.is_listening {

@@ -254,7 +254,7 @@ impl<S: 'static> Sim<S> {
     }
 
     /// Connects a client with the address `peer`, to test code that looks at the address. Other
-    /// clients have the address `192.0.2.1`, each with a port of its own.
+    /// clients have addresses of their own: `192.0.2.1` and the following.
     pub fn connect_from(&mut self, peer: SocketAddr) -> Client {
         self.connect_to_number(0, Some(peer))
     }

@@ -134,7 +134,8 @@ impl RequestBuilder<'_> {
         self.header("Content-Type", "application/json").body(json)
     }
 
-    /// Sets the address of the client. By default it is `192.0.2.1`.
+    /// Sets the address of the client. By default, each client has one of its own: `192.0.2.1` and the
+    /// following.
     pub fn from(mut self, peer: SocketAddr) -> Self {
         self.peer = Some(peer);
         self

@@ -14,7 +14,7 @@ const WINDOW: usize = 256 << 10;
 const READS_MAX: u32 = 4;
 /// The most bytes written to one connection in one turn: the budget of a visit and the last piece,
 /// for each of two visits.
-const WRITTEN_MAX: usize = 2 * (256 + 256 + 128) << 10;
+const WRITTEN_MAX: usize = (2 * (256 + 256 + 128)) << 10;
 
 /// Both directions of one connection.
 pub(super) struct Wire {

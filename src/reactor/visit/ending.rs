@@ -37,6 +37,19 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         Stop::Done
     }
 
+    /// Ends the connection, because others need its resources: with a 503 if no output waits and a
+    /// status can still be sent. If it ends `at_once`, the socket must take the 503 now.
+    pub(super) fn turn_away(&mut self, at_once: bool) -> Stop {
+        if self.work.has_output() {
+            self.decide_end(Outcome::Refused);
+            return self.over(Farewell::Reset, Lost::Stopped);
+        }
+        match self.refuse(Reject::Overloaded, Lost::Stopped) {
+            Stop::Done if at_once => Stop::Over(Farewell::Close),
+            stop => stop,
+        }
+    }
+
     /// Ends the connection without sending another byte.
     pub(super) fn over(&mut self, farewell: Farewell, why: Lost) -> Stop {
         self.drop_task(why);

@@ -14,17 +14,31 @@
 //! | idle, done | was sent | wanted input may be there, `Idle` with a request that is held, or a protocol that wants room | again |
 //! | idle, done | was sent | any other | wait |
 
+use std::mem;
+
 use super::{clock, Break, Continue, Flags, Handler, Kernel, Lost, Stop, Task, Verdict, Visit};
 use crate::handler::exchange::Outcome;
 use crate::http1::{Farewell, Input, Linger, Rest};
+use crate::reactor::work::Work;
 
 impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Ends the visit.
     #[inline(never)]
     pub(super) fn finish(&mut self, stop: Stop) -> Verdict<S> {
-        let verdict = self.find_verdict(stop);
+        let mut verdict = self.find_verdict(stop);
+        if !self.has_room_for_box(&verdict) {
+            let stop = self.turn_away(true);
+            verdict = self.find_verdict(stop);
+        }
         self.fit_record();
         verdict
+    }
+
+    /// Whether the budget has room for the box of a connection that rested and does not rest again.
+    fn has_room_for_box(&self, verdict: &Verdict<S>) -> bool {
+        let stays = matches!(verdict, Verdict::Wait | Verdict::Again);
+        let needs_one = stays && self.has_rested && self.work.rest().is_none();
+        !needs_one || self.shared.ledger.has_room(mem::size_of::<Work<S>>())
     }
 
     fn find_verdict(&mut self, stop: Stop) -> Verdict<S> {

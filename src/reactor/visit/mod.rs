@@ -208,6 +208,14 @@ impl<'v, K: Kernel, S: 'static, H: Handler<S>> Visit<'v, K, S, H> {
         self.finish(stop.break_value().unwrap_or(Stop::Done))
     }
 
+    /// Visits the connection because others need its resources. It ends `at_once`, or with a
+    /// lingering close, for which it keeps its slot.
+    pub(super) fn give_way(mut self, at_once: bool) -> Verdict<S> {
+        self.end_wait();
+        let stop = self.turn_away(at_once);
+        self.finish(stop)
+    }
+
     /// Visits the connection to reset it, whatever it is doing.
     pub(super) fn abort(mut self) -> Verdict<S> {
         let stop = self.over(Farewell::Reset, Lost::Stopped);
@@ -385,6 +393,8 @@ impl<'v, K: Kernel, S: 'static, H: Handler<S>> Visit<'v, K, S, H> {
         }
         match step {
             Step::Content(piece) => {
+                // Framing does not count: a client cannot keep a connection with it.
+                self.work.received += piece.len() as u64;
                 let reply = self.take_piece(&bytes[piece])?;
                 self.carry_out_late(reply)
             }
@@ -407,6 +417,7 @@ impl<'v, K: Kernel, S: 'static, H: Handler<S>> Visit<'v, K, S, H> {
             0 => Break(Stop::Done),
             used => {
                 input.used += used;
+                self.work.received += used as u64;
                 Continue(())
             }
         }

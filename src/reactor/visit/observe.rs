@@ -25,15 +25,10 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         }
     }
 
-    /// Makes a record that outlives its visit as small as possible when there is no memory left.
+    /// Makes a record that outlives its visit as small as possible when memory is short.
     pub(super) fn fit_record(&mut self) {
-        if let Some(record) = &mut self.work.record {
-            let ledger = &mut self.shared.ledger;
-            if !ledger.has_room(0) {
-                ledger.release(record.memory());
-                record.forget_head();
-                ledger.charge(record.memory());
-            }
+        if self.shared.ledger.is_short() {
+            self.work.shrink_record(&mut self.shared.ledger);
         }
     }
 

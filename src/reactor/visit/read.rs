@@ -54,7 +54,6 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
                 if is_drained && !self.facts.flags.has(Flags::READ_CLOSED) {
                     self.facts.flags.clear(Flags::READABLE);
                 }
-                self.work.received += len as u64;
                 Continue(len)
             }
             Ok(_) => Break(self.end_of_input()),

@@ -180,8 +180,10 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         if needed <= before {
             return true;
         }
-        let wanted = needed.max((before * 2).max(256).min(collecting.limit));
         let ledger = &mut self.shared.ledger;
+        let doubled = needed.max((before * 2).max(256).min(collecting.limit));
+        // When memory is short, less than the double may still have room.
+        let wanted = if ledger.has_room(doubled - before) { doubled } else { needed };
         if !ledger.has_room(wanted - before)
             || content.try_reserve_exact(wanted - content.len()).is_err()
         {

@@ -174,7 +174,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
 
     /// Refuses content if memory does not allow any.
     pub(super) fn check_room_for_content(&mut self) -> Progress {
-        if !self.work.conn.has_all_content() && !self.shared.ledger.has_room(1) {
+        if !self.work.conn.has_all_content() && !self.shared.ledger.has_room_for_content() {
             return Break(self.refuse(Reject::Overloaded, Lost::Stopped));
         }
         Continue(())

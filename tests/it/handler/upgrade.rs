@@ -580,9 +580,9 @@ fn after_hijacked_the_state_hook_sees_only_closed_even_if_memory_is_short() {
         move |_: &Request<'_>| Reply::<()>::upgrade("line", Hog(Rc::clone(&hog))),
     );
     let client = sim.connect_and_send(SWITCH);
-    *held.borrow_mut() = (2 << 20) - sim.memory() - 100;
     sim.send(client, b"a line\n");
     assert!(sim.is_open(client));
+    *held.borrow_mut() = 2 << 20;
     sim.send(client, b"half");
     assert!(sim.was_reset(client));
     use ConnectionState::{Active, Closed, Hijacked, New};

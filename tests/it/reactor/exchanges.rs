@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::support::panics::expect_panics;
 use crate::support::random::Random;
 use crate::support::{
-    chunk, later_to, never, post, post_chunked, shut_down_within, Count, Lines, HOUR, MS, SECOND,
+    chunk, content, later_to, never, post, post_chunked, shut_down_within, site, Count, Lines, BIG,
+    HOUR, MS, SECOND,
 };
 use wheelhouse::runtime::{Exchange, Outcome};
 use wheelhouse::sim::Sim;
@@ -389,7 +390,7 @@ fn a_response_that_is_cut_off_since_memory_is_short_is_refused() {
     }
     let log = briefs(&mut sim);
     assert!(log.len() > 20, "{log:?}");
-    assert!(log.iter().all(|brief| brief == "GET /lines/70000 200 Refused"), "{log:?}");
+    assert!(log.iter().all(|brief| brief.ends_with(" 200 Refused")), "{log:?}");
 }
 
 /// More requests than one visit serves, and more bytes than one write takes.

@@ -10,6 +10,7 @@ mod hearing;
 mod keep_alive_switch;
 mod lifecycle;
 mod overload;
+mod pressure;
 mod producers_at_shutdown;
 mod report;
 mod shutdown;

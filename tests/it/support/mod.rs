@@ -39,6 +39,7 @@ pub(crate) fn site(req: &Request<'_>) -> Reply {
         "/receive" => Reply::receive(u64::MAX, Count(0)),
         "/big" => Response::ok("application/octet-stream", &BIG[..]).into(),
         "/stream" => Response::ok("text/plain", Body::produce(Lines(100_000))).into(),
+        "/never" => never(),
         "/panic" => panic!("a handler of a test panics"),
         _ => Response::not_found().into(),
     }
