@@ -3,16 +3,18 @@
 
 use std::env;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
 use rustix::process::{kill_process, Pid, Signal};
-use wheelhouse::{Request, Server};
+use wheelhouse::runtime::Cores;
+use wheelhouse::{Reply, Request, Server};
 
 /// The variable with the place in which the server of [`the_server_that_hangs`] hangs.
 const PLACE: &str = "PLACE_THAT_HANGS";
@@ -44,26 +46,43 @@ impl Drop for State {
     }
 }
 
+fn handler<S>(_: &Request<'_>) -> impl Into<Reply<S>> {
+    hang();
+    "not reached"
+}
+
 /// The server of the other tests. Without the variable, this test does nothing.
 #[test]
 fn the_server_that_hangs() {
     let Ok(place) = env::var(PLACE) else { return };
+    if place == "core" {
+        let address = Arc::new(OnceLock::new());
+        let of_cores = Arc::clone(&address);
+        let cores = Cores::start(2, move |_| {
+            let server = Server::new().listen("127.0.0.1:0")?.on_signals();
+            of_cores.get_or_init(|| server.local_addrs()[0]);
+            server.build(handler::<()>)
+        });
+        report_signals(*address.get().unwrap());
+        cores.unwrap().join().unwrap();
+        return;
+    }
     let state = State { hangs_at_its_end: place == "destructor" };
     let mut server = Server::with_state(state).listen("127.0.0.1:0").unwrap().on_signals();
     if place == "hook" {
         server = server.on_shutdown(|_| hang());
     }
     let address = server.local_addrs()[0];
-    let handler = |_: &Request<'_>| {
-        hang();
-        "not reached"
-    };
-    let events = server.build(handler).unwrap();
-    // Actions are called in the order of their registration, so this byte is sent when the server
-    // has noted the signal.
+    let events = server.build(handler::<State>).unwrap();
+    report_signals(address);
+    events.run().unwrap();
+}
+
+/// Reports every signal with a byte, and then the address. Actions are called in the order of their
+/// registration, so a byte is sent when the server has noted the signal.
+fn report_signals(address: SocketAddr) {
     signal_hook::low_level::pipe::register(Signal::TERM.as_raw(), reports()).unwrap();
     reports().write_all(format!("{address}\n").as_bytes()).unwrap();
-    events.run().unwrap();
 }
 
 struct Hanging {
@@ -121,17 +140,20 @@ impl Drop for Hanging {
     }
 }
 
+/// The other of two cores hears the first signal and has ended by the second.
 #[test]
 fn the_second_signal_ends_a_process_whose_handler_hangs() {
-    let (mut hanging, address) = Hanging::start("handler");
-    let mut client = TcpStream::connect(address).unwrap();
-    client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
-    assert_eq!(hanging.line(), "hangs");
-    hanging.signal();
-    hanging.wait_for_signal();
-    assert_eq!(hanging.child.try_wait().unwrap(), None, "the first signal is for the loop");
-    hanging.signal();
-    hanging.assert_ends_by_the_signal();
+    for place in ["handler", "core"] {
+        let (mut hanging, address) = Hanging::start(place);
+        let mut client = TcpStream::connect(address).unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        assert_eq!(hanging.line(), "hangs", "{place}");
+        hanging.signal();
+        hanging.wait_for_signal();
+        assert_eq!(hanging.child.try_wait().unwrap(), None, "the first signal is for the loop");
+        hanging.signal();
+        hanging.assert_ends_by_the_signal();
+    }
 }
 
 /// The loop has read the first signal, so the second is for the loop, too.
