@@ -46,18 +46,25 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Ok(Command::Serve(options)) => *options,
-        Err(message) => return Failure::Arguments(message).print(),
+        Err(message) => return print(Failure::Arguments(message).in_words()),
     };
     // Dropped after the last message, also by a panic.
     let outputs = match Outputs::start(options.log) {
         Ok(outputs) => outputs,
-        Err(error) => return Failure::System(Error::Loop(error)).print(),
+        Err(error) => return print((format!("wheelhouse: {error}"), ExitCode::FAILURE)),
     };
     let (message, code) = match serve(options, &outputs) {
         Ok(report) => (in_words(&report), ExitCode::SUCCESS),
         Err(failure) => failure.in_words(),
     };
     outputs.messages.say(&message);
+    code
+}
+
+/// Prints a message at once, before there are outputs, and returns the exit code. An error of the
+/// write does not change the code, as the panic of `eprintln!` would.
+fn print((message, code): (String, ExitCode)) -> ExitCode {
+    let _ = io::stderr().write_all(format!("{message}\n").as_bytes());
     code
 }
 
@@ -134,14 +141,6 @@ impl Failure {
             }
             Failure::System(error) => (format!("wheelhouse: {error:?}"), ExitCode::FAILURE),
         }
-    }
-
-    /// Prints the message at once, before there are outputs, and returns the exit code. An error of
-    /// the write does not change the code, as the panic of `eprintln!` would.
-    fn print(&self) -> ExitCode {
-        let (message, code) = self.in_words();
-        let _ = io::stderr().write_all(format!("{message}\n").as_bytes());
-        code
     }
 
     /// Converts it into the error of a core. An argument can still become wrong after the first

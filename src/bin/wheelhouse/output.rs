@@ -78,7 +78,7 @@ impl Output {
         let thread = thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES);
         // It ends with the process: it may be in a write that never returns.
         thread.spawn(move || of_thread.write_lines(to)).map_err(|error| {
-            io::Error::new(error.kind(), format!("no thread for the {name}: {error}"))
+            io::Error::new(error.kind(), format!("cannot start the thread for {name}: {error}"))
         })?;
         Ok(output)
     }
