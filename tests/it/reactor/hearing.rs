@@ -200,6 +200,47 @@ fn a_client_that_is_accepted_after_a_hook_has_blocked_has_its_whole_time() {
     happens_after(&mut sim, SECOND, |sim| !sim.is_open(last));
 }
 
+/// A read ends at the mark, and no event reports the bytes after it.
+#[test]
+fn a_request_with_an_urgent_byte_in_it_gets_its_response_at_its_deadline_at_the_latest() {
+    let mut sim = limited(site, short());
+    let client = sim.connect();
+    sim.pause();
+    sim.send(client, &GET[..20]);
+    sim.send_urgent(client);
+    sim.send(client, &GET[20..]);
+    sim.resume();
+    assert_eq!(sim.unread(client), GET.len() - 20);
+    sim.advance(SECOND + LATE);
+    assert_eq!(statuses(sim.received(client)), [200]);
+}
+
+/// Its first read ends between two requests, so the connection looks idle when room is made for the
+/// client that waits.
+#[test]
+fn a_connection_with_a_request_in_its_socket_is_not_closed_to_make_room() {
+    let limits = Limits { connections_max: 2, ..Limits::default() };
+    let mut sim = limited(|_: &Request<'_>| "served", limits);
+    let client = sim.connect();
+    sim.send(client, GET);
+    let busy = sim.connect_and_send(&GET[..20]);
+    // Half of what one read takes where a head is expected.
+    let mut request = b"GET / HTTP/1.1\r\nHost: a\r\nX: ".to_vec();
+    request.resize((8 << 10) - 4, b'x');
+    request.extend_from_slice(b"\r\n\r\n");
+    sim.pause();
+    sim.send(client, [&request[..], &request, GET].concat());
+    let waiting = sim.connect();
+    sim.send(waiting, GET_CLOSE);
+    sim.resume();
+    assert_eq!(statuses(sim.received(client)), [200; 4]);
+    assert!(!sim.was_reset(client));
+    sim.send(busy, &GET[20..]);
+    sim.advance(SECOND);
+    assert_eq!(statuses(sim.received(busy)), [200]);
+    assert_eq!(statuses(sim.received(waiting)), [200]);
+}
+
 /// The responses of the program count as well: they lie in the mailbox.
 #[test]
 fn a_response_that_was_made_during_a_stop_is_sent_although_its_deadline_has_passed() {
