@@ -59,6 +59,9 @@ pub use crate::sim::response::Response;
 /// The most connections of a server with `connections_max` 0.
 const CONNECTIONS_MAX: usize = 1 << 20;
 
+/// Turns of one call on the simulation. A server that needs more spins.
+const TURNS_MAX: u64 = 1 << 23;
+
 /// A server on a simulated kernel. Dropping it stops the server, as [`Handle::stop`] does.
 #[doc(alias("httptest", "TestServer", "TestClient", "ResponseRecorder", "mock"))]
 pub struct Sim<S = ()> {
@@ -462,7 +465,9 @@ impl<S: 'static> Sim<S> {
 
     /// Runs the loop until it sleeps beyond the present.
     fn run(&mut self) {
+        let first = self.polls();
         while self.is_running && !self.is_paused {
+            assert!(self.polls() - first < TURNS_MAX, "the loop does not come to rest");
             self.kernel().is_asleep = false;
             let goes_on = self.reactor.turn(None);
             self.is_running = goes_on.expect("the simulated poll does not fail");
