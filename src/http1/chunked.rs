@@ -388,6 +388,40 @@ mod tests {
         assert_eq!(decode(plain.as_bytes(), 1000).unwrap().0.len(), 1 << 20);
     }
 
+    /// A size line costs its bytes with their CRLF, less 16, less two for each byte of content.
+    #[test]
+    fn content_pays_for_the_extensions_of_its_chunk_to_the_byte() {
+        let chunk = |size: usize, line: usize| {
+            let mut line_bytes = format!("{size:x};");
+            line_bytes += &"e".repeat(line - line_bytes.len());
+            format!("{line_bytes}\r\n{}\r\n", "x".repeat(size))
+        };
+        for size in [1, 20, 100] {
+            let free = 16 + 2 * size - 2;
+            let many = chunk(size, free).repeat(40_000);
+            assert_eq!(decode(many.as_bytes(), 1 << 16).unwrap().0.len(), 40_000 * size);
+            // Each chunk costs one byte, and 16 KiB are allowed.
+            let costly = chunk(size, free + 1);
+            let allowed = OVERHEAD_BYTES_MAX as usize;
+            assert!(decode(costly.repeat(allowed).as_bytes(), 1 << 16).is_ok(), "{size}");
+            let refused = decode(costly.repeat(allowed + 1).as_bytes(), 1 << 16);
+            assert_eq!(refused, Err(Reject::Chunk), "{size}");
+        }
+    }
+
+    /// Content that was paid for earlier cannot be used again: it only makes up for the lines that
+    /// came before it.
+    #[test]
+    fn content_does_not_pay_for_later_extensions() {
+        let large = format!("4000\r\n{}\r\n", "x".repeat(0x4000));
+        let costly = format!("1;{}\r\nx\r\n", "e".repeat(200));
+        assert!(decode(costly.repeat(80).as_bytes(), 1 << 16).is_ok());
+        let before = format!("{large}{}", costly.repeat(100));
+        assert_eq!(decode(before.as_bytes(), 1 << 16), Err(Reject::Chunk));
+        let between = format!("{}{large}{0}", costly.repeat(80));
+        assert!(decode(between.as_bytes(), 1 << 16).is_ok());
+    }
+
     /// t68.
     #[test]
     fn the_decoder_reads_the_output_of_the_encoder() {

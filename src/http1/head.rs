@@ -316,6 +316,85 @@ mod tests {
         }
     }
 
+    /// An empty value has no place of its own: the position of its name stands for it.
+    #[test]
+    fn an_empty_value_is_kept_wherever_its_line_stands() {
+        let mut head = Head::new();
+        for count in (1..=70).chain([3, 99, 5, 64, 65]) {
+            for empty in 0..count {
+                let line = |at| if at == empty { "E:\r\n" } else { "A: b\r\n" };
+                let lines: String = (0..count).map(line).collect();
+                let input = format!("GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n").into_bytes();
+                for scan in [Scan::new(), begun(&input)] {
+                    let progress = head.parse(&input, scan, &LIMITS);
+                    assert_eq!(progress.map(|scan| scan.is_none()), Ok(true), "{count} {empty}");
+                    let fields = Fields::new(&input, &head.spans);
+                    assert_eq!(fields.get_bytes("e"), Some(&b""[..]), "{count} {empty}");
+                    assert_eq!(fields.all("a").filter(|value| *value == b"b").count(), count - 1);
+                }
+            }
+        }
+    }
+
+    /// The progress after the first byte of `input`: the rest goes to the scanner.
+    fn begun(input: &[u8]) -> Scan {
+        Head::new().parse(&input[..1], Scan::new(), &LIMITS).unwrap().unwrap()
+    }
+
+    /// The limits hold for every kind of request line, whether a head comes whole or in bytes.
+    #[test]
+    fn each_limit_of_a_head_holds_to_the_byte_for_every_form_of_target() {
+        let limits = HeadLimits { head_bytes_max: 256, target_bytes_max: 40, fields_max: 3 };
+        let verdict = |input: &str| {
+            let input = input.as_bytes();
+            let whole = Head::new().parse(input, Scan::new(), &limits);
+            let (mut scan, mut head) = (Scan::new(), Head::new());
+            let by_bytes = (1..=input.len()).find_map(|end| {
+                let progress = head.parse(&input[..end], scan, &limits);
+                progress.map(|further| further.map(|further| scan = further)).map_or_else(
+                    |reject| Some(Err(reject)),
+                    |further| further.is_none().then_some(Ok(())),
+                )
+            });
+            let whole = whole.map(|scan| assert!(scan.is_none(), "the head is complete"));
+            assert_eq!(by_bytes, Some(whole), "{}", String::from_utf8_lossy(input));
+            whole
+        };
+        for (method, start, end) in [
+            ("GET", "/", ""),
+            ("POST", "/", ""),
+            ("GET", "/?", ""),
+            ("GET", "/%41", ""),
+            ("GET", "http://h/", ""),
+            ("GET", "http://h?", ""),
+            ("PUT", "https://", ""),
+            ("CONNECT", "", ":443"),
+            ("CONNECT", "", ":1"),
+        ] {
+            let line = |len: usize| {
+                let filling = "a".repeat(len - start.len() - end.len());
+                format!("{method} {start}{filling}{end} HTTP/1.1\r\n")
+            };
+            let head = |line: &str, lines: &str| format!("{line}Host: a\r\n{lines}\r\n");
+            assert_eq!(verdict(&head(&line(40), "")), Ok(()), "{method} {start}");
+            let longer = verdict(&head(&line(41), ""));
+            assert_eq!(longer, Err(Reject::TargetTooLong), "{method} {start}");
+            for line in [line(40), format!("\r\n{}", line(40))] {
+                let around = head(&line, "X: \r\n").len();
+                let of_len =
+                    |len: usize| head(&line, &format!("X: {}\r\n", "y".repeat(len - around)));
+                assert_eq!(verdict(&of_len(256)), Ok(()), "{method} {start}");
+                assert_eq!(verdict(&of_len(257)), Err(Reject::HeadTooLarge), "{method} {start}");
+                assert_eq!(verdict(&head(&line, "A: b\r\nA:\r\n")), Ok(()));
+                let more = verdict(&head(&line, "A: b\r\nA:\r\nA: c\r\n"));
+                assert_eq!(more, Err(Reject::TooManyFields), "{method} {start}");
+            }
+        }
+        let method = |len: usize| format!("{} / HTTP/1.1\r\nHost: a\r\n\r\n", "M".repeat(len));
+        assert_eq!(verdict(&method(32)), Ok(()));
+        assert_eq!(verdict(&method(33)), Err(Reject::MethodTooLong));
+    }
+
     #[test]
     fn all_connection_fields_together_decide_about_persistence() {
         for (version, lines, keeps) in [

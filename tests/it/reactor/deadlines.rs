@@ -247,6 +247,44 @@ fn content_below_a_kibibyte_a_second_is_408_and_above_it_lives_for_an_hour() {
     }
 }
 
+/// Each window requires exactly as many bytes as follow from the rate and the length of the window.
+#[test]
+fn content_at_exactly_the_least_rate_is_read_and_one_byte_less_gets_a_408() {
+    for (bytes, lives) in [(10 << 10, true), ((10 << 10) - 1, false)] {
+        let mut sim = Sim::new(site);
+        let client = sim.connect_and_send(post("/receive", 1 << 20, b""));
+        // The first window is longer by half.
+        for window in [15, 10, 10] {
+            assert!(sim.received(client).is_empty(), "{bytes}");
+            sim.advance(secs(window - 1));
+            sim.send(client, vec![b'x'; bytes]);
+            sim.advance(SECOND + LATE);
+            if !lives {
+                assert_eq!(statuses(sim.received(client)), [408]);
+                break;
+            }
+        }
+        assert_eq!(sim.received(client).is_empty(), lives);
+    }
+}
+
+#[test]
+fn a_reader_at_exactly_the_least_rate_is_served_and_one_byte_less_is_reset() {
+    for (bytes, lives) in [(10 << 10, true), ((10 << 10) - 1, false)] {
+        let mut sim = Sim::new(site);
+        let client = sim.connect();
+        // The socket buffer takes as many bytes as the client reads in a window.
+        sim.stall(client, bytes);
+        sim.send(client, b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n");
+        for _ in 0..3 {
+            sim.advance(secs(9));
+            sim.read(client, bytes);
+            sim.advance(SECOND + LATE);
+        }
+        assert_eq!(sim.is_open(client), lives, "{bytes}");
+    }
+}
+
 /// Bytes that are sent back must not count as received bytes.
 #[test]
 fn echoed_bytes_do_not_count_towards_the_content_rate() {

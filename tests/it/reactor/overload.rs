@@ -158,6 +158,35 @@ fn many_half_heads_hold_no_more_than_the_budget() {
     assert_eq!(statuses(sim.received(client)), [200], "the server still serves");
 }
 
+/// A head that grows asks for each larger block, and content that no handler takes waits in blocks,
+/// too.
+#[test]
+fn input_that_grows_in_small_pieces_holds_no_more_than_the_budget() {
+    let head = b"GET / HTTP/1.1\r\nHost: a\r\nX: ";
+    for begin in [&head[..], &post_chunked("/collect")] {
+        let (mut sim, base) = scarce(512 << 10);
+        let budget = base + (512 << 10);
+        let clients: Vec<_> = (0..100).map(|_| sim.connect_and_send(begin)).collect();
+        // The trailer section of chunked content is held until it is complete, as a head is.
+        let rest: &[u8] = if begin == head { b"yyyyyyy" } else { b"0\r\nX: y" };
+        for round in 0..40 {
+            for client in &clients {
+                let piece = if round == 0 { rest.to_vec() } else { vec![b'z'; 390] };
+                sim.send(*client, piece);
+                assert!(sim.memory() <= budget, "{} of {budget} in round {round}", sim.memory());
+            }
+        }
+        let refused = |client: &&Client| statuses(sim.received(**client)) == [503];
+        let refused = clients.iter().filter(refused).count();
+        assert!(begin != head || refused > 0, "the budget was never used up");
+        for client in clients {
+            sim.reset(client);
+        }
+        let client = sim.connect_and_send(GET);
+        assert_eq!(statuses(sim.received(client)), [200], "the server still serves");
+    }
+}
+
 /// Responses that peers do not read are held in blocks, too.
 #[test]
 fn many_peers_that_do_not_read_hold_no_more_than_the_budget() {
@@ -328,6 +357,37 @@ fn requests_of_a_pipeliner_that_never_reads_are_not_parsed_ahead() {
     assert_eq!(statuses(sim.received(client)).len(), 10_001);
     sim.reset(client);
     assert_eq!(sim.memory(), base);
+}
+
+/// Connections that are served already go first: a crowd at the door does not keep them waiting for
+/// longer than one batch.
+#[test]
+fn a_turn_accepts_at_most_64_clients_of_a_crowd() {
+    let log = Rc::new(RefCell::new(Vec::new()));
+    let sink = Rc::clone(&log);
+    let count = Watched::<usize>::default();
+    let counter = count.clone();
+    let server = Server::new().on_connect(move |(), _| {
+        *counter.borrow_mut() += 1;
+        Admission::accept()
+    });
+    let mut sim = sim_of(server, move |_: &Request<'_>| {
+        sink.borrow_mut().push(*count.borrow());
+        "well"
+    });
+    let known = sim.connect();
+    sim.pause();
+    for _ in 0..300 {
+        sim.connect_and_send(GET);
+    }
+    sim.send(known, GET);
+    sim.resume();
+    let log = log.borrow();
+    assert_eq!(log.len(), 301);
+    // The connection that was there, then each batch in the turn after it was accepted.
+    assert_eq!(log[..65], [&[1][..], &[65; 64]].concat());
+    assert_eq!(log[65..129], [129; 64]);
+    assert_eq!(log[300], 301);
 }
 
 /// A server that notes the order in which it serves connections.
