@@ -153,10 +153,12 @@ impl Connection {
         reject: Reject,
         encoder: &mut Encoder,
     ) -> bool {
-        let by = match &self.state {
-            State::Rest(Rest::New | Rest::Idle) | State::Head(_) => AskedBy::Other,
+        let (by, version) = match &self.state {
+            State::Rest(Rest::New | Rest::Idle) | State::Head(_) => {
+                (AskedBy::Other, Version::Http11)
+            }
             State::Exchange(exchange) if matches!(exchange.outbound, Outbound::Awaited) => {
-                exchange.asked.by
+                (exchange.asked.by, exchange.asked.version)
             }
             State::Rest(_) | State::Exchange(_) | State::Upgraded(_) => return false,
         };
@@ -164,11 +166,11 @@ impl Connection {
         let page = format!("{} {}\n", status.as_u16(), status.canonical_reason().unwrap_or(""));
         let length = page.len() as u64;
         let head = ResponseHead {
-            version: Version::Http11,
+            version,
             status,
             content_type: Some(&TEXT),
             lines: reject.field_lines(),
-            outgoing: framing::outgoing(by, Version::Http11, status, Some(length)),
+            outgoing: framing::outgoing(by, version, status, Some(length)),
             connection: ConnectionField::Close,
             content: Content::Shared(page.as_bytes()),
         };
@@ -193,7 +195,7 @@ impl Connection {
         let exchange = self.exchange();
         assert!(matches!(exchange.outbound, Outbound::Awaited), "one final response per request");
         let head = ResponseHead {
-            version: Version::Http11,
+            version: exchange.asked.version,
             status: parts.status,
             content_type: None,
             lines: parts.lines,
