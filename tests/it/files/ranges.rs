@@ -48,7 +48,11 @@ const TABLE: &[(&str, Want)] = &[
     ("bytes=0-9,5-5", Whole),
     ("bytes=5-,5-,5-", Whole),
     ("bytes=0-0,1-1,2-2,3-3,4-4,5-5,6-6,7-7,8-8,9-9,0-0", Whole),
-    // Seventeen ranges, most of which lie after the end.
+    // Sixteen ranges, most of which lie after the end, and one more.
+    (
+        "bytes=0-0,99-,99-,99-,99-,99-,99-,99-,99-,99-,99-,99-,99-,99-,99-,99-",
+        One("0", "bytes 0-0/10"),
+    ),
     ("bytes=0-0,99-,99-,99-,99-,99-,99-,99-,99-,99-,99-,99-,99-,99-,99-,99-,99-", Whole),
     // Numbers that overflow common integer types.
     ("bytes=0-18446744073709551615", One("0123456789", "bytes 0-9/10")), // Go: 416
