@@ -3,6 +3,7 @@
 //! `tests/process`.
 
 mod files;
+mod fuzz;
 mod handler;
 mod helpers;
 mod http1;

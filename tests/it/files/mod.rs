@@ -8,4 +8,4 @@ mod paths;
 mod ranges;
 mod representation;
 mod sending;
-mod tree;
+pub(crate) mod tree;

@@ -1,5 +1,5 @@
 //! Routes over the wire: examples, and a comparison with a model of the definition.
 
-mod model;
+pub(crate) mod model;
 mod one_path;
 mod wire;

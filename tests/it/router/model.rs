@@ -233,6 +233,23 @@ fn brief(response: &[u8], method: &str, expected: &str) -> String {
     }
 }
 
+/// Makes random patterns, and compares the responses to random requests with the model.
+pub(crate) fn compare(random: &mut Random, requests: usize, name: &dyn Fn() -> String) {
+    let count = 1 + random.below(8);
+    let all = patterns(random, count);
+    let texts: Vec<String> = all.iter().map(|model| model.text.clone()).collect();
+    let mut sim = Sim::new(router(&texts).build().unwrap());
+    for _ in 0..requests {
+        let (method, path) = (random.pick(&METHODS), path(random));
+        let host = random.pick(&["zero.example", "one.example", "two.example"]);
+        let expected = expected(&all, method, host, &path);
+        let request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        let client = sim.connect_and_send(request.as_bytes());
+        let response = brief(sim.received(client), method, &expected);
+        assert_eq!(response, expected, "{}: {method} {host}{path}\n{texts:#?}", name());
+    }
+}
+
 /// `WHEELHOUSE_SEED` and `WHEELHOUSE_ROUNDS` set the starting point and the length of the search
 /// (t183, t186, t189, t193, t199, t201).
 #[test]
@@ -243,22 +260,7 @@ fn every_request_gets_the_response_that_the_definition_of_go_requires() {
     let seed = number("WHEELHOUSE_SEED", 1);
     let mut random = Random::new(seed);
     for round in 0..number("WHEELHOUSE_ROUNDS", 150) {
-        let count = 1 + random.below(8);
-        let all = patterns(&mut random, count);
-        let texts: Vec<String> = all.iter().map(|model| model.text.clone()).collect();
-        let mut sim = Sim::new(router(&texts).build().unwrap());
-        for _ in 0..80 {
-            let (method, path) = (random.pick(&METHODS), path(&mut random));
-            let host = random.pick(&["zero.example", "one.example", "two.example"]);
-            let expected = expected(&all, method, host, &path);
-            let request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
-            let client = sim.connect_and_send(request.as_bytes());
-            let response = brief(sim.received(client), method, &expected);
-            assert_eq!(
-                response, expected,
-                "seed {seed}, round {round}: {method} {host}{path}\n{texts:#?}"
-            );
-        }
+        compare(&mut random, 80, &|| format!("seed {seed}, round {round}"));
     }
 }
 

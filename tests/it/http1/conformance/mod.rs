@@ -35,6 +35,21 @@ use vector::Vector;
 /// The table must not shrink unnoticed.
 const VECTORS_MIN: usize = 600;
 
+/// All vectors.
+pub(crate) fn vectors() -> Vec<Vector> {
+    let tables = [
+        request_line::table(),
+        fields::table(),
+        host_and_target::table(),
+        framing::table(),
+        chunked::table(),
+        expect_and_persistence::table(),
+        message_limits::table(),
+        pipelining::table(),
+    ];
+    tables.into_iter().flatten().collect()
+}
+
 /// Go: TestServerHandlersCanHandleH2PRI and others (t181).
 #[test]
 fn request_lines_give_the_same_result_however_they_are_cut() {
@@ -128,17 +143,8 @@ fn a_head_in_tiny_segments_holds_one_block() {
 
 #[test]
 fn the_table_has_the_promised_size_and_every_name_is_used_once() {
-    let tables: [Vec<Vector>; 8] = [
-        request_line::table(),
-        fields::table(),
-        host_and_target::table(),
-        framing::table(),
-        chunked::table(),
-        expect_and_persistence::table(),
-        message_limits::table(),
-        pipelining::table(),
-    ];
-    let names: Vec<&str> = tables.iter().flatten().map(|vector| vector.name.as_str()).collect();
+    let vectors = vectors();
+    let names: Vec<&str> = vectors.iter().map(|vector| vector.name.as_str()).collect();
     println!("{} vectors", names.len());
     assert!(names.len() >= VECTORS_MIN, "only {} vectors", names.len());
     let mut seen = HashSet::new();
