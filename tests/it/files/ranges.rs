@@ -71,6 +71,7 @@ const TABLE: &[(&str, Want)] = &[
     ("bytes=20-,30-", Refused),
     // Malformed.
     ("bytes=2-1", Refused),
+    ("bytes=-,0-1", Refused),
     ("bytes=--6", Refused),
     ("bytes=--0", Refused),
     ("bytes=---6", Refused),
