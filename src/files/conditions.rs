@@ -136,7 +136,9 @@ mod tests {
         assert_eq!(scan(r#""etag-2""#), Some((r#""etag-2""#, "")));
         assert_eq!(scan(r#""etag-1", "etag-2""#), Some((r#""etag-1""#, r#", "etag-2""#)));
         assert_eq!(scan(r#""""#), Some((r#""""#, "")));
-        for no_tag in ["", "W/", r#"W/"truc"#, r#"w/"case""#, r#""sp ace""#, "W", "\"", "etag"] {
+        for no_tag in
+            ["", "W/", r#"W/"truc"#, r#"w/"case""#, r#""sp ace""#, "W", "\"", "etag", "\"\x7f\""]
+        {
             assert_eq!(scan(no_tag), None, "{no_tag}");
         }
     }

@@ -16,6 +16,7 @@ const TABLE: &[(&[(&str, &str)], u16)] = &[
     (&[("If-None-Match", "\"x\", @")], 304),
     (&[("If-None-Match", "\"a,b\",@")], 304),
     (&[("If-None-Match", ",, ,@")], 304),
+    (&[("If-None-Match", "\"x\"\t,\t@")], 304),
     (&[("If-None-Match", "\"x\"@")], 304),
     (&[("If-None-Match", "\"\"")], 200),
     (&[("If-None-Match", "\"x\""), ("If-None-Match", "@")], 304),
@@ -175,6 +176,11 @@ fn a_file_without_a_usable_time_has_no_date_and_ignores_date_conditions() {
     let mut asker = asker(tree.files());
     let response = asker.ask("GET", "/file.txt", &[("If-Modified-Since", CHANGED_DATE)]);
     assert_eq!((response.status, response.field("last-modified")), (200, None));
+    // A text that is not a date is not the date that the file does not have.
+    for text in ["yesterday", CHANGED_DATE] {
+        let fields = [("Range", "bytes=0-1"), ("If-Range", text)];
+        assert_eq!(asker.ask("GET", "/file.txt", &fields).status, 200, "{text}");
+    }
 }
 
 #[test]
