@@ -25,6 +25,23 @@ pub(crate) const ROOM_MAX: usize = 64 << 10;
 /// them. Put bytes that do not fit when [`wake`](Protocol::wake) reports that there is room again.
 /// So a peer that does not read makes its protocol pause and costs the server no memory.
 ///
+/// # Fairness
+///
+/// A visit to a connection covers at most 32 messages, so that a peer that sends thousands at once
+/// does not hold up all other connections. Call [`Connection::count_message`] after each message,
+/// and return when it returns `false`. The rest of the input comes again after the other
+/// connections have been served. Without these calls, each call of [`receive`](Protocol::receive)
+/// counts as one message.
+///
+/// # Deadlines
+///
+/// Bytes that [`receive`](Protocol::receive) leaves unused do not restart
+/// [`timeout`](Protocol::timeout), except for the first of them. So the peer has that time to
+/// complete a line that it has begun, however the bytes of the line trickle in. While such bytes
+/// wait, bytes sent to the peer do not restart it either. A message that may take longer in all
+/// than the silence in it, or whose bytes are used as they come, gets a deadline of its own with
+/// [`Connection::set_deadline`].
+///
 /// An error resets the connection and is logged: it is for mistakes of the program. After a mistake
 /// of the peer, send the error message of the protocol and call [`Connection::close`].
 ///
@@ -50,6 +67,9 @@ pub(crate) const ROOM_MAX: usize = 64 << 10;
 ///                 break; // It comes again when there is room.
 ///             }
 ///             used += line.len();
+///             if !connection.count_message() {
+///                 break; // It comes again after the other connections.
+///             }
 ///         }
 ///         Ok(used) // The rest is not a whole line yet, and comes again with more after it.
 ///     }
@@ -76,7 +96,8 @@ pub trait Protocol<S = ()> {
     }
 
     /// Takes bytes of the peer and returns the number of bytes used. The rest comes again, with
-    /// more bytes after it. A protocol that uses none of 64 KiB has its connection reset.
+    /// more bytes after it or after a call of [`wake`](Protocol::wake). A protocol that uses none
+    /// of 64 KiB has its connection reset.
     ///
     /// # Errors
     ///
@@ -99,7 +120,16 @@ pub trait Protocol<S = ()> {
         Ok(())
     }
 
-    /// Handles silence: no byte has come or gone for [`timeout`](Protocol::timeout). This is the
+    /// Notes whether the socket is full, so that bytes that were put wait until the peer reads. It
+    /// is called with `true` in each visit that finds the socket full, and with `false` when all of
+    /// the bytes have left. A protocol that queues messages knows by this that its peer is slow.
+    /// Without it, a long queue only shows that the loop has not come to this connection yet.
+    fn stalled(&mut self, is_stalled: bool) {
+        let _ = is_stalled;
+    }
+
+    /// Handles silence: nothing has restarted the [`timeout`](Protocol::timeout), or the time of
+    /// [`Connection::set_deadline`] is over, as [`Connection::is_overdue`] returns. Silence is the
     /// place for a ping. By default the connection is closed.
     ///
     /// # Errors
@@ -138,13 +168,17 @@ pub trait Protocol<S = ()> {
 
     /// Returns the longest silence before [`expire`](Protocol::expire) is called, at most a year.
     /// Default 60 s, as for idle connections. The loop asks for it after every call.
+    ///
+    /// Every call restarts it, and so do bytes sent to the peer. Two kinds of silence are the
+    /// peer's own: a message that it has begun ([`receive`](Protocol::receive) has left bytes
+    /// unused), and a debt ([`is_owed`](Protocol::is_owed)). Only bytes that are used restart those.
     fn timeout(&self) -> Duration {
         Duration::from_secs(60)
     }
 
     /// Returns whether the peer owes the protocol something, such as the response to a ping. Then
-    /// only bytes from the peer restart the [`timeout`](Protocol::timeout); bytes sent to the peer
-    /// do not. Default false. The loop asks for it after every call.
+    /// only bytes from the peer that are used restart the [`timeout`](Protocol::timeout); bytes sent
+    /// to the peer do not. Default false. The loop asks for it after every call.
     fn is_owed(&self) -> bool {
         false
     }
@@ -173,6 +207,16 @@ pub struct Connection<'a> {
     end: usize,
     waker: &'a Waker,
     wish: &'a mut Wish,
+    turn: Turn<'a>,
+}
+
+/// The part of a call that belongs to the visit.
+#[derive(Debug)]
+pub(crate) struct Turn<'a> {
+    /// The number of messages so far in this visit, and the most.
+    pub(crate) messages: &'a mut u32,
+    pub(crate) messages_max: u32,
+    pub(crate) is_overdue: bool,
 }
 
 /// The wishes of a protocol after a call.
@@ -181,8 +225,8 @@ pub(crate) struct Wish {
     /// To be called when there is room, because not all bytes could be put.
     pub(crate) room: bool,
     pub(crate) close: bool,
-    /// To restart the timeout.
-    pub(crate) anew: bool,
+    /// To replace the deadline.
+    pub(crate) deadline: Option<Option<Duration>>,
 }
 
 impl<'a> Connection<'a> {
@@ -191,21 +235,92 @@ impl<'a> Connection<'a> {
         room: usize,
         waker: &'a Waker,
         wish: &'a mut Wish,
+        turn: Turn<'a>,
     ) -> Self {
         let end = out.len() + room;
-        Connection { out, end, waker, wish }
+        Connection { out, end, waker, wish, turn }
     }
 
     /// Returns the same connection with a shorter lifetime.
     #[cfg(feature = "websocket")]
     pub(crate) fn reborrow(&mut self) -> Connection<'_> {
-        Connection { out: self.out, end: self.end, waker: self.waker, wish: self.wish }
+        let Turn { messages_max, is_overdue, .. } = self.turn;
+        let turn = Turn { messages: self.turn.messages, messages_max, is_overdue };
+        Connection { out: self.out, end: self.end, waker: self.waker, wish: self.wish, turn }
     }
 
-    /// Restarts the timeout, which is for something else from now on.
-    #[cfg(feature = "websocket")]
-    pub(crate) fn begin_anew(&mut self) {
-        self.wish.anew = true;
+    /// Counts a message of the peer against the 32 of this visit. Returns `false` after the last of
+    /// them: [`Protocol::receive`] returns then, and the rest of the input comes again after the
+    /// other connections have been served.
+    #[must_use = "a protocol that goes on holds up the other connections: check the result"]
+    pub fn count_message(&mut self) -> bool {
+        *self.turn.messages += 1;
+        *self.turn.messages < self.turn.messages_max
+    }
+
+    /// Ends the visit after this call: [`Protocol::receive`] returns, and the rest of the input
+    /// comes again after the other connections have been served, as after the last message that
+    /// [`count_message`](Connection::count_message) allows. It is for a message that was much work,
+    /// or whose destination has no room at present.
+    pub fn yield_now(&mut self) {
+        *self.turn.messages = (*self.turn.messages).max(self.turn.messages_max);
+    }
+
+    /// Sets a deadline from now, or none: [`Protocol::expire`] is called after `timeout` at the
+    /// latest, whatever comes or goes until then. It is for a message that has begun, a handshake
+    /// or a debt, which a peer could otherwise prolong without end. Remove it when that is
+    /// complete.
+    ///
+    /// A deadline replaces the one before, is at most a year away, and holds for one call of
+    /// `expire`. If output waits at the deadline because the peer does not read, the connection is
+    /// reset. To set or to remove one restarts the [`timeout`](Protocol::timeout).
+    ///
+    /// ```
+    /// use std::io;
+    /// use std::time::Duration;
+    /// use wheelhouse::upgrade::{Connection, Protocol};
+    /// use wheelhouse::{Reply, Request};
+    ///
+    /// /// Takes 4 bytes, for which the peer has 5 s in all, and closes.
+    /// struct Four(usize);
+    ///
+    /// impl<S> Protocol<S> for Four {
+    ///     fn start(&mut self, _: &mut S, connection: &mut Connection<'_>) -> io::Result<()> {
+    ///         connection.set_deadline(Some(Duration::from_secs(5)));
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn receive(
+    ///         &mut self,
+    ///         _: &mut S,
+    ///         input: &[u8],
+    ///         connection: &mut Connection<'_>,
+    ///     ) -> io::Result<usize> {
+    ///         self.0 += input.len();
+    ///         if self.0 >= 4 {
+    ///             connection.put(b"thanks\n");
+    ///             connection.close();
+    ///         }
+    ///         Ok(input.len())
+    ///     }
+    /// }
+    ///
+    /// let handler = |_: &Request<'_>| Reply::<()>::upgrade("four", Four(0));
+    /// # let mut sim = wheelhouse::sim::Sim::new(handler);
+    /// # let fields = "Host: a\r\nConnection: upgrade\r\nUpgrade: four";
+    /// # let c = sim.connect_and_send(format!("GET / HTTP/1.1\r\n{fields}\r\n\r\n1"));
+    /// # for _ in 0..2 { sim.advance(Duration::from_secs(2)); sim.send(c, "x"); }
+    /// # sim.advance(Duration::from_millis(1100));
+    /// # assert!(sim.has_ended(c) && sim.received(c).ends_with(b"\r\n\r\n"));
+    /// ```
+    pub fn set_deadline(&mut self, timeout: Option<Duration>) {
+        self.wish.deadline = Some(timeout);
+    }
+
+    /// Returns whether this call of [`Protocol::expire`] is for the deadline of
+    /// [`set_deadline`](Connection::set_deadline), and not for silence.
+    pub fn is_overdue(&self) -> bool {
+        self.turn.is_overdue
     }
 
     /// Returns the number of bytes that can be put now: up to 64 KiB, and none while earlier ones

@@ -127,15 +127,14 @@ fn begin_window<S>(life: &mut Life<S>) {
 }
 
 /// Takes the signs of life of the visit. Returns whether they put off the deadline that is armed:
-/// each begins a linger or a silence anew.
+/// each begins a linger anew, and bytes written begin most silences anew.
 fn take_signs_of_life<S>(timer: Timer, life: &mut Life<S>) -> bool {
     match (timer, &*life) {
         (Timer::Linger, _) => true,
         (Timer::Silence, Life::Busy(work)) => {
-            let (by_reads, by_writes) = work.task.is_put_off_by();
-            let moved = by_reads && work.received > 0 || by_writes && work.written > 0;
+            let is_put_off = work.written > 0 && work.task.is_put_off_by_writes();
             begin_window(life);
-            moved
+            is_put_off
         }
         _ => false,
     }

@@ -79,8 +79,12 @@ pub(super) struct Speaking<S> {
     pub(super) wish: Wish,
     /// The time for which nothing may move.
     pub(super) timeout: Duration,
-    /// The client owes bytes, so writes do not put the deadline off.
+    /// The client owes the protocol something.
     pub(super) is_owed: bool,
+    /// The client has begun a message: the protocol has left bytes unused.
+    pub(super) has_begun: bool,
+    /// The protocol was notified of a full socket.
+    pub(super) is_stalled: bool,
     /// The bytes that the ledger was charged for the memory of the protocol.
     pub(super) charged: usize,
     pub(super) knows_of_shutdown: bool,
@@ -148,13 +152,14 @@ impl<S> Task<S> {
         .map(|timeout| timeout.min(TIMEOUT_MAX))
     }
 
-    /// Whether bytes read, and whether bytes written, put its deadline off.
-    pub(super) fn is_put_off_by(&self) -> (bool, bool) {
+    /// Whether bytes written put its deadline off. Bytes read never do: those that a protocol uses
+    /// end the wait ([`hand_to_protocol`](super::visit::Visit::hand_to_protocol)), and others are
+    /// not progress.
+    pub(super) fn is_put_off_by_writes(&self) -> bool {
         match self {
-            // Content that the program did not ask for is not progress of the producer.
-            Task::Silent(..) => (false, true),
-            Task::Protocol(speaking) => (true, !speaking.is_owed),
-            _ => (false, false),
+            Task::Silent(..) => true,
+            Task::Protocol(speaking) => !speaking.waits_for_client(),
+            _ => false,
         }
     }
 
@@ -214,6 +219,13 @@ pub(super) fn timer_of(conn: &Connection) -> Timer {
         Input::Paused => Timer::Handler,
         Input::Linger { .. } => Timer::Linger,
         Input::Protocol | Input::None => Timer::None,
+    }
+}
+
+impl<S> Speaking<S> {
+    /// Whether the silence is the client's own: only bytes that the protocol uses end it.
+    pub(super) fn waits_for_client(&self) -> bool {
+        self.is_owed || self.has_begun
     }
 }
 

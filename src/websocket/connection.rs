@@ -133,7 +133,7 @@ impl<H> SocketProtocol<H> {
                     let code = self.say_close(code, &reason);
                     let closed = Closed { code, reason, is_clean: false };
                     self.phase = Phase::Closing { closed, reads_left: READS_WHILE_CLOSING };
-                    connection.begin_anew();
+                    connection.set_deadline(None);
                 }
             }
             State::Open | State::Over => drop(pending),

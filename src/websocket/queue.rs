@@ -188,7 +188,7 @@ impl Pending {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::handler::upgrade::Wish;
+    use crate::handler::upgrade::{Turn, Wish};
     use crate::waker::Wake;
 
     /// A loop that ignores its wake-ups.
@@ -209,7 +209,8 @@ mod tests {
         }
         assert!(pending.frames.capacity() * std::mem::size_of::<Bytes>() <= pending.held());
         let (mut out, mut wish, waker) = (Vec::new(), Wish::default(), Waker::new(Deaf));
-        assert!(pending.flush(&mut Connection::new(&mut out, 64 << 10, &waker, &mut wish)));
+        let turn = Turn { messages: &mut 0, messages_max: 32, is_overdue: false };
+        assert!(pending.flush(&mut Connection::new(&mut out, 64 << 10, &waker, &mut wish, turn)));
         assert_eq!((out.len(), pending.held()), (6000, 0));
         assert!(pending.frames.capacity() <= FRAMES_KEPT);
     }

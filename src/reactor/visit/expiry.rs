@@ -21,8 +21,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             Task::Silent(producer, _) if !has_ended => self.break_silence(producer),
             task @ Task::Protocol(_) => {
                 self.put_back(task);
-                self.speak(|protocol, state, connection| protocol.expire(state, connection))
-                    .map_continue(drop)
+                self.expire_protocol(has_ended)
             }
             task => {
                 self.put_back(task);

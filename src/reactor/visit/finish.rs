@@ -49,6 +49,10 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             },
             Stop::Over(_) | Stop::Blocked => stop,
         };
+        let stop = match stop {
+            Stop::Blocked => self.stall_protocol(),
+            stop => stop,
+        };
         match stop {
             Stop::Over(farewell) => {
                 // Complete responses are still sent, as far as the socket takes them at once.

@@ -2,8 +2,8 @@
 //! bytes that are held, reads once, serves requests, and lets their responses leave in one write.
 //!
 //! A visit has a budget, so that no connection is served at the cost of the others: one read,
-//! [`REQUESTS_MAX`] requests, [`WRITTEN_MAX`] bytes, [`PIECES_MAX`] pieces. Over budget, the
-//! connection goes to the tail of the ready queue.
+//! [`REQUESTS_MAX`] requests or messages of a protocol, [`WRITTEN_MAX`] bytes, [`PIECES_MAX`] pieces.
+//! Over budget, the connection goes to the tail of the ready queue.
 //!
 //! Calls between the files of this folder go down this list, and never up:
 //!
@@ -59,7 +59,8 @@ use crate::reactor::visit::output::OUT_HIGH;
 use crate::reactor::work::Work;
 use crate::reactor::Token;
 
-/// Requests served in one visit: twice the pipeline of the usual clients.
+/// Requests served, and messages given to a protocol, in one visit: twice the pipeline of the usual
+/// clients.
 const REQUESTS_MAX: u32 = 32;
 /// Bytes written in one visit.
 const WRITTEN_MAX: usize = 256 << 10;
@@ -118,6 +119,7 @@ pub(super) struct Visit<'v, K: Kernel, S: 'static, H: Handler<S>> {
 /// The part of its budget that a visit has used.
 #[derive(Default)]
 struct Spent {
+    /// Requests, and messages of a protocol.
     requests: u32,
     written: usize,
     pieces: u32,
@@ -226,9 +228,7 @@ impl<'v, K: Kernel, S: 'static, H: Handler<S>> Visit<'v, K, S, H> {
     #[inline(never)]
     fn serve_in_order(&mut self, scratch: &mut [u8]) -> Progress {
         let was_silent = matches!(self.work.task, Task::Silent(..));
-        if let Break(stop) = self.send_all() {
-            return Break(self.weigh_protocol(stop));
-        }
+        self.send_all()?;
         let reply = self.hear_program(was_silent)?;
         self.carry_out_late(reply)?;
         self.serve_held()?;
@@ -414,6 +414,7 @@ impl<'v, K: Kernel, S: 'static, H: Handler<S>> Visit<'v, K, S, H> {
     #[inline(never)]
     fn serve_protocol(&mut self, input: &mut Cursor<'_>) -> Progress {
         match self.hand_to_protocol(input.rest())? {
+            0 if self.spent.requests >= REQUESTS_MAX => Break(Stop::Spent),
             0 => Break(Stop::Done),
             used => {
                 input.used += used;

@@ -6,19 +6,21 @@ use std::mem;
 use std::time::Duration;
 
 use super::{
-    guard, let_go, Break, Continue, Handler, Kernel, Lost, OnTrial, Panic, Progress, Stop, Task,
-    Visit, SCRATCH,
+    clock, guard, let_go, Break, Continue, Handler, Kernel, Lost, OnTrial, Panic, Progress, Stop,
+    Task, Visit, REQUESTS_MAX, SCRATCH,
 };
 use crate::handler::exchange::Outcome;
 use crate::handler::guard::message_of;
 use crate::handler::hooks::ConnectionState;
-use crate::handler::upgrade::{Connection, Protocol, Upgrade, Wish, ROOM_MAX};
+use crate::handler::upgrade::{Connection, Protocol, Turn, Upgrade, Wish, ROOM_MAX};
 use crate::http1::Farewell;
+use crate::limits::TIMEOUT_MAX;
 use crate::logging::{debug, error};
 use crate::message::response::{Response, StatusCode};
 use crate::reactor::memory::Ledger;
 use crate::reactor::task::Speaking;
 use crate::reactor::visit::response::parts;
+use crate::reactor::work::End;
 
 /// Bytes that a protocol may leave unused. If it uses none of so many, it is not expected to use
 /// any.
@@ -63,6 +65,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             waker: self.waker(),
             wish: Wish::default(),
             is_owed: false,
+            has_begun: false,
+            is_stalled: false,
             charged: 0,
             knows_of_shutdown: false,
         };
@@ -77,6 +81,23 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         &mut self,
         call: impl FnOnce(&mut dyn Protocol<S>, &mut S, &mut Connection<'_>) -> io::Result<T>,
     ) -> Progress<Option<T>> {
+        self.speak_at(false, call)
+    }
+
+    /// Calls a protocol because a time is over: its silence, or its deadline if `is_overdue`.
+    pub(super) fn expire_protocol(&mut self, is_overdue: bool) -> Progress {
+        if is_overdue {
+            self.work.end = None;
+        }
+        self.speak_at(is_overdue, |protocol, state, connection| protocol.expire(state, connection))
+            .map_continue(drop)
+    }
+
+    fn speak_at<T>(
+        &mut self,
+        is_overdue: bool,
+        call: impl FnOnce(&mut dyn Protocol<S>, &mut S, &mut Connection<'_>) -> io::Result<T>,
+    ) -> Progress<Option<T>> {
         let mut speaking = match self.take_task() {
             Task::Protocol(speaking) => speaking,
             task => {
@@ -89,8 +110,11 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         let out = &mut self.shared.out;
         let room = ROOM_MAX.saturating_sub(out.len());
         let state = &mut self.shared.state;
+        let messages = &mut self.spent.requests;
         let called = guard(|| {
-            let result = call(&mut **protocol, state, &mut Connection::new(out, room, waker, wish));
+            let turn = Turn { messages, messages_max: REQUESTS_MAX, is_overdue };
+            let mut connection = Connection::new(out, room, waker, wish, turn);
+            let result = call(&mut **protocol, state, &mut connection);
             (result, (protocol.timeout(), protocol.is_owed(), protocol.memory()))
         });
         let fits = self.note_manner(&mut speaking, called.as_ref().ok().map(|(_, manner)| manner));
@@ -117,14 +141,21 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         speaking: &mut Speaking<S>,
         manner: Option<&(Duration, bool, usize)>,
     ) -> bool {
-        let was_owed = speaking.is_owed;
+        let has_waited = speaking.waits_for_client();
         let mut fits = true;
         if let Some(&(timeout, is_owed, held)) = manner {
             (speaking.timeout, speaking.is_owed) = (timeout, is_owed);
             fits = recharge(&mut speaking.charged, held, &mut self.shared.ledger);
         }
+        if let Some(timeout) = speaking.wish.deadline {
+            self.work.end = timeout.map(|timeout| {
+                let timeout = timeout.min(TIMEOUT_MAX);
+                End::at(clock::due(self.shared.now, timeout))
+            });
+        }
         // Each call is a sign of life, unless the client still owes bytes.
-        if speaking.wish.anew || !speaking.is_owed || !was_owed {
+        let has_new_end = speaking.wish.deadline.is_some();
+        if has_new_end || !speaking.waits_for_client() || !has_waited {
             self.end_silence();
         }
         fits
@@ -135,18 +166,24 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         if matches!(&self.work.task, Task::Protocol(speaking) if speaking.wish.close) {
             self.shared.ledger.release(self.work.task.memory());
             let_go(self.take_task());
+            self.work.end = None;
             self.work.conn.end_upgraded();
         }
     }
 
-    /// Charges the memory of a protocol that is not called, since its output does not leave. It may
-    /// have been given more to hold from elsewhere.
+    /// Reports to a protocol that its output does not leave, and charges its memory: it may have
+    /// been given more to hold from elsewhere.
     #[cold]
-    pub(super) fn weigh_protocol(&mut self, stop: Stop) -> Stop {
-        let Task::Protocol(speaking) = &mut self.work.task else { return stop };
-        let Speaking { protocol, charged, .. } = &mut **speaking;
-        match guard(|| protocol.memory()) {
-            Ok(held) if recharge(charged, held, &mut self.shared.ledger) => stop,
+    pub(super) fn stall_protocol(&mut self) -> Stop {
+        let Task::Protocol(speaking) = &mut self.work.task else { return Stop::Blocked };
+        let Speaking { protocol, charged, is_stalled, .. } = &mut **speaking;
+        *is_stalled = true;
+        let called = guard(|| {
+            protocol.stalled(true);
+            protocol.memory()
+        });
+        match called {
+            Ok(held) if recharge(charged, held, &mut self.shared.ledger) => Stop::Blocked,
             Ok(_) => self.no_memory(OF_PROTOCOL),
             Err(panic) => self.panicked(panic),
         }
@@ -157,6 +194,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         if input.is_empty() {
             return Continue(0);
         }
+        let counted = self.spent.requests;
         let used =
             self.speak(|protocol, state, connection| protocol.receive(state, input, connection))?;
         let used = used.unwrap_or(0);
@@ -171,11 +209,28 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             debug!("{}: reset, because its protocol used none of 64 KiB", self.log_name());
             return Break(self.over(Farewell::Reset, Lost::Malformed));
         }
+        if used > 0 {
+            // A protocol that does not count its messages is called once for each.
+            self.spent.requests = self.spent.requests.max(counted + 1);
+        }
+        self.note_used(used, input.len());
         Continue(used)
+    }
+
+    /// Notes that the protocol has used some bytes of `len`, which is progress, or has left the
+    /// first ones of a message.
+    fn note_used(&mut self, used: usize, len: usize) {
+        let Task::Protocol(speaking) = &mut self.work.task else { return };
+        // Bytes that wait until there is room for the response are not the client's debt.
+        speaking.has_begun = used < len && !speaking.wish.room;
+        if used > 0 {
+            self.end_silence();
+        }
     }
 
     /// Calls a protocol that was woken, has room again, or has to end with the server.
     pub(super) fn hear_protocol(&mut self, is_woken: bool) -> Progress {
+        self.end_stall()?;
         if is_woken || self.protocol_wants_room() {
             self.speak(|protocol, state, connection| protocol.wake(state, connection))?;
         }
@@ -189,6 +244,18 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             self.speak(|protocol, state, connection| protocol.shutdown(state, connection))?;
         }
         Continue(())
+    }
+
+    /// Reports to a protocol that all of its output has left after a stall.
+    fn end_stall(&mut self) -> Progress {
+        let Task::Protocol(speaking) = &mut self.work.task else { return Continue(()) };
+        if !mem::take(&mut speaking.is_stalled) {
+            return Continue(());
+        }
+        match guard(|| speaking.protocol.stalled(false)) {
+            Ok(()) => Continue(()),
+            Err(panic) => Break(self.panicked(panic)),
+        }
     }
 
     /// Whether the protocol has more to put as soon as there is room.

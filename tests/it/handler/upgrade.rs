@@ -264,6 +264,239 @@ fn a_protocol_is_notified_of_each_silence() {
     assert_eq!(calls(&log), ["begin", "line x", "silence", "silence"]);
 }
 
+/// The time for a line begins with its first byte, whatever comes or goes until it is complete.
+#[test]
+fn bytes_that_trickle_in_do_not_put_off_the_deadline_of_a_line() {
+    let log = Log::default();
+    let mut sim = Sim::new(site(&log));
+    let client = sim.connect_and_send(SWITCH);
+    sim.advance(15 * SECOND);
+    for _ in 0..19 {
+        sim.send(client, b"x");
+        sim.advance(SECOND);
+    }
+    assert_eq!(calls(&log), ["begin"]);
+    sim.advance(SECOND + LATE);
+    assert_eq!(calls(&log), ["silence"]);
+    // The protocol has sent a ping, and has not closed. The line has another 20 s, and no more.
+    for _ in 0..20 {
+        sim.send(client, b"x");
+        sim.advance(SECOND);
+    }
+    assert_eq!(calls(&log), ["silence"]);
+    // A whole line is progress, and so is the first byte of the next.
+    sim.send(client, b"\ny");
+    sim.advance(19 * SECOND);
+    sim.send(client, b"\n");
+    sim.advance(19 * SECOND);
+    sim.send(client, b"z");
+    sim.advance(19 * SECOND);
+    assert_eq!(calls(&log).len(), 2, "both lines, and no silence");
+    sim.advance(SECOND + LATE);
+    assert_eq!(calls(&log), ["silence"]);
+}
+
+/// The peer has begun a line, and news for it goes on.
+#[test]
+fn bytes_sent_to_a_peer_do_not_put_off_the_deadline_of_its_line() {
+    let wakers = Rc::new(RefCell::new(Vec::new()));
+    let all = Rc::clone(&wakers);
+    let mut sim =
+        Sim::new(move |_: &Request<'_>| Reply::<()>::upgrade("line", News(Rc::clone(&all))));
+    let client = sim.connect_and_send(SWITCH);
+    let news = |sim: &mut Sim, seconds: u32| {
+        for _ in 0..seconds {
+            sim.advance(SECOND);
+            wakers.borrow().iter().for_each(wheelhouse::Waker::wake);
+            sim.advance(MS);
+        }
+    };
+    news(&mut sim, 100);
+    assert!(sim.is_open(client));
+    sim.send(client, b"half a line");
+    news(&mut sim, 59);
+    assert!(sim.is_open(client) && !sim.has_ended(client));
+    news(&mut sim, 2);
+    assert!(sim.has_ended(client));
+}
+
+/// Sends a line whenever it is woken.
+struct News(Rc<RefCell<Vec<wheelhouse::Waker>>>);
+
+impl Protocol<()> for News {
+    fn start(&mut self, (): &mut (), connection: &mut Connection<'_>) -> io::Result<()> {
+        self.0.borrow_mut().push(connection.waker());
+        Ok(())
+    }
+
+    fn receive(&mut self, (): &mut (), input: &[u8], _: &mut Connection<'_>) -> io::Result<usize> {
+        Ok(input.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1))
+    }
+
+    fn wake(&mut self, (): &mut (), connection: &mut Connection<'_>) -> io::Result<()> {
+        connection.put(b"news\n");
+        Ok(())
+    }
+}
+
+/// A deadline holds once. Whatever comes does not put it off, and the protocol learns its kind.
+#[test]
+fn a_deadline_of_a_protocol_comes_whatever_comes_and_goes() {
+    let log = Log::default();
+    let notes = Rc::clone(&log);
+    let mut sim =
+        Sim::new(move |_: &Request<'_>| Reply::<()>::upgrade("line", Timed(Rc::clone(&notes))));
+    let client = sim.connect_and_send(SWITCH);
+    sim.send(client, b"set");
+    for _ in 0..24 {
+        sim.advance(SECOND);
+        sim.send(client, b"tick");
+    }
+    assert_eq!(calls(&log), [""; 0]);
+    sim.advance(SECOND + LATE);
+    assert_eq!(calls(&log), ["overdue"]);
+    sim.advance(10 * SECOND + LATE);
+    assert_eq!(calls(&log), ["silence"], "10 s after the last call");
+    // One that is removed does not come.
+    sim.send(client, b"set");
+    sim.advance(9 * SECOND);
+    sim.send(client, b"end");
+    for _ in 0..5 {
+        sim.advance(9 * SECOND);
+        sim.send(client, b"tick");
+    }
+    assert_eq!(calls(&log), [""; 0]);
+}
+
+/// Sets a deadline of 25 s and removes it, as the client says. Its silence is 10 s.
+struct Timed(Log);
+
+impl Protocol<()> for Timed {
+    fn receive(
+        &mut self,
+        (): &mut (),
+        input: &[u8],
+        connection: &mut Connection<'_>,
+    ) -> io::Result<usize> {
+        match input {
+            b"set" => connection.set_deadline(Some(25 * SECOND)),
+            b"end" => connection.set_deadline(None),
+            _ => {}
+        }
+        connection.put(b"ok\n");
+        Ok(input.len())
+    }
+
+    fn expire(&mut self, (): &mut (), connection: &mut Connection<'_>) -> io::Result<()> {
+        let what = if connection.is_overdue() { "overdue" } else { "silence" };
+        self.0.borrow_mut().push(what.to_owned());
+        Ok(())
+    }
+
+    fn timeout(&self) -> Duration {
+        10 * SECOND
+    }
+}
+
+/// A protocol that takes one message in each call, one that counts its messages, and one that
+/// yields after each of them: none holds the loop up with all of its input.
+#[test]
+fn a_visit_ends_after_32_messages_of_a_protocol_or_when_it_yields() {
+    for (counts, yields, run_max) in [(false, false, 32), (true, false, 32), (true, true, 1)] {
+        let heard = Rc::new(RefCell::new(Vec::new()));
+        let (notes, mut name) = (Rc::clone(&heard), 0);
+        let mut sim = Sim::new(move |_: &Request<'_>| {
+            name += 1;
+            let bytes = Bytes { counts, yields, name, heard: Rc::clone(&notes) };
+            Reply::<()>::upgrade("line", bytes)
+        });
+        let clients = [sim.connect_and_send(SWITCH), sim.connect_and_send(SWITCH)];
+        sim.pause();
+        for client in clients {
+            sim.send(client, [b'x'; 200]);
+        }
+        sim.resume();
+        let heard = heard.borrow();
+        assert_eq!(heard.len(), 400);
+        let runs: Vec<usize> = heard.chunk_by(|one, next| one == next).map(<[_]>::len).collect();
+        assert!(runs.len() >= 12 && runs.iter().all(|&run| run <= run_max), "{runs:?}");
+    }
+}
+
+/// Each byte is a message.
+struct Bytes {
+    counts: bool,
+    yields: bool,
+    name: u32,
+    heard: Rc<RefCell<Vec<u32>>>,
+}
+
+impl Protocol<()> for Bytes {
+    fn receive(
+        &mut self,
+        (): &mut (),
+        input: &[u8],
+        connection: &mut Connection<'_>,
+    ) -> io::Result<usize> {
+        for used in 1..=input.len() {
+            self.heard.borrow_mut().push(self.name);
+            if self.yields {
+                connection.yield_now();
+            }
+            if !self.counts || self.yields || !connection.count_message() {
+                return Ok(used);
+            }
+        }
+        Ok(input.len())
+    }
+}
+
+/// The protocol learns that its output waits, and that all of it has left.
+#[test]
+fn a_protocol_is_notified_of_a_full_socket_and_of_room() {
+    let log = Log::default();
+    let notes = Rc::clone(&log);
+    let mut sim =
+        Sim::new(move |_: &Request<'_>| Reply::<()>::upgrade("line", Full(Rc::clone(&notes))));
+    let client = sim.connect_and_send(SWITCH);
+    sim.send(client, b"x");
+    assert_eq!(calls(&log), [""; 0]);
+    sim.stall(client, 1000);
+    sim.send(client, b"x");
+    assert_eq!(calls(&log), ["stalled"]);
+    sim.unstall(client);
+    let mut calls_until_room = calls(&log);
+    assert_eq!(calls_until_room.pop().as_deref(), Some("moves"));
+    assert!(calls_until_room.iter().all(|call| call == "stalled"), "once for each visit");
+    sim.advance(SECOND);
+    assert_eq!(calls(&log), [""; 0]);
+}
+
+/// Responds to each read with 5,000 bytes.
+struct Full(Log);
+
+impl Protocol<()> for Full {
+    fn receive(
+        &mut self,
+        (): &mut (),
+        input: &[u8],
+        connection: &mut Connection<'_>,
+    ) -> io::Result<usize> {
+        connection.put(&[b'.'; 5000]);
+        Ok(input.len())
+    }
+
+    fn wake(&mut self, (): &mut (), _: &mut Connection<'_>) -> io::Result<()> {
+        self.0.borrow_mut().push("wake".to_owned());
+        Ok(())
+    }
+
+    fn stalled(&mut self, is_stalled: bool) {
+        let what = if is_stalled { "stalled" } else { "moves" };
+        self.0.borrow_mut().push(what.to_owned());
+    }
+}
+
 #[test]
 fn a_waker_wakes_its_protocol() {
     let log = Log::default();
