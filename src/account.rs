@@ -28,10 +28,20 @@ impl Account {
         Account(Arc::new(Totals { held, of_loop, max }))
     }
 
+    /// Returns a hold of no bytes.
+    pub(crate) fn empty(&self) -> Hold {
+        Hold { account: self.clone(), bytes: 0 }
+    }
+
     /// Counts `bytes` until the hold is dropped, if there is room for them.
     pub(crate) fn hold(&self, bytes: usize) -> Option<Hold> {
-        let mut hold = Hold { account: self.clone(), bytes: 0 };
+        let mut hold = self.empty();
         hold.resize(bytes).then_some(hold)
+    }
+
+    /// Whether both are the account of the same loop.
+    pub(crate) fn is(&self, other: &Account) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// The most bytes that the loop and all holds together may have.
@@ -84,6 +94,22 @@ impl Hold {
         self.bytes = bytes;
         true
     }
+
+    /// Changes the number of bytes, even beyond the budget: for memory that is held already.
+    pub(crate) fn set(&mut self, bytes: usize) {
+        let held = &self.account.0.held;
+        if bytes <= self.bytes {
+            held.fetch_sub(self.bytes - bytes, Relaxed);
+        } else {
+            held.fetch_add(bytes - self.bytes, Relaxed);
+        }
+        self.bytes = bytes;
+    }
+
+    /// The number of bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
 }
 
 impl Drop for Hold {
@@ -110,6 +136,8 @@ mod tests {
         assert_eq!(account.settle(950), 100);
         assert!(!first.resize(101));
         assert!(first.resize(1));
+        first.set(2000);
+        assert_eq!((first.bytes(), account.held()), (2000, 2000));
         drop(first);
         assert_eq!(account.held(), 0);
     }

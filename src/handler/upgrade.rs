@@ -249,6 +249,12 @@ impl<'a> Connection<'a> {
         Connection { out: self.out, end: self.end, waker: self.waker, wish: self.wish, turn }
     }
 
+    /// Asks for a call of [`Protocol::wake`] when all bytes that were put have left.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn report_room(&mut self) {
+        self.wish.room = true;
+    }
+
     /// Counts a message of the peer against the 32 of this visit. Returns `false` after the last of
     /// them: [`Protocol::receive`] returns then, and the rest of the input comes again after the
     /// other connections have been served.

@@ -63,8 +63,8 @@ impl Ledger {
     /// ones, up to [`SMALL`] bytes at once: whatever the large holders do, a client that asks for
     /// something small can be served.
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
-        let used = self.of_loop() + self.account.held();
-        used.saturating_add(bytes) <= if bytes <= SMALL { self.max } else { self.full }
+        let most = if bytes <= SMALL { self.max } else { self.full };
+        self.used().saturating_add(bytes) <= most
     }
 
     /// Whether there is room for content of a request, which may become large.
@@ -72,8 +72,9 @@ impl Ledger {
         self.has_room(SMALL + 1)
     }
 
+    /// The bytes that the loop holds and those in the account, as of now.
     pub(crate) fn used(&self) -> usize {
-        self.used
+        self.of_loop() + self.account.held()
     }
 
     /// Whether 80 % of the budget are used: connections are not kept, and those that hold much give

@@ -21,6 +21,7 @@ use tungstenite::protocol::frame::CloseFrame;
 use tungstenite::protocol::{Message as Whole, Role, WebSocketConfig, WebSocketContext};
 use tungstenite::Error;
 
+use crate::account::Account;
 use crate::handler::upgrade::{Connection, Protocol};
 use crate::handler::Lost;
 use crate::logging::error;
@@ -32,9 +33,10 @@ use crate::websocket::options::Bounds;
 use crate::websocket::queue::{SendQueue, State};
 use crate::websocket::socket::Socket;
 
-/// The most reads of input while our close frame waits for that of the client. They are more than
-/// the rest of a long message needs, and they stop a client that never ends.
-const READS_WHILE_CLOSING: u32 = 256;
+/// The visits in a row for which a full group holds up the input of a member. In the first, members
+/// that are served later have not been sent their messages; in the second, all are. A group that is
+/// full again after that is filled by a thread, which must not silence the members.
+const WAITS_MAX: u8 = 2;
 /// The most bytes of the reason in a close frame (RFC 6455, section 5.5).
 const REASON_MAX: usize = 123;
 
@@ -47,7 +49,11 @@ pub(super) struct SocketProtocol<H> {
     bounds: Bounds,
     origin: Origin,
     /// The number of bytes of the message that is being put together.
-    begun: usize,
+    begun: Option<usize>,
+    /// Whether the deadline is that of the message that has begun.
+    is_timed: bool,
+    /// The visits in a row in which a full group held up the input.
+    waits: u8,
     phase: Phase,
 }
 
@@ -62,10 +68,11 @@ enum Phase {
     Open {
         awaits_pong: bool,
     },
-    /// Our close frame with this content was sent; that of the client is awaited.
+    /// Our close frame with this content was sent; that of the client is awaited. `is_timed`: ours
+    /// has left, and the deadline for the other is set.
     Closing {
         closed: Closed,
-        reads_left: u32,
+        is_timed: bool,
     },
     /// The end was reported, and queued frames still have to leave.
     Ending,
@@ -77,6 +84,7 @@ impl<H> SocketProtocol<H> {
         bounds: Bounds,
         protocol: Option<String>,
         origin: Origin,
+        account: &Account,
     ) -> SocketProtocol<H> {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ)
@@ -87,11 +95,13 @@ impl<H> SocketProtocol<H> {
             handler,
             context: WebSocketContext::new(Role::Server, Some(config)),
             cutter: Cutter::new(bounds.message_bytes_max),
-            queue: SendQueue::new(bounds.queue_bytes_max),
+            queue: SendQueue::new(bounds.queue_bytes_max, account),
             protocol,
             bounds,
             origin,
-            begun: 0,
+            begun: None,
+            is_timed: false,
+            waits: 0,
             phase: Phase::Open { awaits_pong: false },
         }
     }
@@ -132,15 +142,18 @@ impl<H> SocketProtocol<H> {
                 if let Phase::Open { .. } = self.phase {
                     let code = self.say_close(code, &reason);
                     let closed = Closed { code, reason, is_clean: false };
-                    self.phase = Phase::Closing { closed, reads_left: READS_WHILE_CLOSING };
+                    self.phase = Phase::Closing { closed, is_timed: false };
                     connection.set_deadline(None);
                 }
             }
             State::Open | State::Over => drop(pending),
         }
         let has_left = self.queue.lock().flush(connection);
-        if has_left && matches!(self.phase, Phase::Ending) {
-            connection.close();
+        match self.phase {
+            Phase::Ending if has_left => connection.close(),
+            // The time for the other close frame begins when ours has left.
+            Phase::Closing { is_timed: false, .. } if has_left => connection.report_room(),
+            _ => {}
         }
         has_left
     }
@@ -166,6 +179,7 @@ impl<H> SocketProtocol<H> {
         let reason = match code {
             code::NO_TEXT => "not UTF-8",
             code::TOO_BIG => "too big",
+            code::POLICY => "message took too long",
             _ => "not a WebSocket frame",
         };
         self.say_close(code, reason);
@@ -225,7 +239,9 @@ impl<H> SocketProtocol<H> {
     where
         H: SocketHandler<S>,
     {
-        self.begun += piece.adds;
+        if let Some(adds) = piece.adds {
+            self.begun = Some(self.begun.unwrap_or(0) + adds);
+        }
         let mut wire = Wire { piece: Some(piece), responses: Vec::new() };
         let mut farewell = None;
         loop {
@@ -253,7 +269,8 @@ impl<H> SocketProtocol<H> {
     where
         H: SocketHandler<S>,
     {
-        self.begun = 0;
+        self.begun = None;
+        self.is_timed = false;
         if let Phase::Open { .. } = self.phase {
             self.call(state, connection, |handler, state, socket| {
                 handler.message(state, message, socket);
@@ -275,18 +292,14 @@ impl<H> SocketProtocol<H> {
         self.end(state, closed);
     }
 
-    /// Notes that the client has sent something. Returns `false` if it has sent too much while it
-    /// should close.
-    fn note_heard(&mut self) -> bool {
-        match &mut self.phase {
-            Phase::Open { awaits_pong } => *awaits_pong = false,
-            Phase::Closing { reads_left, .. } => {
-                *reads_left = reads_left.saturating_sub(1);
-                return *reads_left > 0;
-            }
-            Phase::Ending => {}
+    /// Sets the deadline of a message that has begun, and removes that of one that is complete.
+    fn time_message(&mut self, was_timed: bool, has_begun: bool, connection: &mut Connection<'_>) {
+        if has_begun && !self.is_timed {
+            connection.set_deadline(Some(self.bounds.message_timeout));
+        } else if !has_begun && was_timed {
+            connection.set_deadline(None);
         }
-        true
+        self.is_timed = has_begun;
     }
 
     /// Ends the socket and the connection without a close frame.
@@ -324,42 +337,76 @@ impl<S, H: SocketHandler<S>> Protocol<S> for SocketProtocol<H> {
         input: &[u8],
         connection: &mut Connection<'_>,
     ) -> io::Result<usize> {
-        if !self.note_heard() {
-            self.hang_up("", state, connection);
-            return Ok(input.len());
+        if let Phase::Open { awaits_pong } = &mut self.phase {
+            *awaits_pong = false;
         }
-        let mut used = 0;
+        let was_timed = self.is_timed;
+        let (mut used, mut has_rest, mut has_looked) = (0, false, false);
         // While the client does not take its output, no more of its input is read.
         while self.follow(state, connection) {
             if let Phase::Ending = self.phase {
                 return Ok(input.len());
             }
+            let may_wait = used > 0 || self.waits < WAITS_MAX;
+            if may_wait && self.queue.lock().is_held_up() {
+                self.waits += 1;
+                connection.yield_now();
+                break;
+            }
+            (self.waits, has_looked) = (0, true);
             match self.cutter.next(&input[used..]) {
                 Ok(Some(piece)) => {
                     used += piece.used;
                     self.hear(piece, state, connection);
+                    if self.cutter.is_between_frames() && !connection.count_message() {
+                        self.follow(state, connection);
+                        break;
+                    }
                 }
-                Ok(None) => return Ok(used),
+                Ok(None) => {
+                    has_rest = used < input.len();
+                    break;
+                }
                 Err(code) => self.fail(state, code),
             }
+        }
+        // Input that has to wait may hold the beginning of a message, whose time goes on.
+        if has_looked && matches!(self.phase, Phase::Open { .. }) {
+            self.time_message(was_timed, has_rest || self.begun.is_some(), connection);
         }
         Ok(used)
     }
 
     fn wake(&mut self, state: &mut S, connection: &mut Connection<'_>) -> io::Result<()> {
+        if let Phase::Closing { is_timed: is_timed @ false, .. } = &mut self.phase {
+            // All that was put before this call has left.
+            if self.queue.lock().is_empty() {
+                *is_timed = true;
+                connection.set_deadline(Some(self.bounds.peer_timeout));
+            }
+        }
         if self.follow(state, connection) && matches!(self.phase, Phase::Open { .. }) {
             self.call(state, connection, |handler, state, socket| handler.wake(state, socket));
         }
         Ok(())
     }
 
+    fn stalled(&mut self, is_stalled: bool) {
+        self.queue.lock().set_stalled(is_stalled);
+    }
+
     fn expire(&mut self, state: &mut S, connection: &mut Connection<'_>) -> io::Result<()> {
-        if let Phase::Open { awaits_pong: awaits_pong @ false } = &mut self.phase {
-            *awaits_pong = true;
-            self.queue.lock().push_control(ping_frame());
-            self.follow(state, connection);
-        } else {
-            self.hang_up("silent", state, connection);
+        match &mut self.phase {
+            Phase::Open { .. } if connection.is_overdue() => {
+                self.fail(state, code::POLICY);
+                self.follow(state, connection);
+            }
+            Phase::Open { awaits_pong: awaits_pong @ false } => {
+                *awaits_pong = true;
+                self.queue.lock().push_control(ping_frame());
+                self.follow(state, connection);
+            }
+            _ => self.hang_up("silent", state, connection),
         }
         Ok(())
     }
@@ -389,12 +436,9 @@ impl<S, H: SocketHandler<S>> Protocol<S> for SocketProtocol<H> {
     }
 
     fn memory(&self) -> usize {
-        // A vector that grows takes up to twice the room of its bytes.
-        mem::size_of::<Self>()
-            + mem::size_of::<SendQueue>()
-            + READ
-            + 2 * self.begun
-            + self.queue.lock().held()
+        // A vector that grows takes up to twice the room of its bytes. The queue counts its own.
+        let begun = 2 * self.begun.unwrap_or(0);
+        mem::size_of::<Self>() + mem::size_of::<SendQueue>() + READ + begun
     }
 
     fn lost(mut self: Box<Self>, state: &mut S, why: Lost) {
@@ -420,7 +464,7 @@ mod tests {
     #[test]
     fn an_idle_socket_takes_at_most_the_documented_memory() {
         let fixed = mem::size_of::<SocketProtocol<()>>() + mem::size_of::<SendQueue>();
-        assert!(fixed <= 640, "{fixed}");
+        assert!(fixed <= 672, "{fixed}");
         assert!(fixed + READ <= 2048);
     }
 }

@@ -30,6 +30,7 @@ pub(super) mod code {
     pub(crate) const NONE: u16 = 1005;
     pub(crate) const ABNORMAL: u16 = 1006;
     pub(crate) const NO_TEXT: u16 = 1007;
+    pub(crate) const POLICY: u16 = 1008;
     pub(crate) const TOO_BIG: u16 = 1009;
     pub(crate) const FAILED: u16 = 1011;
 }
@@ -54,13 +55,18 @@ pub(super) struct Piece<'a> {
     header: Cursor<([u8; HEADER], usize)>,
     payload: &'a [u8],
     pub(super) used: usize,
-    /// The number of bytes that it adds to a message.
-    pub(super) adds: usize,
+    /// The number of bytes that it adds to a message. A control frame belongs to none.
+    pub(super) adds: Option<usize>,
 }
 
 impl Cutter {
     pub(super) fn new(frame_bytes_max: usize) -> Cutter {
         Cutter { frame_bytes_max, rest: None }
+    }
+
+    /// Whether the last piece was the end of a frame of the client.
+    pub(super) fn is_between_frames(&self) -> bool {
+        self.rest.is_none()
     }
 
     /// Returns the next piece, if enough of it has come.
@@ -130,8 +136,8 @@ impl<'a> Piece<'a> {
         let _ = header.format(payload.len() as u64, &mut rest);
         let len = HEADER - rest.len();
         let adds = match header.opcode {
-            OpCode::Data(_) => payload.len(),
-            OpCode::Control(_) => 0,
+            OpCode::Data(_) => Some(payload.len()),
+            OpCode::Control(_) => None,
         };
         Piece { header: Cursor::new((bytes, len)), payload, used, adds }
     }

@@ -42,7 +42,8 @@ pub fn accept<S: 'static>(
         upgrade = upgrade.with_header("Sec-WebSocket-Protocol", protocol);
     }
     let origin = Origin { connection: req.connection_id(), client: req.peer_addr() };
-    Reply::upgrade(upgrade, SocketProtocol::new(handler, options.bounds, protocol, origin))
+    let account = req.account();
+    Reply::upgrade(upgrade, SocketProtocol::new(handler, options.bounds, protocol, origin, account))
 }
 
 /// Returns the key of a handshake, or the refusal of a request that is not one.

@@ -39,9 +39,18 @@
 //!   message to a [`Group`] is held in memory once;
 //! * 64 KiB each of input and output, which the loop holds for it.
 //!
-//! All of it counts against [`Limits::memory_bytes_max`](crate::Limits::memory_bytes_max), and a
-//! socket that would exceed that is reset. A length that a client announces allocates nothing:
-//! memory grows with the bytes that have arrived.
+//! All of it counts against [`Limits::memory_bytes_max`](crate::Limits::memory_bytes_max), messages
+//! from the moment at which they are queued. A socket whose own half message would exceed that is
+//! reset, and a queue that would is full. A length that a client announces allocates nothing: memory
+//! grows with the bytes that have arrived, and a message must be complete within
+//! [`Options::message_timeout`].
+//!
+//! # Bursts
+//!
+//! A client may send thousands of messages in one segment, and a timer may publish as many. A visit
+//! of the loop handles at most 32 frames of one client, and the members of a [`Group`] are sent their
+//! messages between two visits. So a member that reads is not cut off by a burst. A member that does
+//! not read is cut when its queue is full.
 
 mod connection;
 mod frames;

@@ -21,6 +21,7 @@ pub struct Options {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
     pub(super) message_bytes_max: usize,
+    pub(super) message_timeout: Duration,
     pub(super) queue_bytes_max: usize,
     pub(super) ping_after: Duration,
     pub(super) peer_timeout: Duration,
@@ -33,11 +34,12 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Creates the defaults: only pages of the same origin, messages of up to 64 KiB, a queue of
-    /// 256 KiB, a ping after 30 s of silence, and 10 s for its pong.
+    /// Creates the defaults: only pages of the same origin, messages of up to 64 KiB in up to 30 s, a
+    /// queue of 256 KiB, a ping after 30 s of silence, and 10 s for its pong.
     pub fn new() -> Options {
         let bounds = Bounds {
             message_bytes_max: 64 << 10,
+            message_timeout: Duration::from_secs(30),
             queue_bytes_max: 256 << 10,
             ping_after: Duration::from_secs(30),
             peer_timeout: Duration::from_secs(10),
@@ -52,9 +54,22 @@ impl Options {
         self
     }
 
-    /// Sets the most bytes that may wait for a slow client; beyond them the socket is cut. Each
-    /// message counts 128 B besides its content. A longer message is accepted if no other one
-    /// waits. Default 256 KiB.
+    /// Sets the time in which a message must be complete, from its first byte, whatever comes in
+    /// it: fragments, pings, or the bytes of a frame head one by one. Longer messages close the
+    /// socket with 1008, since a half message takes memory. Default 30 s: the longest message by
+    /// default takes that long at 2 KiB/s. A program with longer messages sets a longer time.
+    pub fn message_timeout(mut self, timeout: Duration) -> Options {
+        self.bounds.message_timeout = timeout;
+        self
+    }
+
+    /// Sets the most bytes that may wait for a client. Each message counts 128 B besides its
+    /// content. A longer message is accepted if no other one waits. Default 256 KiB.
+    ///
+    /// Beyond them a slow client, which does not take what is sent to it, is cut. For any other
+    /// client the sender only sends too much before the loop can pass it on: a message is not
+    /// taken ([`Sender::send_text`](super::Sender::send_text) returns `false`), and a
+    /// [`Group`](super::Group) holds its members up while more than half of the bytes wait.
     pub fn queue_bytes_max(mut self, bytes: usize) -> Options {
         self.bounds.queue_bytes_max = bytes;
         self
@@ -67,9 +82,10 @@ impl Options {
         self
     }
 
-    /// Sets the longest silence of a client that owes the response to a ping or a close frame;
-    /// after it the connection is closed. Any other frame shows that the client is there, too, but
-    /// its close frame is awaited for at most 256 reads. Default 10 s.
+    /// Sets the longest silence of a client that owes the response to a ping, and the time that it
+    /// has for its close frame after ours has left; then the connection is closed. Any other frame
+    /// shows that the client is there, too, but does not put off the time for the close frame.
+    /// Default 10 s.
     pub fn peer_timeout(mut self, timeout: Duration) -> Options {
         self.bounds.peer_timeout = timeout;
         self

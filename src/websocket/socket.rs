@@ -15,9 +15,10 @@ pub struct Socket<'a> {
 }
 
 impl Socket<'_> {
-    /// Sends a message, such as one that was received. Returns `false` if the socket is closing, or
-    /// if the queue is full, which cuts the socket. A handler with much to send checks
-    /// [`queued`](Socket::queued) and continues in
+    /// Sends a message, such as one that was received. Returns `false` if it was not taken, because
+    /// the socket is closing, the queue is full, or the memory of the server is short. If the
+    /// client does not take the messages before, a full queue cuts the socket. A handler with much
+    /// to send checks [`queued`](Socket::queued) and continues in
     /// [`SocketHandler::wake`](super::SocketHandler::wake).
     pub fn send(&mut self, message: Message<'_>) -> bool {
         self.queue.send(message, &mut self.connection)
