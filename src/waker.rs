@@ -4,6 +4,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::account::Account;
+
 /// A handle that makes the loop visit one connection again, from any thread.
 ///
 /// A paused [`Receive`](crate::content::Receive), a [`Produce`](crate::body::Produce) with nothing
@@ -45,6 +47,11 @@ pub struct Waker(Arc<dyn Wake>);
 /// A target of a [`Waker`].
 pub(crate) trait Wake: Send + Sync {
     fn wake(&self);
+
+    /// The account of the loop that is woken.
+    fn account(&self) -> Option<&Account> {
+        None
+    }
 }
 
 impl Waker {
@@ -55,6 +62,11 @@ impl Waker {
     /// Makes the loop visit the connection soon.
     pub fn wake(&self) {
         self.0.wake();
+    }
+
+    /// Returns the account for memory that is held for clients of this loop.
+    pub(crate) fn account(&self) -> Option<&Account> {
+        self.0.account()
     }
 }
 

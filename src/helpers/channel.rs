@@ -1,7 +1,8 @@
 //! Content from another thread: a bounded channel into a response.
 //!
 //! The bound is in bytes. A sender that is faster than its client has to wait, because the loop
-//! takes bytes from the channel only when there is room for output.
+//! takes bytes from the channel only when there is room for output. The bytes that wait are in the
+//! budget of the loop from the beginning of the response on.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 
+use crate::account::{Account, Hold};
 use crate::message::body::{Body, Out, Produce, Produced};
 use crate::waker::Waker;
 
@@ -21,8 +23,9 @@ impl Body {
     /// Creates content of unknown length that comes from another thread, and its sender.
     ///
     /// At most `capacity` bytes wait in the channel. A longer piece is taken if the channel is
-    /// empty. The bytes are memory of the program and do not count against
-    /// [`Limits::memory_bytes_max`](crate::Limits::memory_bytes_max). The sender must
+    /// empty. From the beginning of the response on, the bytes count against
+    /// [`Limits::memory_bytes_max`](crate::Limits::memory_bytes_max), and while that is used up, a
+    /// channel that is not empty is full. The sender must
     /// [`finish`](Sender::finish). If it is dropped before that, or sends nothing for five minutes,
     /// the connection is reset, so that the client does not take an incomplete response for a
     /// complete one.
@@ -118,6 +121,18 @@ struct Inner {
     receiver_is_gone: bool,
     peer_has_left: bool,
     waker: Option<Waker>,
+    /// Counts `len` in the budget, from the beginning of the response on.
+    hold: Option<Hold>,
+}
+
+impl Inner {
+    /// Sets the number of bytes that wait.
+    fn set_len(&mut self, len: usize) {
+        self.len = len;
+        if let Some(hold) = &mut self.hold {
+            hold.set(len);
+        }
+    }
 }
 
 /// The state of the sender's side.
@@ -220,12 +235,14 @@ impl Pipe {
         if inner.receiver_is_gone {
             return Err(SendError::Closed(piece));
         }
-        let fits = inner.len.saturating_add(piece.len()) <= self.capacity;
-        if !fits && inner.len > 0 {
+        let was_empty = inner.len == 0;
+        let len = inner.len.saturating_add(piece.len());
+        let fits = |hold: &mut Hold| hold.resize(len);
+        // An empty channel takes a piece of any length, so that every sender moves on.
+        if !was_empty && (len > self.capacity || !inner.hold.as_mut().is_none_or(fits)) {
             return Err(SendError::Full(piece));
         }
-        let was_empty = inner.len == 0;
-        inner.len += piece.len();
+        inner.set_len(len);
         if !piece.is_empty() {
             inner.pieces.push_back(piece);
         }
@@ -254,7 +271,11 @@ struct Receiver(Arc<Pipe>);
 
 impl Produce for Receiver {
     fn start(&mut self, waker: Waker) {
-        self.0.lock().waker = Some(waker);
+        let mut inner = self.0.lock();
+        inner.hold = waker.account().map(Account::empty);
+        inner.waker = Some(waker);
+        let len = inner.len;
+        inner.set_len(len);
     }
 
     fn produce(&mut self, out: &mut Out<'_>) -> io::Result<Produced> {
@@ -266,10 +287,10 @@ impl Produce for Receiver {
                 break;
             }
             piece.advance(taken);
-            inner.len -= taken;
             if piece.is_empty() {
                 inner.pieces.pop_front();
             }
+            inner.set_len(inner.len - taken);
         }
         self.0.has_room.notify_all();
         match (inner.pieces.is_empty(), inner.end) {
@@ -290,7 +311,13 @@ impl Produce for Receiver {
 
 impl Drop for Receiver {
     fn drop(&mut self) {
-        self.0.lock().receiver_is_gone = true;
+        let mut inner = self.0.lock();
+        inner.receiver_is_gone = true;
+        inner.set_len(0);
+        let pieces = std::mem::take(&mut inner.pieces);
+        // The destructor of a piece may be code of the program.
+        drop(inner);
+        drop(pieces);
         self.0.has_room.notify_all();
     }
 }

@@ -5,7 +5,8 @@
 //! reader does not delay other readers, and holds only the event that is being sent to it. When the
 //! ring moves on, the reader skips the missed events or is cut off, as the options of the topic
 //! decide. Browsers reconnect by themselves and name the last event that they received, which the
-//! ring usually still has. Events are memory of the program and do not count against
+//! ring usually still has. A ring is memory of the program. What a topic holds for each reader, its
+//! place and the event that is being sent to it, counts against
 //! [`Limits::memory_bytes_max`](crate::Limits::memory_bytes_max).
 //!
 //! ```
@@ -39,6 +40,7 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 
+use crate::account::Hold;
 use crate::message::body::{Body, Out, Produce, Produced};
 use crate::message::request::Request;
 use crate::message::response::{Response, StatusCode};
@@ -161,10 +163,24 @@ struct Shared {
     /// The number of the first event in the ring. The first event of all has the number 1.
     first: u64,
     is_closed: bool,
-    readers: BTreeMap<u64, Option<Waker>>,
+    readers: BTreeMap<u64, Place>,
     next_reader: u64,
     readers_max: usize,
 }
+
+/// The place of a reader in the ring, as of its last visit.
+struct Place {
+    /// `None` until the response begins.
+    waker: Option<Waker>,
+    /// The number of the next event to send.
+    next: u64,
+    /// The reader is slow: it has not taken all that it was sent.
+    is_stalled: bool,
+}
+
+/// The bytes that a topic holds for a reader, at most: the reader, its place in the tree, and its
+/// waker.
+const READER: usize = 320;
 
 impl Topic {
     /// Creates a topic that keeps the last `capacity` events (at least one). Slow readers
@@ -190,6 +206,9 @@ impl Topic {
 
     /// Adds an event, which is sent to all readers. Returns its number, which is its `id`; the
     /// first event of a topic has the number 1. A closed topic does not take the event.
+    ///
+    /// The oldest event of a full ring is dropped. A program that publishes many events at once
+    /// checks [`is_full`](Topic::is_full) before each of them.
     pub fn publish(&self, event: impl Into<Event>) -> u64 {
         let event = event.into();
         let mut shared = self.lock();
@@ -204,6 +223,16 @@ impl Topic {
         shared.ring.push_back(event.encode(id));
         shared.wake_all();
         id
+    }
+
+    /// Returns whether the next event would drop one that the loop has not sent to a reader yet,
+    /// although the reader takes all that it is sent. That is over after a turn of the loop: a
+    /// publisher that then continues makes no such reader miss an event. Slow readers do not make a
+    /// topic full. They miss events, or are cut off.
+    pub fn is_full(&self) -> bool {
+        let shared = self.lock();
+        let misses_one = |place: &Place| !place.is_stalled && place.next <= shared.first;
+        shared.ring.len() == shared.capacity && shared.readers.values().any(misses_one)
     }
 
     /// Ends the stream of every reader after the last event. A reader that subscribes later gets a
@@ -235,8 +264,7 @@ impl Topic {
             return Response::new(StatusCode::NO_CONTENT);
         }
         if shared.readers.len() >= shared.readers_max {
-            return Response::status_page(StatusCode::SERVICE_UNAVAILABLE)
-                .with_header("Retry-After", "5");
+            return busy();
         }
         // The number of an event that does not exist yet is from an earlier run of the server.
         let next = last.filter(|&last| last < shared.next()).map_or(shared.next(), |last| last + 1);
@@ -247,11 +275,12 @@ impl Topic {
             0 => Bytes::from_static(GREETING.as_bytes()),
             _ => format!("{GREETING}{}", comment_on(missed)).into(),
         };
+        let Some(hold) = req.account().hold(READER) else { return busy() };
         let id = shared.next_reader;
         shared.next_reader += 1;
-        shared.readers.insert(id, None);
+        shared.readers.insert(id, Place { waker: None, next, is_stalled: false });
         drop(shared);
-        let reader = Reader { topic: self.clone(), id, next, rest, lasts: Lasts::ForEver };
+        let reader = Reader { topic: self.clone(), id, next, rest, lasts: Lasts::ForEver, hold };
         Response::ok("text/event-stream", Body::produce(reader))
             .with_header("Cache-Control", "no-store")
             .with_header("X-Accel-Buffering", "no")
@@ -269,7 +298,7 @@ impl Shared {
     }
 
     fn wake_all(&self) {
-        for waker in self.readers.values().flatten() {
+        for waker in self.readers.values().filter_map(|place| place.waker.as_ref()) {
             waker.wake();
         }
     }
@@ -283,6 +312,11 @@ impl fmt::Debug for Topic {
             .field("readers", &shared.readers.len())
             .finish_non_exhaustive()
     }
+}
+
+/// The response to a reader for which there is no room.
+fn busy() -> Response {
+    Response::status_page(StatusCode::SERVICE_UNAVAILABLE).with_header("Retry-After", "5")
 }
 
 /// The comment that is sent at once, so that the reader knows that the stream has begun.
@@ -302,6 +336,8 @@ struct Reader {
     /// The rest of the present event.
     rest: Bytes,
     lasts: Lasts,
+    /// Counts this reader and the rest of its event.
+    hold: Hold,
 }
 
 /// The point at which the stream of a reader ends, from the latest to the earliest.
@@ -321,26 +357,21 @@ impl Reader {
         self.rest.advance(put);
         self.rest.is_empty()
     }
-}
 
-impl Produce for Reader {
-    fn start(&mut self, waker: Waker) {
-        self.topic.lock().readers.insert(self.id, Some(waker));
-    }
-
-    fn produce(&mut self, out: &mut Out<'_>) -> io::Result<Produced> {
+    /// Puts events until there is no room or no event.
+    fn put_events(&mut self, out: &mut Out<'_>) -> Produced {
         loop {
             if !self.put_rest(out) {
-                return Ok(Produced::More);
+                return Produced::More;
             }
             if self.lasts == Lasts::ToPresentEvent {
-                return Ok(Produced::End);
+                return Produced::End;
             }
             let shared = self.topic.lock();
             if self.next < shared.first {
                 let missed = shared.first - self.next;
                 if shared.slow == Slow::Cut {
-                    return Ok(Produced::End);
+                    return Produced::End;
                 }
                 self.next = shared.first;
                 self.rest = comment_on(missed).into();
@@ -348,11 +379,28 @@ impl Produce for Reader {
             }
             let Some(event) = shared.ring.get((self.next - shared.first) as usize) else {
                 let ends = shared.is_closed || self.lasts == Lasts::ToLastEvent;
-                return Ok(if ends { Produced::End } else { Produced::Wait(HEARTBEAT) });
+                return if ends { Produced::End } else { Produced::Wait(HEARTBEAT) };
             };
             self.rest = event.clone();
             self.next += 1;
         }
+    }
+}
+
+impl Produce for Reader {
+    fn start(&mut self, waker: Waker) {
+        if let Some(place) = self.topic.lock().readers.get_mut(&self.id) {
+            place.waker = Some(waker);
+        }
+    }
+
+    fn produce(&mut self, out: &mut Out<'_>) -> io::Result<Produced> {
+        let produced = self.put_events(out);
+        self.hold.set(READER + self.rest.len());
+        if let Some(place) = self.topic.lock().readers.get_mut(&self.id) {
+            (place.next, place.is_stalled) = (self.next, false);
+        }
+        Ok(produced)
     }
 
     fn expire(&mut self, out: &mut Out<'_>) -> io::Result<Produced> {
@@ -362,6 +410,12 @@ impl Produce for Reader {
 
     fn peer_left(&mut self) {
         self.lasts = Lasts::ToPresentEvent;
+    }
+
+    fn stalled(&mut self) {
+        if let Some(place) = self.topic.lock().readers.get_mut(&self.id) {
+            place.is_stalled = true;
+        }
     }
 
     fn shutdown(&mut self) {
@@ -378,6 +432,30 @@ impl Drop for Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::account::Account;
+
+    #[test]
+    fn a_topic_is_full_while_a_reader_that_waits_would_miss_an_event() {
+        let topic = Topic::new(2);
+        let mut reader = reader(&topic, 1);
+        assert!(!topic.is_full());
+        topic.publish("a");
+        topic.publish("b");
+        assert!(topic.is_full());
+        // It is slow, and holds an event that may leave the ring.
+        let _ = read(&mut reader, 3);
+        reader.stalled();
+        topic.publish("c");
+        assert!(!topic.is_full() && reader.hold.bytes() > READER);
+        let _ = read(&mut reader, 1000);
+        assert!(!topic.is_full() && reader.hold.bytes() == READER);
+        topic.publish("d");
+        assert!(!topic.is_full());
+        topic.publish("e");
+        assert!(topic.is_full());
+        drop(reader);
+        assert!(!topic.is_full());
+    }
 
     #[test]
     fn an_event_has_its_number_its_name_and_a_data_field_for_each_line() {
@@ -390,7 +468,10 @@ mod tests {
     }
 
     fn reader(topic: &Topic, next: u64) -> Reader {
-        Reader { topic: topic.clone(), id: 0, next, rest: Bytes::new(), lasts: Lasts::ForEver }
+        let hold = Account::new(0).empty();
+        topic.lock().readers.insert(0, Place { waker: None, next, is_stalled: false });
+        let (rest, lasts) = (Bytes::new(), Lasts::ForEver);
+        Reader { topic: topic.clone(), id: 0, next, rest, lasts, hold }
     }
 
     fn read(reader: &mut Reader, room: usize) -> (String, Produced) {

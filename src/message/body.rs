@@ -271,6 +271,11 @@ pub trait Produce {
     /// client still reads, so the end of its side cancels nothing, and by default nothing happens.
     fn peer_left(&mut self) {}
 
+    /// Notifies the producer that the socket is full: bytes that were put wait until the client
+    /// reads. This is called in each visit that finds the socket full. The producer is asked again
+    /// when all of the bytes have left. By default nothing happens.
+    fn stalled(&mut self) {}
+
     /// Notifies the producer that the server shuts down gracefully. It should end soon, since a
     /// connection that is still open after
     /// [`Limits::shutdown_timeout`](crate::Limits::shutdown_timeout) is reset. This is called once.

@@ -17,9 +17,10 @@
 
 use std::mem;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
+use crate::account::Account;
 use crate::reactor::token::Token;
 use crate::sync::{AtomicBool, Mutex, MutexGuard};
 use crate::waker::Wake;
@@ -45,12 +46,19 @@ pub(crate) struct Mailbox {
     messages: Mutex<Vec<Message>>,
     /// Set when the loop is built. Messages may come before: the loop reads them in its first turn.
     bell: Mutex<Option<Arc<dyn Wake>>>,
+    /// The account of the loop. Set when the loop is built, before there is a call.
+    account: OnceLock<Account>,
 }
 
 impl Mailbox {
     pub(crate) fn new() -> Mailbox {
         let (messages, bell) = (Mutex::default(), Mutex::default());
-        Mailbox { rung: AtomicBool::new(false), messages, bell }
+        Mailbox { rung: AtomicBool::new(false), messages, bell, account: OnceLock::new() }
+    }
+
+    /// Sets the account of the loop, once.
+    pub(crate) fn set_account(&self, account: Account) {
+        let _ = self.account.set(account);
     }
 
     /// Sets the bell that wakes the loop. The loop must look at [`is_rung`](Mailbox::is_rung)
@@ -116,6 +124,10 @@ impl Wake for Call {
             let called = Called { token: self.token, is_under_way: self.is_under_way.clone() };
             self.mailbox.send(Message::Wake(called));
         }
+    }
+
+    fn account(&self) -> Option<&Account> {
+        self.mailbox.account.get()
     }
 }
 

@@ -154,6 +154,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         let wheel = Wheel::new(WHEEL_SLOTS, clock::tick(now));
         let fixed = 2 * SCRATCH + wheel.memory();
         ledger.charge(fixed);
+        mailbox.set_account(ledger.account());
         let connections_max =
             connections_max.min(connections_within::<K, S>(limits.memory_bytes_max, fixed));
         let connections_per_address_max = limits.share_of_address(connections_max);

@@ -16,7 +16,9 @@
 
 use std::mem;
 
-use super::{clock, Break, Continue, Flags, Handler, Kernel, Lost, Stop, Task, Verdict, Visit};
+use super::{
+    clock, guard, Break, Continue, Flags, Handler, Kernel, Lost, Stop, Task, Verdict, Visit,
+};
 use crate::handler::exchange::Outcome;
 use crate::http1::{Farewell, Input, Linger, Rest};
 use crate::reactor::work::Work;
@@ -50,7 +52,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             Stop::Over(_) | Stop::Blocked => stop,
         };
         let stop = match stop {
-            Stop::Blocked => self.stall_protocol(),
+            Stop::Blocked => self.stall_task(),
             stop => stop,
         };
         match stop {
@@ -64,6 +66,20 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             Stop::Blocked => Verdict::Wait,
             Stop::Spent => Verdict::Again,
             Stop::Idle | Stop::Done => self.finish_sent(),
+        }
+    }
+
+    /// Reports to the program that the socket is full, if a producer or a protocol makes the output.
+    fn stall_task(&mut self) -> Stop {
+        match &mut self.work.task {
+            Task::Produce(producing) | Task::Silent(producing, _) => {
+                match guard(|| producing.producer.stalled()) {
+                    Ok(()) => Stop::Blocked,
+                    Err(panic) => self.panicked(panic),
+                }
+            }
+            Task::Protocol(_) => self.stall_protocol(),
+            _ => Stop::Blocked,
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use crate::support::*;
 use wheelhouse::body::Sender;
 use wheelhouse::sim::Sim;
-use wheelhouse::{Body, Handler, Request, Response};
+use wheelhouse::{Body, Handler, Limits, Request, Response};
 
 /// A site whose content comes through channels that the test holds.
 fn channels() -> (impl Handler, mpsc::Receiver<Sender>) {
@@ -99,4 +99,39 @@ fn a_sender_notices_a_client_that_left_before_the_first_piece() {
     sender.finish();
     turn(&mut sim);
     assert!(text(&mut sim, client).ends_with("all the same\r\n0\r\n\r\n"));
+}
+
+/// A client that does not read cannot make channels hold more than the budget.
+#[test]
+fn content_in_channels_counts_against_the_budget_and_a_used_budget_is_a_full_channel() {
+    let (give, senders) = mpsc::channel();
+    let site = move |_: &Request<'_>| -> Response {
+        let (sender, body) = Body::channel(1 << 20);
+        // What waits before the response begins counts from then on.
+        sender.try_send(vec![b'.'; 10_000]).unwrap();
+        give.send(sender).unwrap();
+        Response::ok("text/plain", body)
+    };
+    let limits = Limits { memory_bytes_max: 2 << 20, ..Limits::default() };
+    let mut sim = limited(site, limits);
+    let clients: Vec<_> = (0..10).map(|_| sim.connect()).collect();
+    for &client in &clients {
+        sim.stall(client, 1000);
+        sim.send(client, GET);
+    }
+    let senders: Vec<Sender> = senders.try_iter().collect();
+    let before = sim.memory();
+    let mut taken = 0;
+    for _ in 0..100 {
+        taken +=
+            senders.iter().filter(|sender| sender.try_send(vec![b'.'; 10_000]).is_ok()).count();
+    }
+    assert!((80..190).contains(&taken), "{taken} of 10 kB each in 2 MiB");
+    assert!(sim.memory() <= 2 << 20 && sim.memory() >= before + (taken - 10) * 10_000);
+    // The pieces of a client that has left are dropped at once, though its sender stays.
+    for &client in &clients {
+        sim.reset(client);
+    }
+    assert!(senders[0].try_send("x").is_err());
+    assert!(sim.memory() <= before);
 }

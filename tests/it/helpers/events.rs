@@ -38,6 +38,46 @@ fn all_readers_get_the_events_published_after_they_connected() {
     }
 }
 
+/// Two readers take all that they are sent, one takes nothing. Only the last misses events.
+#[test]
+fn a_publisher_of_many_events_at_once_sees_that_a_topic_is_full() {
+    let topic = Topic::new(16);
+    let mut sim = Sim::new(site(&topic));
+    let readers: Vec<Client> = (0..3).map(|_| sim.connect_and_send(EVENTS)).collect();
+    sim.stall(readers[2], 300);
+    let (mut published, mut turns) = (0, 0);
+    while published < 100 {
+        assert!(turns < 20, "a reader that does not read does not keep a topic full");
+        while published < 100 && !topic.is_full() {
+            published = topic.publish(format!("an event with some text {published}"));
+        }
+        turn(&mut sim);
+        turns += 1;
+    }
+    for &reader in &readers[..2] {
+        let text = text(&mut sim, reader);
+        assert!(!text.contains("missed") && events(&text).len() == 101, "{text}");
+    }
+    sim.unstall(readers[2]);
+    assert!(text(&mut sim, readers[2]).contains("events missed"));
+}
+
+#[test]
+fn a_reader_counts_against_the_budget_while_it_is_connected() {
+    let topic = Topic::new(16);
+    let mut sim = Sim::new(site(&topic));
+    let base = base(&mut sim);
+    let reader = sim.connect_and_send(EVENTS);
+    assert!(sim.memory() >= base + 320, "{} more", sim.memory() - base);
+    // An event that it does not take is its memory, too: the ring may drop it.
+    sim.stall(reader, 1000);
+    topic.publish("x".repeat(200_000));
+    turn(&mut sim);
+    assert!(sim.memory() >= base + 190_000);
+    sim.reset(reader);
+    assert_eq!((topic.readers(), sim.memory()), (0, base));
+}
+
 #[test]
 fn a_reader_that_reconnects_continues_after_its_last_event() {
     let topic = Topic::new(3);
