@@ -4,6 +4,7 @@
 //! [`Reply`], and a reply may hold either.
 
 use std::fmt;
+use std::mem;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,6 +67,23 @@ pub(crate) struct Deferred<S> {
     pub(crate) late: Option<Response>,
     /// Takes the reply that ends the wait and may change it.
     pub(crate) finish: Option<Finish<S>>,
+}
+
+impl<S> Deferred<S> {
+    /// Its size with the ticket that it shares with a worker, and the waker in it.
+    pub(crate) fn size(&self) -> usize {
+        mem::size_of_val(self) + mem::size_of::<Ticket<Give<S>>>() + WAKER
+    }
+}
+
+/// The bytes of a [`Waker`] of the loop, at most.
+const WAKER: usize = 96;
+
+impl<S> Receiving<S> {
+    /// The size of the receiver itself, without what it holds elsewhere.
+    pub(crate) fn size(&self) -> usize {
+        mem::size_of_val(&*self.receiver)
+    }
 }
 
 pub(crate) type Finish<S> = Box<dyn FnOnce(&mut S, Reply<S>) -> Reply<S>>;

@@ -167,6 +167,8 @@ impl<S> Task<S> {
     pub(super) fn memory(&self) -> usize {
         match self {
             Task::Collect(collecting) => collecting.charged,
+            Task::Receive(receiving) => receiving.size(),
+            Task::Later(deferred) => deferred.size(),
             Task::Transform(_, Some(pending)) => pending.capacity(),
             Task::Protocol(speaking) => speaking.charged,
             _ => 0,

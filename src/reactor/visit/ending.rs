@@ -126,12 +126,16 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
                 let_go(collecting);
             }
             Task::Receive(receiving) => {
+                self.shared.ledger.release(receiving.size());
                 let state = &mut self.shared.state;
                 if let Err(panic) = guard(|| receiving.receiver.lost(state, why)) {
                     self.note_panic(panic);
                 }
             }
-            Task::Later(deferred) => let_go(deferred),
+            Task::Later(deferred) => {
+                self.shared.ledger.release(deferred.size());
+                let_go(deferred);
+            }
             Task::Bytes(bytes) => let_go(bytes),
             Task::File(file) => drop(file),
             Task::Produce(producer) | Task::Silent(producer, _) => let_go(producer),

@@ -90,7 +90,9 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             return Continue(Some(failure.into()));
         }
         self.ask_for_content();
-        self.set_task(Task::Receive(receiving.take()));
+        let receiving = receiving.take();
+        self.shared.ledger.charge(receiving.size());
+        self.set_task(Task::Receive(receiving));
         self.end_if_complete()
     }
 
@@ -149,6 +151,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             Ok(Flow::Respond(reply)) => reply,
             Err(failure) => failure.into(),
         };
+        self.shared.ledger.release(self.work.task.memory());
         let_go(self.take_task());
         self.work.conn.set_taker(Taker::Discard, &mut self.shared.out);
         Continue(Some(reply))
@@ -214,7 +217,9 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
                 let reply = self.timed(|visit| visit.end_collected(*collecting, &trailers));
                 self.unless_panicked(reply).map_continue(Some)
             }
-            Task::Receive(Receiving { mut receiver, .. }) => {
+            Task::Receive(receiving) => {
+                self.shared.ledger.release(receiving.size());
+                let mut receiver = receiving.receiver;
                 if !trailers.is_empty() {
                     let state = &mut self.shared.state;
                     if let Err(panic) = guard(|| receiver.trailers(state, trailers)) {

@@ -49,6 +49,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     pub(super) fn defer(&mut self, deferred: Box<Deferred<S>>) -> Progress {
         self.note_peer_left(&deferred);
         deferred.ticket.install(self.waker());
+        self.shared.ledger.charge(deferred.size());
         self.set_task(Task::Later(deferred));
         Continue(())
     }
@@ -63,6 +64,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     fn hear_worker(&mut self, mut deferred: Box<Deferred<S>>) -> Progress<LateReply<S>> {
         match self.reply_of(&mut deferred) {
             Some(reply) => {
+                self.shared.ledger.release(deferred.size());
                 let_go(deferred);
                 self.unless_panicked(reply).map_continue(Some)
             }
@@ -79,6 +81,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         &mut self,
         mut deferred: Box<Deferred<S>>,
     ) -> Progress<LateReply<S>> {
+        self.shared.ledger.release(deferred.size());
         // The reply may have come at the last moment.
         let reply = self.reply_of(&mut deferred).unwrap_or_else(|| {
             debug!("{}: no response came in time", self.log_name());
