@@ -12,21 +12,34 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 
 
+def release():
+    """Returns the folder of the release builds."""
+    target = os.environ.get("CARGO_TARGET_DIR", HERE.parent / "target")
+    return pathlib.Path(target) / "release"
+
+
 def example(name):
     """Returns the path of the release build of an example."""
-    target = os.environ.get("CARGO_TARGET_DIR", HERE.parent / "target")
-    path = pathlib.Path(target) / "release" / "examples" / name
+    path = release() / "examples" / name
     if not path.exists():
         sys.exit(f"{path} is missing: run cargo build --release --examples")
     return path
 
 
-def start(name, *arguments):
-    """Starts an example on a free port. Returns the process and the port."""
+def free_port():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen([example(name), f"127.0.0.1:{port}", *arguments])
+        return free.getsockname()[1]
+
+
+def start(name, *arguments):
+    """Starts an example on a free port. Returns the process and the port."""
+    port = free_port()
+    return wait_for(subprocess.Popen([example(name), f"127.0.0.1:{port}", *arguments]), name, port)
+
+
+def wait_for(process, name, port):
+    """Waits until the server listens. Returns the process and the port."""
     end = time.monotonic() + 10
     while time.monotonic() < end:
         if process.poll() is not None:

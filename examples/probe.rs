@@ -5,6 +5,8 @@
 //! curl -i http://127.0.0.1:8080/stream
 //! curl -T bigfile http://127.0.0.1:8080/echo -o copy
 //! ```
+//!
+//! With the feature `websocket`, `/ws` sends each message of a WebSocket back.
 
 use std::io;
 use std::time::Duration;
@@ -14,7 +16,9 @@ use wheelhouse::content::Transform;
 use wheelhouse::{Body, Error, Limits, Method, Reply, Request, Response, Server, StatusCode};
 
 const USAGE: &str = "usage: probe ADDRESS [--header-timeout SECONDS] [--idle-timeout SECONDS] \
-[--content-timeout SECONDS] [--max-connections N] [--memory BYTES]";
+[--content-timeout SECONDS] [--max-connections N] [--memory BYTES] [--limits PRESET]
+
+--limits replaces all limits, so give it before the others.";
 
 fn main() -> Result<(), Error> {
     env_logger::init();
@@ -28,6 +32,10 @@ fn main() -> Result<(), Error> {
 
 fn probe(req: &Request<'_>) -> Reply {
     let (method, path) = (req.method(), req.path());
+    #[cfg(feature = "websocket")]
+    if path == "/ws" {
+        return web_socket(req);
+    }
     let allow = match path {
         "/" | "/204" | "/304" | "/stream" | "/big" => "GET, HEAD",
         "/echo" => "POST, PUT",
@@ -72,6 +80,16 @@ impl<S> Transform<S> for Echo {
     }
 }
 
+/// Sends each message back.
+#[cfg(feature = "websocket")]
+fn web_socket(req: &Request<'_>) -> Reply {
+    use wheelhouse::websocket::{accept, on_message, Message, Options, Socket};
+    let echo = |_: &mut (), message: Message<'_>, socket: &mut Socket<'_>| {
+        socket.send(message);
+    };
+    accept(req, &Options::new(), on_message(echo))
+}
+
 /// So many lines, of a length that is not known beforehand.
 struct Lines(u32);
 
@@ -101,6 +119,10 @@ fn arguments() -> Result<(String, Limits), lexopt::Error> {
             Long("content-timeout") => limits.content_window = seconds(&mut parser)?,
             Long("max-connections") => limits.connections_max = parser.value()?.parse()?,
             Long("memory") => limits.memory_bytes_max = parser.value()?.parse()?,
+            Long("limits") => {
+                let preset = parser.value()?.string()?;
+                limits = Limits::preset(&preset).ok_or("no preset has this name")?;
+            }
             _ => return Err(argument.unexpected()),
         }
     }

@@ -5,10 +5,11 @@
 //! ```
 //!
 //! Then open <http://127.0.0.1:8080/> in two tabs. A page of another site cannot join: its origin
-//! is refused with a 403. A real program would also authenticate its guests.
+//! is refused with a 403. A real program would also authenticate its guests. A second argument
+//! names a preset of the limits, such as `small`.
 
 use wheelhouse::websocket::{accept, Closed, Group, Message, Options, Socket, SocketHandler};
-use wheelhouse::{Error, Response, Router, Server};
+use wheelhouse::{Error, Limits, Response, Router, Server};
 
 #[derive(Default)]
 struct Chat {
@@ -18,6 +19,8 @@ struct Chat {
 
 fn main() -> Result<(), Error> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+    let preset = std::env::args().nth(2).unwrap_or_else(|| "open-internet".to_owned());
+    let limits = Limits::preset(&preset).expect("a preset of the limits has this name");
     let options = Options::new().message_bytes_max(2000);
     let routes = Router::<Chat>::new()
         .get("/{$}", |_, _| Response::html(include_str!("websocket.html")))
@@ -26,7 +29,7 @@ fn main() -> Result<(), Error> {
             accept(req, &options, Guest(format!("guest {}", chat.guests)))
         })
         .build()?;
-    Server::with_state(Chat::default()).listen(&address)?.run(routes)?;
+    Server::with_state(Chat::default()).limits(limits).listen(&address)?.run(routes)?;
     Ok(())
 }
 
