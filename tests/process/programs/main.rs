@@ -2,6 +2,7 @@
 //! because a program that is being started holds every socket of this process for a moment, and a
 //! test there may wait for one to close.
 
+mod attack;
 mod binary;
 mod built;
 mod descriptors;
