@@ -176,6 +176,14 @@ struct Line {
     version: Version,
 }
 
+/// Returns a copy of a part of a head, if the system has the memory.
+fn kept(part: &str) -> Option<Box<str>> {
+    let mut copy = String::new();
+    copy.try_reserve_exact(part.len()).ok()?;
+    copy.push_str(part);
+    Some(copy.into())
+}
+
 impl Record {
     pub(crate) fn new(started: Duration, peer: Option<SocketAddr>, written_before: u64) -> Record {
         Record {
@@ -198,16 +206,16 @@ impl Record {
 
     /// Keeps the parts of the head that the hook may ask for.
     pub(crate) fn keep_head(&mut self, req: &Request<'_>, header_names: &[Box<str>]) {
-        self.line = Some(Line {
+        self.line = kept(req.target()).map(|target| Line {
             method: req.method().clone(),
-            target: req.target().into(),
+            target,
             version: req.version(),
         });
         self.index = Some(req.id().index());
         let fields = req.headers();
         let values = header_names.iter().enumerate().filter_map(|(index, name)| {
-            let value = fields.get_bytes(name)?;
-            Some((index, String::from_utf8_lossy(value).into()))
+            let value = String::from_utf8_lossy(fields.get_bytes(name)?);
+            Some((index, kept(&value)?))
         });
         self.headers.extend(values);
     }

@@ -243,6 +243,18 @@ impl<K: Kernel> Acceptor<K> {
         }
     }
 
+    /// Begins a pause of all listeners: there is no memory for another connection.
+    pub(crate) fn pause_for_memory(&mut self, now: Millis) {
+        self.pause_all(now, &io::ErrorKind::OutOfMemory.into());
+    }
+
+    fn pause_all(&mut self, now: Millis, error: &io::Error) {
+        let back_off = BackOff::after(self.back_off.as_ref(), now);
+        let pause = back_off.pause;
+        self.back_off = Some(back_off);
+        self.note_error(now, error, pause);
+    }
+
     /// Whether a pause of all listeners has not ended yet.
     pub(crate) fn is_paused(&self, now: Millis) -> bool {
         self.back_off.as_ref().is_some_and(|back_off| now < back_off.ends)
@@ -283,10 +295,7 @@ impl<K: Kernel> Acceptor<K> {
                         }
                     },
                     Outcome::Exhausted(error) => {
-                        let back_off = BackOff::after(self.back_off.as_ref(), now);
-                        let pause = back_off.pause;
-                        self.back_off = Some(back_off);
-                        self.note_error(now, &error, pause);
+                        self.pause_all(now, &error);
                         return Next::Exhausted;
                     }
                     Outcome::Unknown(error) => {

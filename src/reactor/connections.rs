@@ -22,6 +22,7 @@ use crate::reactor::addresses::{self, AddressKey, Addresses};
 use crate::reactor::clock::{self, Millis};
 use crate::reactor::kernel::{Accepted, Kernel};
 use crate::reactor::log_name::LogName;
+use crate::reactor::memory::has_memory;
 use crate::reactor::origins::{canonical, Origins};
 use crate::reactor::slot::{Facts, Flags, Life, Slot};
 use crate::reactor::task::Timer;
@@ -42,6 +43,7 @@ enum Batch {
     Full,
     /// The address of a client has its share of the slots: it waits.
     Held,
+    /// The system is out of descriptors or memory.
     OutOfDescriptors,
 }
 
@@ -102,6 +104,11 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
                     let address = accepted.1.map(|peer| self.addresses.key(peer.ip()));
                     if self.makes_room_for(address, gives_way) {
                         self.acceptor.end_hold();
+                        if !self.has_slot() {
+                            self.kernel.close(accepted.0, true);
+                            self.acceptor.pause_for_memory(self.shared.now);
+                            break Batch::OutOfDescriptors;
+                        }
                         self.admit(accepted, address, listener);
                         continue;
                     }
@@ -222,8 +229,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     /// Makes room for the slot of a new connection, and counts its address. Returns whether there
     /// was memory for both.
     fn count_connection(&mut self, address: Option<AddressKey>) -> bool {
-        let has_slot = self.slots.len() < self.slots.capacity() || self.grow_slots();
-        let is_counted = has_slot && address.is_none_or(|key| self.addresses.enter(key));
+        let is_counted = self.has_slot() && address.is_none_or(|key| self.addresses.enter(key));
         self.charge_slots();
         is_counted
     }
@@ -332,14 +338,34 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         }
     }
 
-    /// Doubles the slots, with their wheel nodes and addresses, up to `connections_max` of them.
+    /// Makes sure that there is a free slot. Returns false if the system has no memory for one.
+    fn has_slot(&mut self) -> bool {
+        self.slots.len() < self.slots.capacity() || self.grow_slots()
+    }
+
+    /// Doubles the slots, with their wheel nodes and addresses, up to `connections_max` of them, or
+    /// adds as many as the system has memory for: a failure to allocate would end the process.
     fn grow_slots(&mut self) -> bool {
         let capacity = self.slots.capacity();
-        let more = capacity.max(4).min(self.connections_max - capacity);
+        let mut more = capacity.max(4).min(self.connections_max - capacity);
+        while more > 0 && !self.has_memory_for(more) {
+            more /= 2;
+        }
+        if more == 0 {
+            return false;
+        }
         self.slots.reserve_exact(more);
         self.wheel.grow_exact(self.slots.capacity());
         self.shared.origins.grow_exact(self.slots.capacity());
         true
+    }
+
+    /// Whether the system has memory for the vectors with so many more slots.
+    fn has_memory_for(&self, more: usize) -> bool {
+        let slots = self.slots.capacity() + more;
+        let [nodes, peers] = [WHEEL_NODE, Origins::PEER].map(|size| slots * size);
+        let ring = WHEEL_SLOTS * WHEEL_NODE;
+        has_memory([slots * mem::size_of::<Slot<K, S>>(), ring + nodes, peers])
     }
 
     /// Keeps the ledger's share for slots, wheel nodes and addresses up to date.

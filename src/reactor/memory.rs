@@ -126,12 +126,25 @@ impl Pool {
         Block { bytes, start: 0 }
     }
 
-    /// Whether a block with room for `len` bytes can be lent within the budget.
-    pub(crate) fn can_lend(&self, len: usize, ledger: &Ledger) -> bool {
-        match CLASSES.iter().position(|&class| len <= class) {
-            Some(class) => !self.free[class].is_empty() || ledger.has_room(CLASSES[class]),
-            None => ledger.has_room(len),
+    /// Whether a block with room for `len` bytes can be lent: within the budget, and if the system
+    /// has the memory. The block is then at hand.
+    pub(crate) fn can_lend(&mut self, len: usize, ledger: &mut Ledger) -> bool {
+        let Some(class) = CLASSES.iter().position(|&class| len <= class) else {
+            return ledger.has_room(len) && has_memory([len]);
+        };
+        if !self.free[class].is_empty() {
+            return true;
         }
+        if !ledger.has_room(CLASSES[class]) {
+            return false;
+        }
+        let mut bytes = Vec::new();
+        if bytes.try_reserve_exact(CLASSES[class]).is_err() {
+            return false;
+        }
+        ledger.charge(bytes.capacity());
+        self.free[class].push(bytes);
+        true
     }
 
     /// Lends a block with a copy of `bytes`.
@@ -168,6 +181,25 @@ impl Pool {
     pub(crate) fn free_bytes(&self) -> usize {
         self.free.iter().flatten().map(Vec::capacity).sum()
     }
+}
+
+/// Whether the system has memory for pieces of these sizes, all at once. It is asked where an
+/// allocation cannot fail, because a vector of another crate makes it: the answer holds for the next
+/// moment, unless another thread takes the memory.
+pub(crate) fn has_memory<const N: usize>(sizes: [usize; N]) -> bool {
+    let pieces = sizes.map(|size| {
+        let mut piece = Vec::<u8>::new();
+        piece.try_reserve_exact(size).map(|()| piece)
+    });
+    pieces.iter().all(Result::is_ok)
+}
+
+/// Returns a copy of items whose number a client determines, if the system has the memory.
+pub(crate) fn copied<T: Clone>(items: &[T]) -> Option<Vec<T>> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(items.len()).ok()?;
+    copy.extend_from_slice(items);
+    Some(copy)
 }
 
 fn exactly(capacity: usize, ledger: &mut Ledger) -> Vec<u8> {

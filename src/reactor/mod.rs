@@ -508,8 +508,16 @@ fn note_event<K: Kernel, S>(slots: &mut Slab<Slot<K, S>>, ready: &mut Vec<Token>
 
 /// Puts a slot into the ready queue, once.
 fn enqueue<K: Kernel, S>(ready: &mut Vec<Token>, slot: &mut Slot<K, S>, token: Token) {
-    if !slot.facts.flags.has(Flags::QUEUED) {
+    if !slot.facts.flags.has(Flags::QUEUED) && (ready.len() < ready.capacity() || grow(ready)) {
         slot.facts.flags.set(Flags::QUEUED);
         ready.push(token);
     }
+}
+
+/// Makes room in the ready queue, if the system has the memory. A connection that cannot be queued is
+/// visited at its next event or its deadline.
+#[cold]
+#[inline(never)]
+fn grow(ready: &mut Vec<Token>) -> bool {
+    ready.try_reserve(1).is_ok()
 }

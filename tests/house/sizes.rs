@@ -13,6 +13,7 @@ use std::io::{self, Read, Write};
 use std::mem;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
+use std::ptr;
 use std::sync::atomic::{AtomicIsize, Ordering};
 use std::sync::{mpsc, Mutex};
 use std::thread;
@@ -22,6 +23,7 @@ use socket2::{Domain, Socket, Type};
 use wheelhouse::body::{Out, Produce, Produced};
 use wheelhouse::content::{Flow, Receive};
 use wheelhouse::events::Topic;
+use wheelhouse::runtime::EventLoop;
 use wheelhouse::sim::Sim;
 use wheelhouse::upgrade::{Connection, Protocol};
 use wheelhouse::{Body, Failure, Handle, Handler, Reply, Request, Response, Server, Waker};
@@ -48,6 +50,12 @@ static HELD: AtomicIsize = AtomicIsize::new(0);
 thread_local! {
     /// Whether the allocations of this thread are counted.
     static COUNTS: Cell<bool> = const { Cell::new(false) };
+    /// The size from which allocations of this thread fail while they are counted.
+    static FAILS_FROM: Cell<usize> = const { Cell::new(usize::MAX) };
+}
+
+fn fails(size: usize) -> bool {
+    COUNTS.with(Cell::get) && size >= FAILS_FROM.with(Cell::get)
 }
 
 fn count(bytes: isize) {
@@ -56,10 +64,13 @@ fn count(bytes: isize) {
     }
 }
 
-// SAFETY: every call is passed on to the system's allocator as it came; counting touches only an
-// atomic and a thread-local that needs no allocation and no destructor.
+// SAFETY: every call is passed on to the system's allocator as it came, or fails as an allocator may;
+// counting touches only an atomic and thread-locals that need no allocation and no destructor.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if fails(layout.size()) {
+            return ptr::null_mut();
+        }
         count(layout.size() as isize);
         System.alloc(layout)
     }
@@ -70,6 +81,9 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        if fails(size) {
+            return ptr::null_mut();
+        }
         count(size as isize - layout.size() as isize);
         System.realloc(block, layout, size)
     }
@@ -110,6 +124,57 @@ fn a_connection_takes_at_most_the_memory_that_the_page_gives_for_its_state() {
     let before = wheel.memory();
     wheel.grow(1 << 20);
     assert!((wheel.memory() - before) >> 20 <= node, "a node has {} B", wheel.memory() >> 20);
+}
+
+/// Bytes of a client, and the response that it gets within a few turns.
+fn exchange(events: &mut EventLoop<()>, client: &mut TcpStream, bytes: &[u8]) -> String {
+    client.set_nonblocking(true).unwrap();
+    let (_, mut response) = (client.write_all(bytes), vec![0; 512]);
+    for _ in 0..20 {
+        COUNTS.set(true);
+        let _ = events.turn(Some(Duration::from_millis(1))).unwrap();
+        COUNTS.set(false);
+        if let Ok(len @ 1..) = client.read(&mut response) {
+            response.truncate(len);
+            return String::from_utf8(response).unwrap();
+        }
+    }
+    String::new()
+}
+
+/// The budget may be larger than the memory that the system gives, under a limit on the address
+/// space for example. Then a failed allocation must not end the process.
+#[test]
+fn the_loop_goes_on_although_the_system_has_no_memory_for_slots_and_blocks() {
+    const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let _alone = ALONE.lock().unwrap();
+    let server = Server::new().listen("127.0.0.1:0").unwrap();
+    let address = server.local_addrs()[0];
+    let mut events = server.build(site()).unwrap();
+    // All of the first slots.
+    let mut clients: Vec<_> = (0..4).map(|_| TcpStream::connect(address).unwrap()).collect();
+    for client in &mut clients {
+        assert!(exchange(&mut events, client, GET).ends_with("ok"));
+    }
+    // Enough for the box of a connection at work, and for no vector.
+    FAILS_FROM.set(300);
+    let mut newcomer = TcpStream::connect(address).unwrap();
+    assert_eq!(exchange(&mut events, &mut newcomer, GET), "");
+    clients.retain_mut(|client| exchange(&mut events, client, GET).ends_with("ok"));
+    assert_eq!(clients.len(), 3, "an idle connection made room for the next client");
+    let half = exchange(&mut events, &mut clients[0], b"GET / HTTP/1.1\r\n");
+    assert!(half.starts_with("HTTP/1.1 503 "), "{half}");
+    let content = b"POST /collect HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n".to_vec();
+    let content = [content, vec![b'x'; 10_000]].concat();
+    let half = exchange(&mut events, &mut clients[1], &content);
+    assert!(half.starts_with("HTTP/1.1 503 "), "{half}");
+    assert!(exchange(&mut events, &mut clients[2], GET).ends_with("ok"));
+    FAILS_FROM.set(usize::MAX);
+    for _ in 0..20 {
+        let mut client = TcpStream::connect(address).unwrap();
+        assert!(exchange(&mut events, &mut client, GET).ends_with("ok"));
+        clients.push(client);
+    }
 }
 
 /// A few vectors grow with the connections that are ready in one turn. One that stays keeps the top

@@ -13,7 +13,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     pub(super) fn read_held(&mut self, most: usize) -> Progress {
         let Some(mut block) = self.work.input.take() else { return Continue(()) };
         let wanted = block.wants();
-        if wanted > 0 && !self.shared.pool.can_lend(wanted, &self.shared.ledger) {
+        if wanted > 0 && !self.shared.pool.can_lend(wanted, &mut self.shared.ledger) {
             self.work.input = Some(block);
             return Break(self.refuse(Reject::Overloaded, Lost::Stopped));
         }

@@ -9,6 +9,7 @@ use crate::handler::{Collect, Collected, Failure, Flow, Receiving, Reply};
 use crate::http1::{Input, Reject, Step, Taker, TrailerSection};
 use crate::message::fields::Fields;
 use crate::message::request::{Message, Path, Request};
+use crate::reactor::memory::copied;
 use crate::reactor::task::Collecting;
 use crate::reactor::visit::request::{name_request, Client};
 
@@ -31,17 +32,19 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         }
         self.admit_content()?;
         let (head, content) = bytes.split_at(self.shared.head.len);
-        let then = then.take();
         if let Some(length) = announced.filter(|&length| length <= content.len() as u64) {
             input.used += length as usize;
-            return self.collect_fast(then, bytes, &content[..length as usize]);
+            return self.collect_fast(then.take(), bytes, &content[..length as usize]);
         }
+        let (Some(head), Some(spans)) = (copied(head), copied(&self.shared.head.spans)) else {
+            return Break(self.refuse(Reject::Overloaded, Lost::Stopped));
+        };
         let mut collecting = Box::new(Collecting {
             limit,
-            then,
+            then: then.take(),
             line: self.shared.head.line.clone(),
-            head: head.to_vec(),
-            spans: self.shared.head.spans.clone(),
+            head,
+            spans,
             content: Vec::new(),
             charged: 0,
         });
