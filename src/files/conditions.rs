@@ -56,6 +56,10 @@ pub(super) fn judge(fields: &Fields<'_>, now: &Validators) -> Judgement {
 
 /// Returns whether `If-Range` allows the range (RFC 9110, section 13.1.5): the field is absent, or
 /// it names exactly the current version, by a strong tag or by the second of its last change.
+///
+/// A file may change twice in a second. A client may use a date here only if the response with the
+/// date was sent at least a second after it (section 8.8.2.2), and by then the file has the version
+/// of that second that stays.
 pub(super) fn range_holds(fields: &Fields<'_>, now: &Validators) -> bool {
     if !fields.contains("if-range") {
         return true;

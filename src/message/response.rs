@@ -134,6 +134,9 @@ impl Response {
 
     /// Creates the plain page for a status: its number and standard phrase as one line of text. A
     /// status whose response has no content (204, 304) gets no page and no `Content-Type`.
+    ///
+    /// No byte of the page comes from the request, so it needs no `X-Content-Type-Options`, which
+    /// [`error`](Response::error) sets.
     pub fn status_page(status: StatusCode) -> Response {
         let page = match status {
             StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => return Response::new(status),
