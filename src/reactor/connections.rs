@@ -259,11 +259,9 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             Life::Busy(work) => work.input,
             Life::Rest(_) => self.spare.input.take(),
         };
-        let mut read = Vec::new();
-        if let Some(block) = input {
-            read.extend_from_slice(block.bytes());
-            self.shared.pool.take_back(block, &mut self.shared.ledger);
-        }
+        // The block itself, so that no memory is needed.
+        let read = input.map(|block| block.give_away(&mut self.shared.ledger));
+        let read = read.unwrap_or_default();
         match self.kernel.release(slot.stream) {
             Ok(stream) => {
                 self.shared.report(id, ConnectionState::Hijacked);

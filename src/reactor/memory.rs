@@ -217,6 +217,14 @@ impl Block {
         self.bytes.capacity()
     }
 
+    /// Gives the bytes away for good: they are no longer counted.
+    pub(crate) fn give_away(self, ledger: &mut Ledger) -> Vec<u8> {
+        let Block { mut bytes, start } = self;
+        ledger.release(bytes.capacity());
+        bytes.drain(..start);
+        bytes
+    }
+
     /// Uses up `n` bytes from the front. Returns whether none are left.
     pub(crate) fn consume(&mut self, n: usize) -> bool {
         self.start += n;
