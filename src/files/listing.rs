@@ -35,6 +35,8 @@ const ALL_PAGES: usize = 4;
 /// The part of the budget that the making of one page may take: an eighth. A listing that would need
 /// more is cut.
 const ONE_PAGE: usize = 8;
+/// The part of the budget that pages leave to others: the tenth that the loop keeps for small needs.
+const RESERVE: usize = 10;
 /// The part of the budget that pages without readers may take: a thirty-second. An idle server holds
 /// no more.
 const KEPT_PAGES: usize = 32;
@@ -94,6 +96,8 @@ struct Charge {
     in_share: Hold,
     in_loop: Hold,
     bytes: usize,
+    /// The bytes for which there must be room in the budget of the loop, too.
+    reserve: usize,
 }
 
 impl Listings {
@@ -225,7 +229,10 @@ impl Listings {
 
     fn charge(&self, account: &Account, bytes: usize) -> Option<Charge> {
         let share = self.share.get_or_init(|| Account::new(account.max() / ALL_PAGES));
-        Some(Charge { in_share: share.hold(bytes)?, in_loop: account.hold(bytes)?, bytes })
+        let (in_share, in_loop) = (share.hold(0)?, account.hold(0)?);
+        let reserve = account.max() / RESERVE;
+        let mut charge = Charge { in_share, in_loop, bytes: 0, reserve };
+        charge.resize(bytes).then_some(charge)
     }
 }
 
@@ -257,12 +264,12 @@ impl Charge {
         if !self.in_share.resize(bytes) {
             return false;
         }
-        if !self.in_loop.resize(bytes) {
+        if bytes > self.bytes && !self.in_loop.resize(bytes + self.reserve) {
             self.in_share.resize(self.bytes);
             return false;
         }
         self.bytes = bytes;
-        true
+        self.in_loop.resize(bytes)
     }
 }
 
@@ -281,5 +288,26 @@ struct Unmade;
 impl Produce for Unmade {
     fn produce(&mut self, _: &mut Out<'_>) -> std::io::Result<Produced> {
         Ok(Produced::End)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_take_a_quarter_of_the_budget_and_leave_its_reserve_free() {
+        let (listings, account) = (Listings::default(), Account::new(1000));
+        account.settle(700);
+        let mut charge = listings.charge(&account, 150).expect("a quarter is free");
+        assert!(charge.resize(200) && !charge.resize(201), "a tenth stays free");
+        account.settle(0);
+        assert!(charge.resize(250) && !charge.resize(251), "a quarter is taken");
+        account.settle(950);
+        assert!(charge.resize(100), "to take less is always possible");
+        assert_eq!(account.held(), 100);
+        assert!(listings.charge(&account, 1).is_none());
+        drop(charge);
+        assert_eq!(account.held(), 0);
     }
 }
