@@ -76,7 +76,7 @@ use crate::reactor::shared::{Counters, Service, Shared};
 use crate::reactor::slot::{Flags, Life, Slot};
 use crate::reactor::sources::Sources;
 use crate::reactor::timeouts::Timeouts;
-use crate::reactor::visit::{Verdict, Visit, SCRATCH};
+use crate::reactor::visit::{Verdict, Visit, LOOK_EVERY, SCRATCH};
 use crate::reactor::work::Work;
 
 pub(crate) use crate::reactor::token::Token;
@@ -180,6 +180,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
                 encoder: Encoder::new(),
                 date: DateClock::default(),
                 now,
+                looked_at_clock: Duration::ZERO,
+                look_every: LOOK_EVERY,
                 service: Service::Normal,
                 counters: Counters::default(),
             },
@@ -258,18 +260,13 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
                 acceptor.note_ready(event.token);
             }
         })?;
-        let Shared { now, site, ledger, date, encoder, .. } = &mut self.shared;
-        *now = self.kernel.now();
-        site.time.now = *now;
-        ledger.settle();
-        let time = &mut site.time;
-        let wall = || {
-            let wall = self.kernel.wall();
-            time.start = wall.saturating_sub(Duration::from_millis(time.now));
-            wall
-        };
-        if let Some(line) = date.refresh(*now, wall) {
-            encoder.set_date(line);
+        self.take_time();
+        self.shared.site.time.now = self.shared.now;
+        self.shared.ledger.settle();
+        if let Some(line) = self.shared.date.refresh(self.shared.now, || self.kernel.wall()) {
+            self.shared.encoder.set_date(line);
+            let since_start = Duration::from_millis(self.shared.now);
+            self.shared.site.time.start = self.kernel.wall().saturating_sub(since_start);
         }
         Ok(())
     }
@@ -373,9 +370,13 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         deadlines::arm(&mut self.wheel, slot, token, &self.shared);
     }
 
-    /// Takes the time anew, after functions of the program that may have blocked.
+    /// Takes the time: once in each turn, and anew after functions of the program that may have
+    /// blocked.
+    #[inline(always)]
     pub(super) fn take_time(&mut self) {
-        self.shared.now = self.kernel.now();
+        let time = self.kernel.elapsed();
+        self.shared.looked_at_clock = time;
+        self.shared.now = clock::millis(time);
     }
 
     /// Calls the functions that other threads have left, and keeps those for later as timers.

@@ -2,6 +2,7 @@
 //! ledger. A visit borrows them. Between visits they hold nothing of any connection.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::handler::hooks::{ConnectionState, Hooks};
 use crate::handler::layers::Layers;
@@ -37,6 +38,10 @@ pub(super) struct Shared<S: 'static, H: Handler<S>> {
     pub(super) encoder: Encoder,
     pub(super) date: DateClock,
     pub(super) now: Millis,
+    /// The time at which the clock was read last.
+    pub(super) looked_at_clock: Duration,
+    /// The number of small responses after which a visit reads the clock.
+    pub(super) look_every: u32,
     pub(super) timeouts: Timeouts,
     pub(super) service: Service,
     pub(super) counters: Counters,

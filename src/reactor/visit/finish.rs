@@ -45,8 +45,14 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
 
     fn find_verdict(&mut self, stop: Stop) -> Verdict<S> {
         let stop = match stop {
-            Stop::Idle | Stop::Done | Stop::Spent => match self.send_all() {
+            Stop::Idle | Stop::Done => match self.send_all() {
                 Continue(()) => stop,
+                Break(stop) => stop,
+            },
+            // The program is not asked for more.
+            Stop::Spent => match self.flush() {
+                Continue(true) => stop,
+                Continue(false) => Stop::Blocked,
                 Break(stop) => stop,
             },
             Stop::Over(_) | Stop::Blocked => stop,

@@ -2,8 +2,9 @@
 //! bytes that are held, reads once, serves requests, and lets their responses leave in one write.
 //!
 //! A visit has a budget, so that no connection is served at the cost of the others: one read,
-//! [`REQUESTS_MAX`] requests or messages of a protocol, [`WRITTEN_MAX`] bytes, [`PIECES_MAX`] pieces.
-//! Over budget, the connection goes to the tail of the ready queue.
+//! [`REQUESTS_MAX`] requests or messages of a protocol, [`WRITTEN_MAX`] bytes, [`PIECES_MAX`] pieces,
+//! and a millisecond once the program has done work that may take long. Over budget, the connection goes
+//! to the tail of the ready queue.
 //!
 //! Calls between the files of this folder go down this list, and never up:
 //!
@@ -25,7 +26,9 @@
 //! | `ending.rs` | ends an exchange early: refusals, resets, and the end of the task |
 //! | `state.rs` | sets the task and its wait, and reports states |
 //! | `observe.rs` | keeps a record of the exchange for the program's hook |
+//! | `budget.rs` | counts the part of its budget that the visit has used |
 
+mod budget;
 mod ending;
 mod expiry;
 mod finish;
@@ -55,9 +58,12 @@ use crate::reactor::kernel::Kernel;
 use crate::reactor::shared::Shared;
 use crate::reactor::slot::{Facts, Flags, Life, Slot};
 use crate::reactor::task::Task;
+use crate::reactor::visit::budget::Spent;
 use crate::reactor::visit::output::OUT_HIGH;
 use crate::reactor::work::Work;
 use crate::reactor::Token;
+
+pub(super) use crate::reactor::visit::budget::LOOK_EVERY;
 
 /// Requests served, and messages given to a protocol, in one visit: twice the pipeline of the usual
 /// clients.
@@ -116,15 +122,6 @@ pub(super) struct Visit<'v, K: Kernel, S: 'static, H: Handler<S>> {
     spent: Spent,
 }
 
-/// The part of its budget that a visit has used.
-#[derive(Default)]
-struct Spent {
-    /// Requests, and messages of a protocol.
-    requests: u32,
-    written: usize,
-    pieces: u32,
-}
-
 /// Bytes of the client, and the number of them that have been used.
 struct Cursor<'a> {
     bytes: &'a [u8],
@@ -168,7 +165,7 @@ impl<'v, K: Kernel, S: 'static, H: Handler<S>> Visit<'v, K, S, H> {
             }
             Life::Busy(work) => (&mut **work, false),
         };
-        let spent = Spent::default();
+        let spent = Spent::new(shared.look_every);
         Visit { shared, kernel, stream, facts, work, has_rested, token, spent }
     }
 
@@ -231,8 +228,19 @@ impl<'v, K: Kernel, S: 'static, H: Handler<S>> Visit<'v, K, S, H> {
         self.send_all()?;
         let reply = self.hear_program(was_silent)?;
         self.carry_out_late(reply)?;
+        self.yield_if_late()?;
         self.serve_held()?;
+        self.yield_if_late()?;
         self.read_if_wanted(scratch)
+    }
+
+    /// Stops if the time of the visit is over and there may be more input to serve.
+    fn yield_if_late(&mut self) -> Progress {
+        let has_input = self.work.input.is_some() || self.facts.flags.has(Flags::READABLE);
+        match has_input && self.is_late() {
+            true => Break(Stop::Spent),
+            false => Continue(()),
+        }
     }
 
     /// Serves bytes that were read earlier and not used then. Their block is put back unless it is
@@ -321,7 +329,7 @@ impl<'v, K: Kernel, S: 'static, H: Handler<S>> Visit<'v, K, S, H> {
                 return stop;
             }
             self.settle(input.is_all_used());
-            if self.spent.requests >= REQUESTS_MAX && !input.is_all_used() {
+            if !input.is_all_used() && (self.is_late() || self.has_served_enough()) {
                 return Stop::Spent;
             }
         }
@@ -343,7 +351,7 @@ impl<'v, K: Kernel, S: 'static, H: Handler<S>> Visit<'v, K, S, H> {
             if input.is_all_used() {
                 return Break(Stop::Idle);
             }
-            if self.shared.out.len() >= OUT_HIGH || self.spent.requests >= REQUESTS_MAX {
+            if self.shared.out.len() >= OUT_HIGH || self.has_served_enough() {
                 return Continue(());
             }
         }

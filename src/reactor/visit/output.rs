@@ -3,10 +3,7 @@
 //!
 //! All responses of a visit leave in one `write`.
 
-use super::{
-    let_go, Break, Continue, Flags, Handler, Kernel, Progress, Stop, Task, Visit, PIECES_MAX,
-    WRITTEN_MAX,
-};
+use super::{let_go, Break, Continue, Flags, Handler, Kernel, Progress, Stop, Task, Visit};
 use std::mem;
 
 /// Encoded bytes that must be sent before the next response is encoded, so that it has room.
@@ -33,11 +30,14 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             }
             match self.take_task() {
                 Task::Bytes(bytes) if bytes.is_empty() => let_go(bytes),
-                Task::Bytes(bytes) => {
-                    self.put_back(Task::Bytes(bytes));
+                task if task.has_output() && self.has_sent_enough() => {
+                    self.put_back(task);
                     return Break(Stop::Spent);
                 }
-                Task::File(body) => self.send_file(body)?,
+                Task::File(body) => {
+                    self.spent.has_worked = true;
+                    self.send_file(body)?;
+                }
                 Task::Produce(producer) => self.produce(producer)?,
                 // It became silent in this visit. It hears that the client has left, and is asked
                 // again.
@@ -45,6 +45,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
                     self.ask_again(producer, timeout)?;
                 }
                 Task::Transform(transform, Some(pending)) => {
+                    self.spent.has_worked = true;
                     self.transform_pending(transform, pending)?;
                 }
                 task => {
@@ -52,11 +53,6 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
                     self.put_back(task);
                     return Continue(());
                 }
-            }
-            let is_spent = self.spent.written >= WRITTEN_MAX || self.spent.pieces >= PIECES_MAX;
-            if is_spent && self.work.has_output() {
-                // The last piece is still in the shared buffer.
-                return Break(if self.flush()? { Stop::Spent } else { Stop::Blocked });
             }
         }
     }

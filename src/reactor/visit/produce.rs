@@ -44,6 +44,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         how: impl FnOnce(&mut dyn Produce, &mut Out<'_>) -> io::Result<Produced>,
     ) -> Progress {
         self.spent.pieces += 1;
+        self.spent.has_worked = true;
         let mut producer = OnTrial::new(producer);
         let shuts_down = self.shared.is_draining();
         let out = &mut self.shared.out;

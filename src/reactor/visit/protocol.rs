@@ -105,6 +105,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
                 return Continue(None);
             }
         };
+        self.spent.has_worked = true;
         let Speaking { protocol, waker, wish, .. } = &mut *speaking;
         *wish = Wish::default();
         let out = &mut self.shared.out;

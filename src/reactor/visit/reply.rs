@@ -82,6 +82,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// it.
     #[inline(never)]
     fn carry_out(&mut self, mut reply: Reply<S>, bytes: &[u8], input: &mut Cursor<'_>) -> Progress {
+        self.spent.has_worked = true;
         if let Some(response) = reply.response_mut().filter(|response| response.failure().is_some())
         {
             let _ = self.with_request(bytes, |_, _, request| name_request(response, request));
@@ -126,6 +127,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// follow, now or later.
     pub(super) fn carry_out_late(&mut self, late: LateReply<S>) -> Progress {
         let Some(mut reply) = late else { return Continue(()) };
+        self.spent.has_worked = true;
         let mut informed = 0;
         let fault = loop {
             reply = match reply.0 {

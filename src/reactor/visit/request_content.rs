@@ -105,12 +105,16 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             match self.take_task() {
                 Task::Collect(collecting) => self.gather(collecting, piece)?,
                 Task::Receive(receiving) => {
+                    self.count_call();
                     let reply = self.receive_piece(receiving, piece)?;
                     if reply.is_some() {
                         return Continue(reply);
                     }
                 }
-                Task::Transform(transform, None) => self.transform_piece(transform, piece)?,
+                Task::Transform(transform, None) => {
+                    self.count_call();
+                    self.transform_piece(transform, piece)?;
+                }
                 // The piece is discarded.
                 task => self.put_back(task),
             }
@@ -235,6 +239,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
                 self.unless_panicked(reply).map_continue(Some)
             }
             Task::Transform(transform, None) => {
+                self.spent.has_worked = true;
                 self.end_transform(transform, trailers).map_continue(|()| None)
             }
             task => {

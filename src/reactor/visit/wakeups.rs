@@ -18,6 +18,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         let is_woken = self.facts.flags.take(Flags::WOKEN);
         match self.take_task() {
             Task::Receive(mut receiving) if is_woken && self.work.conn.input() == Input::Paused => {
+                self.spent.has_worked = true;
                 let state = &mut self.shared.state;
                 let flow = guard(|| receiving.receiver.wake(state));
                 // If it pauses again, that is another pause.

@@ -1,10 +1,13 @@
 //! The page for a directory.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+
 use wheelhouse::sim::{Client, Sim};
-use wheelhouse::Limits;
+use wheelhouse::{Limits, Request, Response};
 
 use super::tree::{asker, asker_within, Received, Tree, CHANGED};
-use crate::support::{MS, SECOND};
+use crate::support::{Blocker, MS, SECOND};
 
 /// The links of a listing in order, without the links that sort it.
 fn links(response: &Received) -> Vec<&str> {
@@ -340,6 +343,39 @@ fn pages_of_one_directory_at_different_paths_are_different() {
     let page = asker.get("/c/");
     assert!(page.status == 404 || page.text().contains("<title>/c</title>"));
     assert!(asker.get("/a//b/").text().contains("<title>/a/b</title>"));
+}
+
+/// The pages differ, so each of them has to be made. To make one takes 30 ms here.
+#[test]
+fn clients_that_pipeline_listings_take_turns_with_others() {
+    // Beyond 4 KiB a response is not small.
+    let tree = tree_of("d", 40, |n| format!("{n}"));
+    let (files, made) = (tree.files(), Arc::new(AtomicUsize::new(0)));
+    let (blocker, count) = (Blocker::default(), made.clone());
+    let clock = blocker.clone();
+    let mut sim = Sim::new(move |req: &Request<'_>| {
+        if req.path() == "/d/" {
+            clock.block(30 * MS);
+            count.fetch_add(1, Ordering::Relaxed);
+            return files.respond(req);
+        }
+        Response::text(count.load(Ordering::Relaxed).to_string())
+    });
+    blocker.attach(&mut sim);
+    for method in ["GET", "HEAD"] {
+        let clients: Vec<_> = (0..9).map(|_| sim.connect()).collect();
+        made.store(0, Ordering::Relaxed);
+        sim.pause();
+        for client in &clients[..8] {
+            let request = |by| format!("{method} /d/?sort={by} HTTP/1.1\r\nHost: here\r\n\r\n");
+            sim.send(*client, ["name", "size", "date", "-size"].map(request).concat().repeat(8));
+        }
+        sim.send(clients[8], "GET / HTTP/1.0\r\n\r\n");
+        sim.resume();
+        let before = String::from_utf8_lossy(sim.received(clients[8])).into_owned();
+        assert!(before.ends_with("\r\n\r\n8"), "{method}: {before}");
+        assert_eq!(made.load(Ordering::Relaxed), 8 * 32, "all got their responses");
+    }
 }
 
 #[test]

@@ -15,5 +15,6 @@ mod producers_at_shutdown;
 mod report;
 mod shutdown;
 mod split_requests;
+mod time_budget;
 mod torture;
 mod witness;
