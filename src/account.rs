@@ -40,6 +40,7 @@ impl Account {
     }
 
     /// Whether both are the account of the same loop.
+    #[cfg(feature = "websocket")]
     pub(crate) fn is(&self, other: &Account) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
@@ -107,6 +108,7 @@ impl Hold {
     }
 
     /// The number of bytes.
+    #[cfg(any(feature = "websocket", test))]
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
