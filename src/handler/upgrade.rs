@@ -194,6 +194,13 @@ pub trait Protocol<S = ()> {
         0
     }
 
+    /// Returns the bytes that the protocol holds beside [`memory`](Protocol::memory) and has counted
+    /// itself. They make it give way sooner when memory is short.
+    #[doc(hidden)]
+    fn memory_elsewhere(&self) -> usize {
+        0
+    }
+
     /// Handles the end of a connection that the protocol did not close. Clean up here or in `Drop`.
     fn lost(self: Box<Self>, state: &mut S, why: Lost) {
         let _ = (state, why);

@@ -64,6 +64,9 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         }
         self.shared.pool.trim(&mut self.shared.ledger);
         for _ in 0..EVICTED_MAX {
+            // The account has been given back what clients have taken in this turn, and what the
+            // last connection to give way held there.
+            self.shared.ledger.settle();
             if !self.shared.ledger.is_short() {
                 return;
             }
@@ -194,9 +197,9 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
 /// The claim of the others on the memory of a connection.
 fn claim_on_memory<S>(life: &Life<S>, waited: Millis) -> Option<u64> {
     let Life::Busy(work) = life else { return None };
-    let held = (work.memory() + mem::size_of::<Work<S>>()) as u64;
+    let held = work.memory() + work.task.memory_elsewhere() + mem::size_of::<Work<S>>();
     let head_start = if waited < 1000 { HEAD_START } else { 0 };
-    Some(held * SLOW / (SLOW + rate(work, waited) + head_start))
+    Some(held as u64 * SLOW / (SLOW + rate(work, waited) + head_start))
 }
 
 /// The claim of the others on the slot of a connection.

@@ -175,6 +175,14 @@ impl<S> Task<S> {
         }
     }
 
+    /// The bytes that it holds beside those, which are in the account.
+    pub(super) fn memory_elsewhere(&self) -> usize {
+        match self {
+            Task::Protocol(speaking) => speaking.protocol.memory_elsewhere(),
+            _ => 0,
+        }
+    }
+
     /// Its name in the table.
     pub(super) fn name(&self) -> &'static str {
         match self {

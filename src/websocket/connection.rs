@@ -441,6 +441,10 @@ impl<S, H: SocketHandler<S>> Protocol<S> for SocketProtocol<H> {
         mem::size_of::<Self>() + mem::size_of::<SendQueue>() + READ + begun
     }
 
+    fn memory_elsewhere(&self) -> usize {
+        self.queue.lock().memory()
+    }
+
     fn lost(mut self: Box<Self>, state: &mut S, why: Lost) {
         let why = match why {
             Lost::PeerLeft => "the peer left",

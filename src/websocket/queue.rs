@@ -193,6 +193,11 @@ impl Pending {
         self.bytes + FRAME * self.frames.len()
     }
 
+    /// Returns the bytes that the hold counts.
+    pub(super) fn memory(&self) -> usize {
+        self.hold.bytes()
+    }
+
     fn has_room(&self, len: usize) -> bool {
         self.bytes == 0 || self.held() + len + FRAME <= self.bytes_max
     }

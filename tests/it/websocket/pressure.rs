@@ -372,6 +372,41 @@ fn a_group_cuts_the_slowest_members_when_memory_is_short_and_serves_the_others()
     }
 }
 
+/// A queue is memory of its socket. The one that holds most and moves nothing is the first to end.
+#[test]
+fn a_socket_with_a_long_queue_gives_way_before_small_holders() {
+    let limits = Limits { memory_bytes_max: 2 << 20, ..Limits::default() };
+    let senders = Rc::<RefCell<Vec<Sender>>>::default();
+    let all = Rc::clone(&senders);
+    let site = move |req: &Request<'_>| -> Reply {
+        match req.path() {
+            "/collect" => Reply::collect(1 << 20, |(), _, _| "collected"),
+            _ => accept(req, &Options::new(), Joins(Group::new(), Rc::clone(&all))),
+        }
+    };
+    let mut sim = limited(site, limits);
+    let slow = open(&mut sim);
+    sim.stall(slow, 1000);
+    for _ in 0..24 {
+        assert!(senders.borrow()[0].send_binary([b'.'; 10_000]));
+        sim.advance(MS);
+    }
+    let head = b"POST /collect HTTP/1.1\r\nHost: a\r\nContent-Length: 900000\r\n\r\n";
+    let uploads: Vec<Client> = (0..16).map(|_| sim.connect_and_send(head)).collect();
+    for _ in 0..8 {
+        for &upload in &uploads {
+            sim.send(upload, [b'x'; 10_000]);
+        }
+        sim.advance(SECOND);
+        if !sim.is_open(slow) {
+            break;
+        }
+    }
+    assert!(sim.was_reset(slow));
+    let open = uploads.iter().filter(|&&upload| sim.is_open(upload)).count();
+    assert_eq!(open, 16, "it was the first");
+}
+
 /// Fills the group with each message, unless it is a member. Notes what it hears.
 struct Filler {
     room: Group,
