@@ -110,9 +110,14 @@ impl Witness {
                     continue;
                 };
                 assert_eq!(id.index() as usize, n, "in order, and once: {records:?}");
-                assert_eq!(record.target.as_ref(), account.handled.get(&id), "{record:?}");
+                let Some(target) = &record.target else {
+                    // A record loses its texts when memory is used up.
+                    assert!(account.handled.contains_key(&id), "{record:?}");
+                    continue;
+                };
+                assert_eq!(Some(target), account.handled.get(&id), "{record:?}");
                 // A client that sends noise may have changed the target.
-                let Some(sent) = account.requests.get(record.target.as_ref().unwrap()) else {
+                let Some(sent) = account.requests.get(target) else {
                     assert!(cut.contains(&connection), "{record:?}");
                     continue;
                 };
@@ -155,6 +160,10 @@ impl Witness {
         if records.iter().any(|record| record.outcome == Outcome::Upgraded) || !are_all_ended {
             return;
         }
+        if !is_all_received && !account.over.contains(id) {
+            // A refusal may be under way, which has no request.
+            return;
+        }
         let sent: u64 = records.iter().map(|record| record.sent).sum();
         assert!(sent >= bytes.len() as u64, "{} {records:?}", bytes.len());
         if is_all_received {
@@ -185,7 +194,11 @@ impl Wire {
             let Some(status) = head.get(9..12).filter(|_| head.as_bytes()[8] == b' ') else {
                 continue;
             };
-            let Some(end) = head.find("\r\n\r\n") else { break };
+            let Some(end) = head.find("\r\n\r\n") else {
+                // A refusal that makes room leaves in one write, of which the socket may take a part.
+                wire.heads += head.len() as u64;
+                break;
+            };
             wire.heads += end as u64 + 4;
             let status: u16 = status.parse().unwrap();
             if status == 101 || status >= 200 {
