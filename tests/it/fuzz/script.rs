@@ -32,6 +32,8 @@ const PATHS: [&str; 12] = [
 #[derive(Default)]
 struct State {
     laters: Vec<Later<Shared>>,
+    /// Rights to respond that are not used.
+    nevers: Vec<Later<Shared>>,
     wakers: Vec<Waker>,
     /// For each client, whether its requests were HEAD.
     heads: BTreeMap<u16, Vec<bool>>,
@@ -64,7 +66,7 @@ impl Handler<Shared> for Site {
                 let reply = later_to(|later| state.laters.push(later));
                 Reply::inform(Informational::processing(), reply)
             }
-            "/never" => later_to(std::mem::forget),
+            "/never" => later_to(|later| state.nevers.push(later)),
             "/upgrade" => Reply::upgrade("moody", moody),
             "/close" => Response::text("last").with_close().into(),
             _ => "plain".into(),
