@@ -88,7 +88,7 @@ const TARGETS: [&str; 36] = [
     "mailto:a@b",
 ];
 
-const HOSTS: [&str; 20] = [
+const HOSTS: [&str; 21] = [
     "a",
     "a",
     "a",
@@ -105,6 +105,7 @@ const HOSTS: [&str; 20] = [
     "[::1]:80",
     "[v1.a]",
     "[::1%25a]",
+    "[::1%]",
     "[::1",
     "a:65535",
     "a:65536",

@@ -45,6 +45,8 @@ fn sizes(table: &mut Vec<Vector>) {
         table.push(broken(name, chunks(&format!("{size}\r\nabcde\r\n0\r\n\r\n")), ASKED));
     }
     table.push(broken("seed_32_empty_size", chunks("\r\n\r\n"), ASKED));
+    // It must not be taken for the last chunk.
+    table.push(broken("k1_no_size_before_an_extension", chunks(";a\r\n\r\n"), ASKED));
     table.push(broken("k1_empty_size_after_a_chunk", chunks("1\r\nx\r\n\r\n\r\n"), ASKED));
     for (name, size) in
         [("k1_size_with_leading_zeros", "0005"), ("t71_size_of_16_digits", "0000000000000005")]
