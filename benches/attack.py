@@ -81,7 +81,7 @@ def main():
     if not names:
         sys.exit("attack.py: no scenario has this name: --list prints them")
     descriptors = raise_descriptor_limit(DESCRIPTORS)
-    facts = list(machine(descriptors))
+    facts = list(machine(descriptors, options.seconds))
     lines = [*facts, "", *heading()]
     print("\n".join(lines), flush=True)
     results = []
@@ -363,10 +363,11 @@ def quantile(times, part):
     return times[math.ceil(len(times) * part) - 1] if times else None
 
 
-def machine(descriptors):
+def machine(descriptors, seconds):
     load = os.getloadavg()[0]
     yield (f"{os.cpu_count()} processors, {platform.system()} {platform.release().split('-')[0]}, "
-           f"a load of {load:.1f} at the start, {descriptors:,} descriptors for each process.")
+           f"a load of {load:.1f} at the start, {descriptors:,} descriptors for each process. "
+           f"The honest requests of an attack were spread over {seconds:g} s.")
     if load > os.cpu_count() / 2:
         yield "The machine did other work at the same time, so all times are upper bounds."
 

@@ -5,13 +5,14 @@
 //! `coming-from-go.md`, `cookbook.md` and `debugging.md` as doctests, see the foot of
 //! `src/lib.rs`.)
 
-const PAGES: [&str; 6] = [
+const PAGES: [&str; 7] = [
     "coming-from-go.md",
     "cookbook.md",
     "compiler-messages.md",
     "debugging.md",
     "support.md",
     "sizing.md",
+    "under-attack.md",
 ];
 
 const VISIT: &str = "src/reactor/visit";
