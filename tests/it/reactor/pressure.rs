@@ -290,8 +290,10 @@ fn one_address_cannot_keep_the_slots_from_others() {
         assert_eq!(sim.report().accepted, 6);
         assert_eq!(count(&mut sim, &crowd, |sim, client| sim.is_open(client)), 20, "they wait");
         let others = ["192.0.2.7", "192.0.2.8"].map(|ip| sim.connect_from(from(ip, 1)));
+        others.iter().for_each(|&client| sim.send(client, GET));
+        // The crowd waits before them, and displaces itself.
+        sim.advance(SECOND);
         for client in others {
-            sim.send(client, GET);
             assert_eq!(statuses(sim.received(client)), [200]);
         }
         // A new connection of the crowd displaces one of the crowd.
