@@ -5,6 +5,7 @@
 //! events are noted before any slot is removed. The ready queue and wakers name a connection by its
 //! [`Token`], and the next connection has another generation.
 
+use std::collections::VecDeque;
 use std::mem;
 
 use slab::Slab;
@@ -30,6 +31,8 @@ use crate::reactor::visit::SCRATCH;
 use crate::reactor::work::Work;
 use crate::reactor::{enqueue, Reactor, Token, WHEEL_SLOTS};
 
+/// Connections in one batch that count as a flood, if there is no room for another one.
+const FLOOD_MIN: usize = 8;
 /// Slots kept while there are no connections.
 const SLOTS_KEPT: usize = 64;
 /// Bytes of a node of the wheel.
@@ -93,6 +96,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             return false;
         }
         let mut budget = ACCEPT_MAX;
+        self.batch_began = self.next_generation.wrapping_add(1);
         let batch = loop {
             // It is found before the accept and closed after it: perhaps no client is waiting.
             let gives_way = if self.is_full() { self.slot_to_free() } else { None };
@@ -123,6 +127,10 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             }
         };
         let has_tried = budget < ACCEPT_MAX;
+        let is_many = ACCEPT_MAX - budget >= FLOOD_MIN.min(self.connections_max);
+        if budget == 0 || is_many && matches!(batch, Batch::Full) {
+            self.note_flood();
+        }
         match batch {
             Batch::OutOfDescriptors => self.free_descriptor(),
             Batch::Full => {
@@ -324,6 +332,9 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         if self.ready.capacity() > SLOTS_KEPT {
             // Tokens of connections that were closed may be left in it.
             self.ready = Vec::new();
+        }
+        if self.unfinished.capacity() > SLOTS_KEPT {
+            self.unfinished = VecDeque::new();
         }
         if self.slots.capacity() > SLOTS_KEPT {
             self.slots = Slab::new();

@@ -44,10 +44,24 @@ const EVICTED_MAX: usize = 32;
 const RETRY: Millis = 64;
 /// A client that moves as many bytes in a second is not slow: it keeps its slot.
 const FAST: u64 = 8 << 10;
-/// Milliseconds for which content or a response may stall before its slot is given to a client that
-/// waits; and the same where the address has more than an equal share of the slots.
-const PATIENCE: Millis = 500;
-const PATIENCE_WITH_CROWDS: Millis = 1;
+/// The time for which a client may keep its slot without moving a byte, while others wait.
+#[derive(Clone, Copy)]
+struct Patience {
+    /// Before its first request is complete.
+    head: Millis,
+    /// In the middle of content or of a response.
+    exchange: Millis,
+}
+
+impl Patience {
+    const USUAL: Patience = Patience { head: 1, exchange: 500 };
+    /// For an address that has more than an equal share of the slots.
+    const WITH_CROWD: Patience = Patience { head: 1, exchange: 1 };
+    /// While clients come faster than slots become free: each gets the time that it takes for as many
+    /// others to come as there are slots.
+    const IN_FLOOD: Patience = Patience { head: 0, exchange: 0 };
+}
+
 /// Milliseconds of a window that tell how fast a client is.
 const TELLING: Millis = 2000;
 /// Movement up to which rates make no difference, in bytes per second.
@@ -151,6 +165,12 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         self.search_again_at = self.shared.now + RETRY;
     }
 
+    /// A batch of accepts has ended before the queue of a listener was empty: clients come faster than
+    /// slots become free.
+    pub(super) fn note_flood(&mut self) {
+        self.flooded_until = self.shared.now + RETRY;
+    }
+
     /// Returns how strongly the others claim the resources of a connection; `None` if it keeps
     /// them.
     fn claim(&self, key: usize, slot: &Slot<K, S>, need: Need) -> Option<u64> {
@@ -163,10 +183,20 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         let crowd = address.map_or(1, |address| self.addresses.count(address));
         let fair_share = self.connections_max / self.addresses.distinct().max(1);
         let is_crowd = crowd > fair_share || crowd >= self.connections_per_address_max;
-        let patience = if is_crowd { PATIENCE_WITH_CROWDS } else { PATIENCE };
+        let patience = match (self.shared.now < self.flooded_until, is_crowd) {
+            (true, _) => Patience::IN_FLOOD,
+            (false, true) => Patience::WITH_CROWD,
+            (false, false) => Patience::USUAL,
+        };
         let base = match need {
             Need::Memory => claim_on_memory(&slot.life, waited)?,
             Need::SlotOf(_) if need.address() != address => return None,
+            // It was accepted in this turn, and its bytes have not been looked for.
+            Need::Slot | Need::SlotOf(_)
+                if self.batch_began.wrapping_sub(slot.facts.generation) as i32 <= 0 =>
+            {
+                return None;
+            }
             Need::Slot | Need::SlotOf(_) => claim_on_slot(slot, waited, patience)?,
         };
         Some(base.saturating_mul(crowd as u64))
@@ -203,7 +233,11 @@ fn claim_on_memory<S>(life: &Life<S>, waited: Millis) -> Option<u64> {
 }
 
 /// The claim of the others on the slot of a connection.
-fn claim_on_slot<K: Kernel, S>(slot: &Slot<K, S>, waited: Millis, patience: Millis) -> Option<u64> {
+fn claim_on_slot<K: Kernel, S>(
+    slot: &Slot<K, S>,
+    waited: Millis,
+    patience: Patience,
+) -> Option<u64> {
     let flags = slot.facts.flags;
     if flags.has(Flags::QUEUED) || flags.has(Flags::READABLE) && slot.life.linger().is_none() {
         return None;
@@ -212,13 +246,15 @@ fn claim_on_slot<K: Kernel, S>(slot: &Slot<K, S>, waited: Millis, patience: Mill
         // Nothing is lost.
         Life::Rest(Rest::Idle | Rest::Linger(_)) => Some(2 * weight(waited)),
         // Its bytes may be on their way.
-        _ if waited == 0 => None,
+        Life::Rest(Rest::New) if waited < patience.head => None,
         Life::Rest(Rest::New) => Some(4 * weight(waited)),
         Life::Rest(Rest::Ending { .. } | Rest::Closed) => None,
         // The program must respond, and the client can do nothing about it.
         Life::Busy(_) if slot.facts.armed == Timer::Handler => None,
-        Life::Busy(work) if work.conn.input() == Input::Head => Some(2 * weight(waited)),
-        Life::Busy(_) if waited < patience => None,
+        Life::Busy(work) if work.conn.input() == Input::Head => {
+            (waited >= patience.head).then_some(2 * weight(waited))
+        }
+        Life::Busy(_) if waited < patience.exchange => None,
         Life::Busy(work) => {
             let rate = rate(work, waited);
             (rate < FAST).then_some(weight(waited) * SLOW / (SLOW + rate))
@@ -230,8 +266,8 @@ fn claim_on_slot<K: Kernel, S>(slot: &Slot<K, S>, waited: Millis, patience: Mill
 /// the size of a crowd counts more.
 fn weight(waited: Millis) -> u64 {
     match waited {
-        0..=1000 => waited,
-        _ => 1000 + (waited - 1000) / 256,
+        0..=1000 => 1 + waited,
+        _ => 1001 + (waited - 1000) / 256,
     }
 }
 

@@ -8,7 +8,8 @@
 //! 1. sleep until something is ready or the nearest deadline, then take the time, once. Events only
 //!    set flags and put their connection into the ready queue;
 //! 2. read the mail: messages from other threads, wakers and signals;
-//! 3. serve the ready queue, each connection within the budget of one [`visit`];
+//! 3. serve the ready queue, each connection within the budget of one [`visit`]. Then serve those
+//!    that have used up the budget of their last visit, for a few milliseconds;
 //! 4. expire deadlines: after another look at the socket of each connection whose time is over, so
 //!    that no client that was on time suffers from a loop that could not look;
 //! 5. call the functions of the program that are due: those of its sources, then its timers;
@@ -44,6 +45,7 @@ pub(crate) mod clock;
 pub(crate) mod kernel;
 pub(crate) mod mio_kernel;
 
+use std::collections::VecDeque;
 use std::io;
 use std::mem;
 use std::sync::Arc;
@@ -100,9 +102,13 @@ pub(crate) struct Reactor<K: Kernel, S: 'static, H: Handler<S>> {
     /// The work of a connection that rests, while it is visited. It holds nothing between visits.
     spare: Work<S>,
     wheel: Wheel,
-    /// The connections to visit in the next turn: between turns, exactly those with the flag
-    /// `QUEUED`. `serve_ready` takes out those that it has visited when it ends.
+    /// The connections to visit in the next turn. Between turns, exactly those with the flag `QUEUED`
+    /// are in this queue or in the next one. `serve_ready` takes out those that it has visited when
+    /// it ends.
     ready: Vec<Token>,
+    /// The connections that have more to do right away, after a visit that has used its budget. Each
+    /// turn serves those that are ready first, and then these, for [`UNFINISHED_MAX`].
+    unfinished: VecDeque<Token>,
     acceptor: Acceptor<K>,
     /// The functions that other threads leave.
     calls: CallsOwner<S>,
@@ -121,6 +127,10 @@ pub(crate) struct Reactor<K: Kernel, S: 'static, H: Handler<S>> {
     connections_max: usize,
     connections_per_address_max: usize,
     addresses: Addresses,
+    /// Until this time, clients come faster than slots become free.
+    flooded_until: Millis,
+    /// The generation of the first connection of the present batch.
+    batch_began: u32,
     /// The slot from which the next search for a connection that gives way begins.
     sample_from: usize,
     /// Before this time no connection is searched for: the last search found none.
@@ -130,6 +140,9 @@ pub(crate) struct Reactor<K: Kernel, S: 'static, H: Handler<S>> {
     kernel: K,
 }
 
+/// The time in a turn for connections that have used up the budget of their last visit, beyond one
+/// visit: a client that asks for little waits that long for them, however many they are.
+const UNFINISHED_MAX: Duration = Duration::from_millis(4);
 /// Slots of the wheel: with ticks of 64 ms a rotation takes 131 s, longer than every default.
 const WHEEL_SLOTS: usize = 2048;
 /// The most listeners of one loop: their numbers fit the byte that a slot has for them.
@@ -189,6 +202,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             spare: Work::new(),
             wheel,
             ready: Vec::new(),
+            unfinished: VecDeque::new(),
             acceptor,
             calls,
             sources: Sources::new(),
@@ -201,6 +215,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             connections_max,
             connections_per_address_max,
             addresses: Addresses::default(),
+            flooded_until: 0,
+            batch_began: 1,
             sample_from: 0,
             search_again_at: 0,
             kernel,
@@ -219,7 +235,11 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         let timeout = shorter(until_next, at_most);
         self.poll(timeout)?;
         self.read_mail();
+        let unfinished = self.unfinished.len();
         self.serve_ready();
+        if unfinished > 0 {
+            self.serve_unfinished(unfinished);
+        }
         self.expire_deadlines();
         self.serve_sources();
         self.call_program_timers();
@@ -233,7 +253,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     fn timeout_from(&self, now: Millis) -> Option<Duration> {
         let mut wake: Option<Millis> = self.wheel.next_wake().map(|tick| clock::until(now, tick));
         let mut at_most = |wait: Millis| wake = Some(wake.map_or(wait, |wake| wake.min(wait)));
-        if !self.ready.is_empty() || self.sources.are_ready() || self.shared.mailbox.is_rung() {
+        let is_queued = !self.ready.is_empty() || !self.unfinished.is_empty();
+        if is_queued || self.sources.are_ready() || self.shared.mailbox.is_rung() {
             at_most(0);
         }
         if let Some(at) = self.accepts_at() {
@@ -323,24 +344,42 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         let count = self.ready.len();
         for n in 0..count {
             let token = self.ready[n];
-            // It may have been closed after it was queued.
-            let Some(slot) = connection(&mut self.slots, token) else { continue };
-            slot.facts.flags.clear(Flags::QUEUED);
-            let visit =
-                Visit::begin(&mut self.shared, &mut self.kernel, &mut self.spare, slot, token);
-            let verdict = visit.serve(&mut self.scratch);
-            if let Verdict::Idle = verdict {
-                debug_assert!(self.spare.holds_nothing());
-                slot.life = Life::Rest(Rest::Idle);
-                deadlines::arm_idle_fast(&mut self.wheel, slot, token, &self.shared);
-            } else {
-                self.conclude(token, verdict);
-            }
+            self.serve(token);
         }
         if self.ready.len() == count {
             self.ready.clear();
         } else {
             self.forget_served(count);
+        }
+    }
+
+    /// Serves the first `count` of the connections that have more to do, but not for long: clients that
+    /// ask for less must not wait for them.
+    #[inline(never)]
+    fn serve_unfinished(&mut self, count: usize) {
+        let began = self.kernel.elapsed();
+        for _ in 0..count {
+            let Some(token) = self.unfinished.pop_front() else { return };
+            self.serve(token);
+            if self.kernel.elapsed().saturating_sub(began) >= UNFINISHED_MAX {
+                return;
+            }
+        }
+    }
+
+    /// Visits a connection that has been in a queue. It may have been closed meanwhile.
+    #[inline(always)]
+    fn serve(&mut self, token: Token) {
+        let Some(slot) = connection(&mut self.slots, token) else { return };
+        slot.facts.flags.clear(Flags::QUEUED);
+        let visit = Visit::begin(&mut self.shared, &mut self.kernel, &mut self.spare, slot, token);
+        let verdict = visit.serve(&mut self.scratch);
+        if let Verdict::Idle = verdict {
+            debug_assert!(self.spare.holds_nothing());
+            slot.life = Life::Rest(Rest::Idle);
+            deadlines::arm_idle_fast(&mut self.wheel, slot, token, &self.shared);
+        } else {
+            self.conclude(token, verdict);
         }
     }
 
@@ -363,7 +402,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         match verdict {
             Verdict::Close(farewell) => return self.close(token, farewell),
             Verdict::HandOut(take) => return self.hand_out(token, take),
-            Verdict::Again => enqueue(&mut self.ready, slot, token),
+            Verdict::Again => enqueue_unfinished(&mut self.unfinished, slot, token),
             Verdict::Idle | Verdict::Wait => {}
         }
         park(slot, &mut self.spare, &mut self.shared.ledger);
@@ -416,7 +455,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         let sleeps = self.timeout_from(self.shared.now);
         for (key, slot) in &self.slots {
             let token = Token::new(key, slot.facts.generation);
-            let queued = self.ready.iter().filter(|&&ready| ready == token).count();
+            let queues = self.ready.iter().chain(&self.unfinished);
+            let queued = queues.filter(|&&queued| queued == token).count();
             assert_eq!(queued, usize::from(slot.facts.flags.has(Flags::QUEUED)));
             let due = self.wheel.due(key as u32);
             assert!(due.is_some() || queued > 0, "every connection has a deadline");
@@ -512,6 +552,18 @@ fn enqueue<K: Kernel, S>(ready: &mut Vec<Token>, slot: &mut Slot<K, S>, token: T
     if !slot.facts.flags.has(Flags::QUEUED) && (ready.len() < ready.capacity() || grow(ready)) {
         slot.facts.flags.set(Flags::QUEUED);
         ready.push(token);
+    }
+}
+
+/// Puts a slot into the queue of those that have more to do, once.
+fn enqueue_unfinished<K: Kernel, S>(
+    unfinished: &mut VecDeque<Token>,
+    slot: &mut Slot<K, S>,
+    token: Token,
+) {
+    if !slot.facts.flags.has(Flags::QUEUED) && unfinished.try_reserve(1).is_ok() {
+        slot.facts.flags.set(Flags::QUEUED);
+        unfinished.push_back(token);
     }
 }
 

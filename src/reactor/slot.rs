@@ -109,7 +109,7 @@ impl Flags {
     pub(super) const READABLE: Flags = Flags(1);
     /// The client has ended its side, or broken the connection: never forgotten.
     pub(super) const READ_CLOSED: Flags = Flags(1 << 1);
-    /// In the ready queue.
+    /// In one of the two queues of the loop: ready, or unfinished.
     pub(super) const QUEUED: Flags = Flags(1 << 2);
     /// Registered for writing too: once is enough.
     pub(super) const WATCHES_WRITING: Flags = Flags(1 << 3);

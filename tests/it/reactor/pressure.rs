@@ -272,6 +272,22 @@ fn requests_that_wait_for_the_program_and_fast_transfers_keep_their_slots() {
     assert_eq!(statuses(sim.received(newcomer)), [200], "an idle connection gives way");
 }
 
+/// Far more silent clients than slots, each of another address: they displace each other.
+#[test]
+fn a_client_after_a_flood_from_many_addresses_is_served_soon() {
+    for (name, attack) in HOLDERS {
+        let site: fn(&Request<'_>) -> Reply = with_hoards;
+        let mut sim = limited(site, at_most(64));
+        sim.pause();
+        let crowd: Vec<_> = (0..2000).map(|_| sim.connect()).collect();
+        crowd.iter().for_each(|&client| attack(&mut sim, client));
+        let client = sim.connect_and_send(GET_CLOSE);
+        sim.resume();
+        sim.advance(TICK);
+        assert_eq!(statuses(sim.received(client)), [200], "{name}");
+    }
+}
+
 /// A client of the address `ip`, with a port of its own.
 fn from(ip: &str, port: u16) -> SocketAddr {
     (ip.parse::<IpAddr>().unwrap(), port).into()

@@ -213,3 +213,31 @@ fn quick_requests_of_one_client_are_served_in_one_visit() {
     assert_eq!(sim.writes() - writes, 1);
     assert!(sim.polls() - polls <= 3);
 }
+
+/// A crowd whose work never ends is accepted in one batch, and then another client: it is served before
+/// any of them is visited again, and the loop looks for more such clients every few milliseconds.
+#[test]
+fn a_client_that_asks_for_little_is_served_before_those_that_have_more_to_do() {
+    const CROWD: usize = 64;
+    const REQUESTS: usize = 10;
+    let calls = Calls::default();
+    let mut sim = calls.sim(3 * MS);
+    sim.pause();
+    for _ in 0..CROWD {
+        sim.connect_and_send(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n".repeat(REQUESTS));
+    }
+    let modest = sim.connect_and_send(GET);
+    let polls = sim.polls();
+    sim.resume();
+    assert_eq!(statuses(sim.received(modest)), [200]);
+    let made = calls.made.borrow();
+    let at = made.iter().position(|&(_, time)| time.is_zero()).unwrap();
+    // The clock is read after the first eight small responses.
+    assert!(at < CROWD + 8, "served after {at} calls for the crowd");
+    assert_eq!(made.len(), CROWD * REQUESTS + 1);
+    let turns = sim.polls() - polls;
+    assert!(
+        turns as usize >= CROWD * (REQUESTS - 1) / 2,
+        "two slow calls in a turn: {turns} turns"
+    );
+}
