@@ -1,5 +1,5 @@
 //! A protocol of your own after an `Upgrade`: lines with a response to each, in the loop. The
-//! limits, deadlines and shutdown of the server hold for it. Each line has the timeout in all.
+//! limits, deadlines and shutdown of the server hold for it. Each line must be complete within the timeout.
 //!
 //! ```text
 //! cargo run --release --example line -- 127.0.0.1:8080

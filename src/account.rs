@@ -39,12 +39,6 @@ impl Account {
         hold.resize(bytes).then_some(hold)
     }
 
-    /// Whether both are the account of the same loop.
-    #[cfg(feature = "websocket")]
-    pub(crate) fn is(&self, other: &Account) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-
     /// The most bytes that the loop and all holds together may have.
     pub(crate) fn max(&self) -> usize {
         self.0.max

@@ -30,8 +30,8 @@ pub struct Limits {
     /// The most connections that are open at the same time.
     ///
     /// Default `0`: the number of descriptors that the process may have, less a reserve for files
-    /// and listeners. At the limit the server stops accepting, and the queue of the kernel holds
-    /// further connections.
+    /// and listeners. At the limit another connection gives way to a client that waits, or the queue of
+    /// the kernel holds it.
     #[doc(alias = "LimitListener")]
     pub connections_max: usize,
     /// The most connections of one client address that are open at the same time. At this limit, a
@@ -336,7 +336,7 @@ impl Limits {
         };
         let age = self.connection_age_max.map_or_else(|| "none".to_owned(), seconds);
         vec![
-            ("connections_max", connections, "further clients wait in the kernel"),
+            ("connections_max", connections, "then another one gives way, or clients wait"),
             (
                 "connections_per_address_max",
                 of_address,

@@ -16,7 +16,7 @@ use crate::files::root::{Meta, Missing, Root};
 /// directory with a million dot files is not read to its end for each request.
 const NAMES_MAX: usize = 5_000;
 
-/// The most bytes of the names that are shown.
+/// The most bytes of the names that are read.
 const NAMES_BYTES_MAX: usize = 512 << 10;
 
 /// The memory that reading takes beside the entries: the buffer of the system call.
@@ -50,7 +50,7 @@ pub(super) struct Entries {
     pub(super) is_cut: bool,
 }
 
-/// The answer to the question whether there is memory for one more entry.
+/// Whether there is memory for one more entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Room {
     Enough,

@@ -138,7 +138,7 @@ struct Share {
 impl Share {
     /// Counts a member of the loop with this account.
     fn count(shares: &mut Vec<Share>, account: &Account) {
-        match shares.iter_mut().find(|share| share.account.is(account)) {
+        match shares.iter_mut().find(|share| share.account == *account) {
             Some(share) => share.members += 1,
             None => shares.push(Share { account: account.clone(), members: 1, hold: None }),
         }
@@ -154,7 +154,7 @@ impl Share {
                 self.hold = Some(Arc::new(hold));
                 return true;
             }
-            let stalled = members.iter().filter(|member| member.0.account().is(&self.account));
+            let stalled = members.iter().filter(|member| *member.0.account() == self.account);
             let most = stalled
                 .filter_map(|member| Some((member.0.lock().stalled_bytes()?, member)))
                 .max_by_key(|(bytes, _)| *bytes);
@@ -165,7 +165,7 @@ impl Share {
 
     /// Returns the hold for a member of the loop with this account.
     fn of(&self, account: &Account) -> Option<Arc<Hold>> {
-        self.hold.clone().filter(|_| self.account.is(account))
+        self.hold.clone().filter(|_| self.account == *account)
     }
 }
 

@@ -206,7 +206,9 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             );
             return Break(self.over(Farewell::Reset, Lost::Stopped));
         }
-        if used == 0 && input.len() >= HELD_MAX && !self.protocol_wants_room() {
+        // A protocol that has ended the visit may use the bytes in a later one.
+        let has_yielded = self.spent.requests >= REQUESTS_MAX;
+        if used == 0 && input.len() >= HELD_MAX && !has_yielded && !self.protocol_wants_room() {
             debug!("{}: reset, because its protocol used none of 64 KiB", self.log_name());
             return Break(self.over(Farewell::Reset, Lost::Malformed));
         }
@@ -214,16 +216,16 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             // A protocol that does not count its messages is called once for each.
             self.spent.requests = self.spent.requests.max(counted + 1);
         }
-        self.note_used(used, input.len());
+        self.note_used(used, input.len(), has_yielded);
         Continue(used)
     }
 
     /// Notes that the protocol has used some bytes of `len`, which is progress, or has left the
     /// first ones of a message.
-    fn note_used(&mut self, used: usize, len: usize) {
+    fn note_used(&mut self, used: usize, len: usize, has_yielded: bool) {
         let Task::Protocol(speaking) = &mut self.work.task else { return };
-        // Bytes that wait until there is room for the response are not the client's debt.
-        speaking.has_begun = used < len && !speaking.wish.room;
+        // Bytes that wait for the server, or for room for the response, are not the client's debt.
+        speaking.has_begun = used < len && !speaking.wish.room && !has_yielded;
         if used > 0 {
             self.end_silence();
         }

@@ -451,6 +451,40 @@ impl Protocol<()> for Bytes {
     }
 }
 
+/// Waits for its destination, as long as that has no room.
+struct Waits(Rc<RefCell<u32>>);
+
+impl Protocol<()> for Waits {
+    fn receive(
+        &mut self,
+        (): &mut (),
+        input: &[u8],
+        connection: &mut Connection<'_>,
+    ) -> io::Result<usize> {
+        let mut visits = self.0.borrow_mut();
+        *visits += 1;
+        if *visits <= 3 {
+            connection.yield_now();
+            return Ok(0);
+        }
+        Ok(input.len())
+    }
+}
+
+/// However many bytes have come, it is not the client that keeps them waiting.
+#[test]
+fn a_protocol_that_ends_the_visit_may_leave_as_many_bytes_as_were_read() {
+    let visits = Rc::new(RefCell::new(0));
+    let of_protocol = Rc::clone(&visits);
+    let mut sim = Sim::new(move |_: &Request<'_>| {
+        Reply::<()>::upgrade("line", Waits(Rc::clone(&of_protocol)))
+    });
+    let client = sim.connect_and_send(SWITCH);
+    sim.send(client, [b'x'; 100_000]);
+    assert!(sim.is_open(client) && *visits.borrow() > 3, "{}", visits.borrow());
+    assert_eq!(sim.unread(client), 0);
+}
+
 /// The protocol learns that its output waits, and that all of it has left.
 #[test]
 fn a_protocol_is_notified_of_a_full_socket_and_of_room() {
