@@ -30,6 +30,8 @@ pub(crate) struct Acceptor<K: Kernel> {
     quiet: Quiet,
     errors: u64,
     hold: Hold<K::Stream>,
+    /// No connection is held before this time, because the last one has waited in vain.
+    holds_again_at: Millis,
 }
 
 /// A connection that was accepted and waits for a slot, because its address has its share of them. No
@@ -43,9 +45,12 @@ enum Hold<S> {
     Tried(Millis),
 }
 
-/// The time for which a connection is held: after two ticks, others of its address that give nothing
-/// back give way to it.
+/// The time for which a connection is held, and all clients wait with it. After two ticks, others of
+/// its address that give nothing back give way to it.
 const HOLD_MAX: Millis = 200;
+/// The time without a hold after one that was in vain, so that an address whose connections never give
+/// way keeps the others waiting for a hundredth of the time at most.
+const HOLD_PAUSE: Millis = 100 * HOLD_MAX;
 
 /// Keeps the log readable while descriptors are short: at most one line a second, with the number
 /// of lines that were left out before it.
@@ -143,6 +148,7 @@ impl<K: Kernel> Acceptor<K> {
             quiet: Quiet::default(),
             errors: 0,
             hold: Hold::None,
+            holds_again_at: 0,
         };
         for listener in listeners {
             acceptor.add(kernel, listener)?;
@@ -197,7 +203,7 @@ impl<K: Kernel> Acceptor<K> {
     pub(crate) fn may_hold(&self, now: Millis) -> bool {
         match self.hold {
             Hold::Tried(until) => now < until,
-            Hold::None | Hold::Until(..) => true,
+            Hold::None | Hold::Until(..) => now >= self.holds_again_at,
         }
     }
 
@@ -210,8 +216,16 @@ impl<K: Kernel> Acceptor<K> {
         self.hold = Hold::Until(until, accepted, listener);
     }
 
-    /// The connection that was held has its slot, or is gone.
+    /// The connection that was held has its slot.
     pub(crate) fn end_hold(&mut self) {
+        self.hold = Hold::None;
+    }
+
+    /// The connection that was held has waited in vain.
+    pub(crate) fn give_hold_up(&mut self, now: Millis) {
+        if let Hold::Tried(_) = self.hold {
+            self.holds_again_at = now + HOLD_PAUSE;
+        }
         self.hold = Hold::None;
     }
 
@@ -226,7 +240,8 @@ impl<K: Kernel> Acceptor<K> {
         self.back_off = None;
     }
 
-    /// The time at which the next `accept` is due, if a listener is ready: 0 without a pause.
+    /// The time at which the next `accept` is due, if a listener is ready or a connection is held: 0
+    /// without a pause.
     pub(crate) fn resumes_at(&self) -> Option<Millis> {
         if self.holds() {
             return Some(0);

@@ -2,7 +2,7 @@
 //! connection is closed or handed out.
 //!
 //! A slot is removed at once. No event of the same poll can reach the next connection of that slot:
-//! events are noted before any slot is removed. The ready queue and wakers name a connection by its
+//! events are noted before any slot is removed. The two queues and wakers name a connection by its
 //! [`Token`], and the next connection has another generation.
 
 use std::collections::VecDeque;
@@ -31,7 +31,9 @@ use crate::reactor::visit::SCRATCH;
 use crate::reactor::work::Work;
 use crate::reactor::{enqueue, Reactor, Token, WHEEL_SLOTS};
 
-/// Connections in one batch that count as a flood, if there is no room for another one.
+/// The most connections among which a slot to free is looked for in every turn.
+const SEARCHED_OFTEN: usize = 256;
+/// Calls of `accept` in one batch that count as a flood, if there is no room for another one.
 const FLOOD_MIN: usize = 8;
 /// Slots kept while there are no connections.
 const SLOTS_KEPT: usize = 64;
@@ -66,7 +68,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             self.is_full() || self.shared.ledger.is_exhausted() || self.acceptor.holds();
         Some(match needs_room {
             // A connection has to give way first.
-            true => at.max(self.search_again_at),
+            true => at.max(self.slot_search_at).max(self.memory_search_at),
             false => at,
         })
     }
@@ -95,11 +97,19 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         if !self.acceptor.is_ready() || is_exhausted || self.acceptor.is_paused(self.shared.now) {
             return false;
         }
+        // To look in every turn costs a small server little, and its clients wait for less.
+        let is_too_early =
+            self.slots.len() > SEARCHED_OFTEN && self.shared.now < self.slot_search_at;
+        if self.is_full() && is_too_early && !self.shared.is_draining() {
+            return false;
+        }
         let mut budget = ACCEPT_MAX;
         self.batch_began = self.next_generation.wrapping_add(1);
         let batch = loop {
             // It is found before the accept and closed after it: perhaps no client is waiting.
             let gives_way = if self.is_full() { self.slot_to_free() } else { None };
+            // A last look may have ended a connection.
+            let gives_way = gives_way.filter(|_| self.is_full());
             if self.is_full() && gives_way.is_none() {
                 break Batch::Full;
             }
@@ -116,11 +126,11 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
                         self.admit(accepted, address, listener);
                         continue;
                     }
-                    if self.acceptor.may_hold(self.shared.now) {
+                    if !self.shared.is_draining() && self.acceptor.may_hold(self.shared.now) {
                         self.acceptor.hold(accepted, listener, self.shared.now);
                         break Batch::Held;
                     }
-                    self.turn_away(accepted);
+                    self.refuse_new(accepted);
                 }
                 Next::None => break Batch::Done,
                 Next::Exhausted => break Batch::OutOfDescriptors,
@@ -136,12 +146,12 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             Batch::Full => {
                 self.acceptor.end_batch(&mut self.kernel, has_tried);
                 if !has_tried {
-                    self.search_later();
+                    self.look_for_slots_later();
                 }
             }
             Batch::Held => {
                 self.acceptor.end_batch(&mut self.kernel, false);
-                self.search_later();
+                self.look_for_slots_later();
             }
             Batch::Done => self.acceptor.end_batch(&mut self.kernel, false),
         }
@@ -150,8 +160,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
 
     /// Closes a new connection, because its address has its share of the slots and none of its other
     /// connections gives way.
-    fn turn_away(&mut self, (stream, peer): Accepted<K::Stream>) {
-        self.acceptor.end_hold();
+    fn refuse_new(&mut self, (stream, peer): Accepted<K::Stream>) {
+        self.acceptor.give_hold_up(self.shared.now);
         self.next_generation = self.next_generation.wrapping_add(1);
         let id = ConnectionId(u64::from(self.next_generation));
         let name = LogName::of(id, peer.map(canonical));
@@ -390,8 +400,11 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
 }
 
 /// Returns the most connections whose slots, wheel nodes and addresses fit into half of the budget
-/// that is left after the `fixed` part. So a crowd that holds nothing else never makes memory short.
+/// that is left after the `fixed` part, and with it into 70 % of the budget. So a crowd that holds
+/// nothing else never makes memory short.
 pub(super) fn connections_within<K: Kernel, S>(budget: usize, fixed: usize) -> usize {
     let each = mem::size_of::<Slot<K, S>>() + WHEEL_NODE + Origins::PEER + addresses::BYTES_MAX;
-    (budget.saturating_sub(fixed) / 2 / each).max(1)
+    let half = budget.saturating_sub(fixed) / 2;
+    let room = (budget / 100 * 70).saturating_sub(fixed).min(half);
+    (room / each).max(1)
 }

@@ -141,12 +141,17 @@ fn take_signs_of_life<S>(timer: Timer, life: &mut Life<S>) -> bool {
 }
 
 /// Returns the time for which a connection has been in its wait, if `left` ticks are left of it: for an
-/// idle one and for content an estimate, because their timeouts change.
+/// idle one and for content an estimate, because their timeouts change. It is 0 while a time that the
+/// program has set bounds the wait.
 pub(super) fn waited<K: Kernel, S: 'static, H: Handler<S>>(
     slot: &Slot<K, S>,
     left: u32,
     shared: &Shared<S, H>,
 ) -> Millis {
+    // A time that the program has set may come first.
+    if matches!(&slot.life, Life::Busy(work) if work.end.is_some()) {
+        return 0;
+    }
     let timeouts = &shared.timeouts;
     let own = |timeout| own_timeout(&slot.life).unwrap_or(timeout);
     let (whole, left) = match (slot.facts.armed, &slot.life) {
@@ -194,9 +199,13 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     /// Expires the deadlines that are due.
     pub(super) fn expire_deadlines(&mut self) {
         self.wheel.advance(clock::tick(self.shared.now));
-        for _ in 0..EXPIRE_MAX {
+        for n in 0..EXPIRE_MAX {
             let Some(key) = self.wheel.pop() else { return };
             self.expire(key as usize);
+            // Each is a visit, so many of them at once take long. The others wait for a turn.
+            if n % 16 == 15 && self.is_late() {
+                return;
+            }
         }
     }
 
@@ -267,23 +276,29 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         true
     }
 
-    /// Visits a slow reader that is about to lose its connection, because only a write shows how much
-    /// it has read. Returns whether it had read more, or is gone.
-    pub(super) fn has_read_more(&mut self, token: Token) -> bool {
-        let before = self.written(token);
+    /// Visits a connection that is about to give way. Returns whether its client has sent or read
+    /// something meanwhile, or the connection is gone.
+    pub(super) fn has_moved(&mut self, token: Token) -> bool {
         let slot = &mut self.slots[token.key()];
-        let visit = Visit::begin(&mut self.shared, &mut self.kernel, &mut self.spare, slot, token);
-        let verdict = visit.serve(&mut self.scratch);
-        self.conclude(token, verdict);
-        self.written(token) != before || connection(&mut self.slots, token).is_none()
-    }
-
-    /// The bytes written in the window of a connection that is at work.
-    fn written(&mut self, token: Token) -> Option<u64> {
-        match &connection(&mut self.slots, token)?.life {
-            Life::Busy(work) => Some(work.written),
-            Life::Rest(_) => None,
+        let (armed, before) = (slot.facts.armed, slot.progress());
+        let is_for_client = match armed {
+            Timer::Head | Timer::Grace | Timer::Idle | Timer::Content | Timer::Response => true,
+            Timer::Silence => slot.life.is_protocol(),
+            Timer::None | Timer::Handler | Timer::Linger => false,
+        };
+        if !is_for_client {
+            return false;
         }
+        let visit = Visit::begin(&mut self.shared, &mut self.kernel, &mut self.spare, slot, token);
+        let verdict = match armed {
+            Timer::Response => visit.serve(&mut self.scratch),
+            _ => visit.hear(&mut self.scratch),
+        };
+        self.conclude(token, verdict);
+        connection(&mut self.slots, token).is_none_or(|slot| {
+            let is_queued = slot.facts.flags.has(Flags::QUEUED);
+            is_queued || slot.facts.armed != armed || slot.progress() != before
+        })
     }
 
     /// Returns the end of the next rate window, if the deadline is the end of a window in which

@@ -4,7 +4,7 @@
 //! | short of | when | which connection gives way | its end |
 //! |---|---|---|---|
 //! | memory | 80 % of the budget are used, until fewer are | any that holds something: the more bytes it holds, and the fewer it moves | 503 if no response has begun, else a reset |
-//! | slots | a client waits and none is free | one that waits for its client: the longer it does, and the fewer bytes it moves | closed, after a 503 if one can be sent |
+//! | slots | a client waits and none is free | one that waits for its client: the longer it does, and the fewer bytes it moves | closed; in the middle of a request after a 503, if one can be sent |
 //! | slots of an address | its next client has been accepted, above its share | the same as for slots, among its own connections | the same |
 //! | descriptors | `accept` finds none | as for slots | the same |
 //!
@@ -21,6 +21,7 @@ use std::mem;
 use crate::handler::Handler;
 use crate::http1::{Farewell, Input, Rest};
 use crate::logging::debug;
+use crate::reactor::acceptor::ACCEPT_MAX;
 use crate::reactor::addresses::AddressKey;
 use crate::reactor::clock::{self, Millis};
 use crate::reactor::deadlines;
@@ -35,7 +36,7 @@ use crate::reactor::{Reactor, Token};
 const SAMPLE: usize = 32;
 /// Slots searched for them, so that the search is bounded when few connections can give way.
 const LOOKED_AT: usize = 1024;
-/// Slow readers that are looked at once more in one search.
+/// Connections that are looked at once more in one search.
 const LAST_LOOKS: usize = 4;
 /// Connections that give way to memory in one turn.
 const EVICTED_MAX: usize = 32;
@@ -44,10 +45,10 @@ const EVICTED_MAX: usize = 32;
 const RETRY: Millis = 64;
 /// A client that moves as many bytes in a second is not slow: it keeps its slot.
 const FAST: u64 = 8 << 10;
-/// The time for which a client may keep its slot without moving a byte, while others wait.
+/// The time for which a slow client may keep its slot, while others wait.
 #[derive(Clone, Copy)]
 struct Patience {
-    /// Before its first request is complete.
+    /// Before the head of a request is complete.
     head: Millis,
     /// In the middle of content or of a response.
     exchange: Millis,
@@ -57,8 +58,8 @@ impl Patience {
     const USUAL: Patience = Patience { head: 1, exchange: 500 };
     /// For an address that has more than an equal share of the slots.
     const WITH_CROWD: Patience = Patience { head: 1, exchange: 1 };
-    /// While clients come faster than slots become free: each gets the time that it takes for as many
-    /// others to come as there are slots.
+    /// While clients come faster than slots become free. None is spared, and the oldest of a sample goes
+    /// first, so each keeps its slot while about as many others come as there are slots.
     const IN_FLOOD: Patience = Patience { head: 0, exchange: 0 };
 }
 
@@ -84,7 +85,10 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             if !self.shared.ledger.is_short() {
                 return;
             }
-            let Some(token) = self.choose(Need::Memory) else { return self.search_later() };
+            let Some(token) = self.choose(Need::Memory) else {
+                self.memory_search_at = self.shared.now + RETRY;
+                return;
+            };
             self.give_way(token, Need::Memory);
         }
     }
@@ -124,13 +128,12 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         }
     }
 
-    /// Chooses the connection that gives way. A slow reader gets a last look, because only a write
-    /// shows how much it has read.
+    /// Chooses the connection that gives way. It gets a last look, because bytes may have come since
+    /// the poll, and only a write shows how much a slow reader has read.
     fn choose(&mut self, need: Need) -> Option<Token> {
         for _ in 0..LAST_LOOKS {
             let token = self.find(need)?;
-            let is_reader = self.slots[token.key()].facts.armed == Timer::Response;
-            if !is_reader || !self.has_read_more(token) {
+            if !self.has_moved(token) {
                 return Some(token);
             }
         }
@@ -161,8 +164,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     }
 
     /// No connection can give way now, though a client may be waiting: the loop looks again soon.
-    pub(super) fn search_later(&mut self) {
-        self.search_again_at = self.shared.now + RETRY;
+    pub(super) fn look_for_slots_later(&mut self) {
+        self.slot_search_at = self.shared.now + RETRY;
     }
 
     /// A batch of accepts has ended before the queue of a listener was empty: clients come faster than
@@ -174,6 +177,9 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     /// Returns how strongly the others claim the resources of a connection; `None` if it keeps
     /// them.
     fn claim(&self, key: usize, slot: &Slot<K, S>, need: Need) -> Option<u64> {
+        if need != Need::Memory && slot.facts.flags.has(Flags::QUEUED) {
+            return None;
+        }
         let left = match self.wheel.due(key as u32) {
             Some(due) => due.wrapping_sub(clock::tick(self.shared.now)) as i32,
             None => i32::MAX,
@@ -193,7 +199,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             Need::SlotOf(_) if need.address() != address => return None,
             // It was accepted in this turn, and its bytes have not been looked for.
             Need::Slot | Need::SlotOf(_)
-                if self.batch_began.wrapping_sub(slot.facts.generation) as i32 <= 0 =>
+                if slot.facts.generation.wrapping_sub(self.batch_began) <= ACCEPT_MAX as u32 =>
             {
                 return None;
             }

@@ -103,7 +103,7 @@ pub(crate) struct Reactor<K: Kernel, S: 'static, H: Handler<S>> {
     spare: Work<S>,
     wheel: Wheel,
     /// The connections to visit in the next turn. Between turns, exactly those with the flag `QUEUED`
-    /// are in this queue or in the next one. `serve_ready` takes out those that it has visited when
+    /// are in `ready` or in `unfinished`. `serve_ready` takes out those that it has visited when
     /// it ends.
     ready: Vec<Token>,
     /// The connections that have more to do right away, after a visit that has used its budget. Each
@@ -133,8 +133,9 @@ pub(crate) struct Reactor<K: Kernel, S: 'static, H: Handler<S>> {
     batch_began: u32,
     /// The slot from which the next search for a connection that gives way begins.
     sample_from: usize,
-    /// Before this time no connection is searched for: the last search found none.
-    search_again_at: Millis,
+    /// The time of the next search for a slot, and for memory: the last one found none.
+    slot_search_at: Millis,
+    memory_search_at: Millis,
     /// The last field, so that signals are still caught while the state and the handler are
     /// dropped: a destructor that hangs must not keep them from ending the process.
     kernel: K,
@@ -218,7 +219,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             flooded_until: 0,
             batch_began: 1,
             sample_from: 0,
-            search_again_at: 0,
+            slot_search_at: 0,
+            memory_search_at: 0,
             kernel,
         })
     }
@@ -358,13 +360,22 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     #[inline(never)]
     fn serve_unfinished(&mut self, count: usize) {
         let began = self.kernel.elapsed();
+        // The time of the first visit does not begin with the turn.
+        self.shared.looked_at_clock = began;
         for _ in 0..count {
             let Some(token) = self.unfinished.pop_front() else { return };
             self.serve(token);
-            if self.kernel.elapsed().saturating_sub(began) >= UNFINISHED_MAX {
+            let is_over = self.kernel.elapsed().saturating_sub(began) >= UNFINISHED_MAX;
+            if is_over && !self.shared.is_last_look() {
                 return;
             }
         }
+    }
+
+    /// Whether the loop has not polled for longer than it may spend on unfinished connections.
+    fn is_late(&self) -> bool {
+        let now = self.kernel.elapsed();
+        clock::millis(now) > self.shared.now + clock::millis(UNFINISHED_MAX)
     }
 
     /// Visits a connection that has been in a queue. It may have been closed meanwhile.
@@ -389,7 +400,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         self.ready.drain(..count);
     }
 
-    /// Begins a visit outside of the ready queue: because a deadline has passed, or at a stop.
+    /// Begins a visit outside of the queues: because a deadline has passed, because the connection
+    /// gives way, or at a stop.
     fn begin_visit(&mut self, token: Token) -> Visit<'_, K, S, H> {
         let slot = &mut self.slots[token.key()];
         Visit::begin(&mut self.shared, &mut self.kernel, &mut self.spare, slot, token)

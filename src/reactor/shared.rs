@@ -107,6 +107,11 @@ impl<S: 'static, H: Handler<S>> Shared<S, H> {
         matches!(self.service, Service::Normal)
     }
 
+    /// Whether a shutdown looks at every connection for the last time.
+    pub(super) fn is_last_look(&self) -> bool {
+        matches!(&self.service, Service::Draining(drain) if drain.phase == DrainPhase::LastLook)
+    }
+
     pub(super) fn is_draining(&self) -> bool {
         matches!(self.service, Service::Draining(_))
     }

@@ -90,6 +90,14 @@ impl<S> fmt::Display for Life<S> {
 }
 
 impl<K: Kernel, S> Slot<K, S> {
+    /// Figures that change when the client sends a request or content, or reads.
+    pub(super) fn progress(&self) -> (u32, u64, u64) {
+        match &self.life {
+            Life::Busy(work) => (self.facts.requests, work.received, work.written),
+            Life::Rest(_) => (self.facts.requests, 0, 0),
+        }
+    }
+
     /// Its name in the log, with the address of its client.
     pub(super) fn log_name(&self, client: Option<SocketAddr>) -> LogName {
         let name = LogName::of(self.facts.id(), client);

@@ -20,7 +20,7 @@ use super::{
     clock, guard, Break, Continue, Flags, Handler, Kernel, Lost, Stop, Task, Verdict, Visit,
 };
 use crate::handler::exchange::Outcome;
-use crate::http1::{Farewell, Input, Linger, Rest};
+use crate::http1::{Farewell, Linger, Rest};
 use crate::reactor::work::Work;
 
 impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
@@ -120,12 +120,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
 
     /// The verdict `Again` if the next visit can do something right away, else `Wait`.
     fn wait_or_go_on(&self) -> Verdict<S> {
-        let may_read = match self.work.conn.input() {
-            Input::None | Input::Paused => false,
-            Input::Head | Input::Content | Input::Protocol | Input::Linger { .. } => {
-                self.facts.flags.has(Flags::READABLE)
-            }
-        };
+        let may_read = self.wants_input() && self.facts.flags.has(Flags::READABLE);
         // Bytes of the next request were held until this response was complete.
         let has_request = self.work.conn.rest() == Some(Rest::Idle) && self.work.input.is_some();
         match may_read || has_request || self.protocol_wants_room() {

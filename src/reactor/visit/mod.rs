@@ -236,8 +236,8 @@ impl<'v, K: Kernel, S: 'static, H: Handler<S>> Visit<'v, K, S, H> {
 
     /// Stops if the time of the visit is over and there may be more input to serve.
     fn yield_if_late(&mut self) -> Progress {
-        let has_input = self.work.input.is_some() || self.facts.flags.has(Flags::READABLE);
-        match has_input && self.is_late() {
+        let may_come = self.work.input.is_some() || self.facts.flags.has(Flags::READABLE);
+        match may_come && self.wants_input() && self.is_late() {
             true => Break(Stop::Spent),
             false => Continue(()),
         }

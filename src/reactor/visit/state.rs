@@ -4,6 +4,7 @@
 use std::mem;
 
 use crate::handler::hooks::ConnectionState;
+use crate::http1::Input;
 use crate::reactor::log_name::LogName;
 use crate::reactor::task::Timer;
 
@@ -40,6 +41,14 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     #[inline(always)]
     pub(super) fn end_wait(&mut self) {
         self.facts.armed = Timer::None;
+    }
+
+    /// Whether bytes of the client are of use now.
+    pub(super) fn wants_input(&self) -> bool {
+        match self.work.conn.input() {
+            Input::None | Input::Paused => false,
+            Input::Head | Input::Content | Input::Protocol | Input::Linger { .. } => true,
+        }
     }
 
     /// The name of the connection in the log.

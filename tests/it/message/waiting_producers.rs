@@ -154,3 +154,40 @@ fn a_peer_that_sends_single_bytes_does_not_extend_the_wait_of_a_producer() {
     }
     assert!(text(&mut sim, client).ends_with("4\r\nlast\r\n0\r\n\r\n"));
 }
+
+/// Each look of it takes longer than a visit may. Bytes that the client has sent meanwhile wait for the
+/// end of the response, so they are no reason to look again.
+#[test]
+fn a_slow_producer_that_waits_is_not_asked_in_every_turn() {
+    struct SlowLook(Blocker, Arc<Mutex<(u32, u32)>>);
+    impl Produce for SlowLook {
+        fn produce(&mut self, out: &mut Out<'_>) -> io::Result<Produced> {
+            self.0.block(2 * MS);
+            lock(&self.1).0 += 1;
+            out.put(b"");
+            Ok(Produced::Wait(4 * SECOND))
+        }
+
+        fn expire(&mut self, _: &mut Out<'_>) -> io::Result<Produced> {
+            lock(&self.1).1 += 1;
+            Ok(Produced::End)
+        }
+    }
+    let counts = Arc::new(Mutex::new((0, 0)));
+    let (blocker, of_producer) = (Blocker::default(), Arc::clone(&counts));
+    let of_site = blocker.clone();
+    let mut sim = Sim::new(move |_: &Request<'_>| {
+        let producer = SlowLook(of_site.clone(), Arc::clone(&of_producer));
+        Response::ok("x/y", Body::produce(producer))
+    });
+    blocker.attach(&mut sim);
+    let client = sim.connect_and_send(GET);
+    sim.send(client, GET);
+    sim.end(client);
+    let polls = sim.polls();
+    sim.advance(3 * SECOND);
+    assert!(sim.polls() - polls < 20, "{} turns", sim.polls() - polls);
+    assert!(lock(&counts).0 < 8, "{} looks", lock(&counts).0);
+    sim.advance(2 * SECOND);
+    assert!(lock(&counts).1 > 0, "its time is over");
+}

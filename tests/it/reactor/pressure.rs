@@ -336,6 +336,63 @@ fn the_limit_of_connections_per_address_can_be_set_and_switched_off() {
     assert_eq!(connect(Limits { connections_max: 1, ..of_one(0) }, 1), 1);
 }
 
+/// All connections of a crowd wait for the program, so none of them gives way.
+fn with_busy_crowd() -> Sim {
+    let site: fn(&Request<'_>) -> Reply = site;
+    let mut sim = limited(site, at_most(8));
+    for n in 0..6 {
+        let client = sim.connect_from(from("198.51.100.7", n));
+        sim.send(client, b"GET /never HTTP/1.1\r\nHost: a\r\n\r\n");
+    }
+    sim
+}
+
+#[test]
+fn a_crowd_that_cannot_give_way_does_not_keep_others_waiting() {
+    let mut sim = with_busy_crowd();
+    for round in 0..20 {
+        sim.pause();
+        let crowd: Vec<_> =
+            (0..30).map(|n| sim.connect_from(from("198.51.100.7", 100 + n))).collect();
+        let other = sim.connect_from(from("192.0.2.7", 1));
+        sim.send(other, GET_CLOSE);
+        sim.resume();
+        if round == 0 {
+            sim.advance(300 * MS);
+        }
+        assert_eq!(statuses(sim.received(other)), [200], "{round}");
+        assert!(crowd.iter().all(|&client| sim.was_reset(client)));
+    }
+}
+
+#[test]
+fn a_shutdown_serves_the_clients_that_wait_after_a_crowd() {
+    let mut sim = with_busy_crowd();
+    sim.pause();
+    sim.connect_from(from("198.51.100.7", 100));
+    let other = sim.connect_from(from("192.0.2.7", 1));
+    sim.send(other, GET);
+    shut_down_within(&mut sim, SECOND);
+    sim.resume();
+    sim.advance(2 * SECOND);
+    assert_eq!(statuses(sim.received(other)), [200]);
+}
+
+/// Between the poll and the accept of a turn, a request may come.
+#[test]
+fn an_idle_connection_whose_request_comes_after_the_poll_is_served_and_not_closed() {
+    let mut sim = limited(site, at_most(2));
+    let idle: Vec<_> = (0..2).map(|_| sim.connect_and_send(GET)).collect();
+    sim.advance(SECOND);
+    sim.pause();
+    let waiting = sim.connect_and_send(GET_CLOSE);
+    sim.stop_after_poll(MS, idle[0], GET);
+    sim.resume();
+    assert_eq!(statuses(sim.received(idle[0])).len(), 2);
+    assert_eq!(statuses(sim.received(waiting)), [200]);
+    assert!(!sim.is_open(idle[1]));
+}
+
 /// Its own connections come first, so an idle client of another address keeps its own.
 #[test]
 fn a_crowd_from_one_address_displaces_itself_first() {

@@ -109,9 +109,9 @@ fn a_visit_ends_after_32_frames_of_any_kind() {
         }
         sim.resume();
         let heard = heard.borrow();
-        let runs = heard.chunk_by(|one, next| one == next).map(<[i32]>::len);
-        assert!(runs.clone().count() >= 10, "they take turns");
-        assert!(runs.clone().all(|run| run <= runs_of), "{:?}", runs.collect::<Vec<_>>());
+        let runs: Vec<usize> = heard.chunk_by(|one, next| one == next).map(<[i32]>::len).collect();
+        assert!(runs.len() >= 10, "they take turns");
+        assert!(runs.iter().all(|&run| run <= runs_of), "{runs:?}");
     }
 }
 
