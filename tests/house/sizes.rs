@@ -103,7 +103,7 @@ fn a_connection_takes_at_most_the_memory_that_the_page_gives_for_its_state() {
     let page = page();
     let parts = [("B\n(", " + "), ("48 + ", " + "), ("16 + ", ")")];
     let [slot, node, address] = parts.map(|(words, end)| number(&page, words, end));
-    assert_eq!(slot + node + address, number(&page, "one that rests: ", " B"));
+    assert_eq!(slot + node + address, number(&page, "the address of its client: ", " B"));
     let queues = number(&page, "queues take up to ", " B");
     for (state, row) in states.iter().zip(&rows) {
         let (rests, held) = measure(state, row.bytes);
