@@ -57,8 +57,8 @@ impl Timeouts {
         };
     }
 
-    /// The timeout that an idle connection was armed with, if `left` ticks of it are left, at least: a
-    /// longer one than the present, if more time than that is left.
+    /// The idle timeout at the time when the deadline was armed, of which `left` ticks are left. It is
+    /// not stored: if more than the present one is left, it was the longest.
     pub(super) fn idle_when_armed(&self, left: u32) -> Millis {
         match is_more_than(left, self.idle) {
             true => self.idle_max,
