@@ -241,16 +241,16 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         is_granted
     }
 
-    /// Visits a connection before its client is judged: reads bytes that no event has reported yet,
-    /// or writes. The kernel reports room in a socket only when much of it is free, which takes a
-    /// slow reader of a large buffer longer than a window: only a write shows how much it has read.
-    /// And a read stops before an urgent byte and after bytes that came with a descriptor, so a short
-    /// read may leave bytes of a request in the socket, of which no event comes.
+    /// Visits a connection that waits for its client, before the client is judged: reads bytes that no
+    /// event has reported yet, or writes. Returns false if the connection waits for the program.
     ///
-    /// Returns whether the connection has another deadline now, or is gone.
-    fn hears(&mut self, token: Token) -> bool {
+    /// The kernel reports room in a socket only when much of it is free, which takes a slow reader of
+    /// a large buffer longer than a window: only a write shows how much it has read. And a read stops
+    /// before an urgent byte and after bytes that came with a descriptor, so a short read may leave
+    /// bytes of a request in the socket, of which no event comes.
+    fn looks(&mut self, token: Token) -> bool {
         let slot = &mut self.slots[token.key()];
-        let (armed, linger) = (slot.facts.armed, slot.life.linger());
+        let armed = slot.facts.armed;
         let is_for_client = match armed {
             Timer::Head | Timer::Grace | Timer::Idle | Timer::Content => true,
             Timer::Response | Timer::Linger => true,
@@ -266,6 +266,17 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             _ => visit.hear(&mut self.scratch),
         };
         self.conclude(token, verdict);
+        true
+    }
+
+    /// Looks at a connection whose deadline has passed. Returns whether it has another deadline now, or
+    /// is gone.
+    fn hears(&mut self, token: Token) -> bool {
+        let slot = &self.slots[token.key()];
+        let (armed, linger) = (slot.facts.armed, slot.life.linger());
+        if !self.looks(token) {
+            return false;
+        }
         let Some(slot) = connection(&mut self.slots, token) else { return true };
         // Each visit begins the quiet time of a linger anew, even if nothing has come.
         let has_lingered = linger.is_some() && slot.life.linger() == linger;
@@ -276,25 +287,15 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         true
     }
 
-    /// Visits a connection that is about to give way. Returns whether its client has sent or read
+    /// Looks at a connection that is about to give way. Returns whether its client has sent or read
     /// something meanwhile, or the connection is gone.
     pub(super) fn has_moved(&mut self, token: Token) -> bool {
-        let slot = &mut self.slots[token.key()];
+        let slot = &self.slots[token.key()];
         let (armed, before) = (slot.facts.armed, slot.progress());
-        let is_for_client = match armed {
-            Timer::Head | Timer::Grace | Timer::Idle | Timer::Content | Timer::Response => true,
-            Timer::Silence => slot.life.is_protocol(),
-            Timer::None | Timer::Handler | Timer::Linger => false,
-        };
-        if !is_for_client {
+        // Bytes that are dropped are no reason to stay.
+        if armed == Timer::Linger || !self.looks(token) {
             return false;
         }
-        let visit = Visit::begin(&mut self.shared, &mut self.kernel, &mut self.spare, slot, token);
-        let verdict = match armed {
-            Timer::Response => visit.serve(&mut self.scratch),
-            _ => visit.hear(&mut self.scratch),
-        };
-        self.conclude(token, verdict);
         connection(&mut self.slots, token).is_none_or(|slot| {
             let is_queued = slot.facts.flags.has(Flags::QUEUED);
             is_queued || slot.facts.armed != armed || slot.progress() != before
