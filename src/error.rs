@@ -7,6 +7,7 @@
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::limits::LimitsError;
 
@@ -78,6 +79,20 @@ pub enum Error {
         /// The text as it was given.
         origin: String,
     },
+    /// A rate is not one: [`RateLimit::per_address`](crate::guards::RateLimit::per_address).
+    Rate {
+        /// The number of requests as it was given.
+        requests: u32,
+        /// The period as it was given.
+        period: Duration,
+    },
+    /// The threads of a [`Pool`](crate::Pool) cannot be started.
+    Pool {
+        /// The name as it was given.
+        name: String,
+        /// The error of the system, or the mistake in the arguments.
+        source: io::Error,
+    },
     /// The system refused a resource that the loop needs: its poll, its waker, a thread.
     Loop(io::Error),
     /// A function was given to a loop that has ended:
@@ -117,6 +132,12 @@ impl fmt::Display for Error {
                 "{origin:?} is not an origin: write a scheme, ://, a host and perhaps a port, such \
                  as https://app.example"
             ),
+            Error::Rate { requests, period } => write!(
+                f,
+                "a rate of {requests} requests in {period:?}: it needs at least one request, and a \
+                 period above 0 and of at most a year"
+            ),
+            Error::Pool { name, .. } => write!(f, "the pool {name:?} cannot start its threads"),
             Error::Loop(_) => f.write_str("the event loop failed"),
         }
     }
@@ -126,7 +147,10 @@ impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)?;
         match self {
-            Error::Listen { source, .. } | Error::Files { source, .. } | Error::Loop(source) => {
+            Error::Listen { source, .. }
+            | Error::Files { source, .. }
+            | Error::Pool { source, .. }
+            | Error::Loop(source) => {
                 write!(f, ": {source}")
             }
             _ => Ok(()),
@@ -140,9 +164,10 @@ impl std::error::Error for Error {
     /// in full.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Error::Listen { source, .. } | Error::Files { source, .. } | Error::Loop(source) => {
-                Some(source)
-            }
+            Error::Listen { source, .. }
+            | Error::Files { source, .. }
+            | Error::Pool { source, .. }
+            | Error::Loop(source) => Some(source),
             _ => None,
         }
     }

@@ -55,8 +55,9 @@
 //! | read and write JSON | `Router::json`, `Request::json`, `Response::json` (feature `json`) |
 //! | read the content of a request as a whole | [`Router::collect`], [`Reply::collect`] |
 //! | read the content in pieces | [`Reply::receive`], or into the response [`Reply::transform`] |
-//! | do work that blocks | [`Reply::later`] |
+//! | do work that blocks | [`Pool`], or a thread of your own with [`Reply::later`] |
 //! | use `?` in a handler | [`Failure`] |
+//! | limit the requests of each client address | [`guards::RateLimit`] |
 //! | run a function every second | [`Server::every`] |
 //! | run a function once, some time after a request | [`runtime::Remote::after`] |
 //! | send an early hint (103) | [`Reply::inform`] |
@@ -123,6 +124,7 @@ pub use handler::{Failure, Handler, Later, Reply};
 #[doc(hidden)]
 pub use handler::{Receive, Transform};
 pub use helpers::events;
+pub use helpers::pool::{Pool, PoolFull};
 pub use http::{self, Version};
 pub use limits::{Limits, LimitsError};
 pub use message::body::Body;
@@ -320,9 +322,11 @@ pub mod cookies {
 
 /// Checks for [`Server::guard`] and [`Router::guard`]. A program needs
 /// [`OriginGuard`](guards::OriginGuard) if browsers use it with cookies or a password: other sites
-/// could send requests in the name of its users.
+/// could send requests in the name of its users. It needs [`RateLimit`](guards::RateLimit) if one
+/// client could cost the others too much.
 pub mod guards {
     pub use crate::helpers::origin::OriginGuard;
+    pub use crate::helpers::rate::RateLimit;
 }
 
 /// Credentials of requests, and a comparison that does not show how much of a secret was right.

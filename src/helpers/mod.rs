@@ -8,4 +8,6 @@ mod http_types;
 #[cfg(feature = "json")]
 pub(crate) mod json;
 pub(crate) mod origin;
+pub(crate) mod pool;
 pub(crate) mod query;
+pub(crate) mod rate;

@@ -3,3 +3,5 @@
 mod channel;
 mod events;
 mod pairs_cookies_ranges;
+mod pool;
+mod rate;

@@ -19,7 +19,7 @@ use crate::built::{built, free_address};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// All of `examples/`: one that is not started here fails the test below.
-const STARTED: [&str; 23] = [
+const STARTED: [&str; 24] = [
     "around",
     "channel",
     "cores",
@@ -32,6 +32,7 @@ const STARTED: [&str; 23] = [
     "later",
     "line",
     "listeners",
+    "pool",
     "probe",
     "routes",
     "shutdown",
@@ -287,6 +288,22 @@ fn later_sends_the_result_also_to_a_client_that_waits() {
         }
         assert_eq!(next.join().unwrap(), b"4 primes up to 10\n");
     });
+}
+
+#[test]
+fn pool_reads_and_writes_notes_in_threads() {
+    let folder = Scratch::new("pool");
+    let pool = Example::start("pool", &[folder.0.to_str().unwrap()]);
+    let ask = |line: &str, content: &str| {
+        let fields = format!("Host: a\r\nConnection: close\r\nContent-Length: {}", content.len());
+        pool.ask(&format!("{line} HTTP/1.1\r\n{fields}\r\n\r\n{content}"))
+    };
+    assert_eq!(ask("GET /notes/today", "").status, "HTTP/1.1 404 Not Found");
+    assert_eq!(ask("PUT /notes/today", "buy milk").status, "HTTP/1.1 201 Created");
+    assert_eq!(ask("GET /notes/today", "").content, b"buy milk");
+    assert_eq!(ask("POST /count", "").content, b"1 notes, 0 before\n");
+    assert_eq!(ask("POST /count", "").content, b"1 notes, 1 before\n");
+    assert_eq!(fs::read(folder.0.join("today")).unwrap(), b"buy milk");
 }
 
 #[test]
