@@ -37,4 +37,4 @@ macro_rules! targets {
     };
 }
 
-targets! { head chunked pipeline response path range websocket router cookies wheel script }
+targets! { head chunked pipeline response path range websocket router cookies form wheel script }

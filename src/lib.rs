@@ -52,6 +52,7 @@
 //! | push events to browsers | [`events::Topic`] |
 //! | talk to browsers in both directions | the module `websocket` (feature) |
 //! | read a query, a form, cookies, credentials | [`Request`], [`forms`], [`cookies`], [`auth`] |
+//! | take a form with files | [`multipart`] |
 //! | read and write JSON | `Router::json`, `Request::json`, `Response::json` (feature `json`) |
 //! | read the content of a request as a whole | [`Router::collect`], [`Reply::collect`] |
 //! | read the content in pieces | [`Reply::receive`], or into the response [`Reply::transform`] |
@@ -124,6 +125,7 @@ pub use handler::{Failure, Handler, Later, Reply};
 #[doc(hidden)]
 pub use handler::{Receive, Transform};
 pub use helpers::events;
+pub use helpers::multipart;
 pub use helpers::pool::{Pool, PoolFull};
 pub use http::{self, Version};
 pub use limits::{Limits, LimitsError};

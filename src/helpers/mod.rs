@@ -7,6 +7,7 @@ pub mod events;
 mod http_types;
 #[cfg(feature = "json")]
 pub(crate) mod json;
+pub mod multipart;
 pub(crate) mod origin;
 pub(crate) mod pool;
 pub(crate) mod query;

@@ -6,15 +6,7 @@
 //! malformed escape is a fault, too. A part with a fault is left out and the others stay.
 //! [`Pairs::check`] reports the fault.
 //!
-//! # No multipart
-//!
-//! Forms with files (`multipart/form-data`) are not parsed here. No maintained parser takes content
-//! piece by piece, as a [`Receive`](crate::content::Receive) gets it. multer, which is maintained,
-//! and multipart-rs are async and pull from a stream. multipart blocks, and an advisory reports
-//! that it is archived. multiparty has not changed since its first version. form-net takes pieces,
-//! but is young and needs a newer Rust than this crate. A page that uploads with `fetch(url,
-//! {method: "PUT", body: file})` does not need such a parser: the content is the file, and arrives
-//! piece by piece.
+//! Forms with files are another format: see `multipart`.
 
 use crate::limits::Limits;
 use crate::message::percent::has_broken_escape;
@@ -146,7 +138,7 @@ impl<'a> Request<'a> {
     /// # assert!(sim.received(c).ends_with(b"\r\n\r\na"));
     /// # Ok::<(), wheelhouse::Error>(())
     /// ```
-    #[doc(alias("ParseForm", "FormValue", "multipart/form-data"))]
+    #[doc(alias("ParseForm", "FormValue"))]
     pub fn form<'c>(&self, content: &'c [u8]) -> Result<Pairs<'c>, FormError> {
         let media_type = self.content_type();
         if !media_type.is_some_and(|named| named.is("application/x-www-form-urlencoded")) {

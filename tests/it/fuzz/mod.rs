@@ -20,6 +20,7 @@
 //! | [`websocket`] | frames, and decisions for valid messages | a model of frames; messages come back |
 //! | [`router`] | decisions about patterns and requests | [the model of Go's patterns](crate::router::model) |
 //! | [`cookies`] | fields and queries, and a cookie to set | a model; a browser reads the cookie that was set |
+//! | [`form`] | a form with files | a slow reader of the whole text, however it is cut |
 //! | [`wheel`] | operations | an ordered map |
 //! | [`script`] | clients, time, and faults of the kernel | bounded work and memory; service and memory return at the end |
 //!
@@ -27,6 +28,7 @@
 
 pub(crate) mod chunked;
 pub(crate) mod cookies;
+pub(crate) mod form;
 mod generate;
 pub(crate) mod head;
 pub(crate) mod path;

@@ -2,6 +2,7 @@
 
 mod channel;
 mod events;
+mod multipart;
 mod pairs_cookies_ranges;
 mod pool;
 mod rate;

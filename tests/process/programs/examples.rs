@@ -19,7 +19,8 @@ use crate::built::{built, free_address};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// All of `examples/`: one that is not started here fails the test below.
-const STARTED: [&str; 24] = [
+const STARTED: [&str; 25] = [
+    "album",
     "around",
     "channel",
     "cores",
@@ -288,6 +289,30 @@ fn later_sends_the_result_also_to_a_client_that_waits() {
         }
         assert_eq!(next.join().unwrap(), b"4 primes up to 10\n");
     });
+}
+
+#[test]
+fn album_stores_the_files_of_a_form_and_removes_those_of_a_broken_one() {
+    let folder = Scratch::new("album");
+    let album = Example::start("album", &[folder.0.to_str().unwrap()]);
+    let part = |head: &str, content: &str| {
+        format!("--b\r\nContent-Disposition: form-data; {head}\r\n\r\n{content}\r\n")
+    };
+    let post = |form: &str| {
+        let kind = "Content-Type: multipart/form-data; boundary=b\r\nConnection: close";
+        let len = form.len();
+        album.ask(&format!(
+            "POST / HTTP/1.1\r\nHost: a\r\n{kind}\r\nContent-Length: {len}\r\n\r\n{form}"
+        ))
+    };
+    let title = part("name=title", "Holidays");
+    let photo = part("name=photo; filename=\"../../a.jpg\"", "first\r\n--\r\n");
+    let broken = post(&format!("{title}{photo}"));
+    assert_eq!(broken.status, "HTTP/1.1 400 Bad Request");
+    assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 0);
+    let whole = post(&format!("{title}{photo}--b--\r\n"));
+    assert_eq!(whole.content, b"\"Holidays\" has 1 photos\n");
+    assert_eq!(fs::read(only_file(&folder)).unwrap(), b"first\r\n--\r\n");
 }
 
 #[test]

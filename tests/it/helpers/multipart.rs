@@ -1,0 +1,277 @@
+//! Forms with files over the wire: each part goes to its place, and bad forms get their status.
+
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
+use std::process;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use crate::support::*;
+use wheelhouse::content::Lost;
+use wheelhouse::multipart::{self, Form, Part, Sink, PARTS_MAX};
+use wheelhouse::sim::Sim;
+use wheelhouse::{Failure, Limits, Reply, Request, Server, StatusCode};
+
+/// Notes in the state what happens to a form. The name of a part chooses its place.
+struct Noted(Option<File>);
+
+impl Form<Vec<String>> for Noted {
+    fn part(&mut self, notes: &mut Vec<String>, part: &Part<'_>) -> Result<Sink, Failure> {
+        let kind = part.content_type().map_or("-", |kind| kind.essence()).to_owned();
+        notes.push(format!("{} {} {kind}", part.name(), part.file_name().unwrap_or("-")));
+        Ok(match part.name() {
+            "file" => {
+                static COUNT: AtomicUsize = AtomicUsize::new(0);
+                let name = format!("form-{}-{}", process::id(), COUNT.fetch_add(1, Relaxed));
+                let path = std::env::temp_dir().join(name);
+                let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+                fs::remove_file(path)?;
+                self.0 = Some(file.try_clone()?);
+                Sink::File(file)
+            }
+            "pieces" => Sink::Pieces,
+            "refused" => return Err(Failure::new(StatusCode::FORBIDDEN, "no such field")),
+            "discard" => Sink::Discard,
+            _ => Sink::Memory(100_000),
+        })
+    }
+
+    fn piece(&mut self, notes: &mut Vec<String>, piece: &[u8]) -> Result<(), Failure> {
+        let piece = String::from_utf8_lossy(piece).into_owned();
+        // Pieces are joined, so that the notes do not depend on the cuts.
+        match notes.last_mut() {
+            Some(last) if last.starts_with("piece ") => last.push_str(&piece),
+            _ => notes.push(format!("piece {piece}")),
+        }
+        Ok(())
+    }
+
+    fn end_of_part(&mut self, notes: &mut Vec<String>, content: Vec<u8>) -> Result<(), Failure> {
+        let mut text = String::from_utf8_lossy(&content).into_owned();
+        if let Some(mut file) = self.0.take() {
+            file.seek(SeekFrom::Start(0))?;
+            file.read_to_string(&mut text)?;
+        }
+        notes.push(format!("end {text}"));
+        Ok(())
+    }
+
+    fn end(self: Box<Self>, notes: &mut Vec<String>) -> Reply<Vec<String>> {
+        notes.push("complete".to_owned());
+        "stored".into()
+    }
+
+    fn lost(self: Box<Self>, notes: &mut Vec<String>, why: Lost) {
+        notes.push(format!("{why:?}"));
+    }
+}
+
+fn site(req: &Request<'_>) -> Reply<Vec<String>> {
+    multipart::receive(req, 1 << 20, Noted(None))
+}
+
+fn forms() -> Sim<Vec<String>> {
+    Sim::with_state(Vec::new(), site)
+}
+
+fn post(boundary: &str, form: &[u8]) -> Vec<u8> {
+    let kind = format!("Content-Type: multipart/form-data; boundary={boundary}");
+    let head =
+        format!("POST / HTTP/1.1\r\nHost: a\r\n{kind}\r\nContent-Length: {}\r\n\r\n", form.len());
+    [head.as_bytes(), form].concat()
+}
+
+fn part(head: &str, content: &str) -> String {
+    format!("--b\r\nContent-Disposition: form-data; {head}\r\n\r\n{content}\r\n")
+}
+
+/// Sends a form whole, byte by byte and cut once at each byte: the notes are always the same. Returns
+/// the status and the notes.
+fn send(form: &str) -> (u16, Vec<String>) {
+    let request = post("b", form.as_bytes());
+    let run = |pieces: &[&[u8]]| {
+        let mut sim = forms();
+        let client = sim.connect();
+        pieces.iter().for_each(|piece| sim.send(client, piece));
+        turn(&mut sim);
+        let status = sim.response(client).expect("a response").status().as_u16();
+        (status, std::mem::take(sim.state()))
+    };
+    let whole = run(&[&request]);
+    assert_eq!(run(&request.chunks(1).collect::<Vec<_>>()), whole, "byte by byte");
+    let head = request.len() - form.len();
+    for at in (head..request.len()).step_by(1 + form.len() / 300) {
+        assert_eq!(run(&[&request[..at], &request[at..]]), whole, "cut at {at}");
+    }
+    whole
+}
+
+#[test]
+fn each_part_goes_to_its_place() {
+    let form = [
+        &part("name=\"text\"", "one\r\n--two"),
+        &part("name=\"file\"; filename=\"a.png\"\r\nContent-Type: image/png", "\0\r\r\n-"),
+        &part("name=pieces", "three"),
+        &part("name=discard", "four"),
+        &part("name=\"\"", ""),
+        "--b--\r\n",
+    ];
+    let (status, notes) = send(&form.map(AsRef::as_ref).concat::<str>());
+    assert_eq!(status, 200);
+    let expected = [
+        "text - -",
+        "end one\r\n--two",
+        "file a.png image/png",
+        "end \0\r\r\n-",
+        "pieces - -",
+        "piece three",
+        "end ",
+        "discard - -",
+        "end ",
+        " - -",
+        "end ",
+        "complete",
+    ];
+    assert_eq!(notes, expected);
+}
+
+/// The names are those of t240.
+#[test]
+fn a_form_is_read_as_each_client_writes_it() {
+    let file = "Content-Disposition: form-data; name=\"pieces\"; filename=\"\u{fc} \\\"x\\\".txt\"";
+    let browser =
+        "Content-Disposition: form-data; name=\"pieces\"; filename=\"\u{fc} %22x%22.txt\"";
+    for (program, boundary, head) in [
+        (
+            "Chromium",
+            "----WebKitFormBoundary7MA4YWxkTrZu0gW",
+            format!("{browser}\r\nContent-Type: text/plain"),
+        ),
+        (
+            "Firefox",
+            "---------------------------735323031399963166993862150",
+            format!("{browser}\r\nContent-Type: text/plain"),
+        ),
+        (
+            "Firefox 118",
+            "----geckoformboundary1a2b3c",
+            format!("{browser}\r\nContent-Type: text/plain"),
+        ),
+        (
+            "curl",
+            "------------------------d74496d66958873e",
+            format!("{file}\r\nContent-Type: text/plain"),
+        ),
+        ("Python requests", "0f1e2d3c4b5a69788796a5b4c3d2e1f0", file.to_owned()),
+        (
+            "Go",
+            "5ab31e9f0b8f7c3f2d6d1f6b6bd5a01e0c2b",
+            format!("{file}\r\nContent-Type: text/plain"),
+        ),
+    ] {
+        let form = format!("--{boundary}\r\n{head}\r\n\r\nhello\r\n--{boundary}--\r\n");
+        let mut sim = forms();
+        let request = post(&format!("\"{boundary}\""), form.as_bytes());
+        for request in [request, post(boundary, form.as_bytes())] {
+            let client = sim.connect_and_send(request);
+            assert_eq!(sim.response(client).unwrap().text(), "stored", "{program}");
+            let notes = std::mem::take(sim.state());
+            assert!(notes[0].starts_with("pieces \u{fc} \"x\".txt "), "{program}: {notes:?}");
+            assert_eq!(notes[1..], ["piece hello", "end ", "complete"], "{program}");
+        }
+    }
+}
+
+#[test]
+fn a_bad_form_is_the_clients_fault() {
+    let many = part("name=discard", "").repeat(PARTS_MAX + 1);
+    let long = part("name=text", &"x".repeat(100_001));
+    for (form, status) in [
+        ("", 400),
+        ("no form", 400),
+        ("--b\r\n\r\nx\r\n--b--", 400),
+        (&part("name=text", "cut off"), 400),
+        (&part("name=text; name=text", ""), 400),
+        (&part("name=refused", ""), 403),
+        (&many, 413),
+        (&long, 413),
+    ] {
+        let request = post("b", form.as_bytes());
+        let mut sim = forms();
+        let client = sim.connect_and_send(request);
+        assert_eq!(sim.response(client).unwrap().status(), status, "{form:.60}");
+        assert!(!sim.state().contains(&"complete".to_owned()));
+    }
+    let mut sim = forms();
+    for (kind, status) in [
+        ("application/x-www-form-urlencoded", 415),
+        ("multipart/mixed; boundary=b", 415),
+        ("multipart/form-data", 400),
+        ("multipart/form-data; boundary=\"\"", 400),
+        ("Multipart/Form-Data; Boundary=b", 200),
+    ] {
+        let request = sim.request("POST", "/").header("Content-Type", kind);
+        assert_eq!(request.body("--b--").send().status(), status, "{kind}");
+    }
+}
+
+#[test]
+fn a_form_over_its_limit_is_a_413_before_it_is_read() {
+    let mut sim = forms();
+    let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=b\r\n\
+                Content-Length: 1048577\r\n\r\n";
+    let client = sim.connect_and_send(head);
+    assert_eq!(sim.response(client).unwrap().status(), 413);
+    assert_eq!(sim.state().len(), 0);
+}
+
+/// Go removes its files after the response (t241); here the program does so when it loses the form.
+#[test]
+fn a_client_that_leaves_or_sends_too_much_loses_the_form() {
+    let mut sim = forms();
+    let request = post("b", (part("name=text", "") + "rest").as_bytes());
+    let client = sim.connect_and_send(&request[..request.len() - 4]);
+    sim.reset(client);
+    turn(&mut sim);
+    assert_eq!(sim.state().last().unwrap(), "PeerLeft");
+    let chunks = "POST / HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=b\r\n\
+                  Transfer-Encoding: chunked\r\n\r\n100001\r\n";
+    let client = sim.connect_and_send([chunks.as_bytes(), &vec![b'x'; 0x10_0001]].concat());
+    assert_eq!(sim.response(client).unwrap().status(), 413);
+    assert_eq!(sim.state().last().unwrap(), "TooLarge");
+}
+
+/// A part in memory takes at most its limit, and it is in the budget.
+#[test]
+fn the_memory_of_parts_is_in_the_budget() {
+    let limits = Limits { memory_bytes_max: 1 << 20, ..Limits::default() };
+    let server = Server::with_state(Vec::new()).limits(limits);
+    let mut sim = sim_of(server, |req: &Request<'_>| -> Reply<Vec<String>> {
+        multipart::receive(req, 1 << 30, Big)
+    });
+    let base = base(&mut sim);
+    let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=b\r\n\
+                Content-Length: 10000000\r\n\r\n";
+    let begin = "--b\r\nContent-Disposition: form-data; name=a\r\n\r\n";
+    let client = sim.connect_and_send([head, begin, &"x".repeat(200_000)].concat());
+    let held = sim.memory() - base;
+    assert!((208_000..450_000).contains(&held), "{held}");
+    sim.send(client, "x".repeat(2_000_000));
+    turn(&mut sim);
+    assert_eq!(sim.response(client).unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
+    sim.reset(client);
+    turn(&mut sim);
+    assert_eq!(sim.memory(), base);
+}
+
+/// Puts a part of any length into memory.
+struct Big;
+
+impl Form<Vec<String>> for Big {
+    fn part(&mut self, _: &mut Vec<String>, _: &Part<'_>) -> Result<Sink, Failure> {
+        Ok(Sink::Memory(usize::MAX))
+    }
+
+    fn end(self: Box<Self>, _: &mut Vec<String>) -> Reply<Vec<String>> {
+        "stored".into()
+    }
+}
