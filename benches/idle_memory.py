@@ -22,7 +22,7 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 #: The descriptors that each end needs beside connections. The server has a reserve of 64.
 RESERVE = 100
 #: The limit of the server is this many times the connections. Above half of its limit the server
-#: shortens the idle timeout, from 60 s down to 5 s.
+#: shortens the idle timeout, from 100 s down to 5 s.
 ROOM = 2
 #: The connections per source address, fewer than the ports that the system assigns.
 PER_ADDRESS = 10_000
@@ -94,7 +94,7 @@ def measure(pid, port, count):
 
 def idle_calls(pid, port, count):
     connections = connect(port, count)
-    # The deadline of the first head, 10 s after the accept, was moved to 60 s without a change of
+    # The deadline of the first head, 10 s after the accept, was moved to 100 s without a change of
     # the wheel. So the loop wakes once more, 10 s after the accept, and finds nothing due.
     time.sleep(SETTLED_SECONDS)
     used = cpu_seconds(pid)

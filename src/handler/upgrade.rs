@@ -167,7 +167,7 @@ pub trait Protocol<S = ()> {
     }
 
     /// Returns the longest silence before [`expire`](Protocol::expire) is called, at most a year.
-    /// Default 60 s, as for idle connections. The loop asks for it after every call.
+    /// Default 60 s. The loop asks for it after every call.
     ///
     /// Every call restarts it, and so do bytes sent to the peer. Two kinds of silence are the
     /// peer's own: a message that it has begun ([`receive`](Protocol::receive) has left bytes

@@ -44,6 +44,9 @@ pub(super) fn arm<K: Kernel, S: 'static, H: Handler<S>>(
     if slot.facts.armed != timer {
         slot.facts.armed = timer;
         begin_window(&mut slot.life);
+        if let Life::Busy(work) = &mut slot.life {
+            work.behind = 0;
+        }
     } else if timer != Timer::None && !take_signs_of_life(timer, &mut slot.life) {
         return;
     }
@@ -160,7 +163,8 @@ pub(super) fn waited<K: Kernel, S: 'static, H: Handler<S>>(
         (Timer::Grace, _) => (timeouts.grace, left),
         (Timer::Idle, _) => (timeouts.idle_when_armed(left), left),
         (Timer::Content, _) => (timeouts.content_when_armed(left), left),
-        (Timer::Response, _) => (timeouts.response, left),
+        (Timer::Response, Life::Busy(work)) => (timeouts.response + u64::from(work.behind), left),
+        (Timer::Response, Life::Rest(_)) => (timeouts.response, left),
         (Timer::Handler, _) => (own(timeouts.handler), left),
         (Timer::Silence, _) => (own(timeouts.idle_max), left),
         (Timer::Linger, Life::Rest(Rest::Linger(linger))) => {
@@ -303,29 +307,43 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     }
 
     /// Returns the end of the next rate window, if the deadline is the end of a window in which
-    /// enough bytes moved.
+    /// enough bytes moved. The window of a response has parts: a client may be behind the rate for as
+    /// long as the window, and make up for it.
     fn next_window(&mut self, token: Token) -> Option<u32> {
         let (now, limits) = (self.shared.now, &self.shared.site.limits);
+        let timeouts = &self.shared.timeouts;
         let slot = &mut self.slots[token.key()];
         let Life::Busy(work) = &slot.life else { return None };
         if work.has_ended(clock::tick(now)) {
             return None;
         }
         let (window, rate, moved) = match slot.facts.armed {
-            Timer::Content => (limits.content_window, limits.content_rate_min, work.received),
-            Timer::Response => (limits.response_window, limits.response_rate_min, work.written),
+            Timer::Content => {
+                (clock::millis_up(limits.content_window), limits.content_rate_min, work.received)
+            }
+            Timer::Response => (timeouts.response, limits.response_rate_min, work.written),
             _ => return None,
         };
-        let least = (u128::from(rate) * window.as_millis() / 1000).max(1);
-        if u128::from(moved) < least {
-            return None;
-        }
+        let least = (u64::from(rate).saturating_mul(window) / 1000).max(1);
+        let behind = match slot.facts.armed {
+            Timer::Response => {
+                let made_up = u128::from(moved) * u128::from(window) / u128::from(least);
+                let behind = u128::from(u64::from(work.behind) + window).saturating_sub(made_up);
+                // The next part would end after the window.
+                u32::try_from(behind)
+                    .ok()
+                    .filter(|&behind| u64::from(behind) + window <= timeouts.response_window)?
+            }
+            _ if moved < least => return None,
+            _ => 0,
+        };
         begin_window(&mut slot.life);
         if let Life::Busy(work) = &mut slot.life {
-            let rate = u128::from(moved) * 1000 / window.as_millis().max(1);
+            let rate = moved.saturating_mul(1000) / window.max(1);
             work.last_rate = rate.try_into().unwrap_or(u32::MAX);
+            work.behind = behind;
         }
-        Some(at_most(clock::due(now, window), &slot.life))
+        Some(at_most(clock::due_in(now, window), &slot.life))
     }
 
     /// Ends the wait of a connection whose time is over.

@@ -8,6 +8,10 @@ use crate::reactor::clock::{millis_up, Millis, TICK_LOG2};
 /// The time within which a new connection must send its first byte while the server drains.
 const NEW_GRACE: Duration = Duration::from_secs(1);
 
+/// The longest part of the window of a response. A client may pause for longer, but one that has paused
+/// for a part is the first to give way when memory or slots are short.
+const RESPONSE_PART: Millis = 10_000;
+
 /// The time from arming each deadline until it passes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timeouts {
@@ -21,7 +25,10 @@ pub(super) struct Timeouts {
     /// For the first window of content.
     pub(super) content: Millis,
     content_window: Millis,
+    /// A part of the window of a response: it is judged, and one that is behind is known, at the end of
+    /// each.
     pub(super) response: Millis,
+    pub(super) response_window: Millis,
     pub(super) handler: Millis,
     pub(super) linger_quiet: Millis,
     /// The whole time of a linger, however much the client sends.
@@ -41,7 +48,8 @@ impl Timeouts {
             idle_min: millis_up(limits.idle_timeout_min),
             content: millis_up(first_window),
             content_window: millis_up(limits.content_window),
-            response: millis_up(limits.response_window),
+            response: millis_up(limits.response_window).min(RESPONSE_PART),
+            response_window: millis_up(limits.response_window),
             handler: millis_up(limits.handler_timeout),
             linger_quiet: millis_up(limits.linger_quiet_timeout),
             linger: millis_up(limits.linger_timeout),

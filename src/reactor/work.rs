@@ -20,6 +20,8 @@ pub(super) struct Work<S> {
     pub(super) written: u64,
     /// The bytes per second that moved in the rate window before it; 0 in the first one.
     pub(super) last_rate: u32,
+    /// The milliseconds by which the client is behind the least rate of a response.
+    pub(super) behind: u32,
     /// The time at which content or response must be complete, if the program has set one.
     pub(super) end: Option<End>,
     /// The exchange under way, if the program has a hook for its end.
@@ -54,6 +56,7 @@ impl<S> Work<S> {
             received: 0,
             written: 0,
             last_rate: 0,
+            behind: 0,
             end: None,
             record: None,
         }

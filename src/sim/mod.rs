@@ -198,7 +198,7 @@ impl<S: 'static> Sim<S> {
     /// sim.set_story(true);
     /// let client = sim.connect();
     /// sim.send(client, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    /// sim.advance(Duration::from_secs(61));
+    /// sim.advance(Duration::from_secs(101));
     /// assert_eq!(
     ///     sim.story(),
     ///     r#"client 0 connects
@@ -211,8 +211,8 @@ impl<S: 'static> Sim<S> {
     ///     event: client 0 readable
     ///     read from client 0: 27 B "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
     ///     write to client 0: 121 B "HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 2026 "..
-    ///     client 0: Idle; Idle deadline at 60.032 s
-    /// turn 8 at 60.032 s
+    ///     client 0: Idle; Idle deadline at 100.032 s
+    /// turn 8 at 100.032 s
     ///     close: client 0
     /// "#
     /// );

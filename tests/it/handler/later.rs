@@ -502,7 +502,7 @@ fn after_a_deferred_response_with_much_content_the_usual_rules_of_the_connection
         });
         turn(&mut sim);
         assert_eq!(sim.has_ended(client), is_closed);
-        sim.advance(59 * SECOND);
+        sim.advance(99 * SECOND);
         assert_eq!(sim.is_open(client), !is_closed);
         sim.advance(2 * SECOND);
         assert!(!sim.is_open(client), "the usual deadlines hold");

@@ -59,7 +59,7 @@ fn the_content_deadline_ends_when_the_content_is_complete() {
                 sim.advance(SECOND);
             }
             assert!(sim.is_open(client), "{path} {cut}");
-            sim.advance(40 * SECOND);
+            sim.advance(70 * SECOND);
             assert_eq!(sim.was_reset(client), path == "/", "after that the usual deadlines count");
         }
     }

@@ -140,7 +140,7 @@ fn a_connection_ends_after_a_producer_that_ends_when_its_time_is_over() {
     assert!(text(&mut sim, kept).ends_with("4\r\nlast\r\n0\r\n\r\n"));
     assert!(text(&mut sim, closed).ends_with("\r\n\r\nlast"));
     assert!(sim.is_open(kept) && sim.has_ended(closed));
-    sim.advance(61 * SECOND);
+    sim.advance(101 * SECOND);
     assert!(!sim.is_open(kept) && !sim.is_open(closed));
 }
 

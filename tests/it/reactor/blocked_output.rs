@@ -4,12 +4,12 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use crate::support::{statuses, GET, SECOND};
+use crate::support::{limited, statuses, GET, SECOND};
 use wheelhouse::body::{Out, Produce, Produced};
 use wheelhouse::content::Transform;
 use wheelhouse::sim::{Client, Sim};
 use wheelhouse::upgrade::{Connection, Protocol};
-use wheelhouse::{Body, Handler, Reply, Request, Response, Waker};
+use wheelhouse::{Body, Handler, Limits, Reply, Request, Response, Waker};
 
 /// Connects a client with a small window that reads too little for the kernel to report room, until
 /// the server writes by itself at the end of the response window. Then the client reads everything.
@@ -161,7 +161,8 @@ fn a_slow_reader_keeps_its_window_whatever_its_producer_or_protocol_returns() {
         }
     };
     for request in [b"GET /produce HTTP/1.1\r\nHost: a\r\n\r\n", UPGRADE] {
-        let mut sim = Sim::new(site);
+        let window = Limits { response_window: 10 * SECOND, ..Limits::default() };
+        let mut sim = limited(site, window);
         let client = sim.connect();
         sim.stall(client, 500);
         sim.send(client, request);

@@ -144,21 +144,22 @@ fn a_pipelined_head_that_is_cut_has_its_own_ten_seconds() {
 
 /// Go: TestServerIdleTimeout (t39).
 #[test]
-fn an_idle_connection_is_closed_without_a_byte_after_sixty_seconds() {
+fn an_idle_connection_is_closed_without_a_byte_after_a_hundred_seconds() {
     for phase in PHASES {
         let mut sim = Sim::new(site);
         sim.advance(Duration::from_millis(phase));
         let client = sim.connect_and_send(GET);
         sim.take_received(client);
-        happens_after(&mut sim, secs(60), |sim| !sim.is_open(client));
+        happens_after(&mut sim, secs(100), |sim| !sim.is_open(client));
         assert!(closed_silently(&mut sim, client) && !sim.was_reset(client));
     }
 }
 
-/// Between half and nine tenths of the connections the idle time falls linearly from 60 s to 5 s.
+/// Between half and nine tenths of the connections the idle time falls linearly from 100 s to 5 s.
 #[test]
 fn the_idle_time_shrinks_as_the_server_fills() {
-    for (open, seconds) in [(49, 60.0), (50, 60.0), (70, 32.5), (80, 18.75), (90, 5.0), (99, 5.0)] {
+    for (open, seconds) in [(49, 100.0), (50, 100.0), (70, 52.5), (80, 28.75), (90, 5.0), (99, 5.0)]
+    {
         let limits = Limits { connections_max: 100, ..Limits::default() };
         let mut sim = limited(site, limits);
         // The others read slowly and are busy all the time.
@@ -169,14 +170,7 @@ fn the_idle_time_shrinks_as_the_server_fills() {
         }
         let client = sim.connect_and_send(GET);
         let idle = Duration::from_secs_f64(seconds);
-        if seconds > 9.0 {
-            // After ten seconds, the time that a slow reader has, the others are closed.
-            sim.advance(secs(9));
-            assert!(sim.is_open(client));
-            happens_after(&mut sim, idle - secs(9), |sim| !sim.is_open(client));
-        } else {
-            happens_after(&mut sim, idle, |sim| !sim.is_open(client));
-        }
+        happens_after(&mut sim, idle, |sim| !sim.is_open(client));
     }
 }
 
@@ -271,7 +265,8 @@ fn content_at_exactly_the_least_rate_is_read_and_one_byte_less_gets_a_408() {
 #[test]
 fn a_reader_at_exactly_the_least_rate_is_served_and_one_byte_less_is_reset() {
     for (bytes, lives) in [(10 << 10, true), ((10 << 10) - 1, false)] {
-        let mut sim = Sim::new(site);
+        let window = Limits { response_window: secs(10), ..Limits::default() };
+        let mut sim = limited(site, window);
         let client = sim.connect();
         // The socket buffer takes as many bytes as the client reads in a window.
         sim.stall(client, bytes);
@@ -315,7 +310,7 @@ fn unread_content_that_never_arrives_ends_the_connection_after_the_response() {
 
 /// The content may be complete or produced without an end (t33).
 #[test]
-fn a_peer_that_does_not_read_is_reset_after_ten_seconds() {
+fn a_peer_that_does_not_read_is_reset_after_a_minute() {
     let handler = |req: &Request<'_>| match req.path() {
         "/endless" => Response::ok("text/plain", Body::from_reader(io::repeat(b'.'))),
         _ => Response::ok("text/plain", &BIG[..]),
@@ -328,7 +323,10 @@ fn a_peer_that_does_not_read_is_reset_after_ten_seconds() {
             let client = sim.connect();
             sim.stall(client, 64 << 10);
             sim.send(client, format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
-            happens_after(&mut sim, secs(10), |sim| !sim.is_open(client));
+            sim.advance(secs(60) - MS);
+            assert!(sim.is_open(client), "{path}");
+            // Each of the six parts of the window ends at a tick.
+            sim.advance(MS + 6 * LATE);
             assert!(sim.was_reset(client), "{path}");
             assert_eq!(sim.memory(), base);
         }
@@ -375,12 +373,46 @@ fn a_reader_below_the_rate_is_reset_with_any_socket_buffer() {
         let client = sim.connect();
         sim.stall(client, window);
         sim.send(client, b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n");
-        for _ in 0..30 {
+        let mut seconds = 0;
+        while sim.is_open(client) && seconds < 600 {
             sim.read(client, 800);
             sim.advance(SECOND);
+            seconds += 1;
         }
         assert!(sim.was_reset(client), "{window}");
+        // After 230 s it has read 50 s too little, and its socket holds some more.
+        assert!((230..=240 + window as u64 / 800).contains(&seconds), "{window}: {seconds}");
     }
+}
+
+/// The player of a video, or a reader whose disk is slow.
+#[test]
+fn a_reader_that_pauses_for_less_than_a_minute_and_reads_on_gets_the_whole_response() {
+    let mut sim = Sim::new(site);
+    let client = sim.connect();
+    sim.stall(client, 64 << 10);
+    sim.send(client, b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n");
+    while sim.received(client).len() < BIG.len() {
+        for _ in 0..32 {
+            sim.read(client, 32 << 10);
+        }
+        sim.advance(50 * SECOND);
+        assert!(sim.is_open(client), "{}", sim.received(client).len());
+    }
+}
+
+/// It may make up for a pause only by what it has not read.
+#[test]
+fn a_reader_that_reads_much_and_then_nothing_is_reset_after_a_minute() {
+    let mut sim = Sim::new(site);
+    let client = sim.connect();
+    sim.stall(client, 64 << 10);
+    sim.send(client, b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n");
+    (0..32).for_each(|_| sim.read(client, 32 << 10));
+    sim.advance(59 * SECOND);
+    assert!(sim.is_open(client));
+    sim.advance(12 * SECOND);
+    assert!(sim.was_reset(client));
 }
 
 #[test]
@@ -389,7 +421,7 @@ fn a_reader_below_the_rate_is_reset_while_content_is_produced() {
     let client = sim.connect();
     sim.stall(client, 4 << 10);
     sim.send(client, b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n");
-    for _ in 0..15 {
+    for _ in 0..150 {
         sim.read(client, 500);
         sim.advance(SECOND);
     }

@@ -405,7 +405,7 @@ impl Run {
     /// their connections are open.
     fn outcome(&mut self) -> Vec<(Vec<u16>, bool)> {
         self.sim.end_faults();
-        for _ in 0..10 {
+        for _ in 0..14 {
             self.sim.advance(10 * SECOND);
         }
         let clients = self.clients.clone();

@@ -22,7 +22,7 @@ use crate::built::{built, free_address};
 
 /// The private memory of the process beside that of its clients.
 const BASE: usize = 1 << 20;
-/// The longest wait of the honest client. It is below the 10 s in which a slow reader of a file is
+/// The longest wait of the honest client. It is below the minute in which a slow reader of a file is
 /// reset, so that the client does not depend on that.
 const PATIENCE: Duration = Duration::from_secs(8);
 const REQUESTS: usize = 20;

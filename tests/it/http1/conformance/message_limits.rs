@@ -131,10 +131,11 @@ fn deadlines(table: &mut Vec<Vector>) {
     );
     table.push(exactly("b40_an_empty_line_that_stops", "\r\n", " |  | ended").and_waits(20));
     table.push(exactly("d12_a_head_in_time", "GET / HT", " |  | open").and_waits(5));
-    table.push(exactly("d7_an_idle_connection", get(""), "GET / | 200 keep | ended").and_waits(70));
+    table
+        .push(exactly("d7_an_idle_connection", get(""), "GET / | 200 keep | ended").and_waits(110));
     table.push(
         exactly("d7_a_connection_idle_for_a_while", get(""), "GET / | 200 keep | open")
-            .and_waits(50),
+            .and_waits(90),
     );
     table.push(
         exactly("b57_a_preamble_without_an_end", "PROXY", " | 408 close | ended").and_waits(20),
