@@ -13,7 +13,7 @@ use crate::message::request::ListenerNames;
 /// The origins of the connections of one loop.
 pub(super) struct Origins {
     pub(super) listeners: ListenerNames,
-    /// One for each slot, by its key. That of a free slot means nothing.
+    /// One for each slot that has been used, by its key. That of a free slot means nothing.
     peers: Vec<Peer>,
 }
 
@@ -50,10 +50,10 @@ impl Origins {
         Origins { listeners, peers: Vec::new() }
     }
 
-    /// Makes room for the slots with the keys `0..slots`.
+    /// Makes room for the slots with the keys `0..slots`. Nothing is written there: the pages of unused
+    /// room take no memory.
     pub(super) fn grow_exact(&mut self, slots: usize) {
         self.peers.reserve_exact(slots.saturating_sub(self.peers.len()));
-        self.peers.resize(slots.max(self.peers.len()), Peer::NONE);
     }
 
     /// Gives all room back. There must be no connection.
@@ -68,6 +68,9 @@ impl Origins {
 
     /// Keeps the address of the client whose connection gets the slot `key`.
     pub(super) fn set_peer(&mut self, key: usize, addr: Option<SocketAddr>) {
+        if key >= self.peers.len() {
+            self.peers.resize(key + 1, Peer::NONE);
+        }
         self.peers[key] = addr.map_or(Peer::NONE, Peer::of);
     }
 

@@ -29,8 +29,8 @@ use wheelhouse::upgrade::{Connection, Protocol};
 use wheelhouse::{Body, Failure, Handle, Handler, Reply, Request, Response, Server, Waker};
 use wheelhouse_timers::Wheel;
 
-/// Together with the probe a power of two, so that the slab is full to the last slot.
-const CONNECTIONS: usize = 127;
+/// Together with the probe a size to which the slab grows, so that it is full to the last slot.
+const CONNECTIONS: usize = 139;
 /// The longest time for which a test waits before it fails.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The factor by which a figure on the page may exceed the measured one. The page is for 64 bits;
