@@ -8,6 +8,8 @@ use std::io;
 use std::mem;
 use std::time::Duration;
 
+use rustix::io::Errno;
+
 use crate::logging::{debug, warn};
 use crate::reactor::clock::{self, Millis};
 use crate::reactor::kernel::{Accepted, Kernel};
@@ -29,28 +31,7 @@ pub(crate) struct Acceptor<K: Kernel> {
     back_off: Option<BackOff>,
     quiet: Quiet,
     errors: u64,
-    hold: Hold<K::Stream>,
-    /// No connection is held before this time, because the last one has waited in vain.
-    holds_again_at: Millis,
 }
-
-/// A connection that was accepted and waits for a slot, because its address has its share of them. No
-/// other one is accepted meanwhile.
-enum Hold<S> {
-    /// There is none.
-    None,
-    /// There is one, until this time.
-    Until(Millis, Accepted<S>, u8),
-    /// The one that was held is tried again.
-    Tried(Millis),
-}
-
-/// The time for which a connection is held, and all clients wait with it. After two ticks, others of
-/// its address that give nothing back give way to it.
-const HOLD_MAX: Millis = 200;
-/// The time without a hold after one that was in vain, so that an address whose connections never give
-/// way keeps the others waiting for a hundredth of the time at most.
-const HOLD_PAUSE: Millis = 100 * HOLD_MAX;
 
 /// Keeps the log readable while descriptors are short: at most one line a second, with the number
 /// of lines that were left out before it.
@@ -119,8 +100,17 @@ pub(crate) enum Next<S> {
     Connection(Accepted<S>, u8),
     /// No client is waiting, or the budget is used.
     None,
-    /// The system is out of descriptors: a pause has begun, and freeing a descriptor ends it.
-    Exhausted,
+    /// There are no descriptors: a pause has begun, and freeing a descriptor ends it.
+    Exhausted(Shortage),
+}
+
+/// Where descriptors are short.
+#[derive(Clone, Copy)]
+pub(crate) enum Shortage {
+    /// In the table of this process: a connection that closes frees one.
+    OfProcess,
+    /// In the system, or it has no memory: other processes take what one connection frees.
+    OfSystem,
 }
 
 /// The outcome of one call of `accept`.
@@ -130,7 +120,7 @@ enum Outcome<S> {
     Empty,
     /// This client has gone, or its network has failed: the next client may be well.
     Next(io::Error),
-    /// The system is out of descriptors or memory.
+    /// The process is out of descriptors, or the system out of files or memory.
     Exhausted(io::Error),
     /// An error that may come again at once: this listener pauses, so that the loop does not spin.
     Unknown(io::Error),
@@ -147,8 +137,6 @@ impl<K: Kernel> Acceptor<K> {
             back_off: None,
             quiet: Quiet::default(),
             errors: 0,
-            hold: Hold::None,
-            holds_again_at: 0,
         };
         for listener in listeners {
             acceptor.add(kernel, listener)?;
@@ -191,61 +179,19 @@ impl<K: Kernel> Acceptor<K> {
 
     /// Whether a client may be waiting.
     pub(crate) fn is_ready(&self) -> bool {
-        self.holds() || self.listeners.iter().any(|watched| watched.is_ready)
-    }
-
-    /// Whether a connection was accepted and waits for a slot.
-    pub(crate) fn holds(&self) -> bool {
-        matches!(self.hold, Hold::Until(..))
-    }
-
-    /// Whether the connection that `next` has returned may wait for a slot.
-    pub(crate) fn may_hold(&self, now: Millis) -> bool {
-        match self.hold {
-            Hold::Tried(until) => now < until,
-            Hold::None | Hold::Until(..) => now >= self.holds_again_at,
-        }
-    }
-
-    /// Lets the connection that `next` has returned wait for a slot.
-    pub(crate) fn hold(&mut self, accepted: Accepted<K::Stream>, listener: u8, now: Millis) {
-        let until = match self.hold {
-            Hold::Tried(until) => until,
-            Hold::None | Hold::Until(..) => now + HOLD_MAX,
-        };
-        self.hold = Hold::Until(until, accepted, listener);
-    }
-
-    /// The connection that was held has its slot.
-    pub(crate) fn end_hold(&mut self) {
-        self.hold = Hold::None;
-    }
-
-    /// The connection that was held has waited in vain.
-    pub(crate) fn give_hold_up(&mut self, now: Millis) {
-        if let Hold::Tried(_) = self.hold {
-            self.holds_again_at = now + HOLD_PAUSE;
-        }
-        self.hold = Hold::None;
+        self.listeners.iter().any(|watched| watched.is_ready)
     }
 
     /// Closes the listeners: from now on clients cannot connect.
     pub(crate) fn close(&mut self, kernel: &mut K) {
-        if let Hold::Until(_, (stream, _), _) = mem::replace(&mut self.hold, Hold::None) {
-            kernel.close(stream, true);
-        }
         for watched in self.listeners.drain(..) {
             kernel.unlisten(watched.listener);
         }
         self.back_off = None;
     }
 
-    /// The time at which the next `accept` is due, if a listener is ready or a connection is held: 0
-    /// without a pause.
+    /// The time at which the next `accept` is due, if a listener is ready: 0 without a pause.
     pub(crate) fn resumes_at(&self) -> Option<Millis> {
-        if self.holds() {
-            return Some(0);
-        }
         let ready = self.listeners.iter().filter(|watched| watched.is_ready);
         let first = ready.map(|watched| watched.back_off.as_ref().map_or(0, |own| own.ends)).min();
         first.map(|first| self.back_off.as_ref().map_or(first, |of_all| first.max(of_all.ends)))
@@ -282,10 +228,6 @@ impl<K: Kernel> Acceptor<K> {
         now: Millis,
         budget: &mut usize,
     ) -> Next<K::Stream> {
-        if let Hold::Until(until, accepted, listener) = mem::replace(&mut self.hold, Hold::None) {
-            self.hold = Hold::Tried(until);
-            return Next::Connection(accepted, listener);
-        }
         let count = self.listeners.len();
         for step in 0..count {
             let n = (self.first + step) % count;
@@ -311,7 +253,11 @@ impl<K: Kernel> Acceptor<K> {
                     },
                     Outcome::Exhausted(error) => {
                         self.pause_all(now, &error);
-                        return Next::Exhausted;
+                        let is_own = error.raw_os_error() == Some(Errno::MFILE.raw_os_error());
+                        return Next::Exhausted(match is_own {
+                            true => Shortage::OfProcess,
+                            false => Shortage::OfSystem,
+                        });
                     }
                     Outcome::Unknown(error) => {
                         let back_off = BackOff::after(watched.back_off.as_ref(), now);
@@ -366,7 +312,6 @@ impl<K: Kernel> Acceptor<K> {
 
 /// Sorts the errors of `accept`. On Linux these include errors of the network (accept(2)).
 fn outcome<S>(result: io::Result<Accepted<S>>) -> Outcome<S> {
-    use rustix::io::Errno;
     const OF_ONE_PEER: [Errno; 12] = [
         Errno::CONNABORTED,
         Errno::INTR,

@@ -16,9 +16,9 @@ use crate::handler::hooks::{ConnectionState, NewConnection};
 use crate::handler::upgrade::Hijacked;
 use crate::handler::{HandOut, Handler};
 use crate::http1::{Farewell, Rest};
-use crate::logging::{debug, error, warn};
+use crate::logging::{error, warn};
 use crate::message::id::ConnectionId;
-use crate::reactor::acceptor::{Next, ACCEPT_MAX};
+use crate::reactor::acceptor::{Next, Shortage, ACCEPT_MAX};
 use crate::reactor::addresses::{self, AddressKey, Addresses};
 use crate::reactor::clock::{self, Millis};
 use crate::reactor::kernel::{Accepted, Kernel};
@@ -48,10 +48,10 @@ enum Batch {
     Done,
     /// All slots are taken, and no connection gives way.
     Full,
-    /// The address of a client has its share of the slots: it waits.
-    Held,
-    /// The system is out of descriptors or memory.
+    /// This process is out of descriptors, or has no memory for another slot.
     OutOfDescriptors,
+    /// The system is out of files or memory, which no connection of this process can change.
+    Paused,
 }
 
 /// The slot that `token` names, if it still belongs to the same connection.
@@ -65,18 +65,19 @@ pub(super) fn connection<K: Kernel, S>(
 impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     /// The time at which another connection may be accepted, if a client may be waiting: 0 for now.
     pub(super) fn accepts_at(&self) -> Option<Millis> {
-        let at = self.acceptor.resumes_at()?;
-        let needs_room =
-            self.is_full() || self.shared.ledger.is_exhausted() || self.acceptor.holds();
-        Some(match needs_room {
+        let waiting = self.waiting_room.search_at();
+        let Some(at) = self.acceptor.resumes_at() else { return waiting };
+        let needs_room = self.is_full() || self.shared.ledger.is_exhausted();
+        let at = match needs_room {
             // A connection has to give way first.
             true => at.max(self.slot_search_at).max(self.memory_search_at),
             false => at,
-        })
+        };
+        Some(waiting.map_or(at, |waiting| at.min(waiting)))
     }
 
     /// Whether all slots are taken.
-    fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.slots.len() >= self.connections_max
     }
 
@@ -85,95 +86,95 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     #[inline(always)]
     pub(super) fn accept(&mut self) -> bool {
         // Most turns have nothing to accept. The call would cost each of them 40 instructions.
-        if !self.acceptor.is_ready() && !self.shared.ledger.is_short() {
-            return false;
-        }
-        self.accept_waiting()
+        let is_needed = self.acceptor.is_ready()
+            || self.shared.ledger.is_short()
+            || !self.waiting_room.is_empty();
+        is_needed && self.accept_waiting()
     }
 
     #[inline(never)]
     fn accept_waiting(&mut self) -> bool {
         self.take_time();
+        self.batch_began = self.next_generation.wrapping_add(1);
         self.relieve();
-        let is_exhausted = self.shared.ledger.is_exhausted();
-        if !self.acceptor.is_ready() || is_exhausted || self.acceptor.is_paused(self.shared.now) {
+        self.waiting_room.begin_turn();
+        self.seat_waiting();
+        self.may_accept() && self.accept_batch() > 0
+    }
+
+    /// Whether a client may be waiting, and it is time to accept it.
+    fn may_accept(&self) -> bool {
+        let now = self.shared.now;
+        if !self.acceptor.is_ready()
+            || self.shared.ledger.is_exhausted()
+            || self.acceptor.is_paused(now)
+        {
             return false;
         }
         // To look in every turn costs a small server little, and its clients wait for less.
-        let is_too_early =
-            self.slots.len() > SEARCHED_OFTEN && self.shared.now < self.slot_search_at;
-        if self.is_full() && is_too_early && !self.shared.is_draining() {
-            return false;
-        }
+        let is_too_early = self.slots.len() > SEARCHED_OFTEN && now < self.slot_search_at;
+        !self.is_full() || !is_too_early || self.shared.is_draining()
+    }
+
+    /// Accepts a batch of connections. Returns the number of calls of `accept`.
+    fn accept_batch(&mut self) -> usize {
         let mut budget = ACCEPT_MAX;
-        self.batch_began = self.next_generation.wrapping_add(1);
         let batch = loop {
-            // It is found before the accept and closed after it: perhaps no client is waiting.
-            let gives_way = if self.is_full() { self.slot_to_free() } else { None };
-            // A last look may have ended a connection.
-            let gives_way = gives_way.filter(|_| self.is_full());
-            if self.is_full() && gives_way.is_none() {
-                break Batch::Full;
-            }
-            match self.acceptor.next(&mut self.kernel, self.shared.now, &mut budget) {
-                Next::Connection(accepted, listener) => {
-                    let address = accepted.1.map(|peer| self.addresses.key(peer.ip()));
-                    if self.makes_room_for(address, gives_way) {
-                        self.acceptor.end_hold();
-                        if !self.has_slot() {
-                            self.kernel.close(accepted.0, true);
-                            self.acceptor.pause_for_memory(self.shared.now);
-                            break Batch::OutOfDescriptors;
-                        }
-                        self.admit(accepted, address, listener);
-                        continue;
-                    }
-                    if !self.shared.is_draining() && self.acceptor.may_hold(self.shared.now) {
-                        self.acceptor.hold(accepted, listener, self.shared.now);
-                        break Batch::Held;
-                    }
-                    self.refuse_new(accepted);
-                }
-                Next::None => break Batch::Done,
-                Next::Exhausted => break Batch::OutOfDescriptors,
+            if let Some(end) = self.accept_one(&mut budget) {
+                break end;
             }
         };
-        let has_tried = budget < ACCEPT_MAX;
-        let is_many = ACCEPT_MAX - budget >= FLOOD_MIN.min(self.connections_max);
+        let calls = ACCEPT_MAX - budget;
+        let is_many = calls >= FLOOD_MIN.min(self.connections_max);
         if budget == 0 || is_many && matches!(batch, Batch::Full) {
             self.note_flood();
         }
         match batch {
             Batch::OutOfDescriptors => self.free_descriptor(),
+            Batch::Paused => {}
             Batch::Full => {
-                self.acceptor.end_batch(&mut self.kernel, has_tried);
-                if !has_tried {
-                    self.look_for_slots_later();
-                }
+                self.acceptor.end_batch(&mut self.kernel, calls > 0);
+                self.note_full(calls > 0);
             }
-            Batch::Held => {
+            Batch::Done => {
+                self.full_since = None;
                 self.acceptor.end_batch(&mut self.kernel, false);
-                self.look_for_slots_later();
             }
-            Batch::Done => self.acceptor.end_batch(&mut self.kernel, false),
         }
-        has_tried
+        calls
     }
 
-    /// Closes a new connection, because its address has its share of the slots and none of its other
-    /// connections gives way.
-    fn refuse_new(&mut self, (stream, peer): Accepted<K::Stream>) {
-        self.acceptor.give_hold_up(self.shared.now);
-        self.next_generation = self.next_generation.wrapping_add(1);
-        let id = ConnectionId(u64::from(self.next_generation));
-        let name = LogName::of(id, peer.map(canonical));
-        debug!("{name}: closed: its address has too many connections");
-        self.shared.counters.evicted += 1;
-        self.kernel.close(stream, true);
+    /// Accepts one connection, after making room for it. Returns the end of the batch, if it ends.
+    fn accept_one(&mut self, budget: &mut usize) -> Option<Batch> {
+        // It is found before the accept and closed after it: perhaps no client is waiting.
+        let gives_way = if self.is_full() { self.slot_to_free() } else { None };
+        // A last look may have ended a connection.
+        let gives_way = gives_way.filter(|_| self.is_full());
+        if self.is_full() && gives_way.is_none() {
+            return Some(Batch::Full);
+        }
+        match self.acceptor.next(&mut self.kernel, self.shared.now, budget) {
+            Next::Connection(accepted, listener) => {
+                let address = accepted.1.map(|peer| self.addresses.key(peer.ip()));
+                if !self.makes_room_for(address, gives_way) {
+                    self.let_wait(accepted, listener);
+                } else if self.has_slot() {
+                    self.admit(accepted, address, listener);
+                } else {
+                    self.kernel.close(accepted.0, true);
+                    self.acceptor.pause_for_memory(self.shared.now);
+                    return Some(Batch::OutOfDescriptors);
+                }
+                None
+            }
+            Next::None => Some(Batch::Done),
+            Next::Exhausted(Shortage::OfProcess) => Some(Batch::OutOfDescriptors),
+            Next::Exhausted(Shortage::OfSystem) => Some(Batch::Paused),
+        }
     }
 
     /// Gives a new connection its slot, if the program's hook does not refuse it.
-    fn admit(
+    pub(super) fn admit(
         &mut self,
         (mut stream, peer): Accepted<K::Stream>,
         address: Option<AddressKey>,
@@ -237,7 +238,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             // It connected before the listeners closed: the bytes that it has sent are read now.
             let slot = &mut self.slots[key];
             slot.facts.flags.set(Flags::READABLE);
-            enqueue(&mut self.ready, slot, token);
+            enqueue(&mut self.ready, &mut self.unfinished, slot, token);
         }
     }
 

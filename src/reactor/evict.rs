@@ -6,7 +6,12 @@
 //! | memory | 80 % of the budget are used, until fewer are | any that holds something: the more bytes it holds, and the fewer it moves | 503 if no response has begun, else a reset |
 //! | slots | a client waits and none is free | one that waits for its client: the longer it does, and the fewer bytes it moves | closed; in the middle of a request after a 503, if one can be sent |
 //! | slots of an address | its next client has been accepted, above its share | the same as for slots, among its own connections | the same |
-//! | descriptors | `accept` finds none | as for slots | the same |
+//! | descriptors of the process | `accept` finds none | as for slots | the same |
+//! | files or memory of the system | `accept` finds none | none: other processes would take what it frees | – |
+//!
+//! The middle of content or of a response is spared for a while, as far as clients wait for a moment only:
+//! after 20 ms of waiting, the oldest of a sample gives way, however new it is. One whose client is
+//! behind the least rate of a response counts as older by that time.
 //!
 //! A connection whose record for the program's hook has texts loses them first.
 //!
@@ -21,7 +26,6 @@ use std::mem;
 use crate::handler::Handler;
 use crate::http1::{Farewell, Input, Rest};
 use crate::logging::debug;
-use crate::reactor::acceptor::ACCEPT_MAX;
 use crate::reactor::addresses::AddressKey;
 use crate::reactor::clock::{self, Millis};
 use crate::reactor::deadlines;
@@ -43,6 +47,8 @@ const EVICTED_MAX: usize = 32;
 /// The time until the next search after one that found none. A client that waits is served that
 /// late.
 const RETRY: Millis = 64;
+/// The time for which a client waits while all that could give way are spared.
+const WAIT_MAX: Millis = 20;
 /// A client that moves as many bytes in a second is not slow: it keeps its slot.
 const FAST: u64 = 8 << 10;
 /// The time for which a slow client may keep its slot, while others wait.
@@ -58,7 +64,7 @@ impl Patience {
     const USUAL: Patience = Patience { head: 1, exchange: 500 };
     /// For an address that has more than an equal share of the slots.
     const WITH_CROWD: Patience = Patience { head: 1, exchange: 1 };
-    /// While clients come faster than slots become free. None is spared, and the oldest of a sample goes
+    /// While clients come faster than slots become free, or one has waited for [`WAIT_MAX`]. None is spared, and the oldest of a sample goes
     /// first, so each keeps its slot while about as many others come as there are slots.
     const IN_FLOOD: Patience = Patience { head: 0, exchange: 0 };
 }
@@ -106,20 +112,27 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         address: Option<AddressKey>,
         chosen: Option<Token>,
     ) -> bool {
-        let full =
-            address.filter(|&key| self.addresses.count(key) >= self.connections_per_address_max);
+        let full = address.filter(|&key| self.has_its_share(key));
         let (token, need) = match (full, chosen) {
+            (Some(address), _) if self.waiting_room.is_searched(address) => return false,
             (Some(address), _) => (self.choose(Need::SlotOf(address)), Need::SlotOf(address)),
             (None, Some(token)) => (Some(token), Need::Slot),
             (None, None) => return true,
         };
-        if let Some(token) = token {
-            self.give_way(token, need);
+        match (token, need.address()) {
+            (Some(token), _) => self.give_way(token, need),
+            (None, Some(address)) => self.waiting_room.note_searched(address),
+            (None, None) => {}
         }
         token.is_some()
     }
 
-    /// The system has no descriptor left for the clients that wait: a connection gives way, and the
+    /// Whether an address has as many connections as it may have.
+    pub(super) fn has_its_share(&self, address: AddressKey) -> bool {
+        self.addresses.count(address) >= self.connections_per_address_max
+    }
+
+    /// The process has no descriptor left for the clients that wait: a connection gives way, and the
     /// next turn accepts. If none can, a client that waits is dropped.
     pub(super) fn free_descriptor(&mut self) {
         match self.choose(Need::Slot) {
@@ -163,13 +176,31 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         best.map(|(_, token)| token)
     }
 
-    /// No connection can give way now, though a client may be waiting: the loop looks again soon.
-    pub(super) fn look_for_slots_later(&mut self) {
-        self.slot_search_at = self.shared.now + RETRY;
+    /// No connection gives way now, though another client waits, or may be waiting if one `was_accepted`.
+    /// The loop looks again soon. A client that waits for long is the last of a flood.
+    pub(super) fn note_full(&mut self, was_accepted: bool) {
+        if was_accepted {
+            // The next poll reports whether another one waits.
+            self.full_since = None;
+            return;
+        }
+        let now = self.shared.now;
+        let patience_ends = *self.full_since.get_or_insert(now) + WAIT_MAX;
+        let is_flood = now < self.flooded_until;
+        if now >= patience_ends && !is_flood {
+            self.note_flood();
+            self.slot_search_at = now;
+            return;
+        }
+        if is_flood {
+            // It lasts until the next search.
+            self.flooded_until = now + RETRY + 1;
+        }
+        self.slot_search_at = if is_flood { now + RETRY } else { patience_ends };
     }
 
-    /// A batch of accepts has ended before the queue of a listener was empty: clients come faster than
-    /// slots become free.
+    /// Clients come faster than slots become free: a batch of accepts has ended before the queue of a
+    /// listener was empty, or a client has waited for too long.
     pub(super) fn note_flood(&mut self) {
         self.flooded_until = self.shared.now + RETRY;
     }
@@ -199,7 +230,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             Need::SlotOf(_) if need.address() != address => return None,
             // It was accepted in this turn, and its bytes have not been looked for.
             Need::Slot | Need::SlotOf(_)
-                if slot.facts.generation.wrapping_sub(self.batch_began) <= ACCEPT_MAX as u32 =>
+                if slot.facts.generation.wrapping_sub(self.batch_began) as i32 >= 0 =>
             {
                 return None;
             }

@@ -9,7 +9,8 @@
 //!    set flags and put their connection into the ready queue;
 //! 2. read the mail: messages from other threads, wakers and signals;
 //! 3. serve the ready queue, each connection within the budget of one [`visit`]. Then serve those
-//!    that have used up the budget of their last visit, for a few milliseconds;
+//!    that have used up the budget of their last visit, and those whose last visit took long, for a
+//!    few milliseconds;
 //! 4. expire deadlines: after another look at the socket of each connection whose time is over, so
 //!    that no client that was on time suffers from a loop that could not look;
 //! 5. call the functions of the program that are due: those of its sources, then its timers;
@@ -29,6 +30,7 @@ mod deadlines;
 mod visit;
 mod connections;
 mod acceptor;
+mod waiting_room;
 mod addresses;
 mod need;
 mod evict;
@@ -79,6 +81,7 @@ use crate::reactor::slot::{Flags, Life, Slot};
 use crate::reactor::sources::Sources;
 use crate::reactor::timeouts::Timeouts;
 use crate::reactor::visit::{Verdict, Visit, LOOK_EVERY, SCRATCH};
+use crate::reactor::waiting_room::WaitingRoom;
 use crate::reactor::work::Work;
 
 pub(crate) use crate::reactor::token::Token;
@@ -106,10 +109,12 @@ pub(crate) struct Reactor<K: Kernel, S: 'static, H: Handler<S>> {
     /// are in `ready` or in `unfinished`. `serve_ready` takes out those that it has visited when
     /// it ends.
     ready: Vec<Token>,
-    /// The connections that have more to do right away, after a visit that has used its budget. Each
-    /// turn serves those that are ready first, and then these, for [`UNFINISHED_MAX`].
+    /// The connections that have more to do right away, after a visit that has used its budget, and
+    /// those that are ready and yield to others. Each turn serves those that are ready first, and then
+    /// these, for [`UNFINISHED_MAX`].
     unfinished: VecDeque<Token>,
     acceptor: Acceptor<K>,
+    waiting_room: WaitingRoom<K::Stream>,
     /// The functions that other threads leave.
     calls: CallsOwner<S>,
     /// The descriptors of the program.
@@ -136,6 +141,10 @@ pub(crate) struct Reactor<K: Kernel, S: 'static, H: Handler<S>> {
     /// The time of the next search for a slot, and for memory: the last one found none.
     slot_search_at: Millis,
     memory_search_at: Millis,
+    /// The time since which a client waits for a slot, while none gives way.
+    full_since: Option<Millis>,
+    /// The time at which the last visit ended whose time was taken, or the first one of the queue began.
+    visits_since: Duration,
     /// The last field, so that signals are still caught while the state and the handler are
     /// dropped: a destructor that hangs must not keep them from ending the process.
     kernel: K,
@@ -144,6 +153,11 @@ pub(crate) struct Reactor<K: Kernel, S: 'static, H: Handler<S>> {
 /// The time in a turn for connections that have used up the budget of their last visit, beyond one
 /// visit: a client that asks for little waits that long for them, however many they are.
 const UNFINISHED_MAX: Duration = Duration::from_millis(4);
+/// The same while clients wait to be accepted and slots are free: each turn accepts a batch of them, so
+/// turns must be short.
+const UNFINISHED_IN_CROWD: Duration = Duration::from_millis(1);
+/// A visit that takes as long is long: twenty times as long as a usual one.
+const LONG_VISIT: Duration = Duration::from_micros(100);
 /// Slots of the wheel: with ticks of 64 ms a rotation takes 131 s, longer than every default.
 const WHEEL_SLOTS: usize = 2048;
 /// The most listeners of one loop: their numbers fit the byte that a slot has for them.
@@ -205,6 +219,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             ready: Vec::new(),
             unfinished: VecDeque::new(),
             acceptor,
+            waiting_room: WaitingRoom::new(),
             calls,
             sources: Sources::new(),
             program_timers,
@@ -221,6 +236,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             sample_from: 0,
             slot_search_at: 0,
             memory_search_at: 0,
+            full_since: None,
+            visits_since: Duration::ZERO,
             kernel,
         })
     }
@@ -273,10 +290,10 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
 
     /// Sleeps, notes the events, and takes the time.
     fn poll(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        let Reactor { kernel, slots, ready, acceptor, sources, .. } = self;
+        let Reactor { kernel, slots, ready, unfinished, acceptor, sources, .. } = self;
         kernel.poll(timeout, |event| {
             if event.token.is_of_connection() {
-                note_event(slots, ready, &event);
+                note_event(slots, ready, unfinished, &event);
             } else if let Some(key) = event.token.source_key() {
                 sources.note(key, &event);
             } else {
@@ -336,13 +353,14 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     fn wake(&mut self, token: Token) {
         if let Some(slot) = connection(&mut self.slots, token) {
             slot.facts.flags.set(Flags::WOKEN);
-            enqueue(&mut self.ready, slot, token);
+            enqueue(&mut self.ready, &mut self.unfinished, slot, token);
         }
     }
 
     /// Serves the connections that are ready now. Those that become ready meanwhile wait for a
     /// turn.
     fn serve_ready(&mut self) {
+        self.visits_since = self.shared.looked_at_clock;
         let count = self.ready.len();
         for n in 0..count {
             let token = self.ready[n];
@@ -362,10 +380,15 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         let began = self.kernel.elapsed();
         // The time of the first visit does not begin with the turn.
         self.shared.looked_at_clock = began;
+        self.visits_since = began;
+        let most = match self.acceptor.is_ready() && !self.is_full() {
+            true => UNFINISHED_IN_CROWD,
+            false => UNFINISHED_MAX,
+        };
         for _ in 0..count {
             let Some(token) = self.unfinished.pop_front() else { return };
             self.serve(token);
-            let is_over = self.kernel.elapsed().saturating_sub(began) >= UNFINISHED_MAX;
+            let is_over = self.kernel.elapsed().saturating_sub(began) >= most;
             if is_over && !self.shared.is_last_look() {
                 return;
             }
@@ -390,7 +413,17 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             slot.life = Life::Rest(Rest::Idle);
             deadlines::arm_idle_fast(&mut self.wheel, slot, token, &self.shared);
         } else {
+            self.weigh(token);
             self.conclude(token, verdict);
+        }
+    }
+
+    /// Notes whether a visit took long: at the next event of its connection, others go first.
+    fn weigh(&mut self, token: Token) {
+        let now = self.kernel.elapsed();
+        let began = mem::replace(&mut self.visits_since, now);
+        if now.saturating_sub(began) >= LONG_VISIT {
+            self.slots[token.key()].facts.flags.set(Flags::YIELDS);
         }
     }
 
@@ -486,7 +519,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
 
     /// The number of connections.
     pub(crate) fn connections(&self) -> usize {
-        self.slots.len() + usize::from(self.acceptor.holds())
+        self.slots.len() + self.waiting_room.len()
     }
 
     /// The state and the deadline of each connection, in words.
@@ -542,28 +575,53 @@ fn park<K: Kernel, S>(slot: &mut Slot<K, S>, spare: &mut Work<S>, ledger: &mut L
 }
 
 /// Notes an event in the flags of its slot, and puts the slot into the ready queue.
-fn note_event<K: Kernel, S>(slots: &mut Slab<Slot<K, S>>, ready: &mut Vec<Token>, event: &Event) {
+fn note_event<K: Kernel, S>(
+    slots: &mut Slab<Slot<K, S>>,
+    ready: &mut Vec<Token>,
+    unfinished: &mut VecDeque<Token>,
+    event: &Event,
+) {
     let Some(slot) = connection(slots, event.token) else { return };
     if event.readable {
         slot.facts.flags.set(Flags::READABLE);
         if event.read_closed {
             slot.facts.flags.set(Flags::READ_CLOSED);
         }
-        enqueue(ready, slot, event.token);
+        enqueue(ready, unfinished, slot, event.token);
         return;
     }
     // Room to write is news only where output waits.
     let has_output = matches!(&slot.life, Life::Busy(work) if work.has_output());
     if event.writable && has_output {
-        enqueue(ready, slot, event.token);
+        enqueue(ready, unfinished, slot, event.token);
     }
 }
 
-/// Puts a slot into the ready queue, once.
-fn enqueue<K: Kernel, S>(ready: &mut Vec<Token>, slot: &mut Slot<K, S>, token: Token) {
-    if !slot.facts.flags.has(Flags::QUEUED) && (ready.len() < ready.capacity() || grow(ready)) {
+/// Puts a slot into the ready queue, once; or into the other queue, if it yields to others.
+fn enqueue<K: Kernel, S>(
+    ready: &mut Vec<Token>,
+    unfinished: &mut VecDeque<Token>,
+    slot: &mut Slot<K, S>,
+    token: Token,
+) {
+    if !slot.facts.flags.may_be_ready() {
+        return enqueue_yielding(unfinished, slot, token);
+    }
+    if ready.len() < ready.capacity() || grow(ready) {
         slot.facts.flags.set(Flags::QUEUED);
         ready.push(token);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn enqueue_yielding<K: Kernel, S>(
+    unfinished: &mut VecDeque<Token>,
+    slot: &mut Slot<K, S>,
+    token: Token,
+) {
+    if slot.facts.flags.take(Flags::YIELDS) {
+        enqueue_unfinished(unfinished, slot, token);
     }
 }
 

@@ -62,6 +62,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
                 break;
             }
         }
+        self.clear_waiting_room();
         self.acceptor.close(&mut self.kernel);
     }
 
@@ -86,7 +87,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             if at(&slot.life) {
                 slot.facts.flags.set(Flags::READABLE);
                 let token = Token::new(key, slot.facts.generation);
-                enqueue(&mut self.ready, slot, token);
+                enqueue(&mut self.ready, &mut self.unfinished, slot, token);
             }
         }
     }
@@ -94,6 +95,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     /// Resets every connection.
     fn stop(&mut self) {
         self.begin_drain(None);
+        self.clear_waiting_room();
         self.acceptor.close(&mut self.kernel);
         let token =
             |(key, slot): (usize, &super::Slot<K, S>)| Token::new(key, slot.facts.generation);

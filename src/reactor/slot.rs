@@ -125,6 +125,15 @@ impl Flags {
     pub(super) const REPORTED_ACTIVE: Flags = Flags(1 << 4);
     /// A waker was woken: the program has news.
     pub(super) const WOKEN: Flags = Flags(1 << 5);
+    /// When it is queued next, it is served after the others, because its last visit took long. It is
+    /// forgotten then.
+    pub(super) const YIELDS: Flags = Flags(1 << 6);
+
+    /// Whether the connection is to enter the ready queue.
+    #[inline(always)]
+    pub(super) fn may_be_ready(self) -> bool {
+        self.0 & (Flags::QUEUED.0 | Flags::YIELDS.0) == 0
+    }
 
     pub(super) fn has(self, flag: Flags) -> bool {
         self.0 & flag.0 != 0

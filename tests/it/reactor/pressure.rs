@@ -326,14 +326,83 @@ fn the_limit_of_connections_per_address_can_be_set_and_switched_off() {
     let connect = |limits, count: u16| {
         let mut sim = limited(site, limits);
         let all: Vec<_> = (0..count).map(|n| sim.connect_from(from("192.0.2.7", n))).collect();
-        assert_eq!(self::count(&mut sim, &all, |sim, client| sim.is_open(client)), all.len());
-        sim.report().accepted
+        let open = self::count(&mut sim, &all, |sim, client| sim.is_open(client));
+        let accepted = sim.report().accepted;
+        let waiting = (all.len() - accepted as usize).min(16);
+        assert_eq!(open, accepted as usize + waiting);
+        accepted
     };
     let of_one = |n| Limits { connections_per_address_max: n, ..at_most(40) };
     assert_eq!(connect(of_one(3), 40), 3);
     assert_eq!(connect(of_one(0), 40), 30);
     assert_eq!(connect(of_one(usize::MAX), 40), 40);
     assert_eq!(connect(Limits { connections_max: 1, ..of_one(0) }, 1), 1);
+}
+
+/// The crowd holds its share of the slots with connections that are silent, idle, or in the middle of a
+/// head, and comes again and again. Others do not wait for it.
+#[test]
+fn during_a_flood_from_one_address_clients_of_others_are_served_at_once() {
+    for limits in [Limits::small(), at_most(8)] {
+        let mut sim = limited(site, limits);
+        let mut ports = 0..;
+        for round in 0..50 {
+            sim.pause();
+            let crowd: Vec<_> = ports.by_ref().take(200).collect();
+            for n in crowd {
+                let client = sim.connect_from(from("198.51.100.7", n));
+                sim.send(client, [b"", GET, &GET[..9]][usize::from(n % 3)]);
+            }
+            let other = sim.connect_from(from("192.0.2.7", round));
+            sim.send(other, GET_CLOSE);
+            sim.resume();
+            assert_eq!(statuses(sim.received(other)), [200], "{round}");
+            sim.advance(MS);
+        }
+    }
+}
+
+/// They come one by one, and hold all slots: each has just begun.
+#[test]
+fn a_client_waits_for_a_moment_only_while_slow_readers_and_uploads_hold_all_slots() {
+    for (name, attack) in &HOLDERS[2..] {
+        let site: fn(&Request<'_>) -> Reply = with_hoards;
+        let mut sim = limited(site, Limits::small());
+        let mut attackers = Vec::new();
+        for round in 0..30 {
+            attackers.retain(|&client| sim.is_open(client));
+            while attackers.len() < 70 {
+                let client = sim.connect();
+                attack(&mut sim, client);
+                attackers.push(client);
+            }
+            let client = sim.connect_and_send(GET_CLOSE);
+            sim.advance(25 * MS);
+            assert_eq!(statuses(sim.received(client)), [200], "{name}: {round}");
+        }
+    }
+}
+
+/// A client that paused for longer than a part of its window gives way before one that has just begun.
+#[test]
+fn a_reader_that_pauses_gives_way_first() {
+    let mut sim = limited(site, at_most(3));
+    let download = |sim: &mut Sim| {
+        let client = sim.connect();
+        sim.stall(client, 64 << 10);
+        sim.send(client, b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n");
+        sim.read(client, 1 << 20);
+        client
+    };
+    let paused = download(&mut sim);
+    // In the middle of the next part.
+    sim.advance(Duration::from_millis(20_300));
+    let others = [download(&mut sim), download(&mut sim)];
+    let newcomer = sim.connect_and_send(GET_CLOSE);
+    sim.advance(TICK);
+    assert_eq!(statuses(sim.received(newcomer)), [200]);
+    assert!(!sim.is_open(paused));
+    assert!(others.iter().all(|&client| sim.is_open(client)));
 }
 
 /// All connections of a crowd wait for the program, so none of them gives way.
@@ -357,10 +426,10 @@ fn a_crowd_that_cannot_give_way_does_not_keep_others_waiting() {
         let other = sim.connect_from(from("192.0.2.7", 1));
         sim.send(other, GET_CLOSE);
         sim.resume();
-        if round == 0 {
-            sim.advance(300 * MS);
-        }
         assert_eq!(statuses(sim.received(other)), [200], "{round}");
+        let refused = count(&mut sim, &crowd, |sim, client| sim.was_reset(client));
+        assert_eq!(refused, 30 - 16, "the others wait");
+        sim.advance(300 * MS);
         assert!(crowd.iter().all(|&client| sim.was_reset(client)));
     }
 }

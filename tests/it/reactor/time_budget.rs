@@ -241,3 +241,27 @@ fn a_client_that_asks_for_little_is_served_before_those_that_have_more_to_do() {
         "two slow calls in a turn: {turns} turns"
     );
 }
+
+/// Each of a crowd sends a little again and again, and each piece takes long. Another client comes in the
+/// middle of it.
+#[test]
+fn a_client_is_served_within_a_few_visits_while_a_crowd_keeps_the_loop_busy() {
+    const CROWD: usize = 300;
+    let calls = Calls::default();
+    let mut sim = calls.sim(MS);
+    let crowd: Vec<_> =
+        (0..CROWD).map(|_| sim.connect_and_send(post_chunked("/received"))).collect();
+    for round in 0..5 {
+        sim.pause();
+        crowd.iter().for_each(|&client| sim.send(client, chunk(b"piece")));
+        let modest = sim.connect_and_send(GET);
+        calls.made.borrow_mut().clear();
+        sim.resume();
+        assert_eq!(statuses(sim.received(modest)), [200]);
+        let made = calls.made.borrow();
+        assert_eq!(made.len(), CROWD + 1);
+        let at = made.iter().position(|&(_, time)| time.is_zero()).unwrap();
+        // In the first round, nobody knows yet that their visits take long.
+        assert!(round == 0 || at <= 12, "{round}: served after {at} calls for the crowd");
+    }
+}
