@@ -27,7 +27,7 @@ use crate::reactor::memory::has_memory;
 use crate::reactor::origins::{canonical, Origins};
 use crate::reactor::slot::{Facts, Flags, Life, Slot};
 use crate::reactor::task::Timer;
-use crate::reactor::visit::SCRATCH;
+use crate::reactor::visit::{SCRATCH, TIME_IN_CROWD, TIME_MAX};
 use crate::reactor::work::Work;
 use crate::reactor::{enqueue, Reactor, Token, WHEEL_SLOTS};
 
@@ -125,6 +125,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             }
         };
         let calls = ACCEPT_MAX - budget;
+        self.shared.visit_max = if budget == 0 { TIME_IN_CROWD } else { TIME_MAX };
         let is_many = calls >= FLOOD_MIN.min(self.connections_max);
         if budget == 0 || is_many && matches!(batch, Batch::Full) {
             self.note_flood();

@@ -80,7 +80,7 @@ use crate::reactor::shared::{Counters, Service, Shared};
 use crate::reactor::slot::{Flags, Life, Slot};
 use crate::reactor::sources::Sources;
 use crate::reactor::timeouts::Timeouts;
-use crate::reactor::visit::{Verdict, Visit, LOOK_EVERY, SCRATCH};
+use crate::reactor::visit::{Verdict, Visit, LOOK_EVERY, SCRATCH, TIME_MAX};
 use crate::reactor::waiting_room::WaitingRoom;
 use crate::reactor::work::Work;
 
@@ -210,6 +210,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
                 now,
                 looked_at_clock: Duration::ZERO,
                 look_every: LOOK_EVERY,
+                visit_max: TIME_MAX,
                 service: Service::Normal,
                 counters: Counters::default(),
             },

@@ -42,6 +42,8 @@ pub(super) struct Shared<S: 'static, H: Handler<S>> {
     pub(super) looked_at_clock: Duration,
     /// The number of small responses after which a visit reads the clock.
     pub(super) look_every: u32,
+    /// The time of a visit.
+    pub(super) visit_max: Duration,
     pub(super) timeouts: Timeouts,
     pub(super) service: Service,
     pub(super) counters: Counters,

@@ -63,7 +63,7 @@ use crate::reactor::visit::output::OUT_HIGH;
 use crate::reactor::work::Work;
 use crate::reactor::Token;
 
-pub(super) use crate::reactor::visit::budget::LOOK_EVERY;
+pub(super) use crate::reactor::visit::budget::{LOOK_EVERY, TIME_IN_CROWD, TIME_MAX};
 
 /// Requests served, and messages given to a protocol, in one visit: twice the pipeline of the usual
 /// clients.

@@ -265,3 +265,22 @@ fn a_client_is_served_within_a_few_visits_while_a_crowd_keeps_the_loop_busy() {
         assert!(round == 0 || at <= 12, "{round}: served after {at} calls for the crowd");
     }
 }
+
+/// Each client of the crowd has work for ten visits.
+#[test]
+fn first_visits_are_short_while_clients_come_faster_than_they_are_accepted() {
+    const CROWD: usize = 200;
+    let calls = Calls::default();
+    let mut sim = calls.sim(MS * 3 / 10);
+    sim.pause();
+    for _ in 0..CROWD {
+        sim.connect_and_send(request("/large").repeat(10));
+    }
+    let modest = sim.connect_and_send(GET);
+    sim.resume();
+    assert_eq!(statuses(sim.received(modest)), [200]);
+    let made = calls.made.borrow();
+    assert_eq!(made.len(), CROWD * 10 + 1);
+    let at = made.iter().position(|&(_, time)| time.is_zero()).unwrap();
+    assert!(at <= CROWD * 3 / 2, "served after {at} calls for the crowd");
+}
