@@ -2,8 +2,8 @@
 //!
 //! The reader of a pipe can stop, a disk can stall, and Ctrl-S halts a terminal. A `write` then lasts
 //! until that is over. So the loop puts its lines into a bounded queue, and a thread writes them. If
-//! the queue is full, or a write fails, lines are lost. They are counted, and a line says how many
-//! they were as soon as there is room again, and at the latest at the end.
+//! the queue is full, there is no memory for it, or a write fails, lines are lost. They are counted,
+//! and a line says how many they were as soon as there is room again, and at the latest at the end.
 //!
 //! The lines of one output stay in their order. A line after a silence is written at once, those that
 //! follow it within 10 ms are written together. At rest the thread sleeps and makes no system call.
@@ -223,7 +223,7 @@ enum Intake {
     Full {
         lost: u64,
     },
-    /// The last write failed. The next lines are tried again.
+    /// The last write failed, or there was no memory for a line. The next lines are tried again.
     Failing {
         lost: u64,
         error: io::Error,
@@ -282,7 +282,10 @@ impl Queue {
                 return false;
             }
         }
-        self.reserve(lines.len());
+        if !self.reserve(lines.len()) {
+            self.lose(lines);
+            return false;
+        }
         self.bytes.extend(lines);
         let wakes_the_thread = match self.writing {
             Writing::Asleep => true,
@@ -296,12 +299,24 @@ impl Queue {
     }
 
     /// Makes room for `more` bytes. The capacity is a power of two, so that it does not pass the
-    /// limit.
-    fn reserve(&mut self, more: usize) {
+    /// limit. Returns false if the system has no memory for it.
+    fn reserve(&mut self, more: usize) -> bool {
         let len = self.bytes.len();
-        if len + more > self.bytes.capacity() {
-            let capacity = (len + more).next_power_of_two().max(WRITE_BYTES_MAX);
-            self.bytes.reserve_exact(capacity - len);
+        if len + more <= self.bytes.capacity() {
+            return true;
+        }
+        let capacity = (len + more).next_power_of_two().max(WRITE_BYTES_MAX);
+        self.bytes.try_reserve_exact(capacity - len).is_ok()
+    }
+
+    /// Counts lines that are lost, because there is no memory for them. The next ones are tried again.
+    fn lose(&mut self, lines: &[u8]) {
+        match &mut self.intake {
+            Intake::Full { lost } | Intake::Failing { lost, .. } => *lost += count(lines),
+            Intake::Open => {
+                let error = ErrorKind::OutOfMemory.into();
+                self.intake = Intake::Failing { lost: count(lines), error };
+            }
         }
     }
 
@@ -543,6 +558,20 @@ mod tests {
         queue.push(&[vec![b'x'; QUEUE_BYTES_MAX], vec![b'\n']].concat());
         queue.push(b"next\n");
         assert_eq!(queue.give_up(), Loss::new(2, TOO_SLOW));
+    }
+
+    #[test]
+    fn lines_for_which_there_is_no_memory_are_counted_and_the_next_ones_are_written() {
+        let mut queue = Queue::new(false);
+        assert!(!queue.reserve(usize::MAX / 4));
+        queue.lose(b"a\nb\n");
+        queue.lose(b"c\n");
+        queue.push(b"d\n");
+        let mut out = Vec::new();
+        queue.take(&mut out);
+        assert_eq!(out, b"d\n");
+        let reason = io::Error::from(ErrorKind::OutOfMemory);
+        assert_eq!(queue.conclude(Ok(())), Loss::new(3, &reason));
     }
 
     #[test]
