@@ -14,12 +14,12 @@
 //! for the next reader, up to a small share of the budget, until the next request for any listing.
 
 use std::collections::VecDeque;
-use std::mem::size_of;
+use std::mem::{size_of, take};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use bytes::Bytes;
 
-use crate::account::{Account, Hold};
+use crate::account::{free, Account, Hold};
 use crate::files::entries::{Directory, Order, Room};
 use crate::files::page;
 use crate::files::path::Names;
@@ -220,7 +220,7 @@ impl Listings {
         }
         key.order.sort(&mut entries.list);
         let mut text = page::render(names, &entries, key.order, len_max);
-        drop(entries);
+        free(entries.list);
         text.shrink_to_fit();
         let has_shrunk = charge.resize(text.capacity() + size_of::<Page>());
         debug_assert!(has_shrunk, "a page takes less than its making");
@@ -233,6 +233,12 @@ impl Listings {
         let reserve = account.max() / RESERVE;
         let mut charge = Charge { in_share, in_loop, bytes: 0, reserve };
         charge.resize(bytes).then_some(charge)
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        free(take(&mut self.text).into_bytes());
     }
 }
 

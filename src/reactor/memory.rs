@@ -6,7 +6,7 @@
 
 use std::mem;
 
-use crate::account::Account;
+use crate::account::{free, Account};
 
 /// Counts bytes against the budget that the program has set.
 ///
@@ -72,6 +72,12 @@ impl Ledger {
         self.has_room(SMALL + 1)
     }
 
+    /// Whether a piece of `bytes` can take the place of another one, which exists until it is copied.
+    /// That lasts for a moment only, so it may use the reserve.
+    pub(crate) fn has_room_to_copy(&self, bytes: usize) -> bool {
+        self.used().saturating_add(bytes) <= self.max
+    }
+
     /// The bytes that the loop holds and those in the account, as of now.
     pub(crate) fn used(&self) -> usize {
         self.of_loop() + self.account.held()
@@ -93,7 +99,9 @@ impl Ledger {
 const SMALL: usize = CLASSES[0];
 
 /// The sizes of blocks: for a usual head, a long one, the longest by default, and a whole read.
-const CLASSES: [usize; 4] = [1 << 10, 4 << 10, 16 << 10, 64 << 10];
+const CLASSES: [usize; 4] = [1 << 10, 4 << 10, 16 << 10, BLOCK_MAX];
+/// The size of the largest block that is kept for others.
+pub(crate) const BLOCK_MAX: usize = 64 << 10;
 
 /// Free blocks kept of each class: 16 + 64 + 128 + 256 KiB. Those of a burst go back to the system.
 const KEPT: [usize; 4] = [16, 16, 8, 4];
@@ -147,6 +155,21 @@ impl Pool {
         true
     }
 
+    /// Lends a block with room for at least `len` bytes, within the budget and if the system has the
+    /// memory.
+    pub(crate) fn try_lend(&mut self, len: usize, ledger: &mut Ledger) -> Option<Block> {
+        if len <= BLOCK_MAX {
+            return self.can_lend(len, ledger).then(|| self.lend(len, ledger));
+        }
+        if !ledger.has_room(len) {
+            return None;
+        }
+        let mut block = Block::empty();
+        block.bytes.try_reserve_exact(len).ok()?;
+        ledger.charge(block.capacity());
+        Some(block)
+    }
+
     /// Lends a block with a copy of `bytes`.
     pub(crate) fn keep(&mut self, bytes: &[u8], ledger: &mut Ledger) -> Block {
         let mut block = self.lend(bytes.len(), ledger);
@@ -164,7 +187,10 @@ impl Pool {
                 bytes.clear();
                 self.free[class].push(bytes);
             }
-            _ => ledger.release(capacity),
+            _ => {
+                free(bytes);
+                ledger.release(capacity);
+            }
         }
     }
 
@@ -191,7 +217,9 @@ pub(crate) fn has_memory<const N: usize>(sizes: [usize; N]) -> bool {
         let mut piece = Vec::<u8>::new();
         piece.try_reserve_exact(size).map(|()| piece)
     });
-    pieces.iter().all(Result::is_ok)
+    let has_all = pieces.iter().all(Result::is_ok);
+    pieces.into_iter().flatten().for_each(free);
+    has_all
 }
 
 /// Returns a copy of items whose number a client determines, if the system has the memory.
@@ -209,6 +237,11 @@ fn exactly(capacity: usize, ledger: &mut Ledger) -> Vec<u8> {
 }
 
 impl Block {
+    /// A block without room.
+    pub(crate) fn empty() -> Block {
+        Block { bytes: Vec::new(), start: 0 }
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes[self.start..]
     }
@@ -248,14 +281,42 @@ impl Block {
             self.start = 0;
         }
         if self.bytes.len() == self.bytes.capacity() {
-            let mut larger = pool.lend(self.bytes.len() + 1, ledger);
-            larger.bytes.extend_from_slice(&self.bytes);
-            pool.take_back(mem::replace(self, larger), ledger);
+            self.move_to(pool.lend(self.bytes.len() + 1, ledger), pool, ledger);
         }
         let held = self.bytes.len();
         let end = self.bytes.capacity().min(held + most);
         self.bytes.resize(end, 0);
         &mut self.bytes[held..]
+    }
+
+    fn move_to(&mut self, mut larger: Block, pool: &mut Pool, ledger: &mut Ledger) {
+        larger.bytes.extend_from_slice(self.bytes());
+        pool.take_back(mem::replace(self, larger), ledger);
+    }
+
+    /// Makes room for `len` bytes in all, if there is memory for them. A block that is larger than all
+    /// classes grows where it is, if the allocator can do that.
+    pub(crate) fn enlarge(&mut self, len: usize, pool: &mut Pool, ledger: &mut Ledger) -> bool {
+        let before = self.bytes.capacity();
+        if before <= BLOCK_MAX {
+            let Some(larger) = pool.try_lend(len, ledger) else { return false };
+            self.move_to(larger, pool, ledger);
+            return true;
+        }
+        if !ledger.has_room(len - before)
+            || !ledger.has_room_to_copy(len)
+            || self.bytes.try_reserve_exact(len - self.bytes.len()).is_err()
+        {
+            return false;
+        }
+        ledger.charge(self.bytes.capacity() - before);
+        true
+    }
+
+    /// Adds bytes, for which there is room.
+    pub(crate) fn append(&mut self, bytes: &[u8]) {
+        debug_assert!(bytes.len() <= self.bytes.capacity() - self.bytes.len());
+        self.bytes.extend_from_slice(bytes);
     }
 
     /// Keeps `filled` of the bytes of the last `room`, which had `room` bytes.

@@ -23,6 +23,7 @@ mod work;
 mod slot;
 mod log_name;
 mod shared;
+mod gathered;
 mod memory;
 mod origins;
 mod timeouts;

@@ -34,6 +34,7 @@ use crate::limits::TIMEOUT_MAX;
 use crate::message::body::{FilePart, Produce};
 use crate::message::fields::FieldSpan;
 use crate::message::request::RequestLine;
+use crate::reactor::gathered::Gathered;
 use crate::reactor::memory::Block;
 use crate::waker::Waker;
 
@@ -61,8 +62,8 @@ pub(super) struct Collecting<S> {
     pub(super) line: RequestLine,
     pub(super) head: Vec<u8>,
     pub(super) spans: Vec<FieldSpan>,
-    pub(super) content: Vec<u8>,
-    /// The bytes that the ledger was charged for this.
+    pub(super) content: Gathered,
+    /// The bytes that the ledger was charged for this, beside the content.
     pub(super) charged: usize,
 }
 
@@ -166,7 +167,7 @@ impl<S> Task<S> {
     /// The bytes that the ledger was charged for it.
     pub(super) fn memory(&self) -> usize {
         match self {
-            Task::Collect(collecting) => collecting.charged,
+            Task::Collect(collecting) => collecting.charged + collecting.content.capacity(),
             Task::Receive(receiving) => receiving.size(),
             Task::Later(deferred) => deferred.size(),
             Task::Transform(_, Some(pending)) => pending.capacity(),

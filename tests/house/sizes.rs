@@ -5,6 +5,8 @@
 //! This is a process of its own, because it replaces the allocator. `GlobalAlloc` is an unsafe
 //! trait, so this is the only `unsafe` of the package, and it is not shipped.
 
+mod attacked;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::fs;
@@ -46,6 +48,8 @@ static ALONE: Mutex<()> = Mutex::new(());
 
 /// Bytes that the thread of the server holds.
 static HELD: AtomicIsize = AtomicIsize::new(0);
+/// The most of them so far.
+static PEAK: AtomicIsize = AtomicIsize::new(0);
 
 thread_local! {
     /// Whether the allocations of this thread are counted.
@@ -60,7 +64,8 @@ fn fails(size: usize) -> bool {
 
 fn count(bytes: isize) {
     if COUNTS.with(Cell::get) {
-        HELD.fetch_add(bytes, Ordering::SeqCst);
+        let held = HELD.fetch_add(bytes, Ordering::SeqCst) + bytes;
+        PEAK.fetch_max(held, Ordering::SeqCst);
     }
 }
 
@@ -84,7 +89,9 @@ unsafe impl GlobalAlloc for Counting {
         if fails(size) {
             return ptr::null_mut();
         }
-        count(size as isize - layout.size() as isize);
+        // Some allocators copy, so that both are there for a moment.
+        count(size as isize);
+        count(-(layout.size() as isize));
         System.realloc(block, layout, size)
     }
 }

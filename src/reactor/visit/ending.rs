@@ -1,15 +1,18 @@
 //! Early ends of an exchange: refusals, resets, and the end of the task.
 
 use std::io;
+use std::mem;
 
 use super::{
-    guard, let_go, Break, Continue, Handler, Kernel, Lost, Panic, Progress, Stop, Task, Visit,
+    guard, let_go, Break, Continue, Handler, Kernel, Lost, Panic, Progress, Shared, Stop, Task,
+    Visit,
 };
 use crate::handler::exchange::Outcome;
 use crate::handler::guard::message_of;
 use crate::handler::hooks::ConnectionState;
 use crate::http1::{Farewell, Reject};
 use crate::logging::{debug, error};
+use crate::reactor::gathered::Gathered;
 use crate::reactor::visit::observe::{outcome_of, outcome_of_refusal};
 
 impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
@@ -121,8 +124,10 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     pub(super) fn drop_task(&mut self, why: Lost) {
         match self.take_task() {
             Task::None => {}
-            Task::Collect(collecting) => {
-                self.shared.ledger.release(collecting.charged);
+            Task::Collect(mut collecting) => {
+                let Shared { pool, ledger, .. } = &mut *self.shared;
+                ledger.release(collecting.charged);
+                mem::replace(&mut collecting.content, Gathered::new()).give_back(pool, ledger);
                 let_go(collecting);
             }
             Task::Receive(receiving) => {

@@ -9,6 +9,7 @@ use crate::handler::{Collect, Collected, Failure, Flow, Receiving, Reply};
 use crate::http1::{Input, Reject, Step, Taker, TrailerSection};
 use crate::message::fields::Fields;
 use crate::message::request::{Message, Path, Request};
+use crate::reactor::gathered::Gathered;
 use crate::reactor::memory::copied;
 use crate::reactor::task::Collecting;
 use crate::reactor::visit::request::{name_request, Client};
@@ -45,7 +46,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             line: self.shared.head.line.clone(),
             head,
             spans,
-            content: Vec::new(),
+            content: Gathered::new(),
             charged: 0,
         });
         collecting.charged = collecting.size();
@@ -166,43 +167,18 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
 
     /// Adds to the collected content, within its limit and the budget of memory.
     fn gather(&mut self, mut collecting: Box<Collecting<S>>, piece: &[u8]) -> Progress {
-        let room = collecting.limit - collecting.content.len();
-        let refusal = match piece.len() <= room {
+        let Collecting { limit, ref mut content, .. } = *collecting;
+        let Shared { pool, ledger, .. } = &mut *self.shared;
+        let refusal = match piece.len() <= limit - content.bytes().len() {
             false => Some(Reject::ContentTooLarge),
-            true if !self.grow(&mut collecting, piece.len()) => Some(Reject::Overloaded),
-            true => {
-                collecting.content.extend_from_slice(piece);
-                None
-            }
+            true if !content.add(piece, limit, pool, ledger) => Some(Reject::Overloaded),
+            true => None,
         };
         self.put_back(Task::Collect(collecting));
         match refusal {
             Some(reject) => Break(self.refuse(reject, Lost::Stopped)),
             None => Continue(()),
         }
-    }
-
-    /// Makes room for `len` more bytes. The buffer grows with the bytes that have arrived, not with
-    /// the announced length.
-    fn grow(&mut self, collecting: &mut Collecting<S>, len: usize) -> bool {
-        let content = &mut collecting.content;
-        let (before, needed) = (content.capacity(), content.len() + len);
-        if needed <= before {
-            return true;
-        }
-        let ledger = &mut self.shared.ledger;
-        let doubled = needed.max((before * 2).max(256).min(collecting.limit));
-        // When memory is short, less than the double may still have room.
-        let wanted = if ledger.has_room(doubled - before) { doubled } else { needed };
-        if !ledger.has_room(wanted - before)
-            || content.try_reserve_exact(wanted - content.len()).is_err()
-        {
-            return false;
-        }
-        let grown = content.capacity() - before;
-        collecting.charged += grown;
-        ledger.charge(grown);
-        true
     }
 
     /// Ends the content if all of it has arrived.
@@ -266,8 +242,10 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         let (line, bytes, spans) = (&line, &*head, &*spans);
         let message = Message { line, bytes, path, spans, trailers, peer: &client, seen: None };
         let request = Request::new(&message);
-        let reply = guard(|| named(then(state, &request, &content), &request));
-        self.shared.ledger.release(charged);
+        let reply = guard(|| named(then(state, &request, content.bytes()), &request));
+        let Shared { pool, ledger, .. } = &mut *self.shared;
+        content.give_back(pool, ledger);
+        ledger.release(charged);
         reply
     }
 }

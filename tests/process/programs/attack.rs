@@ -8,7 +8,7 @@
 #![cfg(all(target_os = "linux", feature = "cli"))]
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -110,24 +110,22 @@ impl Server {
 
     /// Makes the honest requests, and asserts that each is served and memory is as promised.
     fn assert_serves(&self, attack: &str) {
+        (0..REQUESTS).for_each(|n| self.assert_serves_once(attack, n));
+    }
+
+    fn assert_serves_once(&self, attack: &str, n: usize) {
         let promise = Limits::small().memory_bytes_max + BASE;
-        for n in 0..REQUESTS {
-            let mut client = self.connect(HONEST);
-            client.set_read_timeout(Some(PATIENCE)).unwrap();
-            let request = format!("GET /{HOST}Connection: close\r\n\r\n");
-            let mut response = Vec::new();
-            let served = client
-                .write_all(request.as_bytes())
-                .and_then(|()| client.read_to_end(&mut response));
-            served.unwrap_or_else(|error| panic!("{attack}: request {n}: {error}"));
-            assert!(response.starts_with(b"HTTP/1.1 200 "), "{attack}: request {n}: no 200");
-            assert!(response.ends_with(b"Hello, World!"), "{attack}: request {n}: cut off");
-            let memory = self.memory();
-            assert!(
-                memory <= promise,
-                "{attack}: {memory} B of memory, at most {promise} expected"
-            );
-        }
+        let mut client = self.connect(HONEST);
+        client.set_read_timeout(Some(PATIENCE)).unwrap();
+        let request = format!("GET /{HOST}Connection: close\r\n\r\n");
+        let mut response = Vec::new();
+        let served =
+            client.write_all(request.as_bytes()).and_then(|()| client.read_to_end(&mut response));
+        served.unwrap_or_else(|error| panic!("{attack}: request {n}: {error}"));
+        assert!(response.starts_with(b"HTTP/1.1 200 "), "{attack}: request {n}: no 200");
+        assert!(response.ends_with(b"Hello, World!"), "{attack}: request {n}: cut off");
+        let memory = self.memory();
+        assert!(memory <= promise, "{attack}: {memory} B of memory, at most {promise} expected");
     }
 }
 
@@ -207,6 +205,45 @@ fn half_uploads_do_not_keep_others_out() {
     let half = format!("{head}{}", "x".repeat(50_000));
     let _attackers = server.attack(100, Sources::Many, half.as_bytes());
     server.assert_serves("half uploads");
+}
+
+/// Many buffers grow, in small steps when memory is short, and come and go. So freed memory must fit
+/// the next ones.
+#[test]
+fn floods_of_chunks_leave_no_holes_in_memory() {
+    let one_byte = "1\r\nx\r\n".repeat(10_000);
+    let extension = format!("c8;a={}\r\n{}\r\n", "e".repeat(190), "x".repeat(200)).repeat(200);
+    let large = format!("2000\r\n{}\r\n", "x".repeat(8192)).repeat(8);
+    for (attack, chunks) in
+        [("one-byte chunks", one_byte), ("extensions", extension), ("large chunks", large)]
+    {
+        let server = Server::probe();
+        let head = format!("POST /collect{HOST}Transfer-Encoding: chunked\r\n\r\n");
+        let open = |n| {
+            let mut client = server.connect(Sources::Many.of(n));
+            client.set_nonblocking(true).unwrap();
+            // The server may have ended it already.
+            let _ = client.write_all(head.as_bytes());
+            (client, 0)
+        };
+        let mut attackers: Vec<_> = (0..30).map(open).collect();
+        for round in 0..200 {
+            for (n, (client, sent)) in attackers.iter_mut().enumerate() {
+                *sent += client.write(&chunks.as_bytes()[*sent..]).unwrap_or(0);
+                *sent %= chunks.len();
+                if !matches!(client.peek(&mut [0]), Err(error) if is_wait(&error)) {
+                    (*client, *sent) = open(n);
+                }
+            }
+            if round % 10 == 0 {
+                server.assert_serves_once(attack, round);
+            }
+        }
+    }
+}
+
+fn is_wait(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::WouldBlock
 }
 
 #[test]
