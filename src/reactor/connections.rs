@@ -355,7 +355,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             self.wheel = Wheel::new(WHEEL_SLOTS, clock::tick(self.shared.now));
             self.shared.origins.clear();
             self.addresses = Addresses::default();
-            let fixed = 2 * SCRATCH + self.wheel.memory();
+            let fixed = memory_of_loop(&self.wheel);
             self.shared.ledger.release(self.charged - fixed);
             self.charged = fixed;
         }
@@ -397,7 +397,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     fn charge_slots(&mut self) {
         let slots = self.slots.capacity() * mem::size_of::<Slot<K, S>>();
         let addresses = self.shared.origins.memory() + self.addresses.memory();
-        let bytes = 2 * SCRATCH + slots + self.wheel.memory() + addresses;
+        let bytes = memory_of_loop(&self.wheel) + slots + addresses;
         if bytes > self.charged {
             self.shared.ledger.charge(bytes - self.charged);
             self.charged = bytes;
@@ -414,6 +414,12 @@ fn without_trace(size: usize) -> usize {
         true => size,
         false => size.max(33 << 20),
     }
+}
+
+/// Returns the memory of a loop beside slots and addresses: both shared buffers, and the wheel. It is
+/// all that the loop has before any client connects.
+pub(super) fn memory_of_loop(wheel: &Wheel) -> usize {
+    2 * SCRATCH + wheel.memory()
 }
 
 /// Returns the most connections whose slots, wheel nodes and addresses fit into half of the budget

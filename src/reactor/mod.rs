@@ -69,7 +69,7 @@ use crate::message::request::{ListenerNames, Site, TurnTime};
 use crate::reactor::acceptor::Acceptor;
 use crate::reactor::addresses::Addresses;
 use crate::reactor::clock::{DateClock, Millis};
-use crate::reactor::connections::{connection, connections_within};
+use crate::reactor::connections::{connection, connections_within, memory_of_loop};
 use crate::reactor::kernel::{Event, Kernel};
 use crate::reactor::loop_group::Group;
 use crate::reactor::mailbox::{Mailbox, Message};
@@ -179,9 +179,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         let Program { state, layers, handler, hooks, timers, calls } = program;
         let program_timers = ProgramTimers::new(timers, now);
         let mut ledger = Ledger::new(limits.memory_bytes_max);
-        // The memory before any client connects: both scratch buffers, and the ring of the wheel.
         let wheel = Wheel::new(WHEEL_SLOTS, clock::tick(now));
-        let fixed = 2 * SCRATCH + wheel.memory();
+        let fixed = memory_of_loop(&wheel);
         ledger.charge(fixed);
         mailbox.set_account(ledger.account());
         let connections_max =
