@@ -297,7 +297,14 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         let slot = &self.slots[token.key()];
         let (armed, before) = (slot.facts.armed, slot.progress());
         // Bytes that are dropped are no reason to stay.
-        if armed == Timer::Linger || !self.looks(token) {
+        if armed == Timer::Linger {
+            return false;
+        }
+        // It has more to do, and its turn comes.
+        if slot.facts.flags.has(Flags::QUEUED) {
+            return true;
+        }
+        if !self.looks(token) {
             return false;
         }
         connection(&mut self.slots, token).is_none_or(|slot| {

@@ -73,7 +73,8 @@ impl Patience {
 const TELLING: Millis = 2000;
 /// Movement up to which rates make no difference, in bytes per second.
 const SLOW: u64 = 1 << 10;
-/// Bytes that count as moved in the first second of a wait, in which a client shows little.
+/// Bytes that count as moved in the first second of a wait, in which a client shows little. In a later
+/// rate window, the one before shows more.
 const HEAD_START: u64 = 64 << 10;
 
 impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
@@ -265,7 +266,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
 fn claim_on_memory<S>(life: &Life<S>, waited: Millis) -> Option<u64> {
     let Life::Busy(work) = life else { return None };
     let held = work.memory() + work.task.memory_elsewhere() + mem::size_of::<Work<S>>();
-    let head_start = if waited < 1000 { HEAD_START } else { 0 };
+    let head_start = if waited < 1000 && work.last_rate == 0 { HEAD_START } else { 0 };
     Some(held as u64 * SLOW / (SLOW + rate(work, waited) + head_start))
 }
 
@@ -313,8 +314,8 @@ fn weight(waited: Millis) -> u64 {
 fn rate<S>(work: &Work<S>, waited: Millis) -> u64 {
     let moved = work.received + work.written;
     let present = moved.saturating_mul(1000) / waited.max(1 << clock::TICK_LOG2);
-    match waited < TELLING {
-        true => present.max(u64::from(work.last_rate)),
+    match waited < TELLING && work.last_rate > 0 {
+        true => u64::from(work.last_rate),
         false => present,
     }
 }
