@@ -37,6 +37,12 @@ impl Ledger {
         self.account.clone()
     }
 
+    /// Keeps listings from making memory short, even if the slots take `growth` bytes more: the clients
+    /// that receive a page do not appear to hold it, so nobody could give way.
+    pub(crate) fn reserve_for_slots(&self, growth: usize) {
+        self.account.set_reserve(self.max - self.short + growth);
+    }
+
     /// Brings the ledger and the account up to date with each other: once in each turn.
     #[inline(always)]
     pub(crate) fn settle(&mut self) {
@@ -70,12 +76,6 @@ impl Ledger {
     /// Whether there is room for content of a request, which may become large.
     pub(crate) fn has_room_for_content(&self) -> bool {
         self.has_room(SMALL + 1)
-    }
-
-    /// Whether a piece of `bytes` can take the place of another one, which exists until it is copied.
-    /// That lasts for a moment only, so it may use the reserve.
-    pub(crate) fn has_room_to_copy(&self, bytes: usize) -> bool {
-        self.used().saturating_add(bytes) <= self.max
     }
 
     /// The bytes that the loop holds and those in the account, as of now.
@@ -304,7 +304,6 @@ impl Block {
             return true;
         }
         if !ledger.has_room(len - before)
-            || !ledger.has_room_to_copy(len)
             || self.bytes.try_reserve_exact(len - self.bytes.len()).is_err()
         {
             return false;

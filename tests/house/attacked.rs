@@ -1,6 +1,6 @@
-//! The memory that the server allocates under attacks with content, old and new pieces of a buffer that
-//! grows included. It stays within `memory_bytes_max` and a small base, whichever allocator a program
-//! has.
+//! The memory that the server allocates under attacks with content, copies of buffers that grow
+//! included. It stays within `memory_bytes_max` and a small base. So whatever the process takes beyond
+//! that is up to the allocator: `tests/process/programs/attack.rs` measures both.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
