@@ -21,12 +21,14 @@ struct Totals {
     of_loop: AtomicUsize,
     /// The bytes up to which both together may grow for a new hold.
     max: usize,
+    /// The part of `max` that listings leave free.
+    reserve: AtomicUsize,
 }
 
 impl Account {
     pub(crate) fn new(max: usize) -> Account {
         let (held, of_loop) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Account(Arc::new(Totals { held, of_loop, max }))
+        Account(Arc::new(Totals { held, of_loop, max, reserve: AtomicUsize::new(0) }))
     }
 
     /// Returns a hold of no bytes.
@@ -43,6 +45,16 @@ impl Account {
     /// The most bytes that the loop and all holds together may have.
     pub(crate) fn max(&self) -> usize {
         self.0.max
+    }
+
+    /// The bytes of the budget that listings leave free.
+    pub(crate) fn reserve(&self) -> usize {
+        self.0.reserve.load(Relaxed)
+    }
+
+    /// Sets the bytes of the budget that listings leave free.
+    pub(crate) fn set_reserve(&self, bytes: usize) {
+        self.0.reserve.store(bytes, Relaxed);
     }
 
     /// The sum of all holds.
@@ -92,7 +104,7 @@ impl Hold {
     /// Changes the number of bytes. Returns false, and changes nothing, if they grow and there is
     /// no room.
     pub(crate) fn resize(&mut self, bytes: usize) -> bool {
-        let Totals { held, of_loop, max } = &*self.account.0;
+        let Totals { held, of_loop, max, .. } = &*self.account.0;
         if bytes <= self.bytes {
             held.fetch_sub(self.bytes - bytes, Relaxed);
         } else {

@@ -35,8 +35,6 @@ const ALL_PAGES: usize = 4;
 /// The part of the budget that the making of one page may take: an eighth. A listing that would need
 /// more is cut.
 const ONE_PAGE: usize = 8;
-/// The part of the budget that pages leave to others: the tenth that the loop keeps for small needs.
-const RESERVE: usize = 10;
 /// The part of the budget that pages without readers may take: a thirty-second. An idle server holds
 /// no more.
 const KEPT_PAGES: usize = 32;
@@ -230,7 +228,7 @@ impl Listings {
     fn charge(&self, account: &Account, bytes: usize) -> Option<Charge> {
         let share = self.share.get_or_init(|| Account::new(account.max() / ALL_PAGES));
         let (in_share, in_loop) = (share.hold(0)?, account.hold(0)?);
-        let reserve = account.max() / RESERVE;
+        let reserve = account.reserve();
         let mut charge = Charge { in_share, in_loop, bytes: 0, reserve };
         charge.resize(bytes).then_some(charge)
     }
@@ -304,6 +302,7 @@ mod tests {
     #[test]
     fn pages_take_a_quarter_of_the_budget_and_leave_its_reserve_free() {
         let (listings, account) = (Listings::default(), Account::new(1000));
+        account.set_reserve(100);
         account.settle(700);
         let mut charge = listings.charge(&account, 150).expect("a quarter is free");
         assert!(charge.resize(200) && !charge.resize(201), "a tenth stays free");

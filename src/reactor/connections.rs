@@ -358,6 +358,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             let fixed = memory_of_loop(&self.wheel);
             self.shared.ledger.release(self.charged - fixed);
             self.charged = fixed;
+            self.reserve_for_slots();
         }
     }
 
@@ -401,7 +402,16 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         if bytes > self.charged {
             self.shared.ledger.charge(bytes - self.charged);
             self.charged = bytes;
+            self.reserve_for_slots();
         }
+    }
+
+    /// Keeps room for the slots that are still to come.
+    pub(super) fn reserve_for_slots(&self) {
+        let all = self.connections_max * bytes_per_connection::<K, S>();
+        let ring = WHEEL_SLOTS * WHEEL_NODE;
+        let charged_for_slots = self.charged.saturating_sub(2 * SCRATCH + ring);
+        self.shared.ledger.reserve_for_slots(all.saturating_sub(charged_for_slots));
     }
 }
 
@@ -422,11 +432,16 @@ pub(super) fn memory_of_loop(wheel: &Wheel) -> usize {
     2 * SCRATCH + wheel.memory()
 }
 
+/// The most bytes that a connection at rest takes.
+fn bytes_per_connection<K: Kernel, S>() -> usize {
+    mem::size_of::<Slot<K, S>>() + WHEEL_NODE + Origins::PEER + addresses::BYTES_MAX
+}
+
 /// Returns the most connections whose slots, wheel nodes and addresses fit into half of the budget
 /// that is left after the `fixed` part, and with it into 70 % of the budget. So a crowd that holds
 /// nothing else never makes memory short.
 pub(super) fn connections_within<K: Kernel, S>(budget: usize, fixed: usize) -> usize {
-    let each = mem::size_of::<Slot<K, S>>() + WHEEL_NODE + Origins::PEER + addresses::BYTES_MAX;
+    let each = bytes_per_connection::<K, S>();
     let half = budget.saturating_sub(fixed) / 2;
     let room = (budget / 100 * 70).saturating_sub(fixed).min(half);
     (room / each).max(1)

@@ -186,7 +186,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         let connections_max =
             connections_max.min(connections_within::<K, S>(limits.memory_bytes_max, fixed));
         let connections_per_address_max = limits.share_of_address(connections_max);
-        Ok(Reactor {
+        let reactor = Reactor {
             shared: Shared {
                 state,
                 layers,
@@ -240,7 +240,9 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             full_since: None,
             visits_since: Duration::ZERO,
             kernel,
-        })
+        };
+        reactor.reserve_for_slots();
+        Ok(reactor)
     }
 
     /// Makes one turn, which sleeps for at most `at_most` (`None`: until the next deadline).

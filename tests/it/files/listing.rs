@@ -292,6 +292,39 @@ fn a_listing_on_a_small_board_is_cut_to_the_memory_that_there_is() {
     assert!(readers.len() >= 2, "{} pages", readers.len());
 }
 
+/// Neither slots nor pages are given back when memory is short, so all of them together must leave
+/// enough.
+#[test]
+fn pages_and_the_slots_of_a_crowd_do_not_make_memory_short() {
+    const MAX: usize = 512 << 10;
+    let tree = tree_of("many", 600, |n| format!("{n}"));
+    for pages_first in [true, false] {
+        let limits = Limits {
+            memory_bytes_max: MAX,
+            connections_max: 100_000,
+            connections_per_address_max: usize::MAX,
+            ..Limits::small()
+        };
+        let mut asker = asker_within(limits, tree.files());
+        let sim = &mut asker.sim;
+        for comes in [pages_first, !pages_first] {
+            if comes {
+                let orders = ["name", "-name", "size", "-size", "date", "-date"];
+                let page = |order| slow_reader(sim, &format!("/many/?sort={order}"));
+                let readers = orders.map(page);
+                assert!(!pages_first || status(sim, readers[0]) == 200);
+            } else {
+                sim.pause();
+                (0..2000).for_each(|_| _ = sim.connect());
+                sim.resume();
+            }
+            let used = memory(sim);
+            assert!(used < MAX / 100 * 80, "{used} B of {MAX} B");
+        }
+        assert!(sim.report().accepted > 1000);
+    }
+}
+
 #[test]
 fn a_page_is_used_again_for_a_second_unless_its_directory_changes() {
     let tree = Tree::new();
