@@ -67,9 +67,9 @@ pub enum Error {
     Route(RouteError),
     /// A header field of the configuration cannot be sent.
     Field(FieldError),
-    /// A directory cannot be opened, so its files cannot be served.
+    /// A directory or a file cannot be opened, so it cannot be served.
     Files {
-        /// The directory as it was given.
+        /// The path as it was given.
         path: PathBuf,
         /// The error of the system.
         source: io::Error,
@@ -124,7 +124,7 @@ impl fmt::Display for Error {
             Error::Route(error) => fmt::Display::fmt(error, f),
             Error::Field(error) => error.fmt(f),
             Error::Files { path, .. } => {
-                let expected = "it must be a directory that this process can open";
+                let expected = "it must be a directory or a file that this process can open";
                 write!(f, "cannot serve {}: {expected}", path.display())
             }
             Error::Origin { origin } => write!(

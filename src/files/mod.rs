@@ -3,7 +3,10 @@
 //!
 //! | file | purpose |
 //! |---|---|
-//! | `respond` | a request to its response, in one walk |
+//! | `respond` | the walk from a path to a file, an index, a listing, or a redirect |
+//! | `represent` | a file as a response: its representation and the bytes that a client wants |
+//! | `redirect`, `clean` | another spelling of a path; `/about` for `about.html` |
+//! | `error_pages` | the program's own pages for errors |
 //! | `path` | a request's path to names; every other path is refused |
 //! | `root` | opening beneath the root and nowhere else |
 //! | `conditions` | 304, 412, and whether a range still holds |
@@ -12,15 +15,19 @@
 //! | `sniff` | a media type by the first bytes, if a program asks |
 //! | `entries`, `listing`, `page` | the entries of a directory, and the page that shows them |
 
+mod clean;
 mod conditions;
 mod encodings;
 mod entries;
+mod error_pages;
 mod listing;
 mod media_types;
 mod page;
 mod parts;
 mod path;
 mod ranges;
+mod redirect;
+mod represent;
 mod respond;
 mod root;
 mod sniff;
@@ -54,7 +61,8 @@ use crate::message::response::{Response, StatusCode};
 ///   whole file.
 /// * The path of a directory is redirected to that with a trailing slash, and the path of a file to
 ///   that without. The response for a directory is its index file, else a listing.
-/// * Nothing outside the root is ever opened. On Linux the kernel ensures that (`openat2`), and a
+/// * Nothing outside the root is ever opened, unless the program [allows
+///   it](Files::follow_links). On Linux the kernel ensures that (`openat2`), and a
 ///   symbolic link is followed if it is relative and stays inside. On other systems no symbolic
 ///   link is followed. Devices, FIFOs and sockets get a 404, and are never opened.
 /// * Names that begin with a dot get a 404, too, except `/.well-known/`; see
@@ -92,6 +100,8 @@ pub struct Files {
     finds_compressed: bool,
     kinds: media_types::Overrides,
     listings: Listings,
+    error_pages: Vec<(StatusCode, PathBuf)>,
+    has_clean_urls: bool,
 }
 
 /// The fields whose values depend on the file.
@@ -119,8 +129,45 @@ impl Files {
     pub fn new(root: impl AsRef<Path>) -> Result<Files, Error> {
         let path = root.as_ref();
         let failed = |source| Error::Files { path: path.to_owned(), source };
-        Ok(Files {
-            root: Root::open(path).map_err(failed)?,
+        Ok(Files::at(Root::open(path).map_err(failed)?))
+    }
+
+    /// Opens a directory, as [`new`](Files::new) does, or a single file.
+    ///
+    /// A single file is served for `/` and for its name: that of `media/movie.mp4` for
+    /// `/movie.mp4`. Every other path is a 404, so nothing beside the file is served, not even its
+    /// precompressed siblings. The name may be a link to a file anywhere, since the program has named
+    /// it, and it may begin with a dot. Another file that takes the place of the first is served from
+    /// then on.
+    ///
+    /// ```no_run
+    /// use wheelhouse::files::Files;
+    ///
+    /// let movie = Files::open("media/movie.mp4")?;
+    /// # Ok::<(), wheelhouse::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Files`] if `path` is neither a directory nor a regular file, or cannot be opened.
+    pub fn open(path: impl AsRef<Path>) -> Result<Files, Error> {
+        let path = path.as_ref();
+        if !path.is_file() {
+            return Files::new(path);
+        }
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Files::new(path);
+        };
+        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        // A file that may not be read is an error now, and not a 403 for every client.
+        let readable = std::fs::File::open(path).and_then(|_| Root::open(parent));
+        let root = readable.map_err(|source| Error::Files { path: path.to_owned(), source })?;
+        Ok(Files::at(root.with_only(name.into())).precompressed(false))
+    }
+
+    fn at(root: Root) -> Files {
+        Files {
+            root,
             index: vec![PathBuf::from("index.html")],
             lists: true,
             spa: None,
@@ -130,7 +177,9 @@ impl Files {
             finds_compressed: true,
             kinds: media_types::Overrides::new(),
             listings: Listings::default(),
-        })
+            error_pages: Vec::new(),
+            has_clean_urls: false,
+        }
     }
 
     /// Sets the names of index files. The first one that exists is sent; without names there are no
@@ -217,6 +266,35 @@ impl Files {
     /// Responses of such types always have `Vary: Accept-Encoding`.
     pub fn precompressed(mut self, finds: bool) -> Files {
         self.finds_compressed = finds;
+        self
+    }
+
+    /// Sets whether pages have clean URLs: `/about` for `about.html`. Default no.
+    ///
+    /// * A file that has the name itself wins. A page wins over a directory: with `about.html` and
+    ///   `about/`, `/about` is the page, and `/about/` the directory if it has an index or a listing.
+    ///   Otherwise `/about/` is redirected to `/about`.
+    /// * `/about.html` is redirected to `/about` (301), with its query, so that each page has one
+    ///   URL. So is `/index.html` to `/`, if `index.html` is the first [index](Files::index). A path
+    ///   that would then lead to another file is not redirected. Browsers keep such redirects: if you
+    ///   turn clean URLs off again, those clients ask for the clean path and get a 404.
+    /// * The page of a [single-page application](Files::spa) comes after these.
+    #[doc(alias("cleanUrls", "try_files", "pretty URLs"))]
+    pub fn clean_urls(mut self, has: bool) -> Files {
+        self.has_clean_urls = has;
+        self
+    }
+
+    /// Sets whether symbolic links that leave the root are followed: absolute ones, and those with
+    /// too many `..`. Default no: they get a 404, and listings do not show them.
+    ///
+    /// With it, **everybody who can create a link in the tree can publish every file that this process
+    /// may read**, such as `/etc/passwd`, private keys, or the environment of processes. That
+    /// includes a program that unpacks uploads, and a checkout of another person's repository. Allow it
+    /// only for a tree that nobody else writes. A directory that links to one above it has no end for
+    /// clients that follow all links (`wget -r`).
+    pub fn follow_links(mut self, follows: bool) -> Files {
+        self.root = self.root.with_links_that_leave(follows);
         self
     }
 

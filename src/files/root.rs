@@ -7,6 +7,9 @@
 //! relative to the directory before it, and no symbolic link is followed. That is stricter, and
 //! takes one system call for each component.
 //!
+//! The program can allow links that leave the root, which the kernel then follows as anywhere else.
+//! A root can also be a single file: then no other file of its directory is found.
+//!
 //! Only regular files and directories are opened, after a look at their type that opens nothing. To
 //! open another file may have effects: the writer that waits at a FIFO goes on, a tape rewinds, a
 //! watchdog starts.
@@ -14,7 +17,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -22,10 +25,14 @@ use crate::logging::debug;
 use rustix::fs::{fstat, openat, statat, AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-/// An open directory. Nothing outside it can be opened through it.
+/// An open directory, or a single file in it. Nothing outside it can be opened through it, unless the
+/// program has allowed links that lead there.
 #[derive(Debug)]
 pub(super) struct Root {
     dir: OwnedFd,
+    /// The name of the single file.
+    only: Option<PathBuf>,
+    leaves: bool,
     /// Whether the system lacks `openat2`, or a sandbox forbids it, so that it is not tried again.
     lacks_openat2: AtomicBool,
 }
@@ -91,7 +98,25 @@ const RETRIES: usize = 8;
 impl Root {
     pub(super) fn open(path: &Path) -> io::Result<Root> {
         let dir = rustix::fs::open(path, PASSAGE, Mode::empty())?;
-        Ok(Root { dir, lacks_openat2: AtomicBool::new(false) })
+        Ok(Root { dir, only: None, leaves: false, lacks_openat2: AtomicBool::new(false) })
+    }
+
+    /// Returns the root that has only the file `name`. The program has named it, so it may be a link
+    /// to anywhere.
+    pub(super) fn with_only(mut self, name: PathBuf) -> Root {
+        (self.only, self.leaves) = (Some(name), true);
+        self
+    }
+
+    /// Returns the root with or without links that leave it.
+    pub(super) fn with_links_that_leave(mut self, leaves: bool) -> Root {
+        self.leaves = leaves || self.only.is_some();
+        self
+    }
+
+    /// Returns the name of the single file, if the root is one.
+    pub(super) fn only(&self) -> Option<&Path> {
+        self.only.as_deref()
     }
 
     /// Opens the regular file or directory that `path` names, relative to the root.
@@ -131,9 +156,13 @@ impl Root {
     }
 
     fn stat_beneath(&self, path: &Path) -> Result<Stat, Errno> {
+        self.check_name(path)?;
         #[cfg(any(target_os = "linux", target_os = "android"))]
         if let Some(opened) = self.open_in_one_step(path, LOOK) {
             return fstat(opened?);
+        }
+        if self.leaves {
+            return statat(&self.dir, path, AtFlags::empty());
         }
         let (parent, name) = open_parent(self.dir.as_fd(), path)?;
         let parent = parent.as_ref().map_or(self.dir.as_fd(), |fd| fd.as_fd());
@@ -141,13 +170,25 @@ impl Root {
     }
 
     fn open_beneath(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+        self.check_name(path)?;
         #[cfg(any(target_os = "linux", target_os = "android"))]
         if let Some(opened) = self.open_in_one_step(path, flags) {
             return opened;
         }
+        if self.leaves {
+            return openat(&self.dir, path, flags, Mode::empty());
+        }
         let (parent, name) = open_parent(self.dir.as_fd(), path)?;
         let parent = parent.as_ref().map_or(self.dir.as_fd(), |fd| fd.as_fd());
         openat(parent, name, flags.union(OFlags::NOFOLLOW), Mode::empty())
+    }
+
+    /// Returns an error for every path but that of the single file, if the root is one.
+    fn check_name(&self, path: &Path) -> Result<(), Errno> {
+        match &self.only {
+            Some(only) if only != path => Err(Errno::NOENT),
+            _ => Ok(()),
+        }
     }
 
     /// Opens `path` with `openat2`. Returns `None` if this process cannot call it.
@@ -156,7 +197,7 @@ impl Root {
         if self.lacks_openat2.load(Ordering::Relaxed) {
             return None;
         }
-        match openat2(self.dir.as_fd(), path, flags) {
+        match openat2(self.dir.as_fd(), path, flags, self.leaves) {
             Err(Errno::NOSYS | Errno::PERM) if self.finds_no_openat2() => {
                 debug!("no openat2 here: symbolic links are not followed");
                 self.lacks_openat2.store(true, Ordering::Relaxed);
@@ -170,7 +211,7 @@ impl Root {
     /// too: a virus scanner, a device group or a file of `/proc` refuses with EPERM.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     fn finds_no_openat2(&self) -> bool {
-        let opened = openat2(self.dir.as_fd(), Path::new("."), PASSAGE);
+        let opened = openat2(self.dir.as_fd(), Path::new("."), PASSAGE, self.leaves);
         matches!(opened, Err(Errno::NOSYS | Errno::PERM))
     }
 
@@ -183,9 +224,19 @@ impl Root {
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn openat2(dir: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+fn openat2(
+    dir: BorrowedFd<'_>,
+    path: &Path,
+    flags: OFlags,
+    leaves: bool,
+) -> Result<OwnedFd, Errno> {
     use rustix::fs::ResolveFlags;
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    // The links of `/proc` that are no paths, such as that to the root of a process, lead nowhere
+    // in any case.
+    let resolve = match leaves {
+        true => ResolveFlags::NO_MAGICLINKS,
+        false => ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS,
+    };
     for _ in 0..RETRIES {
         match rustix::fs::openat2(dir, path, flags, Mode::empty(), resolve) {
             // A rename disturbed the resolution, or a signal interrupted the call.
@@ -285,6 +336,17 @@ impl From<Errno> for Missing {
     }
 }
 
+impl From<Missing> for io::Error {
+    fn from(missing: Missing) -> io::Error {
+        match missing {
+            Missing::NotFound => io::ErrorKind::NotFound.into(),
+            Missing::Forbidden => io::ErrorKind::PermissionDenied.into(),
+            Missing::Exhausted => io::Error::other("no descriptor is left"),
+            Missing::Failed(errno) => errno.into(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -355,6 +417,35 @@ mod tests {
         assert!(matches!(root.find(Path::new(".")), Ok(Found::Directory(..))));
         for path in NEVER.into_iter().chain(["inside", "way/file"]) {
             assert_eq!(read(&root, path).unwrap_err(), Missing::NotFound, "{path}");
+        }
+        fs::remove_dir_all(base).unwrap();
+    }
+
+    #[test]
+    fn links_that_leave_the_root_are_followed_if_the_program_allows_it() {
+        let base = tree("leaves");
+        let open = || Root::open(&base.join("root")).unwrap().with_links_that_leave(true);
+        for root in [open(), open().without_openat2()] {
+            for path in ["outside", "up/secret", "absolute"] {
+                assert_eq!(read(&root, path).as_deref(), Ok("secret"), "{path}");
+            }
+            assert_eq!(read(&root, "inside").as_deref(), Ok("open"));
+            assert_eq!(read(&root, "loop").unwrap_err(), Missing::NotFound);
+        }
+        fs::remove_dir_all(base).unwrap();
+    }
+
+    #[test]
+    fn a_root_that_is_one_file_has_no_other() {
+        let base = tree("single");
+        let open = |name: &str| Root::open(&base.join("root")).unwrap().with_only(name.into());
+        assert_eq!(read(&open("absolute"), "absolute").as_deref(), Ok("secret"));
+        for root in [open("inside"), open("inside").without_openat2()] {
+            assert_eq!(read(&root, "inside").as_deref(), Ok("open"));
+            for path in ["dir/file", "outside", "../root/inside", "./inside", "dir"] {
+                assert_eq!(read(&root, path).unwrap_err(), Missing::NotFound, "{path}");
+            }
+            assert!(root.find(Path::new(".")).is_err() && !root.is_directory(Path::new("dir")));
         }
         fs::remove_dir_all(base).unwrap();
     }

@@ -4,8 +4,10 @@
 mod conditions;
 mod fuzz;
 mod listing;
+mod pages;
 mod paths;
 mod ranges;
 mod representation;
+mod roots;
 mod sending;
 pub(crate) mod tree;

@@ -1,0 +1,147 @@
+//! A file as a response: the representation that the client takes, the conditions, and the bytes
+//! that it wants.
+
+use std::borrow::Cow;
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+
+use crate::files::conditions::{self, Judgement, Validators};
+use crate::files::ranges::{self, Wanted};
+use crate::files::respond::Walk;
+use crate::files::root::{Meta, Opened};
+use crate::files::{encodings, media_types, parts};
+use crate::message::body::Body;
+use crate::message::request::Method;
+use crate::message::response::{Response, StatusCode};
+
+/// The file that is sent, or its precompressed sibling, with the fields that describe it.
+struct Representation<'a> {
+    opened: Opened,
+    kind: Cow<'static, str>,
+    encoding: Option<&'static str>,
+    /// Whether another client may get another coding.
+    varies: bool,
+    validators: Validators,
+    cache_control: Option<&'a str>,
+}
+
+impl Walk<'_, '_> {
+    /// Responds with an open file.
+    pub(super) fn send(
+        &self,
+        path: &Path,
+        opened: Opened,
+        cache_control: Option<&str>,
+    ) -> Result<Response, StatusCode> {
+        let chosen = self.represent(path, opened, cache_control);
+        match conditions::judge(&self.req.headers(), &chosen.validators) {
+            Judgement::Failed => Err(StatusCode::PRECONDITION_FAILED),
+            Judgement::NotModified => Ok(chosen.described(Response::new(StatusCode::NOT_MODIFIED))),
+            Judgement::Send => {
+                let wanted = self.wanted(&chosen);
+                Ok(chosen.into_response(wanted))
+            }
+        }
+    }
+
+    /// Chooses the representation: the file itself, or a precompressed sibling.
+    fn represent<'c>(
+        &self,
+        path: &Path,
+        mut opened: Opened,
+        cache_control: Option<&'c str>,
+    ) -> Representation<'c> {
+        let name = path.file_name().unwrap_or_default().as_bytes();
+        let kind = media_types::content_type(name, &opened.file, &self.files.kinds);
+        let varies = self.files.finds_compressed && media_types::compresses(&kind);
+        let mut encoding = None;
+        if varies {
+            if let Some((sibling, name)) = self.compressed(path, &opened.meta) {
+                (opened, encoding) = (sibling, Some(name));
+            }
+        }
+        let meta = &opened.meta;
+        let validators = Validators { etag: etag(meta), last_modified: meta.last_modified() };
+        Representation { opened, kind, encoding, varies, validators, cache_control }
+    }
+
+    /// Returns the sibling that is to be sent in place of a file, and its coding. A sibling that is
+    /// older than the file is stale, and is not sent. Seconds are compared: compressors copy the time
+    /// of the file, some of them without its fraction.
+    fn compressed(&self, path: &Path, original: &Meta) -> Option<(Opened, &'static str)> {
+        encodings::accepted(&self.req.headers()).find_map(|encoding| {
+            let mut sibling = OsString::from_vec(path.as_os_str().as_bytes().to_vec());
+            sibling.push(encoding.suffix);
+            let opened = self.root.file(Path::new(&sibling)).ok()?;
+            (opened.meta.modified >= original.modified).then_some((opened, encoding.name))
+        })
+    }
+
+    fn wanted(&self, chosen: &Representation<'_>) -> Wanted {
+        let (req, fields) = (self.req, self.req.headers());
+        // Only GET has ranges (RFC 9110, section 14.2).
+        if *req.method() != Method::GET || !conditions::range_holds(&fields, &chosen.validators) {
+            return Wanted::Whole;
+        }
+        match ranges::wanted(&fields, chosen.opened.meta.len, req.limits().ranges_max) {
+            // Together the parts are not a coded file, so a client could not decode them.
+            Wanted::Parts(parts) if parts.len() > 1 && chosen.encoding.is_some() => Wanted::Whole,
+            wanted => wanted,
+        }
+    }
+}
+
+impl Representation<'_> {
+    /// Adds the fields that a 304 must repeat (RFC 9110, section 15.4.5).
+    fn described(&self, mut response: Response) -> Response {
+        response = response.with_header("ETag", &self.validators.etag);
+        if self.varies {
+            response = response.with_header("Vary", "Accept-Encoding");
+        }
+        match self.cache_control {
+            Some(value) => response.with_header("Cache-Control", value),
+            None => response,
+        }
+    }
+
+    fn into_response(self, wanted: Wanted) -> Response {
+        let len = self.opened.meta.len;
+        if wanted == Wanted::Unsatisfiable {
+            return Response::status_page(StatusCode::RANGE_NOT_SATISFIABLE)
+                .with_header("Content-Range", format!("bytes */{len}"));
+        }
+        let response = self.described(Response::new(StatusCode::OK));
+        let mut response = response.with_header("Accept-Ranges", "bytes");
+        if let Some(time) = self.validators.last_modified {
+            response = response.with_header("Last-Modified", httpdate::fmt_http_date(time));
+        }
+        if let Some(encoding) = self.encoding {
+            response = response.with_header("Content-Encoding", encoding);
+        }
+        let (kind, file) = (self.kind, self.opened.file);
+        let Wanted::Parts(parts) = wanted else {
+            return response.with_content_type(kind).with_body(Body::file_range(file, 0..len));
+        };
+        response = response.with_status(StatusCode::PARTIAL_CONTENT);
+        if let [part] = parts.as_slice() {
+            let body = Body::file_range(file, part.start..part.start + part.len);
+            let response = response.with_header("Content-Range", part.content_range(len));
+            return response.with_content_type(kind).with_body(body);
+        }
+        let (kind, body) = parts::multipart(file, &parts, len, &kind);
+        response.with_content_type(kind).with_body(body)
+    }
+}
+
+/// Returns a strong entity tag: two versions of a file that differ in length, time of change (in
+/// nanoseconds) or inode have different tags. The three are mixed (FNV-1a), so the tag does not
+/// reveal the inode number.
+fn etag(meta: &Meta) -> String {
+    let mut mixed: u64 = 0xcbf2_9ce4_8422_2325;
+    let parts = [meta.len.to_le_bytes(), meta.modified.to_le_bytes(), meta.inode.to_le_bytes()];
+    for byte in parts.iter().flatten().chain(&meta.nanos.to_le_bytes()) {
+        mixed = (mixed ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
+    }
+    format!("\"{:x}-{mixed:016x}\"", meta.len)
+}
