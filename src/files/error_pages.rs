@@ -2,10 +2,11 @@
 
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::error::Error;
-use crate::files::root::Root;
+use crate::files::root::{Missing, Opened, Root};
 use crate::files::{media_types, Files};
 use crate::message::body::Body;
 use crate::message::response::{Response, StatusCode};
@@ -40,13 +41,17 @@ impl Files {
     ) -> Result<Files, Error> {
         let file = file.into();
         let found = match status.is_client_error() || status.is_server_error() {
-            true => self.root.file(&file).map(drop).map_err(io::Error::from),
+            true => self.page(&file).map(drop).map_err(io::Error::from),
             false => Err(io::Error::other(format!("{status} is not the status of an error"))),
         };
         found.map_err(|source| Error::Files { path: file.clone(), source })?;
         self.error_pages.retain(|(known, _)| *known != status);
         self.error_pages.push((status, file));
         Ok(self)
+    }
+
+    fn page(&self, file: &Path) -> Result<Opened, Missing> {
+        self.place.root(Duration::ZERO)?.file(file)
     }
 
     /// Returns a response with the page of the program for its status, if there is one.

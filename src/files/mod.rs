@@ -8,6 +8,7 @@
 //! | `redirect`, `clean` | another spelling of a path; `/about` for `about.html` |
 //! | `error_pages` | the program's own pages for errors |
 //! | `path` | a request's path to names; every other path is refused |
+//! | `place` | the path of the root, which may come to mean another directory |
 //! | `root` | opening beneath the root and nowhere else |
 //! | `conditions` | 304, 412, and whether a range still holds |
 //! | `ranges`, `parts` | the bytes that a request wants; several ranges in one response |
@@ -25,6 +26,7 @@ mod media_types;
 mod page;
 mod parts;
 mod path;
+mod place;
 mod ranges;
 mod redirect;
 mod represent;
@@ -38,7 +40,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, FieldError};
 use crate::files::listing::Listings;
-use crate::files::root::Root;
+use crate::files::place::Place;
 use crate::message::response::{Response, StatusCode};
 
 /// The files of one directory, as responses.
@@ -90,7 +92,7 @@ use crate::message::response::{Response, StatusCode};
 #[derive(Debug)]
 #[must_use = "files do nothing until a server or a route serves them"]
 pub struct Files {
-    root: Root,
+    place: Place,
     index: Vec<PathBuf>,
     lists: bool,
     spa: Option<PathBuf>,
@@ -120,8 +122,13 @@ impl Files {
     /// Opens the directory `root`, with `index.html` as index, listings, and precompressed
     /// siblings.
     ///
-    /// The directory is opened once, here. To rename it later, or to put another one in its place,
-    /// has no effect.
+    /// The path may come to mean another directory later: by a symbolic link that a deploy switches,
+    /// by a directory that is renamed or made anew, or by a mount. The new one is served within a
+    /// second. That costs one system call in each second with a request. While the path leads to no
+    /// directory, every request gets a 503 with `Retry-After`, which caches and crawlers do not take
+    /// for the end of the files, as they would take a 404. When there is a directory again, the next
+    /// request gets its files. A relative path is that of the working directory now. A program that
+    /// changes its root (`chroot`) opens its files afterwards.
     ///
     /// # Errors
     ///
@@ -129,7 +136,7 @@ impl Files {
     pub fn new(root: impl AsRef<Path>) -> Result<Files, Error> {
         let path = root.as_ref();
         let failed = |source| Error::Files { path: path.to_owned(), source };
-        Ok(Files::at(Root::open(path).map_err(failed)?))
+        Ok(Files::at(Place::open(path).map_err(failed)?))
     }
 
     /// Opens a directory, as [`new`](Files::new) does, or a single file.
@@ -155,19 +162,13 @@ impl Files {
         if !path.is_file() {
             return Files::new(path);
         }
-        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-            return Files::new(path);
-        };
-        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-        // A file that may not be read is an error now, and not a 403 for every client.
-        let readable = std::fs::File::open(path).and_then(|_| Root::open(parent));
-        let root = readable.map_err(|source| Error::Files { path: path.to_owned(), source })?;
-        Ok(Files::at(root.with_only(name.into())).precompressed(false))
+        let failed = |source| Error::Files { path: path.to_owned(), source };
+        Ok(Files::at(Place::open_file(path).map_err(failed)?).precompressed(false))
     }
 
-    fn at(root: Root) -> Files {
+    fn at(place: Place) -> Files {
         Files {
-            root,
+            place,
             index: vec![PathBuf::from("index.html")],
             lists: true,
             spa: None,
@@ -294,7 +295,7 @@ impl Files {
     /// only for a tree that nobody else writes. A directory that links to one above it has no end for
     /// clients that follow all links (`wget -r`).
     pub fn follow_links(mut self, follows: bool) -> Files {
-        self.root = self.root.with_links_that_leave(follows);
+        self.place.set_leaves(follows);
         self
     }
 

@@ -39,9 +39,15 @@ impl Files {
     /// # Ok::<(), wheelhouse::Error>(())
     /// ```
     pub fn respond_at(&self, req: &Request<'_>, path: &str) -> Response {
-        let walk = Walk { files: self, root: &self.root, req };
-        let response = walk.find(path).unwrap_or_else(Response::status_page);
-        let response = self.fielded(self.with_error_page(&self.root, response));
+        let found = match self.place.root(req.turn_time().wall()) {
+            Ok(root) => {
+                let walk = Walk { files: self, root: &root, req };
+                let response = walk.find(path).unwrap_or_else(Response::status_page);
+                Ok(self.with_error_page(&root, response))
+            }
+            Err(missing) => response_to(missing),
+        };
+        let response = self.fielded(found.unwrap_or_else(Response::status_page));
         // A browser must not take text that someone has uploaded for a script or a page.
         let is_typed = response.status() != StatusCode::NOT_MODIFIED;
         match is_typed && !response.headers().contains("x-content-type-options") {
@@ -185,8 +191,9 @@ impl Walk<'_, '_> {
     }
 }
 
-/// The seconds after which a client may ask again for a file that needs a descriptor, or for a page
-/// that needs memory. The clients that hold them read slowly, but they have to read.
+/// The seconds after which a client may ask again for a file that needs a descriptor, for a page that
+/// needs memory, or for a root that is gone. The clients that hold them read slowly, but they have to
+/// read, and the root comes back with the end of a deploy.
 const RETRY_AFTER: &str = "5";
 
 /// Returns the status for a file that is not sent. An error of the file system is a failure of the

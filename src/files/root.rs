@@ -30,11 +30,26 @@ use rustix::io::Errno;
 #[derive(Debug)]
 pub(super) struct Root {
     dir: OwnedFd,
-    /// The name of the single file.
-    only: Option<PathBuf>,
-    leaves: bool,
+    identity: Identity,
+    reach: Reach,
     /// Whether the system lacks `openat2`, or a sandbox forbids it, so that it is not tried again.
     lacks_openat2: AtomicBool,
+}
+
+/// The files that a root has.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Reach {
+    /// The name of the single file, if the root has no other.
+    pub(super) only: Option<PathBuf>,
+    /// Whether symbolic links may leave the root.
+    pub(super) leaves: bool,
+}
+
+/// Identifies a directory as long as it exists or is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    device: u64,
+    inode: u64,
 }
 
 /// The file or directory that a path names.
@@ -96,27 +111,19 @@ const LOOK: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 const RETRIES: usize = 8;
 
 impl Root {
-    pub(super) fn open(path: &Path) -> io::Result<Root> {
+    pub(super) fn open(path: &Path, reach: Reach) -> Result<Root, Errno> {
         let dir = rustix::fs::open(path, PASSAGE, Mode::empty())?;
-        Ok(Root { dir, only: None, leaves: false, lacks_openat2: AtomicBool::new(false) })
+        let identity = Identity::of(&fstat(&dir)?);
+        Ok(Root { dir, identity, reach, lacks_openat2: AtomicBool::new(false) })
     }
 
-    /// Returns the root that has only the file `name`. The program has named it, so it may be a link
-    /// to anywhere.
-    pub(super) fn with_only(mut self, name: PathBuf) -> Root {
-        (self.only, self.leaves) = (Some(name), true);
-        self
-    }
-
-    /// Returns the root with or without links that leave it.
-    pub(super) fn with_links_that_leave(mut self, leaves: bool) -> Root {
-        self.leaves = leaves || self.only.is_some();
-        self
+    pub(super) fn identity(&self) -> Identity {
+        self.identity
     }
 
     /// Returns the name of the single file, if the root is one.
     pub(super) fn only(&self) -> Option<&Path> {
-        self.only.as_deref()
+        self.reach.only.as_deref()
     }
 
     /// Opens the regular file or directory that `path` names, relative to the root.
@@ -161,7 +168,7 @@ impl Root {
         if let Some(opened) = self.open_in_one_step(path, LOOK) {
             return fstat(opened?);
         }
-        if self.leaves {
+        if self.reach.leaves {
             return statat(&self.dir, path, AtFlags::empty());
         }
         let (parent, name) = open_parent(self.dir.as_fd(), path)?;
@@ -175,7 +182,7 @@ impl Root {
         if let Some(opened) = self.open_in_one_step(path, flags) {
             return opened;
         }
-        if self.leaves {
+        if self.reach.leaves {
             return openat(&self.dir, path, flags, Mode::empty());
         }
         let (parent, name) = open_parent(self.dir.as_fd(), path)?;
@@ -185,7 +192,7 @@ impl Root {
 
     /// Returns an error for every path but that of the single file, if the root is one.
     fn check_name(&self, path: &Path) -> Result<(), Errno> {
-        match &self.only {
+        match &self.reach.only {
             Some(only) if only != path => Err(Errno::NOENT),
             _ => Ok(()),
         }
@@ -197,7 +204,7 @@ impl Root {
         if self.lacks_openat2.load(Ordering::Relaxed) {
             return None;
         }
-        match openat2(self.dir.as_fd(), path, flags, self.leaves) {
+        match openat2(self.dir.as_fd(), path, flags, self.reach.leaves) {
             Err(Errno::NOSYS | Errno::PERM) if self.finds_no_openat2() => {
                 debug!("no openat2 here: symbolic links are not followed");
                 self.lacks_openat2.store(true, Ordering::Relaxed);
@@ -211,7 +218,7 @@ impl Root {
     /// too: a virus scanner, a device group or a file of `/proc` refuses with EPERM.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     fn finds_no_openat2(&self) -> bool {
-        let opened = openat2(self.dir.as_fd(), Path::new("."), PASSAGE, self.leaves);
+        let opened = openat2(self.dir.as_fd(), Path::new("."), PASSAGE, self.reach.leaves);
         matches!(opened, Err(Errno::NOSYS | Errno::PERM))
     }
 
@@ -269,6 +276,13 @@ fn open_parent<'p>(
         parent = Some(openat(at, name, PASSAGE.union(OFlags::NOFOLLOW), Mode::empty())?);
     }
     Err(Errno::NOENT)
+}
+
+impl Identity {
+    pub(super) fn of(stat: &Stat) -> Identity {
+        let Meta { device, inode, .. } = Meta::of(stat);
+        Identity { device, inode }
+    }
 }
 
 impl Meta {
@@ -397,7 +411,7 @@ mod tests {
     #[test]
     fn links_are_followed_only_inside_the_root() {
         let base = tree("kernel");
-        let root = Root::open(&base.join("root")).unwrap();
+        let root = Root::open(&base.join("root"), Reach::default()).unwrap();
         assert_eq!(read(&root, "dir/file").as_deref(), Ok("open"));
         for path in NEVER {
             assert_eq!(read(&root, path).unwrap_err(), Missing::NotFound, "{path}");
@@ -412,7 +426,7 @@ mod tests {
     #[test]
     fn without_openat2_links_are_not_followed() {
         let base = tree("steps");
-        let root = Root::open(&base.join("root")).unwrap().without_openat2();
+        let root = Root::open(&base.join("root"), Reach::default()).unwrap().without_openat2();
         assert_eq!(read(&root, "dir/file").as_deref(), Ok("open"));
         assert!(matches!(root.find(Path::new(".")), Ok(Found::Directory(..))));
         for path in NEVER.into_iter().chain(["inside", "way/file"]) {
@@ -424,7 +438,7 @@ mod tests {
     #[test]
     fn links_that_leave_the_root_are_followed_if_the_program_allows_it() {
         let base = tree("leaves");
-        let open = || Root::open(&base.join("root")).unwrap().with_links_that_leave(true);
+        let open = || Root::open(&base.join("root"), Reach { only: None, leaves: true }).unwrap();
         for root in [open(), open().without_openat2()] {
             for path in ["outside", "up/secret", "absolute"] {
                 assert_eq!(read(&root, path).as_deref(), Ok("secret"), "{path}");
@@ -438,7 +452,10 @@ mod tests {
     #[test]
     fn a_root_that_is_one_file_has_no_other() {
         let base = tree("single");
-        let open = |name: &str| Root::open(&base.join("root")).unwrap().with_only(name.into());
+        let open = |name: &str| {
+            let reach = Reach { only: Some(name.into()), leaves: true };
+            Root::open(&base.join("root"), reach).unwrap()
+        };
         assert_eq!(read(&open("absolute"), "absolute").as_deref(), Ok("secret"));
         for root in [open("inside"), open("inside").without_openat2()] {
             assert_eq!(read(&root, "inside").as_deref(), Ok("open"));
@@ -455,7 +472,7 @@ mod tests {
     #[test]
     fn an_error_of_one_file_does_not_switch_symbolic_links_off() {
         let base = tree("refused");
-        let root = Root::open(&base.join("root")).unwrap();
+        let root = Root::open(&base.join("root"), Reach::default()).unwrap();
         let _ = root.file(Path::new("inside"));
         if !root.lacks_openat2.load(Ordering::Relaxed) {
             assert!(!root.finds_no_openat2(), "the root itself can be opened");

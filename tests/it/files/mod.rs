@@ -8,6 +8,7 @@ mod pages;
 mod paths;
 mod ranges;
 mod representation;
+mod root_changes;
 mod roots;
 mod sending;
 pub(crate) mod tree;
