@@ -53,7 +53,8 @@ use crate::message::response::{Response, StatusCode};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// * Only GET and HEAD are served. Any other method gets a 405.
+/// * Only GET and HEAD are served. `OPTIONS` gets a 204 with `Allow`, whether there is a file or not,
+///   which is enough for the health checks of proxies. Any other method gets a 405.
 /// * The conditions `If-Match`, `If-Unmodified-Since`, `If-None-Match`, `If-Modified-Since` and
 ///   `If-Range`, and `Range`, are evaluated in the order of RFC 9110, section 13.2.2. Responses
 ///   have `Last-Modified`, and a strong `ETag` made of length, time of change in nanoseconds and

@@ -49,7 +49,8 @@ impl Files {
         };
         let response = self.fielded(found.unwrap_or_else(Response::status_page));
         // A browser must not take text that someone has uploaded for a script or a page.
-        let is_typed = response.status() != StatusCode::NOT_MODIFIED;
+        let is_typed =
+            !matches!(response.status(), StatusCode::NOT_MODIFIED | StatusCode::NO_CONTENT);
         match is_typed && !response.headers().contains("x-content-type-options") {
             true => response.with_header("X-Content-Type-Options", "nosniff"),
             false => response,
@@ -66,8 +67,12 @@ pub(super) struct Walk<'w, 'r> {
 
 impl Walk<'_, '_> {
     fn find(&self, path: &str) -> Result<Response, StatusCode> {
-        if !matches!(*self.req.method(), Method::GET | Method::HEAD) {
-            return Ok(Response::method_not_allowed("GET, HEAD"));
+        match *self.req.method() {
+            Method::GET | Method::HEAD => {}
+            // Health checks of proxies send it. It costs no look at a file, so it says nothing about
+            // one.
+            Method::OPTIONS => return Ok(Response::options(ALLOW)),
+            _ => return Ok(Response::method_not_allowed(ALLOW)),
         }
         let mut names = Names::parse(path).map_err(|bad| match bad {
             BadPath::Malformed => StatusCode::BAD_REQUEST,
@@ -190,6 +195,9 @@ impl Walk<'_, '_> {
         self.files.cache_control.as_deref()
     }
 }
+
+/// The methods of every path.
+const ALLOW: &str = "GET, HEAD, OPTIONS";
 
 /// The seconds after which a client may ask again for a file that needs a descriptor, for a page that
 /// needs memory, or for a root that is gone. The clients that hold them read slowly, but they have to

@@ -172,6 +172,11 @@ impl Response {
         Response::status_page(StatusCode::METHOD_NOT_ALLOWED).with_header("Allow", allow)
     }
 
+    /// Creates the response to `OPTIONS` (RFC 9110, section 9.3.7): a 204 with `Allow`.
+    pub(crate) fn options(allow: &str) -> Response {
+        Response::new(StatusCode::NO_CONTENT).with_header("Allow", allow)
+    }
+
     /// Returns the status.
     pub fn status(&self) -> StatusCode {
         self.status

@@ -34,7 +34,7 @@
 //! `{$}` for the end after the slash, or empty: `/a/` matches itself and everything below it.
 //!
 //! * `GET` includes `HEAD`. A request gets a 405 with `Allow` if only patterns of other methods
-//!   match its path.
+//!   match its path, and a 204 with `Allow` if its method is `OPTIONS`.
 //! * If several patterns match, those with a host win over those without. Among the rest the most
 //!   specific pattern wins: every request that it matches is matched by the others, too. The order
 //!   of registration never matters. If two patterns overlap and neither is more specific,
@@ -184,7 +184,8 @@ impl<S: 'static> Router<S> {
         self.add(Some(Method::DELETE), pattern, into_reply(function))
     }
 
-    /// Adds a route for `OPTIONS`. Without one, only `OPTIONS *` gets a 200.
+    /// Adds a route for `OPTIONS`. Without one, `OPTIONS` gets a 204 with `Allow` for every path that
+    /// has a route, and so does `OPTIONS *` with all methods that the patterns name.
     pub fn options<R: Into<Reply<S>>>(
         self,
         pattern: &str,

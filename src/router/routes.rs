@@ -43,16 +43,20 @@ impl<S: 'static> Handler<S> for Routes<S> {
     fn handle(&mut self, state: &mut S, req: &Request<'_>) -> Reply<S> {
         let Routes { table, routes, not_found, layers } = self;
         let Some(path) = path_to_route(req) else {
-            return layers.handle(state, req, &mut |_| respond_for_server(req).into());
+            return layers.handle(state, req, &mut |_| respond_for_server(req, table).into());
         };
         match table.find(req, path) {
             Found::Route(route, spans) => routes[route].handle(state, spans, req),
             Found::Redirect(path) => {
                 layers.handle(state, req, &mut |_| redirect(req, &path).into())
             }
-            Found::OtherMethods(allow) => {
-                layers.handle(state, req, &mut |_| Response::method_not_allowed(&allow).into())
-            }
+            Found::OtherMethods(allow) => layers.handle(state, req, &mut |_| {
+                match *req.method() {
+                    Method::OPTIONS => Response::options(&allow),
+                    _ => Response::method_not_allowed(&allow),
+                }
+                .into()
+            }),
             Found::Nothing => layers.handle(state, req, &mut |state| match not_found {
                 Some(function) => function(state, req),
                 None => Response::not_found().into(),
@@ -125,9 +129,9 @@ fn remember_route_for_content<S: 'static>(collect: Collect<S>, req: &Request<'_>
 
 /// Responds to the target `*`. `OPTIONS *` asks about the server as a whole (RFC 9110, section
 /// 9.3.7); no other method may have this target.
-fn respond_for_server(req: &Request<'_>) -> Response {
+fn respond_for_server(req: &Request<'_>, table: &Table) -> Response {
     if *req.method() == Method::OPTIONS {
-        return Response::new(StatusCode::OK);
+        return Response::options(&table.allow());
     }
     Response::status_page(StatusCode::BAD_REQUEST).with_close()
 }

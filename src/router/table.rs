@@ -145,11 +145,20 @@ impl Table {
             leaf.add_methods(&mut methods);
             ControlFlow::Continue(())
         });
-        if methods.is_empty() {
-            return Found::Nothing;
+        match methods.is_empty() {
+            true => Found::Nothing,
+            false => Found::OtherMethods(allow(methods)),
         }
-        let methods: Vec<&str> = methods.into_iter().collect();
-        Found::OtherMethods(methods.join(", "))
+    }
+
+    /// Returns the value of `Allow` for the whole server: every method that a pattern names.
+    pub(super) fn allow(&self) -> String {
+        let named = self.patterns.iter().filter_map(|pattern| pattern.method.as_ref());
+        let mut methods: BTreeSet<&str> = named.map(Method::as_str).collect();
+        if methods.contains("GET") {
+            methods.insert("HEAD");
+        }
+        allow(methods)
     }
 
     fn tree_of_host(&self, req: &Request<'_>) -> Option<&Tree> {
@@ -163,6 +172,13 @@ impl Table {
         let index = self.find_host(host).or_else(|_| self.find_host(&host.to_ascii_lowercase()));
         Some(&self.hosts[index.ok()?].1)
     }
+}
+
+/// Returns the value of `Allow` for `methods`. Every path that has a route has `OPTIONS`, too.
+fn allow(mut methods: BTreeSet<&str>) -> String {
+    methods.insert("OPTIONS");
+    let methods: Vec<&str> = methods.into_iter().collect();
+    methods.join(", ")
 }
 
 /// The best route for a path and the method of a request.

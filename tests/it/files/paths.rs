@@ -218,26 +218,35 @@ fn a_mounted_directory_without_a_slash_is_redirected_to_itself_with_one() {
 
 /// Go sends the file for any method (golang/go#59470; t106, t223).
 #[test]
-fn only_get_and_head_are_allowed() {
+fn only_get_head_and_options_are_allowed() {
     let tree = Tree::new();
     let mut asker = asker(tree.files());
-    for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "get", "PROPFIND"] {
+    for method in ["POST", "PUT", "DELETE", "PATCH", "TRACE", "get", "PROPFIND"] {
         for path in ["/file.txt", "/missing", "/../x"] {
             let response = asker.ask(method, path, &[]);
             let got = (response.status, response.field("allow"));
-            assert_eq!(got, (405, Some("GET, HEAD")), "{method} {path}");
+            assert_eq!(got, (405, Some("GET, HEAD, OPTIONS")), "{method} {path}");
         }
     }
     let head = asker.ask("HEAD", "/file.txt", &[]);
     assert_eq!((head.status, head.field("content-length")), (200, Some("10")));
 }
 
+/// The health check of HAProxy is `OPTIONS / HTTP/1.0`, which takes a server down that has a 405.
 #[test]
-fn options_of_the_whole_server_get_the_response_of_a_path() {
+fn options_get_a_204_with_the_methods_and_the_fields_of_the_program() {
     let tree = Tree::new();
-    let mut asker = asker(tree.files());
-    let [whole, path] = ["*", "/file.txt"].map(|target| asker.ask("OPTIONS", target, &[]));
-    assert_eq!((whole.status, whole.field("allow")), (path.status, path.field("allow")));
+    let mut asker = asker(tree.files().header("X-From", "here").unwrap());
+    for target in ["/file.txt", "/", "/list/", "/dir", "/missing", "*"] {
+        let response = asker.ask("OPTIONS", target, &[]);
+        let found = (response.status, response.field("allow"), response.field("x-from"));
+        assert_eq!(found, (204, Some("GET, HEAD, OPTIONS"), Some("here")), "{target}");
+        for name in ["content-type", "content-length", "x-content-type-options"] {
+            assert_eq!(response.field(name), None, "{target}: {name}");
+        }
+    }
+    let old = asker.sim.connect_and_send(b"OPTIONS / HTTP/1.0\r\n\r\n");
+    assert!(asker.sim.received(old).starts_with(b"HTTP/1.0 204 No Content\r\n"));
 }
 
 /// Such a file is not found, and opening it does not block (t216).

@@ -124,7 +124,9 @@ fn expected(all: &[Model], method: &str, host: &str, raw: &str) -> String {
     }
     match found {
         None if !allowed.is_empty() => {
-            format!("405 {}", allowed.into_iter().collect::<Vec<_>>().join(", "))
+            allowed.insert("OPTIONS");
+            let status = if method == "OPTIONS" { 204 } else { 405 };
+            format!("{status} {}", allowed.into_iter().collect::<Vec<_>>().join(", "))
         }
         _ if path != decoded => format!("307 {path}"),
         None => "404".to_owned(),
@@ -227,7 +229,7 @@ fn brief(response: &[u8], method: &str, expected: &str) -> String {
             expected.to_owned()
         }
         "200" => content.to_owned(),
-        "405" => format!("405 {}", field("Allow: ").unwrap()),
+        status @ ("204" | "405") => format!("{status} {}", field("Allow: ").unwrap()),
         "307" => format!("307 {}", field("Location: ").unwrap()),
         status => status.to_owned(),
     }

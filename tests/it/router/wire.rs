@@ -20,7 +20,7 @@ fn brief(response: &[u8]) -> String {
     let field = |name: &str| head.split("\r\n").find_map(|line| line.strip_prefix(name));
     match &head[9..12] {
         "200" => content.to_owned(),
-        "405" => format!("405 {}", field("Allow: ").expect("Allow")),
+        status @ ("204" | "405") => format!("{status} {}", field("Allow: ").expect("Allow")),
         status if status.starts_with('3') => {
             format!("{status} {}", field("Location: ").expect("Location"))
         }
@@ -73,7 +73,7 @@ fn the_search_leaves_a_branch_without_the_method_for_one_that_has_it() {
         ("POST", "h/a/b", "POST /a/b"),
         ("PUT", "h/a/b", "PUT /{y...}"),
         ("DELETE", "h/c/d/e", "DELETE /c/{x}/e"),
-        ("PATCH", "h/a/b", "405 GET, HEAD, POST, PUT"),
+        ("PATCH", "h/a/b", "405 GET, HEAD, OPTIONS, POST, PUT"),
     ];
     ask(routes(&patterns), &requests);
 }
@@ -116,7 +116,7 @@ fn connect_is_routed_by_its_authority_with_the_port() {
     let requests = [
         // A granted CONNECT has no content, so the status shows that the pattern was found.
         ("CONNECT", "proxy.example:443", ""),
-        ("CONNECT", "proxy.example:80", "405 GET, HEAD"),
+        ("CONNECT", "proxy.example:80", "405 GET, HEAD, OPTIONS"),
         ("GET", "proxy.example:443/", "proxy.example/"),
     ];
     ask(routes(&patterns), &requests);
@@ -171,7 +171,7 @@ fn a_folder_without_its_slash_is_redirected_with_its_query() {
         ("GET", "h/both/", "/both/"),
         ("POST", "h/form", "307 /form/"),
         ("POST", "h/form/", "POST /form/"),
-        ("GET", "h/form", "405 POST"),
+        ("GET", "h/form", "405 OPTIONS, POST"),
         ("GET", "h/end", "307 /end/"),
         ("GET", "h/end/", "/end/{$}"),
         ("GET", "h/end/x", "404"),
@@ -216,7 +216,7 @@ fn a_redirect_never_leads_to_another_host() {
 #[test]
 fn a_wildcard_does_not_match_the_root() {
     ask(routes(&["/{x}/"]), &[("GET", "h/", "404"), ("GET", "h/a", "307 /a/")]);
-    ask(routes(&["POST /{x}/"]), &[("GET", "h/", "404"), ("GET", "h/a/", "405 POST")]);
+    ask(routes(&["POST /{x}/"]), &[("GET", "h/", "404"), ("GET", "h/a/", "405 OPTIONS, POST")]);
     ask(routes(&["/{x}"]), &[("GET", "h/", "404"), ("GET", "h/a", "/{x}")]);
 }
 
@@ -237,21 +237,24 @@ fn another_method_gets_a_405_with_all_allowed_methods_in_order() {
     let requests = [
         ("GET", "h/g", "GET /g"),
         ("HEAD", "h/g", ""),
-        ("POST", "h/g", "405 GET, HEAD"),
-        ("GET", "h/p", "405 PATCH, POST"),
-        ("GET", "h/./p", "405 PATCH, POST"),
+        ("POST", "h/g", "405 GET, HEAD, OPTIONS"),
+        ("GET", "h/p", "405 OPTIONS, PATCH, POST"),
+        ("GET", "h/./p", "405 OPTIONS, PATCH, POST"),
         ("GET", "h/r", "307 /r/"),
         ("PUT", "h/r", "PUT /r"),
-        ("POST", "h/r", "405 GET, HEAD, PUT"),
-        ("PUT", "h/r/", "405 GET, HEAD"),
-        ("GET", "h/h", "405 HEAD"),
-        ("POST", "host.example/g2", "405 GET, HEAD, PUT"),
-        ("POST", "h/g2", "405 PUT"),
+        ("POST", "h/r", "405 GET, HEAD, OPTIONS, PUT"),
+        ("PUT", "h/r/", "405 GET, HEAD, OPTIONS"),
+        ("GET", "h/h", "405 HEAD, OPTIONS"),
+        ("POST", "host.example/g2", "405 GET, HEAD, OPTIONS, PUT"),
+        ("POST", "h/g2", "405 OPTIONS, PUT"),
         ("LOCK", "h/l", "LOCK /l"),
-        ("get", "h/g", "405 GET, HEAD"),
+        ("get", "h/g", "405 GET, HEAD, OPTIONS"),
         ("GET", "h/none", "404"),
         ("GET", "h/./none", "307 /none"),
-        ("OPTIONS", "h/g", "405 GET, HEAD"),
+        ("OPTIONS", "h/g", "204 GET, HEAD, OPTIONS"),
+        ("OPTIONS", "h/r", "204 GET, HEAD, OPTIONS, PUT"),
+        ("OPTIONS", "h/./p", "204 OPTIONS, PATCH, POST"),
+        ("OPTIONS", "h/none", "404"),
     ];
     ask(routes(&patterns), &requests);
 }
@@ -301,8 +304,8 @@ fn parameters_are_available_by_name_raw_or_decoded_and_the_pattern_as_written() 
             "a=5=5 b=6=6 GET /{p1}/z/{p3}/{p4}/{a}/{b}/{p7}/{p8}/{p9}/",
         ),
         ("POST", "h/foo/", "a=foo=foo POST /{a}/"),
-        ("GET", "h/1", "405 POST"),
-        ("GET", "h/1/w/", "405 POST"),
+        ("GET", "h/1", "405 OPTIONS, POST"),
+        ("GET", "h/1/w/", "405 OPTIONS, POST"),
         ("GET", "h/", "none"),
     ];
     ask(routes, &requests);
@@ -325,12 +328,25 @@ fn an_absolute_target_is_routed_by_its_host_and_an_empty_path_is_the_root() {
     }
 }
 
+#[test]
+fn a_route_for_options_takes_the_place_of_the_204() {
+    let patterns = ["GET /a", "OPTIONS /a", "/any", "GET /b"];
+    let requests = [
+        ("OPTIONS", "h/a", "OPTIONS /a"),
+        ("POST", "h/a", "405 GET, HEAD, OPTIONS"),
+        ("OPTIONS", "h/any", "/any"),
+        ("OPTIONS", "h/b", "204 GET, HEAD, OPTIONS"),
+    ];
+    ask(routes(&patterns), &requests);
+}
+
 /// Go: TestOptions (t178).
 #[test]
 fn the_target_of_the_whole_server_allows_only_options() {
-    let mut sim = Sim::new(routes(&["/"]));
+    let mut sim = Sim::new(routes(&["/", "GET /a", "PURGE one.example/b"]));
     let client = sim.connect_and_send(b"OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n");
-    assert_eq!(brief(sim.take_received(client).as_slice()), "");
+    let response = brief(sim.take_received(client).as_slice());
+    assert_eq!(response, "204 GET, HEAD, OPTIONS, PURGE");
     sim.send(client, b"GET * HTTP/1.1\r\nHost: h\r\n\r\n");
     assert_eq!(brief(sim.received(client)), "400");
 }
@@ -483,7 +499,7 @@ fn nested_routes_belong_to_the_same_table() {
         ("GET", "h/api/1/users/", "all"),
         ("GET", "admin.example/api/1/users/7", "admin"),
         ("DELETE", "h/api/1/users/7", "gone"),
-        ("PUT", "h/api/1/users/7", "405 DELETE, GET, HEAD"),
+        ("PUT", "h/api/1/users/7", "405 DELETE, GET, HEAD, OPTIONS"),
         ("GET", "h/users/7", "root"),
     ];
     ask(routes, &requests);

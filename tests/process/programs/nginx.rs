@@ -51,6 +51,7 @@ const EXPLAINED: &[(Fits, &str)] = &[
         |case| case.path.contains("/.") && !case.path.contains(".well-known"),
         "dot segments are refused, and names that begin with a dot are not there",
     ),
+    (|case| case.method == "OPTIONS", "204 with `Allow`, for health checks; nginx has a 405"),
     (|case| case.path.contains("%2f"), "an encoded slash is not a separator"),
     (|case| case.path.contains("%00"), "NUL: 404, as in Go; nginx returns 400"),
     (|case| case.path == "/outside", "links never lead out of the root; nginx follows them"),
