@@ -74,7 +74,7 @@ pub enum Error {
         /// The error of the system.
         source: io::Error,
     },
-    /// A trusted origin is malformed.
+    /// A trusted or allowed origin is malformed.
     Origin {
         /// The text as it was given.
         origin: String,
@@ -92,6 +92,13 @@ pub enum Error {
         name: String,
         /// The error of the system, or the mistake in the arguments.
         source: io::Error,
+    },
+    /// The settings of [`Cors`](crate::guards::Cors) are malformed, or browsers refuse them.
+    Cors {
+        /// The part that is refused: `*`, or a name as it was given.
+        value: String,
+        /// A description of the expected value.
+        expected: &'static str,
     },
     /// The system refused a resource that the loop needs: its poll, its waker, a thread.
     Loop(io::Error),
@@ -138,6 +145,9 @@ impl fmt::Display for Error {
                  period above 0 and of at most a year"
             ),
             Error::Pool { name, .. } => write!(f, "the pool {name:?} cannot start its threads"),
+            Error::Cors { value, expected } => {
+                write!(f, "{value:?} cannot be allowed to other origins: expected {expected}")
+            }
             Error::Loop(_) => f.write_str("the event loop failed"),
         }
     }

@@ -3,6 +3,7 @@
 pub(crate) mod auth;
 pub(crate) mod channel;
 pub(crate) mod cookies;
+pub(crate) mod cors;
 pub mod events;
 mod http_types;
 #[cfg(feature = "json")]

@@ -157,7 +157,7 @@ fn the_only<'a>(fields: &Fields<'a>, name: &str) -> Only<'a> {
 }
 
 /// Returns whether `text` is a scheme, `://`, a host and perhaps a port, and has nothing else.
-fn is_origin(text: &str) -> bool {
+pub(crate) fn is_origin(text: &str) -> bool {
     let Some((scheme, host)) = text.split_once("://") else { return false };
     let is_host_byte = |b: u8| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b);
     let is_host = !host.is_empty() && !host.starts_with(':') && host.bytes().all(is_host_byte);

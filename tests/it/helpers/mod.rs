@@ -1,6 +1,7 @@
 //! Helpers that build on messages and handlers, tested over the wire.
 
 mod channel;
+mod cors;
 mod events;
 mod multipart;
 mod pairs_cookies_ranges;
