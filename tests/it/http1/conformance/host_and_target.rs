@@ -88,6 +88,13 @@ fn origin_form(table: &mut Vec<Vector>) {
         ("v5_characters_that_browsers_leave_raw_in_a_query", "/?{a}[b]|^`\\"),
         ("v5_dot_segments_are_left_to_the_handler", "/a/../b/./c"),
         ("v5_brackets_in_a_path", "/a[0]"),
+        ("v5_quote_in_the_path", "/\"a\""),
+        ("v5_angle_bracket_in_the_path", "/<a>"),
+        ("v5_brace_in_the_path", "/{a}"),
+        ("v5_caret_in_the_path", "/^"),
+        ("v5_backtick_in_the_path", "/`id`"),
+        ("v5_quote_in_a_query", "/?\"a\""),
+        ("v5_angle_bracket_in_a_query", "/?<script>"),
     ] {
         table.push(served(name, head(target), &format!("GET {target}")));
     }
@@ -111,13 +118,6 @@ fn origin_form(table: &mut Vec<Vector>) {
         ("v6_high_byte_in_the_target", "/\u{c3}\u{a9}"),
         ("v6_high_byte_in_a_query", "/?\u{c3}\u{a9}"),
         ("v6_backslash_in_the_path", "/a\\..\\b"),
-        ("v5_quote_in_the_path", "/\"a\""),
-        ("v5_angle_bracket_in_the_path", "/<a>"),
-        ("v5_brace_in_the_path", "/{a}"),
-        ("v5_caret_in_the_path", "/^"),
-        ("v5_backtick_in_the_path", "/`id`"),
-        ("v5_quote_in_a_query", "/?\"a\""),
-        ("v5_angle_bracket_in_a_query", "/?<script>"),
     ] {
         table.push(refused(name, head(target), 400));
     }

@@ -104,16 +104,16 @@ pub(crate) const TABLE: [Row; 25] = [
         difference: PathBytes,
         effect: Wider,
         section: "RFC 3986, 3.3",
-        reason: "browsers do not escape [, ] and | in a path, and no part of the server gives them \
-            a meaning",
-        example: &[("GET /a|b[1] HTTP/1.1\r\n", 1), (HOST, 1), ("\r\n", 1)],
+        reason: "clients send all visible bytes but # and the backslash in a path without escapes, as \
+            Go and nginx accept them, and no part of the server gives them a meaning",
+        example: &[("GET /a|b[1]\"<{^`}> HTTP/1.1\r\n", 1), (HOST, 1), ("\r\n", 1)],
     },
     Row {
         difference: QueryBytes,
         effect: Wider,
         section: "RFC 3986, 3.4",
-        reason: "browsers send all visible bytes but four in a query, and a lone % as well",
-        example: &[("GET /?a={b}^`\\|%zz HTTP/1.1\r\n", 1), (HOST, 1), ("\r\n", 1)],
+        reason: "clients send all visible bytes but # in a query, and a lone % as well",
+        example: &[("GET /?a=\"<{b}>\"^`\\|%zz HTTP/1.1\r\n", 1), (HOST, 1), ("\r\n", 1)],
     },
     Row {
         difference: OtherScheme,

@@ -51,10 +51,10 @@ fn is_path_and_query(text: &[u8], differences: &Differences) -> bool {
     let is_path_byte = |byte: u8| {
         is_pchar(byte)
             || byte == b'/'
-            || b"[]|".contains(&byte) && differences.has(Difference::PathBytes)
+            || b"[]|\"<>^`{}".contains(&byte) && differences.has(Difference::PathBytes)
     };
     let is_query_byte = |byte: u8| {
-        let is_wide = is_vchar(byte) && !b"\"#<>".contains(&byte);
+        let is_wide = is_vchar(byte) && byte != b'#';
         is_pchar(byte)
             || b"/?".contains(&byte)
             || is_wide && differences.has(Difference::QueryBytes)
