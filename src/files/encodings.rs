@@ -1,5 +1,7 @@
 //! The precompressed siblings that a client accepts (RFC 9110, section 12.5.3).
 
+use std::cmp::Reverse;
+
 use crate::message::fields::{trim_ows, Fields};
 
 /// A coding of precompressed siblings.
@@ -12,15 +14,18 @@ pub(super) struct Encoding {
 }
 
 /// The known codings, in the order of the server's preference: the one with smaller files first.
-const KNOWN: [Encoding; 2] =
-    [Encoding { name: "br", suffix: ".br" }, Encoding { name: "gzip", suffix: ".gz" }];
+const KNOWN: [Encoding; 3] = [
+    Encoding { name: "br", suffix: ".br" },
+    Encoding { name: "zstd", suffix: ".zst" },
+    Encoding { name: "gzip", suffix: ".gz" },
+];
 
 /// Returns the codings that the client accepts, in its order of preference. Codings of equal weight
 /// are in the order of `KNOWN`.
 pub(super) fn accepted(fields: &Fields<'_>) -> impl Iterator<Item = Encoding> {
-    let quality = |encoding: Encoding| quality(fields, encoding.name);
-    let [br, gzip] = KNOWN.map(|encoding| (quality(encoding), encoding));
-    let order = if gzip.0 > br.0 { [gzip, br] } else { [br, gzip] };
+    let mut order = KNOWN.map(|encoding| (quality(fields, encoding.name), encoding));
+    // A stable sort of so few takes no memory.
+    order.sort_by_key(|(quality, _)| Reverse(*quality));
     order.into_iter().filter(|(quality, _)| *quality > 0).map(|(_, encoding)| encoding)
 }
 

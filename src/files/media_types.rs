@@ -70,6 +70,13 @@ pub(super) fn compresses(kind: &str) -> bool {
     }
 }
 
+/// Returns the coding that a file of the type `kind` has in itself, by its name: a type that clients
+/// read only after they have decoded it.
+pub(super) fn own_coding(name: &[u8], kind: &str) -> Option<&'static str> {
+    let ending = &name[name.len().saturating_sub(".svgz".len())..];
+    (ending.eq_ignore_ascii_case(b".svgz") && kind == "image/svg+xml").then_some("gzip")
+}
+
 const IMAGES_NOT_COMPRESSED: [&str; 5] = ["svg+xml", "bmp", "x-icon", "vnd.microsoft.icon", "tiff"];
 /// Parts of the names of types that are archives, or made of one.
 const COMPRESSED: [&str; 13] = [

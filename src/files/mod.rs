@@ -56,9 +56,8 @@ use crate::message::response::{Response, StatusCode};
 /// * Only GET and HEAD are served. `OPTIONS` gets a 204 with `Allow`, whether there is a file or not,
 ///   which is enough for the health checks of proxies. Any other method gets a 405.
 /// * The conditions `If-Match`, `If-Unmodified-Since`, `If-None-Match`, `If-Modified-Since` and
-///   `If-Range`, and `Range`, are evaluated in the order of RFC 9110, section 13.2.2. Responses
-///   have `Last-Modified`, and a strong `ETag` made of length, time of change in nanoseconds and
-///   inode.
+///   `If-Range`, and `Range`, are evaluated in the order of RFC 9110, section 13.2.2. Responses have
+///   `Last-Modified`, and a strong `ETag`: see [below](#entity-tags-on-several-machines).
 /// * A request may have at most [`Limits::ranges_max`](crate::Limits::ranges_max) ranges that add
 ///   up to no more than the file, and one range of a precompressed sibling. Other requests get the
 ///   whole file.
@@ -74,6 +73,20 @@ use crate::message::response::{Response, StatusCode};
 ///   field.
 /// * The kernel sends the content from the file to the socket ([`Body::file`](crate::Body::file)).
 ///   If the file shrinks meanwhile, the connection is reset.
+///
+/// # Entity tags on several machines
+///
+/// An `ETag` is made of the length of a file and the time of its last change. So servers behind a
+/// balancer send the same tags if the times of their files are the same: after `rsync -a`, `cp -a`, or
+/// the same archive unpacked everywhere. A checkout by git, `scp` and `rsync` without `-t` give files the
+/// time at which they are written, which differs. Then set the times at the end of the deploy, to that of
+/// the release: `find public -exec touch -h -d @"$(git log -1 --format=%ct)" {} +`. A later release has
+/// another time, so each of its files gets a new tag.
+///
+/// A time up to 1 January 1980 says nothing (Nix, OSTree and other reproducible builds), and neither does
+/// one in the future. Such a file has no `Last-Modified`. Its tag is also made of the inode and of the
+/// time of its last change there, so it is right, but differs between machines. In the first 20 ms after
+/// a change (2 s on file systems without fractions of seconds) that holds for every file.
 ///
 /// # Blocking
 ///
@@ -263,9 +276,12 @@ impl Files {
         Ok(self)
     }
 
-    /// Sets whether `name.br` and `name.gz` are sent in place of `name` to clients that accept
-    /// them, if they are not older than `name` and its type is one that compresses. Default yes.
-    /// Responses of such types always have `Vary: Accept-Encoding`.
+    /// Sets whether `name.br`, `name.zst` and `name.gz` are sent in place of `name` to clients that
+    /// accept them, if they are not older than `name` and its type is one that compresses. Default
+    /// yes. Responses of such types always have `Vary: Accept-Encoding`. If the client likes several
+    /// equally, they are preferred in this order. Make `.zst` with a window of at most 8 MiB (no
+    /// `--long` or `--ultra`), because browsers have no more (RFC 9659). A `.svgz` is sent as
+    /// `image/svg+xml` with `Content-Encoding: gzip`, whatever is set here.
     pub fn precompressed(mut self, finds: bool) -> Files {
         self.finds_compressed = finds;
         self

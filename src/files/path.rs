@@ -16,8 +16,8 @@ use crate::message::percent::has_broken_escape;
 
 /// The names of a path, decoded.
 ///
-/// Invariant: no name is empty, `.` or `..`; none has a NUL, a slash or a backslash. The path made
-/// of them is relative, and that of the root is `.`.
+/// Invariant: no name is empty, `.` or `..`, and none has a NUL or a slash. The path made of them is
+/// relative, and that of the root is `.`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Names<'a> {
     pub(super) segments: Vec<Cow<'a, [u8]>>,
@@ -30,7 +30,7 @@ pub(super) struct Names<'a> {
 pub(super) enum BadPath {
     /// A path that no client should send: with a broken escape or a dot segment. 400.
     Malformed,
-    /// A name that no file can have here: with a NUL, slash or backslash. 404.
+    /// A name that no file can have: with a NUL or a slash. 404.
     Impossible,
 }
 
@@ -45,16 +45,11 @@ impl<'a> Names<'a> {
                 return Err(BadPath::Malformed);
             }
             let segment = Cow::from(percent_decode_str(raw));
-            if !is_possible(&segment) {
-                // `..\` and `..%2f` are attempts to leave the root, not names.
-                let tries_to_climb = segment.split(|&b| b == b'/' || b == b'\\').any(is_dots);
-                return Err(match tries_to_climb {
-                    true => BadPath::Malformed,
-                    false => BadPath::Impossible,
-                });
-            }
-            if is_dots(&segment) {
+            if tries_to_climb(&segment) {
                 return Err(BadPath::Malformed);
+            }
+            if segment.iter().any(|byte| matches!(byte, 0 | b'/')) {
+                return Err(BadPath::Impossible);
             }
             segments.push(segment);
         }
@@ -85,13 +80,16 @@ impl<'a> Names<'a> {
     }
 }
 
-/// Returns whether a file may have this name. Some systems take a backslash for a slash.
+/// Returns whether a request can name a file that is called so.
 pub(super) fn is_possible(name: &[u8]) -> bool {
-    !name.iter().any(|byte| matches!(byte, 0 | b'/' | b'\\'))
+    !tries_to_climb(name)
 }
 
-fn is_dots(segment: &[u8]) -> bool {
-    matches!(segment, b"." | b"..")
+/// Returns whether a name is `.` or `..`, or would be one after a separator of any system: `..\` and
+/// `..%2f` are attempts to leave the root. Other names with a backslash are names like any other.
+fn tries_to_climb(segment: &[u8]) -> bool {
+    let mut parts = segment.split(|&byte| byte == b'/' || byte == b'\\');
+    parts.any(|part| matches!(part, b"." | b".."))
 }
 
 #[cfg(test)]
@@ -128,8 +126,13 @@ mod tests {
         ] {
             assert_eq!(path(raw), Err(BadPath::Malformed), "{raw}");
         }
-        for raw in ["/a%00", "/a%2fb", "/a%5cb", "/a\\b", "/%00"] {
+        for raw in ["/a%00", "/a%2fb", "/%00"] {
             assert_eq!(path(raw), Err(BadPath::Impossible), "{raw}");
+        }
+        for (raw, name) in
+            [("/a%5cb", "a\\b"), ("/a\\b", "a\\b"), ("/%5C", "\\"), ("/a..%5Cb", "a..\\b")]
+        {
+            assert_eq!(path(raw).as_deref(), Ok(name), "{raw}");
         }
     }
 

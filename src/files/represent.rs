@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use crate::files::conditions::{self, Judgement, Validators};
 use crate::files::ranges::{self, Wanted};
@@ -54,15 +55,15 @@ impl Walk<'_, '_> {
     ) -> Representation<'c> {
         let name = path.file_name().unwrap_or_default().as_bytes();
         let kind = media_types::content_type(name, &opened.file, &self.files.kinds);
-        let varies = self.files.finds_compressed && media_types::compresses(&kind);
-        let mut encoding = None;
+        let mut encoding = media_types::own_coding(name, &kind);
+        let can_compress = encoding.is_none() && media_types::compresses(&kind);
+        let varies = self.files.finds_compressed && can_compress;
         if varies {
             if let Some((sibling, name)) = self.compressed(path, &opened.meta) {
                 (opened, encoding) = (sibling, Some(name));
             }
         }
-        let meta = &opened.meta;
-        let validators = Validators { etag: etag(meta), last_modified: meta.last_modified() };
+        let validators = validators(&opened, self.req.turn_time().wall());
         Representation { opened, kind, encoding, varies, validators, cache_control }
     }
 
@@ -134,14 +135,42 @@ impl Representation<'_> {
     }
 }
 
-/// Returns a strong entity tag: two versions of a file that differ in length, time of change (in
-/// nanoseconds) or inode have different tags. The three are mixed (FNV-1a), so the tag does not
-/// reveal the inode number.
-fn etag(meta: &Meta) -> String {
-    let mut mixed: u64 = 0xcbf2_9ce4_8422_2325;
-    let parts = [meta.len.to_le_bytes(), meta.modified.to_le_bytes(), meta.inode.to_le_bytes()];
-    for byte in parts.iter().flatten().chain(&meta.nanos.to_le_bytes()) {
-        mixed = (mixed ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
+/// Returns the validators of a file at the time `now`.
+///
+/// The tag of a file is made of its length and the time of its last change, in nanoseconds. So it is
+/// the same on all machines whose files have the same times. That is not enough if the time says
+/// nothing, or if the file may still change without a change of its time. Then the tag has the inode
+/// and the time of the last change of the inode, too, in which each replacement and each write shows,
+/// on one machine. A file that was just changed gets its final tag after a tick of the clock of the
+/// file system, so no client keeps a version from within that tick.
+///
+/// A time that lies after `now` is not sent: it would be later than `Date` (RFC 9110, section 8.8.2.1).
+fn validators(Opened { meta, changed, .. }: &Opened, now: Duration) -> Validators {
+    let known = meta.last_modified();
+    let last_modified = known.filter(|time| *time <= SystemTime::UNIX_EPOCH + now);
+    let mut mixed = Mixed::new();
+    mixed.add(&meta.len.to_le_bytes());
+    mixed.add(&meta.modified.to_le_bytes());
+    mixed.add(&meta.nanos.to_le_bytes());
+    if last_modified.is_none() || !meta.is_older_than(now) {
+        mixed.add(&meta.inode.to_le_bytes());
+        mixed.add(&changed.0.to_le_bytes());
+        mixed.add(&changed.1.to_le_bytes());
     }
-    format!("\"{:x}-{mixed:016x}\"", meta.len)
+    Validators { etag: format!("\"{:x}-{:016x}\"", meta.len, mixed.0), last_modified }
+}
+
+/// Numbers mixed into one (FNV-1a), so that a tag does not reveal the number of an inode.
+struct Mixed(u64);
+
+impl Mixed {
+    fn new() -> Mixed {
+        Mixed(0xcbf2_9ce4_8422_2325)
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
+        }
+    }
 }

@@ -64,6 +64,8 @@ pub(super) enum Found {
 pub(super) struct Opened {
     pub(super) file: File,
     pub(super) meta: Meta,
+    /// The time of the last change of the inode, in seconds since 1970 and nanoseconds.
+    pub(super) changed: (i64, u32),
 }
 
 /// The metadata of a file at the time when it was opened.
@@ -137,7 +139,12 @@ impl Root {
         let stat = fstat(&fd)?;
         let meta = Meta::of(&stat);
         match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => Ok(Found::File(Opened { file: File::from(fd), meta })),
+            FileType::RegularFile => {
+                // The types of these fields differ between systems.
+                #[allow(clippy::unnecessary_cast)]
+                let changed = (stat.st_ctime as i64, stat.st_ctime_nsec as u32);
+                Ok(Found::File(Opened { file: File::from(fd), meta, changed }))
+            }
             FileType::Directory => Ok(Found::Directory(fd, meta)),
             _ => Err(Missing::NotFound),
         }

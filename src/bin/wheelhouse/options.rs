@@ -57,7 +57,7 @@ const FLAGS: &[Flag] = &[
     flag("no-listing", "", "send 404 for a directory without an index file"),
     flag("spa", "FILE", "send FILE for paths without a file (single-page application)"),
     flag("dot-files", "", "serve and list names that begin with a dot"),
-    flag("no-precompressed", "", "do not look for NAME.br and NAME.gz"),
+    flag("no-precompressed", "", "do not look for NAME.br, NAME.zst and NAME.gz"),
     flag("type", "EXT=TYPE", "content type of an extension; may be repeated"),
     flag(
         "header",

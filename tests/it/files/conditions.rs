@@ -1,6 +1,7 @@
 //! Conditional requests (RFC 9110, section 13).
 
-use super::tree::{asker, Tree, CHANGED_DATE};
+use super::tree::{asker, Tree, CHANGED, CHANGED_DATE};
+use crate::support::{MS, SECOND};
 
 const BEFORE: &str = "Tue, 02 Jan 2024 03:04:04 GMT";
 const AFTER: &str = "Tue, 02 Jan 2024 03:04:06 GMT";
@@ -183,20 +184,116 @@ fn a_file_without_a_usable_time_has_no_date_and_ignores_date_conditions() {
     }
 }
 
+/// Browsers would keep a file from 1970 for years (a tenth of its age), and one from the future longer
+/// than they should.
 #[test]
-fn the_tag_changes_with_the_time_the_length_or_the_identity_of_the_file() {
+fn a_time_that_says_nothing_or_lies_after_the_date_of_the_response_is_not_sent() {
+    let tree = Tree::new();
+    let mut asker = asker(tree.files());
+    // Noon of 1 January 2026, the date of the simulation: now, and a second and some years later.
+    let now = 1_767_268_800;
+    for time in [0, 1, 315_532_800, now + 1, now + 2, 4_000_000_000] {
+        tree.touch("file.txt", time);
+        for since in [CHANGED_DATE, "Fri, 31 Dec 9999 23:59:59 GMT"] {
+            let fields = [("If-Modified-Since", since)];
+            let response = asker.ask("GET", "/file.txt", &fields);
+            let found = (response.status, response.field("last-modified"));
+            assert_eq!(found, (200, None), "{time} {since}");
+            let fields = [("If-Unmodified-Since", since)];
+            assert_eq!(asker.ask("GET", "/file.txt", &fields).status, 200, "{time} {since}");
+        }
+        let etag = asker.get("/file.txt").field("etag").unwrap().to_owned();
+        let response = asker.ask("GET", "/file.txt", &[("If-None-Match", &etag)]);
+        assert_eq!(response.status, 304, "{time}: the tag still works");
+    }
+    tree.touch("file.txt", now);
+    let response = asker.get("/file.txt");
+    assert_eq!(response.field("last-modified"), Some("Thu, 01 Jan 2026 12:00:00 GMT"));
+    tree.touch("file.txt", now + 2);
+    asker.sim.advance(2 * SECOND);
+    let response = asker.get("/file.txt");
+    assert_eq!(response.field("last-modified"), Some("Thu, 01 Jan 2026 12:00:02 GMT"));
+    assert_eq!(response.field("date"), response.field("last-modified"));
+}
+
+/// Behind a balancer, a client must be able to revalidate and resume with any of the machines.
+#[test]
+fn the_same_tree_on_two_machines_has_the_same_tags() {
+    let trees = [Tree::new(), Tree::new()];
+    let tags = trees.each_ref().map(|tree| {
+        tree.write("app.js", "plain");
+        tree.write("app.js.gz", "gzip");
+        // A second inode, so that the numbers differ on one machine, too.
+        std::fs::copy(tree.root().join("app.js"), tree.root().join("copy")).unwrap();
+        std::fs::rename(tree.root().join("copy"), tree.root().join("app.js")).unwrap();
+        tree.touch("app.js", CHANGED);
+        let mut asker = asker(tree.files());
+        let tag = |response: super::tree::Received| response.field("etag").unwrap().to_owned();
+        ["/file.txt", "/app.js", "/dir/"].map(|path| {
+            let coded = asker.ask("GET", path, &[("Accept-Encoding", "gzip")]);
+            (tag(coded), tag(asker.get(path)))
+        })
+    });
+    assert_eq!(tags[0], tags[1]);
+}
+
+#[test]
+fn the_tag_changes_with_the_time_and_the_length_of_the_file() {
     let tree = Tree::new();
     let mut asker = asker(tree.files());
     let mut tags = vec![asker.get("/file.txt").field("etag").unwrap().to_owned()];
-    tree.touch("file.txt", super::tree::CHANGED + 1);
+    tree.touch("file.txt", CHANGED + 1);
     tags.push(asker.get("/file.txt").field("etag").unwrap().to_owned());
     tree.write("file.txt", "012345678");
-    tags.push(asker.get("/file.txt").field("etag").unwrap().to_owned());
-    tree.write("other.txt", "012345678");
-    std::fs::rename(tree.root().join("other.txt"), tree.root().join("file.txt")).unwrap();
     tags.push(asker.get("/file.txt").field("etag").unwrap().to_owned());
     for (at, tag) in tags.iter().enumerate() {
         assert!(!tags[..at].contains(tag), "{tags:?}");
         assert!(tag.starts_with('"') && tag.ends_with('"'), "strong: {tag}");
     }
+}
+
+/// All files of a reproducible build have the same time, so two versions may differ in nothing else.
+#[test]
+fn a_file_whose_time_says_nothing_has_another_tag_after_each_change() {
+    let tree = Tree::new();
+    let mut asker = asker(tree.files());
+    for time in [1, 4_000_000_000] {
+        let mut tags: Vec<String> = Vec::new();
+        for content in ["version 1", "version 2", "version 3"] {
+            // Written in place, and renamed into place.
+            for name in ["file.txt", "new.txt"] {
+                tree.write(name, content);
+                tree.touch(name, time);
+                std::fs::rename(tree.root().join(name), tree.root().join("file.txt")).unwrap();
+                let tag = asker.get("/file.txt").field("etag").unwrap().to_owned();
+                assert!(!tags.contains(&tag), "{time}: {tag} {tags:?}");
+                tags.push(tag);
+                // The clock of the file system must tick before the next change.
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+        }
+    }
+}
+
+/// A version that a client got within the tick of the clock in which another one was written must not
+/// be taken for that one for ever.
+#[test]
+fn a_file_that_was_just_changed_gets_its_final_tag_after_a_tick() {
+    let (tree, other) = (Tree::new(), Tree::new());
+    let mut asker = asker(tree.files());
+    // Half a second after noon, the start of the simulation.
+    tree.touch("file.txt", 1_767_268_800);
+    other.touch("file.txt", 1_767_268_800);
+    let young = asker.get("/file.txt").field("etag").unwrap().to_owned();
+    let fields = [("If-None-Match", young.as_str())];
+    assert_eq!(asker.ask("GET", "/file.txt", &fields).status, 304);
+    asker.sim.advance(20 * MS);
+    let old = asker.ask("GET", "/file.txt", &fields);
+    assert_eq!(old.status, 200, "the client gets the version of the end of the tick");
+    let old = old.field("etag").unwrap().to_owned();
+    asker.sim.advance(SECOND);
+    assert_eq!(asker.get("/file.txt").field("etag"), Some(old.as_str()), "it stays");
+    let mut elsewhere = super::tree::asker(other.files());
+    elsewhere.sim.advance(SECOND);
+    assert_eq!(elsewhere.get("/file.txt").field("etag"), Some(old.as_str()), "on each machine");
 }

@@ -79,15 +79,38 @@ fn names_are_escaped_in_the_link_and_on_the_page() {
     }
 }
 
-/// No served path has a backslash, so a link to such a name would lead nowhere.
+#[test]
+fn a_name_with_a_backslash_is_listed_and_served() {
+    let tree = Tree::new();
+    for name in ["back\\slash", "\\\\host", "end\\", "a..\\b"] {
+        tree.write(&format!("odd/{name}"), name);
+    }
+    tree.write("odd/dir\\name/x", "below");
+    let mut asker = asker(tree.files());
+    let page = asker.get("/odd/");
+    let links = links(&page);
+    assert_eq!(links.len(), 1 + 5);
+    for link in &links[1..] {
+        assert!(!link.contains('\\'), "browsers take it for a slash: {link}");
+        let link = link.trim_start_matches("./");
+        assert_eq!(asker.get(&format!("/odd/{link}")).status, 200, "{link}");
+    }
+    assert_eq!(asker.get("/odd/back%5Cslash").text(), "back\\slash");
+    assert_eq!(asker.get("/odd/dir%5cname/x").text(), "below");
+    let redirect = asker.get("/odd/dir%5Cname");
+    assert_eq!(redirect.field("location"), Some("./dir%5Cname/"));
+}
+
+/// A path with such a name is refused as an attempt to leave the root.
 #[test]
 fn a_name_that_cannot_be_requested_is_not_listed() {
     let tree = Tree::new();
-    tree.write("odd/back\\slash", "");
-    tree.write("odd/plain", "");
-    let mut asker = asker(tree.files());
-    assert_eq!(asker.get("/odd/back%5Cslash").status, 404);
+    for name in ["..\\up", "a\\.", "a\\..\\b", "plain"] {
+        tree.write(&format!("odd/{name}"), "");
+    }
+    let mut asker = asker(tree.files().dot_files(true));
     assert_eq!(links(&asker.get("/odd/")), ["../", "./plain"]);
+    assert_eq!(asker.get("/odd/a%5C..%5Cb").status, 400);
 }
 
 #[test]

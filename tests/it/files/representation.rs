@@ -115,6 +115,63 @@ fn a_precompressed_sibling_is_sent_to_clients_that_accept_it() {
 }
 
 #[test]
+fn a_zstandard_sibling_comes_between_brotli_and_gzip() {
+    let tree = Tree::new();
+    for suffix in ["", ".br", ".zst", ".gz"] {
+        tree.write(&format!("all.js{suffix}"), suffix);
+        if suffix != ".br" {
+            tree.write(&format!("two.js{suffix}"), suffix);
+        }
+    }
+    let mut asker = asker(tree.files());
+    for (path, accept, want) in [
+        ("/all.js", "gzip, deflate, br, zstd", ".br"),
+        ("/two.js", "gzip, deflate, br, zstd", ".zst"),
+        ("/two.js", "gzip, br", ".gz"),
+        ("/all.js", "zstd", ".zst"),
+        ("/all.js", "gzip;q=0.5, zstd;q=0.9, br;q=0.1", ".zst"),
+        ("/all.js", "zstd;q=0.5, gzip", ".gz"),
+        ("/all.js", "br;q=0, zstd;q=0, *", ".gz"),
+        ("/all.js", "x-zstd, zst", ""),
+    ] {
+        let response = asker.ask("GET", path, &[("Accept-Encoding", accept)]);
+        assert_eq!((response.status, response.text()), (200, want), "{path} {accept}");
+        let coding = match want {
+            ".br" => Some("br"),
+            ".zst" => Some("zstd"),
+            ".gz" => Some("gzip"),
+            _ => None,
+        };
+        assert_eq!(response.field("content-encoding"), coding, "{path} {accept}");
+    }
+}
+
+/// Browsers show such a picture only if they know that it is compressed.
+#[test]
+fn a_compressed_picture_has_the_coding_that_it_has_in_itself() {
+    let tree = Tree::new();
+    tree.write("a.svgz", "gzip of svg");
+    tree.write("B.SVGZ", "gzip of svg");
+    tree.write("a.svgz.gz", "twice");
+    let mut responder = asker(tree.files());
+    for (path, accept) in [("/a.svgz", "gzip"), ("/a.svgz", ""), ("/B.SVGZ", "br, zstd")] {
+        let response = responder.ask("GET", path, &[("Accept-Encoding", accept)]);
+        assert_eq!((response.status, response.text()), (200, "gzip of svg"), "{path}");
+        assert_eq!(response.field("content-type"), Some("image/svg+xml"), "{path}");
+        assert_eq!(response.field("content-encoding"), Some("gzip"), "{path}");
+        assert_eq!(response.field("vary"), None, "{path}: there is one representation");
+    }
+    let part = responder.ask("GET", "/a.svgz", &[("Range", "bytes=0-3")]);
+    assert_eq!(
+        (part.status, part.text(), part.field("content-encoding")),
+        (206, "gzip", Some("gzip"))
+    );
+    // A program that sets another type wants the bytes as they are.
+    let own = tree.files().content_type("svgz", "application/gzip").unwrap();
+    assert_eq!(asker(own).get("/a.svgz").field("content-encoding"), None);
+}
+
+#[test]
 fn each_coding_has_a_tag_and_ranges_of_its_own() {
     let tree = compressed_tree();
     let mut asker = asker(tree.files());
