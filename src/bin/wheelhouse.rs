@@ -12,6 +12,8 @@
 mod access_log;
 #[path = "wheelhouse/basic_auth.rs"]
 mod basic_auth;
+#[path = "wheelhouse/cors.rs"]
+mod cors;
 #[path = "wheelhouse/options.rs"]
 mod options;
 #[path = "wheelhouse/output.rs"]
@@ -232,10 +234,13 @@ fn server(
     is_shared: bool,
 ) -> Result<Server<AccessLog>, Error> {
     let of_guard = Arc::clone(options);
-    let mut server = Server::with_state(log)
-        .limits(options.limits.clone())
-        .guard(move |log, req| check_user(&of_guard, log, req))
-        .on_signals();
+    let mut server = Server::with_state(log).limits(options.limits.clone());
+    // The outermost layer: a preflight has no credentials, and a page must be able to read a 401.
+    if let Ok(Some(cors)) = cors::guard(&options.cors) {
+        server = server
+            .around(move |_, req| cors.check(req), |_, grant, response| grant.add_to(response));
+    }
+    server = server.guard(move |log, req| check_user(&of_guard, log, req)).on_signals();
     if options.log.is_some() {
         server = server.exchange_headers(&access_log::HEADERS).on_exchange(AccessLog::note);
     }

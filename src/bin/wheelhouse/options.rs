@@ -12,6 +12,7 @@ use wheelhouse::Limits;
 
 use crate::access_log::Format;
 use crate::basic_auth::Credentials;
+use crate::cors;
 
 /// The task of the program.
 #[derive(Debug)]
@@ -39,13 +40,16 @@ pub(crate) struct Options {
     pub(crate) dot_files: bool,
     pub(crate) precompressed: bool,
     pub(crate) auth: Option<Credentials>,
+    /// Origins whose pages may read the files; `*` for all.
+    pub(crate) cors: Vec<String>,
     pub(crate) log: Option<Format>,
 }
 
 /// One flag.
 struct Flag {
     name: &'static str,
-    /// The name of its value in the help. Empty if the flag has no value.
+    /// The name of its value in the help. Empty if the flag has no value, and in brackets if it need
+    /// not have one.
     value: &'static str,
     help: &'static str,
 }
@@ -63,6 +67,11 @@ const FLAGS: &[Flag] = &[
         "header",
         "'NAME: VALUE'",
         "field of every response to a well-formed request; may be repeated",
+    ),
+    flag(
+        "cors",
+        "[ORIGIN]",
+        "let pages of ORIGIN, or of every site, read the files (CORS); may be repeated",
     ),
     flag("cache-control", "VALUE", "Cache-Control of every file"),
     flag(
@@ -125,6 +134,7 @@ fn parse(
         };
         let value = match flag.value {
             "" => String::new(),
+            "[ORIGIN]" => origin(&mut parser)?,
             _ => parser.value()?.string()?,
         };
         given.push((flag, value));
@@ -154,6 +164,22 @@ fn parse(
     Ok(Command::Serve(Box::new(options)))
 }
 
+/// Returns the value of `--cors`: `*` if the next argument is not an origin, since it may be DIR.
+fn origin(parser: &mut lexopt::Parser) -> Result<String, lexopt::Error> {
+    use lexopt::ValueExt;
+    if let Some(value) = parser.optional_value() {
+        return value.string();
+    }
+    let has_origin = parser.try_raw_args().is_some_and(|arguments| {
+        let next = arguments.peek().and_then(|next| next.to_str());
+        next.is_some_and(|next| next == "*" || next.contains("://"))
+    });
+    match has_origin {
+        true => parser.value()?.string(),
+        false => Ok("*".to_owned()),
+    }
+}
+
 impl Flag {
     /// Returns the values of the flag in the text of its environment variable. Commas separate the
     /// items of a list and line ends those of `header`. A flag without a value is set by `1` or
@@ -161,6 +187,9 @@ impl Flag {
     fn values(&self, text: &str) -> Result<Vec<String>, String> {
         let separator = match self.name {
             "listen" | "index" | "type" => ',',
+            "cors" if matches!(text, "1" | "true") => return Ok(vec!["*".to_owned()]),
+            "cors" if matches!(text, "0" | "false") => return Ok(Vec::new()),
+            "cors" => ',',
             "header" => '\n',
             _ if !self.value.is_empty() => return Ok(vec![text.to_owned()]),
             _ => {
@@ -200,6 +229,7 @@ impl Options {
             dot_files: false,
             precompressed: true,
             auth: None,
+            cors: Vec::new(),
             log: None,
         };
         for (flag, value) in given {
@@ -230,6 +260,10 @@ impl Options {
             "cache-control" => self.cache_control = Some(value.to_owned()),
             "basic-auth" => {
                 self.auth = Some(Credentials::new(value).ok_or("USER:PASSWORD")?);
+            }
+            "cors" => {
+                self.cors.push(value.to_owned());
+                cors::guard(&self.cors)?;
             }
             "access-log" => {
                 self.log = match value {

@@ -76,7 +76,7 @@ impl Running {
         Running::start(command().arg(dir).args(listen).args(arguments))
     }
 
-    fn ask(&self, request: &str) -> String {
+    pub(crate) fn ask(&self, request: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
         let mut response = String::new();
@@ -116,7 +116,9 @@ fn help_lists_every_flag_and_version_prints_the_version() {
     for flag in ["--help", "-h"] {
         let output = run(&[flag]);
         assert!(output.status.success());
-        for name in ["DIR", "--listen", "--spa", "--basic-auth", "--print-limits", "WHEELHOUSE_"] {
+        for name in
+            ["DIR", "--listen", "--spa", "--cors", "--basic-auth", "--print-limits", "WHEELHOUSE_"]
+        {
             assert!(text(&output.stdout).contains(name), "{name}");
         }
     }

@@ -5,6 +5,7 @@
 mod attack;
 mod binary;
 mod built;
+mod cors;
 mod descriptors;
 mod examples;
 mod nginx;
