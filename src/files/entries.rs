@@ -60,7 +60,8 @@ pub(super) enum Room {
     None,
 }
 
-/// The order of the entries. Directories always come first.
+/// The order of the entries. Directories always come first. Names are in the order in which people
+/// count: `a2` before `a10`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Order {
     pub(super) by: Column,
@@ -176,11 +177,12 @@ impl Order {
 
     /// Sorts entries: directories first, and equal ones by name in both directions.
     pub(super) fn sort(self, entries: &mut [Entry]) {
-        fn name(entry: &Entry) -> (&str, &[u8]) {
-            (&entry.key, &entry.name)
-        }
+        let by_name = |a: &Entry, b: &Entry| {
+            let natural = natural_order(a.key.as_bytes(), b.key.as_bytes());
+            natural.then_with(|| (&a.key, &a.name).cmp(&(&b.key, &b.name)))
+        };
         let compare = |a: &Entry, b: &Entry| match self.by {
-            Column::Name => name(a).cmp(&name(b)),
+            Column::Name => by_name(a, b),
             Column::Size if a.is_directory => Ordering::Equal,
             Column::Size => a.meta.len.cmp(&b.meta.len),
             Column::Date => (a.meta.modified, a.meta.nanos).cmp(&(b.meta.modified, b.meta.nanos)),
@@ -191,7 +193,7 @@ impl Order {
             b.is_directory
                 .cmp(&a.is_directory)
                 .then(if self.is_descending { compared.reverse() } else { compared })
-                .then_with(|| name(a).cmp(&name(b)))
+                .then_with(|| by_name(a, b))
         });
     }
 
@@ -211,12 +213,102 @@ impl Order {
     }
 }
 
+/// Compares two texts, in which each run of digits counts as one number of any length.
+fn natural_order(mut a: &[u8], mut b: &[u8]) -> Ordering {
+    loop {
+        let (number_a, rest_a) = split_number(a);
+        let (number_b, rest_b) = split_number(b);
+        let order = match (number_a, number_b) {
+            ([], _) | (_, []) => match (a.split_first(), b.split_first()) {
+                (Some((byte_a, after_a)), Some((byte_b, after_b))) if byte_a == byte_b => {
+                    (a, b) = (after_a, after_b);
+                    continue;
+                }
+                (first_a, first_b) => return first_a.map(|it| it.0).cmp(&first_b.map(|it| it.0)),
+            },
+            (a, b) => number_value(a).cmp(&number_value(b)),
+        };
+        if order.is_ne() {
+            return order;
+        }
+        (a, b) = (rest_a, rest_b);
+    }
+}
+
+/// Splits a text after the digits at its start.
+fn split_number(text: &[u8]) -> (&[u8], &[u8]) {
+    let len = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
+    text.split_at(len)
+}
+
+/// Returns the value of some digits in a form that can be compared: their number without zeros at the
+/// front, and the digits.
+fn number_value(digits: &[u8]) -> (usize, &[u8]) {
+    let zeros = digits.iter().position(|&byte| byte != b'0').unwrap_or(digits.len());
+    (digits.len() - zeros, &digits[zeros..])
+}
+
 impl Column {
     fn word(self) -> &'static str {
         match self {
             Column::Name => "name",
             Column::Size => "size",
             Column::Date => "date",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_in_names_are_compared_by_their_value() {
+        let meta = Meta { len: 0, modified: 0, nanos: 0, device: 0, inode: 0 };
+        let sorted = [
+            "",
+            "2",
+            "10",
+            "a",
+            "a-1",
+            "a01",
+            "A1",
+            "a1",
+            "a001b",
+            "a1c",
+            "a2",
+            "a10",
+            "a10b2",
+            "a10b10",
+            "a99999999999999999999999",
+            "a100000000000000000000000",
+            "b",
+            "\u{e4}9",
+            "\u{e4}10",
+        ];
+        let entry = |name: &&str| Entry::new(name.as_bytes(), false, meta);
+        for start in 0..sorted.len() {
+            let mut list: Vec<Entry> = sorted.iter().map(entry).collect();
+            list.rotate_left(start);
+            Order::DEFAULT.sort(&mut list);
+            let names: Vec<_> = list.iter().map(|it| String::from_utf8_lossy(&it.name)).collect();
+            assert_eq!(names, sorted);
+        }
+    }
+
+    /// The library refuses to sort by an order that contradicts itself.
+    #[test]
+    fn the_order_of_names_is_total() {
+        let letters = |n: usize| [n % 4, n / 4 % 4, n / 16].map(|at| ['0', '1', '9', 'a'][at]);
+        let texts: Vec<String> = (0..64).map(|n| String::from_iter(letters(n))).collect();
+        let order = |a: &String, b: &String| natural_order(a.as_bytes(), b.as_bytes());
+        for a in &texts {
+            for b in &texts {
+                assert_eq!(order(a, b), order(b, a).reverse(), "{a} {b}");
+                for c in texts.iter().filter(|c| order(a, b).is_le() && order(b, c).is_le()) {
+                    assert!(order(a, c).is_le(), "{a} {b} {c}");
+                }
+            }
         }
     }
 }

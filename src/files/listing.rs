@@ -114,8 +114,7 @@ impl Listings {
             _ => Body::from(Bytes::from_owner(Reader(self.page(directory, req, names)?))),
         };
         Ok(Response::ok("text/html; charset=utf-8", body)
-            // A second defence: a name that got through the escaping could still not run a script.
-            .with_header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+            .with_header("Content-Security-Policy", page::POLICY)
             .with_header("Cache-Control", "no-cache"))
     }
 

@@ -207,6 +207,9 @@ impl Files {
     /// Sets whether the response for a directory without index is a page that lists it (default) or
     /// a 404.
     ///
+    /// Names are sorted as people count: `a2` before `a10`. A small script shows the times in the zone of
+    /// the reader, and a box that filters the names. Without it the page has times in UTC and no box.
+    ///
     /// A page is made from the first 5,000 names of its directory. All its readers share it, and for a
     /// second it is used again, unless the directory changes meanwhile; so the sizes and times of
     /// files may be a second old. Pages count against

@@ -1,5 +1,6 @@
-//! The HTML of a listing, for large screens and telephones, without scripts and without resources
-//! from elsewhere.
+//! The HTML of a listing, for large screens and telephones, without resources from elsewhere. One
+//! small script shows local times and filters names. The page works without it, and its text is the
+//! same for every client.
 //!
 //! Every name is escaped in two ways: as a segment of a path in the link, and as text on the page.
 
@@ -16,6 +17,15 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 
 const STYLE: &str = include_str!("listing.css");
 
+const SCRIPT: &str = include_str!("listing.js");
+
+/// The value of `Content-Security-Policy`: a second defence. A name that got through the escaping
+/// could still not run a script, because only [`SCRIPT`] has this hash.
+pub(super) const POLICY: &str = concat!(
+    "default-src 'none'; style-src 'unsafe-inline'; ",
+    "script-src 'sha256-PxqTK3pqoSRgdjc5IQjohRQlEf9orq9LjAbLHh1x/5o='; base-uri 'none'; form-action 'none'"
+);
+
 /// Two pictures, defined once and used by every line.
 const PICTURES: &str = concat!(
     r##"<svg hidden><symbol id="d" viewBox="0 0 16 16">"##,
@@ -29,11 +39,16 @@ const PICTURES: &str = concat!(
 /// Returns the most bytes that a page takes beside the lines of its entries.
 pub(super) fn frame_max(names: &Names<'_>) -> usize {
     /// Everything that does not depend on the names: tags, and the words of the last line.
-    const FIXED: usize = 2_048;
+    const FIXED: usize = 2_304;
     let depth = names.segments.len();
     // Each name stands in the title and in the heading, with a link that climbs from the last one.
     let of_names: usize = names.segments.iter().map(|name| 2 * text_max(name) + 64).sum();
-    FIXED + STYLE.len() + PICTURES.len() + of_names + "../".len() * depth * (depth + 1) / 2
+    FIXED
+        + STYLE.len()
+        + SCRIPT.len()
+        + PICTURES.len()
+        + of_names
+        + "../".len() * depth * (depth + 1) / 2
 }
 
 /// Returns the most bytes that the line of an entry with this name takes on a page.
@@ -92,7 +107,9 @@ fn head(page: &mut String, names: &Names<'_>) -> fmt::Result {
             _ => write!(page, " <a href=\"{}\">{}</a> <i>/</i>", "../".repeat(above), text(name))?,
         }
     }
-    page.push_str("</h1>\n");
+    page.push_str(
+        "</h1>\n<input hidden type=\"search\" placeholder=\"Filter\" aria-label=\"Filter names\">\n",
+    );
     Ok(())
 }
 
@@ -143,12 +160,21 @@ fn row(page: &mut String, entry: &Entry, query: &str) -> fmt::Result {
             size(entry.meta.len)
         )?,
     }
-    match entry.meta.last_modified().map(httpdate::fmt_http_date) {
-        // The page shows day and minute of `Sun, 06 Nov 1994 08:49:37 GMT`; the tool tip has all of
-        // it.
-        Some(date) => writeln!(page, "<td title=\"{date}\">{}</td></tr>", &date[5..22]),
+    match entry.meta.last_modified() {
+        Some(time) => {
+            let date = httpdate::fmt_http_date(time);
+            let (iso, shown) = (iso_date(&date), &date[5..22]);
+            writeln!(page, "<td><time datetime=\"{iso}\">{shown}</time></td></tr>")
+        }
         None => writeln!(page, "<td></td></tr>"),
     }
+}
+
+/// Returns `1994-11-06T08:49:37Z` for `Sun, 06 Nov 1994 08:49:37 GMT`.
+fn iso_date(date: &str) -> String {
+    const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    let month = MONTHS.find(&date[8..11]).map_or(0, |at| at / 3 + 1);
+    format!("{}-{month:02}-{}T{}Z", &date[12..16], &date[5..7], &date[17..25])
 }
 
 fn foot(page: &mut String, Entries { list: entries, is_cut }: &Entries) -> fmt::Result {
@@ -174,13 +200,13 @@ fn foot(page: &mut String, Entries { list: entries, is_cut }: &Entries) -> fmt::
         if files > 0 {
             write!(page, ", {}", size(total))?;
         }
-        page.push_str(". Times are UTC.");
+        page.push_str(".<span id=\"zone\"> Times are UTC.</span>");
     }
     if *is_cut {
         // The names that were not read may be some that are not shown.
         write!(page, " There may be more: only {} entries are shown.", entries.len())?;
     }
-    page.push_str("</footer>\n</main>\n</body>\n</html>\n");
+    write!(page, "</footer>\n</main>\n<script>{SCRIPT}</script>\n</body>\n</html>\n")?;
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Tests the examples with a real browser: server-sent events with a reconnect, a chat over
-WebSockets between two tabs, and uploads with their byte counts.
+WebSockets between two tabs, uploads with their byte counts, and the listing of a directory.
 
     tests/process/browser.py                    # builds the examples and tests them
     tests/process/browser.py --pictures DIR     # also saves a picture of each page
@@ -44,10 +44,13 @@ def main():
         events = stack.enter_context(Example(examples, "events", ROOT / "examples"))
         chat = stack.enter_context(Example(examples, "websocket"))
         upload = stack.enter_context(Example(examples, "upload", inbox))
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        listing = stack.enter_context(Directory(examples.parent, folder))
         chromium = stack.enter_context(Browser(browser))
         follow_events(chromium, events, chat, pictures)
         talk(chromium, chat, pictures)
         send_content(chromium, upload, inbox, pictures)
+        read_listing(chromium, listing, folder, pictures)
 
 
 def follow_events(browser, events, chat, pictures):
@@ -110,6 +113,34 @@ def send_content(browser, upload, inbox, pictures):
     check(kept == [(1 << 20) + 1, UPLOAD], f"both files have their sizes: {kept}")
 
 
+def read_listing(browser, listing, folder, pictures):
+    """Checks local times and the filter of a listing, and that the page works without its script."""
+    for name in ("chapter 2.txt", "chapter 10.txt", "<b>photo</b>.jpg"):
+        path = pathlib.Path(folder) / name.replace("/", "\\")
+        path.write_text(name)
+        os.utime(path, (1704164645, 1704164645))
+    tab = browser.open(f"http://127.0.0.1:{listing.port}/")
+    browser.ask("Emulation.setLocaleOverride", tab.session, locale="en-US")
+    for zone, clock in (("America/New_York", "10:04"), ("Asia/Tokyo", "12:04")):
+        browser.ask("Emulation.setTimezoneOverride", tab.session, timezoneId=zone)
+        tab.value("location.reload(); true")
+        tab.until(f"document.querySelector('time')?.textContent.includes('{clock}')")
+    check(tab.value("getComputedStyle(document.getElementById('zone')).display") == "none",
+          "times are local")
+    shown = ("[...document.querySelectorAll('tbody tr')].filter((row) => row.offsetHeight > 0)"
+             ".map((row) => row.innerText.trim().split(/\\s*\\d+ B/)[0])")
+    check(tab.value(shown) == ["<b>photo<\\b>.jpg", "chapter 2.txt", "chapter 10.txt"],
+          "names are sorted as people count")
+    tab.value("box.value = 'TXT chap'; box.dispatchEvent(new Event('input')); true")
+    check(tab.value(shown) == ["chapter 2.txt", "chapter 10.txt"], "the filter finds both words")
+    tab.picture(pictures, "listing")
+    browser.ask("Emulation.setScriptExecutionDisabled", tab.session, value=True)
+    browser.ask("Page.reload", tab.session)
+    tab.until("document.querySelector('time')?.textContent === '02 Jan 2024 03:04'")
+    check(tab.value("document.querySelector('input').offsetHeight") == 0, "no box without script")
+    check(len(tab.value(shown)) == 3, "all names are there without script")
+
+
 def check(holds, what):
     print(("ok: " if holds else "FAILED: ") + what)
     if not holds:
@@ -117,8 +148,8 @@ def check(holds, what):
 
 
 def build():
-    """Builds the examples and returns their folder."""
-    cargo = ["cargo", "build", "--all-features", "--examples"]
+    """Builds the examples and the binary, and returns the folder of the examples."""
+    cargo = ["cargo", "build", "--all-features", "--examples", "--bins"]
     subprocess.run(cargo, cwd=ROOT, check=True)
     about = ["cargo", "metadata", "--no-deps", "--format-version", "1"]
     metadata = subprocess.run(about, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout
@@ -144,6 +175,16 @@ class Example:
     def __exit__(self, *_):
         self.process.kill()
         self.process.wait()
+
+
+class Directory(Example):
+    """The binary."""
+
+    def __init__(self, programs, folder):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        listen = f"--listen=127.0.0.1:{self.port}"
+        self.process = subprocess.Popen([programs / "wheelhouse", folder, listen])
 
 
 class Proxy:

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
 use wheelhouse::sim::{Client, Sim};
 use wheelhouse::{Limits, Request, Response};
 
@@ -67,7 +68,8 @@ fn names_are_escaped_in_the_link_and_on_the_page() {
     let mut asker = asker(tree.files());
     let page = asker.get("/odd/");
     let text = page.text();
-    for markup in ["<script", "a&b", "\"quoted", "\x1b", "\u{202e}", "line\n"] {
+    assert_eq!(text.matches("<script").count(), 1, "the page has one of its own");
+    for markup in ["<script>alert", "a&b", "\"quoted", "\x1b", "\u{202e}", "line\n"] {
         assert!(!text.contains(markup), "{markup:?}");
     }
     assert!(text.contains("<span>&lt;script&gt;alert(1)&lt;|script&gt;</span>"));
@@ -128,15 +130,60 @@ fn the_page_shows_its_path_and_links_to_the_parent_directories() {
 }
 
 #[test]
-fn the_page_loads_no_other_resources_and_runs_no_scripts() {
+fn the_page_loads_no_other_resources_and_runs_no_other_script() {
     let tree = Tree::new();
     let page = asker(tree.files()).get("/");
     assert_eq!(page.field("content-type"), Some("text/html; charset=utf-8"));
-    let policy = "default-src 'none'; style-src 'unsafe-inline'";
-    assert_eq!(page.field("content-security-policy"), Some(policy));
-    for word in ["http:", "https:", "<script", "url(", "@import", "src="] {
+    let (_, rest) = page.text().split_once("<script>").unwrap();
+    let (script, after) = rest.split_once("</script>").unwrap();
+    let hash = data_encoding::BASE64.encode(&Sha256::digest(script));
+    let policy = format!(
+        "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{hash}'; \
+         base-uri 'none'; form-action 'none'"
+    );
+    assert_eq!(page.field("content-security-policy"), Some(policy.as_str()));
+    assert!(!after.contains("<script"));
+    for word in ["http:", "https:", "url(", "@import", "src=", " style=", "onclick", "oninput="] {
         assert!(!page.text().contains(word), "{word}");
     }
+}
+
+/// The text is the same for all clients, so caches and the readers of one page can share it.
+#[test]
+fn a_time_is_shown_in_utc_and_a_script_can_read_it() {
+    let tree = Tree::new();
+    tree.write("times/a.txt", "");
+    tree.write("times/nix.txt", "");
+    tree.touch("times/nix.txt", 1);
+    let page = asker(tree.files()).get("/times/");
+    let time = "<time datetime=\"2024-01-02T03:04:05Z\">02 Jan 2024 03:04</time>";
+    assert_eq!(page.text().matches(time).count(), 1, "a time that says nothing is not shown");
+    assert!(page.text().contains("Times are UTC."));
+}
+
+/// Without the script there is no box that does nothing.
+#[test]
+fn the_box_that_filters_names_is_hidden_until_the_script_shows_it() {
+    let tree = Tree::new();
+    let page = asker(tree.files()).get("/list/");
+    assert_eq!(page.text().matches("<input hidden type=\"search\"").count(), 1);
+    assert_eq!(page.text().matches("<input").count(), 1);
+}
+
+#[test]
+fn numbers_in_names_are_sorted_by_their_value() {
+    let tree = Tree::new();
+    for name in ["a10", "a2", "a1", "B3", "10.txt", "9.txt", "v1.10", "v1.9"] {
+        tree.write(&format!("numbers/{name}"), "");
+    }
+    let mut asker = asker(tree.files());
+    let mut names = |query: &str| {
+        let page = asker.get(&format!("/numbers/{query}"));
+        links(&page)[1..].iter().map(|link| link.replace("./", "")).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(names(""), "9.txt 10.txt a1 a2 a10 B3 v1.9 v1.10");
+    assert_eq!(names("?sort=-name"), "v1.10 v1.9 B3 a10 a2 a1 10.txt 9.txt");
+    assert_eq!(names("?sort=size"), "9.txt 10.txt a1 a2 a10 B3 v1.9 v1.10");
 }
 
 /// A directory `dir` with this many empty files.
