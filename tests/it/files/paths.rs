@@ -162,6 +162,24 @@ fn hostile_paths_are_refused_and_ordinary_ones_found() {
     }
 }
 
+/// curl and others send these bytes as they are (hyperium/http#474).
+#[test]
+fn a_file_is_found_by_the_bytes_that_clients_do_not_escape() {
+    let tree = Tree::new();
+    let names = ["{cu}.txt", "a|b[1]", "\"quoted\"", "<tag>", "x^2", "`id`", "~!$&'()*+,;=:@"];
+    let mut asker = asker(tree.files());
+    for name in names {
+        tree.write(&format!("odd/{name}"), name);
+        let response = asker.get(&format!("/odd/{name}"));
+        assert_eq!((response.status, response.text()), (200, name));
+        let escaped: String = name.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        assert_eq!(asker.get(&format!("/odd/{escaped}")).text(), name, "one spelling is as good");
+    }
+    tree.write("dir/<i>/x", "");
+    let redirect = asker.get("/dir/<i>?\"q\"");
+    assert_eq!(redirect.field("location"), Some("./%3Ci%3E/?\"q\""));
+}
+
 #[test]
 fn names_that_are_too_long_for_the_system_are_not_found() {
     let tree = Tree::new();
