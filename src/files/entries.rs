@@ -9,8 +9,9 @@ use std::path::Path;
 
 use rustix::fs::{statat, AtFlags, Dir, FileType};
 
+use crate::files::meta::Meta;
 use crate::files::path::is_possible;
-use crate::files::root::{Meta, Missing, Root};
+use crate::files::root::{Missing, Root};
 
 /// The most names that are read from one directory. Names that are not shown count, too, so that a
 /// directory with a million dot files is not read to its end for each request.

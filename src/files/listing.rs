@@ -21,9 +21,10 @@ use bytes::Bytes;
 
 use crate::account::{free, Account, Hold};
 use crate::files::entries::{Directory, Order, Room};
+use crate::files::meta::Meta;
 use crate::files::page;
 use crate::files::path::Names;
-use crate::files::root::{Meta, Missing};
+use crate::files::root::Missing;
 use crate::message::body::{Body, Out, Produce, Produced};
 use crate::message::request::{Method, Request, TurnTime};
 use crate::message::response::Response;

@@ -9,7 +9,7 @@
 //! | `error_pages` | the program's own pages for errors |
 //! | `path` | a request's path to names; every other path is refused |
 //! | `place` | the path of the root, which may come to mean another directory |
-//! | `root` | opening beneath the root and nowhere else |
+//! | `root`, `meta` | opening beneath the root and nowhere else; the metadata of a file |
 //! | `conditions` | 304, 412, and whether a range still holds |
 //! | `ranges`, `parts` | the bytes that a request wants; several ranges in one response |
 //! | `encodings`, `media_types` | `Content-Encoding` and `Content-Type` |
@@ -23,6 +23,7 @@ mod entries;
 mod error_pages;
 mod listing;
 mod media_types;
+mod meta;
 mod page;
 mod parts;
 mod path;

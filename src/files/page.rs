@@ -246,7 +246,7 @@ fn text(name: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::root::Meta;
+    use crate::files::meta::Meta;
 
     /// The size of a page is known before it is made, so that there is memory for it.
     #[test]

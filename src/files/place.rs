@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use rustix::fs::stat;
 
-use crate::files::root::{Identity, Missing, Reach, Root};
+use crate::files::meta::Identity;
+use crate::files::root::{Missing, Reach, Root};
 use crate::logging::{info, warn};
 
 /// The time for which the path is taken to mean the same directory.
@@ -75,16 +76,19 @@ impl Place {
             return Ok(Arc::clone(root));
         }
         seen.at = Some(now);
-        let found = self.look(seen.root.as_ref());
-        let was_found = seen.root.is_some();
-        seen.root = match found {
-            // Without a descriptor for the new directory, the old one is served a little longer.
-            Err(Missing::Exhausted) => seen.root.take(),
-            Err(_) => None,
-            Ok(ref root) => Some(Arc::clone(root)),
-        };
-        if was_found && seen.root.is_none() {
-            warn!("{}: no directory is there: every request gets a 503", self.path.display());
+        match self.look(seen.root.as_ref()) {
+            Ok(root) => seen.root = Some(root),
+            Err(Missing::NotFound) => {
+                if seen.root.take().is_some() {
+                    warn!(
+                        "{}: no directory is there: every request gets a 503",
+                        self.path.display()
+                    );
+                }
+            }
+            // There may be another directory, but no descriptor for it, or this process has given up
+            // the permission to look. The open one is served further.
+            Err(_) => {}
         }
         seen.root.clone().ok_or(Missing::Exhausted)
     }

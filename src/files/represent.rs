@@ -8,9 +8,10 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use crate::files::conditions::{self, Judgement, Validators};
+use crate::files::meta::Meta;
 use crate::files::ranges::{self, Wanted};
 use crate::files::respond::Walk;
-use crate::files::root::{Meta, Opened};
+use crate::files::root::Opened;
 use crate::files::{encodings, media_types, parts};
 use crate::message::body::Body;
 use crate::message::request::Method;

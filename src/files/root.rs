@@ -19,11 +19,12 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
 
-use crate::logging::debug;
 use rustix::fs::{fstat, openat, statat, AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
+
+use crate::files::meta::{Identity, Meta};
+use crate::logging::debug;
 
 /// An open directory, or a single file in it. Nothing outside it can be opened through it, unless the
 /// program has allowed links that lead there.
@@ -45,13 +46,6 @@ pub(super) struct Reach {
     pub(super) leaves: bool,
 }
 
-/// Identifies a directory as long as it exists or is open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Identity {
-    device: u64,
-    inode: u64,
-}
-
 /// The file or directory that a path names.
 #[derive(Debug)]
 pub(super) enum Found {
@@ -66,17 +60,6 @@ pub(super) struct Opened {
     pub(super) meta: Meta,
     /// The time of the last change of the inode, in seconds since 1970 and nanoseconds.
     pub(super) changed: (i64, u32),
-}
-
-/// The metadata of a file at the time when it was opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Meta {
-    pub(super) len: u64,
-    /// The time of the last change in seconds since 1970; negative before it.
-    pub(super) modified: i64,
-    pub(super) nanos: u32,
-    pub(super) device: u64,
-    pub(super) inode: u64,
 }
 
 /// The reason why nothing was opened.
@@ -285,57 +268,6 @@ fn open_parent<'p>(
     Err(Errno::NOENT)
 }
 
-impl Identity {
-    pub(super) fn of(stat: &Stat) -> Identity {
-        let Meta { device, inode, .. } = Meta::of(stat);
-        Identity { device, inode }
-    }
-}
-
-impl Meta {
-    pub(super) fn of(stat: &Stat) -> Meta {
-        // The types of these fields differ between systems.
-        #[allow(clippy::unnecessary_cast)]
-        Meta {
-            len: u64::try_from(stat.st_size).unwrap_or(0),
-            modified: stat.st_mtime as i64,
-            nanos: stat.st_mtime_nsec as u32,
-            device: stat.st_dev as u64,
-            inode: stat.st_ino as u64,
-        }
-    }
-
-    /// Returns whether every change from `now` on changes the time of the last change. That is not so
-    /// within one tick of the clock that stamps files: it advances every 10 ms or more often, and file
-    /// systems without fractions have a tick of up to 2 s.
-    pub(super) fn is_older_than(&self, now: Duration) -> bool {
-        let (Ok(seconds), tick) = (
-            u64::try_from(self.modified),
-            match self.nanos {
-                0 => Duration::from_secs(2),
-                _ => Duration::from_millis(20),
-            },
-        ) else {
-            return true;
-        };
-        Duration::new(seconds, self.nanos).saturating_add(tick) <= now
-    }
-
-    /// Returns the time of the last change in whole seconds, which is the precision of HTTP.
-    /// Returns `None` if a date field cannot express the time, and for the times that stand for none:
-    /// those of reproducible builds, in which browsers would see a file of half a century and keep it
-    /// for years.
-    pub(super) fn last_modified(&self) -> Option<SystemTime> {
-        /// The end of 31 December 9999, the last day whose year has four digits.
-        const LAST: u64 = 253_402_300_799;
-        /// The end of 1 January 1980, the first day of zip archives. Nix and OSTree use 1 s, file
-        /// systems without times 0.
-        const NO_TIME: u64 = 315_619_199;
-        let seconds = u64::try_from(self.modified).ok().filter(|&s| s > NO_TIME && s <= LAST)?;
-        Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
-    }
-}
-
 impl From<Errno> for Missing {
     fn from(errno: Errno) -> Missing {
         match errno {
@@ -485,17 +417,5 @@ mod tests {
             assert!(!root.finds_no_openat2(), "the root itself can be opened");
         }
         fs::remove_dir_all(base).unwrap();
-    }
-
-    #[test]
-    fn a_date_that_stands_for_none_or_does_not_fit_into_a_field_is_none() {
-        let meta = |modified| Meta { len: 0, modified, nanos: 0, device: 0, inode: 0 };
-        for modified in [i64::MIN, -1, 0, 1, 315_532_800, 315_619_199, 253_402_300_800, i64::MAX] {
-            assert_eq!(meta(modified).last_modified(), None, "{modified}");
-        }
-        let first = meta(315_619_200).last_modified().map(httpdate::fmt_http_date);
-        assert_eq!(first.as_deref(), Some("Wed, 02 Jan 1980 00:00:00 GMT"));
-        let last = meta(253_402_300_799).last_modified().map(httpdate::fmt_http_date);
-        assert_eq!(last.as_deref(), Some("Fri, 31 Dec 9999 23:59:59 GMT"));
     }
 }

@@ -181,3 +181,22 @@ fn a_single_file_is_found_in_the_directory_that_takes_the_place_of_its_own() {
     fs::remove_file(releases.path("two").join("index.html")).unwrap();
     assert_eq!(asker.get("/").status, 404, "its directory is still there");
 }
+
+/// A process that gives up its rights after it has opened the directory still has it.
+#[test]
+fn a_path_that_may_no_longer_be_looked_at_keeps_its_directory() {
+    use std::os::unix::fs::PermissionsExt;
+    if rustix::process::geteuid().is_root() {
+        eprintln!("skipped: root may look at every path");
+        return;
+    }
+    let tree = Tree::new();
+    tree.write("private/site/index.html", "site");
+    let private = tree.root().join("private");
+    let mut asker = asker(Files::new(private.join("site")).unwrap());
+    fs::set_permissions(&private, fs::Permissions::from_mode(0o000)).unwrap();
+    asker.sim.advance(SECOND);
+    let response = asker.get("/");
+    fs::set_permissions(&private, fs::Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(response.text(), "site");
+}
