@@ -73,12 +73,12 @@ fn expected(raw: &str) -> Expected {
     let mut names = Vec::new();
     for part in raw.split('/').filter(|part| !part.is_empty()) {
         let Some(name) = decode(part) else { return Expected::Status(400) };
-        let pieces = name.split(|&byte| byte == b'/' || byte == b'\\');
-        let has_dots = pieces.clone().any(|piece| piece == b"." || piece == b"..");
+        let mut pieces = name.split(|&byte| byte == b'/' || byte == b'\\');
+        let has_dots = pieces.any(|piece| piece == b"." || piece == b"..");
         if has_dots {
             return Expected::Status(400);
         }
-        if pieces.count() > 1 || name.contains(&0) {
+        if name.contains(&b'/') || name.contains(&0) {
             return Expected::Status(404);
         }
         names.push(name);
