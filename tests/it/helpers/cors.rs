@@ -34,7 +34,7 @@ fn ask(sim: &mut Sim, line: &str, fields: &[(&str, &str)]) -> Received {
     let (method, target) = line.split_once(' ').unwrap();
     let fields = fields.iter().filter(|(_, value)| !value.is_empty());
     let request = sim.request(method, target);
-    fields.fold(request, |request, (name, value)| request.header(*name, *value)).send()
+    fields.fold(request, |request, (name, value)| request.header(name, *value)).send()
 }
 
 /// The fields of CORS in a response, without the beginning that they share.
