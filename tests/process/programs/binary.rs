@@ -266,11 +266,12 @@ fn bytes_of_a_peer_never_break_a_line_of_the_log() {
         "User-Agent: \"evil\\\" \u{1b}[2J\r\nReferer: x\" 200 1\r\n".replace('\u{1b}', "\u{9b}");
     for (format, line) in [("combined", "\\\"evil\\\\\\\" \\xc2\\x9b[2J"), ("json", "\\u009b[2J")] {
         let running = Running::in_dir(&dir.0, &["--access-log", format]);
-        running.get("/file.txt?\"", &fields);
-        running.get("/file.txt?%22", &fields);
+        running.get("/file.txt?#", &fields);
+        running.get("/file.txt?\"<\\", &fields);
         let (_, _, log) = running.end();
         // The target of the first cannot be read, so its line has hyphens.
         assert_eq!(log.lines().count(), 2, "{log}");
+        assert!(log.lines().nth(1).unwrap().contains("/file.txt?\\\"<\\\\"), "{log}");
         let refused = if format == "json" { "\"target\":null" } else { "] \"-\" 400 16 \"-\"" };
         assert!(log.lines().next().unwrap().contains(refused), "{log}");
         assert!(log.contains(line) && log.is_ascii(), "{log}");
