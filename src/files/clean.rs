@@ -53,7 +53,9 @@ impl Walk<'_, '_> {
             return None;
         }
         let name = path.file_name()?.as_bytes();
-        if name == INDEX.as_bytes() && self.files.index.first().is_some_and(|it| it == INDEX) {
+        if name == INDEX.as_bytes()
+            && self.files.index.first().is_some_and(|it| it.as_os_str() == INDEX)
+        {
             return Some(Change::CutName);
         }
         let stem = name.strip_suffix(ENDING.as_bytes())?;
