@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt;
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 #[cfg(feature = "inherit")]
@@ -170,6 +170,89 @@ fn a_server_without_a_listener_does_not_run() {
     assert!(matches!(Server::new().run(transport), Err(Error::NoListener)));
 }
 
+/// Whether this machine has the address of a host.
+fn has(address: &SocketAddr) -> bool {
+    TcpListener::bind(SocketAddr::new(address.ip(), 0)).is_ok()
+}
+
+#[test]
+fn a_name_is_served_on_all_its_addresses_on_the_same_port() {
+    let found = ("localhost", 0).to_socket_addrs().unwrap().filter(has);
+    let found: BTreeSet<IpAddr> = found.map(|address| address.ip()).collect();
+    let server = Running::on(&["localhost:0"], Limits::default(), |req: &Request<'_>| {
+        Response::text(req.listener().to_owned())
+    });
+    let opened: BTreeSet<IpAddr> = server.addrs.iter().map(SocketAddr::ip).collect();
+    assert_eq!(opened, found);
+    for address in &server.addrs {
+        assert_eq!(address.port(), server.addrs[0].port());
+        let mut client = Client::over(TcpStream::connect(address).unwrap());
+        client.get("/").assert(200, "localhost:0");
+    }
+}
+
+#[test]
+fn a_port_alone_is_served_on_every_address_of_ipv4_and_ipv6() {
+    let server = Running::on(&[":0"], Limits::default(), |req: &Request<'_>| {
+        Response::text(req.peer_addr().unwrap().ip().to_string())
+    });
+    let port = server.addrs[0].port();
+    for ip in ["127.0.0.1", "127.0.0.2", "::1"] {
+        let address = SocketAddr::new(ip.parse().unwrap(), port);
+        if has(&address) {
+            let mut client = Client::over(TcpStream::connect(address).unwrap());
+            client.get("/").assert(200, if address.is_ipv4() { "127.0.0.1" } else { "::1" });
+        }
+    }
+}
+
+/// Loopback has no such address, so the system refuses it after the zone was understood.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_address_of_ipv6_may_have_a_zone() {
+    let refused = Server::new().listen("[fe80::1%lo]:0").unwrap_err();
+    assert!(matches!(refused, Error::Listen { .. }), "{refused:?}");
+    let refused = Server::new().listen("[fe80::1%no-such-zone]:0").unwrap_err();
+    assert!(matches!(refused, Error::Address { .. }), "{refused:?}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_abstract_socket_is_served_under_its_name_and_has_no_file() {
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::SocketAddr;
+
+    let name = format!("wheelhouse-{}-abstract", std::process::id());
+    let address = format!("unix:@{name}");
+    let of_client = SocketAddr::from_abstract_name(&name).unwrap();
+    let server = Running::on(&["127.0.0.1:0", &address], Limits::default(), transport);
+    let mut client = Client::new(UnixStream::connect_addr(&of_client).unwrap());
+    client.get("/").assert(200, "by Unix socket");
+    assert!(Server::new().listen(&address).is_err(), "the name is in use");
+    server.finish();
+    assert!(!std::path::Path::new(&format!("@{name}")).exists());
+    let open = UnixListener::bind_addr(&of_client).unwrap();
+    let (_, handle, thread) =
+        named(move |server| server.listen(open).unwrap().listen("127.0.0.1:0").unwrap());
+    let mut client = Client::new(UnixStream::connect_addr(&of_client).unwrap());
+    client.get("/").assert(200, address);
+    handle.shutdown();
+    thread.join().unwrap();
+}
+
+#[test]
+fn the_file_of_a_unix_socket_gets_the_owner_that_was_set() {
+    let file = SocketFile::new("owner");
+    let own = fs::metadata(std::env::current_exe().unwrap()).unwrap();
+    let is_root = rustix::process::geteuid().is_root();
+    // Only root may give a file to another user.
+    let (user, group) = if is_root { (65_533, 65_532) } else { (own.uid(), own.gid()) };
+    let listener = Listener::new(file.address()).owner(Some(user), Some(group)).mode(0o660);
+    let _server = Server::new().listen(listener).unwrap();
+    let found = fs::metadata(&file.0).unwrap();
+    assert_eq!((found.uid(), found.gid(), found.mode() & 0o7777), (user, group, 0o660));
+}
+
 /// A server on the listener that `open` adds, whose handler responds with the listener's name.
 fn named(open: impl FnOnce(Server) -> Server + Send + 'static) -> (SocketAddr, Handle, Thread) {
     let (started, wait_for_start) = mpsc::channel();
@@ -304,7 +387,9 @@ fn a_connection_in_place_of_a_listener_is_refused() {
 
 #[test]
 fn the_error_for_an_impossible_address_says_how_to_write_it() {
-    for address in ["unix:", "no-such-host.invalid:80", "1.2.3.4", ""] {
+    for address in
+        ["unix:", "unix:@", "no-such-host.invalid:80", "[127.0.0.1]:80", ":", ":x", "1.2.3.4", ""]
+    {
         let refused = Server::new().listen(address).unwrap_err();
         assert!(matches!(refused, Error::Address { .. }), "{address}: {refused}");
     }
@@ -351,13 +436,18 @@ fn a_stale_socket_file_is_replaced_by_one_with_the_mode_that_was_set() {
 #[test]
 fn an_option_that_the_address_cannot_have_is_an_error_that_names_both() {
     let file = SocketFile::new("options");
-    let unix = || UnixListener::bind(&file.0).unwrap();
+    let first = UnixListener::bind(&file.0).unwrap();
+    let unix = || first.try_clone().unwrap();
     let tcp = || TcpListener::bind("127.0.0.1:0").unwrap();
     let refused = [
         (Listener::new("127.0.0.1:0").mode(0o600), "127.0.0.1:0", "mode"),
         (Listener::from(tcp()).mode(0o600), "127.0.0.1:", "mode"),
         (Listener::from(unix()).mode(0o600), "unix:", "mode"),
         (Listener::new("unix:/never.sock").mode(660), "unix:/never.sock", "mode"),
+        (Listener::new("127.0.0.1:0").owner(Some(1), None), "127.0.0.1:0", "owner"),
+        (Listener::from(unix()).owner(None, Some(1)), "unix:", "owner"),
+        (Listener::new("unix:@never").mode(0o600), "unix:@never", "mode"),
+        (Listener::new("unix:@never").owner(Some(1), None), "unix:@never", "owner"),
         (Listener::new("unix:/never.sock").shared(), "unix:/never.sock", "shared"),
         (Listener::from(tcp()).shared(), "127.0.0.1:", "shared"),
     ];

@@ -1,23 +1,17 @@
 //! The places where a server listens: addresses that it opens, sockets that were opened elsewhere,
 //! and those that a service manager hands over. Each has a name, which handlers can ask for.
 
-use std::fs;
-use std::io;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::os::unix::net::{self as unix, UnixListener};
-use std::path::Path;
-use std::time::Duration;
+mod tcp;
+mod unix;
 
-use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixListener;
 
 use crate::error::Error;
-use crate::reactor::mio_kernel::{self, SocketFile};
+use crate::reactor::mio_kernel;
 use crate::reactor::LISTENERS_MAX;
 use crate::server::Server;
-
-/// The system takes the smaller one of this and its own limit (`somaxconn`).
-const BACKLOG: i32 = 65_535;
 
 /// An address or a socket to listen on, with its options.
 ///
@@ -40,11 +34,18 @@ const BACKLOG: i32 = 65_535;
 /// # Addresses
 ///
 /// * `HOST:PORT`: a TCP address. Port 0 lets the system choose a port, which
-///   [`Server::local_addrs`] returns. If the host has several addresses, the first one is used.
-///   The socket gets `SO_REUSEADDR`, `TCP_NODELAY`, keep-alive (15 s, as in Go) and the greatest
-///   backlog that the system allows.
+///   [`Server::local_addrs`] returns. If the host is a name with several addresses, such as
+///   `localhost` with `127.0.0.1` and `::1`, the server listens on all of them, on the same port.
+///   Those that this machine does not have are left out, with a line in the log, if at least one is
+///   left. An address of IPv6 stands in brackets and may have a zone: `[::1]:80`,
+///   `[fe80::1%eth0]:80`. The socket gets `SO_REUSEADDR`, `TCP_NODELAY`, keep-alive (15 s, as in
+///   Go) and the greatest backlog that the system allows.
+/// * `:PORT`: this port of every address of the machine, of IPv6 and of IPv4 (as in Go).
 /// * `unix:PATH`: a Unix socket. A stale file, on which no process listens, is replaced. The
 ///   server removes the file when it ends, unless another file has taken its place.
+/// * `unix:@NAME`: a Unix socket in the abstract namespace of Linux, without a file. Every process
+///   in the same network namespace can connect to it. A file whose name begins with `@` is
+///   `unix:./@NAME`.
 /// * A socket that was opened elsewhere stays as it is: its other options are those of its opener,
 ///   and a socket file is not removed. It is made non-blocking, and a TCP socket gets `TCP_NODELAY`
 ///   and keep-alive.
@@ -54,7 +55,15 @@ pub struct Listener {
     place: Place,
     name: Option<String>,
     is_shared: bool,
+    file: FileOptions,
+}
+
+/// The options for the file of a Unix socket.
+#[derive(Clone, Copy, Debug, Default)]
+struct FileOptions {
     mode: Option<u32>,
+    user: Option<u32>,
+    group: Option<u32>,
 }
 
 /// The place where a listener listens.
@@ -66,13 +75,13 @@ enum Place {
 }
 
 impl Listener {
-    /// Creates a listener for an address: `HOST:PORT` or `unix:PATH`.
+    /// Creates a listener for an address: `HOST:PORT`, `:PORT`, `unix:PATH` or `unix:@NAME`.
     pub fn new(address: impl Into<String>) -> Listener {
         Listener::at(Place::Address(address.into()))
     }
 
     fn at(place: Place) -> Listener {
-        Listener { place, name: None, is_shared: false, mode: None }
+        Listener { place, name: None, is_shared: false, file: FileOptions::default() }
     }
 
     /// Sets the name, which [`Request::listener`](crate::Request::listener) returns to handlers.
@@ -106,7 +115,21 @@ impl Listener {
     /// [`Server::listen`] refuses a mode for a TCP address and for an open socket, and a mode above
     /// `0o777`, such as a decimal `660`.
     pub fn mode(mut self, mode: u32) -> Listener {
-        self.mode = Some(mode);
+        self.file.mode = Some(mode);
+        self
+    }
+
+    /// Sets the owner of the file of a Unix socket: the ids of its user, its group, or both.
+    ///
+    /// No client can connect before the owner is set. To set another user, the process needs the
+    /// privilege for that (`CAP_CHOWN`); every process may choose among its own groups. Without
+    /// this option the file has the user and the group of the process.
+    ///
+    /// [`Server::listen`] refuses an owner for a TCP address, for an abstract socket and for an
+    /// open socket.
+    #[doc(alias = "chown")]
+    pub fn owner(mut self, user: Option<u32>, group: Option<u32>) -> Listener {
+        (self.file.user, self.file.group) = (user, group);
         self
     }
 
@@ -117,27 +140,21 @@ impl Listener {
             Place::Tcp(listener) => {
                 listener.local_addr().map_or_else(|_| "TCP".to_owned(), |addr| addr.to_string())
             }
-            Place::Unix(listener) => {
-                let addr = listener.local_addr().ok();
-                let path = addr.as_ref().and_then(unix::SocketAddr::as_pathname);
-                format!("unix:{}", path.unwrap_or(Path::new("")).display())
-            }
+            Place::Unix(listener) => unix::address_of(listener),
         }
     }
 
-    /// Opens the listener, whose address is `address`.
-    fn open(self, address: &str) -> Result<mio_kernel::Listener, Error> {
+    /// Opens the listener, whose address is `address`: one socket, or one for each address of a
+    /// host.
+    fn open(self, address: &str) -> Result<Vec<mio_kernel::Listener>, Error> {
         self.check(address)?;
         match self.place {
-            Place::Tcp(listener) => adopt_tcp(listener).map_err(failed(address)),
-            Place::Unix(listener) => adopt_unix(listener).map_err(failed(address)),
+            Place::Tcp(listener) => Ok(vec![tcp::adopt(listener).map_err(failed(address))?]),
+            Place::Unix(listener) => Ok(vec![unix::adopt(listener).map_err(failed(address))?]),
             Place::Address(_) => match address.strip_prefix("unix:") {
-                Some("") => Err(Error::Address { address: address.to_owned() }),
-                Some(path) => listen_unix(Path::new(path), self.mode).map_err(failed(address)),
-                None => {
-                    let resolved = resolve(address)?;
-                    listen_tcp(resolved, self.is_shared).map_err(failed(address))
-                }
+                Some("" | "@") => Err(Error::Address { address: address.to_owned() }),
+                Some(name) => Ok(vec![unix::open(name, self.file).map_err(failed(address))?]),
+                None => tcp::open(address, self.is_shared),
             },
         }
     }
@@ -149,15 +166,23 @@ impl Listener {
         };
         let is_open = !matches!(self.place, Place::Address(_));
         let is_unix = address.starts_with("unix:");
-        match self.mode {
-            Some(_) if !is_unix => {
-                return misfit("mode", "only the file of a Unix socket has a mode")
+        let FileOptions { mode, user, group } = self.file;
+        let of_file = match mode {
+            Some(_) => Some("mode"),
+            None => user.or(group).map(|_| "owner"),
+        };
+        match of_file {
+            Some(option) if !is_unix => {
+                return misfit(option, "it is for the file of a Unix socket")
             }
-            Some(_) if is_open => return misfit("mode", "set the mode where the socket is opened"),
-            Some(mode) if mode > 0o777 => {
-                return misfit("mode", "a mode is at most 0o777, written in octal, such as 0o660");
+            Some(option) if is_open => return misfit(option, "set it where the socket is opened"),
+            Some(option) if address.starts_with("unix:@") => {
+                return misfit(option, "an abstract socket has no file")
             }
             _ => {}
+        }
+        if mode.is_some_and(|mode| mode > 0o777) {
+            return misfit("mode", "a mode is at most 0o777, written in octal, such as 0o660");
         }
         match self.is_shared {
             true if is_unix => misfit("shared", "listen on clones of one open `UnixListener`"),
@@ -204,8 +229,8 @@ impl From<UnixListener> for Listener {
 }
 
 impl<S: 'static> Server<S> {
-    /// Listens on one more address: `HOST:PORT`, `unix:PATH`, an open socket, or a [`Listener`]
-    /// with options.
+    /// Listens on one more address: `HOST:PORT`, `:PORT`, `unix:PATH`, an open socket, or a
+    /// [`Listener`] with options. [`Listener`] describes the addresses.
     ///
     /// The socket is opened at once, so clients can connect from now on; they are served when the
     /// server runs.
@@ -230,17 +255,18 @@ impl<S: 'static> Server<S> {
     /// [`Error::TooManyListeners`] beyond 250.
     #[doc(alias("bind", "ListenAndServe", "Serve", "Addr", "SO_REUSEPORT"))]
     pub fn listen(mut self, listener: impl Into<Listener>) -> Result<Server<S>, Error> {
-        if self.listeners.len() == LISTENERS_MAX {
-            return Err(Error::TooManyListeners { max: LISTENERS_MAX });
-        }
         let mut listener = listener.into();
         let address = listener.address();
         let name = listener.name.take().unwrap_or_else(|| address.clone());
-        let listener = listener.open(&address)?;
-        if let mio_kernel::Listener::Tcp(tcp) = &listener {
-            self.addresses.push(tcp.local_addr().map_err(failed(&address))?);
+        for listener in listener.open(&address)? {
+            if self.listeners.len() == LISTENERS_MAX {
+                return Err(Error::TooManyListeners { max: LISTENERS_MAX });
+            }
+            if let mio_kernel::Listener::Tcp(tcp) = &listener {
+                self.addresses.push(tcp.local_addr().map_err(failed(&address))?);
+            }
+            self.listeners.push((name.as_str().into(), listener));
         }
-        self.listeners.push((name.into(), listener));
         Ok(self)
     }
 
@@ -276,7 +302,8 @@ impl<S: 'static> Server<S> {
     }
 
     /// Returns the addresses of the TCP listeners, in the order of the calls of `listen`, with the
-    /// ports that the system chose.
+    /// ports that the system chose. A host with several addresses has all of them, one after the
+    /// other.
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.addresses
     }
@@ -294,102 +321,4 @@ fn take_inherited(sockets: &mut listenfd::ListenFd, n: usize) -> Result<Option<L
 
 fn failed(address: &str) -> impl FnOnce(io::Error) -> Error + '_ {
     move |source| Error::Listen { address: address.to_owned(), source }
-}
-
-fn resolve(address: &str) -> Result<SocketAddr, Error> {
-    let first = address.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
-    first.ok_or_else(|| Error::Address { address: address.to_owned() })
-}
-
-fn adopt_tcp(listener: TcpListener) -> io::Result<mio_kernel::Listener> {
-    check_listens(&SockRef::from(&listener))?;
-    listener.set_nonblocking(true)?;
-    set_options(&SockRef::from(&listener));
-    Ok(mio_kernel::Listener::Tcp(mio::net::TcpListener::from_std(listener)))
-}
-
-fn adopt_unix(listener: UnixListener) -> io::Result<mio_kernel::Listener> {
-    check_listens(&SockRef::from(&listener))?;
-    listener.set_nonblocking(true)?;
-    Ok(mio_kernel::Listener::Unix(mio::net::UnixListener::from_std(listener), None))
-}
-
-fn listen_tcp(address: SocketAddr, is_shared: bool) -> io::Result<mio_kernel::Listener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    if is_shared {
-        socket.set_reuse_port(true)?;
-    }
-    socket.set_nonblocking(true)?;
-    set_options(&SockRef::from(&socket));
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(mio_kernel::Listener::Tcp(mio::net::TcpListener::from_std(socket.into())))
-}
-
-/// Refuses a connection in place of a listener: every `accept` on it would fail.
-fn check_listens(socket: &SockRef<'_>) -> io::Result<()> {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    if !socket.is_listener()? {
-        let problem = "the socket does not listen: if systemd hands it over, set Accept=no";
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
-    }
-    let _ = socket;
-    Ok(())
-}
-
-/// Sets the options that accepted sockets inherit on Linux. A missing option is not an error.
-fn set_options(socket: &SockRef<'_>) {
-    const KEEP_ALIVE: Duration = Duration::from_secs(15);
-    /// Bytes that the kernel takes beyond those on their way: bounds the memory of a slow reader.
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    const NOT_SENT_LOWAT: u32 = 64 << 10;
-
-    let _ = socket.set_tcp_nodelay(true);
-    let keep_alive = TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE);
-    let _ = socket.set_tcp_keepalive(&keep_alive);
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    let _ = socket.set_tcp_notsent_lowat(NOT_SENT_LOWAT);
-}
-
-fn listen_unix(path: &Path, mode: Option<u32>) -> io::Result<mio_kernel::Listener> {
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.set_nonblocking(true)?;
-    bind_unix(&socket, path)?;
-    // Noted at once: until the socket listens, its file looks stale to another server that starts.
-    let file = SocketFile::at(path);
-    let result = set_mode(path, mode).and_then(|()| socket.listen(BACKLOG));
-    let socket = mio::net::UnixListener::from_std(socket.into());
-    // After an error the listener is dropped, which removes its file.
-    let listener = mio_kernel::Listener::Unix(socket, Some(file));
-    result.map(|()| listener)
-}
-
-/// Binds the socket, and replaces a stale file.
-fn bind_unix(socket: &Socket, path: &Path) -> io::Result<()> {
-    let address = SockAddr::unix(path)?;
-    match socket.bind(&address) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_stale(path) => {
-            fs::remove_file(path)?;
-            socket.bind(&address)
-        }
-        result => result,
-    }
-}
-
-/// Sets the permissions of a socket file. The system refuses every connection to a socket that does
-/// not listen yet, so the permissions that the file had before let no client in.
-fn set_mode(path: &Path, mode: Option<u32>) -> io::Result<()> {
-    match mode {
-        Some(mode) => fs::set_permissions(path, fs::Permissions::from_mode(mode)),
-        None => Ok(()),
-    }
-}
-
-/// Whether `path` is a socket on which no process listens, such as a killed process leaves.
-fn is_stale(path: &Path) -> bool {
-    let is_socket = fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
-    let refused = io::ErrorKind::ConnectionRefused;
-    // Without waiting: the queue of a busy process may be full.
-    is_socket && mio::net::UnixStream::connect(path).is_err_and(|error| error.kind() == refused)
 }
