@@ -100,6 +100,11 @@ pub enum Error {
         /// A description of the expected value.
         expected: &'static str,
     },
+    /// A network of trusted proxies is malformed.
+    Network {
+        /// The text as it was given.
+        network: String,
+    },
     /// The system refused a resource that the loop needs: its poll, its waker, a thread.
     Loop(io::Error),
     /// A function was given to a loop that has ended:
@@ -111,7 +116,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Address { address } => {
-                let form = "write HOST:PORT, with a host that can be found, or unix:PATH";
+                let form = "write HOST:PORT, with a host that can be found, :PORT or unix:PATH";
                 write!(f, "cannot understand the address {address:?}: {form}")
             }
             Error::Listen { address, .. } => write!(f, "cannot listen on {address}"),
@@ -148,6 +153,11 @@ impl fmt::Display for Error {
             Error::Cors { value, expected } => {
                 write!(f, "{value:?} cannot be allowed to other origins: expected {expected}")
             }
+            Error::Network { network } => write!(
+                f,
+                "{network:?} is not a network: write an address, such as 127.0.0.1 or ::1, a \
+                 network, such as 10.0.0.0/8, or unix"
+            ),
             Error::Loop(_) => f.write_str("the event loop failed"),
         }
     }

@@ -325,10 +325,12 @@ pub mod cookies {
 /// Checks for [`Server::guard`] and [`Router::guard`]. A program needs
 /// [`OriginGuard`](guards::OriginGuard) if browsers use it with cookies or a password: other sites
 /// could send requests in the name of its users. It needs [`Cors`](guards::Cors) if pages of other
-/// sites are to read its responses, and [`RateLimit`](guards::RateLimit) if one client could cost the
-/// others too much.
+/// sites are to read its responses, [`RateLimit`](guards::RateLimit) if one client could cost the
+/// others too much, and [`TrustedProxies`](guards::TrustedProxies) behind a proxy, to know the
+/// addresses of its clients.
 pub mod guards {
     pub use crate::helpers::cors::{Cors, CorsGrant, CorsGuard};
+    pub use crate::helpers::forwarded::TrustedProxies;
     pub use crate::helpers::origin::OriginGuard;
     pub use crate::helpers::rate::RateLimit;
 }

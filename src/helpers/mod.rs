@@ -5,6 +5,7 @@ pub(crate) mod channel;
 pub(crate) mod cookies;
 pub(crate) mod cors;
 pub mod events;
+pub(crate) mod forwarded;
 mod http_types;
 #[cfg(feature = "json")]
 pub(crate) mod json;
