@@ -29,7 +29,7 @@ const LAYERS: [[&str; 3]; 13] = [
     ["websocket", "root message handler helpers", "std bytes data_encoding http sha1_smol \
         tungstenite"],
     ["sim", "root message handler reactor server", "std http rustix serde serde_json"],
-    ["bin", "", "std env_logger httpdate lexopt log rustix wheelhouse"],
+    ["bin", "", "std bcrypt env_logger httpdate lexopt log rustix signal_hook strsim wheelhouse"],
 ];
 /// The files beside `lib.rs`.
 const ROOT: [&str; 7] = ["account", "error", "limits", "logging", "report", "sync", "waker"];

@@ -3,15 +3,17 @@
 //!
 //! All text from the client is escaped, so that no request can forge a line, end one early or
 //! control a terminal. The number of bytes is that of the content sent, with the framing of chunks.
+//! The client is the one that a trusted proxy reports, or else the peer.
 
 use std::collections::HashMap;
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
 use wheelhouse::runtime::{Exchange, RequestId};
 use wheelhouse::Version;
 
+use crate::clock;
 use crate::output::Output;
 
 /// The header fields that lines show.
@@ -43,10 +45,16 @@ impl Format {
 #[derive(Debug, Default)]
 pub(crate) struct AccessLog {
     to: Option<(Format, Output)>,
-    /// The users of the requests under way.
-    users: HashMap<RequestId, String>,
+    /// The facts about requests under way that their ends do not have.
+    notes: HashMap<RequestId, Note>,
     /// The buffer for a line, which is kept for its capacity.
     line: Vec<u8>,
+}
+
+#[derive(Debug, Default)]
+struct Note {
+    user: Option<String>,
+    client: Option<IpAddr>,
 }
 
 impl AccessLog {
@@ -57,19 +65,27 @@ impl AccessLog {
     /// Notes the user of a request.
     pub(crate) fn note_user(&mut self, id: RequestId, user: &str) {
         if self.to.is_some() {
-            self.users.insert(id, user.to_owned());
+            self.notes.entry(id).or_default().user = Some(user.to_owned());
+        }
+    }
+
+    /// Notes the client of a request that came through a proxy.
+    pub(crate) fn note_client(&mut self, id: RequestId, client: IpAddr) {
+        if self.to.is_some() {
+            self.notes.entry(id).or_default().client = Some(client);
         }
     }
 
     /// Writes the line of one exchange.
     pub(crate) fn note(&mut self, exchange: &Exchange<'_>) {
         let Some((format, output)) = &self.to else { return };
-        let user = exchange.id().and_then(|id| self.users.remove(&id));
+        let note = exchange.id().and_then(|id| self.notes.remove(&id)).unwrap_or_default();
         let [host, referrer, agent] = HEADERS.map(|name| exchange.header(name));
         let entry = Entry {
             peer: exchange.peer_addr(),
-            user: user.as_deref(),
-            time: httpdate::fmt_http_date(SystemTime::now()),
+            client: note.client.or(exchange.peer_addr().map(|peer| peer.ip())),
+            user: note.user.as_deref(),
+            time: SystemTime::now(),
             method: exchange.method().map(|method| method.as_str()),
             target: exchange.target(),
             version: exchange.version(),
@@ -89,9 +105,9 @@ impl AccessLog {
 
 struct Entry<'a> {
     peer: Option<SocketAddr>,
+    client: Option<IpAddr>,
     user: Option<&'a str>,
-    /// In the form of the field `Date`.
-    time: String,
+    time: SystemTime,
     method: Option<&'a str>,
     target: Option<&'a str>,
     version: Option<Version>,
@@ -123,8 +139,8 @@ impl Entry<'_> {
     }
 
     fn common(&self, out: &mut Vec<u8>) {
-        match self.peer {
-            Some(peer) => drop(write!(out, "{}", peer.ip())),
+        match self.client {
+            Some(client) => drop(write!(out, "{client}")),
             None => out.push(b'-'),
         }
         out.extend_from_slice(b" - ");
@@ -132,10 +148,7 @@ impl Entry<'_> {
             Some(user) => escape_name(out, user.as_bytes()),
             None => out.push(b'-'),
         }
-        // `Sun, 06 Nov 1994 08:49:37 GMT` becomes `06/Nov/1994:08:49:37 +0000`.
-        let time = &self.time;
-        let (day, month, year, clock) = (&time[5..7], &time[8..11], &time[12..16], &time[17..25]);
-        let _ = write!(out, " [{day}/{month}/{year}:{clock} +0000] \"");
+        let _ = write!(out, " [{}] \"", clock::common(self.time));
         match (self.method, self.target) {
             (Some(method), Some(target)) => {
                 escape(out, method.as_bytes());
@@ -152,7 +165,7 @@ impl Entry<'_> {
     }
 
     fn json(&self, out: &mut Vec<u8>) {
-        let _ = write!(out, "{{\"time\":\"{}\",\"status\":", self.time);
+        let _ = write!(out, "{{\"time\":\"{}\",\"status\":", clock::rfc3339(self.time));
         match self.status {
             Some(status) => drop(write!(out, "{status}")),
             None => out.extend_from_slice(b"null"),
@@ -160,8 +173,10 @@ impl Entry<'_> {
         let seconds = self.duration.as_secs_f64();
         let _ = write!(out, ",\"bytes\":{},\"seconds\":{seconds:.6}", self.bytes);
         let peer = self.peer.map(|peer| peer.to_string());
+        let client = self.client.map(|client| client.to_string());
         let texts = [
             ("outcome", Some(self.outcome.as_str())),
+            ("client", client.as_deref()),
             ("peer", peer.as_deref()),
             ("user", self.user),
             ("method", self.method),
@@ -235,8 +250,9 @@ mod tests {
     fn entry() -> Entry<'static> {
         Entry {
             peer: Some(([192, 0, 2, 1], 4711).into()),
+            client: Some([203, 0, 113, 7].into()),
             user: None,
-            time: "Sun, 06 Nov 1994 08:49:37 GMT".to_owned(),
+            time: SystemTime::UNIX_EPOCH + Duration::from_millis(784_111_777_042),
             method: Some("GET"),
             target: Some("/a?b"),
             version: Some(Version::HTTP_11),
@@ -258,7 +274,7 @@ mod tests {
 
     #[test]
     fn common_and_combined_lines_have_the_columns_that_log_readers_know() {
-        let common = r#"192.0.2.1 - - [06/Nov/1994:08:49:37 +0000] "GET /a?b HTTP/1.1" 206 7"#;
+        let common = r#"203.0.113.7 - - [06/Nov/1994:08:49:37 +0000] "GET /a?b HTTP/1.1" 206 7"#;
         assert_eq!(line(&entry(), Format::Common), format!("{common}\n"));
         let agent = r#" "-" "x\"\\\x1b[2J\x0d\x0a\xef\xbf\xbd1""#;
         assert_eq!(line(&entry(), Format::Combined), format!("{common}{agent}\n"));
@@ -266,7 +282,7 @@ mod tests {
 
     #[test]
     fn a_line_without_address_or_with_a_spaced_user_keeps_its_columns() {
-        let entry = Entry { peer: None, user: Some("a b\n"), ..entry() };
+        let entry = Entry { client: None, user: Some("a b\n"), ..entry() };
         let want = "- - a\\x20b\\x0a [06/Nov/1994:08:49:37 +0000] \"GET /a?b HTTP/1.1\" 206 7\n";
         assert_eq!(line(&entry, Format::Common), want);
     }
@@ -274,7 +290,7 @@ mod tests {
     #[test]
     fn a_request_that_could_not_be_read_and_a_response_that_never_came_are_hyphens() {
         let nothing = Entry { method: None, target: None, version: None, status: None, ..entry() };
-        let want = "192.0.2.1 - - [06/Nov/1994:08:49:37 +0000] \"-\" - 7\n";
+        let want = "203.0.113.7 - - [06/Nov/1994:08:49:37 +0000] \"-\" - 7\n";
         assert_eq!(line(&nothing, Format::Common), want);
         let json = line(&nothing, Format::Json);
         assert!(json.contains("\"status\":null,") && json.contains("\"target\":null,"), "{json}");
@@ -282,9 +298,9 @@ mod tests {
 
     #[test]
     fn a_json_line_is_one_object_in_ascii() {
-        let want = "{\"time\":\"Sun, 06 Nov 1994 08:49:37 GMT\",\"status\":206,\"bytes\":7,\
+        let want = "{\"time\":\"1994-11-06T08:49:37.042Z\",\"status\":206,\"bytes\":7,\
                     \"seconds\":0.001500,\"outcome\":\"Complete\",\
-                    \"peer\":\"192.0.2.1:4711\",\"user\":null,\"method\":\"GET\",\
+                    \"client\":\"203.0.113.7\",\"peer\":\"192.0.2.1:4711\",\"user\":null,\"method\":\"GET\",\
                     \"target\":\"/a?b\",\"version\":\"HTTP/1.1\",\"host\":\"here\",\
                     \"referer\":null,\"user_agent\":\
                     \"x\\\"\\\\\\u001b[2J\\u000d\\u000a\\ufffd1\"}\n";

@@ -1,18 +1,20 @@
 //! The options of the binary: from flags, and from the environment where a flag is not given.
-//!
-//! One table has every flag. Parsing, `--help` and the names of the environment variables use it.
 
 use std::env;
 use std::ffi::OsString;
-use std::fmt::Write;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Component, Path, PathBuf};
 
-use wheelhouse::Limits;
+use wheelhouse::guards::TrustedProxies;
+use wheelhouse::{Limits, StatusCode};
 
 use crate::access_log::Format;
-use crate::basic_auth::Credentials;
 use crate::cors;
+use crate::flags::{self, Flag};
+use crate::hints;
+use crate::limits;
+use crate::owner::Owner;
+use crate::users::Users;
+use crate::values::{self, pair};
 
 /// The task of the program.
 #[derive(Debug)]
@@ -25,113 +27,109 @@ pub(crate) enum Command {
 /// The options of a server.
 #[derive(Debug)]
 pub(crate) struct Options {
+    /// The directory or the file to serve.
     pub(crate) dir: PathBuf,
     pub(crate) listen: Vec<String>,
+    pub(crate) socket_mode: Option<u32>,
+    pub(crate) socket_owner: Option<Owner>,
     /// The number of loops. 0 stands for one on each core.
     pub(crate) cores: usize,
     pub(crate) limits: Limits,
     /// Empty for the default.
     pub(crate) index: Vec<PathBuf>,
     pub(crate) lists: bool,
+    pub(crate) clean_urls: bool,
+    pub(crate) error_pages: Vec<(StatusCode, PathBuf)>,
     pub(crate) spa: Option<PathBuf>,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) cache_control: Option<String>,
     pub(crate) types: Vec<(String, String)>,
     pub(crate) dot_files: bool,
+    pub(crate) follows_links: bool,
     pub(crate) precompressed: bool,
-    pub(crate) auth: Option<Credentials>,
+    pub(crate) users: Option<Users>,
     /// Origins whose pages may read the files; `*` for all.
     pub(crate) cors: Vec<String>,
+    /// The networks of `--trust-proxy`.
+    proxies: Vec<String>,
+    reads_forwarded: bool,
     pub(crate) log: Option<Format>,
-}
-
-/// One flag.
-struct Flag {
-    name: &'static str,
-    /// The name of its value in the help. Empty if the flag has no value, and in brackets if it need
-    /// not have one.
-    value: &'static str,
-    help: &'static str,
-}
-
-const FLAGS: &[Flag] = &[
-    flag("listen", "ADDR", "HOST:PORT, unix:PATH or inherit; may be repeated [127.0.0.1:8080]"),
-    flag("cores", "N", "number of loops, which share the limits; 0: one for each core [1]"),
-    flag("index", "NAME", "index file of a directory; may be repeated [index.html]"),
-    flag("no-listing", "", "send 404 for a directory without an index file"),
-    flag("spa", "FILE", "send FILE for paths without a file (single-page application)"),
-    flag("dot-files", "", "serve and list names that begin with a dot"),
-    flag("no-precompressed", "", "do not look for NAME.br, NAME.zst and NAME.gz"),
-    flag("type", "EXT=TYPE", "content type of an extension; may be repeated"),
-    flag(
-        "header",
-        "'NAME: VALUE'",
-        "field of every response to a well-formed request; may be repeated",
-    ),
-    flag(
-        "cors",
-        "[ORIGIN]",
-        "let pages of ORIGIN, or of every site, read the files (CORS); may be repeated",
-    ),
-    flag("cache-control", "VALUE", "Cache-Control of every file"),
-    flag(
-        "basic-auth",
-        "USER:PASSWORD",
-        "required credentials; set them in the environment, since others can read flags",
-    ),
-    flag("access-log", "FORMAT", "log on standard output: common, combined, json or none [none]"),
-    flag("limits", "PRESET", "open-internet, small or sidecar [open-internet]"),
-    flag("max-connections", "N", "most connections at the same time [by descriptors]"),
-    flag("memory", "BYTES", "most memory that clients can take, such as 64M or 1G [by --limits]"),
-    flag("shutdown-timeout", "SECONDS", "time for a graceful shutdown [10]"),
-    flag("print-limits", "", "print every limit with its reason, and exit"),
-    flag("help", "", "print this text and exit (also -h)"),
-    flag("version", "", "print the version and exit (also -V)"),
-];
-
-const fn flag(name: &'static str, value: &'static str, help: &'static str) -> Flag {
-    Flag { name, value, help }
-}
-
-impl Flag {
-    fn variable(&self) -> String {
-        format!("WHEELHOUSE_{}", self.name.to_ascii_uppercase().replace('-', "_"))
-    }
-
-    /// Flags that print and exit have no variable, because no program should do that at every
-    /// start.
-    fn has_variable(&self) -> bool {
-        !matches!(self.name, "print-limits" | "help" | "version")
-    }
+    pub(crate) log_file: Option<PathBuf>,
+    pub(crate) is_quiet: bool,
 }
 
 /// Reads the command line and the environment of this process.
 pub(crate) fn from_process() -> Result<Command, String> {
     let parser = lexopt::Parser::from_env();
-    parse(parser, |name| env::var_os(name)).map_err(|error| error.to_string())
+    parse(parser, &Environment::of_process()).map_err(|error| error.to_string())
 }
 
-fn parse(
-    mut parser: lexopt::Parser,
-    environment: impl Fn(&str) -> Option<OsString>,
-) -> Result<Command, lexopt::Error> {
+/// The variables whose names begin with `WHEELHOUSE_`.
+struct Environment(Vec<(String, OsString)>);
+
+impl Environment {
+    fn of_process() -> Environment {
+        let named = |(name, value): (OsString, OsString)| {
+            let name = name.to_string_lossy().into_owned();
+            let is_of_others = hints::is_of_orchestrator(&name, &value.to_string_lossy());
+            (name.starts_with("WHEELHOUSE_") && !is_of_others).then_some((name, value))
+        };
+        Environment(env::vars_os().filter_map(named).collect())
+    }
+
+    /// Returns all values: of flags, and of single limits as those of `--limit`. A variable that
+    /// means nothing is an error.
+    fn values(&self) -> Result<Vec<(&'static Flag, String)>, String> {
+        let mut values = Vec::new();
+        for (name, value) in self.0.iter().filter(|(name, _)| name != "WHEELHOUSE_DIR") {
+            let not_utf8 = || format!("{name} is not UTF-8: expected text");
+            let text = value.to_str().ok_or_else(not_utf8)?;
+            let flag = flags::all().find(|flag| flag.has_variable() && flag.variable() == *name);
+            match (flag, name.strip_prefix("WHEELHOUSE_LIMIT_")) {
+                (Some(flag), _) => {
+                    values.extend(flag.values(text)?.into_iter().map(|value| (flag, value)));
+                }
+                (None, Some(_)) if text.is_empty() => {}
+                (None, Some(limit)) => {
+                    let limit_flag = flags::named("limit").expect("there is such a flag");
+                    values.push((limit_flag, format!("{limit}={text}")));
+                }
+                (None, None) => return Err(hints::variable(name)),
+            }
+        }
+        Ok(values)
+    }
+
+    fn dir(&self) -> Option<PathBuf> {
+        let dir = self.0.iter().find(|(name, _)| name == "WHEELHOUSE_DIR");
+        dir.filter(|(_, dir)| !dir.is_empty()).map(|(_, dir)| PathBuf::from(dir))
+    }
+}
+
+/// Whether a flag replaces the variable of another. The values of single limits are merged.
+fn replaces(given: &Flag, variable: &Flag) -> bool {
+    const ADDRESSES: [&str; 2] = ["listen", "port"];
+    const CREDENTIALS: [&str; 2] = ["basic-auth", "auth-file"];
+    let both_in = |group: [&str; 2]| group.contains(&given.name) && group.contains(&variable.name);
+    let is_same = given.name == variable.name && given.name != "limit";
+    is_same || both_in(ADDRESSES) || both_in(CREDENTIALS)
+}
+
+fn parse(mut parser: lexopt::Parser, environment: &Environment) -> Result<Command, lexopt::Error> {
     use lexopt::prelude::*;
     let mut dir: Option<PathBuf> = None;
     let mut given: Vec<(&Flag, String)> = Vec::new();
     while let Some(argument) = parser.next()? {
-        let name = match &argument {
-            Short('h') => "help",
-            Short('V') => "version",
-            Long(name) => name,
+        let flag = match &argument {
+            Short(letter) => flags::short(*letter),
+            Long(name) => flags::named(name),
             Value(path) if dir.is_none() => {
                 dir = Some(path.into());
                 continue;
             }
-            _ => return Err(argument.unexpected()),
+            Value(_) => None,
         };
-        let Some(flag) = FLAGS.iter().find(|flag| flag.name == name) else {
-            return Err(argument.unexpected());
-        };
+        let Some(flag) = flag else { return Err(hints::unexpected(&argument).into()) };
         let value = match flag.value {
             "" => String::new(),
             "[ORIGIN]" => origin(&mut parser)?,
@@ -139,25 +137,20 @@ fn parse(
         };
         given.push((flag, value));
     }
+    let is_given = |name| given.iter().any(|(flag, _)| flag.name == name);
     // Help comes before the environment is read, which may have an error.
-    if given.iter().any(|(flag, _)| flag.name == "help") {
-        return Ok(Command::Print(help()));
+    if is_given("help") {
+        return Ok(Command::Print(flags::help()));
     }
-    if given.iter().any(|(flag, _)| flag.name == "version") {
+    if is_given("version") {
         return Ok(Command::Print(format!("wheelhouse {}\n", env!("CARGO_PKG_VERSION"))));
     }
-    for flag in FLAGS.iter().filter(|flag| flag.has_variable()) {
-        if given.iter().any(|(other, _)| other.name == flag.name) {
-            continue;
-        }
-        let Some(value) = environment(&flag.variable()) else { continue };
-        let not_utf8 = |_| format!("{} is not UTF-8: expected text", flag.variable());
-        let value = value.into_string().map_err(not_utf8)?;
-        given.extend(flag.values(&value)?.into_iter().map(|value| (flag, value)));
-    }
-    let dir = dir.or_else(|| environment("WHEELHOUSE_DIR").map(PathBuf::from));
-    let options = Options::new(dir, &given)?;
-    if given.iter().any(|(flag, _)| flag.name == "print-limits") {
+    let prints_limits = is_given("print-limits");
+    let mut all = environment.values()?;
+    all.retain(|(variable, _)| !given.iter().any(|(flag, _)| replaces(flag, variable)));
+    all.extend(given);
+    let options = Options::new(dir.or_else(|| environment.dir()), &all)?;
+    if prints_limits {
         options.limits.check().map_err(|error| error.to_string())?;
         return Ok(Command::Print(options.limits.to_string()));
     }
@@ -180,58 +173,48 @@ fn origin(parser: &mut lexopt::Parser) -> Result<String, lexopt::Error> {
     }
 }
 
-impl Flag {
-    /// Returns the values of the flag in the text of its environment variable. Commas separate the
-    /// items of a list and line ends those of `header`. A flag without a value is set by `1` or
-    /// `true`.
-    fn values(&self, text: &str) -> Result<Vec<String>, String> {
-        let separator = match self.name {
-            "listen" | "index" | "type" => ',',
-            "cors" if matches!(text, "1" | "true") => return Ok(vec!["*".to_owned()]),
-            "cors" if matches!(text, "0" | "false") => return Ok(Vec::new()),
-            "cors" => ',',
-            "header" => '\n',
-            _ if !self.value.is_empty() => return Ok(vec![text.to_owned()]),
-            _ => {
-                return match text {
-                    "1" | "true" => Ok(vec![String::new()]),
-                    "" | "0" | "false" => Ok(Vec::new()),
-                    _ => Err(format!("{} {text:?}: expected 1 or 0", self.variable())),
-                }
-            }
-        };
-        let items = text.split(separator).map(str::trim).filter(|item| !item.is_empty());
-        Ok(items.map(str::to_owned).collect())
-    }
-}
-
-impl Options {
-    fn new(dir: Option<PathBuf>, given: &[(&Flag, String)]) -> Result<Options, String> {
-        let last = |name| {
-            given.iter().rev().find(|(flag, _)| flag.name == name).map(|(_, value)| value.as_str())
-        };
-        let mut options = Options {
-            dir: dir.unwrap_or_else(|| PathBuf::from(".")),
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            dir: PathBuf::from("."),
             listen: Vec::new(),
+            socket_mode: None,
+            socket_owner: None,
             cores: 1,
-            limits: match last("limits") {
-                Some(name) => Limits::preset(name).ok_or_else(|| {
-                    format!("--limits {name:?}: expected open-internet, small or sidecar")
-                })?,
-                None => Limits::default(),
-            },
+            limits: Limits::default(),
             index: Vec::new(),
             lists: true,
+            clean_urls: false,
+            error_pages: Vec::new(),
             spa: None,
             headers: Vec::new(),
             cache_control: None,
             types: Vec::new(),
             dot_files: false,
+            follows_links: false,
             precompressed: true,
-            auth: None,
+            users: None,
             cors: Vec::new(),
+            proxies: Vec::new(),
+            reads_forwarded: false,
             log: None,
-        };
+            log_file: None,
+            is_quiet: false,
+        }
+    }
+}
+
+impl Options {
+    fn new(dir: Option<PathBuf>, given: &[(&Flag, String)]) -> Result<Options, String> {
+        let mut options = Options::default();
+        options.dir = dir.unwrap_or(options.dir);
+        let is = |name: &'static str| move |given: &&(&Flag, String)| given.0.name == name;
+        // First of all, because other flags change single limits.
+        if let Some((_, name)) = given.iter().rev().find(is("limits")) {
+            options.limits = Limits::preset(name).ok_or_else(|| {
+                format!("--limits {name:?}: expected open-internet, small or sidecar")
+            })?;
+        }
         for (flag, value) in given {
             options.apply(flag.name, value).map_err(|expected| match flag.name {
                 // The value is a secret, which no message may repeat.
@@ -239,95 +222,176 @@ impl Options {
                 name => format!("--{name} {value:?}: expected {expected}"),
             })?;
         }
+        if options.log_file.is_some() && !given.iter().any(|given| is("access-log")(&given)) {
+            options.log = Some(Format::Combined);
+        }
+        options.check()?;
         if options.listen.is_empty() {
-            options.listen.push("127.0.0.1:8080".to_owned());
+            options.listen.push(values::address("8080"));
         }
         Ok(options)
     }
 
     /// Applies a flag. An error is the expected form of its value.
-    fn apply(&mut self, name: &str, value: &str) -> Result<(), &'static str> {
+    fn apply(&mut self, name: &str, value: &str) -> Result<(), String> {
         match name {
-            "listen" => self.listen.push(value.to_owned()),
-            "cores" => self.cores = value.parse().map_err(|_| "a number")?,
-            "index" => self.index.push(value.into()),
-            "no-listing" => self.lists = false,
-            "spa" => self.spa = Some(value.into()),
-            "dot-files" => self.dot_files = true,
-            "no-precompressed" => self.precompressed = false,
-            "type" => self.types.push(pair(value, '=').ok_or("EXTENSION=TYPE")?),
-            "header" => self.headers.push(pair(value, ':').ok_or("'NAME: VALUE'")?),
-            "cache-control" => self.cache_control = Some(value.to_owned()),
-            "basic-auth" => {
-                self.auth = Some(Credentials::new(value).ok_or("USER:PASSWORD")?);
-            }
-            "cors" => {
-                self.cors.push(value.to_owned());
-                cors::guard(&self.cors)?;
-            }
+            "limit" => limits::set(&mut self.limits, value)?,
+            "max-connections" => self.set_limit("connections_max", value)?,
+            "memory" => self.set_limit("memory_bytes_max", value)?,
+            "shutdown-timeout" => self.set_limit("shutdown_timeout", value)?,
             "access-log" => {
                 self.log = match value {
                     "none" => None,
                     value => Some(Format::called(value).ok_or("common, combined, json or none")?),
                 }
             }
-            "max-connections" => {
-                let n: usize = value.parse().map_err(|_| "a number")?;
-                self.limits.connections_max = n;
+            "access-log-file" => self.log_file = Some(not_empty(value)?.into()),
+            "quiet" => self.is_quiet = true,
+            "listen" | "port" | "socket-mode" | "socket-owner" | "cores" => {
+                self.apply_to_listeners(name, value)?;
             }
-            "memory" => {
-                self.limits.memory_bytes_max =
-                    bytes(value).ok_or("a number of bytes, such as 65536, 64M or 1G")?;
+            "basic-auth" | "auth-file" | "cors" | "trust-proxy" | "proxy-header" => {
+                self.apply_to_clients(name, value)?;
             }
-            "shutdown-timeout" => {
-                let seconds = value.parse().map_err(|_| "a number of seconds")?;
-                self.limits.shutdown_timeout =
-                    Duration::try_from_secs_f64(seconds).map_err(|_| "a number of seconds")?;
+            _ => self.apply_to_files(name, value)?,
+        }
+        Ok(())
+    }
+
+    /// Applies a flag that is about listeners.
+    fn apply_to_listeners(&mut self, name: &str, value: &str) -> Result<(), String> {
+        match name {
+            "listen" => self.listen.push(values::address(value)),
+            "port" => {
+                let port = values::port(value).ok_or("a port, such as 8080")?;
+                self.listen.push(values::address(&port.to_string()));
             }
-            // `limits` comes first of all, and the others print and exit.
+            "socket-mode" => {
+                let mode = values::mode(value).ok_or("a mode in octal, such as 0660")?;
+                self.socket_mode = Some(mode);
+            }
+            "socket-owner" => self.socket_owner = Some(Owner::find(value)?),
+            _ => self.cores = value.parse().map_err(|_| "a number")?,
+        }
+        Ok(())
+    }
+
+    /// Applies a flag that is about users and clients.
+    fn apply_to_clients(&mut self, name: &str, value: &str) -> Result<(), String> {
+        match name {
+            "basic-auth" => self.set_users(Users::pair(value).ok_or("USER:PASSWORD")?)?,
+            "auth-file" => self.set_users(Users::from_file(Path::new(value))?)?,
+            "cors" => {
+                self.cors.push(value.to_owned());
+                cors::guard(&self.cors)?;
+            }
+            "trust-proxy" => {
+                if TrustedProxies::x_forwarded_for().trust(value).is_err() {
+                    return Err("a network, such as 10.0.0.0/8 or ::1, or unix".to_owned());
+                }
+                self.proxies.push(value.to_owned());
+            }
+            _ => {
+                self.reads_forwarded = match value.to_ascii_lowercase().as_str() {
+                    "forwarded" => true,
+                    "x-forwarded-for" => false,
+                    _ => return Err("X-Forwarded-For or Forwarded".to_owned()),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies a flag that is about files.
+    fn apply_to_files(&mut self, name: &str, value: &str) -> Result<(), String> {
+        match name {
+            "index" => {
+                let name = Path::new(value).components().next();
+                let is_file = matches!(name, Some(Component::Normal(name)) if name == value);
+                self.index.push(is_file.then(|| value.into()).ok_or("a name, such as index.html")?);
+            }
+            "no-listing" => self.lists = false,
+            "clean-urls" => self.clean_urls = true,
+            "error-page" => {
+                const EXPECTED: &str = "STATUS=FILE, such as 404=404.html";
+                let (status, file) = pair(value, '=').ok_or(EXPECTED)?;
+                let status = StatusCode::from_bytes(status.as_bytes()).map_err(|_| EXPECTED)?;
+                self.error_pages.push((status, not_empty(&file)?.into()));
+            }
+            "spa" => self.spa = Some(not_empty(value)?.into()),
+            "dot-files" => self.dot_files = true,
+            "follow-links" => self.follows_links = true,
+            "no-precompressed" => self.precompressed = false,
+            "type" => self.types.push(values::media_type(value)?),
+            "header" => self.headers.push(pair(value, ':').ok_or("'NAME: VALUE'")?),
+            "cache-control" => self.cache_control = Some(not_empty(value)?.to_owned()),
+            // `limits` has been applied, and the others print and exit.
             _ => {}
         }
         Ok(())
     }
-}
 
-fn pair(text: &str, separator: char) -> Option<(String, String)> {
-    let (name, value) = text.split_once(separator)?;
-    Some((name.trim().to_owned(), value.trim().to_owned()))
-}
-
-/// Parses a number of bytes: `65536`, `64K`, `64M`, `1G`, also with the ending `iB`.
-fn bytes(text: &str) -> Option<usize> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let shift = match text[digits.len()..].to_ascii_lowercase().trim_end_matches("ib") {
-        "" => 0,
-        "k" => 10,
-        "m" => 20,
-        "g" => 30,
-        _ => return None,
-    };
-    digits.parse::<usize>().ok()?.checked_mul(1 << shift)
-}
-
-fn help() -> String {
-    let mut text = format!(
-        "wheelhouse {}: serves a directory over HTTP/1.1 with one event loop, or several\n\n\
-         usage: wheelhouse [DIR] [FLAGS]\n\n  {:<30} the directory to serve [the current one]\n",
-        env!("CARGO_PKG_VERSION"),
-        "DIR"
-    );
-    for flag in FLAGS {
-        let left = format!("--{} {}", flag.name, flag.value);
-        let _ = writeln!(text, "  {left:<30} {}", flag.help);
+    fn set_limit(&mut self, name: &str, value: &str) -> Result<(), String> {
+        limits::set(&mut self.limits, &format!("{name}={value}"))
     }
-    text.push_str(
-        "\nThe environment can set DIR and every flag but the last three: WHEELHOUSE_DIR=DIR, \
-         WHEELHOUSE_NO_LISTING=1,\nWHEELHOUSE_LISTEN=A,B for --listen A --listen B. A flag takes \
-         precedence. RUST_LOG sets the level of the log on\nstandard error [info]. SIGINT and \
-         SIGTERM shut the server down gracefully; a second signal stops it at once. If the\nserver \
-         hangs, the second or third signal ends the process, with status 130 or 143. Lines of the \
-         log that cannot be\nwritten are dropped and counted on standard error; the server does not \
-         wait for their reader.\n",
-    );
-    text
+
+    fn set_users(&mut self, users: Users) -> Result<(), String> {
+        match self.users.replace(users) {
+            None => Ok(()),
+            Some(_) => Err("one of --basic-auth and --auth-file, once".to_owned()),
+        }
+    }
+
+    /// Checks that the options fit together.
+    fn check(&self) -> Result<(), String> {
+        let has_file = self.listen.iter().any(|address| is_socket_file(address));
+        let of_socket = [
+            ("--socket-mode", self.socket_mode.is_some()),
+            ("--socket-owner", self.socket_owner.is_some()),
+        ];
+        if let Some((flag, _)) = of_socket.iter().find(|(_, is_set)| *is_set && !has_file) {
+            return Err(format!("{flag}: expected --listen unix:PATH, whose file it is for"));
+        }
+        if self.log_file.is_some() && self.log.is_none() {
+            return Err("--access-log-file: expected an --access-log that is not none".to_owned());
+        }
+        if self.reads_forwarded && self.proxies.is_empty() {
+            return Err("--proxy-header: expected --trust-proxy NETWORK beside it".to_owned());
+        }
+        let of_directories = [
+            ("--index", !self.index.is_empty()),
+            ("--no-listing", !self.lists),
+            ("--clean-urls", self.clean_urls),
+            ("--error-page", !self.error_pages.is_empty()),
+            ("--spa", self.spa.is_some()),
+        ];
+        match of_directories.iter().find(|(_, is_set)| *is_set) {
+            Some((flag, _)) if self.dir.is_file() => {
+                Err(format!("{flag}: expected a directory, and {} is a file", self.dir.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The proxies whose word about their clients is taken, if there are any.
+    pub(crate) fn trusted_proxies(&self) -> Option<TrustedProxies> {
+        let none = match self.reads_forwarded {
+            true => TrustedProxies::forwarded(),
+            false => TrustedProxies::x_forwarded_for(),
+        };
+        let trusted = self.proxies.iter().try_fold(none, |proxies, one| proxies.trust(one));
+        trusted.ok().filter(|_| !self.proxies.is_empty())
+    }
+}
+
+/// Whether an address is that of a Unix socket with a file.
+pub(crate) fn is_socket_file(address: &str) -> bool {
+    address.strip_prefix("unix:").is_some_and(|name| !name.starts_with('@'))
+}
+
+fn not_empty(value: &str) -> Result<&str, String> {
+    match value {
+        "" => Err("a value".to_owned()),
+        value => Ok(value),
+    }
 }
