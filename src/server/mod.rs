@@ -442,6 +442,10 @@ impl<S: 'static> Server<S> {
     /// Lets SIGINT and SIGTERM shut the server down gracefully, and a second signal stop it at once
     /// (feature `signals`).
     ///
+    /// Other signals keep their default actions, so SIGHUP ends the process. A program that reloads
+    /// something registers SIGHUP with the crate `signal-hook`, and changes the state with a
+    /// [`Remote`].
+    ///
     /// # A program that hangs
     ///
     /// The loop hears signals between two turns, so a handler that blocks delays them. It does not
@@ -464,7 +468,7 @@ impl<S: 'static> Server<S> {
     /// does not come back when the server has ended: from then on they do nothing, unless the
     /// program handles them. To bring it back, call `flag::register_conditional_default` of the
     /// crate `signal-hook` with a flag that is set.
-    #[doc(alias("Ctrl-C", "SIGINT", "SIGTERM", "NotifyContext"))]
+    #[doc(alias("Ctrl-C", "SIGINT", "SIGTERM", "SIGHUP", "NotifyContext"))]
     #[cfg(feature = "signals")]
     pub fn on_signals(mut self) -> Server<S> {
         self.catches_signals = true;
