@@ -197,9 +197,10 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
         match error {
-            Error::Address { .. } | Error::NothingInherited | Error::Limits(_) => {
-                Failure::Arguments(error.to_string())
+            Error::Address { ref address } => {
+                Failure::Arguments(format!("{error}{}", hints::for_address(address)))
             }
+            Error::NothingInherited | Error::Limits(_) => Failure::Arguments(error.to_string()),
             error => Failure::System(error),
         }
     }

@@ -85,6 +85,21 @@ pub(crate) fn for_missing(dir: &Path) -> String {
     }
 }
 
+/// Returns a hint for an address to listen on that is not understood: a URL, or a host without its
+/// port.
+pub(crate) fn for_address(address: &str) -> String {
+    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+    let host = rest.split('/').next().unwrap_or_default();
+    let end = host.rsplit_once(']').map_or(host, |(_, end)| end);
+    let has_port = end.rsplit_once(':').is_some_and(|(_, port)| values::port(port).is_some());
+    match has_port {
+        true if host == address => String::new(),
+        true => format!("; did you mean {host}?"),
+        false if host.is_empty() || end.contains(':') => String::new(),
+        false => format!("; did you mean {host}:8080?"),
+    }
+}
+
 /// Describes a variable of the environment that means nothing. `is_known` knows the others.
 pub(crate) fn variable(name: &str) -> String {
     let known = flags::all().filter(|flag| flag.has_variable()).map(flags::Flag::variable);
@@ -155,6 +170,21 @@ mod tests {
                     assert!(flags::short(letter).is_none(), "{name}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_a_url_or_has_no_port_gets_a_hint() {
+        for (address, hint) in [
+            ("http://localhost:8080/", "; did you mean localhost:8080?"),
+            ("http://localhost", "; did you mean localhost:8080?"),
+            ("0.0.0.0", "; did you mean 0.0.0.0:8080?"),
+            ("[::1]", "; did you mean [::1]:8080?"),
+            ("no-such-host:80", ""),
+            ("unix:", ""),
+            ("", ""),
+        ] {
+            assert_eq!(for_address(address), hint, "{address}");
         }
     }
 

@@ -7,7 +7,9 @@ use crate::binary::{command, run, text, Dir, Running};
 
 #[test]
 fn a_value_that_means_nothing_is_an_error_that_says_what_was_expected() {
-    let cases: [(&[&str], &str); 26] = [
+    let cases: [(&[&str], &str); 28] = [
+        (&["--listen", "0.0.0.0"], "did you mean 0.0.0.0:8080?"),
+        (&["--listen", "http://localhost:8080/"], "did you mean localhost:8080?"),
         (&["--type", ".txt=text/x"], "did you mean txt=text/x?"),
         (&["--type", "=x"], "EXTENSION=TYPE"),
         (&["--type", "txt="], "EXTENSION=TYPE"),
