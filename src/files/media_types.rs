@@ -18,14 +18,16 @@ const LOOK: usize = 512;
 /// Text is declared as UTF-8, which is the encoding of most files. Without a declaration browsers
 /// guess.
 pub(super) fn content_type(name: &[u8], file: &File, overrides: &Overrides) -> Cow<'static, str> {
-    match by_name(name, overrides) {
+    match by_name(name, file, overrides) {
         Some(kind) => kind,
-        None if looks_like_text(file) => "text/plain; charset=utf-8".into(),
+        None if looks_like_text(file) => TEXT.into(),
         None => "application/octet-stream".into(),
     }
 }
 
-fn by_name(name: &[u8], overrides: &Overrides) -> Option<Cow<'static, str>> {
+const TEXT: &str = "text/plain; charset=utf-8";
+
+fn by_name(name: &[u8], file: &File, overrides: &Overrides) -> Option<Cow<'static, str>> {
     let dot = name.iter().rposition(|&byte| byte == b'.')?;
     let extension = str::from_utf8(&name[dot + 1..]).ok()?;
     if !overrides.is_empty() {
@@ -33,15 +35,36 @@ fn by_name(name: &[u8], overrides: &Overrides) -> Option<Cow<'static, str>> {
             return Some(Cow::Owned(kind.clone()));
         }
     }
+    if let Some(kind) = in_common_use(extension, file) {
+        return Some(kind.into());
+    }
     let kind = mime_guess::from_ext(extension).first_raw()?;
     Some(match kind {
         "text/html" => "text/html; charset=utf-8".into(),
         "text/css" => "text/css; charset=utf-8".into(),
-        "text/plain" => "text/plain; charset=utf-8".into(),
+        "text/plain" => TEXT.into(),
         "text/javascript" | "application/javascript" => "text/javascript; charset=utf-8".into(),
         kind if kind.starts_with("text/") => format!("{kind}; charset=utf-8").into(),
         kind => kind.into(),
     })
+}
+
+/// Returns the type of an extension that `mime_guess` knows only with another meaning, which hardly
+/// any file has.
+fn in_common_use(extension: &str, file: &File) -> Option<&'static str> {
+    let is = |known: &str| extension.eq_ignore_ascii_case(known);
+    // A film, or a program in TypeScript.
+    if is("ts") && looks_like_text(file) {
+        return Some(TEXT);
+    }
+    let known = [
+        ("m2ts", "video/mp2t"),
+        ("mts", "video/mp2t"),
+        ("obj", "model/obj"),
+        ("rpm", "application/x-rpm"),
+        ("ts", "video/mp2t"),
+    ];
+    known.iter().find(|(known, _)| is(known)).map(|&(_, kind)| kind)
 }
 
 /// Returns whether a file begins as UTF-8 text does: README, LICENSE, Makefile. A type that a
@@ -79,10 +102,11 @@ pub(super) fn own_coding(name: &[u8], kind: &str) -> Option<&'static str> {
 
 const IMAGES_NOT_COMPRESSED: [&str; 5] = ["svg+xml", "bmp", "x-icon", "vnd.microsoft.icon", "tiff"];
 /// Parts of the names of types that are archives, or made of one.
-const COMPRESSED: [&str; 13] = [
+const COMPRESSED: [&str; 14] = [
     "zip",
     "7z",
     "rar",
+    "rpm",
     "compress",
     "-xz",
     "bzip",

@@ -41,6 +41,29 @@ fn the_type_follows_from_the_name_or_the_first_bytes_and_can_be_set() {
     }
 }
 
+/// `mime_guess` takes the first for a plug-in of a player, the second for a drawing of tgif.
+#[test]
+fn packages_models_and_films_have_the_types_in_common_use() {
+    let tree = Tree::new();
+    tree.write("a.rpm", b"\xed\xab\xee\xdb\x03");
+    tree.write("a.obj", "v 0 0 0\n");
+    for name in ["film.ts", "film.M2TS", "film.mts"] {
+        tree.write(name, [&b"\x47\x40\x11\x10\0"[..], &[0xff; 183]].concat());
+    }
+    tree.write("program.ts", "const a: string = 'a';\n");
+    let mut asker = asker(tree.files());
+    for (path, kind) in [
+        ("/a.rpm", "application/x-rpm"),
+        ("/a.obj", "model/obj"),
+        ("/film.ts", "video/mp2t"),
+        ("/film.M2TS", "video/mp2t"),
+        ("/film.mts", "video/mp2t"),
+        ("/program.ts", "text/plain; charset=utf-8"),
+    ] {
+        assert_eq!(asker.get(path).field("content-type"), Some(kind), "{path}");
+    }
+}
+
 /// A browser does not take one type for another.
 #[test]
 fn every_response_with_a_type_forbids_guesses() {
