@@ -15,7 +15,7 @@
 
 use std::collections::VecDeque;
 use std::mem::{size_of, take};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use bytes::Bytes;
 
@@ -133,25 +133,38 @@ impl Listings {
             path: names.segments.join(&b'/').into(),
             account: req.account().clone(),
         };
-        let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.take(key, time.now);
+        let page = self.page_of(&mut known, directory, names, time);
+        self.put_back(known, page.as_ref().ok());
+        page
+    }
+
+    /// Takes the page with this key from the shelf. While a directory is read, which may take long,
+    /// the shelf is open to the other loops. They have other keys, so none of them misses this page.
+    fn take(&self, key: Key, now: u64) -> Known {
+        let mut shelf = self.shelf();
         // A page that is too old to be used again is kept only by its readers.
-        for known in shelf.iter_mut().filter(|known| !known.is_fresh(time.now)) {
+        for known in shelf.iter_mut().filter(|known| !known.is_fresh(now)) {
             known.kept = None;
         }
         let at = shelf.iter().position(|known| known.key == key);
-        let mut known = match at.and_then(|at| shelf.remove(at)) {
-            Some(known) => known,
-            None => Known::new(key),
-        };
-        let page = self.page_of(&mut known, directory, names, time);
-        if let Ok(page) = &page {
+        at.and_then(|at| shelf.remove(at)).unwrap_or_else(|| Known::new(key))
+    }
+
+    /// Puts what was taken in front, and keeps its page for the next reader if it is short.
+    fn put_back(&self, mut known: Known, page: Option<&Arc<Page>>) {
+        let mut shelf = self.shelf();
+        if let Some(page) = page {
             let most = known.key.account.max() / KEPT_PAGES;
             known.kept = (page.charge.bytes <= most).then(|| page.clone());
             keep_at_most(&mut shelf, most.saturating_sub(page.charge.bytes));
         }
         shelf.truncate(PAGES_KNOWN - 1);
         shelf.push_front(known);
-        page
+    }
+
+    fn shelf(&self) -> MutexGuard<'_, VecDeque<Known>> {
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the page that is known, if it can be used again, and makes it otherwise.
@@ -298,6 +311,27 @@ impl Produce for Unmade {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Several cores share one tree: a slow disk under one of them must not stop the others.
+    #[test]
+    fn the_shelf_is_free_while_a_directory_is_read() {
+        let (listings, account) = (Listings::default(), Account::new(1 << 20));
+        let key = |path: &[u8]| Key {
+            directory: Meta { len: 0, modified: 1, nanos: 0, device: 1, inode: 1 },
+            order: Order::DEFAULT,
+            shows_dot_files: false,
+            path: path.into(),
+            account: account.clone(),
+        };
+        let first = listings.take(key(b"slow"), 0);
+        let second = listings.take(key(b"quick"), 0);
+        let charge = listings.charge(&account, 10).unwrap();
+        let page = Arc::new(Page { text: "quick".to_owned(), charge });
+        listings.put_back(second, Some(&page));
+        listings.put_back(first, None);
+        let kept = |path| listings.take(key(path), 0).kept.is_some();
+        assert_eq!((kept(b"quick"), kept(b"slow")), (true, false));
+    }
 
     #[test]
     fn pages_take_a_quarter_of_the_budget_and_leave_its_reserve_free() {
