@@ -12,6 +12,11 @@ use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 use std::sync::Once;
+use std::time::Duration;
+
+use wheelhouse::runtime::ConnectionState;
+use wheelhouse::sim::Sim;
+use wheelhouse::{Handler, Server};
 
 type Listener = Box<dyn FnMut(&log::Record<'_>)>;
 
@@ -35,6 +40,19 @@ fn lines() -> Rc<RefCell<Vec<String>>> {
     let logged = Rc::clone(&lines);
     listen(move |record| logged.borrow_mut().push(format!("{} {}", record.level(), record.args())));
     lines
+}
+
+/// A server whose hook and timer panic. A client has reset its connection, which calls the hook; the
+/// timer is due after a second.
+fn panics_in_hook_and_timer(site: impl Handler + 'static) -> Sim {
+    let server = Server::new().on_connection_state(|(), _, state| {
+        assert_ne!(state, ConnectionState::Closed, "in the hook");
+    });
+    let server = server.after(Duration::from_secs(1), |()| panic!("in the timer"));
+    let mut sim = Sim::of(server, site).unwrap();
+    let client = sim.connect();
+    sim.reset(client);
+    sim
 }
 
 struct Log;

@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use wheelhouse::body::{Out, Produce, Produced};
 use wheelhouse::content::{Flow, Receive};
-use wheelhouse::runtime::ConnectionState;
 use wheelhouse::sim::Sim;
-use wheelhouse::{Body, Failure, Reply, Request, Response, Server};
+use wheelhouse::{Body, Failure, Reply, Request, Response};
 
-use crate::lines;
+use crate::{lines, panics_in_hook_and_timer};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -102,13 +101,7 @@ fn a_panic_is_one_line_in_the_log_with_its_message_connection_client_and_request
 #[test]
 fn a_panic_of_a_hook_has_its_connection_and_that_of_a_timer_has_none() {
     let lines = lines();
-    let server = Server::new().on_connection_state(|(), _, state| {
-        assert_ne!(state, ConnectionState::Closed, "in the hook");
-    });
-    let server = server.after(Duration::from_secs(1), |()| panic!("in the timer"));
-    let mut sim = Sim::of(server, site).unwrap();
-    let client = sim.connect();
-    sim.reset(client);
+    let mut sim = panics_in_hook_and_timer(site);
     let hook = errors(&lines);
     assert!(
         matches!(&hook[..], [line] if line.starts_with("ERROR connection 1: a hook panicked: ")

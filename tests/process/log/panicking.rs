@@ -6,12 +6,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use wheelhouse::body::{Out, Produce, Produced};
-use wheelhouse::runtime::ConnectionState;
 use wheelhouse::sim::Sim;
 use wheelhouse::upgrade::{Connection, Protocol};
-use wheelhouse::{Body, Failure, Later, Reply, Request, Response, Server, StatusCode};
+use wheelhouse::{Body, Failure, Later, Reply, Request, Response, StatusCode};
 
-use crate::listen;
+use crate::{listen, panics_in_hook_and_timer};
 
 /// The payload of a panic that panics when it is dropped.
 struct Bomb;
@@ -105,13 +104,7 @@ fn a_logger_that_panics_costs_its_line_and_nothing_else() {
 #[test]
 fn a_logger_may_panic_at_the_panic_of_a_hook_or_a_timer() {
     let lines = panic_at_every_line();
-    let server = Server::new().on_connection_state(|(), _, state| {
-        assert_ne!(state, ConnectionState::Closed, "in the hook");
-    });
-    let server = server.after(Duration::from_secs(1), |()| panic!("in the timer"));
-    let mut sim = Sim::of(server, site).unwrap();
-    let client = sim.connect();
-    sim.reset(client);
+    let mut sim = panics_in_hook_and_timer(site);
     sim.advance(Duration::from_secs(2));
     assert!(lines.get() >= 2 && sim.report().panics == 2, "{lines:?}");
     assert_eq!(sim.get("/").text(), "ok");
