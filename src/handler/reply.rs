@@ -426,7 +426,8 @@ impl<S: 'static> Later<S> {
 
     /// Returns whether the peer has ended or broken its side of the connection. A peer that has
     /// only ended its side still reads, so that is not a cancellation. But it is a good reason to
-    /// stop expensive work.
+    /// stop expensive work. A peer that has broken the connection gets no response: the connection
+    /// ends, and this `Later` [is over](Later::is_over).
     pub fn peer_has_left(&self) -> bool {
         self.0.peer_has_left()
     }

@@ -268,7 +268,8 @@ pub trait Produce {
 
     /// Notifies a waiting producer that the client has ended or broken its side of the connection.
     /// The producer is asked once more afterwards. This may be called more than once. A half-closed
-    /// client still reads, so the end of its side cancels nothing, and by default nothing happens.
+    /// client still reads, so the end of its side cancels nothing, and by default nothing happens. If
+    /// the client has broken the connection, the producer is dropped after that.
     fn peer_left(&mut self) {}
 
     /// Notifies the producer that the socket is full: bytes that were put wait until the client

@@ -101,8 +101,10 @@ pub(crate) struct Event {
     /// There is room to write, or an error, which a write returns too. Not set for a connection
     /// that is readable.
     pub(crate) writable: bool,
-    /// The client has ended its side, or the connection is broken. A hint: only a read shows which.
+    /// The client has ended its side, or the connection is broken.
     pub(crate) read_closed: bool,
+    /// The connection is broken: nothing that is sent arrives. Set only beside `read_closed`.
+    pub(crate) broken: bool,
 }
 
 /// Whether a read that fills less than its buffer has drained the socket: true of epoll and

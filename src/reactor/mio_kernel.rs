@@ -108,7 +108,9 @@ impl Kernel for MioKernel {
             // A connection that has input is read, and then written to without asking.
             let asks_for_room = !readable || !token.is_of_connection();
             let writable = asks_for_room && (event.is_writable() || event.is_write_closed());
-            note(Event { token, readable, writable, read_closed });
+            // A client on a Unix socket that has closed both directions causes no error.
+            let broken = read_closed && (event.is_error() || event.is_write_closed());
+            note(Event { token, readable, writable, read_closed, broken });
         }
         Ok(())
     }

@@ -589,6 +589,9 @@ fn note_event<K: Kernel, S>(
         slot.facts.flags.set(Flags::READABLE);
         if event.read_closed {
             slot.facts.flags.set(Flags::READ_CLOSED);
+            if event.broken {
+                slot.facts.flags.set(Flags::BROKEN);
+            }
         }
         enqueue(ready, unfinished, slot, event.token);
         return;

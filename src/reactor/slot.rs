@@ -134,6 +134,8 @@ impl Flags {
     pub(super) fn may_be_ready(self) -> bool {
         self.0 & (Flags::QUEUED.0 | Flags::YIELDS.0) == 0
     }
+    /// Nothing that is sent arrives, because the client has broken the connection: never forgotten.
+    pub(super) const BROKEN: Flags = Flags(1 << 7);
 
     pub(super) fn has(self, flag: Flags) -> bool {
         self.0 & flag.0 != 0

@@ -351,6 +351,7 @@ impl SimKernel {
                 readable: true,
                 writable: true,
                 read_closed: true,
+                broken: true,
             }));
         }
         if self.faults.shuffles() {
@@ -368,6 +369,7 @@ fn shown(event: &Event) -> String {
         (event.readable, "readable"),
         (event.writable, "writable"),
         (event.read_closed, "its side has ended"),
+        (event.broken, "it is broken"),
     ];
     all.iter().filter(|(is, _)| *is).map(|(_, word)| *word).collect::<Vec<_>>().join(", ")
 }
@@ -408,7 +410,8 @@ impl Kernel for SimKernel {
                 count += 1;
                 tell!(self, "event: listener {n} readable");
                 let token = Token::listener(n);
-                note(Event { token, readable: true, writable: false, read_closed: false });
+                let (readable, writable) = (true, false);
+                note(Event { token, readable, writable, read_closed: false, broken: false });
             }
         }
         let events = self.events(EVENTS_MAX - count);

@@ -122,7 +122,7 @@ impl Wire {
     /// Returns an event without a cause.
     pub(super) fn spurious_event(&self) -> Option<Event> {
         let token = self.token.filter(|_| self.closed.is_none())?;
-        Some(Event { token, readable: true, writable: false, read_closed: false })
+        Some(Event { token, readable: true, writable: false, read_closed: false, broken: false })
     }
 
     pub(super) fn event(&mut self) -> Option<Event> {
@@ -134,6 +134,7 @@ impl Wire {
             readable: self.read_edge,
             writable: self.write_edge,
             read_closed: self.client_ended || self.client_reset,
+            broken: self.client_reset,
         };
         (self.read_edge, self.write_edge) = (false, false);
         Some(event)

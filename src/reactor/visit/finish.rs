@@ -4,6 +4,7 @@
 //! | stopped | output | state | verdict |
 //! |---|---|---|---|
 //! | over | – | – | close, as the farewell says |
+//! | any other | – | the client has reset the connection, and nothing of it is read | close |
 //! | blocked | waits | – | wait |
 //! | spent | may wait | – | again |
 //! | idle, done | was sent | `HandOut` | hand out |
@@ -20,7 +21,8 @@ use super::{
     clock, guard, Break, Continue, Flags, Handler, Kernel, Lost, Stop, Task, Verdict, Visit,
 };
 use crate::handler::exchange::Outcome;
-use crate::http1::{Farewell, Linger, Rest};
+use crate::http1::{Farewell, Input, Linger, Rest};
+use crate::logging::debug;
 use crate::reactor::work::Work;
 
 impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
@@ -44,6 +46,11 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     }
 
     fn find_verdict(&mut self, stop: Stop) -> Verdict<S> {
+        let stop = match stop {
+            Stop::Over(_) => stop,
+            _ if self.waits_in_vain() => self.end_broken(),
+            _ => stop,
+        };
         let stop = match stop {
             Stop::Idle | Stop::Done => match self.send_all() {
                 Continue(()) => stop,
@@ -73,6 +80,24 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             Stop::Spent => Verdict::Again,
             Stop::Idle | Stop::Done => self.finish_sent(),
         }
+    }
+
+    /// Whether the client has broken the connection, and no read will come upon that: nothing of the
+    /// client is read at present, and a response that the program still makes would be lost. A stream
+    /// that is handed out is the program's own.
+    fn waits_in_vain(&self) -> bool {
+        self.facts.flags.has(Flags::BROKEN)
+            && self.work.conn.input() == Input::None
+            && !matches!(self.work.task, Task::HandOut(_))
+    }
+
+    #[cold]
+    fn end_broken(&mut self) -> Stop {
+        if let Task::Later(deferred) = &self.work.task {
+            deferred.ticket.note_peer_left();
+        }
+        debug!("{}: the client has reset the connection", self.log_name());
+        self.over(Farewell::Close, Lost::PeerLeft)
     }
 
     /// Reports to the program that the socket is full, if a producer or a protocol makes the output.

@@ -167,6 +167,32 @@ fn a_worker_also_sees_a_peer_that_left_before_the_response_was_deferred() {
     assert!(laters.recv().unwrap().peer_has_left());
 }
 
+/// No response can arrive after a reset, so the connection does not wait for one and gives its slot
+/// back. The end of one side is different: see above.
+#[test]
+fn a_reset_ends_a_connection_that_waits_for_a_worker() {
+    for request in [
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /now HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nunread",
+    ] {
+        for has_ended in [false, true] {
+            let (site, laters) = deferred();
+            let mut sim = Sim::new(site);
+            let client = sim.connect_and_send(request);
+            let later = laters.recv().unwrap();
+            if has_ended {
+                sim.end(client);
+                assert!(later.peer_has_left() && !later.is_over());
+            }
+            sim.reset(client);
+            assert!(later.peer_has_left() && later.is_over(), "{request}");
+            assert!(!sim.is_open(client), "{request}");
+            later.respond_with(|()| -> &'static str { panic!("it is not called") });
+        }
+    }
+}
+
 #[test]
 fn a_later_that_is_dropped_is_a_500() {
     let (site, laters) = deferred();

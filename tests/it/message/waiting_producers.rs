@@ -40,6 +40,22 @@ impl Produce for Slot {
     }
 }
 
+/// Its next bytes would be lost, so it is not asked for them.
+#[test]
+fn a_reset_ends_the_connection_of_a_producer_that_waits() {
+    let shared = Arc::new(Mutex::new((None, vec!["a"], 0)));
+    let slot = Arc::clone(&shared);
+    let mut sim = Sim::new(move |_: &Request<'_>| {
+        Response::ok("x/y", Body::produce(Slot(Arc::clone(&slot))))
+    });
+    let client = sim.connect_and_send(GET);
+    sim.end(client);
+    assert!(sim.is_open(client), "a half-closed client still reads");
+    sim.reset(client);
+    assert!(!sim.is_open(client));
+    assert_eq!(Arc::strong_count(&shared), 2, "the producer is dropped");
+}
+
 #[test]
 fn a_producer_that_waits_is_called_when_it_is_woken_and_when_its_time_is_over() {
     let shared = Arc::new(Mutex::new((None, vec!["a"], 0)));
