@@ -197,7 +197,7 @@ impl<H> SocketProtocol<H> {
 
     /// Queues a close frame, unless one has been sent. Returns its code.
     fn say_close(&mut self, code: u16, reason: &str) -> u16 {
-        let mut close_code = CloseCode::from(code);
+        let mut close_code = close_code(code);
         if !close_code.is_allowed() {
             self.log_bad_code(code);
             close_code = CloseCode::from(code::FAILED);
@@ -239,6 +239,11 @@ impl<H> SocketProtocol<H> {
     where
         H: SocketHandler<S>,
     {
+        if let Some(reason) = &piece.bad_gateway {
+            // The state machine would take the code for a fault. After our close frame, it does not
+            // look at the one of the client.
+            self.say_close(code::BAD_GATEWAY, reason);
+        }
         if let Some(adds) = piece.adds {
             self.begun = Some(self.begun.unwrap_or(0) + adds);
         }
@@ -311,6 +316,14 @@ impl<H> SocketProtocol<H> {
         self.queue.lock().end(State::Over);
         self.end(state, closed);
         connection.close();
+    }
+}
+
+/// Returns a close code for the state machine, which does not know one that was registered late.
+fn close_code(code: u16) -> CloseCode {
+    match code {
+        code::BAD_GATEWAY => CloseCode::Iana(code),
+        code => CloseCode::from(code),
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) const READ: usize = 1024;
 /// never has to grow.
 const PIECE: usize = READ / 3 - HEADER;
 
-/// Close codes (RFC 6455, section 7.4.1).
+/// Close codes (RFC 6455, section 7.4.1, and the registry of IANA).
 pub(super) mod code {
     pub(crate) const AWAY: u16 = 1001;
     pub(crate) const PROTOCOL: u16 = 1002;
@@ -33,6 +33,7 @@ pub(super) mod code {
     pub(crate) const POLICY: u16 = 1008;
     pub(crate) const TOO_BIG: u16 = 1009;
     pub(crate) const FAILED: u16 = 1011;
+    pub(crate) const BAD_GATEWAY: u16 = 1014;
 }
 
 /// Cuts the client's input into pieces.
@@ -57,6 +58,8 @@ pub(super) struct Piece<'a> {
     pub(super) used: usize,
     /// The number of bytes that it adds to a message. A control frame belongs to none.
     pub(super) adds: Option<usize>,
+    /// The reason, if it is a close frame with [`code::BAD_GATEWAY`].
+    pub(super) bad_gateway: Option<String>,
 }
 
 impl Cutter {
@@ -139,7 +142,8 @@ impl<'a> Piece<'a> {
             OpCode::Data(_) => Some(payload.len()),
             OpCode::Control(_) => None,
         };
-        Piece { header: Cursor::new((bytes, len)), payload, used, adds }
+        let bad_gateway = bad_gateway(header, payload);
+        Piece { header: Cursor::new((bytes, len)), payload, used, adds, bad_gateway }
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> usize {
@@ -149,6 +153,19 @@ impl<'a> Piece<'a> {
         self.header.set_position(self.header.position() + of_header as u64);
         of_header + self.payload.read(&mut buffer[of_header..]).unwrap_or(0)
     }
+}
+
+/// Returns the reason in a close frame without a fault, if its code is [`code::BAD_GATEWAY`].
+fn bad_gateway(header: &FrameHeader, payload: &[u8]) -> Option<String> {
+    if header.opcode != OpCode::Control(Control::Close) || header.rsv1 || header.rsv2 || header.rsv3
+    {
+        return None;
+    }
+    let mask = header.mask?;
+    let payload: Vec<u8> =
+        payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
+    let reason = payload.strip_prefix(&code::BAD_GATEWAY.to_be_bytes())?;
+    String::from_utf8(reason.to_vec()).ok()
 }
 
 /// The stream of the state machine: a piece to read, and room for the frames that it sends itself.

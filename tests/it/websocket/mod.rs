@@ -101,6 +101,7 @@ impl SocketHandler<()> for Echo {
                 assert!(!socket.send_text("too late"));
             }
             Message::Text("bad code") => socket.close(1006, ""),
+            Message::Text("bad gateway") => socket.close(1014, ""),
             Message::Text("flood") => {
                 self.flood = 40;
                 self.flood(socket);
@@ -354,6 +355,32 @@ fn a_close_frame_without_a_code_gets_a_close_frame_without_one() {
     assert_eq!(events(&log), ["closed 1005 \"\" true"]);
 }
 
+/// The code of a gateway for a bad response from the server behind it, which IANA has registered since
+/// RFC 6455.
+#[test]
+fn a_close_code_1014_is_returned_to_the_client_and_reported() {
+    for reason in ["", "bad \u{2764}"] {
+        let (log, mut sim, client) = echo();
+        sim.send(client, frame(CLOSE, &close_payload(1014, reason)));
+        let returned = (CLOSE, close_payload(1014, reason));
+        assert_eq!(frames(&sim.take_received(client)), [returned]);
+        assert_eq!(events(&log), [format!("closed 1014 {reason:?} true")]);
+        assert!(sim.has_ended(client));
+    }
+    let (_, mut sim, client) = echo();
+    sim.send(client, frame(CLOSE, b"\x03\xf6\xff"));
+    assert_eq!(frames(&sim.take_received(client))[0].1[..2], 1007_u16.to_be_bytes());
+}
+
+#[test]
+fn a_handler_may_close_with_1014() {
+    let (log, mut sim, client) = echo();
+    sim.send(client, frame(TEXT, b"bad gateway"));
+    assert_eq!(frames(&sim.take_received(client)), [(CLOSE, close_payload(1014, ""))]);
+    sim.send(client, frame(CLOSE, &close_payload(1014, "")));
+    assert_eq!(events(&log), ["closed 1014 \"\" true"]);
+}
+
 #[test]
 fn a_handler_closes_with_its_own_code_and_waits_for_the_close_frame_of_the_peer() {
     let (log, mut sim, client) = echo();
@@ -560,7 +587,9 @@ fn a_group_member_that_does_not_read_is_cut_off_and_does_not_delay_the_others() 
     sim.take_received(quick);
     sim.stall(slow, 1000);
     for n in 0..20 {
-        group.send_binary([n; 10_000]);
+        while group.send_binary([n; 10_000]) == 0 {
+            sim.advance(10 * MS);
+        }
         sim.advance(MS);
     }
     assert_eq!(group.members(), 1);
