@@ -130,6 +130,11 @@ impl Hold {
         self.bytes = bytes;
     }
 
+    /// The account that counts the bytes.
+    pub(crate) fn account(&self) -> &Account {
+        &self.account
+    }
+
     /// The number of bytes.
     #[cfg(any(feature = "websocket", test))]
     pub(crate) fn bytes(&self) -> usize {

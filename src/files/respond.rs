@@ -199,19 +199,14 @@ impl Walk<'_, '_> {
 /// The methods of every path.
 const ALLOW: &str = "GET, HEAD, OPTIONS";
 
-/// The seconds after which a client may ask again for a file that needs a descriptor, for a page that
-/// needs memory, or for a root that is gone. The clients that hold them read slowly, but they have to
-/// read, and the root comes back with the end of a deploy.
-const RETRY_AFTER: &str = "5";
-
 /// Returns the status for a file that is not sent. An error of the file system is a failure of the
 /// program, which the connection logs.
 pub(super) fn response_to(missing: Missing) -> Result<Response, StatusCode> {
     match missing {
         Missing::NotFound => Err(StatusCode::NOT_FOUND),
         Missing::Forbidden => Err(StatusCode::FORBIDDEN),
-        Missing::Exhausted => Ok(Response::status_page(StatusCode::SERVICE_UNAVAILABLE)
-            .with_header("Retry-After", RETRY_AFTER)),
+        // The clients that hold the descriptors or the memory read slowly, but they have to read.
+        Missing::Exhausted => Ok(Response::busy()),
         Missing::Failed(errno) => {
             let error = format!("a file could not be opened: {errno}");
             Ok(Failure::internal(error).into_response())

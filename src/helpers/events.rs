@@ -5,9 +5,9 @@
 //! reader does not delay other readers, and holds only the event that is being sent to it. When the
 //! ring moves on, the reader skips the missed events or is cut off, as the options of the topic
 //! decide. Browsers reconnect by themselves and name the last event that they received, which the
-//! ring usually still has. A ring is memory of the program. What a topic holds for each reader, its
-//! place and the event that is being sent to it, counts against
-//! [`Limits::memory_bytes_max`](crate::Limits::memory_bytes_max).
+//! ring usually still has. A ring is memory of the program. What a topic holds for its readers counts
+//! against [`Limits::memory_bytes_max`](crate::Limits::memory_bytes_max): a place for each of them, and
+//! each event that slow readers hold, once for all of them.
 //!
 //! ```
 //! use wheelhouse::events::{Event, Topic};
@@ -35,12 +35,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 
-use crate::account::Hold;
+use crate::account::{Account, Hold};
 use crate::message::body::{Body, Out, Produce, Produced};
 use crate::message::request::Request;
 use crate::message::response::{Response, StatusCode};
@@ -166,6 +166,8 @@ struct Shared {
     readers: BTreeMap<u64, Place>,
     next_reader: u64,
     readers_max: usize,
+    /// The events that slow readers hold, by number: each counts once in each loop.
+    held: BTreeMap<u64, Vec<Weak<Hold>>>,
 }
 
 /// The place of a reader in the ring, as of its last visit.
@@ -200,6 +202,7 @@ impl Topic {
             readers: BTreeMap::new(),
             next_reader: 0,
             readers_max: options.readers_max,
+            held: BTreeMap::new(),
         };
         Topic { shared: Arc::new(Mutex::new(shared)) }
     }
@@ -225,14 +228,22 @@ impl Topic {
         id
     }
 
-    /// Returns whether the next event would drop one that the loop has not sent to a reader yet,
-    /// although the reader takes all that it is sent. That is over after a turn of the loop: a
-    /// publisher that then continues makes no such reader miss an event. Slow readers do not make a
-    /// topic full. They miss events, or are cut off.
+    /// Returns whether the next event would drop one that has not been sent to a reader yet, although
+    /// the reader takes all that it is sent. A publisher that waits until that is over makes no such
+    /// reader miss an event. It is over after a turn of the loop, or when a reader whose socket is full
+    /// has read on. One that has not done so for a tenth of a second is slow. Slow readers do not make
+    /// a topic full: they miss events, or are cut off.
     pub fn is_full(&self) -> bool {
         let shared = self.lock();
-        let misses_one = |place: &Place| !place.is_stalled && place.next <= shared.first;
-        shared.ring.len() == shared.capacity && shared.readers.values().any(misses_one)
+        if shared.ring.len() < shared.capacity {
+            return false;
+        }
+        let misses_one = |place: &&Place| !place.is_stalled && place.next <= shared.first;
+        let mut waits = shared.readers.values().filter(misses_one).peekable();
+        let is_full = waits.peek().is_some();
+        // The loop finds out whether they are slow.
+        waits.filter_map(|place| place.waker.as_ref()).for_each(Waker::wake);
+        is_full
     }
 
     /// Ends the stream of every reader after the last event. A reader that subscribes later gets a
@@ -264,7 +275,7 @@ impl Topic {
             return Response::new(StatusCode::NO_CONTENT);
         }
         if shared.readers.len() >= shared.readers_max {
-            return busy();
+            return Response::busy();
         }
         // The number of an event that does not exist yet is from an earlier run of the server.
         let next = last.filter(|&last| last < shared.next()).map_or(shared.next(), |last| last + 1);
@@ -275,12 +286,21 @@ impl Topic {
             0 => Bytes::from_static(GREETING.as_bytes()),
             _ => format!("{GREETING}{}", comment_on(missed)).into(),
         };
-        let Some(hold) = req.account().hold(READER) else { return busy() };
+        let Some(hold) = req.account().hold(READER) else { return Response::busy() };
         let id = shared.next_reader;
         shared.next_reader += 1;
         shared.readers.insert(id, Place { waker: None, next, is_stalled: false });
         drop(shared);
-        let reader = Reader { topic: self.clone(), id, next, rest, lasts: Lasts::ForEver, hold };
+        let reader = Reader {
+            topic: self.clone(),
+            id,
+            next,
+            rest,
+            event: None,
+            lasts: Lasts::ForEver,
+            hold,
+            shared: None,
+        };
         Response::ok("text/event-stream", Body::produce(reader))
             .with_header("Cache-Control", "no-store")
             .with_header("X-Accel-Buffering", "no")
@@ -295,6 +315,30 @@ impl Shared {
     /// Returns the number of the next event.
     fn next(&self) -> u64 {
         self.first + self.ring.len() as u64
+    }
+
+    /// Counts an event of `len` bytes for a reader, together with the other readers of its loop that
+    /// hold the event.
+    fn hold(&mut self, event: u64, len: usize, account: &Account) -> Arc<Hold> {
+        let holds = self.held.entry(event).or_default();
+        let known = holds.iter().filter_map(Weak::upgrade).find(|hold| hold.account() == account);
+        known.unwrap_or_else(|| {
+            let mut hold = account.empty();
+            hold.set(len);
+            let hold = Arc::new(hold);
+            holds.push(Arc::downgrade(&hold));
+            hold
+        })
+    }
+
+    /// Ends the hold of a reader on an event.
+    fn release(&mut self, event: u64, hold: Arc<Hold>) {
+        drop(hold);
+        let Some(holds) = self.held.get_mut(&event) else { return };
+        holds.retain(|hold| hold.strong_count() > 0);
+        if holds.is_empty() {
+            self.held.remove(&event);
+        }
     }
 
     fn wake_all(&self) {
@@ -314,11 +358,6 @@ impl fmt::Debug for Topic {
     }
 }
 
-/// The response to a reader for which there is no room.
-fn busy() -> Response {
-    Response::status_page(StatusCode::SERVICE_UNAVAILABLE).with_header("Retry-After", "5")
-}
-
 /// The comment that is sent at once, so that the reader knows that the stream has begun.
 const GREETING: &str = ": here\n\n";
 
@@ -333,11 +372,15 @@ struct Reader {
     id: u64,
     /// The number of the next event to send.
     next: u64,
-    /// The rest of the present event.
+    /// The rest of the present event, or of a comment.
     rest: Bytes,
+    /// The number of the present event, and its length; `None` for a comment.
+    event: Option<(u64, usize)>,
     lasts: Lasts,
-    /// Counts this reader and the rest of its event.
+    /// Counts this reader, and a comment.
     hold: Hold,
+    /// The number of the event that was left over from the last call, and its hold.
+    shared: Option<(u64, Arc<Hold>)>,
 }
 
 /// The point at which the stream of a reader ends, from the latest to the earliest.
@@ -374,16 +417,35 @@ impl Reader {
                     return Produced::End;
                 }
                 self.next = shared.first;
-                self.rest = comment_on(missed).into();
+                (self.rest, self.event) = (comment_on(missed).into(), None);
                 continue;
             }
             let Some(event) = shared.ring.get((self.next - shared.first) as usize) else {
                 let ends = shared.is_closed || self.lasts == Lasts::ToLastEvent;
                 return if ends { Produced::End } else { Produced::Wait(HEARTBEAT) };
             };
-            self.rest = event.clone();
+            (self.rest, self.event) = (event.clone(), Some((self.next, event.len())));
             self.next += 1;
         }
+    }
+
+    /// Notes the place of the reader, and counts the event that is left over.
+    fn settle(&mut self) {
+        let of_comment = if self.event.is_none() { self.rest.len() } else { 0 };
+        self.hold.set(READER + of_comment);
+        let mut shared = self.topic.lock();
+        if let Some(place) = shared.readers.get_mut(&self.id) {
+            (place.next, place.is_stalled) = (self.next, false);
+        }
+        let left = self.event.filter(|_| !self.rest.is_empty());
+        if self.shared.as_ref().map(|(event, _)| *event) == left.map(|(event, _)| event) {
+            return;
+        }
+        if let Some((event, hold)) = self.shared.take() {
+            shared.release(event, hold);
+        }
+        self.shared =
+            left.map(|(event, len)| (event, shared.hold(event, len, self.hold.account())));
     }
 }
 
@@ -396,10 +458,7 @@ impl Produce for Reader {
 
     fn produce(&mut self, out: &mut Out<'_>) -> io::Result<Produced> {
         let produced = self.put_events(out);
-        self.hold.set(READER + self.rest.len());
-        if let Some(place) = self.topic.lock().readers.get_mut(&self.id) {
-            (place.next, place.is_stalled) = (self.next, false);
-        }
+        self.settle();
         Ok(produced)
     }
 
@@ -425,14 +484,17 @@ impl Produce for Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        self.topic.lock().readers.remove(&self.id);
+        let mut shared = self.topic.lock();
+        shared.readers.remove(&self.id);
+        if let Some((event, hold)) = self.shared.take() {
+            shared.release(event, hold);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::Account;
 
     #[test]
     fn a_topic_is_full_while_a_reader_that_waits_would_miss_an_event() {
@@ -446,9 +508,9 @@ mod tests {
         let _ = read(&mut reader, 3);
         reader.stalled();
         topic.publish("c");
-        assert!(!topic.is_full() && reader.hold.bytes() > READER);
+        assert!(!topic.is_full());
         let _ = read(&mut reader, 1000);
-        assert!(!topic.is_full() && reader.hold.bytes() == READER);
+        assert!(!topic.is_full());
         topic.publish("d");
         assert!(!topic.is_full());
         topic.publish("e");
@@ -468,10 +530,49 @@ mod tests {
     }
 
     fn reader(topic: &Topic, next: u64) -> Reader {
-        let hold = Account::new(0).empty();
-        topic.lock().readers.insert(0, Place { waker: None, next, is_stalled: false });
-        let (rest, lasts) = (Bytes::new(), Lasts::ForEver);
-        Reader { topic: topic.clone(), id: 0, next, rest, lasts, hold }
+        reader_on(&Account::new(0), topic, next)
+    }
+
+    fn reader_on(account: &Account, topic: &Topic, next: u64) -> Reader {
+        let mut shared = topic.lock();
+        let id = shared.readers.len() as u64;
+        shared.readers.insert(id, Place { waker: None, next, is_stalled: false });
+        Reader {
+            topic: topic.clone(),
+            id,
+            next,
+            rest: Bytes::new(),
+            event: None,
+            lasts: Lasts::ForEver,
+            hold: account.empty(),
+            shared: None,
+        }
+    }
+
+    /// Its readers share the event. Each loop has a budget of its own.
+    #[test]
+    fn an_event_that_many_readers_hold_counts_once_in_each_loop() {
+        let (topic, accounts) = (Topic::new(1), [(); 2].map(|()| Account::new(1 << 20)));
+        topic.publish("x".repeat(10_000));
+        let mut readers: Vec<_> =
+            accounts.iter().flat_map(|of| [(); 3].map(|()| reader_on(of, &topic, 1))).collect();
+        for room in [100, 100] {
+            for reader in &mut readers {
+                assert_eq!(read(reader, room).1, Produced::More);
+            }
+            let event = "id: 1\ndata: \n\n".len() + 10_000;
+            let held = accounts.each_ref().map(Account::held);
+            assert_eq!(held, [3 * READER + event; 2]);
+        }
+        topic.publish("a second event, which pushes the first one out of the ring");
+        assert_eq!(read(&mut readers[0], 20_000).1, Produced::Wait(HEARTBEAT));
+        assert_eq!(topic.lock().held.len(), 1, "five readers still hold the first");
+        readers.drain(..1);
+        readers.pop();
+        assert_eq!(accounts[0].held(), 2 * READER + 10_014);
+        readers.clear();
+        assert!(topic.lock().held.is_empty());
+        assert_eq!(accounts.each_ref().map(Account::held), [0, 0]);
     }
 
     fn read(reader: &mut Reader, room: usize) -> (String, Produced) {

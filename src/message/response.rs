@@ -177,6 +177,12 @@ impl Response {
         Response::new(StatusCode::NO_CONTENT).with_header("Allow", allow)
     }
 
+    /// Creates a 503 for a client that may ask again in a few seconds: others hold the memory, the
+    /// descriptor or the place that its response needs, and have to give them back in time.
+    pub(crate) fn busy() -> Response {
+        Response::status_page(StatusCode::SERVICE_UNAVAILABLE).with_header("Retry-After", "5")
+    }
+
     /// Returns the status.
     pub fn status(&self) -> StatusCode {
         self.status
