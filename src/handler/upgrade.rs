@@ -120,10 +120,11 @@ pub trait Protocol<S = ()> {
         Ok(())
     }
 
-    /// Notes whether the socket is full, so that bytes that were put wait until the peer reads. It
-    /// is called with `true` in each visit that finds the socket full, and with `false` when all of
-    /// the bytes have left. A protocol that queues messages knows by this that its peer is slow.
-    /// Without it, a long queue only shows that the loop has not come to this connection yet.
+    /// Notes whether the peer is slow: bytes that were put have waited for a tenth of a second,
+    /// because the socket is full. It is called with `true` in each visit that finds that, and with
+    /// `false` when all of these bytes have left. A [`Waker`] causes a visit. A protocol that queues
+    /// messages knows by this that its peer does not keep up. Without it, a long queue only shows that
+    /// the loop, or the peer, has not come to its bytes yet.
     fn stalled(&mut self, is_stalled: bool) {
         let _ = is_stalled;
     }

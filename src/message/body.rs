@@ -272,9 +272,10 @@ pub trait Produce {
     /// the client has broken the connection, the producer is dropped after that.
     fn peer_left(&mut self) {}
 
-    /// Notifies the producer that the socket is full: bytes that were put wait until the client
-    /// reads. This is called in each visit that finds the socket full. The producer is asked again
-    /// when all of the bytes have left. By default nothing happens.
+    /// Notifies the producer that the client is slow: bytes that were put have waited for a tenth of a
+    /// second, because the socket is full. This is called in each visit that finds that, and a
+    /// [`Waker`] causes a visit. The producer is asked again when all of the bytes have left. By
+    /// default nothing happens.
     fn stalled(&mut self) {}
 
     /// Notifies the producer that the server shuts down gracefully. It should end soon, since a

@@ -84,7 +84,7 @@ pub(super) struct Speaking<S> {
     pub(super) is_owed: bool,
     /// The client has begun a message: the protocol has left bytes unused.
     pub(super) has_begun: bool,
-    /// The protocol was notified of a full socket.
+    /// The protocol was notified of a slow client.
     pub(super) is_stalled: bool,
     /// The bytes that the ledger was charged for the memory of the protocol.
     pub(super) charged: usize,

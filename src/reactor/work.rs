@@ -2,6 +2,7 @@
 
 use crate::handler::exchange::Record;
 use crate::http1::{Connection, Input, Rest};
+use crate::reactor::clock::Millis;
 use crate::reactor::memory::{Block, Ledger};
 use crate::reactor::task::{Task, Timer};
 
@@ -13,6 +14,8 @@ pub(super) struct Work<S> {
     pub(super) input: Option<Block>,
     /// Encoded bytes that the socket has not taken yet.
     pub(super) backlog: Option<Block>,
+    /// The time from which these bytes have waited. It means nothing without a backlog.
+    pub(super) full_since: Millis,
     pub(super) task: Task<S>,
     /// Bytes of content, or bytes that the protocol has used, and bytes written, all in the wait that
     /// is armed: for the rates.
@@ -52,6 +55,7 @@ impl<S> Work<S> {
             conn: Connection::resume(Rest::Closed),
             input: None,
             backlog: None,
+            full_since: 0,
             task: Task::None,
             received: 0,
             written: 0,

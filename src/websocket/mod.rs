@@ -49,8 +49,9 @@
 //!
 //! A client may send thousands of messages in one segment, and a timer may publish as many. A visit
 //! of the loop handles at most 32 frames of one client, and the members of a [`Group`] are sent their
-//! messages between two visits. So a member that reads is not cut off by a burst. A member that does
-//! not read is cut when its queue is full.
+//! messages between two visits. So a member that reads is not cut off by a burst, even if its socket
+//! and its queue are full for a moment. A member that has not taken 64 KiB for a tenth of a second is
+//! slow, and is cut when its queue is full.
 
 mod connection;
 mod frames;

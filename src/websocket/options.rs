@@ -66,8 +66,9 @@ impl Options {
     /// Sets the most bytes that may wait for a client. Each message counts 128 B besides its
     /// content. A longer message is accepted if no other one waits. Default 256 KiB.
     ///
-    /// Beyond them a slow client, which does not take what is sent to it, is cut. For any other
-    /// client the sender only sends too much before the loop can pass it on: a message is not
+    /// Beyond them a slow client is cut: one that has not taken what was sent to it for a tenth of a
+    /// second. For any other client the sender only sends too much before the loop can pass it on, or
+    /// the client can read it: a message is not
     /// taken ([`Sender::send_text`](super::Sender::send_text) returns `false`), and a
     /// [`Group`](super::Group) holds its members up while more than half of the bytes wait.
     pub fn queue_bytes_max(mut self, bytes: usize) -> Options {

@@ -24,12 +24,13 @@ impl Sender {
     /// Sends text. Returns `false` if the message was not taken:
     ///
     /// * the socket is closing or has ended;
-    /// * its queue is full, or the memory of the server is short, because of this client, which
-    ///   does not take the messages before: then the socket is cut;
-    /// * its queue is full, or the memory is short, because the loop has not come to this client
-    ///   yet. The socket stays [open](Sender::is_open): send the message again later.
+    /// * its queue is full, or the memory of the server is short, and this client is slow: then the
+    ///   socket is cut;
+    /// * its queue is full, or the memory is short, and this client is not slow: the loop has not come
+    ///   to it yet, or it reads on. The socket stays [open](Sender::is_open): send the message again
+    ///   later.
     ///
-    /// [`is_full`](Sender::is_full) avoids the last one.
+    /// [`is_full`](Sender::is_full) avoids a full queue for messages of up to half of it.
     pub fn send_text(&self, text: impl AsRef<str>) -> bool {
         self.send_frame(message_frame(Message::Text(text.as_ref())))
     }
@@ -52,11 +53,13 @@ impl Sender {
         matches!(self.0.lock().state, State::Open)
     }
 
-    /// Returns whether more than half of the queue waits for the loop. A sender that continues when
-    /// that is over does not lose a message, and does not depend on the speed of the client: one
-    /// that does not take its messages is not waited for, and is cut when its queue is full.
+    /// Returns whether more than half of the queue waits for a client that is not slow: the loop has
+    /// not come to it yet, or its socket is full and it reads on. A sender that continues when that is
+    /// over does not lose a message of up to half of the queue. A client that has not taken what was
+    /// sent to it for a tenth of a second is slow: it is not waited for, and is cut when its queue is
+    /// full.
     pub fn is_full(&self) -> bool {
-        self.0.lock().is_pressing
+        self.0.lock().is_waited_for()
     }
 
     fn send_frame(&self, frame: Bytes) -> bool {
@@ -93,9 +96,9 @@ pub(super) struct Pending {
     bytes_max: usize,
     hold: Hold,
     pub(super) state: State,
-    /// The client does not take the bytes that the loop offers.
+    /// The client is slow: it has not taken the bytes that the loop offers for a while.
     is_stalled: bool,
-    /// More than half of the queue waits for the loop, and `groups` are notified.
+    /// More than half of the queue waits for a client that is not slow, and `groups` are notified.
     is_pressing: bool,
     /// The number of pressing members of each group that the socket has joined.
     groups: Vec<Weak<AtomicUsize>>,
@@ -116,7 +119,7 @@ pub(super) enum State {
     Open,
     /// A sender has asked for the end, with this code and reason.
     Close(u16, String),
-    /// The queue was full when a message was to be sent, and the client did not read.
+    /// The queue was full when a message was to be sent, and the client was slow.
     Cut,
     /// No more messages are taken.
     Over,
@@ -125,7 +128,7 @@ pub(super) enum State {
 /// Whether the next message of a group can be put into a queue.
 pub(super) enum Readiness {
     Ready,
-    /// There is no room before the loop has come to this socket.
+    /// There is no room before the loop has come to this socket, or its client has read on.
     Full,
     /// The socket has ended, or is cut.
     Over,
@@ -216,8 +219,8 @@ impl Pending {
         true
     }
 
-    /// Returns whether a message of a group with `len` bytes can be put. Cuts a stalled socket
-    /// without room for it.
+    /// Returns whether a message of a group with `len` bytes can be put. Without room for it, a slow
+    /// client is cut, and the loop finds out whether any other one is slow.
     pub(super) fn readiness(&mut self, len: usize) -> Readiness {
         if !matches!(self.state, State::Open) {
             return Readiness::Over;
@@ -227,16 +230,38 @@ impl Pending {
         }
         match self.cut_if_stalled() {
             true => Readiness::Over,
-            false => Readiness::Full,
+            false => {
+                self.wake();
+                Readiness::Full
+            }
         }
     }
 
-    /// Puts a message of a group after [`readiness`](Pending::readiness).
-    pub(super) fn push_shared(&mut self, bytes: Bytes, hold: Arc<Hold>) {
-        if matches!(self.state, State::Open) {
+    /// Returns whether senders should wait for room. If so, the loop finds out whether the client is
+    /// slow.
+    pub(super) fn is_waited_for(&self) -> bool {
+        if self.is_pressing {
+            self.wake();
+        }
+        self.is_pressing
+    }
+
+    /// Has the loop find out whether the client is slow, if messages wait for it.
+    pub(super) fn judge(&self) {
+        if !self.frames.is_empty() {
+            self.wake();
+        }
+    }
+
+    /// Puts a message of a group after [`readiness`](Pending::readiness), unless the socket has been
+    /// cut since. Returns whether the message was put.
+    pub(super) fn push_shared(&mut self, bytes: Bytes, hold: Arc<Hold>) -> bool {
+        let is_open = matches!(self.state, State::Open);
+        if is_open {
             self.add(Frame { bytes, shared: Some(hold) });
             self.wake();
         }
+        is_open
     }
 
     /// Adds a frame without a bound: a control frame, of which few can wait.
@@ -283,13 +308,13 @@ impl Pending {
         self.groups.iter().any(is_full)
     }
 
-    /// Notes whether the client does not take the bytes that the loop offers.
+    /// Notes whether the client is slow.
     pub(super) fn set_stalled(&mut self, is_stalled: bool) {
         self.is_stalled = is_stalled;
         self.settle();
     }
 
-    /// Returns the bytes that a stalled client holds up.
+    /// Returns the bytes that a slow client holds up.
     pub(super) fn stalled_bytes(&self) -> Option<usize> {
         let is_open = matches!(self.state, State::Open);
         (is_open && self.is_stalled && !self.frames.is_empty()).then(|| self.held())

@@ -17,7 +17,7 @@ pub struct Socket<'a> {
 impl Socket<'_> {
     /// Sends a message, such as one that was received. Returns `false` if it was not taken, because
     /// the socket is closing, the queue is full, or the memory of the server is short. If the
-    /// client does not take the messages before, a full queue cuts the socket. A handler with much
+    /// client is slow to take the messages before, a full queue cuts the socket. A handler with much
     /// to send checks [`queued`](Socket::queued) and continues in
     /// [`SocketHandler::wake`](super::SocketHandler::wake).
     pub fn send(&mut self, message: Message<'_>) -> bool {

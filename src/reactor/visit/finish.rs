@@ -23,7 +23,12 @@ use super::{
 use crate::handler::exchange::Outcome;
 use crate::http1::{Farewell, Input, Linger, Rest};
 use crate::logging::debug;
+use crate::reactor::clock::Millis;
 use crate::reactor::work::Work;
+
+/// The time in which a client takes the 64 KiB that the loop holds for it, in milliseconds, unless it is
+/// slow. A client that reads all the time may be delayed by its own system for a part of it.
+const SLOW_AFTER: Millis = 100;
 
 impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Ends the visit.
@@ -100,16 +105,18 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         self.over(Farewell::Close, Lost::PeerLeft)
     }
 
-    /// Reports to the program that the socket is full, if a producer or a protocol makes the output.
+    /// Reports a slow client to the producer or the protocol that makes the output.
     fn stall_task(&mut self) -> Stop {
+        let is_slow = self.shared.now.saturating_sub(self.work.full_since) >= SLOW_AFTER;
         match &mut self.work.task {
+            Task::Protocol(_) => self.stall_protocol(is_slow),
+            _ if !is_slow => Stop::Blocked,
             Task::Produce(producing) | Task::Silent(producing, _) => {
                 match guard(|| producing.producer.stalled()) {
                     Ok(()) => Stop::Blocked,
                     Err(panic) => self.panicked(panic),
                 }
             }
-            Task::Protocol(_) => self.stall_protocol(),
             _ => Stop::Blocked,
         }
     }

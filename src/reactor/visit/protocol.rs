@@ -172,15 +172,17 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         }
     }
 
-    /// Reports to a protocol that its output does not leave, and charges its memory: it may have
-    /// been given more to hold from elsewhere.
+    /// Reports to a protocol that its client is slow, and charges its memory: while its output waits,
+    /// it may have been given more to hold from elsewhere.
     #[cold]
-    pub(super) fn stall_protocol(&mut self) -> Stop {
+    pub(super) fn stall_protocol(&mut self, is_slow: bool) -> Stop {
         let Task::Protocol(speaking) = &mut self.work.task else { return Stop::Blocked };
         let Speaking { protocol, charged, is_stalled, .. } = &mut **speaking;
-        *is_stalled = true;
+        *is_stalled |= is_slow;
         let called = guard(|| {
-            protocol.stalled(true);
+            if is_slow {
+                protocol.stalled(true);
+            }
             protocol.memory()
         });
         match called {

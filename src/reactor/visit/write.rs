@@ -111,6 +111,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             return Break(self.no_memory("its output"));
         }
         self.work.backlog = Some(pool.keep(rest, ledger));
+        self.work.full_since = self.shared.now;
         Continue(())
     }
 

@@ -9,7 +9,7 @@ use crate::support::*;
 use crate::support::{limited, number, set_keep_alive, shut_down, sim_of, stop_now};
 use wheelhouse::content::Lost;
 use wheelhouse::runtime::ConnectionState;
-use wheelhouse::sim::Sim;
+use wheelhouse::sim::{Client, Sim};
 use wheelhouse::upgrade::{Connection, Hijacked, HijackedStream, Protocol, Upgrade};
 use wheelhouse::{Limits, Reply, Request, Response, Server, StatusCode, Waker};
 
@@ -128,6 +128,21 @@ fn site(log: &Log) -> impl FnMut(&Request<'_>) -> Reply {
     }
 }
 
+/// A client that has switched to [`Lines`], and their calls.
+fn switched() -> (Log, Sim, Client) {
+    let log = Log::default();
+    let mut sim = Sim::new(site(&log));
+    let client = sim.connect_and_send(SWITCH);
+    (log, sim, client)
+}
+
+/// A client that has switched to a protocol.
+fn switched_to<P: Protocol<()> + 'static>(mut make: impl FnMut() -> P + 'static) -> (Sim, Client) {
+    let mut sim = Sim::new(move |_: &Request<'_>| Reply::<()>::upgrade("line", make()));
+    let client = sim.connect_and_send(SWITCH);
+    (sim, client)
+}
+
 fn calls(log: &Log) -> Vec<String> {
     std::mem::take(&mut *log.borrow_mut())
 }
@@ -135,9 +150,7 @@ fn calls(log: &Log) -> Vec<String> {
 /// Go: TestWriteHeaderSwitchingProtocols (t130).
 #[test]
 fn an_upgrade_gets_a_101_without_framing_and_lines_go_both_ways() {
-    let log = Log::default();
-    let mut sim = Sim::new(site(&log));
-    let client = sim.connect_and_send(SWITCH);
+    let (log, mut sim, client) = switched();
     let text = String::from_utf8(sim.take_received(client)).unwrap();
     assert!(text.starts_with("HTTP/1.1 101 Switching Protocols\r\nDate: "), "{text}");
     assert!(text.contains("\r\nUpgrade: line\r\nConnection: Upgrade\r\nX-Lines: yes\r\n\r\n"));
@@ -223,9 +236,7 @@ fn only_a_granted_connect_is_a_tunnel() {
 
 #[test]
 fn a_protocol_that_closes_lingers_and_is_not_called_again() {
-    let log = Log::default();
-    let mut sim = Sim::new(site(&log));
-    let client = sim.connect_and_send(SWITCH);
+    let (log, mut sim, client) = switched();
     sim.take_received(client);
     sim.send(client, b"one\nbye\nignored\n");
     assert_eq!(sim.take_received(client), b"one!\n");
@@ -239,9 +250,7 @@ fn a_protocol_that_closes_lingers_and_is_not_called_again() {
 #[test]
 fn a_protocol_that_fails_or_panics_costs_its_connection() {
     for word in ["fail\n", "panic\n"] {
-        let log = Log::default();
-        let mut sim = Sim::new(site(&log));
-        let client = sim.connect_and_send(SWITCH);
+        let (log, mut sim, client) = switched();
         sim.send(client, word.as_bytes());
         assert!(sim.was_reset(client));
         assert_eq!(calls(&log).last().unwrap(), "gone Stopped");
@@ -251,9 +260,7 @@ fn a_protocol_that_fails_or_panics_costs_its_connection() {
 
 #[test]
 fn a_protocol_is_notified_of_each_silence() {
-    let log = Log::default();
-    let mut sim = Sim::new(site(&log));
-    let client = sim.connect_and_send(SWITCH);
+    let (log, mut sim, client) = switched();
     sim.take_received(client);
     sim.advance(15 * SECOND);
     sim.send(client, b"x\n");
@@ -267,9 +274,7 @@ fn a_protocol_is_notified_of_each_silence() {
 /// The time for a line begins with its first byte, whatever comes or goes until it is complete.
 #[test]
 fn bytes_that_trickle_in_do_not_put_off_the_deadline_of_a_line() {
-    let log = Log::default();
-    let mut sim = Sim::new(site(&log));
-    let client = sim.connect_and_send(SWITCH);
+    let (log, mut sim, client) = switched();
     sim.advance(15 * SECOND);
     for _ in 0..19 {
         sim.send(client, b"x");
@@ -301,9 +306,7 @@ fn bytes_that_trickle_in_do_not_put_off_the_deadline_of_a_line() {
 fn bytes_sent_to_a_peer_do_not_put_off_the_deadline_of_its_line() {
     let wakers = Rc::new(RefCell::new(Vec::new()));
     let all = Rc::clone(&wakers);
-    let mut sim =
-        Sim::new(move |_: &Request<'_>| Reply::<()>::upgrade("line", News(Rc::clone(&all))));
-    let client = sim.connect_and_send(SWITCH);
+    let (mut sim, client) = switched_to(move || News(Rc::clone(&all)));
     let news = |sim: &mut Sim, seconds: u32| {
         for _ in 0..seconds {
             sim.advance(SECOND);
@@ -344,9 +347,7 @@ impl Protocol<()> for News {
 fn a_deadline_of_a_protocol_comes_whatever_comes_and_goes() {
     let log = Log::default();
     let notes = Rc::clone(&log);
-    let mut sim =
-        Sim::new(move |_: &Request<'_>| Reply::<()>::upgrade("line", Timed(Rc::clone(&notes))));
-    let client = sim.connect_and_send(SWITCH);
+    let (mut sim, client) = switched_to(move || Timed(Rc::clone(&notes)));
     sim.send(client, b"set");
     for _ in 0..24 {
         sim.advance(SECOND);
@@ -476,40 +477,68 @@ impl Protocol<()> for Waits {
 fn a_protocol_that_ends_the_visit_may_leave_as_many_bytes_as_were_read() {
     let visits = Rc::new(RefCell::new(0));
     let of_protocol = Rc::clone(&visits);
-    let mut sim = Sim::new(move |_: &Request<'_>| {
-        Reply::<()>::upgrade("line", Waits(Rc::clone(&of_protocol)))
-    });
-    let client = sim.connect_and_send(SWITCH);
+    let (mut sim, client) = switched_to(move || Waits(Rc::clone(&of_protocol)));
     sim.send(client, [b'x'; 100_000]);
     assert!(sim.is_open(client) && *visits.borrow() > 3, "{}", visits.borrow());
     assert_eq!(sim.unread(client), 0);
 }
 
-/// The protocol learns that its output waits, and that all of it has left.
+/// The protocol learns that its output has waited for a tenth of a second, and that all of it has left.
 #[test]
-fn a_protocol_is_notified_of_a_full_socket_and_of_room() {
-    let log = Log::default();
-    let notes = Rc::clone(&log);
-    let mut sim =
-        Sim::new(move |_: &Request<'_>| Reply::<()>::upgrade("line", Full(Rc::clone(&notes))));
-    let client = sim.connect_and_send(SWITCH);
+fn a_protocol_is_notified_of_a_slow_client_and_of_room() {
+    let (log, wakers) = (Log::default(), Rc::<RefCell<Vec<Waker>>>::default());
+    let (notes, all) = (Rc::clone(&log), Rc::clone(&wakers));
+    let (mut sim, client) = switched_to(move || Full(Rc::clone(&notes), Rc::clone(&all)));
     sim.send(client, b"x");
     assert_eq!(calls(&log), [""; 0]);
     sim.stall(client, 1000);
     sim.send(client, b"x");
+    sim.advance(99 * MS);
+    wakers.borrow()[0].wake();
+    sim.advance(MS);
+    assert_eq!(calls(&log), [""; 0], "a client may be late for a moment");
+    wakers.borrow()[0].wake();
+    sim.advance(MS);
     assert_eq!(calls(&log), ["stalled"]);
     sim.unstall(client);
-    let mut calls_until_room = calls(&log);
-    assert_eq!(calls_until_room.pop().as_deref(), Some("moves"));
-    assert!(calls_until_room.iter().all(|call| call == "stalled"), "once for each visit");
+    let mut until_room = calls(&log);
+    until_room.retain(|call| call != "stalled");
+    assert_eq!(until_room, ["moves", "wake"]);
     sim.advance(SECOND);
     assert_eq!(calls(&log), [""; 0]);
 }
 
+/// A socket that is full all the time is not that of a slow client: what waits leaves soon enough.
+#[test]
+fn a_client_that_takes_what_waits_within_a_tenth_of_a_second_is_not_slow() {
+    let (log, wakers) = (Log::default(), Rc::<RefCell<Vec<Waker>>>::default());
+    let (notes, all) = (Rc::clone(&log), Rc::clone(&wakers));
+    let (mut sim, client) = switched_to(move || Full(Rc::clone(&notes), Rc::clone(&all)));
+    sim.stall(client, 1000);
+    for _ in 0..50 {
+        // 4,000 of 5,000 bytes wait.
+        sim.send(client, b"x");
+        sim.advance(50 * MS);
+        sim.read(client, 1000);
+        wakers.borrow()[0].wake();
+        sim.advance(40 * MS);
+        assert!(!calls(&log).contains(&"stalled".to_owned()));
+        for _ in 0..5 {
+            sim.read(client, 1000);
+            sim.advance(MS);
+        }
+    }
+}
+
 /// Responds to each read with 5,000 bytes.
-struct Full(Log);
+struct Full(Log, Rc<RefCell<Vec<Waker>>>);
 
 impl Protocol<()> for Full {
+    fn start(&mut self, (): &mut (), connection: &mut Connection<'_>) -> io::Result<()> {
+        self.1.borrow_mut().push(connection.waker());
+        Ok(())
+    }
+
     fn receive(
         &mut self,
         (): &mut (),
@@ -533,18 +562,14 @@ impl Protocol<()> for Full {
 
 #[test]
 fn a_waker_wakes_its_protocol() {
-    let log = Log::default();
-    let mut sim = Sim::new(site(&log));
-    let client = sim.connect_and_send(SWITCH);
+    let (log, mut sim, client) = switched();
     sim.send(client, b"wake\n");
     assert_eq!(calls(&log), ["begin", "line wake", "woken"]);
 }
 
 #[test]
 fn a_peer_that_does_not_read_pauses_its_protocol_and_costs_no_memory() {
-    let log = Log::default();
-    let mut sim = Sim::new(site(&log));
-    let client = sim.connect_and_send(SWITCH);
+    let (log, mut sim, client) = switched();
     sim.take_received(client);
     let memory = sim.memory();
     sim.stall(client, 10_000);
@@ -563,9 +588,7 @@ fn a_peer_that_does_not_read_pauses_its_protocol_and_costs_no_memory() {
 
 #[test]
 fn a_peer_that_never_reads_is_reset_by_the_response_rate() {
-    let log = Log::default();
-    let mut sim = Sim::new(site(&log));
-    let client = sim.connect_and_send(SWITCH);
+    let (log, mut sim, client) = switched();
     sim.stall(client, 1000);
     sim.send(client, b"flood\n");
     sim.advance(71 * SECOND);
@@ -575,9 +598,7 @@ fn a_peer_that_never_reads_is_reset_by_the_response_rate() {
 
 #[test]
 fn input_that_is_never_used_is_bounded() {
-    let log = Log::default();
-    let mut sim = Sim::new(site(&log));
-    let client = sim.connect_and_send(SWITCH);
+    let (log, mut sim, client) = switched();
     for _ in 0..5 {
         sim.send(client, vec![b'x'; 30_000]);
     }
@@ -587,9 +608,7 @@ fn input_that_is_never_used_is_bounded() {
 
 #[test]
 fn a_protocol_sees_the_end_of_the_clients_side_and_may_respond() {
-    let log = Log::default();
-    let mut sim = Sim::new(site(&log));
-    let client = sim.connect_and_send(SWITCH);
+    let (log, mut sim, client) = switched();
     sim.take_received(client);
     sim.send_and_end(client, b"last\nhalf");
     assert_eq!(sim.take_received(client), b"last!\nended\n");
@@ -600,9 +619,7 @@ fn a_protocol_sees_the_end_of_the_clients_side_and_may_respond() {
 /// Go's shutdown forgets upgraded connections (w43).
 #[test]
 fn a_shutdown_notifies_upgraded_connections_and_waits_for_their_end() {
-    let log = Log::default();
-    let mut sim = Sim::new(site(&log));
-    let client = sim.connect_and_send(SWITCH);
+    let (log, mut sim, client) = switched();
     sim.take_received(client);
     shut_down(&mut sim);
     assert_eq!(sim.take_received(client), b"going\n");
@@ -614,9 +631,7 @@ fn a_shutdown_notifies_upgraded_connections_and_waits_for_their_end() {
 
 #[test]
 fn a_stop_resets_upgraded_connections_and_notifies_their_protocols() {
-    let log = Log::default();
-    let mut sim = Sim::new(site(&log));
-    let client = sim.connect_and_send(SWITCH);
+    let (log, mut sim, client) = switched();
     stop_now(&mut sim);
     assert!(sim.was_reset(client));
     assert_eq!(calls(&log), ["begin", "gone Stopped"]);
@@ -810,9 +825,7 @@ impl Protocol<()> for Longer {
 fn a_protocol_whose_output_never_fits_is_not_called_for_ever() {
     let asked = Rc::new(RefCell::new(0));
     let longer = Rc::clone(&asked);
-    let mut sim =
-        Sim::new(move |_: &Request<'_>| Reply::<()>::upgrade("line", Longer(Rc::clone(&longer))));
-    let client = sim.connect_and_send(SWITCH);
+    let (mut sim, client) = switched_to(move || Longer(Rc::clone(&longer)));
     let line = [vec![b'x'; (64 << 10) - 2], vec![b'\n']].concat();
     sim.send(client, &line[..30_000]);
     sim.send(client, &line[30_000..]);

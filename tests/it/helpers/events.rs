@@ -51,7 +51,7 @@ fn a_publisher_of_many_events_at_once_sees_that_a_topic_is_full() {
         while published < 100 && !topic.is_full() {
             published = topic.publish(format!("an event with some text {published}"));
         }
-        turn(&mut sim);
+        sim.advance(10 * MS);
         turns += 1;
     }
     for &reader in &readers[..2] {

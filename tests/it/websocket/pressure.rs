@@ -145,21 +145,102 @@ fn a_message_that_a_full_group_does_not_take_reaches_no_member_and_cuts_none() {
     }
 }
 
-/// The member with a full socket cannot be waited for: its queue fills, and it is cut.
+/// The member that does not read is waited for once, for a tenth of a second. Then its queue fills, and
+/// it is cut.
 #[test]
-fn a_member_with_a_full_socket_neither_fills_the_group_nor_stays_for_ever() {
+fn a_member_that_does_not_read_fills_the_group_for_a_moment_and_is_cut() {
     let (group, mut sim, members) = chat(3, Options::new());
     sim.stall(members[0], 1000);
-    for n in 0..100 {
-        group.send_binary([n; 5_000]);
+    let (mut sent, mut waits) = (0, 0);
+    while sent < 200 {
+        match group.is_full() {
+            true => waits += 1,
+            false => {
+                assert!(group.send_binary([0; 5_000]) >= 2, "it takes what a full group would not");
+                sent += 1;
+            }
+        }
         sim.advance(MS);
-        assert!(!group.is_full());
+        assert!(waits <= 100, "{sent} sent");
     }
-    assert_eq!(group.members(), 2);
+    assert_eq!((group.members(), waits > 0), (2, true));
     for &member in &members[1..] {
         let got = frames(&sim.take_received(member));
-        assert_eq!(got.iter().filter(|(first, _)| *first == BINARY).count(), 100);
+        assert_eq!(got.iter().filter(|(first, _)| *first == BINARY).count(), 200);
     }
+}
+
+/// The same, if the publisher only sends, and sends again what was refused.
+#[test]
+fn a_message_that_is_refused_for_a_member_that_does_not_read_is_taken_soon() {
+    let (group, mut sim, members) = chat(3, Options::new());
+    sim.stall(members[0], 1000);
+    let (mut sent, mut refused) = (0, 0);
+    while sent < 200 {
+        match group.send_binary([0; 5_000]) {
+            0 => refused += 1,
+            _ => sent += 1,
+        }
+        sim.advance(MS);
+        assert!(refused <= 100, "{sent} sent");
+    }
+    assert!(group.members() == 2 && refused > 0);
+    assert_eq!(frames(&sim.take_received(members[1])).len(), 200);
+}
+
+/// The socket of the member is full all the time, and its queue again and again.
+#[test]
+fn a_member_that_reads_as_fast_as_it_is_sent_is_never_cut() {
+    let (group, mut sim, members) = chat(3, Options::new());
+    sim.stall(members[0], 10_000);
+    let (mut sent, mut most) = (0_u32, 0);
+    for _ in 0..500 {
+        // 10 MB/s, while the others could take much more.
+        sim.read(members[0], 10_000);
+        let before = sent;
+        while !group.is_full() && sent < 900 {
+            assert_eq!(group.send_text(format!("{sent:05000}")), 3);
+            sent += 1;
+        }
+        most = most.max(sent - before);
+        sim.advance(MS);
+    }
+    assert!(sent == 900 && most > 20, "{sent}, {most}: it is sent bursts");
+    assert_eq!(group.members(), 3);
+    sim.unstall(members[0]);
+    for &member in &members {
+        let got: Vec<u32> =
+            texts(&mut sim, member).iter().map(|text| text.parse().unwrap()).collect();
+        assert!(got == (0..900).collect::<Vec<_>>());
+    }
+}
+
+/// It is short because of that member and others, and they are as fast.
+#[test]
+fn a_member_that_reads_is_not_cut_when_memory_is_short() {
+    let limits = Limits { memory_bytes_max: 2 << 20, ..Limits::default() };
+    let (group, options) = (Group::new(), Options::new().queue_bytes_max(64 << 20));
+    let room = group.clone();
+    let site = move |req: &Request<'_>| -> Reply { accept(req, &options, Member(room.clone())) };
+    let mut sim = limited(site, limits);
+    let members: Vec<Client> = (0..4).map(|_| sim.connect_and_send(SHAKE)).collect();
+    for &member in &members {
+        sim.take_received(member);
+        sim.stall(member, 10_000);
+    }
+    let mut refused = 0;
+    for _ in 0..400 {
+        if group.send_binary([0; 40_000]) == 0 {
+            refused += 1;
+        }
+        for &member in &members {
+            sim.read(member, 10_000);
+        }
+        sim.advance(MS);
+        assert!(sim.memory() <= 2 << 20);
+    }
+    assert_eq!(group.members(), 4);
+    assert!((200..350).contains(&refused), "{refused} of 400: they take 10 kB/ms of 40");
 }
 
 /// The client was slow once. When it has taken everything, its queue may fill again.
@@ -167,8 +248,10 @@ fn a_member_with_a_full_socket_neither_fills_the_group_nor_stays_for_ever() {
 fn a_member_that_was_slow_once_and_reads_again_is_not_cut_by_a_burst() {
     let (group, mut sim, members) = chat(2, Options::new());
     sim.stall(members[1], 1000);
-    group.send_binary([0; 5000]);
-    sim.advance(MS);
+    for _ in 0..2 {
+        group.send_binary([0; 5000]);
+        sim.advance(110 * MS);
+    }
     sim.unstall(members[1]);
     sim.take_received(members[1]);
     let client = sim.connect_and_send(b"GET /publish-blindly HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -361,7 +444,12 @@ fn a_group_cuts_the_slowest_members_when_memory_is_short_and_serves_the_others()
         sim.stall(client, 1000);
     }
     for n in 0..100 {
-        assert!(group.send_binary([n; 40_000]) >= 10);
+        let mut tries = 0;
+        while group.send_binary([n; 40_000]) == 0 {
+            sim.advance(10 * MS);
+            tries += 1;
+            assert!(tries <= 11, "a member that does not read is waited for");
+        }
         sim.advance(MS);
         assert!(sim.memory() <= 2 << 20, "{}", sim.memory());
     }
