@@ -1,6 +1,7 @@
 //! Edge cases one by one, and checks of private parts. Random operations are in `tests/model.rs`.
 
 use crate::Wheel;
+use std::format;
 use std::vec;
 use std::vec::Vec;
 
@@ -195,13 +196,17 @@ fn p6_advance_takes_at_most_one_step_for_each_slot_of_the_jump_and_each_list() {
                 for id in 0..armed {
                     wheel.arm(id, 18 + id * 31);
                 }
-                let lists =
-                    (0..slots as usize).filter(|&slot| wheel.occupied.contains(slot)).count();
+                let lists = |wheel: &Wheel| {
+                    (0..slots as usize).filter(|&slot| wheel.occupied.contains(slot)).count()
+                };
+                let before = lists(&wheel);
                 let steps = wheel.turn(17 + jump);
                 assert!(
-                    steps <= jump.min(slots) as usize + lists,
-                    "{steps} steps for a jump of {jump} over {lists} lists"
+                    steps <= jump.min(slots) as usize + before,
+                    "{steps} steps for a jump of {jump} over {before} lists"
                 );
+                let moved = before - lists(&wheel);
+                assert!(steps > moved || (steps, moved) == (0, 0), "{steps} count {moved} lists");
                 assert_eq!(wheel.turn(17 + jump), 0);
             }
         }
@@ -232,6 +237,25 @@ fn growing_keeps_deadlines_and_memory_returns_its_cost() {
     assert_eq!(wheel.memory(), (65 + 100_000) * 16 + 8);
     wheel.advance(5);
     assert_eq!(drain(&mut wheel), vec![0, 99_999]);
+}
+
+#[test]
+fn exact_growth_takes_16_bytes_for_each_id_and_keeps_deadlines() {
+    let mut wheel = Wheel::new(64, 0);
+    for ids in [1, 100, 150, 151, 151, 3] {
+        wheel.grow_exact(ids);
+        assert_eq!(wheel.memory(), (65 + wheel.capacity()) * 16 + 8);
+        wheel.arm(0, 5);
+    }
+    assert_eq!((wheel.capacity(), wheel.due(0), wheel.len()), (151, Some(5), 1));
+}
+
+#[test]
+fn a_wheel_shows_its_state_in_one_line() {
+    let mut wheel = wheel(64, 3, 2);
+    wheel.arm(1, 9);
+    let line = "Wheel { slots: 64, now: 3, len: 1, capacity: 2, next_wake: Some(9) }";
+    assert_eq!(format!("{wheel:?}"), line);
 }
 
 #[test]
