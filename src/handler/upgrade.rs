@@ -196,7 +196,7 @@ pub trait Protocol<S = ()> {
     }
 
     /// Returns the bytes that the protocol holds beside [`memory`](Protocol::memory) and has counted
-    /// itself. They make it give way sooner when memory is short.
+    /// itself. They make it give way sooner when memory is short, if its output waits for the peer.
     #[doc(hidden)]
     fn memory_elsewhere(&self) -> usize {
         0

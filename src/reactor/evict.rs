@@ -265,7 +265,9 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
 /// The claim of the others on the memory of a connection.
 fn claim_on_memory<S>(life: &Life<S>, waited: Millis) -> Option<u64> {
     let Life::Busy(work) = life else { return None };
-    let held = work.memory() + work.task.memory_elsewhere() + mem::size_of::<Work<S>>();
+    // Messages that wait for the loop, and not for the client, leave in the next turn.
+    let queued = if work.backlog.is_some() { work.task.memory_elsewhere() } else { 0 };
+    let held = work.memory() + queued + mem::size_of::<Work<S>>();
     let head_start = if waited < 1000 && work.last_rate == 0 { HEAD_START } else { 0 };
     Some(held as u64 * SLOW / (SLOW + rate(work, waited) + head_start))
 }

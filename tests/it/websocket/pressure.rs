@@ -495,6 +495,38 @@ fn a_socket_with_a_long_queue_gives_way_before_small_holders() {
     assert_eq!(open, 16, "it was the first");
 }
 
+/// Its messages wait for the loop, which has them sent in the next turn. Those of the other wait for the
+/// client, however fast that reads.
+#[test]
+fn a_socket_whose_messages_wait_for_the_loop_does_not_give_way_for_them() {
+    let limits = Limits { memory_bytes_max: 2 << 20, ..Limits::default() };
+    let (senders, options) = (Rc::<RefCell<Vec<Sender>>>::default(), Options::new());
+    let (all, options) = (Rc::clone(&senders), options.queue_bytes_max(2 << 20));
+    let site = move |req: &Request<'_>| -> Reply {
+        if req.path() == "/publish" {
+            for _ in 0..700 {
+                assert!(all.borrow().iter().all(|sender| sender.send_binary([0; 1000])));
+            }
+            return "published".into();
+        }
+        accept(req, &options, Joins(Group::new(), Rc::clone(&all)))
+    };
+    let mut sim = limited(site, limits);
+    let (reads, blocked) = (open(&mut sim), open(&mut sim));
+    sim.stall(blocked, 10_000);
+    for n in 0..101 {
+        if n % 4 == 0 {
+            assert!(senders.borrow()[1].send_binary([0; 40_000]));
+        }
+        sim.advance(MS);
+        sim.read(blocked, 10_000);
+    }
+    let client = sim.connect_and_send(b"GET /publish HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(sim.received(client).ends_with(b"published"));
+    assert!(sim.is_open(reads) && sim.was_reset(blocked));
+    assert_eq!(frames(&sim.take_received(reads)).len(), 700);
+}
+
 /// Fills the group with each message, unless it is a member. Notes what it hears.
 struct Filler {
     room: Group,
