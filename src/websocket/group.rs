@@ -123,7 +123,8 @@ impl Group {
     ///
     /// While a group is full, the next messages of its members are not handled, for up to two visits
     /// of the loop. After that they are, since a publisher that keeps the group full must not silence
-    /// the members. If their handlers send to the full group then, their messages are refused, too.
+    /// the members. What their handlers send then goes into the other half of the queues. When that is
+    /// full, too, it is refused as any message is.
     pub fn is_full(&self) -> bool {
         let is_full = self.pressing.load(Ordering::Relaxed) > 0;
         if is_full {

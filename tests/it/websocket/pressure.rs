@@ -543,7 +543,8 @@ impl SocketHandler<()> for Filler {
 
     fn message(&mut self, (): &mut (), message: Message<'_>, _: &mut Socket<'_>) {
         let Message::Text(text) = message else { return };
-        self.heard.borrow_mut().push(text.to_owned());
+        let taken = if self.is_member { self.room.send_text(text) } else { 0 };
+        self.heard.borrow_mut().push(format!("{text} {taken}"));
         while !self.is_member && !self.room.is_full() {
             self.room.send_text("x".repeat(100));
         }
@@ -572,6 +573,27 @@ fn members_of_a_group_that_is_always_full_are_heard() {
     sim.resume();
     let heard = heard.borrow();
     assert_eq!(heard.len(), 642);
-    let last = heard.iter().rposition(|text| text == "one").unwrap();
+    let last = heard.iter().rposition(|text| text.starts_with("one")).unwrap();
     assert!((65..320).contains(&last), "heard at {last}, after it had to wait");
+    assert_eq!(heard[last], "one 2", "half of the queues is left for it");
+}
+
+/// A group is full from half of a queue on, which a long message does not know.
+#[test]
+fn a_message_longer_than_the_rest_of_a_queue_is_refused_and_taken_after_a_turn() {
+    let (group, mut sim, members) = chat(2, Options::new().queue_bytes_max(10_000));
+    sim.pause();
+    assert_eq!(group.send_binary([0; 4_000]), 2);
+    assert!(!group.is_full());
+    assert_eq!(group.send_binary([0; 6_000]), 0, "4,132 of 10,000 bytes are taken");
+    assert_eq!(group.send_binary([0; 5_000]), 2);
+    assert!(group.is_full());
+    sim.resume();
+    sim.advance(MS);
+    assert!(!group.is_full());
+    assert_eq!(group.send_binary([0; 60_000]), 2, "nothing else waits");
+    sim.advance(MS);
+    let lengths: Vec<usize> =
+        frames(&sim.take_received(members[0])).iter().map(|(_, bytes)| bytes.len()).collect();
+    assert_eq!(lengths, [4_000, 5_000, 60_000]);
 }
