@@ -19,8 +19,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use http::StatusCode;
-
 use crate::error::Error;
 use crate::handler::guard::{guard, let_go, Panic};
 use crate::handler::{Later, Reply};
@@ -194,7 +192,7 @@ impl Pool {
         };
         match self.execute(job) {
             Ok(()) => reply,
-            Err(PoolFull) => busy().into(),
+            Err(PoolFull) => Response::busy().into(),
         }
     }
 
@@ -351,13 +349,8 @@ fn awaited<S: 'static>(later: Later<S>) -> Option<Later<S>> {
         return None;
     }
     if later.peer_has_left() {
-        later.respond(busy());
+        later.respond(Response::busy());
         return None;
     }
     Some(later)
-}
-
-/// The response to a request whose job does not run.
-fn busy() -> Response {
-    Response::status_page(StatusCode::SERVICE_UNAVAILABLE).with_header("Retry-After", "1")
 }

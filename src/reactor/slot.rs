@@ -128,14 +128,14 @@ impl Flags {
     /// When it is queued next, it is served after the others, because its last visit took long. It is
     /// forgotten then.
     pub(super) const YIELDS: Flags = Flags(1 << 6);
+    /// Nothing that is sent arrives, because the client has broken the connection: never forgotten.
+    pub(super) const BROKEN: Flags = Flags(1 << 7);
 
     /// Whether the connection is to enter the ready queue.
     #[inline(always)]
     pub(super) fn may_be_ready(self) -> bool {
         self.0 & (Flags::QUEUED.0 | Flags::YIELDS.0) == 0
     }
-    /// Nothing that is sent arrives, because the client has broken the connection: never forgotten.
-    pub(super) const BROKEN: Flags = Flags(1 << 7);
 
     pub(super) fn has(self, flag: Flags) -> bool {
         self.0 & flag.0 != 0

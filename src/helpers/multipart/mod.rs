@@ -166,7 +166,7 @@ pub fn receive<S: 'static>(
     let Some(parser) = parser else {
         return Failure::from(Malformed("the type of a form has no valid boundary")).into();
     };
-    let Some(hold) = req.account().hold(HEAD_BYTES_MAX) else { return Reply::from(busy()) };
+    let Some(hold) = req.account().hold(HEAD_BYTES_MAX) else { return Response::busy().into() };
     let form = Box::new(form);
     Reply::receive(limit, Receiver { parser, form, open: Open::Discard, parts: 0, hold })
 }
@@ -267,7 +267,7 @@ fn keep(content: &mut Vec<u8>, piece: &[u8], limit: usize, hold: &mut Hold) -> R
         let capacity = len.max(content.capacity() * 2).min(limit);
         // While it grows, both the old and the new memory are there.
         if !hold.resize(HEAD_BYTES_MAX + content.capacity() + capacity) {
-            return Err(Failure::from(busy()));
+            return Err(Failure::from(Response::busy()));
         }
         content.reserve_exact(capacity - content.len());
         hold.set(HEAD_BYTES_MAX + content.capacity());
@@ -278,9 +278,4 @@ fn keep(content: &mut Vec<u8>, piece: &[u8], limit: usize, hold: &mut Hold) -> R
 
 fn too_large(text: &str) -> Failure {
     Failure::new(StatusCode::PAYLOAD_TOO_LARGE, text)
-}
-
-/// The response to a form for which there is no memory.
-fn busy() -> Response {
-    Response::status_page(StatusCode::SERVICE_UNAVAILABLE).with_header("Retry-After", "1")
 }

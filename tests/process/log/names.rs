@@ -44,7 +44,7 @@ fn a_line_names_the_connection_the_client_and_the_request_that_has_begun() {
         let mut sim = Sim::new(site);
         lines.take();
         let client = sim.connect_and_send(&bytes);
-        sim.advance(Duration::from_secs(100));
+        sim.advance(Duration::from_secs(200));
         assert!(!sim.is_open(client));
         let lines = lines.take();
         let expected = format!("{named}: {text}");
