@@ -48,6 +48,8 @@ enum Batch {
     Done,
     /// All slots are taken, and no connection gives way.
     Full,
+    /// The waiting room is full: the next clients wait in the queue of the kernel for a moment.
+    Held,
     /// This process is out of descriptors, or has no memory for another slot.
     OutOfDescriptors,
     /// The system is out of files or memory, which no connection of this process can change.
@@ -65,8 +67,11 @@ pub(super) fn connection<K: Kernel, S>(
 impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     /// The time at which another connection may be accepted, if a client may be waiting: 0 for now.
     pub(super) fn accepts_at(&self) -> Option<Millis> {
-        let waiting = self.waiting_room.search_at();
+        let waiting = self.seats_at();
         let Some(at) = self.acceptor.resumes_at() else { return waiting };
+        if self.waiting_room.holds(self.shared.now) {
+            return waiting;
+        }
         let needs_room = self.is_full() || self.shared.ledger.is_exhausted();
         let at = match needs_room {
             // A connection has to give way first.
@@ -137,6 +142,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
                 self.acceptor.end_batch(&mut self.kernel, calls > 0);
                 self.note_full(calls > 0);
             }
+            Batch::Held => self.acceptor.end_batch(&mut self.kernel, false),
             Batch::Done => {
                 self.full_since = None;
                 self.acceptor.end_batch(&mut self.kernel, false);
@@ -153,6 +159,9 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         let gives_way = gives_way.filter(|_| self.is_full());
         if self.is_full() && gives_way.is_none() {
             return Some(Batch::Full);
+        }
+        if self.waiting_room.holds(self.shared.now) {
+            return Some(Batch::Held);
         }
         match self.acceptor.next(&mut self.kernel, self.shared.now, budget) {
             Next::Connection(accepted, listener) => {

@@ -64,8 +64,9 @@ impl Patience {
     const USUAL: Patience = Patience { head: 1, exchange: 500 };
     /// For an address that has more than an equal share of the slots.
     const WITH_CROWD: Patience = Patience { head: 1, exchange: 1 };
-    /// While clients come faster than slots become free, or one has waited for [`WAIT_MAX`]. None is spared, and the oldest of a sample goes
-    /// first, so each keeps its slot while about as many others come as there are slots.
+    /// While clients come faster than slots become free, or one has waited for [`WAIT_MAX`]. None is
+    /// spared, and the oldest of a sample goes first, so each keeps its slot while about as many others
+    /// come as there are slots.
     const IN_FLOOD: Patience = Patience { head: 0, exchange: 0 };
 }
 

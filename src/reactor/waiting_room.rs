@@ -1,7 +1,9 @@
 //! Connections that were accepted and wait for a slot, because their address has its share of them.
 //!
 //! They wait here and not in the queue of the kernel, where the clients of all addresses wait one after
-//! another: however many come from one address, they keep no other client waiting.
+//! another. When the room is full, nobody is accepted for a moment: often the slots become free soon,
+//! and then all are served. After that, the next ones of a crowd are closed at once: however many come
+//! from one address, they keep no other client waiting.
 
 use std::collections::VecDeque;
 
@@ -20,13 +22,21 @@ const ROOM: usize = 16;
 /// The time for which a connection waits. After two ticks, others of its address that give nothing back
 /// give way to it.
 const WAIT_MAX: Millis = 200;
-/// The time between two searches for their slots.
+/// The time between two searches for connections that give way to them.
 const SEARCH_EVERY: Millis = 64;
+/// The time for which nobody is accepted when the room is full.
+const HOLD_MAX: Millis = 100;
+/// The time after which that may happen again. So a crowd that does not pass keeps the clients of other
+/// addresses waiting for a two-hundredth of the time at most.
+const HOLD_EVERY: Millis = 200 * HOLD_MAX;
 
 /// The connections that wait, the first one first.
 pub(super) struct WaitingRoom<S> {
     waiting: VecDeque<Waiting<S>>,
     search_at: Millis,
+    /// Nobody is accepted before this time, if the room is full.
+    held_until: Millis,
+    holds_again_at: Millis,
     /// The address whose connections did not give way in this turn. No further search is made for it.
     searched: Option<AddressKey>,
 }
@@ -39,7 +49,13 @@ struct Waiting<S> {
 
 impl<S> WaitingRoom<S> {
     pub(super) fn new() -> WaitingRoom<S> {
-        WaitingRoom { waiting: VecDeque::new(), search_at: 0, searched: None }
+        WaitingRoom {
+            waiting: VecDeque::new(),
+            search_at: 0,
+            held_until: 0,
+            holds_again_at: 0,
+            searched: None,
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -48,6 +64,11 @@ impl<S> WaitingRoom<S> {
 
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
+    }
+
+    /// Whether nobody is accepted, because the room is full and may have room soon.
+    pub(super) fn holds(&self, now: Millis) -> bool {
+        self.waiting.len() >= ROOM && now < self.held_until
     }
 
     /// The time of the next search for slots, if a connection waits.
@@ -83,6 +104,10 @@ impl<S> WaitingRoom<S> {
             self.search_at = now + SEARCH_EVERY;
         }
         self.waiting.push_back(Waiting { accepted, listener, until: now + WAIT_MAX });
+        if self.waiting.len() == ROOM && now >= self.holds_again_at {
+            self.held_until = now + HOLD_MAX;
+            self.holds_again_at = now + HOLD_EVERY;
+        }
         Ok(())
     }
 }
@@ -95,11 +120,24 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         }
     }
 
+    /// The time at which connections that wait may get slots: 0 if the first one can have a slot now.
+    pub(super) fn seats_at(&self) -> Option<Millis> {
+        let first = self.waiting_room.waiting.front()?;
+        let has_share = |ip| self.has_its_share(self.addresses.key(ip));
+        let is_seat_free =
+            !self.is_full() && !first.accepted.1.is_some_and(|peer| has_share(peer.ip()));
+        if is_seat_free {
+            Some(0)
+        } else {
+            self.waiting_room.search_at()
+        }
+    }
+
     /// Gives slots to the connections that wait, as far as there are any, and closes those that have
     /// waited in vain.
     pub(super) fn seat_waiting(&mut self) {
         let now = self.shared.now;
-        let is_due = self.waiting_room.search_at().is_some_and(|at| at <= now);
+        let is_due = self.seats_at().is_some_and(|at| at <= now);
         if !is_due && !self.shared.is_draining() {
             return;
         }

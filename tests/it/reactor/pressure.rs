@@ -8,7 +8,7 @@ use crate::support::*;
 use crate::support::{limited, sim_of};
 use wheelhouse::sim::{Client, Sim};
 use wheelhouse::upgrade::{Connection, Protocol};
-use wheelhouse::{Limits, Reply, Request, Server};
+use wheelhouse::{Later, Limits, Reply, Request, Server};
 
 const TICK: Duration = Duration::from_millis(64);
 const MIB: usize = 1 << 20;
@@ -323,24 +323,29 @@ fn one_address_cannot_keep_the_slots_from_others() {
 
 #[test]
 fn the_limit_of_connections_per_address_can_be_set_and_switched_off() {
-    let connect = |limits, count: u16| {
+    let open_of = |limits, count: u16| {
         let mut sim = limited(site, limits);
         let all: Vec<_> = (0..count).map(|n| sim.connect_from(from("192.0.2.7", n))).collect();
-        let open = self::count(&mut sim, &all, |sim, client| sim.is_open(client));
-        let accepted = sim.report().accepted;
-        let waiting = (all.len() - accepted as usize).min(16);
-        assert_eq!(open, accepted as usize + waiting);
-        accepted
+        // All wait for the program, so none of them gives way.
+        all.iter().for_each(|&client| sim.send(client, b"GET /never HTTP/1.1\r\nHost: a\r\n\r\n"));
+        // For a moment, those for whom there is no place wait in the queue of the kernel.
+        sim.advance(HOLD);
+        self::count(&mut sim, &all, |sim, client| sim.is_open(client))
     };
     let of_one = |n| Limits { connections_per_address_max: n, ..at_most(40) };
-    assert_eq!(connect(of_one(3), 40), 3);
-    assert_eq!(connect(of_one(0), 40), 30);
-    assert_eq!(connect(of_one(usize::MAX), 40), 40);
-    assert_eq!(connect(Limits { connections_max: 1, ..of_one(0) }, 1), 1);
+    // Up to 16 connections have no slot and wait.
+    assert_eq!(open_of(of_one(3), 40), 3 + 16);
+    assert_eq!(open_of(of_one(0), 60), 30 + 16);
+    assert_eq!(open_of(of_one(usize::MAX), 40), 40);
+    assert_eq!(open_of(Limits { connections_max: 1, ..of_one(0) }, 1), 1);
 }
 
+/// The time for which nobody is accepted after a crowd from one address has filled the waiting room. It
+/// does not come again for 20 seconds.
+const HOLD: Duration = Duration::from_millis(100);
+
 /// The crowd holds its share of the slots with connections that are silent, idle, or in the middle of a
-/// head, and comes again and again. Others do not wait for it.
+/// head, and comes again and again. After a moment, others do not wait for it.
 #[test]
 fn during_a_flood_from_one_address_clients_of_others_are_served_at_once() {
     for limits in [Limits::small(), at_most(8)] {
@@ -356,10 +361,35 @@ fn during_a_flood_from_one_address_clients_of_others_are_served_at_once() {
             let other = sim.connect_from(from("192.0.2.7", round));
             sim.send(other, GET_CLOSE);
             sim.resume();
+            if round == 0 {
+                sim.advance(HOLD);
+            }
             assert_eq!(statuses(sim.received(other)), [200], "{round}");
             sim.advance(MS);
         }
     }
+}
+
+/// More clients come from one address than may wait, as behind a proxy, and all are served soon.
+#[test]
+fn a_crowd_that_is_served_soon_waits_for_its_turn_and_none_is_refused() {
+    let waiting = Watched::<Vec<Later>>::default();
+    let laters = waiting.clone();
+    let site = move |_: &Request<'_>| later_to(|later| laters.borrow_mut().push(later));
+    let mut sim = limited(site, at_most(8));
+    let get = |sim: &mut Sim, n| {
+        let client = sim.connect_from(from("198.51.100.7", n));
+        sim.send(client, GET_CLOSE);
+        client
+    };
+    let crowd: Vec<_> = (0..60).map(|n| get(&mut sim, n)).collect();
+    for n in 0..crowd.len() {
+        let first = waiting.borrow_mut().remove(0);
+        first.respond("served");
+        sim.advance(MS);
+        assert_eq!(statuses(sim.received(crowd[n])), [200], "{n}");
+    }
+    assert_eq!(sim.report().evicted, 0);
 }
 
 /// They come one by one, and hold all slots: each has just begun.
@@ -426,6 +456,9 @@ fn a_crowd_that_cannot_give_way_does_not_keep_others_waiting() {
         let other = sim.connect_from(from("192.0.2.7", 1));
         sim.send(other, GET_CLOSE);
         sim.resume();
+        if round == 0 {
+            sim.advance(HOLD);
+        }
         assert_eq!(statuses(sim.received(other)), [200], "{round}");
         let refused = count(&mut sim, &crowd, |sim, client| sim.was_reset(client));
         assert_eq!(refused, 30 - 16, "the others wait");

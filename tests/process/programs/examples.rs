@@ -410,7 +410,7 @@ fn routes_stores_notes_of_forms_and_of_json_and_shows_them_again() {
     assert_eq!(text("/notes", ""), format!(r#"[{{"author":"ann","text":"hi you"}},{bob}]"#));
     assert_eq!(text("/notes/1", ""), bob);
     assert_eq!(ask("GET /notes/7", "", "").status, "HTTP/1.1 404 Not Found");
-    assert_eq!(ask("DELETE /notes", "", "").field("Allow"), Some("GET, HEAD, POST"));
+    assert_eq!(ask("DELETE /notes", "", "").field("Allow"), Some("GET, HEAD, OPTIONS, POST"));
 }
 
 #[test]
