@@ -383,11 +383,11 @@ fn a_crowd_that_is_served_soon_waits_for_its_turn_and_none_is_refused() {
         client
     };
     let crowd: Vec<_> = (0..60).map(|n| get(&mut sim, n)).collect();
-    for n in 0..crowd.len() {
+    for (n, client) in crowd.into_iter().enumerate() {
         let first = waiting.borrow_mut().remove(0);
         first.respond("served");
         sim.advance(MS);
-        assert_eq!(statuses(sim.received(crowd[n])), [200], "{n}");
+        assert_eq!(statuses(sim.received(client)), [200], "{n}");
     }
     assert_eq!(sim.report().evicted, 0);
 }
