@@ -563,7 +563,7 @@ mod tests {
     #[test]
     fn lines_for_which_there_is_no_memory_are_counted_and_the_next_ones_are_written() {
         let mut queue = Queue::new(false);
-        assert!(!queue.reserve(usize::MAX / 4));
+        assert!(!queue.reserve(usize::MAX / 2 + 1));
         queue.lose(b"a\nb\n");
         queue.lose(b"c\n");
         queue.push(b"d\n");
