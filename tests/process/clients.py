@@ -467,6 +467,8 @@ class Server(Program):
         act()
         done.set()
         watcher.join()
+        # Closed ones stay in the table for a while, if the client closed first.
+        seen.update(self.clients())
         return len(seen - before)
 
     def clients(self):
