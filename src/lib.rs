@@ -48,6 +48,7 @@
 //! | share data between handlers, hooks and timers | [`Server::with_state`] |
 //! | send text, a page, a redirect, an error | [`Response`] |
 //! | send a file, or serve a directory | [`Body::file`], [`files::Files`] |
+//! | serve files that are in the program, or bytes that it makes | [`files::Files::packed`], [`files::Content`] |
 //! | make content piece by piece | [`Body::produce`], or in another thread [`Body::channel`] |
 //! | push events to browsers | [`events::Topic`] |
 //! | talk to browsers in both directions | the module `websocket` (feature) |

@@ -33,7 +33,7 @@ impl Walk<'_, '_> {
     /// Returns whether a path that ends with a slash would be a clean path without it.
     pub(super) fn has_clean_page(&self, names: &Names<'_>, path: &Path) -> bool {
         let page = self.page(names, path);
-        page.is_some_and(|page| matches!(self.root.look(&page), Ok((FileType::RegularFile, _))))
+        page.is_some_and(|page| matches!(self.tree.look(&page), Ok((FileType::RegularFile, _))))
     }
 
     /// Returns the path of the page to which a clean path belongs.
@@ -63,7 +63,7 @@ impl Walk<'_, '_> {
         let clean = path.with_file_name(OsStr::from_bytes(stem));
         // The path of the request ends as that of the file does, unless the program has mapped it.
         let ends_so = self.req.path().ends_with(ENDING);
-        if is_dots || !ends_so || matches!(self.root.find(&clean), Ok(Found::File(_))) {
+        if is_dots || !ends_so || matches!(self.tree.find(&clean), Ok(Found::File(_))) {
             return None;
         }
         Some(Change::CutEnding(ENDING))

@@ -11,7 +11,8 @@ use rustix::fs::{statat, AtFlags, Dir, FileType};
 
 use crate::files::meta::Meta;
 use crate::files::path::is_possible;
-use crate::files::root::{Missing, Root};
+use crate::files::root::Missing;
+use crate::files::tree::Tree;
 
 /// The most names that are read from one directory. Names that are not shown count, too, so that a
 /// directory with a million dot files is not read to its end for each request.
@@ -25,7 +26,7 @@ const READ_BUFFER: usize = 32 << 10;
 
 /// A directory to be listed.
 pub(super) struct Directory<'a> {
-    pub(super) root: &'a Root,
+    pub(super) tree: &'a Tree<'a>,
     pub(super) fd: &'a OwnedFd,
     pub(super) meta: Meta,
     /// The path of the directory from the root.
@@ -128,7 +129,7 @@ impl Directory<'_> {
             FileType::RegularFile => (false, Meta::of(&stat)),
             // A link is followed here as in a request for it.
             FileType::Symlink => {
-                match self.root.look(&self.path.join(OsStr::from_bytes(name))).ok()? {
+                match self.tree.look(&self.path.join(OsStr::from_bytes(name))).ok()? {
                     (FileType::RegularFile, meta) => (false, meta),
                     (FileType::Directory, meta) => (true, meta),
                     _ => return None,

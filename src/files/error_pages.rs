@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::files::root::{Missing, Opened, Root};
+use crate::files::root::{Missing, Opened};
+use crate::files::tree::Tree;
 use crate::files::{media_types, Files};
-use crate::message::body::Body;
 use crate::message::response::{Response, StatusCode};
 
 impl Files {
@@ -51,17 +51,17 @@ impl Files {
     }
 
     fn page(&self, file: &Path) -> Result<Opened, Missing> {
-        self.place.root(Duration::ZERO)?.file(file)
+        self.origin.tree(Duration::ZERO)?.file(file)
     }
 
     /// Returns a response with the page of the program for its status, if there is one.
-    pub(super) fn with_error_page(&self, root: &Root, response: Response) -> Response {
+    pub(super) fn with_error_page(&self, tree: &Tree<'_>, response: Response) -> Response {
         let page = self.error_pages.iter().find(|(status, _)| *status == response.status());
         let Some((_, path)) = page else { return response };
-        let Ok(opened) = root.file(path) else { return response };
+        let Ok(opened) = tree.file(path) else { return response };
         let name = path.file_name().unwrap_or_default().as_bytes();
-        let kind = media_types::content_type(name, &opened.file, &self.kinds);
-        let body = Body::file_range(opened.file, 0..opened.meta.len);
+        let kind = media_types::content_type(name, &opened.source, &self.kinds);
+        let body = opened.source.into_body(0..opened.meta.len);
         response.with_content_type(kind).with_body(body)
     }
 }

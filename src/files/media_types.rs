@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::str;
+
+use crate::files::source::Source;
 
 /// The types that the program has set, by extension in lower case. They take precedence over the
 /// known ones.
@@ -17,7 +17,7 @@ const LOOK: usize = 512;
 ///
 /// Text is declared as UTF-8, which is the encoding of most files. Without a declaration browsers
 /// guess.
-pub(super) fn content_type(name: &[u8], file: &File, overrides: &Overrides) -> Cow<'static, str> {
+pub(super) fn content_type(name: &[u8], file: &Source, overrides: &Overrides) -> Cow<'static, str> {
     match by_name(name, file, overrides) {
         Some(kind) => kind,
         None if looks_like_text(file) => TEXT.into(),
@@ -27,7 +27,7 @@ pub(super) fn content_type(name: &[u8], file: &File, overrides: &Overrides) -> C
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
-fn by_name(name: &[u8], file: &File, overrides: &Overrides) -> Option<Cow<'static, str>> {
+fn by_name(name: &[u8], file: &Source, overrides: &Overrides) -> Option<Cow<'static, str>> {
     let dot = name.iter().rposition(|&byte| byte == b'.')?;
     let extension = str::from_utf8(&name[dot + 1..]).ok()?;
     if !overrides.is_empty() {
@@ -51,7 +51,7 @@ fn by_name(name: &[u8], file: &File, overrides: &Overrides) -> Option<Cow<'stati
 
 /// Returns the type of an extension that `mime_guess` knows only with another meaning, which hardly
 /// any file has.
-fn in_common_use(extension: &str, file: &File) -> Option<&'static str> {
+fn in_common_use(extension: &str, file: &Source) -> Option<&'static str> {
     let is = |known: &str| extension.eq_ignore_ascii_case(known);
     // A film, or a program in TypeScript.
     if is("ts") && looks_like_text(file) {
@@ -69,7 +69,7 @@ fn in_common_use(extension: &str, file: &File) -> Option<&'static str> {
 
 /// Returns whether a file begins as UTF-8 text does: README, LICENSE, Makefile. A type that a
 /// browser would run is never guessed.
-fn looks_like_text(file: &File) -> bool {
+fn looks_like_text(file: &Source) -> bool {
     let mut start = [0; LOOK];
     let Ok(len) = file.read_at(&mut start, 0) else { return false };
     let start = &start[..len];

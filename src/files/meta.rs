@@ -42,6 +42,12 @@ impl Meta {
         }
     }
 
+    /// The metadata of bytes in memory. They have no time, so their tag is made of the inode, which
+    /// stands for the bytes here.
+    pub(super) fn of_bytes(len: u64, mixed: u64) -> Meta {
+        Meta { len, modified: 0, nanos: 0, device: 0, inode: mixed }
+    }
+
     /// Returns whether every change from `now` on changes the time of the last change. That is not so
     /// within one tick of the clock that stamps files: it advances every 10 ms or more often, and file
     /// systems without fractions have a tick of up to 2 s.

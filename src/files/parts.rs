@@ -3,16 +3,15 @@
 
 use std::collections::hash_map::RandomState;
 use std::collections::VecDeque;
-use std::fs::File;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
-use std::os::unix::fs::FileExt;
 
 use crate::files::ranges::Range;
+use crate::files::source::Source;
 use crate::message::body::{Body, Out, Produce, Produced};
 
 /// Returns the value of `Content-Type`, which contains the boundary, and the content.
-pub(super) fn multipart(file: File, ranges: &[Range], len: u64, kind: &str) -> (String, Body) {
+pub(super) fn multipart(source: Source, ranges: &[Range], len: u64, kind: &str) -> (String, Body) {
     let boundary = boundary();
     let mut pieces = VecDeque::with_capacity(2 * ranges.len() + 1);
     for (at, range) in ranges.iter().enumerate() {
@@ -27,7 +26,7 @@ pub(super) fn multipart(file: File, ranges: &[Range], len: u64, kind: &str) -> (
     pieces.push_back(Piece::Text(format!("\r\n--{boundary}--\r\n").into_bytes()));
     // The sum is at most the file and `ranges_max` short heads: far below 2^64.
     let total = pieces.iter().map(Piece::len).sum();
-    let body = Body::produce_exactly(total, Parts { file, pieces });
+    let body = Body::produce_exactly(total, Parts { source, pieces });
     (format!("multipart/byteranges; boundary={boundary}"), body)
 }
 
@@ -39,7 +38,7 @@ fn boundary() -> String {
 }
 
 struct Parts {
-    file: File,
+    source: Source,
     pieces: VecDeque<Piece>,
 }
 
@@ -70,10 +69,10 @@ impl Produce for Parts {
                 }
                 Piece::File(range) => {
                     let most = usize::try_from(range.len).unwrap_or(usize::MAX);
-                    let file = &self.file;
+                    let source = &self.source;
                     let read = out.fill(|room| {
                         let most = most.min(room.len());
-                        file.read_at(&mut room[..most], range.start)
+                        source.read_at(&mut room[..most], range.start)
                     })?;
                     if read == 0 {
                         return Err(io::Error::other("the file is shorter than it was"));

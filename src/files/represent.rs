@@ -9,23 +9,26 @@ use std::time::{Duration, SystemTime};
 
 use crate::files::conditions::{self, Judgement, Validators};
 use crate::files::meta::Meta;
+use crate::files::mixed::Mixed;
 use crate::files::ranges::{self, Wanted};
 use crate::files::respond::Walk;
 use crate::files::root::Opened;
+use crate::files::source::Source;
 use crate::files::{encodings, media_types, parts};
-use crate::message::body::Body;
-use crate::message::request::Method;
+use crate::message::request::{Method, Request};
 use crate::message::response::{Response, StatusCode};
 
-/// The file that is sent, or its precompressed sibling, with the fields that describe it.
-struct Representation<'a> {
-    opened: Opened,
-    kind: Cow<'static, str>,
-    encoding: Option<&'static str>,
+/// The bytes that are sent, of a file or of its precompressed sibling, with the fields that describe
+/// them.
+pub(super) struct Representation<'a> {
+    pub(super) source: Source,
+    pub(super) len: u64,
+    pub(super) kind: Cow<'static, str>,
+    pub(super) encoding: Option<&'static str>,
     /// Whether another client may get another coding.
-    varies: bool,
-    validators: Validators,
-    cache_control: Option<&'a str>,
+    pub(super) varies: bool,
+    pub(super) validators: Validators,
+    pub(super) cache_control: Option<&'a str>,
 }
 
 impl Walk<'_, '_> {
@@ -36,15 +39,7 @@ impl Walk<'_, '_> {
         opened: Opened,
         cache_control: Option<&str>,
     ) -> Result<Response, StatusCode> {
-        let chosen = self.represent(path, opened, cache_control);
-        match conditions::judge(&self.req.headers(), &chosen.validators) {
-            Judgement::Failed => Err(StatusCode::PRECONDITION_FAILED),
-            Judgement::NotModified => Ok(chosen.described(Response::new(StatusCode::NOT_MODIFIED))),
-            Judgement::Send => {
-                let wanted = self.wanted(&chosen);
-                Ok(chosen.into_response(wanted))
-            }
-        }
+        self.represent(path, opened, cache_control).respond(self.req)
     }
 
     /// Chooses the representation: the file itself, or a precompressed sibling.
@@ -55,7 +50,7 @@ impl Walk<'_, '_> {
         cache_control: Option<&'c str>,
     ) -> Representation<'c> {
         let name = path.file_name().unwrap_or_default().as_bytes();
-        let kind = media_types::content_type(name, &opened.file, &self.files.kinds);
+        let kind = media_types::content_type(name, &opened.source, &self.files.kinds);
         let mut encoding = media_types::own_coding(name, &kind);
         let can_compress = encoding.is_none() && media_types::compresses(&kind);
         let varies = self.files.finds_compressed && can_compress;
@@ -65,7 +60,8 @@ impl Walk<'_, '_> {
             }
         }
         let validators = validators(&opened, self.req.turn_time().wall());
-        Representation { opened, kind, encoding, varies, validators, cache_control }
+        let Opened { source, meta, .. } = opened;
+        Representation { source, len: meta.len, kind, encoding, varies, validators, cache_control }
     }
 
     /// Returns the sibling that is to be sent in place of a file, and its coding. A sibling that is
@@ -75,26 +71,38 @@ impl Walk<'_, '_> {
         encodings::accepted(&self.req.headers()).find_map(|encoding| {
             let mut sibling = OsString::from_vec(path.as_os_str().as_bytes().to_vec());
             sibling.push(encoding.suffix);
-            let opened = self.root.file(Path::new(&sibling)).ok()?;
+            let opened = self.tree.file(Path::new(&sibling)).ok()?;
             (opened.meta.modified >= original.modified).then_some((opened, encoding.name))
         })
-    }
-
-    fn wanted(&self, chosen: &Representation<'_>) -> Wanted {
-        let (req, fields) = (self.req, self.req.headers());
-        // Only GET has ranges (RFC 9110, section 14.2).
-        if *req.method() != Method::GET || !conditions::range_holds(&fields, &chosen.validators) {
-            return Wanted::Whole;
-        }
-        match ranges::wanted(&fields, chosen.opened.meta.len, req.limits().ranges_max) {
-            // Together the parts are not a coded file, so a client could not decode them.
-            Wanted::Parts(parts) if parts.len() > 1 && chosen.encoding.is_some() => Wanted::Whole,
-            wanted => wanted,
-        }
     }
 }
 
 impl Representation<'_> {
+    /// Responds with the bytes that the client wants, if its conditions hold.
+    pub(super) fn respond(self, req: &Request<'_>) -> Result<Response, StatusCode> {
+        match conditions::judge(&req.headers(), &self.validators) {
+            Judgement::Failed => Err(StatusCode::PRECONDITION_FAILED),
+            Judgement::NotModified => Ok(self.described(Response::new(StatusCode::NOT_MODIFIED))),
+            Judgement::Send => {
+                let wanted = self.wanted(req);
+                Ok(self.into_response(wanted))
+            }
+        }
+    }
+
+    fn wanted(&self, req: &Request<'_>) -> Wanted {
+        let fields = req.headers();
+        // Only GET has ranges (RFC 9110, section 14.2).
+        if *req.method() != Method::GET || !conditions::range_holds(&fields, &self.validators) {
+            return Wanted::Whole;
+        }
+        match ranges::wanted(&fields, self.len, req.limits().ranges_max) {
+            // Together the parts are not a coded file, so a client could not decode them.
+            Wanted::Parts(parts) if parts.len() > 1 && self.encoding.is_some() => Wanted::Whole,
+            wanted => wanted,
+        }
+    }
+
     /// Adds the fields that a 304 must repeat (RFC 9110, section 15.4.5).
     fn described(&self, mut response: Response) -> Response {
         response = response.with_header("ETag", &self.validators.etag);
@@ -108,7 +116,7 @@ impl Representation<'_> {
     }
 
     fn into_response(self, wanted: Wanted) -> Response {
-        let len = self.opened.meta.len;
+        let len = self.len;
         if wanted == Wanted::Unsatisfiable {
             return Response::status_page(StatusCode::RANGE_NOT_SATISFIABLE)
                 .with_header("Content-Range", format!("bytes */{len}"));
@@ -121,17 +129,17 @@ impl Representation<'_> {
         if let Some(encoding) = self.encoding {
             response = response.with_header("Content-Encoding", encoding);
         }
-        let (kind, file) = (self.kind, self.opened.file);
+        let (kind, source) = (self.kind, self.source);
         let Wanted::Parts(parts) = wanted else {
-            return response.with_content_type(kind).with_body(Body::file_range(file, 0..len));
+            return response.with_content_type(kind).with_body(source.into_body(0..len));
         };
         response = response.with_status(StatusCode::PARTIAL_CONTENT);
         if let [part] = parts.as_slice() {
-            let body = Body::file_range(file, part.start..part.start + part.len);
+            let body = source.into_body(part.start..part.start + part.len);
             let response = response.with_header("Content-Range", part.content_range(len));
             return response.with_content_type(kind).with_body(body);
         }
-        let (kind, body) = parts::multipart(file, &parts, len, &kind);
+        let (kind, body) = parts::multipart(source, &parts, len, &kind);
         response.with_content_type(kind).with_body(body)
     }
 }
@@ -159,19 +167,4 @@ fn validators(Opened { meta, changed, .. }: &Opened, now: Duration) -> Validator
         mixed.add(&changed.1.to_le_bytes());
     }
     Validators { etag: format!("\"{:x}-{:016x}\"", meta.len, mixed.0), last_modified }
-}
-
-/// Numbers mixed into one (FNV-1a), so that a tag does not reveal the number of an inode.
-struct Mixed(u64);
-
-impl Mixed {
-    fn new() -> Mixed {
-        Mixed(0xcbf2_9ce4_8422_2325)
-    }
-
-    fn add(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
-        }
-    }
 }

@@ -6,7 +6,8 @@ use std::path::Path;
 use crate::files::entries::Directory;
 use crate::files::path::{BadPath, Names};
 use crate::files::redirect::{redirect, Change};
-use crate::files::root::{Found, Missing, Root};
+use crate::files::root::{Found, Missing};
+use crate::files::tree::Tree;
 use crate::files::Files;
 use crate::handler::{Failure, Handler, Reply};
 use crate::message::request::{Method, Request};
@@ -39,11 +40,11 @@ impl Files {
     /// # Ok::<(), wheelhouse::Error>(())
     /// ```
     pub fn respond_at(&self, req: &Request<'_>, path: &str) -> Response {
-        let found = match self.place.root(req.turn_time().wall()) {
-            Ok(root) => {
-                let walk = Walk { files: self, root: &root, req };
+        let found = match self.origin.tree(req.turn_time().wall()) {
+            Ok(tree) => {
+                let walk = Walk { files: self, tree: &tree, req };
                 let response = walk.find(path).unwrap_or_else(Response::status_page);
-                Ok(self.with_error_page(&root, response))
+                Ok(self.with_error_page(&tree, response))
             }
             Err(missing) => response_to(missing),
         };
@@ -61,7 +62,7 @@ impl Files {
 /// A request on its way to its response.
 pub(super) struct Walk<'w, 'r> {
     pub(super) files: &'w Files,
-    pub(super) root: &'w Root,
+    pub(super) tree: &'w Tree<'w>,
     pub(super) req: &'w Request<'r>,
 }
 
@@ -78,7 +79,7 @@ impl Walk<'_, '_> {
             BadPath::Malformed => StatusCode::BAD_REQUEST,
             BadPath::Impossible => StatusCode::NOT_FOUND,
         })?;
-        if let Some(only) = self.root.only() {
+        if let Some(only) = self.tree.only() {
             return self.find_only(&names, only);
         }
         if path.is_empty() {
@@ -98,12 +99,12 @@ impl Walk<'_, '_> {
 
     /// Responds to a path that does not end with a slash.
     fn find_file(&self, names: &Names<'_>, path: &Path) -> Result<Response, StatusCode> {
-        match self.root.find(path) {
+        match self.tree.find(path) {
             Ok(Found::File(opened)) => match self.clean_name(path) {
                 Some(change) => Ok(redirect(self.req, change)),
                 None => self.send(path, opened, self.cache_control()),
             },
-            Ok(Found::Directory(..)) => {
+            Ok(Found::Directory(..) | Found::Folder) => {
                 let page = self.clean_page(names, path)?;
                 page.map_or_else(|| Ok(redirect(self.req, Change::AddSlash)), Ok)
             }
@@ -112,7 +113,7 @@ impl Walk<'_, '_> {
                 page.map_or_else(|| self.fallback(names), Ok)
             }
             // It may have an index. The request with the slash looks for that.
-            Err(Missing::Forbidden) if self.root.is_directory(path) => {
+            Err(Missing::Forbidden) if self.tree.is_directory(path) => {
                 Ok(redirect(self.req, Change::AddSlash))
             }
             Err(missing) => response_to(missing),
@@ -125,14 +126,14 @@ impl Walk<'_, '_> {
         if let Some(response) = self.index_of(path)? {
             return Ok(response);
         }
-        match self.root.find(path) {
+        match self.tree.find(path) {
             Ok(Found::File(_)) => Ok(redirect(self.req, Change::CutSlash)),
             Ok(Found::Directory(fd, meta)) if self.files.lists => {
                 let shows_dot_files = self.files.serves_dot_files;
-                let dir = Directory { root: self.root, fd: &fd, meta, path, shows_dot_files };
+                let dir = Directory { tree: self.tree, fd: &fd, meta, path, shows_dot_files };
                 self.files.listings.respond(&dir, self.req, names).or_else(response_to)
             }
-            Ok(Found::Directory(..)) | Err(Missing::NotFound) => {
+            Ok(Found::Directory(..) | Found::Folder) | Err(Missing::NotFound) => {
                 match self.has_clean_page(names, path) {
                     true => Ok(redirect(self.req, Change::CutSlash)),
                     false => self.fallback(names),
@@ -154,7 +155,7 @@ impl Walk<'_, '_> {
     }
 
     fn send_file(&self, path: &Path) -> Result<Response, StatusCode> {
-        match self.root.file(path) {
+        match self.tree.file(path) {
             Ok(opened) => self.send(path, opened, self.cache_control()),
             Err(missing) => response_to(missing),
         }
@@ -172,7 +173,7 @@ impl Walk<'_, '_> {
 
     /// Returns the response with a file; `None` if there is no such file.
     pub(super) fn send_if_found(&self, path: &Path) -> Result<Option<Response>, StatusCode> {
-        match self.root.file(path) {
+        match self.tree.file(path) {
             Ok(opened) => self.send(path, opened, self.cache_control()).map(Some),
             Err(Missing::NotFound) => Ok(None),
             Err(missing) => response_to(missing).map(Some),
@@ -183,7 +184,7 @@ impl Walk<'_, '_> {
     /// 404.
     fn fallback(&self, names: &Names<'_>) -> Result<Response, StatusCode> {
         match &self.files.spa {
-            Some(spa) if !names.last().contains(&b'.') => match self.root.file(spa) {
+            Some(spa) if !names.last().contains(&b'.') => match self.tree.file(spa) {
                 Ok(opened) => self.send(spa, opened, Some("no-cache")),
                 Err(missing) => response_to(missing),
             },
@@ -197,7 +198,7 @@ impl Walk<'_, '_> {
 }
 
 /// The methods of every path.
-const ALLOW: &str = "GET, HEAD, OPTIONS";
+pub(super) const ALLOW: &str = "GET, HEAD, OPTIONS";
 
 /// Returns the status for a file that is not sent. An error of the file system is a failure of the
 /// program, which the connection logs.

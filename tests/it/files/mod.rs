@@ -4,6 +4,7 @@
 mod conditions;
 mod fuzz;
 mod listing;
+mod packed;
 mod pages;
 mod paths;
 mod ranges;

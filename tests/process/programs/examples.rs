@@ -19,7 +19,7 @@ use crate::built::{built, free_address};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// All of `examples/`: one that is not started here fails the test below.
-const STARTED: [&str; 25] = [
+const STARTED: [&str; 26] = [
     "album",
     "around",
     "channel",
@@ -33,6 +33,7 @@ const STARTED: [&str; 25] = [
     "later",
     "line",
     "listeners",
+    "packed",
     "pool",
     "probe",
     "routes",
@@ -313,6 +314,24 @@ fn album_stores_the_files_of_a_form_and_removes_those_of_a_broken_one() {
     let whole = post(&format!("{title}{photo}--b--\r\n"));
     assert_eq!(whole.content, b"\"Holidays\" has 1 photos\n");
     assert_eq!(fs::read(only_file(&folder)).unwrap(), b"first\r\n--\r\n");
+}
+
+#[test]
+fn packed_serves_pages_of_the_program() {
+    let packed = Example::start("packed", &[]);
+    let ask = |path: &str, fields: &str| {
+        packed.ask(&format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{fields}\r\n"))
+    };
+    let page = ask("/album.html", "");
+    assert_eq!(page.content, include_bytes!("../../../examples/album.html"));
+    assert_eq!(page.field("Content-Type"), Some("text/html; charset=utf-8"));
+    assert_eq!(ask("/album.html", "Range: bytes=0-14\r\n").content, b"<!doctype html>");
+    let missing = ask("/missing", "");
+    assert_eq!(missing.status, "HTTP/1.1 404 Not Found");
+    assert!(missing.content.ends_with(b"<p>Nothing here."));
+    let started = ask("/api/started", "");
+    let condition = format!("If-None-Match: {}\r\n", started.field("ETag").unwrap());
+    assert_eq!(ask("/api/started", &condition).status, "HTTP/1.1 304 Not Modified");
 }
 
 #[test]
