@@ -138,6 +138,9 @@ pub struct Limits {
     /// The least rate at which a client takes output, in bytes per second. The connection of a client
     /// that is behind this rate by a whole window is reset.
     ///
+    /// The window has equal parts of at most 10 s. At the end of each, the client is reset if it would be
+    /// behind by more than the window after another part without a byte.
+    ///
     /// Default 1 KiB/s. With 0, one byte in each window is enough.
     #[doc(alias = "WriteTimeout")]
     pub response_rate_min: u32,

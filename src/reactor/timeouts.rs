@@ -25,9 +25,10 @@ pub(super) struct Timeouts {
     /// For the first window of content.
     pub(super) content: Millis,
     content_window: Millis,
-    /// A part of the window of a response: it is judged, and one that is behind is known, at the end of
-    /// each.
+    /// One of the equal parts of the window of a response: it is judged, and one that is behind is known,
+    /// at the end of each.
     pub(super) response: Millis,
+    /// All parts together.
     pub(super) response_window: Millis,
     pub(super) handler: Millis,
     pub(super) linger_quiet: Millis,
@@ -40,6 +41,9 @@ impl Timeouts {
         // The first window of content is longer by half. This leaves time for the round trip of a
         // `100 Continue` and for the slow start of TCP.
         let first_window = limits.content_window + limits.content_window / 2;
+        let response_window = millis_up(limits.response_window);
+        let parts = response_window.div_ceil(RESPONSE_PART).max(1);
+        let response = response_window.div_ceil(parts);
         Timeouts {
             head: millis_up(limits.head_timeout),
             grace: millis_up(NEW_GRACE),
@@ -48,8 +52,8 @@ impl Timeouts {
             idle_min: millis_up(limits.idle_timeout_min),
             content: millis_up(first_window),
             content_window: millis_up(limits.content_window),
-            response: millis_up(limits.response_window).min(RESPONSE_PART),
-            response_window: millis_up(limits.response_window),
+            response,
+            response_window: response * parts,
             handler: millis_up(limits.handler_timeout),
             linger_quiet: millis_up(limits.linger_quiet_timeout),
             linger: millis_up(limits.linger_timeout),

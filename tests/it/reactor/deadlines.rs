@@ -401,6 +401,22 @@ fn a_reader_that_pauses_for_less_than_a_minute_and_reads_on_gets_the_whole_respo
     }
 }
 
+/// The window is judged in equal parts, also if it is not a multiple of the longest part.
+#[test]
+fn a_reader_may_pause_for_the_whole_window_whatever_its_length() {
+    for millis in [1, 999, 5_000, 10_001, 15_000, 25_000, 61_000] {
+        let window = Duration::from_millis(millis);
+        let mut sim = limited(site, Limits { response_window: window, ..Limits::default() });
+        let client = sim.connect();
+        sim.stall(client, 64 << 10);
+        sim.send(client, b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n");
+        sim.advance(window - MS);
+        assert!(sim.is_open(client), "{window:?}");
+        sim.advance(MS + 7 * LATE);
+        assert!(sim.was_reset(client), "{window:?}");
+    }
+}
+
 /// It may make up for a pause only by what it has not read.
 #[test]
 fn a_reader_that_reads_much_and_then_nothing_is_reset_after_a_minute() {
