@@ -69,9 +69,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     pub(super) fn accepts_at(&self) -> Option<Millis> {
         let waiting = self.seats_at();
         let Some(at) = self.acceptor.resumes_at() else { return waiting };
-        if self.waiting_room.holds(self.shared.now) {
-            return waiting;
-        }
+        let at = at.max(self.waiting_room.held_until(self.shared.now).unwrap_or(0));
         let needs_room = self.is_full() || self.shared.ledger.is_exhausted();
         let at = match needs_room {
             // A connection has to give way first.
@@ -160,7 +158,9 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         if self.is_full() && gives_way.is_none() {
             return Some(Batch::Full);
         }
-        if self.waiting_room.holds(self.shared.now) {
+        // In a shutdown this is the last batch: a client that is not accepted now is lost.
+        let is_held = self.waiting_room.held_until(self.shared.now).is_some();
+        if is_held && !self.shared.is_draining() {
             return Some(Batch::Held);
         }
         match self.acceptor.next(&mut self.kernel, self.shared.now, budget) {
@@ -377,8 +377,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     }
 
     /// Adds a quarter to the slots, with their wheel nodes and addresses, up to `connections_max` of
-    /// them, or
-    /// adds as many as the system has memory for: a failure to allocate would end the process.
+    /// them, or adds as many as the system has memory for: a failure to allocate would end the process.
     fn grow_slots(&mut self) -> bool {
         let capacity = self.slots.capacity();
         let mut more = (capacity / 4).max(4).min(self.connections_max - capacity);

@@ -66,9 +66,9 @@ impl<S> WaitingRoom<S> {
         self.waiting.is_empty()
     }
 
-    /// Whether nobody is accepted, because the room is full and may have room soon.
-    pub(super) fn holds(&self, now: Millis) -> bool {
-        self.waiting.len() >= ROOM && now < self.held_until
+    /// The time until which nobody is accepted, because the room is full and may have room soon.
+    pub(super) fn held_until(&self, now: Millis) -> Option<Millis> {
+        (self.waiting.len() >= ROOM && now < self.held_until).then_some(self.held_until)
     }
 
     /// The time of the next search for slots, if a connection waits.

@@ -469,15 +469,31 @@ fn a_crowd_that_cannot_give_way_does_not_keep_others_waiting() {
 
 #[test]
 fn a_shutdown_serves_the_clients_that_wait_after_a_crowd() {
+    // One waits, or so many that nobody else is accepted for a moment.
+    for crowd in [1, 40] {
+        let mut sim = with_busy_crowd();
+        sim.pause();
+        (0..crowd).for_each(|n| _ = sim.connect_from(from("198.51.100.7", 100 + n)));
+        let other = sim.connect_from(from("192.0.2.7", 1));
+        sim.send(other, GET);
+        shut_down_within(&mut sim, SECOND);
+        sim.resume();
+        sim.advance(2 * SECOND);
+        assert_eq!(statuses(sim.received(other)), [200], "{crowd}");
+    }
+}
+
+#[test]
+fn clients_are_accepted_again_as_soon_as_a_crowd_has_had_its_moment() {
     let mut sim = with_busy_crowd();
-    sim.pause();
-    sim.connect_from(from("198.51.100.7", 100));
+    (0..30).for_each(|n| _ = sim.connect_from(from("198.51.100.7", 100 + n)));
     let other = sim.connect_from(from("192.0.2.7", 1));
-    sim.send(other, GET);
-    shut_down_within(&mut sim, SECOND);
-    sim.resume();
-    sim.advance(2 * SECOND);
-    assert_eq!(statuses(sim.received(other)), [200]);
+    sim.send(other, GET_CLOSE);
+    sim.set_story(true);
+    sim.advance(SECOND);
+    let story = sim.story();
+    let turn = story.split("turn ").find(|turn| turn.contains("accept")).unwrap();
+    assert!(turn.contains(" at 0.100 s\n"), "{story}");
 }
 
 /// Between the poll and the accept of a turn, a request may come.
