@@ -128,7 +128,6 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             }
         };
         let calls = ACCEPT_MAX - budget;
-        self.shared.visit_max = if budget == 0 { TIME_IN_CROWD } else { TIME_MAX };
         let is_many = calls >= FLOOD_MIN.min(self.connections_max);
         if budget == 0 || is_many && matches!(batch, Batch::Full) {
             self.note_flood();
@@ -146,6 +145,9 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
                 self.acceptor.end_batch(&mut self.kernel, false);
             }
         }
+        // If the batch has taken the last slot, the next poll reports whether more clients wait.
+        let is_crowd = budget == 0 && self.acceptor.is_ready();
+        self.shared.visit_max = if is_crowd { TIME_IN_CROWD } else { TIME_MAX };
         calls
     }
 

@@ -3,8 +3,8 @@
 //!
 //! A visit has a budget, so that no connection is served at the cost of the others: one read,
 //! [`REQUESTS_MAX`] requests or messages of a protocol, [`WRITTEN_MAX`] bytes, [`PIECES_MAX`] pieces,
-//! and a millisecond once the program has done work that may take long. Over budget, the connection goes
-//! to the tail of the queue of unfinished ones.
+//! and a millisecond once the program has done work that may take long, or 100 µs while clients come faster
+//! than they are accepted. Over budget, the connection goes to the tail of the queue of unfinished ones.
 //!
 //! Calls between the files of this folder go down this list, and never up:
 //!

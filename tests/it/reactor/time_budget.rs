@@ -9,7 +9,7 @@ use wheelhouse::body::{Out, Produce, Produced};
 use wheelhouse::content::{Flow, Lost, Receive, Transform};
 use wheelhouse::runtime::ConnectionId;
 use wheelhouse::sim::{Client, Sim};
-use wheelhouse::{Body, Failure, Reply, Request, Response};
+use wheelhouse::{Body, Failure, Limits, Reply, Request, Response};
 
 /// The time after which a visit ends.
 const BUDGET: Duration = MS;
@@ -70,8 +70,12 @@ impl<S> Transform<S> for Task {
 impl Calls {
     /// A server whose work takes `time` at each call, except for `/`.
     fn sim(&self, time: Duration) -> Sim {
+        self.limited(time, Limits::default())
+    }
+
+    fn limited(&self, time: Duration, limits: Limits) -> Sim {
         let calls = self.clone();
-        let mut sim = Sim::new(move |req: &Request<'_>| -> Reply {
+        let site = move |req: &Request<'_>| -> Reply {
             let time = if req.path() == "/" { Duration::ZERO } else { time };
             let task = Task { calls: calls.clone(), of: req.connection_id(), time, left: 3 };
             match req.path() {
@@ -90,7 +94,8 @@ impl Calls {
                 "/large" => Response::text("x".repeat(5_000)).into(),
                 _ => "small".into(),
             }
-        });
+        };
+        let mut sim = limited(site, limits);
         self.blocker.attach(&mut sim);
         sim
     }
@@ -283,4 +288,19 @@ fn first_visits_are_short_while_clients_come_faster_than_they_are_accepted() {
     assert_eq!(made.len(), CROWD * 10 + 1);
     let at = made.iter().position(|&(_, time)| time.is_zero()).unwrap();
     assert!(at <= CROWD * 3 / 2, "served after {at} calls for the crowd");
+}
+
+/// A batch of accepts that was full, and took the last slot, is not followed by another one.
+#[test]
+fn visits_are_long_again_after_a_crowd_that_has_taken_all_slots() {
+    let calls = Calls::default();
+    let mut sim = calls.limited(MS * 3 / 10, Limits { connections_max: 64, ..Limits::default() });
+    sim.pause();
+    let crowd: Vec<_> = (0..64).map(|_| sim.connect_and_send(GET)).collect();
+    sim.resume();
+    calls.made.borrow_mut().clear();
+    sim.pause();
+    crowd[..2].iter().for_each(|&client| sim.send(client, request("/large").repeat(8)));
+    sim.resume();
+    assert_eq!(calls.longest_run(), MS * 12 / 10, "{:?}", calls.made.borrow());
 }
