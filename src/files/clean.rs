@@ -9,7 +9,6 @@ use rustix::fs::FileType;
 use crate::files::path::Names;
 use crate::files::redirect::Change;
 use crate::files::respond::Walk;
-use crate::files::root::Found;
 use crate::message::response::{Response, StatusCode};
 
 /// The ending that a clean path does not have.
@@ -41,6 +40,10 @@ impl Walk<'_, '_> {
         if !self.files.has_clean_urls || names.segments.is_empty() {
             return None;
         }
+        // `/.well-known` is public, but `.well-known.html` is a name like any other with a dot.
+        if names.last().starts_with(b".") && !self.files.serves_dot_files {
+            return None;
+        }
         let mut page = OsString::from(path);
         page.push(ENDING);
         Some(page.into())
@@ -53,17 +56,20 @@ impl Walk<'_, '_> {
             return None;
         }
         let name = path.file_name()?.as_bytes();
+        // The path of the request ends as that of the file does, unless the program has mapped it.
+        let last = self.req.path().rsplit('/').next().unwrap_or_default();
+        if !last.ends_with(ENDING) {
+            return None;
+        }
         if name == INDEX.as_bytes()
             && self.files.index.first().is_some_and(|it| it.as_os_str() == INDEX)
         {
-            return Some(Change::CutName);
+            return (last == INDEX).then_some(Change::CutName);
         }
         let stem = name.strip_suffix(ENDING.as_bytes())?;
         let is_dots = stem.iter().all(|&byte| byte == b'.');
         let clean = path.with_file_name(OsStr::from_bytes(stem));
-        // The path of the request ends as that of the file does, unless the program has mapped it.
-        let ends_so = self.req.path().ends_with(ENDING);
-        if is_dots || !ends_so || matches!(self.tree.find(&clean), Ok(Found::File(_))) {
+        if is_dots || matches!(self.tree.look(&clean), Ok((FileType::RegularFile, _))) {
             return None;
         }
         Some(Change::CutEnding(ENDING))

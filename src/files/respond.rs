@@ -114,7 +114,8 @@ impl Walk<'_, '_> {
             }
             // It may have an index. The request with the slash looks for that.
             Err(Missing::Forbidden) if self.tree.is_directory(path) => {
-                Ok(redirect(self.req, Change::AddSlash))
+                let page = self.clean_page(names, path)?;
+                page.map_or_else(|| Ok(redirect(self.req, Change::AddSlash)), Ok)
             }
             Err(missing) => response_to(missing),
         }

@@ -169,8 +169,15 @@ fn a_clean_path_keeps_the_prefix_of_its_mount() {
     let page = asker.ask("GET", "/static/about.html?v", &[("X-Path", "/about.html")]);
     assert_eq!((page.status, page.field("location")), (301, Some("./about?v")));
     assert_eq!(asker.ask("GET", "/static/about", &[("X-Path", "/about")]).text(), "about");
-    // The program has mapped another path to the file: there is nothing to cut.
+    // The program has mapped another path to the file: there is nothing to cut. A redirect would lead
+    // to the same request again.
     assert_eq!(asker.ask("GET", "/", &[("X-Path", "/about.html")]).text(), "about");
+    for path in ["/", "/home"] {
+        let page = asker.ask("GET", path, &[("X-Path", "/index.html")]);
+        assert_eq!(page.status, 200, "{path}");
+    }
+    let page = asker.ask("GET", "/static/index.html", &[("X-Path", "/index.html")]);
+    assert_eq!((page.status, page.field("location")), (301, Some("./")));
 }
 
 #[test]
@@ -185,11 +192,42 @@ fn clean_urls_are_off_unless_the_program_wants_them() {
 fn a_clean_path_never_leads_to_a_hidden_page_or_out_of_the_root() {
     let tree = clean_tree();
     tree.write(".env.html", super::tree::SECRET);
+    tree.write(".well-known.html", super::tree::SECRET);
     std::os::unix::fs::symlink("../secret.txt", tree.root().join("leak.html")).unwrap();
     let mut asker = asker(tree.files().clean_urls(true));
+    // That directory is public, and a page with its name is not.
+    let directory = asker.get("/.well-known");
+    assert_eq!((directory.status, directory.field("location")), (301, Some("./.well-known/")));
     for path in ["/.env", "/leak", "/..", "/../secret", "/%2e%2e/secret"] {
         let response = asker.get(path);
         assert!(matches!(response.status, 400 | 404), "{path}: {}", response.status);
         assert!(!response.text().contains(super::tree::SECRET), "{path}");
+    }
+}
+
+#[test]
+fn a_page_whose_clean_path_may_not_be_read_is_sent_for_the_path_that_leads_to_it() {
+    use std::fs::{set_permissions, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    if super::paths::may_read_everything() {
+        return;
+    }
+    let tree = Tree::new();
+    tree.write("about.html", "about");
+    tree.write("about/x", "");
+    tree.write("notes.html", "notes");
+    tree.write("notes", "");
+    let closed = [("about", 0o311), ("notes", 0o200)];
+    for (name, mode) in closed {
+        set_permissions(tree.root().join(name), Permissions::from_mode(mode)).unwrap();
+    }
+    let mut asker = asker(tree.files().clean_urls(true));
+    assert_eq!(asker.get("/about.html").field("location"), Some("./about"));
+    assert_eq!(asker.get("/about").text(), "about", "a page wins over a directory");
+    assert_eq!(asker.get("/notes").status, 403, "a file wins over a page");
+    assert_eq!(asker.get("/notes.html").text(), "notes", "so its page keeps its own path");
+    for (name, _) in closed {
+        set_permissions(tree.root().join(name), Permissions::from_mode(0o755)).unwrap();
     }
 }

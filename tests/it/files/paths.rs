@@ -344,7 +344,7 @@ fn a_root_that_is_not_a_directory_is_refused_at_the_start() {
     assert!(Files::new(tree.root().join("missing")).is_err());
 }
 
-fn may_read_everything() -> bool {
+pub(super) fn may_read_everything() -> bool {
     let is_root = rustix::process::geteuid().is_root();
     if is_root {
         eprintln!("skipped: root may read everything");
