@@ -59,7 +59,7 @@ impl Walk<'_, '_> {
                 (opened, encoding) = (sibling, Some(name));
             }
         }
-        let validators = validators(&opened, self.req.turn_time().wall());
+        let validators = validators(&opened, encoding, self.req.turn_time().wall());
         let Opened { source, meta, .. } = opened;
         Representation { source, len: meta.len, kind, encoding, varies, validators, cache_control }
     }
@@ -153,14 +153,22 @@ impl Representation<'_> {
 /// on one machine. A file that was just changed gets its final tag after a tick of the clock of the
 /// file system, so no client keeps a version from within that tick.
 ///
+/// The tag of a coded file has the coding, too: compressors copy the time of the file, and the length
+/// may be the same by chance.
+///
 /// A time that lies after `now` is not sent: it would be later than `Date` (RFC 9110, section 8.8.2.1).
-fn validators(Opened { meta, changed, .. }: &Opened, now: Duration) -> Validators {
+fn validators(
+    Opened { meta, changed, .. }: &Opened,
+    encoding: Option<&str>,
+    now: Duration,
+) -> Validators {
     let known = meta.last_modified();
     let last_modified = known.filter(|time| *time <= SystemTime::UNIX_EPOCH + now);
     let mut mixed = Mixed::new();
     mixed.add(&meta.len.to_le_bytes());
     mixed.add(&meta.modified.to_le_bytes());
     mixed.add(&meta.nanos.to_le_bytes());
+    mixed.add(encoding.unwrap_or_default().as_bytes());
     if last_modified.is_none() || !meta.is_older_than(now) {
         mixed.add(&meta.inode.to_le_bytes());
         mixed.add(&changed.0.to_le_bytes());

@@ -231,6 +231,24 @@ fn a_request_for_several_ranges_of_a_coded_sibling_gets_all_of_it() {
 }
 
 /// Compressors copy the time of the file, but some of them only its seconds.
+/// `gzip -k` copies the time of the file, and a sibling may have its length by chance.
+#[test]
+fn a_sibling_with_the_length_and_the_time_of_its_file_has_another_tag() {
+    let tree = Tree::new();
+    for name in ["a.css", "a.css.br", "a.css.zst", "a.css.gz"] {
+        tree.write(name, "same length");
+    }
+    let mut asker = asker(tree.files());
+    let mut tags: Vec<String> = ["identity", "br", "zstd", "gzip"]
+        .iter()
+        .map(|coding| asker.ask("GET", "/a.css", &[("Accept-Encoding", coding)]))
+        .map(|response| response.field("etag").unwrap().to_owned())
+        .collect();
+    tags.sort();
+    tags.dedup();
+    assert_eq!(tags.len(), 4, "{tags:?}");
+}
+
 #[test]
 fn a_sibling_of_the_same_second_is_sent() {
     let tree = compressed_tree();
