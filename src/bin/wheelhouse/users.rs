@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::fs;
 use std::hash::BuildHasher;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -21,8 +22,9 @@ use std::time::{Duration, Instant};
 use bcrypt::HashParts;
 use wheelhouse::auth::BasicAuth;
 
-/// The greatest cost of a hash: 12, about 300 ms. `htpasswd -B` uses 5, about 2.4 ms.
-const COST_MAX: u32 = 12;
+/// The costs that a hash may have, up to about 300 ms. `htpasswd -B` uses 5, about 2.4 ms. There is no
+/// hash of a lower cost.
+const COSTS: RangeInclusive<u32> = 4..=12;
 /// The time for passwords that are not known, after a time without any.
 const RESERVE: f64 = 1.0;
 /// The part of the time for passwords that are not known.
@@ -161,6 +163,8 @@ fn read(path: &Path) -> Result<HashMap<String, User>, String> {
 /// Parses the lines of a file. An error is a description of the expected line.
 fn parse(text: &str) -> Result<HashMap<String, User>, String> {
     let mut users = HashMap::new();
+    // Some editors write a byte order mark, which would be part of the first name.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (n, line) in text.lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
@@ -172,10 +176,11 @@ fn parse(text: &str) -> Result<HashMap<String, User>, String> {
             .filter(|(name, _)| !name.is_empty())
             .ok_or_else(|| wrong("USER:HASH, as `htpasswd -B` writes it,"))?;
         let hash = hash.split(':').next().unwrap_or_default().to_owned();
-        let parts: HashParts =
-            hash.parse().map_err(|_| wrong("a hash of bcrypt, as `htpasswd -B` makes it,"))?;
-        if parts.get_cost() > COST_MAX {
-            return Err(wrong("a cost of at most 12 (`htpasswd -B -C 10`)"));
+        // The parser takes `+4` for a cost, with which no password would be right.
+        let parts = hash.parse::<HashParts>().ok().filter(|_| !hash.contains('+'));
+        let parts = parts.ok_or_else(|| wrong("a hash of bcrypt, as `htpasswd -B` makes it,"))?;
+        if !COSTS.contains(&parts.get_cost()) {
+            return Err(wrong("a cost from 4 to 12 (`htpasswd -B -C 10`)"));
         }
         if users.insert(name.to_owned(), User { hash, good: None }).is_some() {
             return Err(wrong("each user once, and not again"));
@@ -234,6 +239,13 @@ mod tests {
         assert!(matches!(check("eve", "secret"), Check::Busy(_)));
     }
 
+    /// Some editors write it, and no client could send the name with it.
+    #[test]
+    fn a_byte_order_mark_is_not_part_of_a_name() {
+        let users = parse(&format!("\u{feff}{ANN}\n{BOB}")).unwrap();
+        assert!(users.contains_key("ann") && users.contains_key("bob"));
+    }
+
     #[test]
     fn unknown_passwords_get_a_tenth_of_the_time_after_a_reserve() {
         let start = Instant::now();
@@ -257,7 +269,9 @@ mod tests {
             ("ann:$apr1$x$hunter2".to_owned(), "htpasswd -B"),
             ("ann:{SHA}hunter2".to_owned(), "htpasswd -B"),
             (format!("{ANN}\n{ANN}"), "once"),
-            (ANN.replace("$04$", "$13$"), "at most 12"),
+            (ANN.replace("$04$", "$13$"), "4 to 12"),
+            (ANN.replace("$04$", "$03$"), "4 to 12"),
+            (ANN.replace("$04$", "$+4$"), "htpasswd -B"),
         ] {
             let error = parse(&text).unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");
