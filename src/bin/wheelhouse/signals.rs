@@ -2,7 +2,8 @@
 //! SIGUSR2 do nothing.
 //!
 //! The thread serves the signals also when a loop hangs, and it removes the files of Unix sockets
-//! before a signal ends the process.
+//! before a signal ends the process. Reloads have a thread of their own, because to open a file can
+//! take for ever: a FIFO without a reader, a network file system whose server is down.
 
 use std::fs;
 use std::io::{self, IsTerminal, Read};
@@ -10,6 +11,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{sync_channel, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,7 +26,7 @@ use wheelhouse::Handle;
 /// and the end of its output may take one second.
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The stack of the thread: 64 KiB, more than it needs.
+/// The stack of each thread: 64 KiB, more than it needs.
 const STACK_BYTES: usize = 64 << 10;
 
 /// The signals that are heard, in the order of [`Heard`].
@@ -90,17 +92,18 @@ fn file_id(path: &Path) -> Option<(u64, u64)> {
     Some((file.dev(), file.ino()))
 }
 
-/// Takes the signals from their default action, and starts the thread. `reload` is called for
+/// Takes the signals from their default action, and starts the threads. `reload` is called for
 /// SIGHUP; an error goes to the log.
 ///
 /// # Errors
 ///
-/// The error of the system if it refuses a signal or the thread.
+/// The error of the system if it refuses a signal or a thread.
 pub(crate) fn start(
     ending: Ending,
     reload: impl Fn() -> Result<(), String> + Send + 'static,
 ) -> io::Result<()> {
     let heard = Heard::catch()?;
+    let reloads = start_reloads(reload)?;
     let has_terminal = io::stdin().is_terminal();
     let mut thread = Thread { heard, ending, count: 0, ends_at: None, last: Signal::TERM };
     thread::Builder::new().name("signals".to_owned()).stack_size(STACK_BYTES).spawn(move || {
@@ -110,16 +113,30 @@ pub(crate) fn start(
                 match signal {
                     // The terminal in which the server was started has been closed.
                     Signal::HUP if lost_terminal() => thread.end(signal),
-                    Signal::HUP => match reload() {
-                        Ok(()) => info!("SIGHUP: the log file and the users are read anew"),
-                        Err(error) => error!("SIGHUP: {error}"),
-                    },
+                    // If one waits already, that one has not begun, and serves this signal, too.
+                    Signal::HUP => drop(reloads.try_send(())),
                     signal => thread.end(signal),
                 }
             }
         }
     })?;
     Ok(())
+}
+
+/// Starts the thread that reloads. Each message asks for a reload.
+fn start_reloads(
+    reload: impl Fn() -> Result<(), String> + Send + 'static,
+) -> io::Result<SyncSender<()>> {
+    let (reloads, asked) = sync_channel(1);
+    thread::Builder::new().name("reloads".to_owned()).stack_size(STACK_BYTES).spawn(move || {
+        for () in asked {
+            match reload() {
+                Ok(()) => info!("SIGHUP: the log file and the users are read anew"),
+                Err(error) => error!("SIGHUP: {error}"),
+            }
+        }
+    })?;
+    Ok(reloads)
 }
 
 /// The signals that have come, as bytes of sockets: one for each signal.

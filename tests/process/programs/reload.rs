@@ -67,6 +67,32 @@ fn sighup_opens_the_log_file_anew_and_the_server_goes_on() {
     assert!(running.end().0, "the server goes on");
 }
 
+/// To open a FIFO waits for its other end, as to open a file of a network that is down waits.
+#[test]
+fn a_reload_that_hangs_keeps_no_other_signal_waiting() {
+    let dir = Dir::new();
+    let log = dir.0.join("access.log");
+    let mut running = Running::in_dir(&dir.0, &["--access-log-file", log.to_str().unwrap()]);
+    fs::remove_file(&log).unwrap();
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mkfifoat(rustix::fs::CWD, &log, mode).unwrap();
+    // More than the one that hangs: the others must not wait for it.
+    for _ in 0..3 {
+        running.signal(Signal::HUP);
+        assert!(running.get("/file.txt", "").ends_with("content"));
+    }
+    running.signal(Signal::TERM);
+    let start = Instant::now();
+    let status = loop {
+        if let Some(status) = running.child.try_wait().unwrap() {
+            break status;
+        }
+        assert!(start.elapsed() < PATIENCE, "the signal is not served");
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    assert!(status.success(), "{status}");
+}
+
 #[test]
 fn signals_for_other_servers_do_nothing() {
     let dir = Dir::new();
