@@ -16,6 +16,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::error::Error;
+use crate::helpers::forwarded::TrustedProxies;
 use crate::message::request::Request;
 use crate::message::response::Response;
 
@@ -31,7 +32,7 @@ const ADDRESSES_MAX: usize = 4096;
 /// period. After that it may make one for each part of the period. A request above the rate gets a
 /// 429 with `Retry-After`, and does not count. For IPv6, an address is a network of 64 bits, since
 /// one client has all addresses of such a network. Clients of a Unix socket have no address and no
-/// limit.
+/// limit. For a server whose clients come through a proxy, see [`behind`](RateLimit::behind).
 ///
 /// As a guard of a server, of a router or of a [nest](crate::Router::nest), it limits the requests
 /// that pass through there:
@@ -74,6 +75,8 @@ pub struct RateLimit {
     hasher: RandomState,
     entries: Vec<Entry>,
     len: usize,
+    /// The proxies that report the addresses of their clients.
+    proxies: Option<TrustedProxies>,
 }
 
 /// Nanoseconds since the start of the loop.
@@ -106,6 +109,7 @@ impl RateLimit {
             hasher: RandomState::new(),
             entries: Vec::new(),
             len: 0,
+            proxies: None,
         };
         Ok(limit.addresses_max(ADDRESSES_MAX))
     }
@@ -124,15 +128,41 @@ impl RateLimit {
         self
     }
 
+    /// Takes for the address that which trusted proxies report
+    /// ([`TrustedProxies::client_addr`]). Without this, all clients of a proxy share one rate, which
+    /// is that of the address of the proxy.
+    ///
+    /// A proxy that reports no address of its client has a rate of its own, as any other client. So
+    /// let the proxy set the field in each request, and remove the one that the client sends.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use wheelhouse::guards::{RateLimit, TrustedProxies};
+    ///
+    /// let proxies = TrustedProxies::x_forwarded_for().trust("10.0.0.0/8")?;
+    /// let mut limit = RateLimit::per_address(60, Duration::from_secs(60))?.behind(proxies);
+    /// let server = wheelhouse::Server::new().guard(move |_, req| limit.check(req));
+    /// # Ok::<(), wheelhouse::Error>(())
+    /// ```
+    #[doc(alias("X-Forwarded-For", "Forwarded", "real_ip"))]
+    pub fn behind(mut self, proxies: TrustedProxies) -> RateLimit {
+        self.proxies = Some(proxies);
+        self
+    }
+
     /// Counts a request, if its address may make one now.
     ///
     /// # Errors
     ///
     /// A 429 with `Retry-After`, the seconds until the address may make a request again.
     pub fn check(&mut self, req: &Request<'_>) -> Result<(), Response> {
-        let Some(peer) = req.peer_addr() else { return Ok(()) };
+        let address = match &self.proxies {
+            Some(proxies) => proxies.client_addr(req),
+            None => req.peer_addr().map(|peer| peer.ip()),
+        };
+        let Some(address) = address else { return Ok(()) };
         let now = req.turn_time().now.saturating_mul(1_000_000);
-        self.take(key(peer.ip()), now).map_err(too_many)
+        self.take(key(address), now).map_err(too_many)
     }
 
     /// Takes a token of an address. Returns the time until there is one, if there is none.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::support::*;
-use wheelhouse::guards::RateLimit;
+use wheelhouse::guards::{RateLimit, TrustedProxies};
 use wheelhouse::sim::Sim;
 use wheelhouse::{Router, Server};
 
@@ -48,6 +48,33 @@ fn a_network_of_ipv6_is_one_client() {
     assert_eq!(status("[2001:db8::2]:1"), 200);
     assert_eq!(status("[2001:db8::3]:1"), 429);
     assert_eq!(status("[2001:db8:0:1::3]:1"), 200);
+}
+
+/// All requests come from one proxy, which reports its clients.
+#[test]
+fn behind_trusted_proxies_each_of_their_clients_has_its_own_rate() {
+    let proxies = TrustedProxies::x_forwarded_for().trust("192.0.2.0/24").unwrap();
+    let mut rate = RateLimit::per_address(1, 60 * SECOND).unwrap().behind(proxies);
+    let server = Server::new().guard(move |_, req| rate.check(req));
+    let mut sim = Sim::of(server, |_: &wheelhouse::Request<'_>| "passed").unwrap();
+    let mut status = |peer, clients: &str| {
+        let request = sim.request("GET", "/").from(address(peer));
+        match clients {
+            "" => request.send().status(),
+            clients => request.header("X-Forwarded-For", clients).send().status(),
+        }
+    };
+    let (proxy, second, stranger) = ("192.0.2.1:1", "192.0.2.2:1", "198.51.100.9:1");
+    assert_eq!(status(proxy, "203.0.113.1"), 200);
+    assert_eq!(status(proxy, "203.0.113.1"), 429);
+    assert_eq!(status(second, "203.0.113.1"), 429, "by another proxy");
+    assert_eq!(status(proxy, "6.6.6.6, 203.0.113.1"), 429, "the left end is the client's own text");
+    assert_eq!(status(proxy, "203.0.113.2"), 200);
+    assert_eq!(status(proxy, ""), 200, "without a report it is the proxy itself");
+    assert_eq!(status(proxy, "unknown"), 429);
+    assert_eq!(status(stranger, "203.0.113.3"), 200);
+    assert_eq!(status(stranger, "203.0.113.4"), 429, "a peer that is not trusted is the client");
+    assert_eq!(status("203.0.113.1:1", ""), 429, "a client that comes without the proxy");
 }
 
 #[test]
