@@ -44,7 +44,7 @@ const GROUPS: &[(&str, &[Flag])] = &[
             flag(
                 "error-page",
                 "STATUS=FILE",
-                "content of an error, such as 404=404.html; may be repeated",
+                "page for an error, such as 404=404.html; may be repeated",
             ),
             flag("spa", "FILE", "send FILE for paths without a file (single-page application)"),
             flag("dot-files", "", "serve and list names that begin with a dot"),
@@ -83,17 +83,17 @@ const GROUPS: &[(&str, &[Flag])] = &[
                 "required credentials; set them in the environment, since others\n\
               can read flags",
             ),
-            flag("auth-file", "FILE", "users that `htpasswd -B` has written to FILE"),
+            flag("auth-file", "FILE", "users and hashed passwords, as `htpasswd -B` writes them"),
             flag(
                 "trust-proxy",
                 "NETWORK",
-                "log the client that these proxies report: 10.0.0.0/8, ::1 or unix;\n\
-                 may be repeated",
+                "proxies whose report about their clients goes into the access log:\n\
+                 10.0.0.0/8, ::1 or unix; may be repeated",
             ),
             flag(
                 "proxy-header",
                 "NAME",
-                "field in which they report it: X-Forwarded-For or Forwarded\n\
+                "field of this report: X-Forwarded-For or Forwarded\n\
                  [X-Forwarded-For]",
             ),
         ],
@@ -104,7 +104,7 @@ const GROUPS: &[(&str, &[Flag])] = &[
             flag(
                 "access-log",
                 "FORMAT",
-                "common, combined, json or none [none, with a file combined]",
+                "common, combined, json or none [none; with a file, combined]",
             ),
             flag("access-log-file", "FILE", "append the access log to FILE [standard output]"),
             flag("quiet", "", "write nothing but errors to standard error"),
