@@ -395,25 +395,23 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     fn grow_slots(&mut self) -> bool {
         let capacity = self.slots.capacity();
         let mut more = (capacity / 4).max(4).min(self.connections_max - capacity);
-        while more > 0 && !self.has_memory_for(more) {
+        while more > 0 && !self.makes_memory_for(capacity + more) {
             more /= 2;
         }
         if more == 0 {
             return false;
         }
         self.slots.reserve_exact(more);
-        self.wheel.grow_exact(self.slots.capacity());
-        self.shared.origins.grow_exact(self.slots.capacity());
         true
     }
 
-    /// Whether the system has memory for the vectors with so many more slots.
-    fn has_memory_for(&self, more: usize) -> bool {
-        let slots = self.slots.capacity() + more;
-        let [nodes, peers] = [WHEEL_NODE, Origins::PEER].map(|size| slots * size);
-        let ring = WHEEL_SLOTS * WHEEL_NODE;
-        let sizes = [slots * mem::size_of::<Slot<K, S>>(), ring + nodes, peers];
-        has_memory(sizes.map(without_trace)) || has_memory(sizes)
+    /// Grows the vectors beside the slots. Returns whether the system has memory for the slots, too. The
+    /// slab can only be tested for: so it comes last, and nothing is allocated after the test.
+    fn makes_memory_for(&mut self, slots: usize) -> bool {
+        let bytes = slots * mem::size_of::<Slot<K, S>>();
+        self.wheel.try_grow_exact(slots).is_ok()
+            && self.shared.origins.try_grow_exact(slots)
+            && (has_memory([without_trace(bytes)]) || has_memory([bytes]))
     }
 
     /// Keeps the ledger's share for slots, wheel nodes and addresses up to date.

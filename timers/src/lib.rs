@@ -18,7 +18,7 @@
 //! * It is not shared: one wheel belongs to one thread. It has no lock and no atomic.
 //!
 //! The crate has no `unsafe` and no dependency, is `no_std` with `alloc`, and allocates only in
-//! [`Wheel::new`], [`Wheel::grow`] and [`Wheel::grow_exact`].
+//! [`Wheel::new`], [`Wheel::grow`] and [`Wheel::try_grow_exact`].
 //!
 //! # How it works
 //!

@@ -243,7 +243,7 @@ fn growing_keeps_deadlines_and_memory_returns_its_cost() {
 fn exact_growth_takes_16_bytes_for_each_id_and_keeps_deadlines() {
     let mut wheel = Wheel::new(64, 0);
     for ids in [1, 100, 150, 151, 151, 3] {
-        wheel.grow_exact(ids);
+        wheel.try_grow_exact(ids).unwrap();
         assert_eq!(wheel.memory(), (65 + wheel.capacity()) * 16 + 8);
         wheel.arm(0, 5);
     }

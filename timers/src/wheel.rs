@@ -4,6 +4,7 @@
 
 use crate::node::{Node, UNARMED};
 use crate::occupied::Occupied;
+use alloc::collections::TryReserveError;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::cell::Cell;
@@ -150,30 +151,36 @@ impl Wheel {
     }
 
     /// Makes the ids `0..ids` usable as [`grow`](Wheel::grow) does, but takes exactly the memory
-    /// that they need.
+    /// that they need, and reports a lack of it.
     ///
     /// It is for a caller with a budget of memory. Growth by one id at a time moves the array each
     /// time.
     ///
     /// # Panics
     ///
-    /// If `ids` is more than [`IDS_MAX`](Wheel::IDS_MAX), or if memory runs out.
+    /// If `ids` is more than [`IDS_MAX`](Wheel::IDS_MAX).
+    ///
+    /// # Errors
+    ///
+    /// If the system has not enough memory. The wheel is as before then.
     ///
     /// # Examples
     ///
     /// ```
     /// let mut wheel = wheelhouse_timers::Wheel::new(64, 0);
     /// let before = wheel.memory();
-    /// wheel.grow_exact(100);
-    /// wheel.grow_exact(101);
+    /// wheel.try_grow_exact(100)?;
+    /// wheel.try_grow_exact(101)?;
     /// assert_eq!(wheel.memory() - before, 101 * 16);
+    /// # Ok::<(), std::collections::TryReserveError>(())
     /// ```
-    pub fn grow_exact(&mut self, ids: usize) {
+    pub fn try_grow_exact(&mut self, ids: usize) -> Result<(), TryReserveError> {
         assert!(ids <= Self::IDS_MAX, "a wheel has at most 2^31 ids, not {ids}");
         if ids > self.capacity() {
-            self.nodes.reserve_exact(ids - self.capacity());
+            self.nodes.try_reserve_exact(ids - self.capacity())?;
             self.grow(ids);
         }
+        Ok(())
     }
 
     /// Returns the number of usable ids: `0..capacity` may be armed.
