@@ -66,6 +66,9 @@ fn response_head(out: &mut Vec<u8>, head: &ResponseHead<'_>, date: &DateLine) {
         out.extend_from_slice(b"\r\n");
     }
     out.extend_from_slice(head.lines);
+    if head.is_text_only() {
+        out.extend_from_slice(b"X-Content-Type-Options: nosniff\r\n");
+    }
     match head.outgoing {
         Outgoing::Length(length) | Outgoing::Announced(length) => {
             out.extend_from_slice(b"Content-Length: ");
@@ -185,8 +188,8 @@ mod tests {
         assert_eq!(
             encode(404, Outgoing::Chunked, ConnectionField::Close),
             "HTTP/1.1 404 Not Found\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
-             Content-Type: text/plain\r\nX-A: b\r\nTransfer-Encoding: chunked\r\n\
-             Connection: close\r\n\r\n"
+             Content-Type: text/plain\r\nX-A: b\r\nX-Content-Type-Options: nosniff\r\n\
+             Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
         );
     }
 
@@ -194,6 +197,33 @@ mod tests {
     fn a_status_without_a_standard_phrase_still_has_a_space_after_it() {
         let head = encode(299, Outgoing::None, ConnectionField::Unsaid);
         assert!(head.starts_with("HTTP/1.1 299 \r\n"));
+    }
+
+    #[test]
+    fn plain_text_of_an_error_is_nothing_but_text_unless_the_program_says_otherwise() {
+        let line = "X-Content-Type-Options: nosniff\r\n";
+        let own = "x-content-type-options: own\r\n";
+        for (status, content_type, lines, added) in [
+            (400, Some("text/plain; charset=utf-8"), "", true),
+            (404, Some("Text/Plain"), "X-A: b\r\n", true),
+            (599, Some("text/plain"), "", true),
+            (500, Some("text/plain"), own, false),
+            (404, Some("text/html"), "", false),
+            (404, Some("text"), "", false),
+            (404, None, "", false),
+            (399, Some("text/plain"), "", false),
+            (200, Some("text/plain"), "", false),
+        ] {
+            let content_type = content_type.map(Cow::Borrowed);
+            let plain = plain(status, Outgoing::Length(0), ConnectionField::Unsaid);
+            let lines = lines.as_bytes();
+            let head = ResponseHead { content_type: content_type.as_ref(), lines, ..plain };
+            let mut out = Vec::new();
+            response_head(&mut out, &head, DATE, &KeepAliveLines::new(100));
+            let text = String::from_utf8(out).unwrap();
+            assert_eq!(text.contains(line), added, "{text}");
+            assert_eq!(text.contains(own), lines == own.as_bytes(), "{text}");
+        }
     }
 
     /// t110.

@@ -5,7 +5,10 @@ use std::borrow::Cow;
 use http::StatusCode;
 
 use crate::http1::framing::Outgoing;
+use crate::message::fields::Fields;
 use crate::message::request::Version;
+
+const TEXT_PLAIN: &str = "text/plain";
 
 /// Everything that goes into the head of a final response, except the date.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +22,17 @@ pub(crate) struct ResponseHead<'a> {
     pub(crate) connection: ConnectionField,
     /// Content that is sent with the head if the framing allows any.
     pub(crate) content: Content<'a>,
+}
+
+impl ResponseHead<'_> {
+    /// Whether browsers are told to take the content for nothing but text: that of an error, which
+    /// may repeat a part of the request. A program that sets the field itself decides.
+    pub(super) fn is_text_only(&self) -> bool {
+        let is_error = self.status.is_client_error() || self.status.is_server_error();
+        let start = self.content_type.and_then(|media_type| media_type.get(..TEXT_PLAIN.len()));
+        let is_text = start.is_some_and(|start| start.eq_ignore_ascii_case(TEXT_PLAIN));
+        is_error && is_text && !Fields::encoded(None, self.lines).contains("x-content-type-options")
+    }
 }
 
 /// Small content that is at hand when the head is written.

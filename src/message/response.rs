@@ -135,8 +135,8 @@ impl Response {
     /// Creates the plain page for a status: its number and standard phrase as one line of text. A
     /// status whose response has no content (204, 304) gets no page and no `Content-Type`.
     ///
-    /// No byte of the page comes from the request, so it needs no `X-Content-Type-Options`, which
-    /// [`error`](Response::error) sets.
+    /// As with every plain text that has an error status, the server adds
+    /// `X-Content-Type-Options: nosniff`.
     pub fn status_page(status: StatusCode) -> Response {
         let page = match status {
             StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => return Response::new(status),
@@ -152,12 +152,12 @@ impl Response {
     }
 
     /// Creates a plain page that says `text`, for an error status. Browsers treat it as nothing but
-    /// text (`X-Content-Type-Options: nosniff`), so a part of the request in it cannot become
-    /// markup.
+    /// text, because the server adds `X-Content-Type-Options: nosniff` to every plain text with an
+    /// error status (Go's `http.Error`). So a part of the request in it cannot become markup.
     pub fn error(status: StatusCode, text: impl fmt::Display) -> Response {
         let mut response = Response::text(format!("{text}\n"));
         response.status = status;
-        response.with_header("X-Content-Type-Options", "nosniff")
+        response
     }
 
     /// Creates a 404 with a page of one line.

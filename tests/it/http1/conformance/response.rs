@@ -49,10 +49,12 @@ impl ParsedResponse {
             });
         }
         let (mut keeps, mut framing, mut dates) = (is_1_1, Framing::UntilClose, 0);
+        let (mut has_page, mut is_text_only) = (false, false);
         for line in lines {
             let (name, value) = line.split_once(": ").ok_or_else(|| wrong("no field line"))?;
             match (name, &framing) {
                 ("Connection", _) => keeps = value == "keep-alive",
+                ("X-Content-Type-Options", _) => is_text_only = value == "nosniff",
                 ("Content-Length", Framing::UntilClose) => {
                     framing = Framing::Length(value.parse().map_err(|_| wrong("no length"))?);
                 }
@@ -60,12 +62,15 @@ impl ParsedResponse {
                     framing = Framing::Chunked;
                 }
                 ("Date", _) => dates += 1,
-                ("Content-Type", _) => {}
+                ("Content-Type", _) => has_page = status.as_bytes()[0] >= b'4',
                 _ => return Err(wrong("an unexpected field")),
             }
         }
         if dates != 1 {
             return Err(wrong("not one Date"));
+        }
+        if has_page != is_text_only {
+            return Err(wrong("an error page without nosniff"));
         }
         if is_head || status == "204" || status == "304" {
             framing = Framing::None;
