@@ -95,8 +95,9 @@ pub struct Limits {
     /// in nginx and the load balancers of AWS. The side with the shorter time closes first. If that is the
     /// server, its close may cross with the next request, which a proxy answers with a 502.
     ///
-    /// The server does not announce the time with `Keep-Alive: timeout=`. That would be 25 bytes more in
-    /// every response, and false as soon as connections fill up and the time shrinks.
+    /// A client that sends `Connection: keep-alive` is told the time, in whole seconds, with
+    /// `Keep-Alive: timeout=100`. It is the time as it stands at the response: it shrinks while many
+    /// connections are open. Other clients are not told, to save 50 bytes per response.
     #[doc(alias = "IdleTimeout")]
     pub idle_timeout: Duration,
     /// The least idle timeout. The timeout shrinks from `idle_timeout` to this value while the

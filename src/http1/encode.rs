@@ -15,17 +15,20 @@ pub(crate) type DateLine = [u8; 37];
 #[derive(Debug)]
 pub(crate) struct Encoder {
     date: DateLine,
+    keep_alive: KeepAliveLines,
     last: LastHead,
 }
 
 impl Encoder {
     pub(crate) fn new() -> Encoder {
         let date = *b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n";
-        Encoder { date, last: LastHead::new() }
+        Encoder { date, keep_alive: KeepAliveLines::new(0), last: LastHead::new() }
     }
 
-    pub(crate) fn set_date(&mut self, date: DateLine) {
+    /// Sets what changes with time: the date, and the seconds that connections may now be idle.
+    pub(crate) fn set_time(&mut self, date: DateLine, idle_seconds: u64) {
         self.date = date;
+        self.keep_alive = KeepAliveLines::new(idle_seconds);
         self.last.forget();
     }
 
@@ -45,7 +48,7 @@ impl Encoder {
     #[inline(never)]
     fn encode(&mut self, out: &mut Vec<u8>, head: ResponseHead<'_>) {
         let start = out.len();
-        response_head(out, &head, &self.date);
+        response_head(out, &head, &self.date, &self.keep_alive);
         if let (Content::Static(content), Outgoing::Length(_)) = (head.content, head.outgoing) {
             out.extend_from_slice(content);
         }
@@ -55,7 +58,27 @@ impl Encoder {
     }
 }
 
-fn response_head(out: &mut Vec<u8>, head: &ResponseHead<'_>, date: &DateLine) {
+/// `Connection: keep-alive`, with the time in `Keep-Alive` (RFC 2068, section 19.7.1.1), and the end of
+/// the head.
+#[derive(Debug)]
+struct KeepAliveLines(String);
+
+impl KeepAliveLines {
+    /// A client would not keep a connection for 0 seconds at all, so it gets no time then.
+    fn new(idle_seconds: u64) -> KeepAliveLines {
+        KeepAliveLines(match idle_seconds {
+            0 => "Connection: keep-alive\r\n\r\n".to_owned(),
+            _ => format!("Connection: keep-alive\r\nKeep-Alive: timeout={idle_seconds}\r\n\r\n"),
+        })
+    }
+}
+
+fn response_head(
+    out: &mut Vec<u8>,
+    head: &ResponseHead<'_>,
+    date: &DateLine,
+    keep_alive: &KeepAliveLines,
+) {
     status_line(out, head.version, head.status);
     out.extend_from_slice(date);
     // A 304 has no content and does not describe it, as RFC 9110, section 15.4.5, recommends.
@@ -81,7 +104,7 @@ fn response_head(out: &mut Vec<u8>, head: &ResponseHead<'_>, date: &DateLine) {
     out.extend_from_slice(match head.connection {
         ConnectionField::Unsaid => b"\r\n".as_slice(),
         ConnectionField::Close => b"Connection: close\r\n\r\n",
-        ConnectionField::KeepAlive => b"Connection: keep-alive\r\n\r\n",
+        ConnectionField::KeepAlive => keep_alive.0.as_bytes(),
     });
 }
 
@@ -128,7 +151,7 @@ mod tests {
     fn encode(status: u16, outgoing: Outgoing, connection: ConnectionField) -> String {
         let mut out = Vec::new();
         let head = ResponseHead { lines: b"X-A: b\r\n", ..plain(status, outgoing, connection) };
-        response_head(&mut out, &head, DATE);
+        response_head(&mut out, &head, DATE, &KeepAliveLines::new(100));
         String::from_utf8(out).unwrap()
     }
 
@@ -144,6 +167,7 @@ mod tests {
             ResponseHead { version: Version::Http10, ..ok() },
             ResponseHead { outgoing: Outgoing::Length(14), ..ok() },
             ResponseHead { connection: ConnectionField::Close, ..ok() },
+            ResponseHead { connection: ConnectionField::KeepAlive, ..ok() },
             ResponseHead { content_type: None, ..ok() },
             ResponseHead { content_type: Some(&owned), ..ok() },
             ResponseHead { lines: b"X-A: b\r\n", ..ok() },
@@ -157,13 +181,14 @@ mod tests {
             },
             ok(),
         ];
-        for date in [DATE, b"Date: Sun, 06 Nov 1994 08:49:38 GMT\r\n"] {
-            encoder.set_date(*date);
+        let later = b"Date: Sun, 06 Nov 1994 08:49:38 GMT\r\n";
+        for (date, idle_seconds) in [(DATE, 100), (DATE, 99), (later, 99), (later, 0)] {
+            encoder.set_time(*date, idle_seconds);
             for _ in 0..2 {
                 for head in &heads {
                     let (mut made, mut expected) = (b"x".to_vec(), b"x".to_vec());
                     encoder.head(&mut made, head);
-                    response_head(&mut expected, head, date);
+                    response_head(&mut expected, head, date, &KeepAliveLines::new(idle_seconds));
                     if let (
                         Content::Static(content) | Content::Shared(content),
                         Outgoing::Length(_),

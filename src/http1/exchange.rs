@@ -13,7 +13,7 @@ use crate::http1::chunked::{Decoded, Decoder};
 use crate::http1::encode::Encoder;
 use crate::http1::framing::{self, AskedBy, Framing, Outgoing};
 use crate::http1::head::Head;
-use crate::http1::persistence::{self, Circumstances, CloseReason, Facts, Then};
+use crate::http1::persistence::{self, Circumstances, CloseReason, Facts, PeerKeeps, Then};
 use crate::http1::response_head::{ConnectionField, Content, ResponseHead};
 use crate::http1::Reject;
 use crate::message::request::Version;
@@ -64,7 +64,7 @@ pub(crate) enum Input {
 pub(super) struct Asked {
     pub(super) version: Version,
     pub(super) by: AskedBy,
-    peer_keeps: bool,
+    peer_keeps: PeerKeeps,
     /// `100 Continue` is expected and was not sent.
     pub(super) continue_pending: bool,
 }
@@ -250,10 +250,8 @@ impl Asked {
             content_left,
         });
         let connection = match (then, self.version) {
-            (Then::Reuse, Version::Http11) | (Then::Close(_), Version::Http10) => {
-                ConnectionField::Unsaid
-            }
-            (Then::Reuse, Version::Http10) => ConnectionField::KeepAlive,
+            (Then::Reuse, _) if self.peer_keeps == PeerKeeps::Asked => ConnectionField::KeepAlive,
+            (Then::Reuse, _) | (Then::Close(_), Version::Http10) => ConnectionField::Unsaid,
             (Then::Close(_), Version::Http11) => ConnectionField::Close,
         };
         let head = ResponseHead {

@@ -12,12 +12,23 @@ pub(crate) enum Then {
     Close(CloseReason),
 }
 
+/// What the client says about the connection after the response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PeerKeeps {
+    /// It closes: `Connection: close`, or HTTP/1.0 without `keep-alive`.
+    No,
+    /// It says nothing, and HTTP/1.1 keeps connections.
+    ByDefault,
+    /// `Connection: keep-alive`. The response says the same, with the time.
+    Asked,
+}
+
 /// The reason why a connection is not reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CloseReason {
     /// The request was refused: nothing after it can be trusted.
     Refused,
-    /// `Connection: close`, or HTTP/1.0 without `keep-alive`.
+    /// [`PeerKeeps::No`].
     PeerAsked,
     /// The handler asked for it.
     HandlerAsked,
@@ -43,7 +54,7 @@ pub(crate) enum CloseReason {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Facts {
     pub(crate) circumstances: Circumstances,
-    pub(crate) peer_keeps: bool,
+    pub(crate) peer_keeps: PeerKeeps,
     pub(crate) handler_closes: bool,
     pub(crate) ends_by_close: bool,
     pub(crate) continue_pending: bool,
@@ -67,7 +78,7 @@ pub(crate) struct Circumstances {
 #[inline(always)]
 pub(crate) fn decide(facts: &Facts) -> Then {
     let circumstances = &facts.circumstances;
-    if !facts.peer_keeps {
+    if facts.peer_keeps == PeerKeeps::No {
         return Then::Close(CloseReason::PeerAsked);
     }
     if facts.handler_closes {
@@ -107,7 +118,7 @@ mod tests {
 
     const REUSABLE: Facts = Facts {
         circumstances: NONE,
-        peer_keeps: true,
+        peer_keeps: PeerKeeps::ByDefault,
         handler_closes: false,
         ends_by_close: false,
         continue_pending: false,
@@ -117,10 +128,11 @@ mod tests {
     #[test]
     fn a_connection_is_reused_unless_there_is_a_reason_to_close_it() {
         assert_eq!(decide(&REUSABLE), Then::Reuse);
+        assert_eq!(decide(&Facts { peer_keeps: PeerKeeps::Asked, ..REUSABLE }), Then::Reuse);
         use CloseReason::*;
         let in_the = |circumstances| Facts { circumstances, ..REUSABLE };
         let cases = [
-            (Facts { peer_keeps: false, ..REUSABLE }, PeerAsked),
+            (Facts { peer_keeps: PeerKeeps::No, ..REUSABLE }, PeerAsked),
             (Facts { handler_closes: true, ..REUSABLE }, HandlerAsked),
             (in_the(Circumstances { server_closes: Some(ShuttingDown), ..NONE }), ShuttingDown),
             (in_the(Circumstances { server_closes: Some(KeepAliveOff), ..NONE }), KeepAliveOff),

@@ -307,7 +307,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         self.shared.site.time.now = self.shared.now;
         self.shared.ledger.settle();
         if let Some(line) = self.shared.date.refresh(self.shared.now, || self.kernel.wall()) {
-            self.shared.encoder.set_date(line);
+            let idle_seconds = self.shared.timeouts.idle / 1000;
+            self.shared.encoder.set_time(line, idle_seconds);
             let since_start = Duration::from_millis(self.shared.now);
             self.shared.site.time.start = self.kernel.wall().saturating_sub(since_start);
         }

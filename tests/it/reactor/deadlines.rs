@@ -155,10 +155,12 @@ fn an_idle_connection_is_closed_without_a_byte_after_a_hundred_seconds() {
     }
 }
 
-/// Between half and nine tenths of the connections the idle time falls linearly from 100 s to 5 s.
+/// Between half and nine tenths of the connections the idle time falls linearly from 100 s to 5 s. A
+/// client that asks to keep its connection is told the time as it stands.
 #[test]
 fn the_idle_time_shrinks_as_the_server_fills() {
-    for (open, seconds) in [(49, 100.0), (50, 100.0), (70, 52.5), (80, 28.75), (90, 5.0), (99, 5.0)]
+    for (open, seconds) in
+        [(49, 100.0_f64), (50, 100.0), (70, 52.5), (80, 28.75), (90, 5.0), (99, 5.0)]
     {
         let limits = Limits { connections_max: 100, ..Limits::default() };
         let mut sim = limited(site, limits);
@@ -168,9 +170,35 @@ fn the_idle_time_shrinks_as_the_server_fills() {
             sim.stall(client, 1 << 10);
             sim.send(client, b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n");
         }
-        let client = sim.connect_and_send(GET);
+        let client = sim.connect();
+        sim.advance(SECOND);
+        sim.send(client, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n\r\n");
+        let told = format!("keep-alive: timeout={}\r\n", seconds.floor());
+        assert!(has_line(sim.received(client), &told), "{open}");
         let idle = Duration::from_secs_f64(seconds);
         happens_after(&mut sim, idle, |sim| !sim.is_open(client));
+    }
+}
+
+/// A client that is told 0 would not keep its connection at all.
+#[test]
+fn an_idle_time_below_a_second_is_not_told() {
+    for (millis, told) in [(999, None), (1_000, Some("1")), (1_999, Some("1")), (2_000, Some("2"))]
+    {
+        let idle_timeout = Duration::from_millis(millis);
+        let limits = Limits { idle_timeout, idle_timeout_min: idle_timeout, ..Limits::default() };
+        let mut sim = limited(site, limits);
+        for version in ["1.0", "1.1"] {
+            let request =
+                format!("GET / HTTP/{version}\r\nHost: a\r\nConnection: keep-alive\r\n\r\n");
+            let client = sim.connect_and_send(request);
+            assert!(has_line(sim.received(client), "connection: keep-alive\r\n"));
+            let line = told.map(|told| format!("keep-alive: timeout={told}\r\n"));
+            match line {
+                Some(line) => assert!(has_line(sim.received(client), &line), "{millis} ms"),
+                None => assert!(!has_field(sim.received(client), "keep-alive"), "{millis} ms"),
+            }
+        }
     }
 }
 

@@ -98,10 +98,6 @@ fn a_connection_is_idle_only_after_unread_content_has_arrived() {
     assert_eq!(*states.borrow(), [New, Active, Idle]);
 }
 
-fn has_line(bytes: &[u8], line: &str) -> bool {
-    String::from_utf8_lossy(bytes).to_lowercase().contains(&format!("\r\n{line}"))
-}
-
 /// Only the requests of a connection see the value that the hook attached to it (t8, t9).
 #[test]
 fn all_requests_of_a_connection_see_its_value_and_the_next_connection_in_its_slot_does_not() {
@@ -157,7 +153,7 @@ fn version_and_connection_field_decide_whether_a_connection_is_kept() {
         ("1.1", "Connection: CLOSE\r\n", false, Some("connection: close\r\n")),
         ("1.1", "Connection: x, close\r\n", false, Some("connection: close\r\n")),
         ("1.1", "Connection: keep-alive, close\r\n", false, Some("connection: close\r\n")),
-        ("1.1", "Connection: keep-alive\r\n", true, None),
+        ("1.1", "Connection: keep-alive\r\n", true, Some("connection: keep-alive\r\n")),
         ("1.1", "Connection: closed\r\n", true, None),
         ("1.0", "", false, None),
         ("1.0", "Connection: keep-alive\r\n", true, Some("connection: keep-alive\r\n")),
@@ -171,6 +167,9 @@ fn version_and_connection_field_decide_whether_a_connection_is_kept() {
         assert!(!sim.was_reset(client));
         let received = sim.take_received(client);
         assert_eq!(statuses(&received), [200]);
+        // The time that the connection may be idle follows for clients that ask to keep it.
+        let asked = expected_line == Some("connection: keep-alive\r\n");
+        assert_eq!(has_line(&received, "keep-alive: timeout=100\r\n"), asked, "{request}");
         match expected_line {
             Some(line) => assert!(has_line(&received, line), "{request}"),
             None => assert!(!has_line(&received, "connection"), "{request}"),

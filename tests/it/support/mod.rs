@@ -203,6 +203,11 @@ pub(crate) fn base<S: 'static>(sim: &mut Sim<S>) -> usize {
     sim.memory()
 }
 
+/// Whether a line of the head begins with `line`, which is in lower case.
+pub(crate) fn has_line(bytes: &[u8], line: &str) -> bool {
+    String::from_utf8_lossy(bytes).to_lowercase().contains(&format!("\r\n{line}"))
+}
+
 /// Whether a head has a field with this name, which must be in lower case.
 pub(crate) fn has_field(bytes: &[u8], name: &str) -> bool {
     String::from_utf8_lossy(bytes).to_lowercase().contains(&format!("\r\n{name}:"))

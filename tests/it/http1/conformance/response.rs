@@ -49,11 +49,16 @@ impl ParsedResponse {
             });
         }
         let (mut keeps, mut framing, mut dates) = (is_1_1, Framing::UntilClose, 0);
+        let (mut says_keep, mut says_time) = (false, false);
         let (mut has_page, mut is_text_only) = (false, false);
         for line in lines {
             let (name, value) = line.split_once(": ").ok_or_else(|| wrong("no field line"))?;
             match (name, &framing) {
-                ("Connection", _) => keeps = value == "keep-alive",
+                ("Connection", _) => {
+                    says_keep = value == "keep-alive";
+                    keeps = says_keep;
+                }
+                ("Keep-Alive", _) => says_time = value == "timeout=100",
                 ("X-Content-Type-Options", _) => is_text_only = value == "nosniff",
                 ("Content-Length", Framing::UntilClose) => {
                     framing = Framing::Length(value.parse().map_err(|_| wrong("no length"))?);
@@ -68,6 +73,9 @@ impl ParsedResponse {
         }
         if dates != 1 {
             return Err(wrong("not one Date"));
+        }
+        if says_keep != says_time {
+            return Err(wrong("keep-alive without its time, or the reverse"));
         }
         if has_page != is_text_only {
             return Err(wrong("an error page without nosniff"));
