@@ -24,8 +24,8 @@ import tempfile
 import threading
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-PATIENCE = 30
+from running import PATIENCE, ROOT, Program, build, check, free_port
+
 UPLOAD = (8 << 20) + 123
 
 
@@ -38,14 +38,15 @@ def main():
     if browser is None:
         print("skipped: no Chromium")
         return
-    examples = build()
+    programs = build("--examples", "--bins")
+    examples = programs / "examples"
     with contextlib.ExitStack() as stack:
         inbox = stack.enter_context(tempfile.TemporaryDirectory())
         events = stack.enter_context(Example(examples, "events", ROOT / "examples"))
         chat = stack.enter_context(Example(examples, "websocket"))
         upload = stack.enter_context(Example(examples, "upload", inbox))
         folder = stack.enter_context(tempfile.TemporaryDirectory())
-        listing = stack.enter_context(Directory(examples.parent, folder))
+        listing = stack.enter_context(Directory(programs, folder))
         chromium = stack.enter_context(Browser(browser))
         follow_events(chromium, events, chat, pictures)
         talk(chromium, chat, pictures)
@@ -141,50 +142,20 @@ def read_listing(browser, listing, folder, pictures):
     check(len(tab.value(shown)) == 3, "all names are there without script")
 
 
-def check(holds, what):
-    print(("ok: " if holds else "FAILED: ") + what)
-    if not holds:
-        sys.exit(1)
-
-
-def build():
-    """Builds the examples and the binary, and returns the folder of the examples."""
-    cargo = ["cargo", "build", "--all-features", "--examples", "--bins"]
-    subprocess.run(cargo, cwd=ROOT, check=True)
-    about = ["cargo", "metadata", "--no-deps", "--format-version", "1"]
-    metadata = subprocess.run(about, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout
-    return pathlib.Path(json.loads(metadata)["target_directory"]) / "debug" / "examples"
-
-
-class Example:
-    """A server that runs until the end of its `with` block."""
+class Example(Program):
+    """An example, which gets its address as the first argument."""
 
     def __init__(self, examples, name, *arguments):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        self.process = subprocess.Popen([examples / name, f"127.0.0.1:{self.port}", *arguments])
-
-    def __enter__(self):
-        end = time.monotonic() + PATIENCE
-        while time.monotonic() < end and self.process.poll() is None:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
-                return self
-            time.sleep(0.01)
-        sys.exit(f"{self.process.args[0]} does not start")
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
+        port = free_port()
+        super().__init__(port, examples / name, f"127.0.0.1:{port}", *arguments)
 
 
-class Directory(Example):
+class Directory(Program):
     """The binary."""
 
     def __init__(self, programs, folder):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        listen = f"--listen=127.0.0.1:{self.port}"
-        self.process = subprocess.Popen([programs / "wheelhouse", folder, listen])
+        port = free_port()
+        super().__init__(port, programs / "wheelhouse", folder, f"--listen=127.0.0.1:{port}")
 
 
 class Proxy:

@@ -13,13 +13,11 @@ Uses only the loopback interface.
 """
 
 import argparse
-import contextlib
 import hashlib
 import json
 import os
 import pathlib
 import shutil
-import signal
 import socket
 import struct
 import subprocess
@@ -29,10 +27,8 @@ import threading
 import time
 
 import browser as browsers
-from browser import check
+from running import PATIENCE, Program, build, check, free_port
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-PATIENCE = 60
 LARGE = 8 << 20
 SECONDS_OF_SOUND = 600
 
@@ -41,7 +37,7 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     arguments.add_argument("names", nargs="*", metavar="PROGRAM", choices=[[], *TESTS])
     names = arguments.parse_args().names or list(TESTS)
-    binary = build()
+    binary = build("--bin", "wheelhouse") / "wheelhouse"
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         site = make_site(folder / "site")
@@ -193,7 +189,7 @@ http {{
 }}
 """)
     front = f"http://127.0.0.1:{port}"
-    with Program(port, "nginx", "-p", work, "-c", work / "nginx.conf"):
+    with Program(port, program("nginx"), "-p", work, "-c", work / "nginx.conf"):
         def get_fifty():
             check(run("curl", "-sS", *[f"{front}/text.txt"] * 50) == b"text\n" * 50, "nginx passes 50 files")
         check(server.connections_after(get_fifty) <= 2, "nginx keeps its connections open")
@@ -240,7 +236,7 @@ backend proxied
     {target.format("proxied").replace(" check", " send-proxy check-send-proxy check")}
 """)
     front = f"http://127.0.0.1:{port}"
-    with Program(port, "haproxy", "-db", "-q", "-f", work / "haproxy.cfg"):
+    with Program(port, program("haproxy"), "-db", "-q", "-f", work / "haproxy.cfg"):
         until(lambda: all("check" not in state for state in haproxy_states(work).values()))
         time.sleep(1)
         states = haproxy_states(work)
@@ -331,15 +327,6 @@ def digest(path):
 # ------------------------------------------------------------------------------------------ helpers
 
 
-def build():
-    """Builds the binary and returns its path."""
-    cargo = ["cargo", "build", "--all-features", "--bin", "wheelhouse"]
-    subprocess.run(cargo, cwd=ROOT, check=True)
-    about = ["cargo", "metadata", "--no-deps", "--format-version", "1"]
-    metadata = subprocess.run(about, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout
-    return pathlib.Path(json.loads(metadata)["target_directory"]) / "debug" / "wheelhouse"
-
-
 def missing(name):
     """Why a test cannot run, or None."""
     if name in ("requests", "aiohttp"):
@@ -378,11 +365,6 @@ def run(name, *arguments, **options):
     return done.stdout
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]
-
-
 def until(holds):
     end = time.monotonic() + PATIENCE
     while not holds():
@@ -402,38 +384,13 @@ def haproxy_states(work):
     return {row["svname"]: row["status"] for row in servers if row["svname"] not in ("FRONTEND", "BACKEND")}
 
 
-class Program:
-    """A process that listens on a port and runs until the end of its `with` block."""
-
-    def __init__(self, port, name, *arguments, **options):
-        self.port = port
-        path = name if os.path.isabs(name) else program(name)
-        self.process = subprocess.Popen([path, *map(str, arguments)], **options)
-
-    def __enter__(self):
-        end = time.monotonic() + PATIENCE
-        while time.monotonic() < end and self.process.poll() is None:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
-                return self
-            time.sleep(0.02)
-        sys.exit(f"FAILED: {self.process.args[0]} does not start")
-
-    def __exit__(self, *_):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-
 class Server(Program):
     """The binary, with its access log."""
 
     def __init__(self, binary, work, site):
         self.log = work / "access.log"
         port = free_port()
-        super().__init__(port, str(binary), "--listen", f"127.0.0.1:{port}", "--access-log", "combined",
+        super().__init__(port, binary, "--listen", f"127.0.0.1:{port}", "--access-log", "combined",
                          site, stdout=self.log.open("wb"), stderr=(work / "stderr").open("wb"))
 
     def url(self, path):
