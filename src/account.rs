@@ -5,7 +5,6 @@
 //! The parts may drop their memory in any thread, so the totals are atomic. Both sides may be late
 //! by one turn of the loop, and neither waits for the other.
 
-use std::mem::size_of;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::Arc;
 
@@ -69,22 +68,6 @@ impl Account {
         self.held()
     }
 }
-
-/// Drops a vector that may be large, so that its memory and that of later ones goes back to the
-/// system.
-///
-/// glibc maps each piece from 128 KiB on for itself. But as soon as such a piece is freed, it takes all
-/// pieces up to that size from its heap, where they leave holes, and keeps up to twice as many bytes
-/// at the end of the heap. A piece that is small when it is freed does not have this effect.
-pub(crate) fn free<T>(mut items: Vec<T>) {
-    items.clear();
-    if items.capacity() * size_of::<T>() > MAPPED {
-        items.shrink_to(1);
-    }
-}
-
-/// The bytes from which on a piece may be mapped for itself.
-const MAPPED: usize = 64 << 10;
 
 /// Whether both are the account of the same loop.
 impl PartialEq for Account {

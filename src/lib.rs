@@ -101,6 +101,7 @@
 
 mod account;
 mod logging;
+mod heap;
 mod limits;
 mod error;
 mod report;

@@ -19,12 +19,13 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use bytes::Bytes;
 
-use crate::account::{free, Account, Hold};
+use crate::account::{Account, Hold};
 use crate::files::entries::{Directory, Order, Room};
 use crate::files::meta::Meta;
 use crate::files::page;
 use crate::files::path::Names;
 use crate::files::root::Missing;
+use crate::heap::free;
 use crate::message::body::{Body, Out, Produce, Produced};
 use crate::message::request::{Method, Request, TurnTime};
 use crate::message::response::Response;

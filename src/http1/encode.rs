@@ -32,6 +32,11 @@ impl Encoder {
         self.last.forget();
     }
 
+    /// Frees the head that was encoded last.
+    pub(crate) fn forget_last(&mut self) {
+        self.last = LastHead::new();
+    }
+
     /// Appends the head, with its blank line and the content at hand, to `out`.
     #[inline(always)]
     pub(crate) fn head(&mut self, out: &mut Vec<u8>, head: &ResponseHead<'_>) {
@@ -61,15 +66,36 @@ impl Encoder {
 /// `Connection: keep-alive`, with the time in `Keep-Alive` (RFC 2068, section 19.7.1.1), and the end of
 /// the head.
 #[derive(Debug)]
-struct KeepAliveLines(String);
+struct KeepAliveLines {
+    bytes: [u8; KeepAliveLines::LEN_MAX],
+    len: usize,
+}
 
 impl KeepAliveLines {
+    /// The length with the longest time.
+    const LEN_MAX: usize = 24 + 20 + 20 + 4;
+
     /// A client would not keep a connection for 0 seconds at all, so it gets no time then.
     fn new(idle_seconds: u64) -> KeepAliveLines {
-        KeepAliveLines(match idle_seconds {
-            0 => "Connection: keep-alive\r\n\r\n".to_owned(),
-            _ => format!("Connection: keep-alive\r\nKeep-Alive: timeout={idle_seconds}\r\n\r\n"),
-        })
+        let mut number = itoa::Buffer::new();
+        let parts: [&[u8]; 3] = match idle_seconds {
+            0 => [b"Connection: keep-alive\r\n", b"", b"\r\n"],
+            _ => [
+                b"Connection: keep-alive\r\nKeep-Alive: timeout=",
+                number.format(idle_seconds).as_bytes(),
+                b"\r\n\r\n",
+            ],
+        };
+        let mut lines = KeepAliveLines { bytes: [0; Self::LEN_MAX], len: 0 };
+        for part in parts {
+            lines.bytes[lines.len..lines.len + part.len()].copy_from_slice(part);
+            lines.len += part.len();
+        }
+        lines
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
     }
 }
 
@@ -104,7 +130,7 @@ fn response_head(
     out.extend_from_slice(match head.connection {
         ConnectionField::Unsaid => b"\r\n".as_slice(),
         ConnectionField::Close => b"Connection: close\r\n\r\n",
-        ConnectionField::KeepAlive => keep_alive.0.as_bytes(),
+        ConnectionField::KeepAlive => keep_alive.bytes(),
     });
 }
 
@@ -249,6 +275,13 @@ mod tests {
             assert_eq!(text.contains(line), added, "{text}");
             assert_eq!(text.contains(own), lines == own.as_bytes(), "{text}");
         }
+    }
+
+    #[test]
+    fn the_longest_time_has_room() {
+        let lines = format!("Connection: keep-alive\r\nKeep-Alive: timeout={}\r\n\r\n", u64::MAX);
+        assert_eq!(KeepAliveLines::new(u64::MAX).bytes(), lines.as_bytes());
+        assert_eq!(lines.len(), KeepAliveLines::LEN_MAX);
     }
 
     /// t110.

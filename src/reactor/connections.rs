@@ -15,7 +15,8 @@ use crate::handler::guard::{guard, let_go};
 use crate::handler::hooks::{ConnectionState, NewConnection};
 use crate::handler::upgrade::Hijacked;
 use crate::handler::{HandOut, Handler};
-use crate::http1::{Farewell, Rest};
+use crate::heap;
+use crate::http1::{Farewell, Head, Rest};
 use crate::logging::{error, warn};
 use crate::message::id::ConnectionId;
 use crate::reactor::acceptor::{Next, Shortage, ACCEPT_MAX};
@@ -37,8 +38,6 @@ const SEARCHED_OFTEN: usize = 256;
 const FLOOD_MIN: usize = 8;
 /// Slots kept while there are no connections.
 const SLOTS_KEPT: usize = 64;
-/// The bytes from which glibc gives a vector pages of its own, at first.
-const PAGES_OF_ITS_OWN: usize = 128 << 10;
 /// Bytes of a node of the wheel.
 const WHEEL_NODE: usize = 16;
 
@@ -375,13 +374,32 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         }
         if self.slots.capacity() > SLOTS_KEPT {
             self.slots = Slab::new();
-            self.wheel = Wheel::new(WHEEL_SLOTS, clock::tick(self.shared.now));
+            self.wheel.shrink(0);
             self.shared.origins.clear();
             self.addresses = Addresses::default();
             let fixed = memory_of_loop(&self.wheel);
             self.shared.ledger.release(self.charged - fixed);
             self.charged = fixed;
             self.reserve_for_slots();
+        }
+        self.give_heap_back();
+    }
+
+    /// Lets the system have the memory that a crowd held: when the last connection has gone, and once a
+    /// second while there are others.
+    pub(super) fn give_heap_back(&mut self) {
+        if let Some(held) = self.shared.ledger.take_shrunk() {
+            // What is kept from one request to the next may lie at the end of the heap.
+            self.shared.pool.trim(&mut self.shared.ledger);
+            self.shared.encoder.forget_last();
+            self.shared.head = Head::new();
+            if self.ready.is_empty() {
+                self.ready = Vec::new();
+            }
+            if self.unfinished.is_empty() {
+                self.unfinished = VecDeque::new();
+            }
+            heap::give_back(held);
         }
     }
 
@@ -411,7 +429,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         let bytes = slots * mem::size_of::<Slot<K, S>>();
         self.wheel.try_grow_exact(slots).is_ok()
             && self.shared.origins.try_grow_exact(slots)
-            && (has_memory([without_trace(bytes)]) || has_memory([bytes]))
+            && (has_memory([heap::without_trace(bytes)]) || has_memory([bytes]))
     }
 
     /// Keeps the ledger's share for slots, wheel nodes and addresses up to date.
@@ -432,17 +450,6 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         let ring = WHEEL_SLOTS * WHEEL_NODE;
         let charged_for_slots = self.charged.saturating_sub(2 * SCRATCH + ring);
         self.shared.ledger.reserve_for_slots(all.saturating_sub(charged_for_slots));
-    }
-}
-
-/// Returns the size of a test for memory that changes nothing for later allocations. glibc gives a large
-/// vector pages of its own, which it can move without a copy and without a hole in the heap. Large is
-/// what is larger than all that was freed before, up to 32 MiB: so a test of the wanted size would
-/// bring the vector itself into the heap. That cost 50 B for each of 20,000 connections.
-fn without_trace(size: usize) -> usize {
-    match size < PAGES_OF_ITS_OWN {
-        true => size,
-        false => size.max(33 << 20),
     }
 }
 

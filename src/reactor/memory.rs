@@ -6,7 +6,8 @@
 
 use std::mem;
 
-use crate::account::{free, Account};
+use crate::account::Account;
+use crate::heap::free;
 
 /// Counts bytes against the budget that the program has set.
 ///
@@ -15,6 +16,8 @@ use crate::account::{free, Account};
 #[derive(Debug)]
 pub(crate) struct Ledger {
     used: usize,
+    /// The most of `used` since the heap was given back.
+    most: usize,
     /// The part of `used` that is in the account, as of the last [`settle`](Ledger::settle).
     elsewhere: usize,
     account: Account,
@@ -29,7 +32,7 @@ impl Ledger {
         let account = Account::new(max);
         let percent = |n| max / 100 * n;
         let (short, full, exhausted) = (percent(80), percent(90), percent(95));
-        Ledger { used: 0, elsewhere: 0, account, max, short, full, exhausted }
+        Ledger { used: 0, most: 0, elsewhere: 0, account, max, short, full, exhausted }
     }
 
     /// The account for memory that is held outside of the loop, against the same budget.
@@ -49,6 +52,15 @@ impl Ledger {
         let of_loop = self.of_loop();
         self.elsewhere = self.account.settle(of_loop);
         self.used = of_loop + self.elsewhere;
+        self.most = self.most.max(self.used);
+    }
+
+    /// Returns the most memory that was held, if most of it has been given back to the allocator. It
+    /// then counts anew.
+    pub(crate) fn take_shrunk(&mut self) -> Option<usize> {
+        self.settle();
+        let has_shrunk = self.most >= SHRINKS_FROM && self.used <= self.most / 4;
+        has_shrunk.then(|| mem::replace(&mut self.most, self.used))
     }
 
     /// The bytes that the loop itself holds.
@@ -94,6 +106,9 @@ impl Ledger {
         self.used >= self.exhausted
     }
 }
+
+/// The least bytes of which it matters that the system gets them back.
+const SHRINKS_FROM: usize = 512 << 10;
 
 /// The most bytes that the reserve of the budget is for: a block for a usual head.
 const SMALL: usize = CLASSES[0];
@@ -344,6 +359,22 @@ mod tests {
         }
         ledger.release(1000);
         assert_eq!((ledger.used(), ledger.has_room(1000), ledger.has_room(1001)), (0, true, false));
+    }
+
+    #[test]
+    fn the_memory_of_a_crowd_is_told_once_when_three_quarters_of_it_have_gone() {
+        let mut ledger = Ledger::new(64 << 20);
+        ledger.charge(100 << 10);
+        assert_eq!(ledger.take_shrunk(), None);
+        ledger.charge(900 << 10);
+        ledger.settle();
+        ledger.release(740 << 10);
+        assert_eq!(ledger.take_shrunk(), None, "more than a quarter is left");
+        ledger.release(10 << 10);
+        assert_eq!(ledger.take_shrunk(), Some(1000 << 10));
+        assert_eq!(ledger.take_shrunk(), None);
+        ledger.release(250 << 10);
+        assert_eq!(ledger.take_shrunk(), None, "a little is left where it is");
     }
 
     #[test]

@@ -311,6 +311,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             self.shared.encoder.set_time(line, idle_seconds);
             let since_start = Duration::from_millis(self.shared.now);
             self.shared.site.time.start = self.kernel.wall().saturating_sub(since_start);
+            self.give_heap_back();
         }
         Ok(())
     }

@@ -183,6 +183,31 @@ impl Wheel {
         Ok(())
     }
 
+    /// Makes the ids from `ids` on unusable, and gives their memory back. Fewer ids than that change
+    /// nothing.
+    ///
+    /// # Panics
+    ///
+    /// If one of them is armed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut wheel = wheelhouse_timers::Wheel::new(64, 0);
+    /// let before = wheel.memory();
+    /// wheel.grow(1_000_000);
+    /// wheel.shrink(0);
+    /// assert_eq!((wheel.capacity(), wheel.memory()), (0, before));
+    /// ```
+    pub fn shrink(&mut self, ids: usize) {
+        if ids < self.capacity() {
+            let rest = &self.nodes[self.base() + ids..];
+            assert!(!rest.iter().any(Node::is_armed), "an armed id keeps its node");
+            // A copy, because an array that shrinks stays where it is: often at the end of the heap.
+            self.nodes = self.nodes[..self.base() + ids].to_vec();
+        }
+    }
+
     /// Returns the number of usable ids: `0..capacity` may be armed.
     #[must_use]
     pub fn capacity(&self) -> usize {
