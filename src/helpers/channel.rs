@@ -57,24 +57,25 @@ impl Body {
     /// ```
     #[doc(alias("Flusher", "stream"))]
     pub fn channel(capacity: usize) -> (Sender, Body) {
-        let (sender, receiver) = pipe(capacity);
+        let (sender, receiver) = pipe(capacity, None);
         (sender, Body::produce(receiver))
     }
 
     /// Creates content of exactly `len` bytes that comes from another thread, and its sender: see
     /// [`channel`](Body::channel). It is sent with `Content-Length` instead of in chunks.
     ///
-    /// After `len` bytes no [`finish`](Sender::finish) is needed. If the sender finishes before
-    /// that, the connection is reset. If it sends more, the channel is closed.
+    /// After `len` bytes the content is complete, and no [`finish`](Sender::finish) is needed. If the
+    /// sender finishes before that, the connection is reset and the reason is logged. If it sends
+    /// more, the bytes over the length are not sent, and the channel is closed.
     pub fn channel_exactly(len: u64, capacity: usize) -> (Sender, Body) {
-        let (sender, receiver) = pipe(capacity);
+        let (sender, receiver) = pipe(capacity, Some(len));
         (sender, Body::produce_exactly(len, receiver))
     }
 }
 
-fn pipe(capacity: usize) -> (Sender, Receiver) {
+fn pipe(capacity: usize, left: Option<u64>) -> (Sender, Receiver) {
     let pipe = Arc::new(Pipe { capacity, inner: Mutex::default(), has_room: Condvar::new() });
-    let receiver = Receiver(Arc::clone(&pipe));
+    let receiver = Receiver { pipe: Arc::clone(&pipe), left };
     (Sender { pipe }, receiver)
 }
 
@@ -267,11 +268,15 @@ fn wake(waker: Option<&Waker>) {
 }
 
 /// The loop's end of the channel.
-struct Receiver(Arc<Pipe>);
+struct Receiver {
+    pipe: Arc<Pipe>,
+    /// The rest of the announced length, if there is one.
+    left: Option<u64>,
+}
 
 impl Produce for Receiver {
     fn start(&mut self, waker: Waker) {
-        let mut inner = self.0.lock();
+        let mut inner = self.pipe.lock();
         inner.hold = waker.account().map(Account::empty);
         inner.waker = Some(waker);
         let len = inner.len;
@@ -279,8 +284,9 @@ impl Produce for Receiver {
     }
 
     fn produce(&mut self, out: &mut Out<'_>) -> io::Result<Produced> {
-        let mut inner = self.0.lock();
-        let inner = &mut *inner;
+        let Receiver { pipe, left } = self;
+        let inner = &mut *pipe.lock();
+        let len = inner.len;
         while let Some(piece) = inner.pieces.front_mut() {
             let taken = out.put(piece);
             if taken == 0 {
@@ -292,7 +298,10 @@ impl Produce for Receiver {
             }
             inner.set_len(inner.len - taken);
         }
-        self.0.has_room.notify_all();
+        pipe.has_room.notify_all();
+        if is_complete(left, len - inner.len) {
+            return Ok(Produced::End);
+        }
         match (inner.pieces.is_empty(), inner.end) {
             (false, _) => Ok(Produced::More),
             (true, End::Open) => Ok(Produced::Wait(SILENCE_MAX)),
@@ -305,20 +314,28 @@ impl Produce for Receiver {
     }
 
     fn peer_left(&mut self) {
-        self.0.lock().peer_has_left = true;
+        self.pipe.lock().peer_has_left = true;
     }
+}
+
+/// Returns whether an announced length, of which `left` was left, is reached with the bytes that were
+/// `taken`. Then it does not matter how the sender ends.
+fn is_complete(left: &mut Option<u64>, taken: usize) -> bool {
+    let Some(left) = left else { return false };
+    *left = left.saturating_sub(taken as u64);
+    *left == 0
 }
 
 impl Drop for Receiver {
     fn drop(&mut self) {
-        let mut inner = self.0.lock();
+        let mut inner = self.pipe.lock();
         inner.receiver_is_gone = true;
         inner.set_len(0);
         let pieces = std::mem::take(&mut inner.pieces);
         // The destructor of a piece may be code of the program.
         drop(inner);
         drop(pieces);
-        self.0.has_room.notify_all();
+        self.pipe.has_room.notify_all();
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::mpsc;
 
 use crate::support::*;
-use wheelhouse::body::Sender;
+use wheelhouse::body::{SendError, Sender};
 use wheelhouse::sim::Sim;
 use wheelhouse::{Body, Handler, Limits, Request, Response};
 
@@ -132,4 +132,82 @@ fn content_in_channels_counts_against_the_budget_and_a_used_budget_is_a_full_cha
     }
     assert!(senders[0].try_send("x").is_err());
     assert!(sim.memory() <= before);
+}
+
+/// A site whose content has `len` announced bytes, and comes through channels that the test holds.
+fn announced(len: u64) -> (Sim, mpsc::Receiver<Sender>) {
+    let (give, take) = mpsc::channel();
+    let site = move |_: &Request<'_>| -> Response {
+        let (sender, body) = Body::channel_exactly(len, 1000);
+        give.send(sender).unwrap();
+        Response::ok("text/plain", body)
+    };
+    (Sim::new(site), take)
+}
+
+#[test]
+fn a_channel_with_an_announced_length_is_sent_with_it_and_needs_no_finish() {
+    for drops_early in [true, false] {
+        let (mut sim, senders) = announced(8);
+        let client = sim.connect_and_send(GET);
+        let sender = senders.recv().unwrap();
+        sender.send("half").unwrap();
+        if !drops_early {
+            turn(&mut sim);
+        }
+        sender.send("half").unwrap();
+        drop(sender);
+        turn(&mut sim);
+        let received = text(&mut sim, client);
+        assert!(received.contains("\r\nContent-Length: 8\r\n"), "{received}");
+        assert!(received.ends_with("\r\n\r\nhalfhalf"), "{received}");
+        sim.send(client, GET);
+        assert!(sim.is_open(client), "the connection is kept alive");
+    }
+}
+
+#[test]
+fn a_channel_that_ends_short_of_its_announced_length_resets_the_connection() {
+    for finishes in [true, false] {
+        let (mut sim, senders) = announced(8);
+        let client = sim.connect_and_send(GET);
+        let sender = senders.recv().unwrap();
+        sender.send("seven..").unwrap();
+        match finishes {
+            true => sender.finish(),
+            false => drop(sender),
+        }
+        turn(&mut sim);
+        assert!(sim.was_reset(client));
+    }
+}
+
+/// The bytes over its length are not sent, and the next response begins where it should.
+#[test]
+fn a_channel_that_has_more_than_its_announced_length_is_cut_off_there() {
+    for more in ["four, and more", "four"] {
+        let (mut sim, senders) = announced(4);
+        let client = sim.connect_and_send(GET.repeat(2));
+        let first = senders.recv().unwrap();
+        first.send(more).unwrap();
+        turn(&mut sim);
+        assert_eq!(first.send("and more"), Err(SendError::Closed("and more".into())));
+        senders.recv().unwrap().send("next").unwrap();
+        turn(&mut sim);
+        let received = text(&mut sim, client);
+        assert!(received.contains("\r\n\r\nfourHTTP/1.1 200 OK\r\n"), "{received}");
+        assert!(received.ends_with("\r\n\r\nnext"), "{received}");
+    }
+}
+
+#[test]
+fn a_channel_is_closed_at_once_if_the_response_has_no_content() {
+    for len in [0, 8] {
+        let (mut sim, senders) = announced(len);
+        let method = if len == 0 { "GET" } else { "HEAD" };
+        let response = sim.request(method, "/").send();
+        assert_eq!(response.header("Content-Length"), Some(&*len.to_string()));
+        let sender = senders.recv().unwrap();
+        assert_eq!(sender.send("x"), Err(SendError::Closed("x".into())));
+    }
 }
