@@ -26,7 +26,7 @@ use crate::files::page;
 use crate::files::path::Names;
 use crate::files::root::Missing;
 use crate::heap::free;
-use crate::message::body::{Body, Out, Produce, Produced};
+use crate::message::body::Body;
 use crate::message::request::{Method, Request, TurnTime};
 use crate::message::response::Response;
 
@@ -112,7 +112,7 @@ impl Listings {
         names: &Names<'_>,
     ) -> Result<Response, Missing> {
         let body = match *req.method() {
-            Method::HEAD => Body::produce(Unmade),
+            Method::HEAD => Body::omitted(None),
             _ => Body::from(Bytes::from_owner(Reader(self.page(directory, req, names)?))),
         };
         Ok(Response::ok("text/html; charset=utf-8", body)
@@ -297,15 +297,6 @@ struct Reader(Arc<Page>);
 impl AsRef<[u8]> for Reader {
     fn as_ref(&self) -> &[u8] {
         self.0.text.as_bytes()
-    }
-}
-
-/// The content of a response to HEAD, which is not made.
-struct Unmade;
-
-impl Produce for Unmade {
-    fn produce(&mut self, _: &mut Out<'_>) -> std::io::Result<Produced> {
-        Ok(Produced::End)
     }
 }
 

@@ -35,6 +35,8 @@ pub struct Body(pub(crate) Source);
 pub(crate) enum Source {
     #[default]
     Empty,
+    /// Content that a GET would have, of this length if it is known, and that is not made for a HEAD.
+    Omitted(Option<u64>),
     /// Bytes compiled into the program: never copied if they are many.
     Static(&'static [u8]),
     /// Shared bytes: many responses may hold the same without a copy.
@@ -62,6 +64,29 @@ impl Body {
     /// length.
     pub const fn empty() -> Body {
         Body(Source::Empty)
+    }
+
+    /// Creates the body of a response to `HEAD` without making its content: `length` is the length that
+    /// the response to a `GET` would have, if that is known.
+    ///
+    /// A handler may respond to `HEAD` as to `GET`, since the server leaves the content out. A handler
+    /// whose content is expensive does less:
+    ///
+    /// ```
+    /// use wheelhouse::{sim::Sim, Body, Method, Request, Response};
+    ///
+    /// let mut sim = Sim::new(|req: &Request<'_>| match *req.method() {
+    ///     Method::HEAD => Response::ok("text/plain", Body::omitted(Some(3_000_000))),
+    ///     _ => Response::ok("text/plain", "x\n\n".repeat(1_000_000)),
+    /// });
+    /// assert_eq!(sim.request("HEAD", "/").send().header("Content-Length"), Some("3000000"));
+    /// ```
+    ///
+    /// Sent to another method with a status that has content, it is an error of the program: a 500
+    /// with a line in the log.
+    #[doc(alias = "HEAD")]
+    pub const fn omitted(length: Option<u64>) -> Body {
+        Body(Source::Omitted(length))
     }
 
     /// Creates a body of the whole `file`, from its first byte to its present length. Where there
@@ -120,7 +145,7 @@ impl Body {
     }
 
     /// Returns the content, if it is in memory: for code that changes or tests responses. `None` for
-    /// a file and for content that is made piece by piece.
+    /// a file, for content that is made piece by piece, and for content that is omitted.
     ///
     /// ```
     /// use wheelhouse::Response;
@@ -132,7 +157,7 @@ impl Body {
             Source::Empty => Some(&[]),
             Source::Static(bytes) => Some(bytes),
             Source::Bytes(bytes) => Some(bytes),
-            Source::File(_) | Source::Produce(_) => None,
+            Source::Omitted(_) | Source::File(_) | Source::Produce(_) => None,
         }
     }
 
@@ -140,6 +165,7 @@ impl Body {
     pub fn content_length(&self) -> Option<u64> {
         match &self.0 {
             Source::Empty => Some(0),
+            Source::Omitted(length) => *length,
             Source::Static(bytes) => Some(bytes.len() as u64),
             Source::Bytes(bytes) => Some(bytes.len() as u64),
             Source::File(file) => Some(file.len),
@@ -152,6 +178,7 @@ impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let source = match self.0 {
             Source::Empty => "empty",
+            Source::Omitted(_) => "omitted",
             Source::Static(_) => "static",
             Source::Bytes(_) => "bytes",
             Source::File(_) => "file",

@@ -392,7 +392,7 @@ impl Response {
     /// Returns whether all of it is part of the program, so that dropping it does nothing.
     #[inline(always)]
     pub(crate) fn owns_nothing(&self) -> bool {
-        matches!(self.body.0, Source::Empty | Source::Static(_))
+        matches!(self.body.0, Source::Empty | Source::Omitted(_) | Source::Static(_))
             && matches!(self.content_type, None | Some(Cow::Borrowed(_)))
             && self.extra.is_none()
     }

@@ -54,7 +54,13 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Encodes a response, with its content if that is small. Larger content becomes the task.
     pub(super) fn respond(&mut self, mut response: Response) -> Progress {
         self.log_failure(&mut response);
-        let mut result = self.respond_head(&response, response.body.content_length());
+        let length = response.body.content_length();
+        if matches!(response.body.0, Source::Omitted(_))
+            && self.work.conn.outgoing(response.status, length).has_content()
+        {
+            response.keep_fault("its content was omitted, which only a response to HEAD may do");
+        }
+        let mut result = self.respond_head(&response, length);
         if let Output::Content { .. } = self.work.conn.output() {
             let body = mem::take(&mut response.body);
             result = self.respond_with(body);
@@ -80,7 +86,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Makes content the task.
     fn send_from(&mut self, body: Body) -> Progress {
         let task = match body.0 {
-            Source::Empty => Task::None,
+            // Of omitted content nothing is sent: see `respond`.
+            Source::Empty | Source::Omitted(_) => Task::None,
             Source::Static(bytes) => Task::Bytes(Bytes::from_static(bytes)),
             Source::Bytes(bytes) => Task::Bytes(bytes),
             Source::File(file) => Task::File(file),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::support::*;
 use wheelhouse::body::{Out, Produce, Produced};
 use wheelhouse::sim::Sim;
-use wheelhouse::{Body, Request, Response};
+use wheelhouse::{Body, Request, Response, StatusCode};
 
 /// The bytes that one connection may hold in addition to the base: a few blocks.
 const FLAT: usize = 256 << 10;
@@ -345,4 +345,39 @@ fn content_from_a_reader_is_sent_for_get_and_not_for_head() {
     assert!(sim.take_received(client).ends_with(b"\r\n\r\n"));
     sim.send(client, GET);
     assert_eq!(dechunk(content(sim.received(client))), [b'r'; 4096]);
+}
+
+/// RFC 9110, section 9.3.2: HEAD may be responded to without making the content.
+#[test]
+fn a_response_to_head_announces_the_length_of_content_that_is_not_made() {
+    for length in [Some(0), Some(8 << 30), None] {
+        let mut sim =
+            Sim::new(move |_: &Request<'_>| Response::ok("video/mp4", Body::omitted(length)));
+        let client = sim.connect_and_send(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(2));
+        let received = text(&mut sim, client);
+        let fields = length.map(|length| format!("\r\nContent-Length: {length}\r\n"));
+        assert_eq!(
+            received.matches("Content-Length").count(),
+            if length.is_some() { 2 } else { 0 }
+        );
+        assert!(received.contains(&fields.unwrap_or_default()), "{received}");
+        assert_eq!(statuses(received.as_bytes()), [200, 200]);
+        assert!(sim.is_open(client) && !has_field(received.as_bytes(), "Transfer-Encoding"));
+    }
+}
+
+/// The client could not see that content is missing, or the next response would be taken for it.
+#[test]
+fn omitted_content_is_a_500_for_a_request_that_would_get_it() {
+    for length in [Some(0), Some(5), None] {
+        for status in [200, 204, 304] {
+            let mut sim = Sim::new(move |_: &Request<'_>| {
+                let status = StatusCode::from_u16(status).unwrap();
+                Response::new(status).with_body(Body::omitted(length))
+            });
+            let client = sim.connect_and_send(GET);
+            let expected = if status == 200 { 500 } else { status };
+            assert_eq!(statuses(&sim.take_received(client)), [expected]);
+        }
+    }
 }
