@@ -128,7 +128,7 @@ pub use handler::{Failure, Handler, Later, Reply};
 pub use handler::{Receive, Transform};
 pub use helpers::events;
 pub use helpers::multipart;
-pub use helpers::pool::{Pool, PoolFull};
+pub use helpers::pool::Pool;
 pub use http::{self, Version};
 pub use limits::{Limits, LimitsError};
 pub use message::body::Body;
@@ -141,6 +141,7 @@ pub use message::params::ParamError;
 pub use message::request::{Method, Request};
 #[cfg(feature = "json")]
 pub use message::request_error::JsonError;
+pub use message::request_error::PoolFull;
 pub use message::response::{Response, StatusCode};
 pub use message::trailers::Trailers;
 #[doc(inline)]

@@ -10,15 +10,15 @@ use http::StatusCode;
 use crate::message::params::ParamError;
 #[cfg(feature = "json")]
 use crate::message::request_error::JsonError;
-use crate::message::request_error::{status_of, FormError};
+use crate::message::request_error::{response_of, FormError, PoolFull};
 use crate::message::response::Response;
 use crate::message::unlogged::Unlogged;
 
 /// The error of a handler: a response for the client, and a line for the log.
 ///
 /// `?` makes a failure of any error. The errors of this crate that describe the request
-/// ([`ParamError`], [`FormError`], `JsonError`) have their own status and are not logged. Every
-/// other error becomes a 500 without details and a line in the log. The line has the error with its
+/// ([`ParamError`], [`FormError`], `JsonError`) have their own status and are not logged, and a full
+/// [`Pool`](crate::Pool) ([`PoolFull`]) is a 503 with `Retry-After`. Every other error becomes a 500 without details and a line in the log. The line has the error with its
 /// chain of sources, and the connection. It also has the request if the handler or the function of
 /// [`Reply::collect`](crate::Reply::collect) returned the failure.
 ///
@@ -94,8 +94,8 @@ impl Failure {
     }
 
     fn of_error(error: &(dyn Error + 'static)) -> Failure {
-        match status_of(error) {
-            Some(status) => Failure::new(status, error),
+        match response_of(error) {
+            Some(response) => Failure::from(response),
             None => Failure::internal(chain(error)),
         }
     }
@@ -116,6 +116,7 @@ fn known_error(value: &dyn Any) -> Option<&(dyn Error + 'static)> {
     as_error::<io::Error>(value)
         .or_else(|| as_error::<ParamError>(value))
         .or_else(|| as_error::<FormError>(value))
+        .or_else(|| as_error::<PoolFull>(value))
 }
 
 fn as_error<E: Error + 'static>(value: &dyn Any) -> Option<&(dyn Error + 'static)> {

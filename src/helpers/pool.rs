@@ -23,6 +23,7 @@ use crate::error::Error;
 use crate::handler::guard::{guard, let_go, Panic};
 use crate::handler::{Later, Reply};
 use crate::logging::error;
+use crate::message::request_error::PoolFull;
 use crate::message::response::Response;
 
 /// Threads for work that blocks: a database, a slow disk, a long calculation.
@@ -70,11 +71,6 @@ use crate::message::response::Response;
 #[derive(Clone)]
 #[doc(alias("spawn_blocking", "thread pool", "worker"))]
 pub struct Pool(Arc<Owner>);
-
-/// The queue of a [`Pool`] is full, or the pool takes no more jobs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PoolFull;
 
 /// Ends the threads when the last clone of the pool is dropped.
 struct Owner(Arc<Shared>);
@@ -183,16 +179,48 @@ impl Pool {
         T: Send + 'static,
         R: Into<Reply<S>>,
     {
+        self.run_later(|later| {
+            let result = job();
+            later.respond_with(move |state| then(state, result));
+        })
+    }
+
+    /// Runs a job that responds by itself, and may go on after that: to send content that is too
+    /// large for the memory, or to do work for which the client does not wait.
+    ///
+    /// The thread is occupied while it sends, as long as the client reads. So this pool needs a thread
+    /// for each client that is served at once.
+    ///
+    /// ```
+    /// use std::{fs::File, io};
+    /// use wheelhouse::{sim::Sim, Body, Failure, Pool, Reply, Request, Response};
+    ///
+    /// let pool = Pool::new("slow disk", 8, 100)?;
+    /// let mut sim = Sim::new(move |_: &Request<'_>| -> Reply {
+    ///     pool.run_later(|later| match File::open("Cargo.toml") {
+    ///         Ok(mut file) => {
+    ///             let (mut sender, body) = Body::channel(64 << 10);
+    ///             later.respond(Response::ok("text/plain", body));
+    ///             if io::copy(&mut file, &mut sender).is_ok() {
+    ///                 sender.finish(); // Else the client sees that the content is incomplete.
+    ///             }
+    ///         }
+    ///         Err(error) => later.respond(Failure::from(error)),
+    ///     })
+    /// });
+    /// assert!(sim.get("/").text().starts_with("[workspace]"));
+    /// # Ok::<(), wheelhouse::Error>(())
+    /// ```
+    pub fn run_later<S: 'static>(&self, job: impl FnOnce(Later<S>) + Send + 'static) -> Reply<S> {
         let (later, reply) = Reply::later();
         let job = move || {
             if let Some(later) = awaited(later) {
-                let result = job();
-                later.respond_with(move |state| then(state, result));
+                job(later);
             }
         };
         match self.execute(job) {
             Ok(()) => reply,
-            Err(PoolFull) => Response::busy().into(),
+            Err(full) => Response::from(full).into(),
         }
     }
 
@@ -200,7 +228,8 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// [`PoolFull`] if the queue is full or after [`finish`](Pool::finish). `job` is dropped.
+    /// [`PoolFull`] if the queue is full or after [`finish`](Pool::finish). `job` is dropped. In a
+    /// handler, `?` makes a 503 with `Retry-After` of it.
     pub fn execute(&self, job: impl FnOnce() + Send + 'static) -> Result<(), PoolFull> {
         let shared = self.shared();
         let mut inner = shared.lock();
@@ -322,14 +351,6 @@ impl fmt::Debug for Pool {
             .finish_non_exhaustive()
     }
 }
-
-impl fmt::Display for PoolFull {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the pool is full or ended: it takes no job now")
-    }
-}
-
-impl std::error::Error for PoolFull {}
 
 /// The life of a thread of the pool.
 fn work(shared: &Shared) {

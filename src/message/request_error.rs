@@ -1,5 +1,6 @@
-//! The errors that describe a request: a handler that returns one gets a response with the status
-//! of that error, and nothing is logged. The mistake is the client's.
+//! The errors that have a response of their own: if a handler returns one, the client gets this
+//! response and nothing is logged, because the program has done nothing wrong. Most of them describe
+//! a request. The mistake is the client's.
 
 use std::error::Error;
 use std::fmt;
@@ -9,19 +10,42 @@ use http::StatusCode;
 use crate::message::params::ParamError;
 use crate::message::response::Response;
 
-/// The status of a response that reports `error`, if it describes the request.
-pub(crate) fn status_of(error: &(dyn Error + 'static)) -> Option<StatusCode> {
+/// The response that reports `error`, if it is one of these.
+pub(crate) fn response_of(error: &(dyn Error + 'static)) -> Option<Response> {
     if let Some(error) = error.downcast_ref::<ParamError>() {
-        return Some(error.status());
+        return Some(Response::error(error.status(), error));
     }
     if let Some(error) = error.downcast_ref::<FormError>() {
-        return Some(error.status());
+        return Some(Response::from(*error));
     }
     #[cfg(feature = "json")]
     if let Some(error) = error.downcast_ref::<JsonError>() {
-        return Some(error.status());
+        return Some(error.response());
     }
-    None
+    error.downcast_ref::<PoolFull>().map(|_| Response::busy())
+}
+
+/// The queue of a [`Pool`](crate::Pool) is full, or the pool takes no more jobs.
+///
+/// If a handler returns this error, the client gets a 503 with `Retry-After`, and nothing is logged:
+/// clients ask for more than the threads can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolFull;
+
+impl fmt::Display for PoolFull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the pool is full or ended: it takes no job now")
+    }
+}
+
+impl Error for PoolFull {}
+
+/// The response that a handler sends if it returns the error.
+impl From<PoolFull> for Response {
+    fn from(_: PoolFull) -> Response {
+        Response::busy()
+    }
 }
 
 /// The reason why content or a query could not be read as a form.

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use crate::support::*;
 use wheelhouse::sim::Sim;
-use wheelhouse::{Error, Failure, Handler, Pool, PoolFull, Reply, Request, Response, StatusCode};
+use wheelhouse::{
+    Body, Error, Failure, Handler, Pool, PoolFull, Reply, Request, Response, StatusCode,
+};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -235,4 +237,72 @@ fn a_pool_without_threads_is_an_error() {
         let text = format!("{error:?}");
         assert!(text.ends_with("it needs at least one thread, and a name without NUL"), "{text}");
     }
+}
+
+#[test]
+fn a_full_pool_that_a_handler_returns_as_an_error_is_a_503_with_retry_after() {
+    let pool = Pool::new("test", 1, 0).unwrap();
+    let (open, opened) = mpsc::channel::<()>();
+    let jobs = pool.clone();
+    let with = move |req: &Request<'_>| -> Reply {
+        match req.path() {
+            "/failure" => jobs.execute(|| ()).map_err(Failure::from).map(|()| "done").into(),
+            "/boxed" => jobs
+                .execute(|| ())
+                .map_err(Box::<dyn std::error::Error + Send + Sync>::from)
+                .map(|()| "done")
+                .into(),
+            "/response" => jobs.execute(|| ()).map_err(Response::from).map(|()| "done").into(),
+            _ => jobs.execute(|| ()).map(|()| "done").into(),
+        }
+    };
+    let mut sim = Sim::new(with);
+    pool.execute(move || opened.recv().unwrap()).unwrap();
+    for path in ["/failure", "/boxed", "/response", "/"] {
+        let refusal = sim.get(path);
+        assert_eq!(refusal.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
+        assert_eq!(refusal.header("Retry-After"), Some("5"), "{path}");
+    }
+    open.send(()).unwrap();
+}
+
+#[test]
+fn a_job_can_go_on_after_its_response_and_send_the_content() {
+    let pool = Pool::new("test", 1, 10).unwrap();
+    let mut sim = Sim::new(move |_: &Request<'_>| -> Reply {
+        pool.run_later(|later| {
+            let (sender, body) = Body::channel(100);
+            later.respond(Response::ok("text/plain", body));
+            (0..1000).for_each(|n| sender.send(format!("{n}\n")).unwrap());
+            sender.finish();
+        })
+    });
+    let response = sim.get("/");
+    assert!(response.text().ends_with("\n999\n"), "{}", response.text().len());
+}
+
+#[test]
+fn a_job_that_responds_itself_is_under_the_same_rules() {
+    let pool = Pool::new("test", 1, 1).unwrap();
+    let (begin, begun) = mpsc::channel();
+    let (open, opened) = mpsc::channel::<()>();
+    let opened = std::sync::Arc::new(Mutex::new(opened));
+    let mut sim = Sim::new(move |req: &Request<'_>| -> Reply {
+        let (path, begin, opened) = (req.path().to_owned(), begin.clone(), opened.clone());
+        pool.run_later(move |later| {
+            begin.send(path).unwrap();
+            opened.lock().unwrap().recv().unwrap();
+            drop(later);
+        })
+    });
+    let forgets = sim.connect_and_send(get("/forgets"));
+    assert_eq!(begun.recv().unwrap(), "/forgets");
+    let skipped = sim.connect_and_send(get("/skipped"));
+    let refused = sim.connect_and_send(get("/refused"));
+    assert_eq!(sim.response(refused).unwrap().header("Retry-After"), Some("5"));
+    sim.reset(skipped);
+    open.send(()).unwrap();
+    sim.settle();
+    assert_eq!(sim.response(forgets).unwrap().status(), 500);
+    assert!(begun.try_recv().is_err(), "the job of a client that left does not begin");
 }

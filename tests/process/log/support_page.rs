@@ -11,7 +11,7 @@ use wheelhouse::content::{Flow, Receive};
 use wheelhouse::files::Files;
 use wheelhouse::sim::Sim;
 use wheelhouse::upgrade::{Connection, Protocol};
-use wheelhouse::{Failure, Handler, Limits, Reply, Request, Response, Router, Routes, Server};
+use wheelhouse::{Failure, Handler, Limits, Reply, Request, Router, Routes, Server};
 
 #[test]
 fn the_bytes_in_each_row_of_the_support_page_cause_its_refusal() {
@@ -97,7 +97,7 @@ fn site() -> impl Handler {
             "/forget" => Reply::later().1,
             "/pause" => Reply::receive(u64::MAX, Paused),
             "/panic" => panic!("the page wants a panic"),
-            "/error" => Err::<Response, _>("the page wants an error").into(),
+            "/error" => Reply::failed(Failure::internal("the page wants an error")),
             "/shout" => Reply::upgrade("shout", Shout),
             path => match path.strip_prefix("/files/") {
                 Some(path) => files.respond_at(req, path).into(),
