@@ -306,3 +306,46 @@ fn a_job_that_responds_itself_is_under_the_same_rules() {
     assert_eq!(sim.response(forgets).unwrap().status(), 500);
     assert!(begun.try_recv().is_err(), "the job of a client that left does not begin");
 }
+
+#[test]
+fn each_thread_lends_its_own_value_to_its_jobs_and_keeps_it_after_a_panic() {
+    assert!(matches!(Pool::<u32>::with_values("none", [], 10), Err(Error::Pool { .. })));
+    let pool = Pool::with_values("values", [vec![7], vec![8]], 10).unwrap();
+    let barrier = std::sync::Arc::new(std::sync::Barrier::new(2));
+    let of_handler = pool.clone();
+    let mut sim = Sim::new(move |req: &Request<'_>| -> Reply {
+        let panics = req.path() == "/panic";
+        let barrier = barrier.clone();
+        of_handler.run_with(move |value| {
+            value.push(value.len());
+            assert!(!panics, "a job of a test");
+            barrier.wait(); // Both threads have a job now.
+            format!("{value:?}")
+        })
+    });
+    let both = |sim: &mut Sim| {
+        let clients = [sim.connect_and_send(get("/")), sim.connect_and_send(get("/"))];
+        sim.settle();
+        let mut texts = clients.map(|client| sim.response(client).unwrap().text().to_owned());
+        texts.sort();
+        texts
+    };
+    assert_eq!(both(&mut sim), ["[7, 1]", "[8, 1]"]);
+    assert_eq!(sim.get("/panic").status(), 500);
+    let [seven, eight] = both(&mut sim);
+    assert_eq!((pool.panics(), seven.len() + eight.len()), (1, "[7, 1, 2, 3][8, 1, 2]".len()));
+}
+
+/// Counts the values that are alive.
+#[test]
+fn the_values_are_dropped_when_the_threads_end() {
+    let value = std::sync::Arc::new(());
+    let pool = Pool::with_values("values", [value.clone(), value.clone()], 10).unwrap();
+    assert_eq!(std::sync::Arc::strong_count(&value), 3);
+    drop(pool);
+    let give_up = std::time::Instant::now() + LONG;
+    while std::sync::Arc::strong_count(&value) > 1 {
+        assert!(std::time::Instant::now() < give_up);
+        std::thread::yield_now();
+    }
+}

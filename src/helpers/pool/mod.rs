@@ -11,18 +11,17 @@
 //!
 //! The pool knows nothing of connections: a [`Later`] in the job is the only way back to the loop.
 
-use std::collections::VecDeque;
+mod threads;
+
 use std::fmt;
 use std::io;
-use std::mem;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::iter;
+use std::sync::Arc;
 use std::time::Duration;
 
+use self::threads::Threads;
 use crate::error::Error;
-use crate::handler::guard::{guard, let_go, Panic};
 use crate::handler::{Later, Reply};
-use crate::logging::error;
 use crate::message::request_error::PoolFull;
 use crate::message::response::Response;
 
@@ -68,35 +67,11 @@ use crate::message::response::Response;
 /// **Memory.** The data that a job owns is not counted against
 /// [`Limits::memory_bytes_max`](crate::Limits::memory_bytes_max): the greatest length of the queue is
 /// its bound.
-#[derive(Clone)]
+///
+/// **Values.** Each thread may own a value, such as a connection to a database: see
+/// [`with_values`](Pool::with_values).
 #[doc(alias("spawn_blocking", "thread pool", "worker"))]
-pub struct Pool(Arc<Owner>);
-
-/// Ends the threads when the last clone of the pool is dropped.
-struct Owner(Arc<Shared>);
-
-struct Shared {
-    name: String,
-    threads: usize,
-    /// The greatest number of jobs that wait while all threads are busy.
-    queue_max: usize,
-    inner: Mutex<Inner>,
-    /// Notified when a job or the end of the pool is there for a thread.
-    has_work: Condvar,
-    /// Notified when a job has ended.
-    has_ended: Condvar,
-}
-
-#[derive(Default)]
-struct Inner {
-    queue: VecDeque<Job>,
-    running: usize,
-    panics: u64,
-    /// Whether the pool takes no more jobs, and its threads end after the queue.
-    is_closed: bool,
-}
-
-type Job = Box<dyn FnOnce() + Send>;
+pub struct Pool<T = ()>(Arc<Threads<T>>);
 
 impl Pool {
     /// Starts `threads` threads, with room for `queue_max` jobs that wait for a thread. The threads
@@ -111,27 +86,52 @@ impl Pool {
     ///
     /// [`Error::Pool`] if `threads` is 0, if the name has a NUL, or if the system refuses a thread.
     pub fn new(name: &str, threads: usize, queue_max: usize) -> Result<Pool, Error> {
+        Pool::with_values(name, iter::repeat_n((), threads), queue_max)
+    }
+}
+
+impl<T: Send + 'static> Pool<T> {
+    /// Starts a thread for each of `values`, which owns the value and lends it to its jobs: see
+    /// [`run_with`](Pool::run_with). Everything else is as for [`new`](Pool::new).
+    ///
+    /// A pool of connections to a database is made like this. After a job that panics, its thread goes
+    /// on with the same value.
+    ///
+    /// ```
+    /// use std::collections::BTreeMap;
+    /// use wheelhouse::{sim::Sim, Pool, Request, Response};
+    ///
+    /// // In place of a database with one connection.
+    /// let table = BTreeMap::from([("/milk", 2), ("/eggs", 10)]);
+    /// let pool = Pool::with_values("database", [table], 100)?;
+    /// let mut sim = Sim::new(move |req: &Request<'_>| {
+    ///     let path = req.path().to_owned();
+    ///     pool.run_with::<(), _>(move |table| match table.get(&*path) {
+    ///         Some(count) => Response::text(format!("{count}\n")),
+    ///         None => Response::not_found(),
+    ///     })
+    /// });
+    /// assert_eq!(sim.get("/eggs").text(), "10\n");
+    /// # Ok::<(), wheelhouse::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Pool`] if there is no value, if the name has a NUL, or if the system refuses a thread.
+    #[doc(alias("connection pool", "r2d2"))]
+    pub fn with_values(
+        name: &str,
+        values: impl IntoIterator<Item = T>,
+        queue_max: usize,
+    ) -> Result<Pool<T>, Error> {
         let refusal = |source| Error::Pool { name: name.to_owned(), source };
-        if threads == 0 || name.contains('\0') {
+        let values: Vec<T> = values.into_iter().collect();
+        if values.is_empty() || name.contains('\0') {
             let text = "it needs at least one thread, and a name without NUL";
             return Err(refusal(io::Error::new(io::ErrorKind::InvalidInput, text)));
         }
-        let shared = Shared {
-            name: name.to_owned(),
-            threads,
-            queue_max,
-            inner: Mutex::default(),
-            has_work: Condvar::new(),
-            has_ended: Condvar::new(),
-        };
-        // If a thread cannot be started, dropping this ends the threads before it.
-        let pool = Pool(Arc::new(Owner(Arc::new(shared))));
-        for n in 0..threads {
-            let shared = Arc::clone(&pool.0 .0);
-            let thread = thread::Builder::new().name(format!("{name}-{n}"));
-            thread.spawn(move || work(&shared)).map_err(refusal)?;
-        }
-        Ok(pool)
+        let threads = Threads::start(name, values, queue_max).map_err(refusal)?;
+        Ok(Pool(Arc::new(threads)))
     }
 
     /// Replies with the result of `job`, which runs in a thread of the pool. An error is a
@@ -144,6 +144,16 @@ impl Pool {
         R: Into<Response>,
     {
         self.run_then(move || job().into(), |_, response: Response| response)
+    }
+
+    /// Replies with the result of `job`, which runs in a thread of the pool with the value of that
+    /// thread: see [`with_values`](Pool::with_values). Otherwise as [`run`](Pool::run).
+    pub fn run_with<S, R>(&self, job: impl FnOnce(&mut T) -> R + Send + 'static) -> Reply<S>
+    where
+        S: 'static,
+        R: Into<Response>,
+    {
+        self.reply(|value, later| later.respond(job(value)))
     }
 
     /// Runs `job` in a thread of the pool, then `then` on the loop, with the state of the server.
@@ -169,14 +179,14 @@ impl Pool {
     /// assert_eq!(sim.request("POST", "/add/2").send().text(), "13\n");
     /// # Ok::<(), wheelhouse::Error>(())
     /// ```
-    pub fn run_then<S, T, R>(
+    pub fn run_then<S, V, R>(
         &self,
-        job: impl FnOnce() -> T + Send + 'static,
-        then: impl FnOnce(&mut S, T) -> R + Send + 'static,
+        job: impl FnOnce() -> V + Send + 'static,
+        then: impl FnOnce(&mut S, V) -> R + Send + 'static,
     ) -> Reply<S>
     where
         S: 'static,
-        T: Send + 'static,
+        V: Send + 'static,
         R: Into<Reply<S>>,
     {
         self.run_later(|later| {
@@ -212,13 +222,18 @@ impl Pool {
     /// # Ok::<(), wheelhouse::Error>(())
     /// ```
     pub fn run_later<S: 'static>(&self, job: impl FnOnce(Later<S>) + Send + 'static) -> Reply<S> {
+        self.reply(|_, later| job(later))
+    }
+
+    /// Puts a job into the queue that is skipped if nobody waits for its response.
+    fn reply<S: 'static>(&self, job: impl FnOnce(&mut T, Later<S>) + Send + 'static) -> Reply<S> {
         let (later, reply) = Reply::later();
-        let job = move || {
+        let queued = self.0.queue(Box::new(move |value| {
             if let Some(later) = awaited(later) {
-                job(later);
+                job(value, later);
             }
-        };
-        match self.execute(job) {
+        }));
+        match queued {
             Ok(()) => reply,
             Err(full) => Response::from(full).into(),
         }
@@ -231,17 +246,7 @@ impl Pool {
     /// [`PoolFull`] if the queue is full or after [`finish`](Pool::finish). `job` is dropped. In a
     /// handler, `?` makes a 503 with `Retry-After` of it.
     pub fn execute(&self, job: impl FnOnce() + Send + 'static) -> Result<(), PoolFull> {
-        let shared = self.shared();
-        let mut inner = shared.lock();
-        // A job for which a thread is free does not wait, so it needs no room in the queue.
-        let room = shared.queue_max.saturating_add(shared.threads - inner.running);
-        if inner.is_closed || inner.queue.len() >= room {
-            return Err(PoolFull);
-        }
-        inner.queue.push_back(Box::new(job));
-        drop(inner);
-        shared.has_work.notify_one();
-        Ok(())
+        self.0.queue(Box::new(|_| job()))
     }
 
     /// Takes no more jobs, waits for at most `within` until all jobs have ended, and returns the
@@ -267,99 +272,43 @@ impl Pool {
     /// # }
     /// ```
     pub fn finish(&self, within: Duration) -> usize {
-        let shared = self.shared();
-        let mut inner = shared.lock();
-        inner.is_closed = true;
-        shared.has_work.notify_all();
-        let has_jobs = |inner: &mut Inner| inner.running + inner.queue.len() > 0;
-        let waited = shared.has_ended.wait_timeout_while(inner, within, has_jobs);
-        let (mut inner, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        let dropped = mem::take(&mut inner.queue);
-        let left = inner.running + dropped.len();
-        // The destructors of jobs are code of the program, so they run after the lock is released.
-        drop(inner);
-        dropped.into_iter().for_each(let_go);
-        left
+        self.0.finish(within)
     }
+}
 
+impl<T> Pool<T> {
     /// Returns the number of jobs that wait for a thread.
     pub fn queued(&self) -> usize {
-        self.shared().lock().queue.len()
+        self.0.counts().queued
     }
 
     /// Returns the number of jobs that run now.
     pub fn running(&self) -> usize {
-        self.shared().lock().running
+        self.0.counts().running
     }
 
     /// Returns the number of jobs that have panicked.
     pub fn panics(&self) -> u64 {
-        self.shared().lock().panics
-    }
-
-    fn shared(&self) -> &Shared {
-        &self.0 .0
+        self.0.counts().panics
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        // No code of the program runs under the lock, so the value is whole even if it is poisoned.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits for a job; `None` when the pool is closed and the queue is empty.
-    fn next_job(&self) -> Option<Job> {
-        let mut inner = self.lock();
-        loop {
-            if let Some(job) = inner.queue.pop_front() {
-                inner.running += 1;
-                return Some(job);
-            }
-            if inner.is_closed {
-                return None;
-            }
-            inner = self.has_work.wait(inner).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    fn note_end(&self, panicked: bool) {
-        let mut inner = self.lock();
-        inner.running -= 1;
-        inner.panics += u64::from(panicked);
-        drop(inner);
-        self.has_ended.notify_all();
+/// The same pool.
+impl<T> Clone for Pool<T> {
+    fn clone(&self) -> Pool<T> {
+        Pool(Arc::clone(&self.0))
     }
 }
 
-impl Drop for Owner {
-    fn drop(&mut self) {
-        self.0.lock().is_closed = true;
-        self.0.has_work.notify_all();
-    }
-}
-
-impl fmt::Debug for Pool {
+impl<T> fmt::Debug for Pool<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shared = self.shared();
-        let inner = shared.lock();
+        let counts = self.0.counts();
         f.debug_struct("Pool")
-            .field("name", &shared.name)
-            .field("threads", &shared.threads)
-            .field("running", &inner.running)
-            .field("queued", &inner.queue.len())
+            .field("name", &self.0.name())
+            .field("threads", &counts.threads)
+            .field("running", &counts.running)
+            .field("queued", &counts.queued)
             .finish_non_exhaustive()
-    }
-}
-
-/// The life of a thread of the pool.
-fn work(shared: &Shared) {
-    while let Some(job) = shared.next_job() {
-        let end = guard(job).map_err(Panic::into_message);
-        if let Err(message) = &end {
-            error!("pool {}: a job panicked: {message}", shared.name);
-        }
-        shared.note_end(end.is_err());
     }
 }
 
