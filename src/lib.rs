@@ -56,8 +56,11 @@
 //! | take a form with files | [`multipart`] |
 //! | read and write JSON | `Router::json`, `Request::json`, `Response::json` (feature `json`) |
 //! | read the content of a request as a whole | [`Router::collect`], [`Reply::collect`] |
+//! | write the content into a file | [`Reply::receive_into`] |
 //! | read the content in pieces | [`Reply::receive`], or into the response [`Reply::transform`] |
 //! | do work that blocks | [`Pool`], or a thread of your own with [`Reply::later`] |
+//! | call a database | [`Pool::with_values`] |
+//! | forward requests to another server | [`Request::to_forward`], [`Pool::run_later`] |
 //! | use `?` in a handler | [`Failure`] |
 //! | limit the requests of each client address | [`guards::RateLimit`] |
 //! | run a function every second | [`Server::every`] |
@@ -236,8 +239,9 @@ pub mod body {
 /// The content of a request that is handled piece by piece.
 ///
 /// Content that fits into memory needs none of this: [`Reply::collect`] and [`Router::collect`]
-/// gather it up to a limit. A program needs [`content::Receive`] for an upload that goes to a disk
-/// or to another server ([`Reply::receive`]). It needs [`content::Transform`] for a response that
+/// gather it up to a limit. Nor does content that goes into a file: see [`Reply::receive_into`]. A
+/// program needs [`content::Receive`] for other uploads, for example to a slow disk or to another
+/// server ([`Reply::receive`]). It needs [`content::Transform`] for a response that
 /// is made out of the content while that arrives ([`Reply::transform`]).
 ///
 /// ```

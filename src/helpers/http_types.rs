@@ -1,6 +1,9 @@
 //! Conversions from and to the types of the crate `http`, for code that uses them.
 
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{
+    HeaderMap, HeaderName, HeaderValue, CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, TE,
+    TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
 
 use crate::logging::error;
 use crate::message::body::Body;
@@ -36,7 +39,79 @@ impl Request<'_> {
         }
         Ok(request)
     }
+
+    /// Returns the head as an [`http::Request`] to another server, for a program that stands before
+    /// that server and forwards requests to it. The URI has the path and the query.
+    ///
+    /// The fields that hold for this connection only are left out (RFC 9110, section 7.6.1):
+    /// `Connection` and those that it names, `TE`, `Upgrade` and the like. So are those that frame the
+    /// content, because the program sends the content anew, and `Expect`. `Host` is the
+    /// [host](Request::host) that the client asked for.
+    ///
+    /// `X-Forwarded-For` is the [address of the client](Request::peer_addr), and other fields of this
+    /// kind are left out, because any client can send them. If a proxy that you trust stands before the
+    /// program, copy its fields from [`headers`](Request::headers).
+    ///
+    /// # Errors
+    ///
+    /// As for [`to_http`](Request::to_http).
+    ///
+    /// ```
+    /// # use wheelhouse::{sim::Sim, Request};
+    /// # let mut sim = Sim::new(|req: &Request<'_>| -> Result<String, wheelhouse::Failure> {
+    /// let mut request = req.to_forward()?;
+    /// *request.uri_mut() = format!("http://127.0.0.1:9000{}", request.uri()).parse()?;
+    /// assert!(!request.headers().contains_key("Connection"));
+    /// # Ok(request.uri().to_string())
+    /// # });
+    /// # let c = sim.connect_and_send(b"GET /a?b HTTP/1.1\r\nHost: a\r\nConnection: a\r\n\r\n");
+    /// # assert!(sim.received(c).ends_with(b"\r\n\r\nhttp://127.0.0.1:9000/a?b"));
+    /// ```
+    #[doc(alias("ReverseProxy", "proxy_pass"))]
+    pub fn to_forward(&self) -> Result<http::Request<()>, http::Error> {
+        let mut request = self.to_http()?;
+        *request.version_mut() = http::Version::default();
+        let query = self.raw_query().map(|query| format!("?{query}")).unwrap_or_default();
+        let path = Some(self.raw_path()).filter(|path| !path.is_empty()).unwrap_or("/");
+        *request.uri_mut() = format!("{path}{query}").parse()?;
+        let headers = request.headers_mut();
+        for name in self.headers().members("connection") {
+            if let Ok(name) = HeaderName::from_bytes(name) {
+                headers.remove(name);
+            }
+        }
+        for name in NOT_FORWARDED {
+            headers.remove(name);
+        }
+        if let Some(peer) = self.peer_addr() {
+            headers.insert(X_FORWARDED_FOR, HeaderValue::from_str(&peer.ip().to_string())?);
+        }
+        if let Some(host) = self.host() {
+            headers.insert(HOST, HeaderValue::from_str(host)?);
+        }
+        Ok(request)
+    }
 }
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// The fields of a request that a program does not forward: those that hold for one connection, and
+/// those with which a client could pretend to be a proxy.
+const NOT_FORWARDED: [HeaderName; 13] = [
+    CONNECTION,
+    CONTENT_LENGTH,
+    EXPECT,
+    FORWARDED,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    X_FORWARDED_FOR,
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-forwarded-proto"),
+];
 
 /// Converts a response with its status, fields and content. The version, the extensions and the
 /// fields that the server sets itself (`Content-Length`, `Connection`, `Date` and others) are left
@@ -103,6 +178,37 @@ mod tests {
         let client = sim.connect_and_send(request);
         let response = String::from_utf8_lossy(sim.received(client)).into_owned();
         assert!(response.ends_with("PUT /a/%2F?b HTTP/1.0 [\"1\", \"2\\xff\"]"), "{response}");
+    }
+
+    #[test]
+    fn a_request_is_forwarded_without_the_fields_of_its_connection() {
+        let mut sim = Sim::new(|req: &Request<'_>| {
+            let request = req.to_forward().unwrap();
+            let fields = request.headers().iter().map(|(name, value)| format!("{name}: {value:?}"));
+            let peer = req.peer_addr().unwrap().ip().to_string();
+            let fields = fields.collect::<Vec<_>>().join(", ").replace(&peer, "PEER");
+            format!("{} {:?} {fields}", request.uri(), request.version())
+        });
+        for (target, host) in [("/a/%2F?b", "h:1"), ("http://h:1/a/%2F?b", "other")] {
+            let client = sim.connect_and_send(format!(
+                "POST {target} HTTP/1.1\r\nHost: {host}\r\nConnection: x-a, keep-alive, host\r\n\
+                 Keep-Alive: timeout=5\r\nX-A: 1\r\nX-B: 2\r\nx-b: 3\r\nTE: trailers\r\n\
+                 X-Forwarded-For: 1.1.1.1\r\nForwarded: for=1.1.1.1\r\n\
+                 X-Forwarded-Proto: https\r\nProxy-Connection: close\r\nExpect: 100-continue\r\nContent-Length: 0\r\n\r\n",
+            ));
+            let response = String::from_utf8_lossy(sim.received(client)).into_owned();
+            let expected = "/a/%2F?b HTTP/1.1 x-b: \"2\", x-b: \"3\", x-forwarded-for: \"PEER\", host: \"h:1\"";
+            assert!(response.ends_with(expected), "{response}");
+        }
+        let client = sim.connect_and_send(
+            "POST /c HTTP/1.0\r\nConnection: upgrade\r\nUpgrade: x\r\nTrailer: y\r\n\r\n",
+        );
+        assert!(sim.received(client).ends_with(b"\r\n\r\n/c HTTP/1.1 x-forwarded-for: \"PEER\""));
+        let chunked = "POST /d HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+        let client = sim.connect_and_send(chunked);
+        assert!(sim
+            .received(client)
+            .ends_with(b"/d HTTP/1.1 host: \"h\", x-forwarded-for: \"PEER\""));
     }
 
     #[test]

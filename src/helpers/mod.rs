@@ -14,3 +14,4 @@ pub(crate) mod origin;
 pub(crate) mod pool;
 pub(crate) mod query;
 pub(crate) mod rate;
+mod receive_into;

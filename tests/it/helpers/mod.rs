@@ -7,3 +7,4 @@ mod multipart;
 mod pairs_cookies_ranges;
 mod pool;
 mod rate;
+mod receive_into;
