@@ -92,7 +92,7 @@ fn the_index_of_examples_lists_each_of_them_and_nothing_else() {
     let rows = index.lines().filter(|line| line.starts_with("| "));
     let linked = rows.filter_map(|row| row.split("](").nth(1)?.split(')').next());
     let listed = Vec::from_iter(linked.map(|file| format!("examples/{file}")));
-    let examples = crate::files(&["examples"]);
+    let examples = examples();
     for file in &examples {
         assert_eq!(listed.iter().filter(|&row| row == file).count(), 1, "rows for {file}");
     }
@@ -101,24 +101,37 @@ fn the_index_of_examples_lists_each_of_them_and_nothing_else() {
 
 #[test]
 fn every_example_begins_with_the_command_that_runs_it() {
-    for file in crate::files(&["examples"]) {
+    for file in examples() {
         let text = crate::read(&file);
-        let name = file.trim_start_matches("examples/").trim_end_matches(".rs");
+        // An example that is a package of its own has a manifest.
+        let (name, option) = match file.strip_suffix("/src/main.rs") {
+            Some(package) => (format!("{package}/Cargo.toml"), "--manifest-path "),
+            None => {
+                (file.trim_start_matches("examples/").trim_end_matches(".rs").into(), "--example ")
+            }
+        };
         let header = text.lines().take_while(|line| line.starts_with("//!"));
         let runs_it = |line: &str| {
             line.starts_with("//! cargo run --release ")
                 && line.split(' ').any(|word| word == name)
-                && line.contains("--example ")
+                && line.contains(option)
         };
         assert!(header.into_iter().any(runs_it), "{file}: no command to run it");
     }
+}
+
+/// The programs of the examples, without the tests that some of them have.
+fn examples() -> Vec<String> {
+    let mut files = crate::files(&["examples"]);
+    files.retain(|file| !file.ends_with("/tests.rs"));
+    files
 }
 
 /// Except the program for load generators and probes, which has a path for each behaviour and limits
 /// as options.
 #[test]
 fn every_example_has_fewer_than_60_lines() {
-    for file in crate::files(&["examples"]) {
+    for file in examples() {
         let lines = crate::read(&file).lines().count();
         assert!(lines < 60 || file == "examples/probe.rs", "{file}: {lines} lines");
     }

@@ -19,14 +19,16 @@ use crate::built::{built, free_address};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// All of `examples/`: one that is not started here fails the test below.
-const STARTED: [&str; 26] = [
+const STARTED: [&str; 30] = [
     "album",
     "around",
     "channel",
     "cores",
+    "dashboard",
     "download",
     "events",
     "foreign_loop",
+    "front",
     "guards",
     "hello",
     "hijack",
@@ -35,6 +37,7 @@ const STARTED: [&str; 26] = [
     "listeners",
     "packed",
     "pool",
+    "portal",
     "probe",
     "routes",
     "shutdown",
@@ -45,6 +48,7 @@ const STARTED: [&str; 26] = [
     "timers",
     "trailers",
     "upload",
+    "webhook",
     "websocket",
 ];
 
@@ -497,9 +501,9 @@ fn shutdown_closes_kept_connections_and_ends_on_request() {
 }
 
 /// An example that runs until this is dropped.
-struct Example {
+pub(crate) struct Example {
     process: Child,
-    address: String,
+    pub(crate) address: String,
 }
 
 /// Reads until `end` has arrived.
@@ -517,12 +521,18 @@ fn read_until(stream: &mut TcpStream, end: &str) -> String {
 impl Example {
     /// Starts the example on a port that was free a moment ago, since examples do not report their
     /// port. If another process has taken it, tries another port.
-    fn start(name: &str, arguments: &[&str]) -> Example {
+    pub(crate) fn start(name: &str, arguments: &[&str]) -> Example {
+        Example::start_with(name, arguments, &[])
+    }
+
+    /// Starts the example with variables of the environment.
+    pub(crate) fn start_with(name: &str, arguments: &[&str], set: &[(&str, &str)]) -> Example {
         for _ in 0..5 {
             let address = free_address().to_string();
             let process = Command::new(built(name))
                 .arg(&address)
                 .args(arguments)
+                .envs(set.iter().copied())
                 .stdin(Stdio::null())
                 .spawn()
                 .unwrap();
@@ -550,22 +560,22 @@ impl Example {
     }
 
     /// Sends a request that asks to close, and reads until the end.
-    fn ask(&self, request: &str) -> Response {
+    pub(crate) fn ask(&self, request: &str) -> Response {
         Response::parse(&self.exchange(request.as_bytes()))
     }
 
-    fn exchange(&self, request: &[u8]) -> Vec<u8> {
+    pub(crate) fn exchange(&self, request: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::new();
         self.send(request).read_to_end(&mut bytes).unwrap();
         bytes
     }
 
     /// Sends a request and reads until `end` has arrived; then the client disconnects.
-    fn read_until(&self, request: &str, end: &str) -> String {
+    pub(crate) fn read_until(&self, request: &str, end: &str) -> String {
         read_until(&mut self.send(request.as_bytes()), end)
     }
 
-    fn send(&self, request: &[u8]) -> TcpStream {
+    pub(crate) fn send(&self, request: &[u8]) -> TcpStream {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.write_all(request).unwrap();
@@ -580,14 +590,14 @@ impl Drop for Example {
     }
 }
 
-struct Response {
-    status: String,
+pub(crate) struct Response {
+    pub(crate) status: String,
     lines: Vec<String>,
-    content: Vec<u8>,
+    pub(crate) content: Vec<u8>,
 }
 
 impl Response {
-    fn parse(bytes: &[u8]) -> Response {
+    pub(crate) fn parse(bytes: &[u8]) -> Response {
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a whole head");
         let head = std::str::from_utf8(&bytes[..end]).unwrap();
         let mut lines = head.split("\r\n").map(str::to_owned);
@@ -598,7 +608,7 @@ impl Response {
         }
     }
 
-    fn field(&self, name: &str) -> Option<&str> {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
         self.lines.iter().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
 }
@@ -612,7 +622,7 @@ fn finish(mut stream: TcpStream, request: &str) -> String {
 }
 
 /// Waits for a condition, for at most as long as every wait of these tests.
-fn until(condition: &str, is_met: impl Fn() -> bool) {
+pub(crate) fn until(condition: &str, is_met: impl Fn() -> bool) {
     let give_up = Instant::now() + PATIENCE;
     while !is_met() {
         assert!(Instant::now() < give_up, "not in time: {condition}");
@@ -621,7 +631,7 @@ fn until(condition: &str, is_met: impl Fn() -> bool) {
 }
 
 /// The file in a directory that has one.
-fn only_file(scratch: &Scratch) -> PathBuf {
+pub(crate) fn only_file(scratch: &Scratch) -> PathBuf {
     let files = fs::read_dir(&scratch.0).unwrap().map(|entry| entry.unwrap().path());
     let files: Vec<PathBuf> = files.collect();
     assert_eq!(files.len(), 1, "{files:?}");
@@ -629,10 +639,10 @@ fn only_file(scratch: &Scratch) -> PathBuf {
 }
 
 /// A directory that is removed at the end.
-struct Scratch(PathBuf);
+pub(crate) struct Scratch(pub(crate) PathBuf);
 
 impl Scratch {
-    fn new(name: &str) -> Scratch {
+    pub(crate) fn new(name: &str) -> Scratch {
         let path =
             Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
         fs::create_dir_all(&path).unwrap();

@@ -12,5 +12,6 @@ mod flags;
 mod nginx;
 mod output;
 mod reload;
+mod services;
 mod signals;
 mod site;
