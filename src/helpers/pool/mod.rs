@@ -189,8 +189,23 @@ impl<T: Send + 'static> Pool<T> {
         V: Send + 'static,
         R: Into<Reply<S>>,
     {
-        self.run_later(|later| {
-            let result = job();
+        self.run_with_then(|_| job(), then)
+    }
+
+    /// Runs `job` in a thread of the pool with the value of that thread, then `then` on the loop, with
+    /// the state of the server: [`run_with`](Pool::run_with) and [`run_then`](Pool::run_then) in one.
+    pub fn run_with_then<S, V, R>(
+        &self,
+        job: impl FnOnce(&mut T) -> V + Send + 'static,
+        then: impl FnOnce(&mut S, V) -> R + Send + 'static,
+    ) -> Reply<S>
+    where
+        S: 'static,
+        V: Send + 'static,
+        R: Into<Reply<S>>,
+    {
+        self.reply(|value, later| {
+            let result = job(value);
             later.respond_with(move |state| then(state, result));
         })
     }

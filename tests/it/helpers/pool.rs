@@ -349,3 +349,17 @@ fn the_values_are_dropped_when_the_threads_end() {
         std::thread::yield_now();
     }
 }
+
+#[test]
+fn a_job_has_the_value_of_its_thread_and_then_the_loop_has_the_state() {
+    let pool = Pool::with_values("values", [1], 10).unwrap();
+    let handler = move |_: &Request<'_>| -> Reply<Vec<u32>> {
+        let double = |value: &mut u32| std::mem::replace(value, *value * 2);
+        pool.run_with_then(double, |seen: &mut Vec<u32>, value| {
+            seen.push(value);
+            format!("{seen:?}")
+        })
+    };
+    let mut sim = Sim::with_state(Vec::new(), handler);
+    assert_eq!((sim.get("/").text(), sim.get("/").text()), ("[1]", "[1, 2]"));
+}
