@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Tests the examples with a real browser: server-sent events with a reconnect, a chat over
-WebSockets between two tabs, uploads with their byte counts, and the listing of a directory.
+WebSockets between two tabs, uploads with their byte counts, a dashboard, the pages of a device, and the
+listing of a directory.
 
     tests/process/browser.py                    # builds the examples and tests them
     tests/process/browser.py --pictures DIR     # also saves a picture of each page
@@ -45,12 +46,17 @@ def main():
         events = stack.enter_context(Example(examples, "events", ROOT / "examples"))
         chat = stack.enter_context(Example(examples, "websocket"))
         upload = stack.enter_context(Example(examples, "upload", inbox))
+        dashboard = stack.enter_context(Example(examples, "dashboard"))
+        flash = stack.enter_context(tempfile.TemporaryDirectory())
+        portal = stack.enter_context(Example(examples, "portal", "secret", flash))
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         listing = stack.enter_context(Directory(programs, folder))
         chromium = stack.enter_context(Browser(browser))
         follow_events(chromium, events, chat, pictures)
         talk(chromium, chat, pictures)
         send_content(chromium, upload, inbox, pictures)
+        watch(chromium, dashboard, pictures)
+        set_up_device(chromium, portal, flash, pictures)
         read_listing(chromium, listing, folder, pictures)
 
 
@@ -112,6 +118,36 @@ def send_content(browser, upload, inbox, pictures):
     check(text == f"{(1 << 20) + 1} bytes\n", "the content of fetch arrived, too")
     kept = sorted(path.stat().st_size for path in pathlib.Path(inbox).iterdir())
     check(kept == [(1 << 20) + 1, UPLOAD], f"both files have their sizes: {kept}")
+
+
+def watch(browser, dashboard, pictures):
+    """Checks that the numbers of a dashboard appear."""
+    tab = browser.open(f"http://127.0.0.1:{dashboard.port}/")
+    tab.until("[...document.querySelectorAll('dd')].every((number) => number.textContent !== '')")
+    check(float(tab.value("document.getElementById('load').textContent")) >= 0, "numbers appear")
+    tab.picture(pictures, "dashboard")
+
+
+def set_up_device(browser, portal, flash, pictures):
+    """Sends the form of a device and a firmware, with the password that the browser remembers."""
+    tab = browser.open(f"http://admin:secret@127.0.0.1:{portal.port}/")
+    # A page whose address has a password must not use `fetch`.
+    tab.value(f"location.href = 'http://127.0.0.1:{portal.port}/#'; true")
+    tab.until("!document.URL.includes('secret') && document.forms.length === 1")
+    tab.value("document.forms[0].name.value = '<b>&quot;'; document.forms[0].submit(); true")
+    tab.until("document.querySelector('h1')?.textContent === '<b>&quot;'")
+    check(tab.value("document.forms[0].name.value") == "<b>&quot;", "a name stays text")
+    tab.value("""{
+        const chosen = new DataTransfer(), input = document.getElementById("firmware");
+        chosen.items.add(new File(["version 2"], "firmware.bin"));
+        input.files = chosen.files;
+        input.dispatchEvent(new Event("change"));
+        true;
+    }""")
+    tab.until("result.textContent === 'installed\\n'")
+    stored = (pathlib.Path(flash) / "firmware.bin").read_text()
+    check(stored == "version 2", f"the firmware was stored: {stored}")
+    tab.picture(pictures, "portal")
 
 
 def read_listing(browser, listing, folder, pictures):
