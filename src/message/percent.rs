@@ -4,11 +4,18 @@
 //! path of a URL from it again. Paths with the same meaning have the same form, and no two segments
 //! become one.
 
+use std::borrow::Cow;
+
 use percent_encoding::{percent_encode, AsciiSet, CONTROLS};
+
+/// Returns a target with the bytes escaped that are always escaped in a URL.
+pub(crate) fn encode_target(target: &str) -> Cow<'_, str> {
+    percent_encode(target.as_bytes(), NEVER_IN_URL).into()
+}
 
 /// The bytes that are always escaped in a URL. The backslash matters most: browsers read `/\host`
 /// as `//host`, another server.
-pub(crate) const NEVER_IN_URL: &AsciiSet = &CONTROLS
+const NEVER_IN_URL: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
     .add(b'<')

@@ -3,11 +3,10 @@
 use std::borrow::Cow;
 
 use http::{Method, StatusCode};
-use percent_encoding::percent_encode;
 
 use crate::message::html::escape_html;
 use crate::message::path::clean;
-use crate::message::percent::{encode_path, NEVER_IN_URL};
+use crate::message::percent::{encode_path, encode_target};
 use crate::message::request::Request;
 use crate::message::response::Response;
 
@@ -41,21 +40,17 @@ impl Response {
 
 /// Creates a redirect to a target that is resolved already.
 pub(crate) fn redirect_to(method: &Method, status: StatusCode, target: &str) -> Response {
-    let location = encode(target);
+    let location = encode_target(target);
     let response = Response::new(status).with_header("Location", location.as_bytes());
     match *method {
-        Method::GET => {
+        // The content is not sent for HEAD, but its length is.
+        Method::GET | Method::HEAD => {
             let phrase = status.canonical_reason().unwrap_or("Elsewhere");
             let page = format!("<a href=\"{}\">{phrase}</a>.\n", escape_html(&location));
             response.with_content_type("text/html; charset=utf-8").with_body(page)
         }
-        Method::HEAD => response.with_content_type("text/html; charset=utf-8"),
         _ => response,
     }
-}
-
-fn encode(target: &str) -> Cow<'_, str> {
-    percent_encode(target.as_bytes(), NEVER_IN_URL).into()
 }
 
 /// Resolves `target` against the path that `base` returns, which only a relative target needs.
@@ -125,21 +120,22 @@ mod tests {
             ("/\"><script>", "/%22%3E%3Cscript%3E"),
         ];
         for (target, expected) in table {
-            assert_eq!(encode(target), expected);
+            assert_eq!(encode_target(target), expected);
         }
     }
 
     /// Go: t234 (content).
     #[test]
-    fn only_get_has_a_page_and_head_has_only_its_type() {
+    fn only_get_has_a_page_and_head_its_type_and_length() {
         let status = StatusCode::FOUND;
         let to_get = redirect_to(&Method::GET, status, "/a?b&c='");
         let page = "<a href=\"/a?b&amp;c=&#39;\">Found</a>.\n";
         assert_eq!(to_get.body().content_length(), Some(page.len() as u64));
         assert_eq!(to_get.lines(), b"Location: /a?b&c='\r\n");
         assert_eq!(to_get.content_type.as_deref(), Some("text/html; charset=utf-8"));
-        let to_head = redirect_to(&Method::HEAD, status, "/");
-        assert!(to_head.body().content_length() == Some(0) && to_head.content_type.is_some());
+        let to_head = redirect_to(&Method::HEAD, status, "/a?b&c='");
+        assert_eq!(to_head.body().content_length(), Some(page.len() as u64));
+        assert_eq!(to_head.content_type, to_get.content_type);
         let to_post = redirect_to(&Method::POST, status, "/");
         assert!(to_post.body().content_length() == Some(0) && to_post.content_type.is_none());
     }

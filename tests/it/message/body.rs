@@ -381,3 +381,27 @@ fn omitted_content_is_a_500_for_a_request_that_would_get_it() {
         }
     }
 }
+
+/// RFC 9110, section 8.6: a length in a response to HEAD is that of the response to GET.
+#[test]
+fn a_response_to_head_never_has_another_length_than_that_to_get() {
+    let folder = std::env::temp_dir();
+    let routes = wheelhouse::Router::<()>::new()
+        .get("/redirect", |_, req| Response::redirect(req, StatusCode::FOUND, "/a"))
+        .get("/status", |_, _| StatusCode::FORBIDDEN)
+        .get("/tree/", |_, _| "a")
+        .post("/post", |_, _| "a")
+        .mount("/files", wheelhouse::files::Files::new(folder).unwrap())
+        .build()
+        .unwrap();
+    let mut sim = Sim::new(routes);
+    let targets =
+        ["/redirect", "/status", "/tree", "/tree/../b", "/post", "/missing", "/files", "/files/"];
+    for target in targets {
+        let get = sim.get(target);
+        let head = sim.request("HEAD", target).send();
+        assert_eq!(head.status(), get.status(), "{target}");
+        let length = head.header("Content-Length");
+        assert!(length.is_none() || length == get.header("Content-Length"), "{target}: {length:?}");
+    }
+}
