@@ -23,10 +23,10 @@ fn main() -> Result<(), Error> {
     let mut next = |default: &str| arguments.next().unwrap_or_else(|| default.to_owned());
     let (address, service, token) = (next("127.0.0.1:8080"), next("127.0.0.1:9000"), next("4711"));
     let config = Agent::config_builder().http_status_as_error(false).max_redirects(0);
-    let agent = config.timeout_recv_response(Some(Duration::from_secs(20))).build().into();
-    let pool = Pool::new("front", 32, 100)?; // At most 32 clients are served at once.
+    let time = |seconds| Some(Duration::from_secs(seconds)); // The service may take so long.
+    let agent = config.timeout_recv_response(time(20)).timeout_recv_body(time(3600)).build().into();
     let mut rate = RateLimit::per_address(100, Duration::from_secs(10))?;
-    Server::with_state(Front { service, agent, pool })
+    Server::with_state(Front { service, agent, pool: Pool::new("front", 32, 100)? })
         .guard(move |_, req| rate.check(req))
         .guard(move |_, req| match req.bearer_token() {
             Some(given) if constant_time_eq(given.as_bytes(), token.as_bytes()) => Ok(()),

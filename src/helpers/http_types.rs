@@ -8,6 +8,7 @@ use http::header::{
 use crate::logging::error;
 use crate::message::body::Body;
 use crate::message::field_lines::FieldError;
+use crate::message::percent::encode_target;
 use crate::message::request::Request;
 use crate::message::response::{Response, StatusCode};
 
@@ -28,9 +29,15 @@ impl Request<'_> {
     /// # assert!(sim.received(c).ends_with(b"\r\n\r\n/a"));
     /// ```
     pub fn to_http(&self) -> Result<http::Request<()>, http::Error> {
-        let request = http::Request::builder();
-        let request = request.version(self.version()).method(self.method().clone());
-        let mut request = request.uri(self.target()).body(())?;
+        let mut request = self.head_for(self.target())?;
+        *request.version_mut() = self.version();
+        Ok(request)
+    }
+
+    /// Returns the head with another target, and the newest version.
+    fn head_for(&self, target: &str) -> Result<http::Request<()>, http::Error> {
+        let request = http::Request::builder().method(self.method().clone());
+        let mut request = request.uri(target).body(())?;
         for (name, value) in self.headers().iter() {
             let name = HeaderName::from_bytes(name.as_bytes())?;
             let value = HeaderValue::from_bytes(value)?;
@@ -41,7 +48,8 @@ impl Request<'_> {
     }
 
     /// Returns the head as an [`http::Request`] to another server, for a program that stands before
-    /// that server and forwards requests to it. The URI has the path and the query.
+    /// that server and forwards requests to it. The URI has the path and the query, in which the few
+    /// bytes that `http` does not accept are escaped.
     ///
     /// The fields that hold for this connection only are left out (RFC 9110, section 7.6.1):
     /// `Connection` and those that it names, `TE`, `Upgrade` and the like. So are those that frame the
@@ -54,7 +62,7 @@ impl Request<'_> {
     ///
     /// # Errors
     ///
-    /// As for [`to_http`](Request::to_http).
+    /// [`http::Error`] if `http` does not have room for all fields.
     ///
     /// ```
     /// # use wheelhouse::{sim::Sim, Request};
@@ -69,11 +77,9 @@ impl Request<'_> {
     /// ```
     #[doc(alias("ReverseProxy", "proxy_pass"))]
     pub fn to_forward(&self) -> Result<http::Request<()>, http::Error> {
-        let mut request = self.to_http()?;
-        *request.version_mut() = http::Version::default();
-        let query = self.raw_query().map(|query| format!("?{query}")).unwrap_or_default();
         let path = Some(self.raw_path()).filter(|path| !path.is_empty()).unwrap_or("/");
-        *request.uri_mut() = format!("{path}{query}").parse()?;
+        let query = self.raw_query().map(|query| format!("?{query}")).unwrap_or_default();
+        let mut request = self.head_for(&encode_target(&format!("{path}{query}")))?;
         let headers = request.headers_mut();
         for name in self.headers().members("connection") {
             if let Ok(name) = HeaderName::from_bytes(name) {
@@ -209,6 +215,23 @@ mod tests {
         assert!(sim
             .received(client)
             .ends_with(b"/d HTTP/1.1 host: \"h\", x-forwarded-for: \"PEER\""));
+    }
+
+    /// Clients send them, and a request is not refused here that was not refused before.
+    #[test]
+    fn bytes_that_a_uri_may_not_have_are_escaped_when_a_request_is_forwarded() {
+        let mut sim = Sim::new(|req: &Request<'_>| req.to_forward().unwrap().uri().to_string());
+        for place in ["/x", "/?x"] {
+            for byte in (b'!'..=b'~').filter(|byte| !b"#%\\".contains(byte)) {
+                let (target, byte) = (format!("{place}{}y", byte as char), byte as char);
+                let client = sim.connect_and_send(format!("GET {target} HTTP/1.0\r\n\r\n"));
+                let response = String::from_utf8_lossy(sim.received(client)).into_owned();
+                let escaped = format!("{place}%{:02X}y", byte as u8);
+                let is_kept = response.ends_with(&target);
+                assert!(is_kept != response.ends_with(&escaped), "{byte} in {response}");
+                assert!(is_kept || "\"<>`^{|}".contains(byte), "{byte} is kept");
+            }
+        }
     }
 
     #[test]
