@@ -83,7 +83,7 @@
 //! * `inherit` (part of `cli`): `Server::listen_inherited`, for socket activation.
 //! * `signals` (part of `cli`): `Server::on_signals`.
 //! * `json`: the methods `json` of `Router`, `Request`, `Response` and `sim`, with serde_json.
-//! * `websocket`: the module `websocket`, with tungstenite.
+//! * `websocket`: the module `websocket`.
 //!
 //! # Where to read next
 //!

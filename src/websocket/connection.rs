@@ -1,5 +1,5 @@
-//! The protocol of an open socket: pieces of input through tungstenite's state machine, messages to
-//! the handler, and every way in which a socket ends.
+//! The protocol of an open socket: messages to the handler, control frames returned, and every way
+//! in which a socket ends.
 //!
 //! ```text
 //!   Open ──── we close ────► Closing ── response, or too late ────┐
@@ -16,17 +16,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tungstenite::protocol::frame::coding::CloseCode;
-use tungstenite::protocol::frame::CloseFrame;
-use tungstenite::protocol::{Message as Whole, Role, WebSocketConfig, WebSocketContext};
-use tungstenite::Error;
-
 use crate::account::Account;
 use crate::handler::upgrade::{Connection, Protocol};
 use crate::handler::Lost;
 use crate::logging::error;
 use crate::message::id::ConnectionId;
-use crate::websocket::frames::{code, ping_frame, Cutter, Piece, Wire, READ};
+use crate::websocket::decoder::{Decoder, Event};
+use crate::websocket::frames::{close_frame, code, control_frame, opcode};
 use crate::websocket::handler::{Closed, SocketHandler};
 use crate::websocket::message::Message;
 use crate::websocket::options::Bounds;
@@ -42,14 +38,11 @@ const REASON_MAX: usize = 123;
 
 pub(super) struct SocketProtocol<H> {
     handler: H,
-    context: WebSocketContext,
-    cutter: Cutter,
+    decoder: Decoder,
     queue: Arc<SendQueue>,
     protocol: Option<String>,
     bounds: Bounds,
     origin: Origin,
-    /// The number of bytes of the message that is being put together.
-    begun: Option<usize>,
     /// Whether the deadline is that of the message that has begun.
     is_timed: bool,
     /// The visits in a row in which a full group held up the input.
@@ -86,20 +79,13 @@ impl<H> SocketProtocol<H> {
         origin: Origin,
         account: &Account,
     ) -> SocketProtocol<H> {
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ)
-            .write_buffer_size(0)
-            .max_message_size(Some(bounds.message_bytes_max))
-            .max_frame_size(Some(READ));
         SocketProtocol {
             handler,
-            context: WebSocketContext::new(Role::Server, Some(config)),
-            cutter: Cutter::new(bounds.message_bytes_max),
+            decoder: Decoder::new(bounds.message_bytes_max),
             queue: SendQueue::new(bounds.queue_bytes_max, account),
             protocol,
             bounds,
             origin,
-            begun: None,
             is_timed: false,
             waits: 0,
             phase: Phase::Open { awaits_pong: false },
@@ -197,21 +183,19 @@ impl<H> SocketProtocol<H> {
 
     /// Queues a close frame, unless one has been sent. Returns its code.
     fn say_close(&mut self, code: u16, reason: &str) -> u16 {
-        let mut close_code = close_code(code);
-        if !close_code.is_allowed() {
+        let may_be_sent = code::may_be_sent(code);
+        if !may_be_sent {
             self.log_bad_code(code);
-            close_code = CloseCode::from(code::FAILED);
         }
-        let mut len = reason.len().min(REASON_MAX);
-        while !reason.is_char_boundary(len) {
-            len -= 1;
+        let code = if may_be_sent { code } else { code::FAILED };
+        if let Phase::Open { .. } = self.phase {
+            let mut len = reason.len().min(REASON_MAX);
+            while !reason.is_char_boundary(len) {
+                len -= 1;
+            }
+            self.queue.lock().push_control(close_frame(code, &reason[..len]));
         }
-        let frame = CloseFrame { code: close_code, reason: reason[..len].into() };
-        let mut wire = Wire { piece: None, responses: Vec::new() };
-        // The only possible error is that the socket is closed already.
-        let _ = self.context.close(&mut wire, Some(frame));
-        self.queue_responses(&mut wire);
-        close_code.into()
+        code
     }
 
     #[cold]
@@ -227,46 +211,21 @@ impl<H> SocketProtocol<H> {
         }
     }
 
-    fn queue_responses(&self, wire: &mut Wire<'_>) {
-        if !wire.responses.is_empty() {
-            let responses = mem::take(&mut wire.responses);
-            self.queue.lock().push_control(responses.into());
-        }
-    }
-
-    /// Puts one piece through the state machine.
-    fn hear<S>(&mut self, piece: Piece<'_>, state: &mut S, connection: &mut Connection<'_>)
+    /// Follows one event of the input.
+    fn hear<S>(&mut self, event: Event, state: &mut S, connection: &mut Connection<'_>)
     where
         H: SocketHandler<S>,
     {
-        if let Some(reason) = &piece.bad_gateway {
-            // The state machine would take the code for a fault. After our close frame, it does not
-            // look at the one of the client.
-            self.say_close(code::BAD_GATEWAY, reason);
-        }
-        if let Some(adds) = piece.adds {
-            self.begun = Some(self.begun.unwrap_or(0) + adds);
-        }
-        let mut wire = Wire { piece: Some(piece), responses: Vec::new() };
-        let mut farewell = None;
-        loop {
-            let heard = self.context.read(&mut wire);
-            self.queue_responses(&mut wire);
-            match heard {
-                Ok(Whole::Text(text)) => self.deliver(Message::Text(&text), state, connection),
-                Ok(Whole::Binary(bytes)) => {
-                    self.deliver(Message::Binary(&bytes), state, connection);
+        match event {
+            Event::Part | Event::Pong => {}
+            Event::Text(text) => self.deliver(Message::Text(&text), state, connection),
+            Event::Binary(bytes) => self.deliver(Message::Binary(&bytes), state, connection),
+            Event::Ping(payload) => {
+                if let Phase::Open { .. } = self.phase {
+                    self.queue.lock().push_control(control_frame(opcode::PONG, &payload));
                 }
-                Ok(Whole::Close(frame)) => farewell = Some(frame),
-                Ok(Whole::Ping(_) | Whole::Pong(_) | Whole::Frame(_)) => {}
-                Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(Error::ConnectionClosed) => {
-                    return self.end_cleanly(farewell.flatten(), state);
-                }
-                Err(Error::Utf8(_)) => return self.fail(state, code::NO_TEXT),
-                Err(Error::Capacity(_)) => return self.fail(state, code::TOO_BIG),
-                Err(_) => return self.fail(state, code::PROTOCOL),
             }
+            Event::Close(content) => self.end_cleanly(content, state),
         }
     }
 
@@ -274,7 +233,6 @@ impl<H> SocketProtocol<H> {
     where
         H: SocketHandler<S>,
     {
-        self.begun = None;
         self.is_timed = false;
         if let Phase::Open { .. } = self.phase {
             self.call(state, connection, |handler, state, socket| {
@@ -283,17 +241,25 @@ impl<H> SocketProtocol<H> {
         }
     }
 
-    /// Ends the socket after both close frames, of which the second may still be queued.
-    fn end_cleanly<S>(&mut self, frame: Option<CloseFrame>, state: &mut S)
+    /// Ends the socket after the close frame of the client, which gets its content back unless ours
+    /// was sent before.
+    fn end_cleanly<S>(&mut self, content: Option<(u16, String)>, state: &mut S)
     where
         H: SocketHandler<S>,
     {
-        let theirs = match frame {
-            Some(frame) => abnormal(frame.reason.as_str()).with_code(u16::from(frame.code)),
-            None => abnormal("").with_code(code::NONE),
+        let theirs = match content {
+            Some((code, reason)) => {
+                self.say_close(code, &reason);
+                Closed { code, reason, is_clean: true }
+            }
+            None => {
+                if let Phase::Open { .. } = self.phase {
+                    self.queue.lock().push_control(control_frame(opcode::CLOSE, b""));
+                }
+                Closed { code: code::NONE, reason: String::new(), is_clean: true }
+            }
         };
-        let mut closed = self.sent_or(theirs);
-        closed.is_clean = true;
+        let closed = Closed { is_clean: true, ..self.sent_or(theirs) };
         self.end(state, closed);
     }
 
@@ -319,22 +285,8 @@ impl<H> SocketProtocol<H> {
     }
 }
 
-/// Returns a close code for the state machine, which does not know one that was registered late.
-fn close_code(code: u16) -> CloseCode {
-    match code {
-        code::BAD_GATEWAY => CloseCode::Iana(code),
-        code => CloseCode::from(code),
-    }
-}
-
 fn abnormal(reason: &str) -> Closed {
     Closed { code: code::ABNORMAL, reason: reason.to_owned(), is_clean: false }
-}
-
-impl Closed {
-    fn with_code(self, code: u16) -> Closed {
-        Closed { code, ..self }
-    }
 }
 
 impl<S, H: SocketHandler<S>> Protocol<S> for SocketProtocol<H> {
@@ -367,11 +319,11 @@ impl<S, H: SocketHandler<S>> Protocol<S> for SocketProtocol<H> {
                 break;
             }
             (self.waits, has_looked) = (0, true);
-            match self.cutter.next(&input[used..]) {
-                Ok(Some(piece)) => {
-                    used += piece.used;
-                    self.hear(piece, state, connection);
-                    if self.cutter.is_between_frames() && !connection.count_message() {
+            match self.decoder.next(&input[used..]) {
+                Ok(Some(step)) => {
+                    used += step.used;
+                    self.hear(step.event, state, connection);
+                    if step.ends_frame && !connection.count_message() {
                         self.follow(state, connection);
                         break;
                     }
@@ -385,7 +337,7 @@ impl<S, H: SocketHandler<S>> Protocol<S> for SocketProtocol<H> {
         }
         // Input that has to wait may hold the beginning of a message, whose time goes on.
         if has_looked && matches!(self.phase, Phase::Open { .. }) {
-            self.time_message(was_timed, has_rest || self.begun.is_some(), connection);
+            self.time_message(was_timed, has_rest || self.decoder.has_begun(), connection);
         }
         Ok(used)
     }
@@ -416,7 +368,7 @@ impl<S, H: SocketHandler<S>> Protocol<S> for SocketProtocol<H> {
             }
             Phase::Open { awaits_pong: awaits_pong @ false } => {
                 *awaits_pong = true;
-                self.queue.lock().push_control(ping_frame());
+                self.queue.lock().push_control(control_frame(opcode::PING, b""));
                 self.follow(state, connection);
             }
             _ => self.hang_up("silent", state, connection),
@@ -449,9 +401,8 @@ impl<S, H: SocketHandler<S>> Protocol<S> for SocketProtocol<H> {
     }
 
     fn memory(&self) -> usize {
-        // A vector that grows takes up to twice the room of its bytes. The queue counts its own.
-        let begun = 2 * self.begun.unwrap_or(0);
-        mem::size_of::<Self>() + mem::size_of::<SendQueue>() + READ + begun
+        // The queue counts its own.
+        mem::size_of::<Self>() + mem::size_of::<SendQueue>() + self.decoder.memory()
     }
 
     fn memory_elsewhere(&self) -> usize {
@@ -481,7 +432,6 @@ mod tests {
     #[test]
     fn an_idle_socket_takes_at_most_the_documented_memory() {
         let fixed = mem::size_of::<SocketProtocol<()>>() + mem::size_of::<SendQueue>();
-        assert!(fixed <= 672, "{fixed}");
-        assert!(fixed + READ <= 2048);
+        assert!(fixed <= 512, "{fixed}");
     }
 }

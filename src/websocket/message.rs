@@ -8,3 +8,13 @@ pub enum Message<'a> {
     /// Bytes.
     Binary(&'a [u8]),
 }
+
+impl<'a> Message<'a> {
+    /// Returns the content of either kind.
+    pub(super) fn payload(self) -> &'a [u8] {
+        match self {
+            Message::Text(text) => text.as_bytes(),
+            Message::Binary(bytes) => bytes,
+        }
+    }
+}

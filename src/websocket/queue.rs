@@ -10,7 +10,7 @@ use bytes::{Buf, Bytes};
 use crate::account::{Account, Hold};
 use crate::handler::upgrade::Connection;
 use crate::waker::Waker;
-use crate::websocket::frames::message_frame;
+use crate::websocket::frames::{message_frame, Header};
 use crate::websocket::message::Message;
 
 /// Sends on one socket from anywhere: other sockets, other threads, a [`Group`](super::Group).
@@ -167,14 +167,14 @@ impl SendQueue {
     /// Sends from within the loop: at once if no frame waits and there is room.
     pub(super) fn send(&self, message: Message<'_>, connection: &mut Connection<'_>) -> bool {
         let mut pending = self.lock();
-        let frame = message_frame(message);
+        let (header, payload) = (Header::of(message), message.payload());
         let is_at_once = matches!(pending.state, State::Open)
             && pending.frames.is_empty()
-            && frame.len() <= connection.room();
+            && header.as_slice().len() + payload.len() <= connection.room();
         if is_at_once {
-            return connection.put_all(&frame);
+            return connection.put_all(header.as_slice()) && connection.put_all(payload);
         }
-        pending.push(frame)
+        pending.push(message_frame(message))
     }
 }
 

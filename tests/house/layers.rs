@@ -26,8 +26,7 @@ const LAYERS: [[&str; 3]; 13] = [
     ["files", "root message handler", "std bytes httpdate mime_guess percent_encoding rustix"],
     ["helpers", "root message handler router files", "std bytes form_urlencoded http httpdate \
         serde serde_json"],
-    ["websocket", "root message handler helpers", "std bytes data_encoding http sha1_smol \
-        tungstenite"],
+    ["websocket", "root message handler helpers", "std bytes data_encoding http sha1_smol"],
     ["sim", "root message handler reactor server", "std http rustix serde serde_json"],
     ["bin", "", "std bcrypt env_logger httpdate lexopt log rustix signal_hook strsim wheelhouse"],
 ];

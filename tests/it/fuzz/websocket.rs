@@ -97,23 +97,23 @@ impl Model {
                 model.is_open = !input.is_empty();
                 return model;
             };
-            if let Some(code) = header.fault() {
-                model.closes.push(code);
+            let is_control = header.opcode >= CLOSE;
+            let is_out_of_order = header.opcode == CONTINUE && message.is_none()
+                || matches!(header.opcode, TEXT | BINARY) && message.is_some();
+            if header.is_wrong() || is_out_of_order {
+                model.closes.push(1002);
                 return model;
             }
-            let is_control = header.opcode >= CLOSE;
-            let is_wrong = header.reserved != 0
-                || header.opcode == CONTINUE && message.is_none()
-                || matches!(header.opcode, TEXT | BINARY) && message.is_some();
+            let before = message.as_ref().map_or(0, |(_, bytes)| bytes.len() as u64);
+            if !is_control && header.len > MESSAGE_BYTES_MAX as u64 - before {
+                model.closes.push(1009);
+                return model;
+            }
             let Some(payload) = rest.get(..header.len as usize) else {
                 model.is_open = true;
                 return model;
             };
             input = &rest[header.len as usize..];
-            if is_wrong {
-                model.closes.push(1002);
-                return model;
-            }
             let mask = header.mask.iter().cycle();
             let payload: Vec<u8> =
                 payload.iter().zip(mask).map(|(byte, mask)| byte ^ mask).collect();
@@ -127,13 +127,8 @@ impl Model {
                 opcode => {
                     let begun = message.get_or_insert((opcode, Vec::new()));
                     begun.1.extend_from_slice(&payload);
-                    if begun.1.len() > MESSAGE_BYTES_MAX {
-                        model.closes.push(1009);
-                    }
                     if begun.0 == TEXT && !may_be_text(&begun.1, header.is_final) {
                         model.closes.push(1007);
-                    }
-                    if !model.closes.is_empty() {
                         return model;
                     }
                 }
@@ -151,7 +146,7 @@ impl Model {
             [_] => return self.closes.push(1002),
             [high, low, ..] => u16::from_be_bytes([high, low]),
         };
-        let may_be_sent = matches!(code, 1000..=1003 | 1007..=1013 | 3000..=4999);
+        let may_be_sent = matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999);
         if std::str::from_utf8(&payload[2..]).is_err() {
             self.closes.push(1007);
         }
@@ -205,15 +200,13 @@ impl Header {
         Some((Header { is_final, reserved, opcode, len, is_shortest, is_masked, mask }, rest))
     }
 
-    /// The close code for a header that is wrong whatever follows.
-    fn fault(&self) -> Option<u16> {
+    /// Whether the header is wrong whatever comes before it.
+    fn is_wrong(&self) -> bool {
         let is_control = self.opcode >= CLOSE;
         let is_known = matches!(self.opcode, CONTINUE | TEXT | BINARY | CLOSE | PING | PONG);
         let is_bad_control = is_control && (!self.is_final || self.len > 125);
-        if !is_known || !self.is_masked || !self.is_shortest || is_bad_control {
-            return Some(1002);
-        }
-        (!is_control && self.len > MESSAGE_BYTES_MAX as u64).then_some(1009)
+        let has_length = self.is_shortest && self.len < 1 << 63;
+        self.reserved != 0 || !is_known || !self.is_masked || !has_length || is_bad_control
     }
 }
 
