@@ -197,8 +197,13 @@ impl Parser {
     fn take_head(&mut self, input: &mut &[u8]) -> Result<bool, Malformed> {
         let line = input.iter().position(|&byte| byte == b'\n').map_or(input.len(), |end| end + 1);
         let line = take(input, line);
-        if self.head.len() + line.len() > HEAD_BYTES_MAX {
+        let len = self.head.len() + line.len();
+        if len > HEAD_BYTES_MAX {
             return Err(Malformed("the head of a part is longer than 8 KiB"));
+        }
+        if len > self.head.capacity() {
+            let wanted = (2 * self.head.capacity()).clamp(len, HEAD_BYTES_MAX);
+            self.head.reserve_exact(wanted - self.head.len());
         }
         self.head.extend_from_slice(line);
         if self.head.ends_with(b"\n") && !self.head.ends_with(b"\r\n") {
@@ -341,6 +346,19 @@ mod tests {
             assert!(parts(form).is_err(), "{}", form.escape_ascii());
         }
         assert!(cut(&long, 1000).is_ok(), "as long as it may be");
+    }
+
+    /// That is the memory which counts against the budget.
+    #[test]
+    fn a_head_takes_no_more_memory_than_its_longest_length() {
+        for len in [100, 4097, 8191] {
+            let mut parser = Parser::new("b").unwrap();
+            let head = [&b"--b\r\nA: "[..], &[b'x'; HEAD_BYTES_MAX - 3]].concat();
+            for mut piece in head.chunks(len) {
+                assert_eq!(parser.next(&mut piece), Ok(None));
+                assert!(parser.head.capacity() <= HEAD_BYTES_MAX, "{}", parser.head.capacity());
+            }
+        }
     }
 
     #[test]

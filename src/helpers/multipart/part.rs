@@ -129,7 +129,9 @@ fn value(text: &str) -> Result<(Cow<'_, str>, &str), Malformed> {
         is_escaped = byte == b'\\' && !is_escaped;
         ends
     });
-    let end = end.ok_or(BAD_PARAM)?;
+    // Browsers do not escape a backslash, and a name may end with one.
+    let last = quoted.strip_suffix('"').map(str::len);
+    let end = end.or(last).ok_or(BAD_PARAM)?;
     Ok((unescape(&quoted[..end]), &quoted[end + 1..]))
 }
 
@@ -194,6 +196,10 @@ mod tests {
                 Some("C:\\dir\\file.txt"),
             ),
             ("form-data; name=\"a;b=c\"", "a;b=c", None),
+            // A browser does not escape the backslash at the end of a name.
+            ("form-data; name=\"a\"; filename=\"b\\\"", "a", Some("b\\")),
+            ("form-data; name=\"a\"; filename=\"b\\\\\"", "a", Some("b\\")),
+            ("form-data; name=\"a\\\"", "a\\", None),
             ("form-data; name=\"100%\"", "100%", None),
             ("form-data; name=\"\"", "", None),
             ("form-data; name=\"a\"; filename*=UTF-8''b; size=3;", "a", None),
@@ -213,7 +219,8 @@ mod tests {
             "form-data; name=\"a\"; name=\"b\"",
             "form-data; name=\"a\"; filename=\"b\"; filename=\"c\"",
             "form-data; name=\"a",
-            "form-data; name=\"a\\\"",
+            "form-data; name=\"",
+            "form-data; name=\"a\\\" x",
             "form-data; name=\"a\" x",
             "form-data; name=\"a\"x=\"b\"",
             "form-data; name=",
