@@ -1,7 +1,7 @@
 //! Forms with files over the wire: each part goes to its place, and bad forms get their status.
 
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::process;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -10,6 +10,16 @@ use wheelhouse::content::Lost;
 use wheelhouse::multipart::{self, Form, Part, Sink, PARTS_MAX};
 use wheelhouse::sim::Sim;
 use wheelhouse::{Failure, Limits, Reply, Request, Server, StatusCode};
+
+/// A file without a name.
+fn new_file() -> io::Result<File> {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("form-{}-{}", process::id(), COUNT.fetch_add(1, Relaxed));
+    let path = std::env::temp_dir().join(name);
+    let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+    fs::remove_file(path)?;
+    Ok(file)
+}
 
 /// Notes in the state what happens to a form. The name of a part chooses its place.
 struct Noted(Option<File>);
@@ -20,11 +30,7 @@ impl Form<Vec<String>> for Noted {
         notes.push(format!("{} {} {kind}", part.name(), part.file_name().unwrap_or("-")));
         Ok(match part.name() {
             "file" => {
-                static COUNT: AtomicUsize = AtomicUsize::new(0);
-                let name = format!("form-{}-{}", process::id(), COUNT.fetch_add(1, Relaxed));
-                let path = std::env::temp_dir().join(name);
-                let file = File::options().read(true).write(true).create_new(true).open(&path)?;
-                fs::remove_file(path)?;
+                let file = new_file()?;
                 self.0 = Some(file.try_clone()?);
                 Sink::File(file)
             }
@@ -274,6 +280,44 @@ fn the_memory_of_parts_is_in_the_budget() {
     sim.reset(client);
     turn(&mut sim);
     assert_eq!(sim.memory(), base);
+}
+
+/// `benches/forms.py` measures the same with files of 100 MiB, sent by a browser.
+#[test]
+fn files_of_any_size_take_no_more_memory_than_the_head_of_a_part() {
+    const FILE: usize = 4 << 20;
+    let server = Server::with_state(Vec::new());
+    let mut sim = sim_of(server, |req: &Request<'_>| -> Reply<Vec<String>> {
+        multipart::receive(req, 1 << 30, Sizes(Vec::new()))
+    });
+    let base = base(&mut sim);
+    let file = "x".repeat(FILE);
+    let parts = ["a", "b"].map(|name| part(&format!("name=file; filename={name}"), &file));
+    let request = post(KIND, [&*parts.concat(), "--b--"].concat().as_bytes());
+    let client = sim.connect();
+    let mut peak = 0;
+    for piece in request.chunks(100_000) {
+        sim.send(client, piece);
+        peak = peak.max(sim.memory() - base);
+    }
+    assert_eq!(sim.response(client).unwrap().text(), format!("{:?}", [FILE, FILE]));
+    assert!(peak < 12 << 10, "{peak}");
+}
+
+/// Stores the parts in files, and responds with their lengths.
+struct Sizes(Vec<File>);
+
+impl Form<Vec<String>> for Sizes {
+    fn part(&mut self, _: &mut Vec<String>, _: &Part<'_>) -> Result<Sink, Failure> {
+        let file = new_file()?;
+        self.0.push(file.try_clone()?);
+        Ok(Sink::File(file))
+    }
+
+    fn end(self: Box<Self>, _: &mut Vec<String>) -> Reply<Vec<String>> {
+        let len = |file: &File| file.metadata().map_or(0, |data| data.len());
+        format!("{:?}", self.0.iter().map(len).collect::<Vec<_>>()).into()
+    }
 }
 
 /// Puts a part of any length into memory.
