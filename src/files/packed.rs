@@ -1,7 +1,8 @@
 //! Files in the program: [`Asset`], and the tree that assets make.
 
+use std::borrow::Cow;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use bytes::Bytes;
 use rustix::fs::FileType;
@@ -53,8 +54,9 @@ impl Packed {
     }
 
     pub(super) fn find(&self, path: &Path) -> Result<Found, Missing> {
+        let path = plain(path);
         let path = path.as_os_str().as_bytes();
-        if path == b"." || path.is_empty() {
+        if path.is_empty() {
             return Ok(Found::Folder);
         }
         let at = self.0.partition_point(|entry| entry.path < path);
@@ -77,6 +79,21 @@ impl Packed {
             Found::File(opened) => Ok((FileType::RegularFile, opened.meta)),
             Found::Directory(_, meta) => Ok((FileType::Directory, meta)),
             Found::Folder => Ok((FileType::Directory, Meta::of_bytes(0, 0))),
+        }
+    }
+}
+
+/// Returns a path without the parts that mean nothing, as the system reads it: `./index.html` is the
+/// index of the root.
+fn plain(path: &Path) -> Cow<'_, Path> {
+    let bytes = path.as_os_str().as_bytes();
+    let is_plain = bytes.split(|&byte| byte == b'/').all(|name| !matches!(name, b"" | b"."));
+    // The end of `a/` stays, because it does not mean the file `a`.
+    match is_plain || bytes.is_empty() || bytes.ends_with(b"/") {
+        true => Cow::Borrowed(path),
+        false => {
+            let parts = path.components().filter(|part| *part != Component::CurDir);
+            Cow::Owned(parts.collect::<PathBuf>())
         }
     }
 }

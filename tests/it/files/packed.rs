@@ -205,3 +205,23 @@ fn content_in_memory_has_conditions_and_ranges() {
         assert_eq!(got, (status, text), "{method} {fields:?}");
     }
 }
+
+/// The root has no name, so the path of its index is made of none.
+#[test]
+fn files_at_the_root_are_found_however_the_program_writes_their_paths() {
+    const PAGES: [Asset; 3] = [
+        Asset::new("index.html", b"<p>root"),
+        Asset::new("404.html", b"<p>gone"),
+        Asset::new("app/shell.html", b"<p>shell"),
+    ];
+    let ask = |files: Files, path: &str| {
+        let mut sim = Sim::new(files);
+        sim.get(path).text().to_owned()
+    };
+    assert_eq!(ask(Files::packed(PAGES), "/"), "<p>root");
+    assert_eq!(ask(Files::packed(PAGES).index(["./404.html"]), "/"), "<p>gone");
+    assert_eq!(ask(Files::packed(PAGES).index(["no.html", "shell.html"]), "/app/"), "<p>shell");
+    assert_eq!(ask(Files::packed(PAGES).spa("./app//shell.html"), "/news"), "<p>shell");
+    let files = Files::packed(PAGES).error_page(StatusCode::NOT_FOUND, "./404.html").unwrap();
+    assert_eq!(ask(files, "/news"), "<p>gone");
+}
