@@ -6,10 +6,12 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 
 use crate::files::conditions::Validators;
+use crate::files::heads::Heads;
 use crate::files::mixed::Mixed;
 use crate::files::represent::Representation;
 use crate::files::respond::ALLOW;
 use crate::files::source::Source;
+use crate::message::body::Body;
 use crate::message::request::{Method, Request};
 use crate::message::response::Response;
 
@@ -17,7 +19,8 @@ use crate::message::response::Response;
 /// `HEAD`.
 ///
 /// Make it when the bytes change, and keep it: `new` reads all of them for the tag. To respond copies
-/// none of them, and clones share them.
+/// none of them, and clones share them. A response with all of them, or a 304, allocates nothing if the
+/// media type is a constant.
 ///
 /// ```
 /// use std::time::SystemTime;
@@ -40,23 +43,28 @@ pub struct Content {
     bytes: Bytes,
     kind: Cow<'static, str>,
     mixed: u64,
-    /// The time of the last change since 1970.
+    /// The time of the last change since 1970. Only whole seconds can be sent.
     modified: Option<Duration>,
+    heads: Heads,
 }
 
 impl Content {
     /// Creates content of the media type `kind`, without a time of its last change.
     pub fn new(kind: impl Into<Cow<'static, str>>, bytes: impl Into<Bytes>) -> Content {
-        let bytes = bytes.into();
+        let (bytes, kind) = (bytes.into(), kind.into());
         let mut mixed = Mixed::new();
         mixed.add(&bytes);
-        Content { bytes, kind: kind.into(), mixed: mixed.0, modified: None }
+        let mixed = mixed.0;
+        let heads = Heads::of(represent(&bytes, kind.clone(), mixed, None), |response| response);
+        Content { bytes, kind, mixed, modified: None, heads }
     }
 
     /// Sets the time of the last change, for `Last-Modified` and the conditions on it. One in the
     /// future is not sent.
     pub fn modified(mut self, time: SystemTime) -> Content {
-        self.modified = time.duration_since(SystemTime::UNIX_EPOCH).ok();
+        let time = time.duration_since(SystemTime::UNIX_EPOCH).ok();
+        self.modified = time.map(|time| Duration::from_secs(time.as_secs()));
+        self.heads = Heads::of(self.represent(self.modified), |response| response);
         self
     }
 
@@ -68,22 +76,36 @@ impl Content {
             Method::OPTIONS => return Response::options(ALLOW),
             _ => return Response::method_not_allowed(ALLOW),
         }
-        // Only whole seconds can be sent.
-        let seconds = self.modified.map(|time| Duration::from_secs(time.as_secs()));
-        let known = seconds.filter(|time| *time <= req.turn_time().wall());
-        let len = self.bytes.len() as u64;
-        let chosen = Representation {
-            source: Source::Bytes(self.bytes.clone()),
-            len,
-            kind: self.kind.clone(),
-            encoding: None,
-            varies: false,
-            validators: Validators {
-                etag: format!("\"{len:x}-{:016x}\"", self.mixed),
-                last_modified: known.map(|time| SystemTime::UNIX_EPOCH + time),
-            },
-            cache_control: None,
+        let known = self.modified.filter(|time| *time <= req.turn_time().wall());
+        let plain = match known == self.modified {
+            true => self.heads.respond(&req.headers(), || Body::from(self.bytes.clone())),
+            false => None,
         };
-        chosen.respond(req).unwrap_or_else(Response::status_page)
+        let others = || self.represent(known).respond(req).unwrap_or_else(Response::status_page);
+        plain.unwrap_or_else(others)
+    }
+
+    fn represent(&self, known: Option<Duration>) -> Representation<'static> {
+        represent(&self.bytes, self.kind.clone(), self.mixed, known)
+    }
+}
+
+fn represent(
+    bytes: &Bytes,
+    kind: Cow<'static, str>,
+    mixed: u64,
+    known: Option<Duration>,
+) -> Representation<'static> {
+    let len = bytes.len() as u64;
+    let etag = format!("\"{len:x}-{mixed:016x}\"");
+    let last_modified = known.map(|time| SystemTime::UNIX_EPOCH + time);
+    Representation {
+        source: Source::Bytes(bytes.clone()),
+        len,
+        kind,
+        encoding: None,
+        varies: false,
+        validators: Validators { etag, last_modified },
+        cache_control: None,
     }
 }

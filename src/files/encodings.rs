@@ -14,7 +14,7 @@ pub(super) struct Encoding {
 }
 
 /// The known codings, in the order of the server's preference: the one with smaller files first.
-const KNOWN: [Encoding; 3] = [
+pub(super) const KNOWN: [Encoding; 3] = [
     Encoding { name: "br", suffix: ".br" },
     Encoding { name: "zstd", suffix: ".zst" },
     Encoding { name: "gzip", suffix: ".gz" },

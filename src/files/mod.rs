@@ -8,6 +8,7 @@
 //! | `redirect`, `clean` | another spelling of a path; `/about` for `about.html` |
 //! | `error_pages` | the program's own pages for errors |
 //! | `tree`, `packed`, `source` | files in a directory or in the program, and their bytes |
+//! | `ready`, `heads` | the responses with files of the program, and their heads, made once |
 //! | `content` | bytes that the program has made, served like a file |
 //! | `path` | a request's path to names; every other path is refused |
 //! | `place` | the path of the root, which may come to mean another directory |
@@ -24,6 +25,7 @@ mod content;
 mod encodings;
 mod entries;
 mod error_pages;
+mod heads;
 mod listing;
 mod media_types;
 mod meta;
@@ -34,6 +36,7 @@ mod parts;
 mod path;
 mod place;
 mod ranges;
+mod ready;
 mod redirect;
 mod represent;
 mod respond;
@@ -47,11 +50,13 @@ pub use packed::Asset;
 pub use sniff::sniff;
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use crate::error::{Error, FieldError};
 use crate::files::listing::Listings;
 use crate::files::packed::Packed;
 use crate::files::place::Place;
+use crate::files::ready::Ready;
 use crate::files::tree::Origin;
 use crate::message::response::{Response, StatusCode};
 
@@ -130,6 +135,8 @@ pub struct Files {
     listings: Listings,
     error_pages: Vec<(StatusCode, PathBuf)>,
     has_clean_urls: bool,
+    /// Made with the first request, and anew if an option is set after it.
+    ready: OnceLock<Ready>,
 }
 
 /// The fields whose values depend on the file.
@@ -200,6 +207,11 @@ impl Files {
     /// no `Last-Modified`. Directories are never listed. Nothing is copied: the bytes stay where they are
     /// in the program. To make the tags, all bytes are read once here, which takes about 1 ms for each MB.
     ///
+    /// The first request makes the heads of all responses, two for each file. From then on a request
+    /// allocates nothing, whether the response is the file, a sibling or a 304. Exceptions are ranges,
+    /// errors, redirects, [single-page applications](Files::spa), paths with escapes, and media types
+    /// that the program sets or that few files have.
+    ///
     /// ```
     /// use wheelhouse::files::{Asset, Files};
     /// use wheelhouse::sim::Sim;
@@ -247,6 +259,7 @@ impl Files {
             listings: Listings::default(),
             error_pages: Vec::new(),
             has_clean_urls: false,
+            ready: OnceLock::new(),
         }
     }
 
@@ -254,7 +267,7 @@ impl Files {
     /// indexes. Default `index.html`.
     pub fn index<N: Into<PathBuf>>(mut self, names: impl IntoIterator<Item = N>) -> Files {
         self.index = names.into_iter().map(Into::into).collect();
-        self
+        self.changed()
     }
 
     /// Sets whether the response for a directory without index is a page that lists it (default) or
@@ -293,7 +306,7 @@ impl Files {
     pub fn cache_control(mut self, value: &str) -> Result<Files, Error> {
         Response::new(StatusCode::OK).append_header("Cache-Control", value)?;
         self.cache_control = Some(value.to_owned());
-        Ok(self)
+        Ok(self.changed())
     }
 
     /// Adds a header field to every response, whatever its status.
@@ -309,14 +322,14 @@ impl Files {
         let mut all = self.fielded(Response::new(StatusCode::OK));
         all.append_header(name, value.as_ref())?;
         self.fields.push((name.to_owned(), value.as_ref().to_owned()));
-        Ok(self)
+        Ok(self.changed())
     }
 
     /// Sets whether names that begin with a dot are served and listed. Default no: many public
     /// directories have a `.git` or `.env` by mistake.
     pub fn dot_files(mut self, serves: bool) -> Files {
         self.serves_dot_files = serves;
-        self
+        self.changed()
     }
 
     /// Sets the `Content-Type` of files with `extension` (without its dot, in any case of letters).
@@ -329,7 +342,7 @@ impl Files {
     pub fn content_type(mut self, extension: &str, kind: &str) -> Result<Files, Error> {
         Response::new(StatusCode::OK).append_header("Content-Type", kind)?;
         self.kinds.insert(extension.to_ascii_lowercase(), kind.to_owned());
-        Ok(self)
+        Ok(self.changed())
     }
 
     /// Sets whether `name.br`, `name.zst` and `name.gz` are sent in place of `name` to clients that
@@ -340,7 +353,7 @@ impl Files {
     /// `image/svg+xml` with `Content-Encoding: gzip`, whatever is set here.
     pub fn precompressed(mut self, finds: bool) -> Files {
         self.finds_compressed = finds;
-        self
+        self.changed()
     }
 
     /// Sets whether pages have clean URLs: `/about` for `about.html`. Default no.
@@ -356,7 +369,7 @@ impl Files {
     #[doc(alias("cleanUrls", "try_files", "pretty URLs"))]
     pub fn clean_urls(mut self, has: bool) -> Files {
         self.has_clean_urls = has;
-        self
+        self.changed()
     }
 
     /// Sets whether symbolic links that leave the root are followed: absolute ones, and those with
@@ -369,6 +382,12 @@ impl Files {
     /// clients that follow all links (`wget -r`).
     pub fn follow_links(mut self, follows: bool) -> Files {
         self.origin.set_leaves(follows);
+        self
+    }
+
+    /// Forgets the responses that were made with other options.
+    fn changed(mut self) -> Files {
+        self.ready = OnceLock::new();
         self
     }
 

@@ -32,9 +32,9 @@ impl Asset {
 pub(super) struct Packed(Vec<Entry>);
 
 #[derive(Debug)]
-struct Entry {
-    path: &'static [u8],
-    bytes: &'static [u8],
+pub(super) struct Entry {
+    pub(super) path: &'static [u8],
+    pub(super) bytes: &'static [u8],
     /// All bytes mixed into one number, for the tag.
     mixed: u64,
 }
@@ -53,20 +53,29 @@ impl Packed {
         Packed(entries)
     }
 
+    pub(super) fn entries(&self) -> &[Entry] {
+        &self.0
+    }
+
+    /// Returns the file with this path.
+    pub(super) fn entry(&self, path: &[u8]) -> Option<&Entry> {
+        self.0.binary_search_by(|entry| entry.path.cmp(path)).ok().map(|at| &self.0[at])
+    }
+
     pub(super) fn find(&self, path: &Path) -> Result<Found, Missing> {
         let path = plain(path);
         let path = path.as_os_str().as_bytes();
         if path.is_empty() {
             return Ok(Found::Folder);
         }
-        let at = self.0.partition_point(|entry| entry.path < path);
-        if let Some(entry) = self.0.get(at).filter(|entry| entry.path == path) {
+        if let Some(entry) = self.entry(path) {
             return Ok(Found::File(entry.open()));
         }
         // The names in a directory need not follow at once: `a-b` comes between `a` and `a/b`.
         let is_inside = |entry: &Entry| {
             entry.path.strip_prefix(path).is_some_and(|rest| rest.first() == Some(&b'/'))
         };
+        let at = self.0.partition_point(|entry| entry.path < path);
         let after = self.0[at..].iter().take_while(|entry| entry.path.starts_with(path));
         match after.into_iter().any(is_inside) {
             true => Ok(Found::Folder),
@@ -99,7 +108,7 @@ fn plain(path: &Path) -> Cow<'_, Path> {
 }
 
 impl Entry {
-    fn open(&self) -> Opened {
+    pub(super) fn open(&self) -> Opened {
         Opened {
             source: Source::Bytes(Bytes::from_static(self.bytes)),
             meta: Meta::of_bytes(self.bytes.len() as u64, self.mixed),

@@ -14,7 +14,7 @@ use crate::files::ranges::{self, Wanted};
 use crate::files::respond::Walk;
 use crate::files::root::Opened;
 use crate::files::source::Source;
-use crate::files::{encodings, media_types, parts};
+use crate::files::{encodings, media_types, parts, Files};
 use crate::message::request::{Method, Request};
 use crate::message::response::{Response, StatusCode};
 
@@ -49,19 +49,14 @@ impl Walk<'_, '_> {
         mut opened: Opened,
         cache_control: Option<&'c str>,
     ) -> Representation<'c> {
-        let name = path.file_name().unwrap_or_default().as_bytes();
-        let kind = media_types::content_type(name, &opened.source, &self.files.kinds);
-        let mut encoding = media_types::own_coding(name, &kind);
-        let can_compress = encoding.is_none() && media_types::compresses(&kind);
-        let varies = self.files.finds_compressed && can_compress;
+        let Described { kind, mut encoding, varies } = self.files.describe(path, &opened.source);
         if varies {
             if let Some((sibling, name)) = self.compressed(path, &opened.meta) {
                 (opened, encoding) = (sibling, Some(name));
             }
         }
-        let validators = validators(&opened, encoding, self.req.turn_time().wall());
-        let Opened { source, meta, .. } = opened;
-        Representation { source, len: meta.len, kind, encoding, varies, validators, cache_control }
+        let now = self.req.turn_time().wall();
+        Representation::new(opened, Described { kind, encoding, varies }, cache_control, now)
     }
 
     /// Returns the sibling that is to be sent in place of a file, and its coding. A sibling that is
@@ -77,17 +72,58 @@ impl Walk<'_, '_> {
     }
 }
 
-impl Representation<'_> {
+/// The description of a file by its name.
+#[derive(Clone, Debug)]
+pub(super) struct Described {
+    pub(super) kind: Cow<'static, str>,
+    pub(super) encoding: Option<&'static str>,
+    /// Whether precompressed siblings are looked for.
+    pub(super) varies: bool,
+}
+
+impl Files {
+    pub(super) fn describe(&self, path: &Path, source: &Source) -> Described {
+        let name = path.file_name().unwrap_or_default().as_bytes();
+        let kind = media_types::content_type(name, source, &self.kinds);
+        let encoding = media_types::own_coding(name, &kind);
+        let can_compress = encoding.is_none() && media_types::compresses(&kind);
+        Described { kind, encoding, varies: self.finds_compressed && can_compress }
+    }
+}
+
+impl<'a> Representation<'a> {
+    pub(super) fn new(
+        opened: Opened,
+        described: Described,
+        cache_control: Option<&'a str>,
+        now: Duration,
+    ) -> Representation<'a> {
+        let Described { kind, encoding, varies } = described;
+        let validators = validators(&opened, encoding, now);
+        let Opened { source, meta, .. } = opened;
+        Representation { source, len: meta.len, kind, encoding, varies, validators, cache_control }
+    }
+
     /// Responds with the bytes that the client wants, if its conditions hold.
     pub(super) fn respond(self, req: &Request<'_>) -> Result<Response, StatusCode> {
         match conditions::judge(&req.headers(), &self.validators) {
             Judgement::Failed => Err(StatusCode::PRECONDITION_FAILED),
-            Judgement::NotModified => Ok(self.described(Response::new(StatusCode::NOT_MODIFIED))),
+            Judgement::NotModified => Ok(self.not_modified()),
             Judgement::Send => {
                 let wanted = self.wanted(req);
                 Ok(self.into_response(wanted))
             }
         }
+    }
+
+    /// Returns the response to a client that has the current version.
+    pub(super) fn not_modified(&self) -> Response {
+        self.described(Response::new(StatusCode::NOT_MODIFIED))
+    }
+
+    /// Returns the response with all bytes.
+    pub(super) fn whole(self) -> Response {
+        self.into_response(Wanted::Whole)
     }
 
     fn wanted(&self, req: &Request<'_>) -> Wanted {

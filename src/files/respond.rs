@@ -40,6 +40,9 @@ impl Files {
     /// # Ok::<(), wheelhouse::Error>(())
     /// ```
     pub fn respond_at(&self, req: &Request<'_>, path: &str) -> Response {
+        if let Some(response) = self.ready_response(req, path) {
+            return response;
+        }
         let found = match self.origin.tree(req.turn_time().wall()) {
             Ok(tree) => {
                 let walk = Walk { files: self, tree: &tree, req };
@@ -48,7 +51,12 @@ impl Files {
             }
             Err(missing) => response_to(missing),
         };
-        let response = self.fielded(found.unwrap_or_else(Response::status_page));
+        self.finished(found.unwrap_or_else(Response::status_page))
+    }
+
+    /// Adds the fields that do not depend on the file.
+    pub(super) fn finished(&self, response: Response) -> Response {
+        let response = self.fielded(response);
         // A browser must not take text that someone has uploaded for a script or a page.
         let is_typed =
             !matches!(response.status(), StatusCode::NOT_MODIFIED | StatusCode::NO_CONTENT);

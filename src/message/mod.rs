@@ -15,5 +15,6 @@ pub(crate) mod redirect;
 pub(crate) mod request;
 pub(crate) mod request_error;
 pub(crate) mod response;
+pub(crate) mod template;
 pub(crate) mod trailers;
 pub(crate) mod unlogged;

@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::mem;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use http::StatusCode;
@@ -45,8 +46,8 @@ pub struct Response {
     pub(crate) close: bool,
     pub(crate) content_type: Option<Cow<'static, str>>,
     pub(crate) body: Body,
-    /// The parts that most responses do not have.
-    pub(crate) extra: Option<Box<Extra>>,
+    /// The parts that most responses do not have. The responses of one `Template` share theirs.
+    pub(crate) extra: Option<Arc<Extra>>,
 }
 
 /// The parts of a response beyond the usual ones.
@@ -62,6 +63,20 @@ pub(crate) struct Extra {
     fault: Option<String>,
     /// The error of the program that this response reports.
     pub(crate) failure: Option<Unlogged>,
+}
+
+/// A copy reports no failure, so each is logged once. Only shared parts are copied, and these have
+/// none.
+impl Clone for Extra {
+    fn clone(&self) -> Extra {
+        Extra {
+            lines: self.lines.clone(),
+            trailer: self.trailer.clone(),
+            send_timeout: self.send_timeout,
+            fault: self.fault.clone(),
+            failure: None,
+        }
+    }
 }
 
 /// Creates a 200 without content.
@@ -252,7 +267,7 @@ impl Response {
         if is_content_type(name) {
             return self.content_type.take().is_some();
         }
-        self.extra.as_mut().is_some_and(|extra| extra.lines.remove(name).is_some())
+        self.extra.is_some() && self.lines_mut().remove(name).is_some()
     }
 
     /// Replaces the content and returns the content that was there. The header fields stay as they
@@ -341,7 +356,7 @@ impl Response {
     /// with [`with_header`](Response::with_header).
     pub fn with_trailer(mut self, name: &str) -> Response {
         let checked = check_trailer_name(name);
-        let trailer = &mut self.extra.get_or_insert_with(Box::default).trailer;
+        let trailer = &mut self.extra_mut().trailer;
         let is_too_long = trailer.len() + name.len() + 2 > TRAILER_BYTES_MAX;
         match checked {
             Err(error) => self.keep_fault(error),
@@ -364,7 +379,11 @@ impl Response {
     }
 
     fn lines_mut(&mut self) -> &mut FieldLines {
-        &mut self.extra.get_or_insert_with(Box::default).lines
+        &mut self.extra_mut().lines
+    }
+
+    fn extra_mut(&mut self) -> &mut Extra {
+        Arc::make_mut(self.extra.get_or_insert_with(Arc::default))
     }
 
     /// Returns the response with a time in which all of it must be sent, at most a year. If it is
@@ -374,7 +393,7 @@ impl Response {
     #[doc(alias("SetWriteDeadline", "WriteTimeout"))]
     pub fn with_send_timeout(mut self, timeout: Duration) -> Response {
         let timeout = timeout.min(TIMEOUT_MAX);
-        self.extra.get_or_insert_with(Box::default).send_timeout = Some(timeout);
+        self.extra_mut().send_timeout = Some(timeout);
         self
     }
 
@@ -419,13 +438,13 @@ impl Response {
 
     /// Turns the response into a 500 with `reason` in the log. Of several reasons the first counts.
     pub(crate) fn keep_fault(&mut self, reason: impl fmt::Display) {
-        let extra = self.extra.get_or_insert_with(Box::default);
+        let extra = self.extra_mut();
         extra.fault.get_or_insert_with(|| reason.to_string());
     }
 
     /// Keeps the error of the program that this response reports, for the log.
     pub(crate) fn keep_failure(&mut self, error: Unlogged) {
-        self.extra.get_or_insert_with(Box::default).failure = Some(error);
+        self.extra_mut().failure = Some(error);
     }
 
     /// Returns the error of the program that this response reports.
@@ -435,7 +454,7 @@ impl Response {
 
     /// Takes that error, for a caller that logs it or gives it to another response.
     pub(crate) fn take_failure(&mut self) -> Option<Unlogged> {
-        self.extra.as_mut()?.failure.take()
+        Arc::get_mut(self.extra.as_mut()?)?.failure.take()
     }
 }
 

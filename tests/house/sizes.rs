@@ -1,10 +1,12 @@
-//! The memory of a connection in each state, as `docs/sizing.md` gives it. The test opens real
-//! connections to a server in this process, and an allocator counts the bytes that the server's
-//! thread holds. The simulator gives the part of them that counts against the budget.
+//! The memory of a connection in each state, as `docs/sizing.md` gives it, and the allocations of a
+//! request. The tests open real connections to a server in this process, and an allocator counts the
+//! bytes that the server's thread holds. The simulator gives the part of them that counts against the
+//! budget.
 //!
 //! This is a process of its own, because it replaces the allocator. `GlobalAlloc` is an unsafe
 //! trait, so this is the only `unsafe` of the package, and it is not shipped.
 
+mod allocations;
 mod attacked;
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -16,7 +18,7 @@ use std::mem;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::ptr;
-use std::sync::atomic::{AtomicIsize, Ordering};
+use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 use std::sync::{mpsc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -52,6 +54,8 @@ static ALONE: Mutex<()> = Mutex::new(());
 static HELD: AtomicIsize = AtomicIsize::new(0);
 /// The most of them so far.
 static PEAK: AtomicIsize = AtomicIsize::new(0);
+/// The number of pieces that the thread of the server has asked for.
+static CALLS: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
     /// Whether the allocations of this thread are counted.
@@ -68,6 +72,7 @@ fn count(bytes: isize) {
     if COUNTS.with(Cell::get) {
         let held = HELD.fetch_add(bytes, Ordering::SeqCst) + bytes;
         PEAK.fetch_max(held, Ordering::SeqCst);
+        CALLS.fetch_add(usize::from(bytes > 0), Ordering::SeqCst);
     }
 }
 
@@ -147,7 +152,7 @@ fn exchange(events: &mut EventLoop<()>, client: &mut TcpStream, bytes: &[u8]) ->
         COUNTS.set(false);
         if let Ok(len @ 1..) = client.read(&mut response) {
             response.truncate(len);
-            return String::from_utf8(response).unwrap();
+            return String::from_utf8_lossy(&response).into_owned();
         }
     }
     String::new()
