@@ -110,6 +110,7 @@ mod error;
 mod report;
 mod sync;
 mod waker;
+mod stats;
 mod message;
 mod handler;
 mod http1;
@@ -197,6 +198,9 @@ pub mod runtime {
     pub use crate::server::event_loop::{EventLoop, ServerThread, Turn};
     pub use crate::server::listen::Listener;
     pub use crate::server::remote::{Remote, RemoteClosed};
+    pub use crate::stats::{
+        Deadline, Eviction, Histogram, Memory, Phase, Refusal, Stats, Tally, Totals,
+    };
 }
 
 /// The content of a response that is made piece by piece.

@@ -10,6 +10,14 @@
 //! ```
 
 #[cfg(all(loom, test))]
-pub(crate) use loom::sync::{atomic::AtomicBool, Mutex, MutexGuard};
+pub(crate) use loom::{
+    sync::atomic::{fence, AtomicBool, AtomicUsize},
+    sync::{Mutex, MutexGuard},
+    thread::yield_now,
+};
 #[cfg(not(all(loom, test)))]
-pub(crate) use std::sync::{atomic::AtomicBool, Mutex, MutexGuard};
+pub(crate) use std::{
+    sync::atomic::{fence, AtomicBool, AtomicUsize},
+    sync::{Mutex, MutexGuard},
+    thread::yield_now,
+};

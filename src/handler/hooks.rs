@@ -128,8 +128,8 @@ pub(crate) struct Hooks<S> {
     /// The names of the header fields that are kept for `on_exchange`.
     pub(crate) exchange_headers: Vec<Box<str>>,
     pub(crate) on_shutdown: Vec<ShutdownHook<S>>,
-    /// The number of calls of hooks that panicked.
-    pub(crate) panics: u64,
+    /// The number of calls of hooks that panicked and have not been counted.
+    panics: u64,
 }
 
 impl<S> Hooks<S> {
@@ -164,6 +164,11 @@ impl<S> Hooks<S> {
     fn note_panic(&mut self, id: ConnectionId, panic: Panic) {
         error!("connection {id}: a hook panicked: {}", panic.into_message());
         self.panics += 1;
+    }
+
+    /// Returns the number of calls that panicked since the last call of this.
+    pub(crate) fn take_panics(&mut self) -> u64 {
+        mem::take(&mut self.panics)
     }
 
     /// Calls each shutdown hook once, in the order in which they were set.

@@ -1,6 +1,8 @@
 //! The head of a response as bytes (RFC 9112, sections 4 and 5). Nothing is decided here: see
 //! [`framing`](super::framing) and [`persistence`](super::persistence).
 
+use std::mem;
+
 use http::StatusCode;
 
 use crate::http1::framing::Outgoing;
@@ -11,18 +13,38 @@ use crate::message::request::Version;
 /// `Date: Sun, 06 Nov 1994 08:49:37 GMT` with its CRLF. The reactor makes it once a second.
 pub(crate) type DateLine = [u8; 37];
 
-/// Writes heads, with the current date.
+/// Writes heads, with the current date, and counts them by the class of their status.
 #[derive(Debug)]
 pub(crate) struct Encoder {
     date: DateLine,
     keep_alive: KeepAliveLines,
     last: LastHead,
+    /// The heads that were encoded, by class from 1xx to 5xx.
+    encoded: [u64; 5],
+    /// The copies of `last`, and its class.
+    copied: u64,
+    class_of_last: usize,
 }
 
 impl Encoder {
     pub(crate) fn new() -> Encoder {
         let date = *b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n";
-        Encoder { date, keep_alive: KeepAliveLines::new(0), last: LastHead::new() }
+        Encoder {
+            date,
+            keep_alive: KeepAliveLines::new(0),
+            last: LastHead::new(),
+            encoded: [0; 5],
+            copied: 0,
+            class_of_last: 0,
+        }
+    }
+
+    /// The number of heads so far, by class from 1xx to 5xx.
+    #[inline(always)]
+    pub(crate) fn heads(&self) -> [u64; 5] {
+        let mut heads = self.encoded;
+        heads[self.class_of_last] += self.copied;
+        heads
     }
 
     /// Sets what changes with time: the date, and the seconds that connections may now be idle.
@@ -41,7 +63,10 @@ impl Encoder {
     #[inline(always)]
     pub(crate) fn head(&mut self, out: &mut Vec<u8>, head: &ResponseHead<'_>) {
         match self.last.get_fast(&Key::of(head)) {
-            Some(bytes) => out.extend_from_slice(bytes),
+            Some(bytes) => {
+                out.extend_from_slice(bytes);
+                self.copied += 1;
+            }
             None => self.encode(out, *head),
         }
         if let (Content::Shared(content), Outgoing::Length(_)) = (head.content, head.outgoing) {
@@ -57,10 +82,20 @@ impl Encoder {
         if let (Content::Static(content), Outgoing::Length(_)) = (head.content, head.outgoing) {
             out.extend_from_slice(content);
         }
+        let class = class(head.status);
+        self.encoded[class] += 1;
         if let Some(key) = Key::of(&head) {
+            self.encoded[self.class_of_last] += mem::take(&mut self.copied);
+            self.class_of_last = class;
             self.last.put(key, &out[start..]);
         }
     }
+}
+
+/// The place of the class of a status. Clients take a status from 600 on for a 5xx (RFC 9110,
+/// section 15).
+fn class(status: StatusCode) -> usize {
+    usize::from(status.as_u16() / 100).min(5) - 1
 }
 
 /// `Connection: keep-alive`, with the time in `Keep-Alive` (RFC 2068, section 19.7.1.1), and the end of
@@ -226,6 +261,8 @@ mod tests {
                 }
             }
         }
+        let heads = 4 * heads.len() as u64;
+        assert_eq!(encoder.heads(), [0, heads - 4, 0, 4, 0]);
     }
 
     /// t98, t120.

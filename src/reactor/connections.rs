@@ -31,6 +31,7 @@ use crate::reactor::task::Timer;
 use crate::reactor::visit::{SCRATCH, TIME_IN_CROWD, TIME_MAX};
 use crate::reactor::work::Work;
 use crate::reactor::{enqueue, Reactor, Token, WHEEL_SLOTS};
+use crate::stats::{Event, Phase};
 
 /// The most connections among which a slot to free is looked for in every turn.
 const SEARCHED_OFTEN: usize = 256;
@@ -108,6 +109,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
 
     #[inline(never)]
     fn accept_waiting(&mut self) -> bool {
+        self.shared.counters.note_change();
         self.take_time();
         self.batch_began = self.next_generation.wrapping_add(1);
         self.relieve();
@@ -220,11 +222,12 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         };
         let admitted = shared.hooks.admit(&mut shared.state, &new);
         if has_hook {
+            shared.count_panics_of_hooks();
             self.take_time();
         }
         let Ok(value) = admitted else { return self.kernel.close(stream, true) };
         let shared = &mut self.shared;
-        shared.counters.accepted += 1;
+        shared.counters.count(Event::Accepted);
         shared.report(id, ConnectionState::New);
         if let Err(error) = self.kernel.watch(&mut stream, token) {
             warn!("{name}: closed: it cannot be watched: {error}");
@@ -254,6 +257,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
                 listener,
             },
         });
+        self.shared.counters.enter(Phase::New);
         self.shared.timeouts.adapt(self.slots.len(), self.connections_max);
         let due = clock::due_in(self.shared.now, self.shared.timeouts.head);
         self.wheel.arm(key as u32, due);
@@ -312,7 +316,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
                 let state = &mut self.shared.state;
                 if let Err(panic) = guard(|| take(state, Hijacked { read, stream })) {
                     error!("{name}: the program panicked: {}", panic.into_message());
-                    self.shared.counters.panics += 1;
+                    self.shared.counters.count(Event::Panicked);
                 }
             }
             Err(error) => {
@@ -330,6 +334,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
 
     /// Frees the slot of a connection, and the box if it has one.
     fn remove(&mut self, token: Token) -> Slot<K, S> {
+        self.shared.counters.note_change();
         self.wheel.disarm(token.key() as u32);
         let slot = self.slots.remove(token.key());
         if let Some(address) = self.address(token.key()) {
@@ -380,6 +385,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             let fixed = memory_of_loop(&self.wheel);
             self.shared.ledger.release(self.charged - fixed);
             self.charged = fixed;
+            self.shared.counters.note_change();
             self.reserve_for_slots();
         }
         self.give_heap_back();

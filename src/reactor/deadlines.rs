@@ -28,6 +28,7 @@ use crate::reactor::slot::{Facts, Flags, Life, Slot};
 use crate::reactor::task::Timer;
 use crate::reactor::visit::Visit;
 use crate::reactor::{Reactor, Token};
+use crate::stats::Event;
 
 /// Deadlines that expire in one turn.
 const EXPIRE_MAX: usize = 4096;
@@ -358,8 +359,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         let Some(slot) = connection(&mut self.slots, token) else { return };
         let armed = slot.facts.armed;
         let is_busy = matches!(slot.life, Life::Busy(_));
-        if is_busy && matches!(armed, Timer::Head | Timer::Content | Timer::Response) {
-            self.shared.counters.too_slow += 1;
+        if let Some(deadline) = armed.deadline(is_busy) {
+            self.shared.counters.count(Event::Expired(deadline));
         }
         debug!(
             "{}: its deadline has passed: {armed:?}",

@@ -35,6 +35,7 @@ use crate::reactor::slot::{Flags, Life, Slot};
 use crate::reactor::task::Timer;
 use crate::reactor::work::Work;
 use crate::reactor::{Reactor, Token};
+use crate::stats::Event;
 
 /// Connections that are compared to find the one that gives way.
 const SAMPLE: usize = 32;
@@ -137,8 +138,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     /// The process has no descriptor left for the clients that wait: a connection gives way, and the
     /// next turn accepts. If none can, a client that waits is dropped.
     pub(super) fn free_descriptor(&mut self) {
-        match self.choose(Need::Slot) {
-            Some(token) => self.give_way(token, Need::Slot),
+        match self.choose(Need::Descriptor) {
+            Some(token) => self.give_way(token, Need::Descriptor),
             None => self.acceptor.shed(&mut self.kernel),
         }
     }
@@ -231,12 +232,14 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             Need::Memory => claim_on_memory(&slot.life, waited)?,
             Need::SlotOf(_) if need.address() != address => return None,
             // It was accepted in this turn, and its bytes have not been looked for.
-            Need::Slot | Need::SlotOf(_)
+            Need::Slot | Need::SlotOf(_) | Need::Descriptor
                 if slot.facts.generation.wrapping_sub(self.batch_began) as i32 >= 0 =>
             {
                 return None;
             }
-            Need::Slot | Need::SlotOf(_) => claim_on_slot(slot, waited, patience)?,
+            Need::Slot | Need::SlotOf(_) | Need::Descriptor => {
+                claim_on_slot(slot, waited, patience)?
+            }
         };
         Some(base.saturating_mul(crowd as u64))
     }
@@ -252,9 +255,12 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             }
         }
         debug!("{name}: gives way, because others need its {need}");
-        self.shared.counters.evicted += 1;
+        self.shared.counters.count(Event::GaveWay(need.cause()));
         match slot.life {
-            Life::Rest(_) => self.close(token, Farewell::Close),
+            Life::Rest(_) => {
+                self.shared.counters.leave(slot.life.phase());
+                self.close(token, Farewell::Close);
+            }
             Life::Busy(_) => {
                 let verdict = self.begin_visit(token).give_way(need != Need::Memory);
                 self.conclude(token, verdict);

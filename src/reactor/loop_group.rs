@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::reactor::mailbox::{Mailbox, Message};
+use crate::stats::Members;
 
 /// The mailboxes of loops that end together.
 ///
@@ -15,6 +16,8 @@ use crate::reactor::mailbox::{Mailbox, Message};
 #[derive(Default)]
 pub(crate) struct Group {
     members: Mutex<Vec<Arc<Mailbox>>>,
+    /// Their numbers.
+    pub(crate) numbers: Arc<Members>,
     stage: AtomicU8,
     /// The timeout of the first report of a shutdown.
     timeout: OnceLock<Option<Duration>>,

@@ -220,7 +220,7 @@ impl Pool {
 
     /// Bytes in free blocks, which the ledger counts too.
     pub(crate) fn free_bytes(&self) -> usize {
-        self.free.iter().flatten().map(Vec::capacity).sum()
+        self.free.iter().zip(CLASSES).map(|(free, class)| free.len() * class).sum()
     }
 }
 

@@ -15,7 +15,8 @@
 //!    that no client that was on time suffers from a loop that could not look;
 //! 5. call the functions of the program that are due: those of its sources, then its timers;
 //! 6. accept new connections, after the service of those that exist;
-//! 7. give surplus memory back. During a drain, accept for the last time or end the loop.
+//! 7. give surplus memory back. During a drain, accept for the last time or end the loop. Publish the
+//!    numbers of the loop, if anybody reads them.
 
 mod token;
 mod task;
@@ -36,6 +37,7 @@ mod addresses;
 mod need;
 mod evict;
 mod shutdown;
+mod publish;
 mod program_timers;
 mod sources;
 pub(crate) mod owner;
@@ -77,13 +79,14 @@ use crate::reactor::memory::{Ledger, Pool};
 use crate::reactor::origins::Origins;
 use crate::reactor::program_timers::ProgramTimers;
 use crate::reactor::remote::CallsOwner;
-use crate::reactor::shared::{Counters, Service, Shared};
+use crate::reactor::shared::{Service, Shared};
 use crate::reactor::slot::{Flags, Life, Slot};
 use crate::reactor::sources::Sources;
 use crate::reactor::timeouts::Timeouts;
 use crate::reactor::visit::{Verdict, Visit, LOOK_EVERY, SCRATCH, TIME_MAX};
 use crate::reactor::waiting_room::WaitingRoom;
 use crate::reactor::work::Work;
+use crate::stats::{Counters, Published};
 
 pub(crate) use crate::reactor::token::Token;
 
@@ -125,6 +128,10 @@ pub(crate) struct Reactor<K: Kernel, S: 'static, H: Handler<S>> {
     scratch: Vec<u8>,
     /// The loops that end with this one.
     group: Option<Arc<Group>>,
+    /// The numbers, where other threads see them.
+    published: Arc<Published>,
+    /// The time at which the turn under way began, if it is timed.
+    turn_began: Option<Duration>,
     /// The number of signals so far.
     signals: u32,
     next_generation: u32,
@@ -167,7 +174,7 @@ pub(crate) const LISTENERS_MAX: usize = Token::LISTENERS_MAX;
 impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     pub(crate) fn new(
         mut kernel: K,
-        mailbox: Arc<Mailbox>,
+        (mailbox, published): (Arc<Mailbox>, Arc<Published>),
         listeners: Vec<(Box<str>, K::Listener)>,
         program: Program<S, H>,
         limits: Limits,
@@ -186,7 +193,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         let connections_max =
             connections_max.min(connections_within::<K, S>(limits.memory_bytes_max, fixed));
         let connections_per_address_max = limits.share_of_address(connections_max);
-        let reactor = Reactor {
+        published.set_bounds(ledger.account(), connections_max);
+        let mut reactor = Reactor {
             shared: Shared {
                 state,
                 layers,
@@ -212,7 +220,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
                 look_every: LOOK_EVERY,
                 visit_max: TIME_MAX,
                 service: Service::Normal,
-                counters: Counters::default(),
+                counters: Counters::new(),
             },
             slots: Slab::new(),
             spare: Work::new(),
@@ -226,6 +234,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             program_timers,
             scratch: vec![0; SCRATCH],
             group: None,
+            published,
+            turn_began: None,
             signals: 0,
             next_generation: 0,
             charged: fixed,
@@ -242,6 +252,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             kernel,
         };
         reactor.reserve_for_slots();
+        reactor.publish();
         Ok(reactor)
     }
 
@@ -256,6 +267,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         let until_next = self.timeout_from(self.shared.now);
         let timeout = shorter(until_next, at_most);
         self.poll(timeout)?;
+        self.begin_timing();
         self.read_mail();
         let unfinished = self.unfinished.len();
         self.serve_ready();
@@ -267,7 +279,9 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         self.call_program_timers();
         self.accept();
         self.give_back();
-        Ok(self.goes_on())
+        let goes_on = self.goes_on();
+        self.publish();
+        Ok(goes_on)
     }
 
     /// Returns the time from `now` for which the poll may sleep. `None` stands for ever.
@@ -456,6 +470,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             Verdict::Idle | Verdict::Wait => {}
         }
         park(slot, &mut self.spare, &mut self.shared.ledger);
+        self.shared.counters.enter(slot.life.phase());
         deadlines::arm(&mut self.wheel, slot, token, &self.shared);
     }
 
@@ -473,7 +488,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         for (delay, call) in self.calls.take() {
             if delay.is_zero() {
                 let result = guard(|| call(&mut self.shared.state));
-                self.shared.counters.panics += u64::from(result.is_err());
+                self.shared.counters.count_panics(u64::from(result.is_err()));
                 continue;
             }
             self.program_timers.add(self.shared.now, delay, Call::After(call));
@@ -485,7 +500,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     fn serve_sources(&mut self) {
         if self.sources.are_ready() {
             let panics = self.sources.serve(&mut self.kernel, &mut self.shared.state);
-            self.shared.counters.panics += panics;
+            self.shared.counters.count_panics(panics);
         }
     }
 
@@ -493,7 +508,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     fn call_program_timers(&mut self) {
         if self.program_timers.are_due(self.shared.now) {
             let panics = self.program_timers.run(self.shared.now, &mut self.shared.state);
-            self.shared.counters.panics += panics;
+            self.shared.counters.count_panics(panics);
         }
     }
 
@@ -520,6 +535,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         let counted = self.slots.iter().filter(|&(key, _)| self.address(key).is_some()).count();
         assert_eq!(self.addresses.total(), counted, "connections of all addresses");
         assert_eq!(self.shared.ledger.of_loop(), self.charged + lent, "the ledger");
+        self.check_numbers();
     }
 
     /// The number of connections.

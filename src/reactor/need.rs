@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::reactor::addresses::AddressKey;
+use crate::stats::Eviction;
 
 /// The resource that is short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub(super) enum Need {
     Slot,
     /// A slot of those that this address may have.
     SlotOf(AddressKey),
+    /// A descriptor, which frees a slot as well.
+    Descriptor,
 }
 
 impl Need {
@@ -18,7 +21,17 @@ impl Need {
     pub(super) fn address(self) -> Option<AddressKey> {
         match self {
             Need::SlotOf(address) => Some(address),
-            Need::Memory | Need::Slot => None,
+            Need::Memory | Need::Slot | Need::Descriptor => None,
+        }
+    }
+
+    /// The cause as which it is counted.
+    pub(super) fn cause(self) -> Eviction {
+        match self {
+            Need::Memory => Eviction::Memory,
+            Need::Slot => Eviction::Connections,
+            Need::SlotOf(_) => Eviction::Address,
+            Need::Descriptor => Eviction::Descriptors,
         }
     }
 }
@@ -29,6 +42,7 @@ impl fmt::Display for Need {
             Need::Memory => "memory",
             Need::Slot => "slot",
             Need::SlotOf(_) => "share of the slots",
+            Need::Descriptor => "descriptor",
         })
     }
 }

@@ -13,6 +13,7 @@ use crate::reactor::kernel::Kernel;
 use crate::reactor::loop_group::Group;
 use crate::reactor::Reactor;
 use crate::report::Report;
+use crate::stats::Stats;
 
 /// A loop whose handler is of any type. A call of it is one dynamic call.
 pub(crate) trait Loop<K: Kernel, S> {
@@ -23,6 +24,8 @@ pub(crate) trait Loop<K: Kernel, S> {
     /// event.
     fn timeout(&self) -> Option<Duration>;
     fn report(&self) -> Report;
+    /// The numbers of the loop, for any thread.
+    fn stats(&self) -> Stats;
     /// Stops the loop at once, unless it has ended.
     fn end(&mut self);
     /// Ends with the other loops of `group`, and they with this one.
@@ -69,6 +72,10 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Loop<K, S> for Reactor<K, S, H> {
 
     fn report(&self) -> Report {
         self.report()
+    }
+
+    fn stats(&self) -> Stats {
+        self.stats()
     }
 
     fn end(&mut self) {

@@ -15,6 +15,7 @@ use crate::reactor::mailbox::Mailbox;
 use crate::reactor::memory::{Ledger, Pool};
 use crate::reactor::origins::Origins;
 use crate::reactor::timeouts::Timeouts;
+use crate::stats::Counters;
 
 /// The parts that all visits share.
 pub(super) struct Shared<S: 'static, H: Handler<S>> {
@@ -102,6 +103,15 @@ impl<S: 'static, H: Handler<S>> Shared<S, H> {
     /// Reports the new state of a connection to the program's hook.
     pub(super) fn report(&mut self, id: ConnectionId, state: ConnectionState) {
         self.hooks.report(&mut self.state, id, state);
+        self.count_panics_of_hooks();
+    }
+
+    /// Counts the panics of hooks that were just called.
+    pub(super) fn count_panics_of_hooks(&mut self) {
+        let panics = self.hooks.take_panics();
+        if panics > 0 {
+            self.counters.count_panics(panics);
+        }
     }
 
     /// Whether idle connections are kept until further notice.
@@ -117,16 +127,4 @@ impl<S: 'static, H: Handler<S>> Shared<S, H> {
     pub(super) fn is_draining(&self) -> bool {
         matches!(self.service, Service::Draining(_))
     }
-}
-
-/// The counts of the loop so far.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Counters {
-    pub(super) accepted: u64,
-    pub(super) requests: u64,
-    pub(super) refused: u64,
-    pub(super) panics: u64,
-    pub(super) cut_off: u64,
-    pub(super) too_slow: u64,
-    pub(super) evicted: u64,
 }

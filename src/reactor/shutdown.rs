@@ -22,6 +22,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             let timeout = self.group.as_ref().map_or(timeout, |group| group.shut_down(timeout));
             let shared = &mut self.shared;
             shared.hooks.report_shutdown(&mut shared.state);
+            shared.count_panics_of_hooks();
             self.begin_drain(timeout);
         }
     }
@@ -41,10 +42,11 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             return;
         }
         let timeout = timeout.unwrap_or(self.shared.site.limits.shutdown_timeout).min(TIMEOUT_MAX);
+        self.published.note_draining();
         self.shared.service = Service::Draining(Drain {
             ends: self.shared.now + clock::millis(timeout),
             open_at_start: self.slots.len(),
-            accepted_at_start: self.shared.counters.accepted,
+            accepted_at_start: self.shared.counters.accepted(),
             reset: 0,
             phase: DrainPhase::Listening,
         });
@@ -114,6 +116,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         if !self.has_ended() {
             self.stop_now();
             self.goes_on();
+            self.publish();
         }
     }
 
@@ -173,25 +176,25 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         self.program_timers.drop_all();
     }
 
-    /// The counts so far.
+    /// The numbers so far.
     pub(crate) fn report(&self) -> Report {
-        let counters = &self.shared.counters;
+        let totals = self.totals();
         let (open, reset) = match &self.shared.service {
             Service::Draining(drain) => {
-                let later = (counters.accepted - drain.accepted_at_start) as usize;
+                let later = (totals.accepted - drain.accepted_at_start) as usize;
                 (drain.open_at_start + later, drain.reset)
             }
             Service::Normal | Service::KeepAliveOff => (0, 0),
         };
         Report {
-            accepted: counters.accepted,
-            requests: counters.requests,
-            refused: counters.refused,
-            too_slow: counters.too_slow,
-            evicted: counters.evicted,
-            cut_off: counters.cut_off,
-            panics: counters.panics + self.shared.hooks.panics,
-            accept_errors: self.acceptor.errors(),
+            accepted: totals.accepted,
+            requests: totals.requests,
+            refused: totals.refused,
+            too_slow: totals.too_slow,
+            evicted: totals.evicted,
+            cut_off: totals.cut_off,
+            panics: totals.panics,
+            accept_errors: totals.accept_errors,
             drained: open.saturating_sub(reset),
             reset,
         }

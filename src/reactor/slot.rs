@@ -11,6 +11,7 @@ use crate::reactor::kernel::Kernel;
 use crate::reactor::log_name::LogName;
 use crate::reactor::task::{Task, Timer};
 use crate::reactor::work::Work;
+use crate::stats::Phase;
 
 /// The data of a connection, from accept to close. An idle connection is this, a node of the wheel
 /// and the address of its client, and nothing else; a test below asserts their size.
@@ -60,6 +61,16 @@ impl Facts {
 impl<S> Life<S> {
     pub(super) fn is_idle(&self) -> bool {
         matches!(self, Life::Rest(Rest::Idle))
+    }
+
+    /// The phase as which the connection is counted.
+    pub(super) fn phase(&self) -> Phase {
+        match self {
+            Life::Rest(Rest::New) => Phase::New,
+            Life::Rest(Rest::Idle) => Phase::Idle,
+            Life::Rest(Rest::Ending { .. } | Rest::Linger(_) | Rest::Closed) => Phase::Linger,
+            Life::Busy(work) => work.phase(),
+        }
     }
 
     /// The bounds of a connection that lingers.

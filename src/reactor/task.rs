@@ -36,6 +36,7 @@ use crate::message::fields::FieldSpan;
 use crate::message::request::RequestLine;
 use crate::reactor::gathered::Gathered;
 use crate::reactor::memory::Block;
+use crate::stats::Deadline;
 use crate::waker::Waker;
 
 /// The work for the request under way. The table above has a row for each.
@@ -107,6 +108,23 @@ pub(super) enum Timer {
     /// A producer or a protocol must move bytes, within the time that it has named.
     Silence,
     Linger,
+}
+
+impl Timer {
+    /// The kind as which it is counted when it has passed. `is_busy`: the client has begun something,
+    /// so a head that is not complete is late, and not only awaited.
+    pub(super) fn deadline(self, is_busy: bool) -> Option<Deadline> {
+        Some(match self {
+            Timer::None => return None,
+            Timer::Head if is_busy => Deadline::Head,
+            Timer::Head | Timer::Grace | Timer::Idle => Deadline::Idle,
+            Timer::Content => Deadline::Content,
+            Timer::Response => Deadline::Response,
+            Timer::Handler => Deadline::Handler,
+            Timer::Silence => Deadline::Silence,
+            Timer::Linger => Deadline::Linger,
+        })
+    }
 }
 
 impl<S> Task<S> {

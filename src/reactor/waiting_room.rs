@@ -16,6 +16,7 @@ use crate::reactor::kernel::{Accepted, Kernel};
 use crate::reactor::log_name::LogName;
 use crate::reactor::origins::canonical;
 use crate::reactor::Reactor;
+use crate::stats::{Event, Eviction};
 
 /// The most connections that wait. Each has a descriptor, but no slot.
 const ROOM: usize = 16;
@@ -180,7 +181,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         let id = ConnectionId(u64::from(self.next_generation));
         let name = LogName::of(id, peer.map(canonical));
         debug!("{name}: closed: its address has too many connections");
-        self.shared.counters.evicted += 1;
+        self.shared.counters.count(Event::GaveWay(Eviction::Address));
         self.kernel.close(stream, true);
     }
 }

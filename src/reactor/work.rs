@@ -5,6 +5,7 @@ use crate::http1::{Connection, Input, Rest};
 use crate::reactor::clock::Millis;
 use crate::reactor::memory::{Block, Ledger};
 use crate::reactor::task::{Task, Timer};
+use crate::stats::Phase;
 
 /// The data of a connection that does not rest. It is boxed in the slot between visits. A
 /// connection that rests borrows the loop's one spare for a visit.
@@ -112,6 +113,21 @@ impl<S> Work<S> {
         match self.has_output() {
             true => Timer::Response,
             false => self.task.timer(&self.conn),
+        }
+    }
+
+    /// The phase as which the connection is counted.
+    pub(super) fn phase(&self) -> Phase {
+        if matches!(self.task, Task::Protocol(_)) {
+            return Phase::Upgraded;
+        }
+        match self.timer() {
+            // Bytes of the next request may be held while it is idle.
+            Timer::Head | Timer::Grace | Timer::Idle => Phase::Head,
+            Timer::Content => Phase::Content,
+            Timer::Handler => Phase::Handler,
+            Timer::Response | Timer::Silence | Timer::None => Phase::Response,
+            Timer::Linger => Phase::Linger,
         }
     }
 

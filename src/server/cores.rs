@@ -11,6 +11,7 @@ use crate::reactor::loop_group::Group;
 use crate::report::Report;
 use crate::server::event_loop::EventLoop;
 use crate::server::Handle;
+use crate::stats::Stats;
 
 /// Servers on several threads, started by a factory and ended together.
 ///
@@ -56,6 +57,7 @@ use crate::server::Handle;
 pub struct Cores {
     group: Arc<Group>,
     handle: Handle,
+    stats: Stats,
     threads: Vec<JoinHandle<Result<Report, Error>>>,
 }
 
@@ -83,7 +85,8 @@ impl Cores {
         let factory = Arc::new(factory);
         let group = Arc::<Group>::default();
         let handle = Handle::of_group(group.clone());
-        let mut cores = Cores { group, handle, threads: Vec::new() };
+        let stats = Stats::of_group(group.numbers.clone());
+        let mut cores = Cores { group, handle, stats, threads: Vec::new() };
         let mut waiting = Vec::new();
         for core in 0..count {
             match cores.start_one(core, factory.clone()) {
@@ -132,6 +135,12 @@ impl Cores {
     /// Returns the handle that ends or changes all cores.
     pub fn handle(&self) -> &Handle {
         &self.handle
+    }
+
+    /// Returns the numbers of all cores together, which any thread can read while they run. The
+    /// [`stats`](crate::Server::stats) of one of the servers returns the same.
+    pub fn stats(&self) -> Stats {
+        self.stats.clone()
     }
 
     /// Waits until all cores have ended, and returns the report of each in the order of their

@@ -20,6 +20,7 @@ use crate::reactor::remote::Calls;
 use crate::reactor::shorter;
 use crate::report::Report;
 use crate::server::{Handle, Remote, Server};
+use crate::stats::{Published, Stats};
 
 /// The loop of one server, to be run here or inside another loop.
 ///
@@ -53,6 +54,7 @@ pub struct EventLoop<S = ()> {
     reactor: Owner<'static, MioKernel, S>,
     addresses: Vec<SocketAddr>,
     mailbox: Arc<Mailbox>,
+    published: Arc<Published>,
     calls: Arc<Calls<S>>,
 }
 
@@ -78,9 +80,9 @@ impl<S: 'static> Server<S> {
     /// together, [`Error::Loop`] if the system refuses a poll.
     pub fn build(self, handler: impl Handler<S> + 'static) -> Result<EventLoop<S>, Error> {
         let (addresses, mailbox) = (self.addresses.clone(), self.mailbox.clone());
-        let calls = Arc::clone(&self.calls);
+        let (published, calls) = (Arc::clone(&self.published), Arc::clone(&self.calls));
         let reactor = self.open(handler)?;
-        Ok(EventLoop { reactor, addresses, mailbox, calls })
+        Ok(EventLoop { reactor, addresses, mailbox, published, calls })
     }
 
     /// Serves on a new thread.
@@ -120,7 +122,7 @@ impl<S: 'static> Server<S> {
     where
         S: Send,
     {
-        let (addresses, handle) = (self.addresses.clone(), self.handle());
+        let (addresses, handle, stats) = (self.addresses.clone(), self.handle(), self.stats());
         let (ready, is_ready) = mpsc::channel();
         let body = move || {
             let events = self.build(make()?)?;
@@ -128,7 +130,8 @@ impl<S: 'static> Server<S> {
             events.run()
         };
         let thread = thread::Builder::new().name("wheelhouse".to_owned()).spawn(body);
-        let thread = ServerThread { addresses, handle, thread: thread.map_err(Error::Loop)? };
+        let thread = thread.map_err(Error::Loop)?;
+        let thread = ServerThread { addresses, handle, stats, thread };
         match is_ready.recv() {
             Ok(()) => Ok(thread),
             Err(_) => {
@@ -190,6 +193,11 @@ impl<S: 'static> EventLoop<S> {
     /// Returns a remote that runs functions with the state, from elsewhere.
     pub fn remote(&self) -> Remote<S> {
         Remote::new(self.calls.clone(), self.mailbox.clone())
+    }
+
+    /// Returns the numbers of the server, which any thread can read while it runs.
+    pub fn stats(&self) -> Stats {
+        self.reactor.stats()
     }
 
     /// Watches a descriptor on this loop, and calls `function` with the state when it is ready.
@@ -271,6 +279,7 @@ impl<S: 'static> EventLoop<S> {
     /// Makes the loop end with the others of `group`, and the others with it.
     pub(crate) fn join_group(&mut self, group: &Arc<Group>) {
         group.join(self.mailbox.clone());
+        group.numbers.join(self.published.clone());
         self.reactor.join(group.clone());
     }
 }
@@ -294,6 +303,7 @@ impl<S> fmt::Debug for EventLoop<S> {
 pub struct ServerThread {
     addresses: Vec<SocketAddr>,
     handle: Handle,
+    stats: Stats,
     thread: JoinHandle<Result<Report, Error>>,
 }
 
@@ -306,6 +316,11 @@ impl ServerThread {
     /// Returns the handle that ends or changes the server.
     pub fn handle(&self) -> &Handle {
         &self.handle
+    }
+
+    /// Returns the numbers of the server, which any thread can read while it runs.
+    pub fn stats(&self) -> Stats {
+        self.stats.clone()
     }
 
     /// Waits until the server has ended, and returns its report.

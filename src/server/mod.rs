@@ -34,6 +34,7 @@ use crate::reactor::remote::CallsOwner;
 use crate::reactor::{Program, Reactor};
 use crate::report::Report;
 use crate::server::remote::Remote;
+use crate::stats::{Published, Stats};
 
 /// Serves `handler` on one address, with default limits, until the process ends.
 ///
@@ -109,6 +110,7 @@ pub struct Server<S = ()> {
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) limits: Limits,
     pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) published: Arc<Published>,
     pub(crate) keeps_connections: bool,
     #[cfg(feature = "signals")]
     catches_signals: bool,
@@ -156,6 +158,7 @@ impl<S: 'static> Server<S> {
             addresses: Vec::new(),
             limits: Limits::default(),
             mailbox: Arc::new(Mailbox::new()),
+            published: Arc::new(Published::new()),
             keeps_connections: true,
             #[cfg(feature = "signals")]
             catches_signals: false,
@@ -485,6 +488,30 @@ impl<S: 'static> Server<S> {
         Remote::new(Arc::clone(&self.calls), self.mailbox.clone())
     }
 
+    /// Returns the numbers of the server, which any thread and any handler can read while it runs:
+    /// connections, requests, refusals, bytes, memory, the times of turns.
+    ///
+    /// The loop counts them anyway. From this call on it also publishes them at the end of each turn,
+    /// and times its turns, which costs each turn one look at the clock.
+    ///
+    /// ```no_run
+    /// use std::{thread, time::Duration};
+    /// use wheelhouse::Server;
+    ///
+    /// let server = Server::new().listen("127.0.0.1:8080")?;
+    /// let stats = server.stats();
+    /// thread::spawn(move || loop {
+    ///     thread::sleep(Duration::from_secs(60));
+    ///     println!("{:#?}", stats.totals());
+    /// });
+    /// server.serve(|_| "hello\n")?;
+    /// # Ok::<(), wheelhouse::Error>(())
+    /// ```
+    #[doc(alias("metrics", "expvar"))]
+    pub fn stats(&self) -> Stats {
+        Stats::of_loop(self.published.clone())
+    }
+
     /// Serves until the server is shut down, and returns a report.
     ///
     /// A closure needs the type of its parameter here: `|req: &Request<'_>|`. On a server without
@@ -526,7 +553,7 @@ impl<S: 'static> Server<S> {
         default_max: fn() -> usize,
         handler: H,
     ) -> io::Result<Owner<'h, K, S>> {
-        let Server { state, hooks, timers, calls, limits, mailbox, .. } = self;
+        let Server { state, hooks, timers, calls, limits, mailbox, published, .. } = self;
         let mut layers = Layers::new();
         for make in self.layers {
             layers.push(make());
@@ -537,9 +564,10 @@ impl<S: 'static> Server<S> {
         };
         debug!("the server accepts at most {connections_max} connections");
         mailbox.set_bell(kernel.waker());
+        let shared = (mailbox, published);
         let program = Program { state, layers, handler, hooks, timers, calls };
         let mut reactor =
-            Reactor::new(kernel, mailbox, listeners, program, limits, connections_max)?;
+            Reactor::new(kernel, shared, listeners, program, limits, connections_max)?;
         reactor.set_keep_alive(self.keeps_connections);
         Ok(Owner::new(reactor))
     }

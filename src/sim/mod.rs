@@ -52,6 +52,7 @@ use crate::server::{Handle, Server};
 use crate::sim::faults::{Faults, Planned};
 use crate::sim::kernel::SimKernel;
 use crate::sim::wire::Closed;
+use crate::stats::Stats;
 
 pub use crate::sim::request::RequestBuilder;
 pub use crate::sim::response::Response;
@@ -448,6 +449,11 @@ impl<S: 'static> Sim<S> {
     /// Returns the figures of the server so far.
     pub fn report(&self) -> Report {
         self.reactor.report()
+    }
+
+    /// Returns the numbers of the server.
+    pub fn stats(&self) -> Stats {
+        self.reactor.stats()
     }
 
     /// Returns the number of bytes that count against

@@ -12,22 +12,23 @@ use paths::{begins, module, paths};
 /// The layers from the bottom: a folder, the layers that it may use, and the crates that it may
 /// use.
 #[rustfmt::skip]
-const LAYERS: [[&str; 3]; 13] = [
+const LAYERS: [[&str; 3]; 14] = [
     ["timers", "", "core alloc"],
     ["root", "", "std log"],
+    ["stats", "root", "std"],
     ["message", "root", "std bytes http percent_encoding serde_json"],
     ["handler", "root message", "std http"],
-    ["http1", "root message", "bytes http httparse itoa std::borrow std::fmt std::iter std::mem \
+    ["http1", "root stats message", "bytes http httparse itoa std::borrow std::fmt std::iter std::mem \
         std::net::Ipv4Addr std::net::Ipv6Addr std::ops std::ptr std::str"],
-    ["reactor", "root message handler http1", "std bytes http httpdate mio rustix \
+    ["reactor", "root stats message handler http1", "std bytes http httpdate mio rustix \
         signal_hook slab socket2 wheelhouse_timers"],
-    ["server", "root message handler reactor", "std listenfd mio rustix socket2"],
+    ["server", "root stats message handler reactor", "std listenfd mio rustix socket2"],
     ["router", "root message handler", "std http percent_encoding"],
     ["files", "root message handler", "std bytes httpdate mime_guess percent_encoding rustix"],
     ["helpers", "root message handler router files", "std bytes form_urlencoded http httpdate \
         serde serde_json"],
     ["websocket", "root message handler helpers", "std bytes data_encoding http sha1_smol"],
-    ["sim", "root message handler reactor server", "std http rustix serde serde_json"],
+    ["sim", "root stats message handler reactor server", "std http rustix serde serde_json"],
     ["bin", "", "std bcrypt env_logger httpdate lexopt log rustix signal_hook strsim wheelhouse"],
 ];
 /// The files beside `lib.rs`.

@@ -14,6 +14,7 @@ use crate::http1::{Farewell, Reject};
 use crate::logging::{debug, error};
 use crate::reactor::gathered::Gathered;
 use crate::reactor::visit::observe::{outcome_of, outcome_of_refusal};
+use crate::stats::Event;
 
 impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Refuses the client if a status can still be sent, else ends the connection.
@@ -35,7 +36,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             return Stop::Over(Farewell::Reset);
         }
         self.record_status(reject.status());
-        self.shared.counters.refused += 1;
+        self.shared.counters.count(Event::Refused(reject));
         self.report(ConnectionState::Active);
         Stop::Done
     }
@@ -70,7 +71,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Resets the connection, because the program cannot finish a response that has begun.
     pub(super) fn broken(&mut self, reason: &str) -> Stop {
         error!("{}: response cut off: {reason}", self.log_name());
-        self.shared.counters.cut_off += 1;
+        self.shared.counters.count(Event::CutOff);
         self.decide_outcome(Outcome::Failed);
         self.over(Farewell::Reset, Lost::Stopped)
     }
@@ -81,8 +82,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     pub(super) fn panicked(&mut self, panic: Panic) -> Stop {
         let message = panic.into_message();
         error!("{}: response cut off: the program panicked: {message}", self.log_name());
-        self.shared.counters.panics += 1;
-        self.shared.counters.cut_off += 1;
+        self.shared.counters.count(Event::Panicked);
+        self.shared.counters.count(Event::CutOff);
         self.decide_outcome(Outcome::Failed);
         self.over(Farewell::Reset, Lost::Stopped)
     }
@@ -108,7 +109,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     #[cold]
     fn note_panic(&mut self, panic: Panic) {
         error!("{}: the program panicked: {}", self.log_name(), panic.into_message());
-        self.shared.counters.panics += 1;
+        self.shared.counters.count(Event::Panicked);
     }
 
     /// Unwraps the result of a call after the response has begun. An error or a panic is a reset.

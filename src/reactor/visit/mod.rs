@@ -159,11 +159,17 @@ impl<'v, K: Kernel, S: 'static, H: Handler<S>> Visit<'v, K, S, H> {
                 spare.resume(Rest::Idle);
                 (spare, true)
             }
+            // In all other phases it is counted, until the visit ends.
             Life::Rest(rest) => {
-                spare.resume(*rest);
-                (spare, *rest == Rest::New)
+                let rest = *rest;
+                shared.counters.leave(life.phase());
+                spare.resume(rest);
+                (spare, rest == Rest::New)
             }
-            Life::Busy(work) => (&mut **work, false),
+            Life::Busy(work) => {
+                shared.counters.leave(work.phase());
+                (&mut **work, false)
+            }
         };
         let spent = Spent::new(shared.look_every);
         Visit { shared, kernel, stream, facts, work, has_rested, token, spent }

@@ -132,7 +132,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         };
         if let Some(hook) = &mut shared.hooks.on_exchange {
             let result = guard(|| hook(&mut shared.state, &exchange));
-            shared.counters.panics += u64::from(result.is_err());
+            shared.counters.count_panics(u64::from(result.is_err()));
         }
     }
 

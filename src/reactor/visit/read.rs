@@ -48,6 +48,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     pub(super) fn read(&mut self, room: &mut [u8]) -> Progress<usize> {
         match self.kernel.read(self.stream, room) {
             Ok(len) if len > 0 => {
+                self.shared.counters.received += len as u64;
                 // A short read has drained the socket, unless the end of the input came with the
                 // bytes: that stays unread and is not reported again.
                 let is_drained = SHORT_READ_DRAINS && len < room.len();

@@ -35,6 +35,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     pub(super) fn write_last_fast(&mut self) -> bool {
         // An error comes again in the next write, which handles it.
         let Ok(len) = self.kernel.write(self.stream, &self.shared.out, &[]) else { return false };
+        self.shared.counters.sent += len as u64;
         let is_all = len == self.shared.out.len();
         if is_all {
             self.shared.out.clear();
@@ -138,6 +139,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
                 body.offset += len as u64;
                 body.len -= len as u64;
                 self.work.conn.count_sent(len as u64);
+                self.shared.counters.sent += len as u64;
                 self.count(len);
             }
         }
@@ -152,6 +154,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     fn judge_write(&mut self, written: io::Result<usize>) -> Progress<Option<usize>> {
         match written {
             Ok(len) => {
+                self.shared.counters.sent += len as u64;
                 self.count(len);
                 Continue(Some(len))
             }

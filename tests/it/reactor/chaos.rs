@@ -24,7 +24,7 @@ use crate::support::{
 use wheelhouse::body::{Out, Produce, Produced, Sender};
 use wheelhouse::content::{Flow, Receive};
 use wheelhouse::events::{Slow, Topic, TopicOptions};
-use wheelhouse::runtime::{ConnectionId, ConnectionState};
+use wheelhouse::runtime::{ConnectionId, ConnectionState, Totals};
 use wheelhouse::sim::{Client, Sim};
 use wheelhouse::upgrade::{Connection, Protocol, Upgrade};
 use wheelhouse::{
@@ -574,6 +574,8 @@ fn play(seed: u64, options: &Options, mut random: Random, place: &mut Option<Sim
     let base = sim.memory();
     crowd.into_iter().for_each(|client| sim.reset(client));
     sim.set_descriptors_max(options.descriptors_max);
+    // From now on each turn asserts that the published numbers are right.
+    let stats = sim.stats();
     match options.faults {
         Faults::None => {}
         Faults::Mild => sim.set_faults(seed),
@@ -611,6 +613,7 @@ fn play(seed: u64, options: &Options, mut random: Random, place: &mut Option<Sim
     }
     let (histories, report) = (histories.borrow(), run.sim.report());
     assert_eq!(report.accepted, histories.len() as u64);
+    check_numbers(&stats.totals(), &histories);
     for states in histories.values() {
         assert!(is_in_order(states), "{states:?}");
     }
@@ -623,6 +626,18 @@ fn play(seed: u64, options: &Options, mut random: Random, place: &mut Option<Sim
     assert_eq!(run.topic.readers(), 0);
     let memory = run.sim.memory();
     assert!(memory <= base, "{memory} B are held, more than {base}");
+}
+
+/// Every connection was accepted, has ended, and is in no phase; a request got at most one response.
+fn check_numbers(totals: &Totals, histories: &BTreeMap<ConnectionId, Vec<ConnectionState>>) {
+    let last = histories.values().filter_map(|states| states.last());
+    let is_end = |state: &&ConnectionState| {
+        matches!(state, ConnectionState::Closed | ConnectionState::Hijacked)
+    };
+    assert_eq!(last.filter(is_end).count() as u64, totals.accepted);
+    assert_eq!((totals.connections.sum(), totals.waiting, totals.ready), (0, 0, 0), "{totals:?}");
+    let responses: u64 = totals.responses.iter().sum();
+    assert!(responses <= totals.requests + totals.refused, "{totals:?}");
 }
 
 /// Plays one seed. If it fails, prints everything that is needed to play it again.

@@ -9,6 +9,7 @@ mod faults;
 mod hearing;
 mod keep_alive_switch;
 mod lifecycle;
+mod numbers;
 mod overload;
 mod pressure;
 mod producers_at_shutdown;
