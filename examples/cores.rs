@@ -26,7 +26,7 @@ fn main() -> Result<(), Error> {
         })
     })?;
     for (core, report) in cores.join()?.iter().enumerate() {
-        println!("core {core}: {} requests", report.requests);
+        println!("core {core}: {} requests", report.totals.requests);
     }
     Ok(())
 }

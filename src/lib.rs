@@ -107,7 +107,6 @@ mod logging;
 mod heap;
 mod limits;
 mod error;
-mod report;
 mod sync;
 mod waker;
 mod stats;
@@ -170,7 +169,8 @@ pub use waker::Waker;
 ///   of a program that exists, and [`EventLoop`](runtime::EventLoop) to serve inside its loop;
 /// * [`Interest`](runtime::Interest), [`Readiness`](runtime::Readiness) and [`Next`](runtime::Next)
 ///   to watch a descriptor of its own on the loop;
-/// * [`Report`](runtime::Report) to look at the figures of a server that has ended.
+/// * [`Stats`](runtime::Stats) to read the numbers of a server while it runs, and
+///   [`Report`](runtime::Report) those of a server that has ended.
 ///
 /// ```
 /// use wheelhouse::runtime::{Listener, Report};
@@ -184,7 +184,7 @@ pub use waker::Waker;
 ///
 /// thread.handle().shutdown();
 /// let report: Report = thread.join()?;
-/// assert_eq!(report.accepted, 0);
+/// assert_eq!(report.totals.accepted, 0);
 /// # Ok::<(), wheelhouse::Error>(())
 /// ```
 pub mod runtime {
@@ -193,13 +193,12 @@ pub mod runtime {
     pub use crate::handler::source::{Interest, Next, Readiness, SourceId};
     pub use crate::handler::timers::TIMER_MIN;
     pub use crate::message::id::{ConnectionId, RequestId};
-    pub use crate::report::Report;
     pub use crate::server::cores::Cores;
     pub use crate::server::event_loop::{EventLoop, ServerThread, Turn};
     pub use crate::server::listen::Listener;
     pub use crate::server::remote::{Remote, RemoteClosed};
     pub use crate::stats::{
-        Deadline, Eviction, Histogram, Memory, Phase, Refusal, Stats, Tally, Totals,
+        Deadline, Eviction, Histogram, Memory, Phase, Refusal, Report, Stats, Tally, Totals,
     };
 }
 

@@ -49,7 +49,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use log::LevelFilter;
-use wheelhouse::runtime::Report;
+use wheelhouse::runtime::{Report, Totals};
 use wheelhouse::Error;
 
 use crate::access_log::Format;
@@ -207,7 +207,8 @@ impl From<Error> for Failure {
 }
 
 fn in_words(report: &Report) -> String {
-    let Report { accepted, requests, refused, drained, reset, .. } = report;
+    let Report { totals, drained, reset, .. } = report;
+    let Totals { accepted, requests, refused, .. } = totals;
     format!(
         "wheelhouse: {accepted} connections, {requests} requests, {refused} refused; \
          at the shutdown {drained} finished, {reset} reset"

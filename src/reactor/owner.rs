@@ -12,7 +12,7 @@ use crate::handler::Handler;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::loop_group::Group;
 use crate::reactor::Reactor;
-use crate::report::Report;
+use crate::stats::Report;
 use crate::stats::Stats;
 
 /// A loop whose handler is of any type. A call of it is one dynamic call.

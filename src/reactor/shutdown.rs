@@ -9,7 +9,7 @@ use crate::reactor::kernel::Kernel;
 use crate::reactor::shared::{Drain, DrainPhase, Service};
 use crate::reactor::slot::{Flags, Life};
 use crate::reactor::{enqueue, Reactor, Token};
-use crate::report::Report;
+use crate::stats::Report;
 
 /// The rounds in which a drain accepts, 64 connections in each: more than the queue of a listener
 /// holds, and a bound for clients that connect as fast as they are refused.
@@ -186,17 +186,6 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             }
             Service::Normal | Service::KeepAliveOff => (0, 0),
         };
-        Report {
-            accepted: totals.accepted,
-            requests: totals.requests,
-            refused: totals.refused,
-            too_slow: totals.too_slow,
-            evicted: totals.evicted,
-            cut_off: totals.cut_off,
-            panics: totals.panics,
-            accept_errors: totals.accept_errors,
-            drained: open.saturating_sub(reset),
-            reset,
-        }
+        Report { totals, drained: open.saturating_sub(reset), reset }
     }
 }

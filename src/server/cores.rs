@@ -8,9 +8,9 @@ use std::thread::{self, JoinHandle};
 
 use crate::error::Error;
 use crate::reactor::loop_group::Group;
-use crate::report::Report;
 use crate::server::event_loop::EventLoop;
 use crate::server::Handle;
+use crate::stats::Report;
 use crate::stats::Stats;
 
 /// Servers on several threads, started by a factory and ended together.

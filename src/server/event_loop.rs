@@ -18,8 +18,8 @@ use crate::reactor::mio_kernel::MioKernel;
 use crate::reactor::owner::Owner;
 use crate::reactor::remote::Calls;
 use crate::reactor::shorter;
-use crate::report::Report;
 use crate::server::{Handle, Remote, Server};
+use crate::stats::Report;
 use crate::stats::{Published, Stats};
 
 /// The loop of one server, to be run here or inside another loop.
@@ -248,7 +248,7 @@ impl<S: 'static> EventLoop<S> {
     ///
     /// The source and its function are dropped when the function returns [`Next::Remove`] or
     /// panics, by [`remove_source`](EventLoop::remove_source), and at the end of the loop. A panic
-    /// is logged and counted in [`Report::panics`].
+    /// is logged and counted in [`Totals::panics`](crate::runtime::Totals::panics).
     ///
     /// # Errors
     ///

@@ -32,8 +32,8 @@ use crate::reactor::mio_kernel::{self, MioKernel};
 use crate::reactor::owner::Owner;
 use crate::reactor::remote::CallsOwner;
 use crate::reactor::{Program, Reactor};
-use crate::report::Report;
 use crate::server::remote::Remote;
+use crate::stats::Report;
 use crate::stats::{Published, Stats};
 
 /// Serves `handler` on one address, with default limits, until the process ends.
@@ -343,7 +343,7 @@ impl<S: 'static> Server<S> {
     /// loop: a call is never early, and late by at most 65 ms if nothing keeps the loop busy. A
     /// period shorter than [`TIMER_MIN`](crate::runtime::TIMER_MIN) counts as that, one longer than
     /// a year as a year. The function must not block. A panic in it is logged and counted
-    /// ([`Report::panics`]), and the timer goes on. A shutdown does not wait for timers.
+    /// ([`Totals::panics`](crate::runtime::Totals::panics)), and the timer goes on. A shutdown does not wait for timers.
     ///
     /// ```
     /// # use std::time::Duration;

@@ -47,11 +47,11 @@ use crate::reactor::kernel::Kernel;
 use crate::reactor::mailbox::Mailbox;
 use crate::reactor::owner::Owner;
 use crate::reactor::LISTENERS_MAX;
-use crate::report::Report;
 use crate::server::{Handle, Server};
 use crate::sim::faults::{Faults, Planned};
 use crate::sim::kernel::SimKernel;
 use crate::sim::wire::Closed;
+use crate::stats::Report;
 use crate::stats::Stats;
 
 pub use crate::sim::request::RequestBuilder;

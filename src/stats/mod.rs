@@ -11,6 +11,7 @@ mod counters;
 mod histogram;
 mod kinds;
 mod published;
+mod report;
 mod snapshot;
 mod tally;
 mod totals;
@@ -22,6 +23,7 @@ pub(crate) use counters::{Counters, Event, Gauges, RareGauges};
 pub use histogram::Histogram;
 pub use kinds::{Deadline, Eviction, Memory, Phase, Refusal};
 pub(crate) use published::{Members, Published};
+pub use report::Report;
 pub use tally::Tally;
 pub use totals::Totals;
 

@@ -32,8 +32,7 @@ const LAYERS: [[&str; 3]; 14] = [
     ["bin", "", "std bcrypt env_logger httpdate lexopt log rustix signal_hook strsim wheelhouse"],
 ];
 /// The files beside `lib.rs`.
-const ROOT: [&str; 8] =
-    ["account", "error", "heap", "limits", "logging", "report", "sync", "waker"];
+const ROOT: [&str; 7] = ["account", "error", "heap", "limits", "logging", "sync", "waker"];
 /// The only file of the library that reads a clock.
 const CLOCK: &str = "crate::reactor::clock";
 /// The only file that uses the library which splits heads.

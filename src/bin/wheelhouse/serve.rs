@@ -59,7 +59,7 @@ pub(crate) fn serve(mut options: Options, outputs: &Outputs) -> Result<Report, F
     })?;
     ending.set_handle(cores.handle().clone());
     site.announce(outputs);
-    Ok(cores.join()?.iter().fold(Report::default(), sum))
+    Ok(cores.join()?.into_iter().sum())
 }
 
 /// Reads the users anew and opens the log file anew, as SIGHUP asks for.
@@ -217,20 +217,6 @@ fn check_user(
         response.with_appended_header(name, value)
     };
     Err(headers.iter().fold(response, add))
-}
-
-fn sum(mut total: Report, of_one: &Report) -> Report {
-    total.accepted += of_one.accepted;
-    total.requests += of_one.requests;
-    total.refused += of_one.refused;
-    total.too_slow += of_one.too_slow;
-    total.evicted += of_one.evicted;
-    total.cut_off += of_one.cut_off;
-    total.panics += of_one.panics;
-    total.accept_errors += of_one.accept_errors;
-    total.drained += of_one.drained;
-    total.reset += of_one.reset;
-    total
 }
 
 fn files(options: &Options) -> Result<Files, Failure> {

@@ -391,7 +391,7 @@ fn pages_and_the_slots_of_a_crowd_do_not_make_memory_short() {
             let used = memory(sim);
             assert!(used < MAX / 100 * 80, "{used} B of {MAX} B");
         }
-        assert!(sim.report().accepted > 1000);
+        assert!(sim.report().totals.accepted > 1000);
     }
 }
 

@@ -165,7 +165,7 @@ fn run(segments: &[&[u8]], mut way: Way) -> Outcome {
         steps += 1;
     }
     let polls = (sim.polls() - polls) as usize;
-    let work = sim.report().requests as usize + sim.received(client).len() / 1000;
+    let work = sim.report().totals.requests as usize + sim.received(client).len() / 1000;
     if matches!(way, Way::Reads) {
         assert!(polls <= 16 + 6 * (steps + work), "{polls} turns for {steps} steps and {work}");
     }

@@ -86,7 +86,7 @@ pub(super) fn receive_all(limits: &Limits, segments: &[&[u8]], ends: bool) -> Ou
     if ends {
         sim.end(client);
     }
-    let (polls, served) = (sim.polls() - polls, sim.report().requests as usize);
+    let (polls, served) = (sim.polls() - polls, sim.report().totals.requests as usize);
     let allowed = 8 + 4 * segments.len() + 2 * served;
     assert!(polls as usize <= allowed, "{polls} turns for {} segments", segments.len());
     let outcome = Outcome {

@@ -296,7 +296,7 @@ fn a_panic_in_a_layer_costs_one_connection_and_the_layer_works_on() {
         assert_eq!(sim.get(path).status(), 500, "{path}");
         assert_eq!(sim.get("/").text(), "well", "after {path}");
     }
-    assert_eq!(sim.report().panics, 4);
+    assert_eq!(sim.report().totals.panics, 4);
 }
 
 #[test]

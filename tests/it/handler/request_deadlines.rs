@@ -128,7 +128,7 @@ fn a_client_that_keeps_the_server_busy_gets_no_extra_time() {
         assert_eq!(sim.was_reset(reader), is_over);
         assert_eq!(sim.received(writer).starts_with(b"HTTP/1.1 408 "), is_over);
     }
-    assert_eq!(sim.report().too_slow, 2);
+    assert_eq!(sim.report().totals.too_slow, 2);
 }
 
 #[test]

@@ -151,7 +151,7 @@ fn a_panic_in_a_timer_is_counted_and_the_next_call_comes() {
     });
     let mut sim = sim_of(server, site);
     sim.advance(SECOND * 7 / 2);
-    assert_eq!((*calls.borrow(), sim.report().panics), (3, 3));
+    assert_eq!((*calls.borrow(), sim.report().totals.panics), (3, 3));
     let client = sim.connect_and_send(GET);
     assert_eq!(statuses(sim.received(client)), [200]);
 }

@@ -254,7 +254,7 @@ fn a_protocol_that_fails_or_panics_costs_its_connection() {
         sim.send(client, word.as_bytes());
         assert!(sim.was_reset(client));
         assert_eq!(calls(&log).last().unwrap(), "gone Stopped");
-        assert_eq!(sim.report().accepted, 1);
+        assert_eq!(sim.report().totals.accepted, 1);
     }
 }
 
@@ -706,7 +706,7 @@ fn a_panic_in_the_code_that_takes_a_stream_costs_only_that_stream() {
     use ConnectionState::{Active, Hijacked, New};
     let seen: Vec<_> = states.borrow().iter().map(|&(_, state)| state).collect();
     assert_eq!(seen, [New, Active, Hijacked]);
-    assert_eq!(sim.report().panics, 1);
+    assert_eq!(sim.report().totals.panics, 1);
     let other = sim.connect_and_send(GET);
     assert!(sim.received(other).ends_with(b"well"));
 }

@@ -87,7 +87,7 @@ fn another_expectation_is_417() {
         b"POST / HTTP/1.1\r\nHost: a\r\nExpect: tea\r\nContent-Length: 1\r\n\r\n",
     );
     assert_eq!(statuses(sim.received(client)), [417]);
-    assert_eq!(sim.report().requests, 0);
+    assert_eq!(sim.report().totals.requests, 0);
 }
 
 /// The connection ends even if all of the content has arrived: the bytes after such a head may be
@@ -104,7 +104,7 @@ fn content_that_arrives_uninvited_closes_the_connection_wherever_it_is_cut() {
             let client = sim.connect_and_send(&request[..cut]);
             sim.send(client, &request[cut..]);
             assert_eq!(statuses(sim.received(client)), [200], "cut at {cut}");
-            assert!(sim.has_ended(client) && sim.report().requests == 1, "cut at {cut}");
+            assert!(sim.has_ended(client) && sim.report().totals.requests == 1, "cut at {cut}");
         }
     }
 }

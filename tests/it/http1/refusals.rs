@@ -26,7 +26,7 @@ fn a_refusal_has_the_phrase_of_its_status_a_date_and_a_length() {
         assert!(head.contains(&format!("\r\nContent-Length: {}\r\n", page.len())), "{response}");
         assert!(head.contains("\r\nConnection: close"), "{response}");
         assert_eq!(page, format!("{line}\n"));
-        assert_eq!(sim.report().refused, 1);
+        assert_eq!(sim.report().totals.refused, 1);
     }
 }
 

@@ -260,7 +260,7 @@ fn a_file_that_cannot_be_read_resets_the_connection_and_is_counted() {
         let client = sim.connect_and_send(GET);
         assert!(sim.received(client).starts_with(b"HTTP/1.1 200 "));
         assert!(sim.was_reset(client));
-        assert_eq!(sim.report().cut_off, 1);
+        assert_eq!(sim.report().totals.cut_off, 1);
     }
 }
 

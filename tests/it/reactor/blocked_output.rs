@@ -47,7 +47,7 @@ fn content_held_during_blocked_output_goes_through_its_transform() {
     let site = |_: &Request<'_>| Reply::<()>::transform(Response::text(""), Swells);
     let (mut sim, client) = read_late(site, request, || {});
     assert!(sim.received(client).ends_with(b"b\r\n0\r\n\r\n"));
-    assert_eq!((sim.is_open(client), sim.report().too_slow), (true, 0));
+    assert_eq!((sim.is_open(client), sim.report().totals.too_slow), (true, 0));
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn a_slow_reader_keeps_its_window_whatever_its_producer_or_protocol_returns() {
             sim.read(client, 500);
         }
         assert!(sim.was_reset(client), "{}", String::from_utf8_lossy(request));
-        assert_eq!(sim.report().too_slow, 1);
+        assert_eq!(sim.report().totals.too_slow, 1);
     }
 }
 

@@ -612,7 +612,7 @@ fn play(seed: u64, options: &Options, mut random: Random, place: &mut Option<Sim
         run.check_wires(false);
     }
     let (histories, report) = (histories.borrow(), run.sim.report());
-    assert_eq!(report.accepted, histories.len() as u64);
+    assert_eq!(report.totals.accepted, histories.len() as u64);
     check_numbers(&stats.totals(), &histories);
     for states in histories.values() {
         assert!(is_in_order(states), "{states:?}");

@@ -30,7 +30,7 @@ fn a_new_connection_that_stays_silent_is_closed_without_a_byte_after_ten_seconds
         happens_after(&mut sim, secs(10), |sim| !sim.is_open(client));
         assert!(closed_silently(&mut sim, client));
         assert!(!sim.was_reset(client));
-        assert_eq!(sim.report().requests, 0);
+        assert_eq!(sim.report().totals.requests, 0);
         assert_eq!(sim.memory(), base);
     }
 }
@@ -657,7 +657,7 @@ fn bytes_after_late_content_are_never_a_request() {
         sim.send(client, b"GET /secret HTTP/1.1\r\nHost: a\r\n\r\n");
         sim.advance(Duration::from_secs(16));
         assert!(!sim.is_open(client), "{path}");
-        assert_eq!(sim.report().requests, 1, "{path}");
+        assert_eq!(sim.report().totals.requests, 1, "{path}");
     }
 }
 

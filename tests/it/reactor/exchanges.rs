@@ -274,7 +274,7 @@ fn a_panic_in_the_hook_is_counted_and_the_response_is_sent() {
     let client = sim.connect_and_send(get("/").repeat(2));
     assert_eq!(sim.response(client).unwrap().text(), "well");
     assert_eq!(sim.response(client).unwrap().text(), "well");
-    assert_eq!(sim.report().panics, 2);
+    assert_eq!(sim.report().totals.panics, 2);
 }
 
 /// The records of requests that wait are counted, so clients cannot hold more with them.

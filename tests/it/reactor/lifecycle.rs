@@ -141,7 +141,7 @@ fn a_refused_connection_is_reported_to_no_hook_and_costs_nothing() {
         let client = sim.connect_and_send(GET);
         assert!(closed_silently(&mut sim, client));
     }
-    assert_eq!((states.borrow().len(), sim.memory(), sim.report().accepted), (0, base, 0));
+    assert_eq!((states.borrow().len(), sim.memory(), sim.report().totals.accepted), (0, base, 0));
 }
 
 /// Covers the wishes of both sides and the field of the response (t15, t16, t17, t20, t61, n9).
@@ -290,7 +290,7 @@ fn five_peers_that_pipeline_two_thousand_requests_get_two_thousand_responses_eac
         assert_eq!(statuses(sim.received(client)).len(), 2000);
         assert!(sim.is_open(client));
     }
-    assert_eq!(sim.report().requests, 10_000);
+    assert_eq!(sim.report().totals.requests, 10_000);
 }
 
 /// There are more requests than one visit serves and more bytes than one read returns (n13).
@@ -384,7 +384,7 @@ fn no_request_after_broken_content_is_served() {
     assert_eq!(statuses(sim.received(client)), [200]);
     sim.send(client, GET);
     assert_eq!(statuses(sim.received(client)), [200]);
-    assert_eq!(sim.report().requests, 1);
+    assert_eq!(sim.report().totals.requests, 1);
 }
 
 /// Pipelined requests with every kind of content.
@@ -536,7 +536,7 @@ fn a_panic_in_the_middle_of_a_response_resets_after_the_bytes_already_sent() {
     let client = sim.connect_and_send(GET);
     assert!(sim.received(client).ends_with(b"\r\n\r\n5\r\nhello\r\n"));
     assert!(sim.was_reset(client));
-    assert_eq!((sim.report().panics, sim.report().cut_off), (1, 1));
+    assert_eq!((sim.report().totals.panics, sim.report().totals.cut_off), (1, 1));
 }
 
 /// Before the first byte was sent a panic is a 500, after it a reset; other connections are not
@@ -557,7 +557,7 @@ fn the_id_of_an_open_connection_is_given_to_no_other() {
     }
     sim.send(first, GET);
     assert_eq!(content(sim.received(first)), b"1");
-    assert_eq!((sim.state().len(), sim.report().panics), (5_001, 0));
+    assert_eq!((sim.state().len(), sim.report().totals.panics), (5_001, 0));
 }
 
 #[test]
@@ -705,7 +705,7 @@ fn twenty_requests_at_once_call_the_handler_twenty_times() {
         assert_eq!(statuses(sim.received(client)), [200]);
         assert!(sim.is_open(client));
     }
-    assert_eq!(sim.report().requests, 20);
+    assert_eq!(sim.report().totals.requests, 20);
 }
 
 /// So a limiter that counts states sees the clients that are slow with a head (w53).

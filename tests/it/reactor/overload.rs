@@ -44,7 +44,7 @@ fn connections_over_the_limit_wait_and_are_served_when_there_is_room() {
     let mut sim = limited(site, at_most(3));
     let busy: Vec<_> = (0..3).map(|_| sim.connect_and_send(WORK)).collect();
     let waiting: Vec<_> = (0..2).map(|_| sim.connect_and_send(GET)).collect();
-    assert_eq!(sim.report().accepted, 3);
+    assert_eq!(sim.report().totals.accepted, 3);
     for client in &waiting {
         assert!(!is_served(&mut sim, *client));
     }
@@ -300,7 +300,11 @@ fn while_the_system_is_out_of_files_or_memory_the_acceptor_pauses_and_no_connect
         sim.advance(2 * SECOND);
         assert!(is_served(&mut sim, waits), "{errno}");
         assert!(idle.iter().all(|&client| sim.is_open(client)), "{errno}");
-        assert_eq!((sim.report().accept_errors, sim.report().evicted), (9, 0), "{errno}");
+        assert_eq!(
+            (sim.report().totals.accept_errors, sim.report().totals.evicted),
+            (9, 0),
+            "{errno}"
+        );
     }
 }
 
@@ -368,13 +372,13 @@ fn requests_of_a_pipeliner_that_never_reads_are_not_parsed_ahead() {
     let client = sim.connect();
     sim.stall(client, 1000);
     sim.send(client, GET.repeat(10_000));
-    let (requests, unread) = (sim.report().requests, sim.unread(client));
+    let (requests, unread) = (sim.report().totals.requests, sim.unread(client));
     assert!(requests <= 32, "{requests}");
     assert!(unread > 200_000, "the bytes that were not read stay with the peer");
     assert!(sim.memory() < base + (64 << 10), "{}", sim.memory() - base);
     sim.send(client, GET);
     sim.advance(SECOND);
-    assert_eq!((sim.report().requests, sim.unread(client)), (requests, unread + GET.len()));
+    assert_eq!((sim.report().totals.requests, sim.unread(client)), (requests, unread + GET.len()));
     sim.unstall(client);
     assert_eq!(statuses(sim.received(client)).len(), 10_001);
     sim.reset(client);
@@ -521,7 +525,7 @@ fn two_hooks_cap_the_connections_of_each_peer() {
     let fourth = sim.connect_from(from("192.0.2.7", 4));
     sim.send(fourth, GET);
     assert!(is_served(&mut sim, fourth), "a closed connection makes room");
-    assert_eq!(sim.report().accepted, 4);
+    assert_eq!(sim.report().totals.accepted, 4);
 }
 
 /// A crowd at one listener does not keep clients out of another: the operators of a server must get
@@ -573,5 +577,5 @@ fn a_listener_that_fails_does_not_keep_clients_out_of_another() {
         sim.advance(MS);
         assert!(clients.iter().all(|&client| is_served(&mut sim, client)));
     }
-    assert_eq!((sim.report().accepted, sim.report().accept_errors), (20, 10));
+    assert_eq!((sim.report().totals.accepted, sim.report().totals.accept_errors), (20, 10));
 }

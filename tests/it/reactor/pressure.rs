@@ -66,7 +66,7 @@ fn half_heads_give_way_to_each_other_and_not_to_clients_that_ask_for_something_s
     assert!(sim.is_open(kept), "an idle connection holds nothing");
     let refused = count(&mut sim, &clients, is_refused_for_now);
     assert!(refused > 1500, "{refused}");
-    assert_eq!(sim.report().evicted, refused as u64);
+    assert_eq!(sim.report().totals.evicted, refused as u64);
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn slow_uploads_give_way_to_fast_ones() {
         sim.advance(SECOND);
     };
     (0..30).for_each(|_| go_on(&mut sim));
-    assert_eq!(sim.report().evicted, 0);
+    assert_eq!(sim.report().totals.evicted, 0);
     let fast = sim.connect_and_send(upload_in_chunks());
     for _ in 0..60 {
         sim.send(fast, chunk(64 << 10));
@@ -135,7 +135,7 @@ fn readers_that_read_nothing_give_way_and_those_that_read_do_not() {
         assert!(serves_a_newcomer(&mut sim));
     }
     assert!(sim.is_open(reader));
-    assert!(sim.report().evicted > 50, "{} {lost}", sim.report().evicted);
+    assert!(sim.report().totals.evicted > 50, "{} {lost}", sim.report().totals.evicted);
 }
 
 /// A protocol that holds a lot.
@@ -248,7 +248,7 @@ fn a_slot_whose_client_gives_nothing_back_is_freed_for_a_client_that_waits() {
             let again = sim.connect();
             attack(&mut sim, again);
         }
-        assert!(sim.report().evicted > 0, "{name}");
+        assert!(sim.report().totals.evicted > 0, "{name}");
     }
 }
 
@@ -303,7 +303,7 @@ fn one_address_cannot_keep_the_slots_from_others() {
     for ip in networks {
         let mut sim = limited(site, at_most(8));
         let crowd: Vec<_> = (0..20).map(|n| sim.connect_from(from(&ip(n), n))).collect();
-        assert_eq!(sim.report().accepted, 6);
+        assert_eq!(sim.report().totals.accepted, 6);
         assert_eq!(count(&mut sim, &crowd, |sim, client| sim.is_open(client)), 20, "they wait");
         let others = ["192.0.2.7", "192.0.2.8"].map(|ip| sim.connect_from(from(ip, 1)));
         others.iter().for_each(|&client| sim.send(client, GET));
@@ -389,7 +389,7 @@ fn a_crowd_that_is_served_soon_waits_for_its_turn_and_none_is_refused() {
         sim.advance(MS);
         assert_eq!(statuses(sim.received(client)), [200], "{n}");
     }
-    assert_eq!(sim.report().evicted, 0);
+    assert_eq!(sim.report().totals.evicted, 0);
 }
 
 /// They come one by one, and hold all slots: each has just begun.

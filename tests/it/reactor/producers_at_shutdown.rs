@@ -136,7 +136,7 @@ fn a_producer_that_panics_at_the_shutdown_costs_one_connection() {
     let idle = sim.connect();
     shut_down(&mut sim);
     assert!(sim.was_reset(client) && !sim.was_reset(idle));
-    assert_eq!(sim.report().panics, 1);
+    assert_eq!(sim.report().totals.panics, 1);
 }
 
 #[test]

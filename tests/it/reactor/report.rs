@@ -17,7 +17,7 @@ fn a_client_that_is_slow_in_a_message_is_counted_as_too_slow_and_an_idle_one_is_
     sim.connect();
     sim.connect_and_send(GET);
     sim.advance(HOUR);
-    assert_eq!(sim.report().too_slow, 0, "silence and idleness are not faults");
+    assert_eq!(sim.report().totals.too_slow, 0, "silence and idleness are not faults");
     sim.connect_and_send(b"GET / HT");
     sim.connect_and_send(post("/collect", 900, b"abc"));
     let reader = sim.connect();
@@ -25,7 +25,7 @@ fn a_client_that_is_slow_in_a_message_is_counted_as_too_slow_and_an_idle_one_is_
     sim.send(reader, b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n");
     sim.advance(HOUR);
     let report = sim.report();
-    assert_eq!((report.too_slow, report.refused, report.cut_off), (3, 2, 0));
+    assert_eq!((report.totals.too_slow, report.totals.refused, report.totals.cut_off), (3, 2, 0));
     assert!(sim.was_reset(reader));
 }
 
@@ -102,7 +102,7 @@ fn a_panic_is_counted_in_whichever_call_of_the_program_it_happens() {
             _ => {}
         }
         let report = sim.report();
-        assert_eq!((report.cut_off, report.panics), counts, "{path}");
+        assert_eq!((report.totals.cut_off, report.totals.panics), counts, "{path}");
         assert!(!sim.is_open(client), "{path}");
     }
 }
@@ -128,7 +128,7 @@ fn responses_that_are_cut_off_and_panics_are_counted() {
     let counts = |sim: &mut Sim, path: &str| {
         sim.connect_and_send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
         let report = sim.report();
-        (report.cut_off, report.panics)
+        (report.totals.cut_off, report.totals.panics)
     };
     assert_eq!(counts(&mut sim, "/"), (0, 0));
     assert_eq!(counts(&mut sim, "/fails"), (1, 0));
@@ -136,7 +136,7 @@ fn responses_that_are_cut_off_and_panics_are_counted() {
     assert_eq!(counts(&mut sim, "/handler"), (2, 2));
     assert_eq!(counts(&mut sim, "/"), (2, 3), "the state hook");
     assert_eq!(counts(&mut sim, "/"), (2, 4), "the connection hook");
-    assert_eq!(sim.report().accepted, 5);
+    assert_eq!(sim.report().totals.accepted, 5);
 }
 
 /// `refused` counts only clients that were sent a refusal.
@@ -144,10 +144,10 @@ fn responses_that_are_cut_off_and_panics_are_counted() {
 fn a_refusal_that_cannot_be_sent_is_not_counted() {
     let mut sim = Sim::new(site);
     let refused = sim.connect_and_send([post_chunked("/collect"), b"x\r\n".to_vec()].concat());
-    assert_eq!((statuses(sim.received(refused)), sim.report().refused), (vec![400], 1));
+    assert_eq!((statuses(sim.received(refused)), sim.report().totals.refused), (vec![400], 1));
     let reset = sim.connect_and_send([post_chunked("/echo"), chunk(b"ab")].concat());
     sim.send(reset, b"x\r\n");
-    assert_eq!((statuses(sim.received(reset)), sim.report().refused), (vec![200], 1));
+    assert_eq!((statuses(sim.received(reset)), sim.report().totals.refused), (vec![200], 1));
     assert!(sim.was_reset(reset));
 }
 
@@ -159,5 +159,5 @@ fn errors_of_accept_are_counted() {
     let client = sim.connect();
     sim.advance(SECOND);
     sim.send(client, GET);
-    assert_eq!(sim.report().accept_errors, 2);
+    assert_eq!(sim.report().totals.accept_errors, 2);
 }

@@ -38,7 +38,10 @@ fn a_shutdown_ends_idle_connections_at_once_and_silently() {
         assert!(closed_silently(&mut sim, client) && !sim.was_reset(client));
     }
     let report = sim.report();
-    assert_eq!((report.accepted, report.requests, report.drained, report.reset), (5, 5, 5, 0));
+    assert_eq!(
+        (report.totals.accepted, report.totals.requests, report.drained, report.reset),
+        (5, 5, 5, 0)
+    );
 }
 
 /// A request that lies in the socket when the shutdown begins counts as begun.
@@ -77,7 +80,7 @@ fn clients_that_wait_to_be_accepted_when_a_shutdown_begins_are_served() {
     }
     sim.advance(SECOND + LATE);
     assert!(!sim.is_running());
-    assert_eq!((sim.report().accepted, sim.report().reset), (200, 0));
+    assert_eq!((sim.report().totals.accepted, sim.report().reset), (200, 0));
 }
 
 /// Idle connections end first, so their slots and descriptors are free for the clients that wait.
@@ -96,7 +99,7 @@ fn clients_that_wait_for_room_at_a_shutdown_get_the_room_of_idle_connections() {
         sim.end(client);
     }
     assert!(!sim.is_running());
-    assert_eq!((sim.report().accepted, sim.report().drained, sim.report().reset), (4, 4, 0));
+    assert_eq!((sim.report().totals.accepted, sim.report().drained, sim.report().reset), (4, 4, 0));
 }
 
 #[test]
@@ -396,7 +399,7 @@ fn a_handler_may_shut_its_own_server_down_and_its_response_arrives() {
     sim.end(client);
     sim.end(idle);
     assert!(!sim.is_running() && !sim.was_reset(client));
-    assert_eq!((sim.report().requests, sim.report().reset), (1, 0));
+    assert_eq!((sim.report().totals.requests, sim.report().reset), (1, 0));
 }
 
 /// The clients that the connection hook refuses do not keep later ones from being served.
@@ -455,7 +458,7 @@ fn clients_that_wait_at_a_paused_listener_are_served_before_the_end() {
         sim.fail_accepts([IO].repeat(errors));
         let client = sim.connect_and_send(GET);
         // The pause is longest after the last error.
-        while sim.report().accept_errors < errors as u64 {
+        while sim.report().totals.accept_errors < errors as u64 {
             sim.advance(MS);
         }
         shut_down(&mut sim);

@@ -68,8 +68,8 @@ fn the_kernel_distributes_connections_to_all_cores_and_each_counts_its_own() {
     cores.handle().shutdown();
     let reports = cores.join().unwrap();
     assert_eq!(reports.len(), 3);
-    assert!(reports.iter().all(|report| report.requests > 0));
-    assert_eq!(reports.iter().map(|report| report.requests).sum::<u64>(), asked);
+    assert!(reports.iter().all(|report| report.totals.requests > 0));
+    assert_eq!(reports.iter().map(|report| report.totals.requests).sum::<u64>(), asked);
     assert!(is_refused(address));
 }
 
@@ -143,7 +143,7 @@ fn cores_may_share_a_socket_that_was_opened_once() {
         assert!(["0", "1"].contains(&ask(address, "/").as_str()));
     }
     cores.handle().shutdown();
-    let requests: u64 = cores.join().unwrap().iter().map(|report| report.requests).sum();
+    let requests: u64 = cores.join().unwrap().iter().map(|report| report.totals.requests).sum();
     assert_eq!(requests, 20);
     assert!(is_refused(address), "all clones of the socket are closed");
 }

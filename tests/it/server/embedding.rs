@@ -36,7 +36,7 @@ fn a_server_on_a_thread_runs_functions_of_other_threads_and_returns_its_report()
     remote.run(|count| *count += 6).unwrap();
     assert_eq!(ask(thread.local_addrs()[0]), "7", "a function comes before a later request");
     thread.handle().shutdown();
-    assert_eq!(thread.join().unwrap().requests, 2);
+    assert_eq!(thread.join().unwrap().totals.requests, 2);
     assert!(matches!(remote.run(|_| ()), Err(RemoteClosed { .. })));
 }
 
@@ -86,7 +86,7 @@ fn a_loop_can_be_turned_inside_another_loop() {
     events.handle().shutdown();
     while events.turn(None).unwrap() == Turn::Running {}
     let (state, report) = events.into_state();
-    assert_eq!((state, report.requests), ("kept", 1));
+    assert_eq!((state, report.totals.requests), ("kept", 1));
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn a_panic_in_a_function_is_counted_and_the_next_one_runs() {
     remote.run(|_| panic!("a function of a test panics")).unwrap();
     remote.run(|count| *count += 1).unwrap();
     sim.advance(Duration::ZERO);
-    assert_eq!((*sim.state(), sim.report().panics), (1, 1));
+    assert_eq!((*sim.state(), sim.report().totals.panics), (1, 1));
 }
 
 /// The values that such a function holds are dropped, too.
@@ -268,7 +268,7 @@ fn a_loop_that_gives_its_state_back_counts_the_connections_that_it_resets() {
     let endings = Endings::default();
     let (events, client) = busy_loop(&endings);
     let ((), report) = events.into_state();
-    assert_eq!((report.accepted, report.reset, report.drained), (1, 1, 0));
+    assert_eq!((report.totals.accepted, report.reset, report.drained), (1, 1, 0));
     assert_eq!(*endings.lock().unwrap(), STOPPED);
     assert_reset(client);
 }
@@ -292,6 +292,6 @@ fn a_loop_that_has_ended_takes_no_function_and_does_not_sleep() {
             assert_eq!(events.next_timeout(), None, "a loop that has ended waits for nothing");
             assert_eq!(events.turn(None).unwrap(), Turn::Ended);
         }
-        assert_eq!((*events.state(), events.into_state().1.accepted), (0, 0));
+        assert_eq!((*events.state(), events.into_state().1.totals.accepted), (0, 0));
     }
 }

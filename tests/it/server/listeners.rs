@@ -60,7 +60,7 @@ fn one_server_serves_tcp_and_a_unix_socket() {
         unix.get("/").assert(200, "by Unix socket");
     }
     let report = server.finish();
-    assert_eq!((report.accepted, report.requests, report.reset), (2, 6, 0));
+    assert_eq!((report.totals.accepted, report.totals.requests, report.reset), (2, 6, 0));
     assert!(!file.0.exists(), "the socket file is removed at the end");
 }
 
@@ -279,7 +279,7 @@ fn sockets_that_the_program_opened_are_served_and_their_files_stay() {
     Client::over(TcpStream::connect(address).unwrap()).get("/").assert(200, address.to_string());
     file.connect().get("/").assert(200, file.address());
     handle.shutdown();
-    assert_eq!(thread.join().unwrap().requests, 2);
+    assert_eq!(thread.join().unwrap().totals.requests, 2);
     assert!(file.0.exists(), "the owner of the file removes it");
     assert!(TcpStream::connect(address).is_ok(), "the other owner still listens");
 }
@@ -295,7 +295,7 @@ fn the_name_of_a_listener_is_the_given_one_or_its_address() {
     client.get("/").assert(200, "127.0.0.1:0");
     file.connect().get("/").assert(200, "admin");
     handle.shutdown();
-    assert_eq!(thread.join().unwrap().requests, 2);
+    assert_eq!(thread.join().unwrap().totals.requests, 2);
     assert!(!file.0.exists());
 }
 
@@ -326,7 +326,7 @@ fn inherited_sockets_are_served_under_their_given_names() {
         let (address, handle, thread) = named(|server| server.listen_inherited().unwrap());
         Client::over(TcpStream::connect(address).unwrap()).get("/").assert(200, "front");
         handle.shutdown();
-        assert_eq!(thread.join().unwrap().requests, 1);
+        assert_eq!(thread.join().unwrap().totals.requests, 1);
         let again = Server::new().listen_inherited().unwrap_err();
         assert!(matches!(again, Error::NothingInherited), "{again}");
         return;
@@ -406,7 +406,7 @@ fn a_shared_listener_may_have_a_name() {
     assert_eq!(address, shared);
     Client::over(TcpStream::connect(address).unwrap()).get("/").assert(200, "front");
     handle.shutdown();
-    assert_eq!(thread.join().unwrap().requests, 1);
+    assert_eq!(thread.join().unwrap().totals.requests, 1);
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn a_request_in_flight_gets_its_response_before_a_graceful_end() {
     assert_eq!(response.field("connection"), Some("close"));
     assert_eq!(client.rest(), b"");
     let report = server.report();
-    assert_eq!((report.requests, report.reset), (2, 0));
+    assert_eq!((report.totals.requests, report.reset), (2, 0));
     assert!(report.drained >= 2, "{report:?}");
 }
 
@@ -73,7 +73,7 @@ fn connections_that_are_idle_or_handed_out_do_not_keep_a_server_from_ending() {
     taken.send("GET /mine HTTP/1.1\r\nHost: here\r\n\r\n");
     server.wait_for(ConnectionState::Hijacked);
     let report = server.finish();
-    assert_eq!((report.requests, report.reset), (2, 0));
+    assert_eq!((report.totals.requests, report.reset), (2, 0));
     assert_eq!(idle.rest(), b"");
     taken.send("still here");
     taken.end();
@@ -88,7 +88,7 @@ fn unfinished_connections_are_reset_and_counted_at_the_deadline() {
     let (read, end) = client.rest_or_error();
     assert_eq!((read, end.unwrap_err().kind()), (vec![], io::ErrorKind::ConnectionReset));
     let report = server.report();
-    assert_eq!((report.accepted, report.requests, report.reset), (1, 1, 1));
+    assert_eq!((report.totals.accepted, report.totals.requests, report.reset), (1, 1, 1));
 }
 
 #[test]
@@ -124,14 +124,14 @@ fn the_report_counts_connections_and_requests_of_the_whole_run() {
         assert_eq!(client.rest(), b"");
     }
     let report = server.finish();
-    assert_eq!((report.accepted, report.requests, report.refused), (3, 3, 3));
+    assert_eq!((report.totals.accepted, report.totals.requests, report.totals.refused), (3, 3, 3));
 }
 
 #[test]
 fn a_handle_outlives_its_server_and_then_has_no_effect() {
     let server = Running::new(length);
     let handle = server.handle.clone();
-    assert_eq!(server.finish().requests, 0);
+    assert_eq!(server.finish().totals.requests, 0);
     handle.shutdown();
     handle.stop();
 }
@@ -143,7 +143,7 @@ fn a_server_that_was_shut_down_before_it_runs_ends_at_once() {
     let addr = server.local_addrs()[0];
     server.handle().shutdown();
     let report = server.run(|_: &Request<'_>| "never").unwrap();
-    assert_eq!((report.accepted, report.requests), (0, 0));
+    assert_eq!((report.totals.accepted, report.totals.requests), (0, 0));
     assert!(TcpStream::connect(addr).is_err(), "the listener is closed");
 }
 
@@ -163,5 +163,5 @@ fn a_server_moves_into_a_thread_with_its_state() {
     stream.read_to_string(&mut response).unwrap();
     assert!(response.ends_with("\r\n\r\n7\n"), "{response}");
     handle.shutdown();
-    assert_eq!(thread.join().unwrap().requests, 1);
+    assert_eq!(thread.join().unwrap().totals.requests, 1);
 }

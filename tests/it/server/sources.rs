@@ -140,7 +140,7 @@ fn a_panic_in_a_function_removes_its_source_and_no_other() {
     let reset = (&theirs).read(&mut [0]).unwrap_err();
     assert_eq!(reset.kind(), ErrorKind::ConnectionReset, "it was closed with its input unread");
     let (calls, report) = events.into_state();
-    assert_eq!((&*calls, report.panics), (&[4][..], 1));
+    assert_eq!((&*calls, report.totals.panics), (&[4][..], 1));
 }
 
 #[test]

@@ -92,7 +92,7 @@ fn a_panic_is_one_line_in_the_log_with_its_message_connection_client_and_request
         sim.connect_and_send(format!(
             "POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab"
         ));
-        assert_eq!(sim.report().panics, 1, "{path}");
+        assert_eq!(sim.report().totals.panics, 1, "{path}");
         let name = "ERROR connection 1, client 192.0.2.1:1024, request 1-0";
         assert_eq!(errors(&lines), [format!("{name}: {expected}")], "{path}");
     }
@@ -110,7 +110,7 @@ fn a_panic_of_a_hook_has_its_connection_and_that_of_a_timer_has_none() {
     );
     sim.advance(Duration::from_secs(2));
     assert_eq!(errors(&lines), ["ERROR a function of the program panicked: in the timer"]);
-    assert_eq!(sim.report().panics, 2);
+    assert_eq!(sim.report().totals.panics, 2);
 }
 
 fn errors(lines: &RefCell<Vec<String>>) -> Vec<String> {

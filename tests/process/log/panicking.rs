@@ -106,6 +106,6 @@ fn a_logger_may_panic_at_the_panic_of_a_hook_or_a_timer() {
     let lines = panic_at_every_line();
     let mut sim = panics_in_hook_and_timer(site);
     sim.advance(Duration::from_secs(2));
-    assert!(lines.get() >= 2 && sim.report().panics == 2, "{lines:?}");
+    assert!(lines.get() >= 2 && sim.report().totals.panics == 2, "{lines:?}");
     assert_eq!(sim.get("/").text(), "ok");
 }

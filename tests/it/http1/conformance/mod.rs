@@ -106,17 +106,17 @@ fn the_server_soon_stops_reading_from_a_peer_that_never_reads() {
     let before = sim.memory();
     let requests = vector::get("").repeat(100);
     sim.send(client, requests.as_bytes());
-    let (served, held) = (sim.report().requests, sim.memory() - before);
+    let (served, held) = (sim.report().totals.requests, sim.memory() - before);
     for _ in 0..100 {
         sim.send(client, requests.as_bytes());
     }
     assert!(served < 100, "{served} responses while the client does not read");
-    assert_eq!(sim.report().requests, served, "no request is served while output waits");
+    assert_eq!(sim.report().totals.requests, served, "no request is served while output waits");
     assert_eq!(sim.memory() - before, held, "unread requests take no memory");
     assert_eq!(sim.unread(client), 100 * requests.len());
     sim.unstall(client);
     assert_eq!(
-        sim.report().requests,
+        sim.report().totals.requests,
         101 * 100,
         "all requests are served when the client reads again"
     );

@@ -292,5 +292,5 @@ fn the_payload_of_a_panic_may_panic_when_it_is_dropped() {
         Sim::new(|_: &Request<'_>| -> Reply { std::panic::resume_unwind(Box::new(Bomb(false))) });
     let client = sim.connect_and_send(GET);
     assert!(sim.received(client).starts_with(b"HTTP/1.1 500 ") && sim.is_running());
-    assert_eq!(sim.report().panics, 1);
+    assert_eq!(sim.report().totals.panics, 1);
 }
