@@ -60,6 +60,14 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// Returns the pattern of the route that was noted, or else the method and the path as it came.
+    pub(crate) fn route_or_path(&self) -> String {
+        match self.message.seen.and_then(OnceCell::get) {
+            Some(names) => names.pattern.to_string(),
+            None => format!("{} {}", self.method(), self.raw_path()),
+        }
+    }
+
     pub(crate) fn route(&self) -> Option<RouteMatch<'a>> {
         self.route.copied()
     }

@@ -5,7 +5,6 @@
 //! So it is remembered until an `accept` finds no client.
 
 use std::io;
-use std::mem;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -13,6 +12,7 @@ use rustix::io::Errno;
 use crate::logging::{debug, warn};
 use crate::reactor::clock::{self, Millis};
 use crate::reactor::kernel::{Accepted, Kernel};
+use crate::reactor::quiet::Quiet;
 use crate::reactor::Token;
 
 /// Connections accepted in one turn: connections that are served already go first.
@@ -31,26 +31,6 @@ pub(crate) struct Acceptor<K: Kernel> {
     back_off: Option<BackOff>,
     quiet: Quiet,
     errors: u64,
-}
-
-/// Keeps the log readable while descriptors are short: at most one line a second, with the number
-/// of lines that were left out before it.
-#[derive(Default)]
-struct Quiet {
-    until: Millis,
-    unsaid: u32,
-}
-
-impl Quiet {
-    /// Returns the number of lines left out before, if a line may be written now.
-    fn speaks(&mut self, now: Millis) -> Option<u32> {
-        if now < self.until {
-            self.unsaid += 1;
-            return None;
-        }
-        self.until = now + 1000;
-        Some(mem::take(&mut self.unsaid))
-    }
 }
 
 struct Watched<L> {
@@ -338,20 +318,5 @@ fn outcome<S>(result: io::Result<Accepted<S>>) -> Outcome<S> {
         _ if is_among(&OF_ONE_PEER) => Outcome::Next(error),
         _ if is_among(&OF_THE_SYSTEM) => Outcome::Exhausted(error),
         _ => Outcome::Unknown(error),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_line_is_logged_a_second_with_the_number_of_suppressed_lines() {
-        let mut quiet = Quiet::default();
-        assert_eq!(quiet.speaks(5), Some(0));
-        assert_eq!(quiet.speaks(6), None);
-        assert_eq!(quiet.speaks(1004), None);
-        assert_eq!(quiet.speaks(1005), Some(2));
-        assert_eq!(quiet.speaks(9000), Some(0));
     }
 }

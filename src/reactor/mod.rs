@@ -35,6 +35,7 @@ mod acceptor;
 mod waiting_room;
 mod addresses;
 mod need;
+mod quiet;
 mod evict;
 mod shutdown;
 mod publish;
@@ -83,7 +84,7 @@ use crate::reactor::shared::{Service, Shared};
 use crate::reactor::slot::{Flags, Life, Slot};
 use crate::reactor::sources::Sources;
 use crate::reactor::timeouts::Timeouts;
-use crate::reactor::visit::{Verdict, Visit, LOOK_EVERY, SCRATCH, TIME_MAX};
+use crate::reactor::visit::{SlowHandlers, Verdict, Visit, LOOK_EVERY, SCRATCH, TIME_MAX};
 use crate::reactor::waiting_room::WaitingRoom;
 use crate::reactor::work::Work;
 use crate::stats::{Counters, Published};
@@ -100,6 +101,8 @@ pub(crate) struct Program<S, H> {
     pub(crate) timers: Timers<S>,
     /// The functions that other threads leave.
     pub(crate) calls: CallsOwner<S>,
+    /// The time from which on a handler is slow, if the program wants to know.
+    pub(crate) slow_after: Option<Duration>,
 }
 
 /// One loop.
@@ -183,7 +186,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         let (names, listeners): (Vec<_>, Vec<_>) = listeners.into_iter().unzip();
         let acceptor = Acceptor::new(&mut kernel, listeners)?;
         let now = kernel.now();
-        let Program { state, layers, handler, hooks, timers, calls } = program;
+        let Program { state, layers, handler, hooks, timers, calls, slow_after } = program;
+        let is_plain = layers.is_empty() && hooks.on_exchange.is_none() && slow_after.is_none();
         let program_timers = ProgramTimers::new(timers, now);
         let mut ledger = Ledger::new(limits.memory_bytes_max);
         let wheel = Wheel::new(WHEEL_SLOTS, clock::tick(now));
@@ -200,6 +204,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
                 layers,
                 handler,
                 hooks,
+                slow_handlers: slow_after.map(SlowHandlers::new),
+                is_plain,
                 origins: Origins::new(ListenerNames(names)),
                 head_limits: HeadLimits {
                     head_bytes_max: limits.head_bytes_max,
@@ -440,6 +446,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     /// Notes whether a visit took long: at the next event of its connection, others go first.
     fn weigh(&mut self, token: Token) {
         let now = self.kernel.elapsed();
+        self.shared.looked_at_clock = now;
         let began = mem::replace(&mut self.visits_since, now);
         if now.saturating_sub(began) >= LONG_VISIT {
             self.slots[token.key()].facts.flags.set(Flags::YIELDS);

@@ -15,6 +15,7 @@ use crate::reactor::mailbox::Mailbox;
 use crate::reactor::memory::{Ledger, Pool};
 use crate::reactor::origins::Origins;
 use crate::reactor::timeouts::Timeouts;
+use crate::reactor::visit::SlowHandlers;
 use crate::stats::Counters;
 
 /// The parts that all visits share.
@@ -25,6 +26,11 @@ pub(super) struct Shared<S: 'static, H: Handler<S>> {
     pub(super) layers: Layers<S>,
     pub(super) handler: H,
     pub(super) hooks: Hooks<S>,
+    /// The watch on slow handlers, if the program has asked for it.
+    pub(super) slow_handlers: Option<SlowHandlers>,
+    /// Whether the handler is called without layers, no hook follows the exchange, and nobody watches
+    /// its time.
+    pub(super) is_plain: bool,
     pub(super) origins: Origins,
     pub(super) site: Site,
     pub(super) head_limits: HeadLimits,
@@ -92,12 +98,6 @@ impl<S: 'static, H: Handler<S>> Shared<S, H> {
             Service::KeepAliveOff => Some(CloseReason::KeepAliveOff),
             Service::Draining(_) => Some(CloseReason::ShuttingDown),
         }
-    }
-
-    /// Whether the handler is called without layers, and no hook follows the exchange.
-    #[inline(always)]
-    pub(super) fn is_plain(&self) -> bool {
-        self.layers.is_empty() && self.hooks.on_exchange.is_none()
     }
 
     /// Reports the new state of a connection to the program's hook.

@@ -123,6 +123,7 @@ fn remember_route_for_content<S: 'static>(collect: Collect<S>, req: &Request<'_>
     let Collect { limit, then } = collect;
     Reply::collect(limit, move |state, req, content| {
         let found = RouteMatch { names: &names, spans: &spans };
+        req.note_route(&names);
         then(state, &req.with_route(&found, path), content)
     })
 }

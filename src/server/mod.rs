@@ -112,6 +112,8 @@ pub struct Server<S = ()> {
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) published: Arc<Published>,
     pub(crate) keeps_connections: bool,
+    /// The time from which on a handler is slow, if the program wants to know.
+    slow_after: Option<Duration>,
     #[cfg(feature = "signals")]
     catches_signals: bool,
 }
@@ -160,6 +162,7 @@ impl<S: 'static> Server<S> {
             mailbox: Arc::new(Mailbox::new()),
             published: Arc::new(Published::new()),
             keeps_connections: true,
+            slow_after: None,
             #[cfg(feature = "signals")]
             catches_signals: false,
         }
@@ -442,6 +445,31 @@ impl<S: 'static> Server<S> {
         self
     }
 
+    /// Logs a line at the level `warn` when a handler, with its layers, or the function that gets
+    /// collected content holds the loop for `after` or longer. Nobody else is served meanwhile.
+    ///
+    /// The line names the route, or the path where there is none, and the time. At most one is written
+    /// in a second, with the number of those that were left out. Without this, no handler is timed.
+    /// With it, each request takes the way of a server with layers, and costs one look at the clock.
+    /// [`Totals::turns`](crate::runtime::Totals::turns) shows that something blocks, whatever it is: a
+    /// timer, a producer, a function of a [`Remote`].
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    /// use wheelhouse::{Request, Server};
+    ///
+    /// Server::new()
+    ///     .slow_handler_warning(Duration::from_millis(100))
+    ///     .listen("127.0.0.1:8080")?
+    ///     .run(|_: &Request<'_>| "hello\n")?;
+    /// # Ok::<(), wheelhouse::Error>(())
+    /// ```
+    #[doc(alias("slow log", "blocking", "slow_callback_duration"))]
+    pub fn slow_handler_warning(mut self, after: Duration) -> Server<S> {
+        self.slow_after = Some(after);
+        self
+    }
+
     /// Lets SIGINT and SIGTERM shut the server down gracefully, and a second signal stop it at once
     /// (feature `signals`).
     ///
@@ -553,7 +581,8 @@ impl<S: 'static> Server<S> {
         default_max: fn() -> usize,
         handler: H,
     ) -> io::Result<Owner<'h, K, S>> {
-        let Server { state, hooks, timers, calls, limits, mailbox, published, .. } = self;
+        let Server { state, hooks, timers, calls, limits, mailbox, published, slow_after, .. } =
+            self;
         let mut layers = Layers::new();
         for make in self.layers {
             layers.push(make());
@@ -565,7 +594,7 @@ impl<S: 'static> Server<S> {
         debug!("the server accepts at most {connections_max} connections");
         mailbox.set_bell(kernel.waker());
         let shared = (mailbox, published);
-        let program = Program { state, layers, handler, hooks, timers, calls };
+        let program = Program { state, layers, handler, hooks, timers, calls, slow_after };
         let mut reactor =
             Reactor::new(kernel, shared, listeners, program, limits, connections_max)?;
         reactor.set_keep_alive(self.keeps_connections);

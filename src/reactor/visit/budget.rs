@@ -46,15 +46,24 @@ impl Spent {
     }
 }
 
+impl Spent {
+    /// Notes that the clock is read. Returns the time since it was read last.
+    pub(super) fn look(&mut self, looked_at_clock: &mut Duration, now: Duration) -> Duration {
+        // Other visits may have come between, if they were too short to look at the clock.
+        let before = mem::replace(looked_at_clock, now);
+        self.began.get_or_insert(before);
+        now.saturating_sub(before)
+    }
+}
+
 impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Whether the time of the visit is over.
     pub(super) fn is_late(&mut self) -> bool {
         if mem::take(&mut self.spent.has_worked) {
             let now = self.kernel.elapsed();
-            // Other visits may have come between, if they were too short to look at the clock.
-            let before = mem::replace(&mut self.shared.looked_at_clock, now);
-            let began = *self.spent.began.get_or_insert(before);
-            self.spent.is_late = now.saturating_sub(began) > self.shared.visit_max;
+            self.spent.look(&mut self.shared.looked_at_clock, now);
+            let took = self.spent.began.map_or(Duration::ZERO, |began| now.saturating_sub(began));
+            self.spent.is_late = took > self.shared.visit_max;
         }
         self.spent.is_late
     }

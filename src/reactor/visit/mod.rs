@@ -22,6 +22,7 @@
 //! | `transform.rs`, `produce.rs` | content of the response, made by the program piece by piece |
 //! | `response.rs` | encodes a response |
 //! | `request.rs` | shows a request to the program |
+//! | `slow.rs` | warns of handlers that hold the loop for long |
 //! | `write.rs` | writes to the socket, and keeps the bytes that it does not take |
 //! | `ending.rs` | ends an exchange early: refusals, resets, and the end of the task |
 //! | `state.rs` | sets the task and its wait, and reports states |
@@ -41,6 +42,7 @@ mod reply;
 mod request;
 mod request_content;
 mod response;
+mod slow;
 mod state;
 mod transform;
 mod wakeups;
@@ -64,6 +66,7 @@ use crate::reactor::work::Work;
 use crate::reactor::Token;
 
 pub(super) use crate::reactor::visit::budget::{LOOK_EVERY, TIME_IN_CROWD, TIME_MAX};
+pub(super) use crate::reactor::visit::slow::SlowHandlers;
 
 /// Requests served, and messages given to a protocol, in one visit: twice the pipeline of the usual
 /// clients.
@@ -315,7 +318,7 @@ impl<'v, K: Kernel, S: 'static, H: Handler<S>> Visit<'v, K, S, H> {
     fn serve_bytes(&mut self, input: &mut Cursor<'_>) -> Stop {
         loop {
             let stop = match self.work.conn.input() {
-                Input::Head if self.shared.is_plain() => self.serve_heads(input),
+                Input::Head if self.shared.is_plain => self.serve_heads(input),
                 Input::Head => self.serve_layered_head(input),
                 Input::Content | Input::Linger { .. } => self.serve_content(input),
                 Input::Protocol => self.serve_protocol(input),
@@ -363,7 +366,7 @@ impl<'v, K: Kernel, S: 'static, H: Handler<S>> Visit<'v, K, S, H> {
         }
     }
 
-    /// The same for a server with layers, or with a hook for exchanges: one request. In `serve_heads`,
+    /// The same for a server with layers, a hook for exchanges, or a watch on slow handlers: one request. In `serve_heads`,
     /// the branch would cost 12 instructions per pipelined GET.
     #[cold]
     #[inline(never)]

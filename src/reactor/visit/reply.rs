@@ -43,7 +43,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         self.carry_out(reply, bytes, input).map_continue(|()| false)
     }
 
-    /// [`call_handler`](Visit::call_handler) for a server with layers, or with a hook for exchanges.
+    /// [`call_handler`](Visit::call_handler) for a server with layers, a hook for exchanges, or a watch on
+    /// slow handlers.
     /// The handler must not be called in two branches of one function: its reply would be moved,
     /// which costs 150 instructions per GET.
     #[inline(always)]
@@ -52,7 +53,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         self.record_head(bytes);
         let layers = mem::replace(&mut self.shared.layers, Layers::new());
         let reply = self.timed(|visit| {
-            visit.with_request(bytes, |handler, state, request| {
+            visit.with_observed_request(bytes, |handler, state, request| {
                 layers.handle(state, request, &mut |state| handler.handle(state, request))
             })
         });

@@ -5,17 +5,19 @@ use std::mem;
 use std::net::SocketAddr;
 
 use super::{guard, Flags, Handler, Kernel, Panic, Shared, Visit};
+use crate::handler::exchange::Record;
 use crate::message::id::ConnectionId;
-use crate::message::request::{Message, Path, Peer, Request, Site, Transport};
+use crate::message::request::{Message, Path, PatternSeen, Peer, Request, Site, Transport};
 use crate::message::response::Response;
 use crate::message::unlogged::Unlogged;
 use crate::reactor::origins::Origins;
 use crate::reactor::slot::Facts;
+use crate::reactor::visit::SlowHandlers;
 use crate::reactor::Token;
 
 impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Shows the request whose head was parsed last to a function of the program. `bytes` begin
-    /// with the head.
+    /// with the head. Nobody watches: no router notes its route, and the call is not timed.
     #[inline(always)]
     pub(super) fn with_request<R>(
         &mut self,
@@ -28,9 +30,36 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         let bytes = &bytes[..head.len];
         let (line, spans) = (&head.line, &head.spans);
         let path = Path::new(line, bytes, &head.decoded);
-        let seen = self.work.record.as_ref().map(|record| &record.pattern);
-        let message = Message { line, bytes, path, spans, trailers: None, peer: &client, seen };
+        let message =
+            Message { line, bytes, path, spans, trailers: None, peer: &client, seen: None };
         guard(|| call(handler, state, &Request::new(&message)))
+    }
+
+    /// The same for a handler of a server whose exchanges have records, or whose handlers are watched.
+    pub(super) fn with_observed_request<R>(
+        &mut self,
+        bytes: &[u8],
+        call: impl FnOnce(&mut H, &mut S, &Request<'_>) -> R,
+    ) -> Result<R, Panic> {
+        self.forget_route();
+        let Shared { head, handler, state, origins, site, slow_handlers, looked_at_clock, .. } =
+            &mut *self.shared;
+        let (stream, facts, token) = (&*self.stream, &*self.facts, self.token);
+        let client = Client { stream, facts, token, origins, site };
+        let bytes = &bytes[..head.len];
+        let (line, spans) = (&head.line, &head.spans);
+        let path = Path::new(line, bytes, &head.decoded);
+        let seen = seen(&self.work.record, slow_handlers);
+        let message = Message { line, bytes, path, spans, trailers: None, peer: &client, seen };
+        let request = Request::new(&message);
+        let result = guard(|| call(handler, state, &request));
+        let slow = slow_handlers.as_ref().and_then(|slow| {
+            slow.judge(&request, self.spent.look(looked_at_clock, self.kernel.elapsed()))
+        });
+        if let Some(slow) = slow {
+            self.warn_of(slow);
+        }
+        result
     }
 
     /// Keeps the parts of the head that the hook may ask for. `bytes` begin with the head.
@@ -53,6 +82,18 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         self.shared.ledger.charge(record.memory());
         self.shared.hooks.exchange_headers = names;
         self.work.record = Some(record);
+    }
+}
+
+/// The place where a router notes the route of a request, if anybody wants to know it.
+pub(super) fn seen<'a>(
+    record: &'a Option<Box<Record>>,
+    slow_handlers: &'a Option<SlowHandlers>,
+) -> Option<&'a PatternSeen> {
+    match (record, slow_handlers) {
+        (Some(record), _) => Some(&record.pattern),
+        (None, Some(slow)) => Some(&slow.seen),
+        (None, None) => None,
     }
 }
 

@@ -12,7 +12,7 @@ use crate::message::request::{Message, Path, Request};
 use crate::reactor::gathered::Gathered;
 use crate::reactor::memory::copied;
 use crate::reactor::task::Collecting;
-use crate::reactor::visit::request::{name_request, Client};
+use crate::reactor::visit::request::{name_request, seen, Client};
 
 /// The reply that a program gave when it had all content, or enough of it.
 pub(super) type LateReply<S> = Option<Reply<S>>;
@@ -73,7 +73,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
             record.received += content.len() as u64;
         }
         let reply = self.timed(|visit| {
-            visit.with_request(bytes, |_, state, request| {
+            visit.with_observed_request(bytes, |_, state, request| {
                 named(then(state, request, content), request)
             })
         });
@@ -232,7 +232,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         trailers: &Fields<'_>,
     ) -> Result<Reply<S>, Panic> {
         let Collecting { then, line, head, spans, content, charged, .. } = collecting;
-        let Shared { state, origins, site, .. } = &mut *self.shared;
+        self.forget_route();
+        let Shared { state, origins, site, slow_handlers, looked_at_clock, .. } = &mut *self.shared;
         let (stream, facts, token) = (&*self.stream, &*self.facts, self.token);
         let client = Client { stream, facts, token, origins, site };
         let trailers = Some(trailers);
@@ -240,9 +241,16 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         line.decode_path(&head, &mut decoded);
         let path = Path::new(&line, &head, &decoded);
         let (line, bytes, spans) = (&line, &*head, &*spans);
-        let message = Message { line, bytes, path, spans, trailers, peer: &client, seen: None };
+        let seen = seen(&self.work.record, slow_handlers);
+        let message = Message { line, bytes, path, spans, trailers, peer: &client, seen };
         let request = Request::new(&message);
         let reply = guard(|| named(then(state, &request, content.bytes()), &request));
+        let slow = slow_handlers.as_ref().and_then(|slow| {
+            slow.judge(&request, self.spent.look(looked_at_clock, self.kernel.elapsed()))
+        });
+        if let Some(slow) = slow {
+            self.warn_of(slow);
+        }
         let Shared { pool, ledger, .. } = &mut *self.shared;
         content.give_back(pool, ledger);
         ledger.release(charged);

@@ -5,6 +5,7 @@ mod failures;
 mod informational;
 mod names;
 mod panicking;
+mod slow_handlers;
 mod support_page;
 mod trailers;
 
