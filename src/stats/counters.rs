@@ -107,6 +107,7 @@ impl Counters {
 
     /// A connection is in this phase from now on. The idle ones are not counted: they are all others,
     /// so a connection that goes from one request to the next costs nothing.
+    #[inline(never)]
     pub(crate) fn enter(&mut self, phase: Phase) {
         if phase != Phase::Idle {
             *self.rare(place::PHASES + phase.index()) += 1;
@@ -114,6 +115,7 @@ impl Counters {
     }
 
     /// A connection is no longer in this phase.
+    #[inline(never)]
     pub(crate) fn leave(&mut self, phase: Phase) {
         if phase != Phase::Idle {
             *self.rare(place::PHASES + phase.index()) -= 1;
