@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Installs the programs that some tests use: proxies, clients and a browser. That happens in CI only,
+# Installs the programs that some tests use: proxies, clients, a parser of metrics and a browser. That happens in CI only,
 # as root, on Debian. Elsewhere nothing is installed, and a test without its program is skipped.
 set -euo pipefail
 
-packages=(nginx-light haproxy curl wget aria2 nodejs python3-requests python3-aiohttp chromium)
+packages=(nginx-light haproxy curl wget aria2 nodejs python3-requests python3-aiohttp
+    python3-prometheus-client chromium)
 
 skip() {
     echo "skipped: $*; tests without their programs are skipped, too"

@@ -45,6 +45,8 @@
 //! | check requests before their handlers | [`Server::guard`], [`Router::guard`], [`guards`] |
 //! | do something with every response | [`Server::around`], [`Router::around`] |
 //! | write an access log | [`Server::on_exchange`] |
+//! | read the numbers of the server, serve metrics and health checks | [`Server::stats`], [`metrics`] |
+//! | find handlers that block | [`Server::slow_handler_warning`] |
 //! | share data between handlers, hooks and timers | [`Server::with_state`] |
 //! | send text, a page, a redirect, an error | [`Response`] |
 //! | send a file, or serve a directory | [`Body::file`], [`files::Files`] |
@@ -130,6 +132,7 @@ pub use handler::{Failure, Handler, Later, Reply};
 #[doc(hidden)]
 pub use handler::{Receive, Transform};
 pub use helpers::events;
+pub use helpers::metrics;
 pub use helpers::multipart;
 pub use helpers::pool::Pool;
 pub use http::{self, Version};

@@ -9,6 +9,7 @@ pub(crate) mod forwarded;
 mod http_types;
 #[cfg(feature = "json")]
 pub(crate) mod json;
+pub mod metrics;
 pub mod multipart;
 pub(crate) mod origin;
 pub(crate) mod pool;

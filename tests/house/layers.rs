@@ -25,7 +25,7 @@ const LAYERS: [[&str; 3]; 14] = [
     ["server", "root stats message handler reactor", "std listenfd mio rustix socket2"],
     ["router", "root message handler", "std http percent_encoding"],
     ["files", "root message handler", "std bytes httpdate mime_guess percent_encoding rustix"],
-    ["helpers", "root message handler router files", "std bytes form_urlencoded http httpdate \
+    ["helpers", "root stats message handler router files", "std bytes form_urlencoded http httpdate \
         serde serde_json"],
     ["websocket", "root message handler helpers", "std bytes data_encoding http sha1_smol"],
     ["sim", "root stats message handler reactor server", "std http rustix serde serde_json"],

@@ -3,6 +3,7 @@
 mod channel;
 mod cors;
 mod events;
+mod metrics;
 mod multipart;
 mod pairs_cookies_ranges;
 mod pool;

@@ -19,7 +19,7 @@ use crate::built::{built, free_address};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// All of `examples/`: one that is not started here fails the test below.
-const STARTED: [&str; 30] = [
+const STARTED: [&str; 31] = [
     "album",
     "around",
     "channel",
@@ -35,6 +35,7 @@ const STARTED: [&str; 30] = [
     "later",
     "line",
     "listeners",
+    "metrics",
     "packed",
     "pool",
     "portal",
@@ -466,6 +467,30 @@ fn listeners_serves_its_operators_on_other_listeners() {
     let mut bytes = Vec::new();
     admin.read_to_end(&mut bytes).unwrap();
     assert_eq!(Response::parse(&bytes).content, b"2 public requests\n");
+}
+
+#[test]
+fn metrics_shows_the_numbers_of_the_server_and_of_the_program_to_its_operator() {
+    let operator = free_address().to_string();
+    let metrics = Example::start("metrics", &[&operator]);
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_eq!(metrics.ask(&get("/?n=100")).content, b"25\n");
+    assert_eq!(metrics.ask(&get("/metrics")).status, "HTTP/1.1 404 Not Found");
+    let ask = |path: &str| {
+        let mut admin = TcpStream::connect(&operator).unwrap();
+        admin.write_all(get(path).as_bytes()).unwrap();
+        let mut bytes = Vec::new();
+        admin.read_to_end(&mut bytes).unwrap();
+        String::from_utf8(Response::parse(&bytes).content).unwrap()
+    };
+    assert_eq!((ask("/ready").as_str(), ask("/health").as_str()), ("ready\n", "well\n"));
+    let text = ask("/metrics");
+    // The connection that saw that the example is up has sent nothing.
+    for line in ["wheelhouse_requests_total 4", "primes_counted_total 25", "wheelhouse_draining 0"]
+    {
+        assert!(text.contains(&format!("\n{line}\n")), "{text}");
+    }
+    assert!(text.contains("\nwheelhouse_responses_total{class=\"4xx\"} 1\n"), "{text}");
 }
 
 #[cfg(target_os = "linux")]
