@@ -100,6 +100,11 @@ impl<S: 'static, H: Handler<S>> Shared<S, H> {
         }
     }
 
+    /// Whether the handler is called through layers, or a hook follows the exchange.
+    pub(super) fn has_layers(&self) -> bool {
+        !self.layers.is_empty() || self.hooks.on_exchange.is_some()
+    }
+
     /// Reports the new state of a connection to the program's hook.
     pub(super) fn report(&mut self, id: ConnectionId, state: ConnectionState) {
         self.hooks.report(&mut self.state, id, state);

@@ -318,8 +318,8 @@ impl<'v, K: Kernel, S: 'static, H: Handler<S>> Visit<'v, K, S, H> {
     fn serve_bytes(&mut self, input: &mut Cursor<'_>) -> Stop {
         loop {
             let stop = match self.work.conn.input() {
-                Input::Head if self.shared.is_plain => self.serve_heads(input),
-                Input::Head => self.serve_layered_head(input),
+                Input::Head if self.shared.is_plain => self.serve_heads::<false>(input),
+                Input::Head => self.serve_observed_heads(input),
                 Input::Content | Input::Linger { .. } => self.serve_content(input),
                 Input::Protocol => self.serve_protocol(input),
                 Input::Paused | Input::None => Break(Stop::Done),
@@ -349,12 +349,13 @@ impl<'v, K: Kernel, S: 'static, H: Handler<S>> Visit<'v, K, S, H> {
         matches!(self.work.conn.rest(), Some(Rest::Ending { .. } | Rest::Linger(_) | Rest::Closed))
     }
 
-    /// Parses heads and responds to their requests, as long as each is over at once.
+    /// Parses heads and responds to their requests, as long as each is over at once. `WATCHED`: the
+    /// time of handlers is taken.
     #[inline(always)]
-    fn serve_heads(&mut self, input: &mut Cursor<'_>) -> Progress {
+    fn serve_heads<const WATCHED: bool>(&mut self, input: &mut Cursor<'_>) -> Progress {
         loop {
             self.parse_head(input.rest())?;
-            if !self.call_handler(input)? {
+            if !self.call_handler::<WATCHED>(input)? {
                 return Continue(());
             }
             if input.is_all_used() {
@@ -366,11 +367,15 @@ impl<'v, K: Kernel, S: 'static, H: Handler<S>> Visit<'v, K, S, H> {
         }
     }
 
-    /// The same for a server with layers, a hook for exchanges, or a watch on slow handlers: one request. In `serve_heads`,
-    /// the branch would cost 12 instructions per pipelined GET.
+    /// The same for a server whose handlers are watched; and for one with layers, or with a hook for
+    /// exchanges, one request. In `serve_heads`, the branch would cost 12 instructions per pipelined
+    /// GET.
     #[cold]
     #[inline(never)]
-    fn serve_layered_head(&mut self, input: &mut Cursor<'_>) -> Progress {
+    fn serve_observed_heads(&mut self, input: &mut Cursor<'_>) -> Progress {
+        if !self.shared.has_layers() {
+            return self.serve_heads::<true>(input);
+        }
         self.parse_head(input.rest())?;
         self.call_layers(input)
     }

@@ -12,6 +12,7 @@ use crate::handler::layers::Layers;
 use crate::handler::{Action, Change, Reply};
 use crate::logging::error;
 use crate::message::informational::{Informational, INFORMATIONAL_MAX};
+use crate::message::request::Request;
 use crate::message::response::Response;
 use crate::reactor::visit::request::name_request;
 use crate::reactor::visit::request_content::LateReply;
@@ -19,12 +20,20 @@ use crate::reactor::work::End;
 
 impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Calls the handler for a request and carries out its reply. `input` begins with the head.
-    /// Returns whether the exchange is over and the connection idle.
+    /// Returns whether the exchange is over and the connection idle. `WATCHED`: the time of the
+    /// handler is taken.
     #[inline(always)]
-    pub(super) fn call_handler(&mut self, input: &mut Cursor<'_>) -> Progress<bool> {
+    pub(super) fn call_handler<const WATCHED: bool>(
+        &mut self,
+        input: &mut Cursor<'_>,
+    ) -> Progress<bool> {
         let bytes = self.begin_request(input);
-        let reply =
-            self.with_request(bytes, |handler, state, request| handler.handle(state, request));
+        let handle =
+            |handler: &mut H, state: &mut S, request: &Request<'_>| handler.handle(state, request);
+        let reply = match WATCHED {
+            true => self.with_observed_request(bytes, handle),
+            false => self.with_request(bytes, handle),
+        };
         if let Ok(Reply(Action::Respond(response))) = &reply {
             if let Some(is_idle) = self.respond_fast(response, input.is_all_used()) {
                 match response.owns_nothing() {
@@ -43,8 +52,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
         self.carry_out(reply, bytes, input).map_continue(|()| false)
     }
 
-    /// [`call_handler`](Visit::call_handler) for a server with layers, a hook for exchanges, or a watch on
-    /// slow handlers.
+    /// [`call_handler`](Visit::call_handler) for a server with layers, or with a hook for exchanges.
     /// The handler must not be called in two branches of one function: its reply would be moved,
     /// which costs 150 instructions per GET.
     #[inline(always)]

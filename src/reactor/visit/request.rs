@@ -36,6 +36,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     }
 
     /// The same for a handler of a server whose exchanges have records, or whose handlers are watched.
+    #[inline(always)]
     pub(super) fn with_observed_request<R>(
         &mut self,
         bytes: &[u8],

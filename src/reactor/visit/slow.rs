@@ -27,8 +27,17 @@ impl SlowHandlers {
     }
 
     /// Judges the time that the handler of a request took.
+    #[inline(always)]
     pub(super) fn judge(&self, request: &Request<'_>, took: Duration) -> Option<Slow> {
-        (took >= self.after).then(|| Slow(request.route_or_path(), took))
+        (took >= self.after).then(|| Slow::of(request, took))
+    }
+}
+
+impl Slow {
+    #[cold]
+    #[inline(never)]
+    fn of(request: &Request<'_>, took: Duration) -> Slow {
+        Slow(request.route_or_path(), took)
     }
 }
 
@@ -42,6 +51,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
 
     /// Logs that a handler was slow, unless another line was written in the same second.
     #[cold]
+    #[inline(never)]
     pub(super) fn warn_of(&mut self, Slow(route, took): Slow) {
         let now = clock::millis(self.shared.looked_at_clock);
         let peer = self.shared.origins.peer(self.token.key());

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::support::panics::expect_panics;
 use crate::support::*;
-use wheelhouse::runtime::{Cores, Deadline, Listener, Memory, Phase, Refusal, Totals};
+use wheelhouse::runtime::{Deadline, Memory, Phase, Refusal, Totals};
 use wheelhouse::sim::Sim;
 use wheelhouse::{Limits, Request, Response, Server};
 
@@ -305,27 +305,4 @@ fn another_thread_reads_numbers_that_fit_together_while_the_server_works() {
     (0..2000).for_each(|_| sim.send(client, GET.repeat(3)));
     is_over.store(true, SeqCst);
     assert!(reader.join().unwrap() <= 6000);
-}
-
-#[test]
-fn the_numbers_of_cores_are_added_up_wherever_they_are_read() {
-    let (send, receive) = std::sync::mpsc::channel();
-    let cores = Cores::start(2, move |core| {
-        let server = Server::new().listen(Listener::new("127.0.0.1:0").shared())?;
-        if core == 0 {
-            send.send(server.stats()).unwrap();
-        }
-        server.build(|_: &Request<'_>| "well")
-    })
-    .unwrap();
-    let of_one = receive.recv().unwrap();
-    for totals in [cores.stats().totals(), of_one.totals()] {
-        let one = Limits::default().memory_bytes_max as u64;
-        assert_eq!((totals.loops, totals.memory_bytes_max), (2, 2 * one));
-    }
-    assert_eq!(of_one.per_core().len(), 2);
-    cores.handle().shutdown();
-    let stats = cores.stats();
-    cores.join().unwrap();
-    assert!(stats.is_draining());
 }

@@ -9,6 +9,7 @@ mod embedding;
 mod endings;
 mod large_content;
 mod listeners;
+mod numbers;
 mod running;
 mod shutdown;
 mod slow_clients;
