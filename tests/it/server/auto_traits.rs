@@ -10,7 +10,7 @@ use wheelhouse::events::{Event, Topic};
 use wheelhouse::files::Files;
 use wheelhouse::runtime::{
     ConnectionId, ConnectionState, Cores, EventLoop, Listener, Remote, RemoteClosed, Report,
-    RequestId, ServerThread, Turn,
+    RequestId, ServerThread, Stats, Totals, Turn,
 };
 use wheelhouse::upgrade::{Hijacked, Upgrade};
 use wheelhouse::{
@@ -38,6 +38,8 @@ const _: () = {
     is_send_and_sync::<Trailers>();
     is_send::<Upgrade>();
     is_send_and_sync::<Waker>();
+    is_send_and_sync::<Stats>();
+    is_send_and_sync::<Totals>();
     is_send_and_sync::<SendError>();
 };
 
