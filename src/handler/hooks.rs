@@ -144,6 +144,11 @@ impl<S> Hooks<S> {
         }
     }
 
+    /// Whether no hook follows each request.
+    pub(crate) fn are_silent(&self) -> bool {
+        self.on_exchange.is_none() && self.on_connection_state.is_none()
+    }
+
     /// Decides whether a connection is served. Returns the value that the program attaches to it.
     pub(crate) fn admit(
         &mut self,

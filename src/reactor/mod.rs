@@ -187,7 +187,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         let acceptor = Acceptor::new(&mut kernel, listeners)?;
         let now = kernel.now();
         let Program { state, layers, handler, hooks, timers, calls, slow_after } = program;
-        let is_plain = layers.is_empty() && hooks.on_exchange.is_none() && slow_after.is_none();
+        let is_plain = layers.is_empty() && hooks.are_silent() && slow_after.is_none();
         let program_timers = ProgramTimers::new(timers, now);
         let mut ledger = Ledger::new(limits.memory_bytes_max);
         let wheel = Wheel::new(WHEEL_SLOTS, clock::tick(now));

@@ -178,7 +178,7 @@ pub(super) fn totals(all: &[u64; place::ALL], elsewhere: u64) -> Totals {
     let evictions: Tally<Eviction> = Tally::of(&all[of::<Eviction>(place::EVICTIONS)]);
     let slow = [Deadline::Head, Deadline::Content, Deadline::Response];
     let (itself, free) = (all[place::LOOP], all[place::FREE_BLOCKS]);
-    let lent = all[place::USED] - itself - free;
+    let lent = all[place::USED].saturating_sub(itself + free);
     Totals {
         accepted: all[place::ACCEPTED],
         requests: all[place::REQUESTS],

@@ -349,13 +349,13 @@ impl<'v, K: Kernel, S: 'static, H: Handler<S>> Visit<'v, K, S, H> {
         matches!(self.work.conn.rest(), Some(Rest::Ending { .. } | Rest::Linger(_) | Rest::Closed))
     }
 
-    /// Parses heads and responds to their requests, as long as each is over at once. `WATCHED`: the
-    /// time of handlers is taken.
+    /// Parses heads and responds to their requests, as long as each is over at once. `OBSERVED`:
+    /// a hook may follow the state of the connection, and handlers may be timed.
     #[inline(always)]
-    fn serve_heads<const WATCHED: bool>(&mut self, input: &mut Cursor<'_>) -> Progress {
+    fn serve_heads<const OBSERVED: bool>(&mut self, input: &mut Cursor<'_>) -> Progress {
         loop {
             self.parse_head(input.rest())?;
-            if !self.call_handler::<WATCHED>(input)? {
+            if !self.call_handler::<OBSERVED>(input)? {
                 return Continue(());
             }
             if input.is_all_used() {
@@ -367,7 +367,7 @@ impl<'v, K: Kernel, S: 'static, H: Handler<S>> Visit<'v, K, S, H> {
         }
     }
 
-    /// The same for a server whose handlers are watched; and for one with layers, or with a hook for
+    /// The same for a server whose handlers are timed or that has a hook for states; and for one with layers, or with a hook for
     /// exchanges, one request. In `serve_heads`, the branch would cost 12 instructions per pipelined
     /// GET.
     #[cold]

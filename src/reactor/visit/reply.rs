@@ -20,17 +20,17 @@ use crate::reactor::work::End;
 
 impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// Calls the handler for a request and carries out its reply. `input` begins with the head.
-    /// Returns whether the exchange is over and the connection idle. `WATCHED`: the time of the
-    /// handler is taken.
+    /// Returns whether the exchange is over and the connection idle. `OBSERVED`: hooks may follow
+    /// the state of the connection, and the handler may be timed.
     #[inline(always)]
-    pub(super) fn call_handler<const WATCHED: bool>(
+    pub(super) fn call_handler<const OBSERVED: bool>(
         &mut self,
         input: &mut Cursor<'_>,
     ) -> Progress<bool> {
-        let bytes = self.begin_request(input);
+        let bytes = self.begin_request::<OBSERVED>(input);
         let handle =
             |handler: &mut H, state: &mut S, request: &Request<'_>| handler.handle(state, request);
-        let reply = match WATCHED {
+        let reply = match OBSERVED {
             true => self.with_observed_request(bytes, handle),
             false => self.with_request(bytes, handle),
         };
@@ -41,7 +41,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
                     true => mem::forget(reply),
                     false => let_go(reply),
                 }
-                if is_idle {
+                if OBSERVED && is_idle {
                     self.report(ConnectionState::Idle);
                 }
                 return Continue(is_idle);
@@ -57,7 +57,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
     /// which costs 150 instructions per GET.
     #[inline(always)]
     pub(super) fn call_layers(&mut self, input: &mut Cursor<'_>) -> Progress {
-        let bytes = self.begin_request(input);
+        let bytes = self.begin_request::<true>(input);
         self.record_head(bytes);
         let layers = mem::replace(&mut self.shared.layers, Layers::new());
         let reply = self.timed(|visit| {
@@ -73,8 +73,10 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Visit<'_, K, S, H> {
 
     /// Counts a request, and takes its head out of `input`. Returns the bytes that begin with it.
     #[inline(always)]
-    fn begin_request<'a>(&mut self, input: &mut Cursor<'a>) -> &'a [u8] {
-        self.report(ConnectionState::Active);
+    fn begin_request<'a, const OBSERVED: bool>(&mut self, input: &mut Cursor<'a>) -> &'a [u8] {
+        if OBSERVED {
+            self.report(ConnectionState::Active);
+        }
         self.shared.counters.requests += 1;
         self.spent.requests += 1;
         // This cannot overflow: after `u32::MAX` requests none is left, whatever the limit.
