@@ -5,25 +5,17 @@
 //! curl -N http://127.0.0.1:8080/numbers      # data: {"requests": 1, "refused": 0, "load": 0.52, ..}
 //! ```
 
-use std::{fs, mem, time::Duration};
+use std::{fs, time::Duration};
 
 use wheelhouse::events::Topic;
-use wheelhouse::runtime::{Exchange, Outcome};
+use wheelhouse::runtime::Totals;
 use wheelhouse::{Error, Response, Router, Server};
 
 struct Board {
-    /// The numbers of the present second.
-    second: Second,
+    /// The numbers of the server a second ago.
+    before: Totals,
     /// The last minute, for pages that connect again.
     numbers: Topic,
-}
-
-#[derive(Default)]
-struct Second {
-    requests: u64,
-    refused: u64,
-    bytes: u64,
-    slowest: Duration,
 }
 
 fn main() -> Result<(), Error> {
@@ -32,28 +24,25 @@ fn main() -> Result<(), Error> {
         .get("/{$}", |_, _| Response::html(include_str!("dashboard.html")))
         .get("/numbers", |board, req| board.numbers.subscribe(req))
         .build()?;
-    Server::with_state(Board { second: Second::default(), numbers: Topic::new(60) })
-        .on_exchange(|board, exchange| count(&mut board.second, exchange))
-        .every(Duration::from_secs(1), publish)
+    let server = Server::with_state(Board { before: Totals::default(), numbers: Topic::new(60) });
+    let stats = server.stats();
+    server
+        .every(Duration::from_secs(1), move |board| publish(board, stats.totals()))
         .listen(&address)?
         .run(routes)
         .map(drop)
 }
 
-fn count(second: &mut Second, exchange: &Exchange<'_>) {
-    second.requests += 1;
-    second.refused += u64::from(exchange.outcome() == Outcome::Refused);
-    second.bytes += exchange.content_sent();
-    second.slowest = second.slowest.max(exchange.handler_time());
-}
-
-fn publish(board: &mut Board) {
-    let Second { requests, refused, bytes, slowest } = mem::take(&mut board.second);
+fn publish(board: &mut Board, now: Totals) {
+    let requests = now.requests - board.before.requests;
+    let bytes = now.bytes_sent - board.before.bytes_sent;
+    let (refused, memory) = (now.refused, now.memory.sum());
+    let connections = now.connections.sum();
+    board.before = now;
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default(); // No disk is read.
     let load = load.split(' ').next().filter(|load| !load.is_empty()).unwrap_or("null");
-    let slowest = slowest.as_micros();
     board.numbers.publish(format!(
-        "{{\"requests\": {requests}, \"refused\": {refused}, \"bytes\": {bytes}, \
-         \"slowest\": {slowest}, \"load\": {load}}}"
+        "{{\"requests\": {requests}, \"bytes\": {bytes}, \"refused\": {refused}, \
+         \"connections\": {connections}, \"memory\": {memory}, \"load\": {load}}}"
     ));
 }
