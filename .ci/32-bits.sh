@@ -31,4 +31,5 @@ echo 'fn main() {}' | rustc --target "$triple" $flags -o "$folder/nothing" - && 
     skip "no program of $triple can be linked and run here"
 
 export CARGO_TARGET_I686_UNKNOWN_LINUX_MUSL_RUSTFLAGS=$flags
-cargo test --workspace --all-features --target "$triple"
+# The other steps run more seeds of the simulation.
+WHEELHOUSE_SEEDS=500 cargo test --workspace --all-features --target "$triple"
