@@ -266,6 +266,7 @@ impl<T: Send + 'static> Pool<T> {
 
     /// Takes no more jobs, waits for at most `within` until all jobs have ended, and returns the
     /// number of jobs that have not. Those in the queue are dropped then, and those that run go on.
+    /// It also waits until the threads have dropped their [values](Pool::with_values).
     ///
     /// Call it after the server has ended, for the jobs that have no response:
     ///

@@ -25,13 +25,15 @@ struct Shared<T> {
     inner: Mutex<Inner<T>>,
     /// Notified when a job or the end of the pool is there for a thread.
     has_work: Condvar,
-    /// Notified when a job has ended.
+    /// Notified when a thread has ended.
     has_ended: Condvar,
 }
 
 struct Inner<T> {
     queue: VecDeque<Job<T>>,
     running: usize,
+    /// The threads that have not dropped their values.
+    alive: usize,
     panics: u64,
     /// Whether the pool takes no more jobs, and its threads end after the queue.
     is_closed: bool,
@@ -48,7 +50,9 @@ pub(super) struct Counts {
 impl<T: Send + 'static> Threads<T> {
     /// Starts a thread for each value.
     pub(super) fn start(name: &str, values: Vec<T>, queue_max: usize) -> io::Result<Threads<T>> {
-        let inner = Inner { queue: VecDeque::new(), running: 0, panics: 0, is_closed: false };
+        let alive = values.len();
+        let inner =
+            Inner { queue: VecDeque::new(), running: 0, alive, panics: 0, is_closed: false };
         let shared = Shared {
             name: name.to_owned(),
             threads: values.len(),
@@ -83,14 +87,14 @@ impl<T> Threads<T> {
         Ok(())
     }
 
-    /// Closes the queue, and waits until all jobs have ended. Returns the number of those that have
-    /// not.
+    /// Closes the queue, and waits until all threads have ended, after the jobs and the destructors of
+    /// their values. Returns the number of jobs that have not ended.
     pub(super) fn finish(&self, within: Duration) -> usize {
         let mut inner = self.0.lock();
         inner.is_closed = true;
         self.0.has_work.notify_all();
-        let has_jobs = |inner: &mut Inner<T>| inner.running + inner.queue.len() > 0;
-        let waited = self.0.has_ended.wait_timeout_while(inner, within, has_jobs);
+        let has_threads = |inner: &mut Inner<T>| inner.alive > 0;
+        let waited = self.0.has_ended.wait_timeout_while(inner, within, has_threads);
         let (mut inner, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let dropped = mem::take(&mut inner.queue);
         let left = inner.running + dropped.len();
@@ -143,7 +147,10 @@ impl<T> Shared<T> {
         let mut inner = self.lock();
         inner.running -= 1;
         inner.panics += u64::from(panicked);
-        drop(inner);
+    }
+
+    fn note_end_of_thread(&self) {
+        self.lock().alive -= 1;
         self.has_ended.notify_all();
     }
 }
@@ -158,4 +165,5 @@ fn work<T>(shared: &Shared<T>, mut value: T) {
         shared.note_end(end.is_err());
     }
     let_go(value);
+    shared.note_end_of_thread();
 }

@@ -350,6 +350,24 @@ fn the_values_are_dropped_when_the_threads_end() {
     }
 }
 
+/// The destructor of a value may write the last bytes of a file.
+#[test]
+fn finish_waits_for_the_destructors_of_the_values() {
+    struct Slow(Sender<()>);
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            std::thread::sleep(Duration::from_millis(100));
+            self.0.send(()).unwrap();
+        }
+    }
+    let (dropped, drops) = mpsc::channel();
+    let values = [Slow(dropped.clone()), Slow(dropped)];
+    let pool = Pool::with_values("values", values, 10).unwrap();
+    assert_eq!(pool.finish(LONG), 0);
+    assert_eq!(drops.try_iter().count(), 2);
+    assert_eq!(pool.finish(LONG), 0, "nothing is left");
+}
+
 #[test]
 fn a_job_has_the_value_of_its_thread_and_then_the_loop_has_the_state() {
     let pool = Pool::with_values("values", [1], 10).unwrap();
