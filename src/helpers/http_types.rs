@@ -1,13 +1,14 @@
 //! Conversions from and to the types of the crate `http`, for code that uses them.
 
 use http::header::{
-    HeaderMap, HeaderName, HeaderValue, CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, TE,
-    TRAILER, TRANSFER_ENCODING, UPGRADE,
+    HeaderMap, HeaderName, HeaderValue, CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST,
+    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 
 use crate::logging::error;
 use crate::message::body::Body;
 use crate::message::field_lines::FieldError;
+use crate::message::fields::list_members;
 use crate::message::percent::encode_target;
 use crate::message::request::Request;
 use crate::message::response::{Response, StatusCode};
@@ -49,16 +50,18 @@ impl Request<'_> {
 
     /// Returns the head as an [`http::Request`] to another server, for a program that stands before
     /// that server and forwards requests to it. The URI has the path and the query, in which the few
-    /// bytes that `http` does not accept are escaped.
+    /// bytes that `http` does not accept are escaped. It always begins with a slash: the path of
+    /// `OPTIONS *` and `CONNECT` is `/`.
     ///
     /// The fields that hold for this connection only are left out (RFC 9110, section 7.6.1):
-    /// `Connection` and those that it names, `TE`, `Upgrade` and the like. So are those that frame the
-    /// content, because the program sends the content anew, and `Expect`. `Host` is the
-    /// [host](Request::host) that the client asked for.
+    /// `Connection` and those that it names, `TE`, `Upgrade`, `Proxy-Authorization` and the like. So
+    /// are those that frame the content, because the program sends the content anew, and `Expect`.
+    /// `Host` is the [host](Request::host) that the client asked for.
     ///
-    /// `X-Forwarded-For` is the [address of the client](Request::peer_addr), and other fields of this
-    /// kind are left out, because any client can send them. If a proxy that you trust stands before the
-    /// program, copy its fields from [`headers`](Request::headers).
+    /// `X-Forwarded-For` is the [address of the client](Request::peer_addr). `Forwarded`, `X-Real-IP`
+    /// and all other fields that begin with `X-Forwarded-` are left out, because any client can send
+    /// them. If a proxy that you trust stands before the program, copy its fields from
+    /// [`headers`](Request::headers).
     ///
     /// # Errors
     ///
@@ -77,18 +80,17 @@ impl Request<'_> {
     /// ```
     #[doc(alias("ReverseProxy", "proxy_pass"))]
     pub fn to_forward(&self) -> Result<http::Request<()>, http::Error> {
-        let path = Some(self.raw_path()).filter(|path| !path.is_empty()).unwrap_or("/");
+        // Without a slash, `*` would become a part of the host and port before it.
+        let path = Some(self.raw_path()).filter(|path| path.starts_with('/')).unwrap_or("/");
         let query = self.raw_query().map(|query| format!("?{query}")).unwrap_or_default();
         let mut request = self.head_for(&encode_target(&format!("{path}{query}")))?;
         let headers = request.headers_mut();
-        for name in self.headers().members("connection") {
-            if let Ok(name) = HeaderName::from_bytes(name) {
-                headers.remove(name);
-            }
-        }
+        remove_all(headers, self.headers().members("connection"));
         for name in NOT_FORWARDED {
             headers.remove(name);
         }
+        let names = self.headers().iter().map(|(name, _)| name);
+        remove_all(headers, names.filter(|name| has_proxy_prefix(name)).map(str::as_bytes));
         if let Some(peer) = self.peer_addr() {
             headers.insert(X_FORWARDED_FOR, HeaderValue::from_str(&peer.ip().to_string())?);
         }
@@ -102,26 +104,39 @@ impl Request<'_> {
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The fields of a request that a program does not forward: those that hold for one connection, and
-/// those with which a client could pretend to be a proxy.
-const NOT_FORWARDED: [HeaderName; 13] = [
+/// those with which a client could pretend to be a proxy. See also [`has_proxy_prefix`].
+const NOT_FORWARDED: [HeaderName; 12] = [
     CONNECTION,
     CONTENT_LENGTH,
     EXPECT,
     FORWARDED,
     HeaderName::from_static("keep-alive"),
+    PROXY_AUTHORIZATION,
     HeaderName::from_static("proxy-connection"),
     TE,
     TRAILER,
     TRANSFER_ENCODING,
     UPGRADE,
-    X_FORWARDED_FOR,
-    HeaderName::from_static("x-forwarded-host"),
-    HeaderName::from_static("x-forwarded-proto"),
+    HeaderName::from_static("x-real-ip"),
 ];
+
+/// Whether proxies use the name of this field to describe the client, as `X-Forwarded-Port`.
+fn has_proxy_prefix(name: &str) -> bool {
+    const PREFIX: &str = "x-forwarded-";
+    name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
+}
+
+/// Removes the fields with these names. Those that cannot be names are skipped.
+fn remove_all<'n>(headers: &mut HeaderMap, names: impl Iterator<Item = &'n [u8]>) {
+    for name in names.filter_map(|name| HeaderName::from_bytes(name).ok()) {
+        headers.remove(name);
+    }
+}
 
 /// Converts a response with its status, fields and content. The version, the extensions and the
 /// fields that the server sets itself (`Content-Length`, `Connection`, `Date` and others) are left
-/// out. If there are several `Content-Type` fields, the last one is kept.
+/// out. So are the fields that `Connection` names, because they hold for the connection of the other
+/// server (RFC 9110, section 7.6.1). If there are several `Content-Type` fields, the last one is kept.
 ///
 /// ```
 /// let response = http::Response::builder().header("X-A", "1").body("hello").unwrap();
@@ -130,7 +145,12 @@ const NOT_FORWARDED: [HeaderName; 13] = [
 /// ```
 impl<B: Into<Body>> From<http::Response<B>> for Response {
     fn from(response: http::Response<B>) -> Response {
-        let (parts, body) = response.into_parts();
+        let (mut parts, body) = response.into_parts();
+        if parts.headers.contains_key(CONNECTION) {
+            let lines: Vec<_> = parts.headers.get_all(CONNECTION).iter().cloned().collect();
+            let names = lines.iter().flat_map(|line| list_members(line.as_bytes()));
+            remove_all(&mut parts.headers, names);
+        }
         let mut converted = Response::new(parts.status).with_body(body);
         for (name, value) in &parts.headers {
             match converted.append_header(name.as_str(), value.as_bytes()) {
@@ -199,8 +219,10 @@ mod tests {
             let client = sim.connect_and_send(format!(
                 "POST {target} HTTP/1.1\r\nHost: {host}\r\nConnection: x-a, keep-alive, host\r\n\
                  Keep-Alive: timeout=5\r\nX-A: 1\r\nX-B: 2\r\nx-b: 3\r\nTE: trailers\r\n\
-                 X-Forwarded-For: 1.1.1.1\r\nForwarded: for=1.1.1.1\r\n\
-                 X-Forwarded-Proto: https\r\nProxy-Connection: close\r\nExpect: 100-continue\r\nContent-Length: 0\r\n\r\n",
+                 X-Forwarded-For: 1.1.1.1\r\nForwarded: for=1.1.1.1\r\nX-Real-IP: 1.1.1.1\r\n\
+                 X-Forwarded-Proto: https\r\nX-Forwarded-Port: 1\r\nx-forwarded-port: 2\r\n\
+                 X-FORWARDED-PREFIX: /a\r\nProxy-Authorization: Basic YTpi\r\n\
+                 Proxy-Connection: close\r\nExpect: 100-continue\r\nContent-Length: 0\r\n\r\n",
             ));
             let response = String::from_utf8_lossy(sim.received(client)).into_owned();
             let expected = "/a/%2F?b HTTP/1.1 x-b: \"2\", x-b: \"3\", x-forwarded-for: \"PEER\", host: \"h:1\"";
@@ -215,6 +237,25 @@ mod tests {
         assert!(sim
             .received(client)
             .ends_with(b"/d HTTP/1.1 host: \"h\", x-forwarded-for: \"PEER\""));
+    }
+
+    /// RFC 9112, section 3.3: the path of `*` is empty. After a host and a port, it would be a part of
+    /// them.
+    #[test]
+    fn a_request_about_the_whole_server_is_forwarded_to_the_server_that_the_program_names() {
+        let mut sim = Sim::new(|req: &Request<'_>| {
+            let uri = format!("http://h:9000{}", req.to_forward().unwrap().uri());
+            let uri: http::Uri = uri.parse().unwrap();
+            let to = format!("{:?} {}", uri.port_u16(), uri.path());
+            Response::not_found().with_header("X-To", to)
+        });
+        for line in
+            ["OPTIONS * HTTP/1.1", "OPTIONS http://other HTTP/1.1", "CONNECT other:1 HTTP/1.1"]
+        {
+            let client = sim.connect_and_send(format!("{line}\r\nHost: other\r\n\r\n"));
+            let response = String::from_utf8_lossy(sim.received(client)).into_owned();
+            assert!(response.contains("X-To: Some(9000) /\r\n"), "{response}");
+        }
     }
 
     /// Clients send them, and a request is not refused here that was not refused before.
@@ -253,6 +294,23 @@ mod tests {
         assert_eq!(response.headers()["content-type"], "text/x");
         assert_eq!(response.headers().get_all("x-a").iter().count(), 2);
         assert_eq!(response.headers().len(), 3);
+    }
+
+    /// RFC 9110, section 7.6.1.
+    #[test]
+    fn a_response_is_converted_without_the_fields_that_its_connection_names() {
+        let response = http::Response::builder()
+            .header("Connection", "x-a, close,X-B")
+            .header("x-a", "1")
+            .header("x-a", "2")
+            .header("x-b", "3")
+            .header("connection", "content-type")
+            .header("content-type", "text/x")
+            .header("x-c", "4")
+            .body("");
+        let response = Response::from(response.unwrap());
+        assert_eq!(response.lines(), b"x-c: 4\r\n");
+        assert!(response.content_type.is_none() && !response.has_fault());
     }
 
     #[test]
