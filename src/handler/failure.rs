@@ -17,8 +17,9 @@ use crate::message::unlogged::Unlogged;
 /// The error of a handler: a response for the client, and a line for the log.
 ///
 /// `?` makes a failure of any error. The errors of this crate that describe the request
-/// ([`ParamError`], [`FormError`], `JsonError`) have their own status and are not logged, and a full
-/// [`Pool`](crate::Pool) ([`PoolFull`]) is a 503 with `Retry-After`. Every other error becomes a 500 without details and a line in the log. The line has the error with its
+/// ([`ParamError`], [`FormError`], `JsonError`) have their own status and are not logged. A full
+/// [`Pool`](crate::Pool) ([`PoolFull`]) is a 503 with `Retry-After`, and is not logged either. Every
+/// other error becomes a 500 without details and a line in the log. The line has the error with its
 /// chain of sources, and the connection. It also has the request if the handler or the function of
 /// [`Reply::collect`](crate::Reply::collect) returned the failure.
 ///
