@@ -30,8 +30,8 @@ pub use totals::Totals;
 /// The numbers of a running server, for any thread and any handler.
 ///
 /// [`Server::stats`](crate::Server::stats) returns one before the server runs, and clones show the
-/// same server. Reading takes less than a microsecond and neither locks nor waits for the loop. A
-/// handler gets the numbers as they were at the end of the last turn.
+/// same server. Reading takes about a microsecond for each loop, and never holds up a loop. A handler
+/// gets the numbers as they were at the end of the last turn.
 ///
 /// ```
 /// use wheelhouse::{sim::Sim, Request, Server};
