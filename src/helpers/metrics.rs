@@ -142,6 +142,7 @@ impl Text {
     pub fn of(stats: &Stats) -> Text {
         let mut text = Text::new();
         text.add_server(&stats.totals(), stats.is_draining());
+        text.1 = ""; // The program begins a family before its first sample.
         text
     }
 

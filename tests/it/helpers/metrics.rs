@@ -242,3 +242,10 @@ fn a_server_that_drains_is_healthy_and_not_ready() {
         }
     }
 }
+
+/// Else the sample would be one of the last family of the server, which is a histogram.
+#[test]
+#[should_panic(expected = "a sample belongs to a family")]
+fn a_sample_after_the_numbers_of_the_server_needs_a_family_of_its_own() {
+    Text::of(&wheelhouse::Server::new().stats()).sample(&[], 1.0);
+}
