@@ -45,13 +45,13 @@ fn receive(hooks: &mut Hooks, req: &Request<'_>, content: &[u8]) -> Result<Statu
     let (id, time) = (field("webhook-id"), field("webhook-timestamp"));
     let mac = hooks.key.clone().chain_update(format!("{id}.{time}.")).chain_update(content);
     let sums = field("webhook-signature").split(' ').filter_map(|sum| sum.strip_prefix("v1,"));
-    let mut sums = sums.filter_map(|sum| BASE64.decode(sum.as_bytes()).ok());
+    let mut sums = sums.flat_map(|sum| BASE64.decode(sum.as_bytes()));
     let is_signed = sums.any(|sum| mac.clone().verify_slice(&sum).is_ok()); // In constant time.
     let time = time.parse().ok().filter(|&time| is_signed && is_recent(time));
     let time = time.ok_or_else(|| Failure::new(StatusCode::UNAUTHORIZED, "not signed, or old"))?;
     if !hooks.seen.contains_key(id) {
-        let (path, content) = (format!("{}/{}.hook", hooks.folder, req.id()), content.to_vec());
-        let job = || fs::write(path, content).expect("the folder can be written");
+        let (path, text) = (format!("{}/{time}-{}.hook", hooks.folder, req.id()), content.to_vec());
+        let job = || fs::write(path, text).expect("the folder can be written");
         hooks.pool.execute(job)?; // If the queue is full: a 503, and the message comes again.
         hooks.seen.insert(id.to_owned(), time);
     }

@@ -450,7 +450,8 @@ impl<S: 'static> Server<S> {
     ///
     /// The line names the route, or the path where there is none, and the time. At most one is written
     /// in a second, with the number of those that were left out. Without this, no handler is timed.
-    /// With it, each request costs one look at the clock, 290 instructions in all.
+    /// With it, each request costs one look at the clock, 290 instructions in all. The time counts from
+    /// the last look, so it includes the parsing of the head and short visits before the handler.
     /// [`Totals::turns`](crate::runtime::Totals::turns) shows that something blocks, whatever it is: a
     /// timer, a producer, a function of a [`Remote`].
     ///

@@ -59,6 +59,6 @@ pub struct Closed {
     pub code: u16,
     /// The reason of that frame; for 1006, a description of the end.
     pub reason: String,
-    /// Whether both sides have sent a close frame, without a fault.
+    /// Whether each side has sent a close frame, and neither found a fault in the bytes of the other.
     pub is_clean: bool,
 }

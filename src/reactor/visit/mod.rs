@@ -367,9 +367,9 @@ impl<'v, K: Kernel, S: 'static, H: Handler<S>> Visit<'v, K, S, H> {
         }
     }
 
-    /// The same for a server whose handlers are timed or that has a hook for states; and for one with layers, or with a hook for
-    /// exchanges, one request. In `serve_heads`, the branch would cost 12 instructions per pipelined
-    /// GET.
+    /// The same for a server that times its handlers or has a hook for states. A server with layers or with
+    /// a hook for exchanges serves one request. In `serve_heads`, the branch would cost 12 instructions
+    /// per pipelined GET.
     #[cold]
     #[inline(never)]
     fn serve_observed_heads(&mut self, input: &mut Cursor<'_>) -> Progress {
