@@ -17,8 +17,8 @@ import socket
 import subprocess
 import sys
 
-from browser import build, check
-from clients import PATIENCE, Program, free_port, program, python_with
+from clients import program, python_with
+from running import PATIENCE, Program, build, check, free_port
 
 PARSER = "prometheus_client"
 
@@ -30,9 +30,9 @@ def main():
         return
     if python != sys.executable:
         os.execv(python, [python, *sys.argv])
-    example = build() / "metrics"
+    example = build("--example", "metrics") / "examples" / "metrics"
     public, admin = free_port(), free_port()
-    with Program(admin, str(example), f"127.0.0.1:{public}", f"127.0.0.1:{admin}") as server:
+    with Program(admin, example, f"127.0.0.1:{public}", f"127.0.0.1:{admin}") as server:
         numbers_are_those_of_the_requests(public, admin)
         promtool_has_no_complaint(admin)
         a_server_that_drains_is_not_ready(admin, server)
