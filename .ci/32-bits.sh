@@ -31,5 +31,4 @@ echo 'fn main() {}' | rustc --target "$triple" $flags -o "$folder/nothing" - && 
     skip "no program of $triple can be linked and run here"
 
 export CARGO_TARGET_I686_UNKNOWN_LINUX_MUSL_RUSTFLAGS=$flags
-# The other steps run more seeds of the simulation.
-WHEELHOUSE_SEEDS=500 cargo test --workspace --all-features --target "$triple"
+cargo test --workspace --all-features --target "$triple"
