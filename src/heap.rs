@@ -23,7 +23,8 @@ const STRUCTURES: RangeInclusive<usize> = 24..=264;
 const HEAD: usize = 1 << 10;
 /// The freed pieces of one size that a thread keeps.
 const KEPT: usize = 7;
-/// After so many rounds, 1 to 4 MiB of 60 are left; after one, up to 50.
+/// In single trials 1 to 4 MiB of 60 were left after so many rounds, and up to 50 after one. Pieces of
+/// other sizes still hold the end at times: see docs/under-attack.md.
 const ROUNDS: usize = 8;
 /// The memory of a crowd beside which seven pieces of each size, 240 KiB, are few.
 const LARGE: usize = 8 << 20;

@@ -95,9 +95,9 @@ pub struct Limits {
     /// in nginx and the load balancers of AWS. The side with the shorter time closes first. If that is the
     /// server, its close may cross with the next request, which a proxy answers with a 502.
     ///
-    /// A client that sends `Connection: keep-alive` is told the time, in whole seconds, with
-    /// `Keep-Alive: timeout=100`. It is the time as it stands at the response: it shrinks while many
-    /// connections are open. Other clients are not told, to save 50 bytes per response.
+    /// The response to a client that sends `Connection: keep-alive` has the time in whole seconds:
+    /// `Keep-Alive: timeout=100`. This is the present time, which shrinks while many connections are
+    /// open. Other responses do not have the field, which saves 50 bytes in each.
     #[doc(alias = "IdleTimeout")]
     pub idle_timeout: Duration,
     /// The least idle timeout. The timeout shrinks from `idle_timeout` to this value while the

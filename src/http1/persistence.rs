@@ -12,7 +12,7 @@ pub(crate) enum Then {
     Close(CloseReason),
 }
 
-/// What the client says about the connection after the response.
+/// The wish of the client for the connection after the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PeerKeeps {
     /// It closes: `Connection: close`, or HTTP/1.0 without `keep-alive`.

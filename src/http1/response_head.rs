@@ -25,8 +25,8 @@ pub(crate) struct ResponseHead<'a> {
 }
 
 impl ResponseHead<'_> {
-    /// Whether browsers are told to take the content for nothing but text: that of an error, which
-    /// may repeat a part of the request. A program that sets the field itself decides.
+    /// Whether the head forbids browsers to take plain text for anything else. It does for an error, whose
+    /// text may repeat a part of the request, unless the program has set the field.
     pub(super) fn is_text_only(&self) -> bool {
         let is_error = self.status.is_client_error() || self.status.is_server_error();
         let start = self.content_type.and_then(|media_type| media_type.get(..TEXT_PLAIN.len()));

@@ -16,7 +16,7 @@
 //! 5. call the functions of the program that are due: those of its sources, then its timers;
 //! 6. accept new connections, after the service of those that exist;
 //! 7. give surplus memory back. During a drain, accept for the last time or end the loop. Publish the
-//!    numbers of the loop, if anybody reads them.
+//!    numbers of the loop, if the program can read them.
 
 mod token;
 mod task;

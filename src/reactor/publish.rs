@@ -1,4 +1,4 @@
-//! The numbers of the loop, published at the end of each turn as soon as anybody can read them.
+//! The numbers of the loop, published at the end of each turn once the program can read them.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         self.published.set_ready(self.queued());
     }
 
-    /// Publishes the numbers at the end of a turn, if anybody can read them.
+    /// Publishes the numbers at the end of a turn, if the program can read them.
     #[inline(always)]
     pub(super) fn publish(&mut self) {
         if self.published.is_watched() {

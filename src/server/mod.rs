@@ -446,7 +446,7 @@ impl<S: 'static> Server<S> {
     }
 
     /// Logs a line at the level `warn` when a handler, with its layers, or the function that gets
-    /// collected content holds the loop for `after` or longer. Nobody else is served meanwhile.
+    /// collected content holds the loop for `after` or longer. No other connection is served meanwhile.
     ///
     /// The line names the route, or the path where there is none, and the time. At most one is written
     /// in a second, with the number of those that were left out. Without this, no handler is timed.

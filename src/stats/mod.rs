@@ -2,7 +2,7 @@
 //! read from any thread.
 //!
 //! The loop counts in fields of its own ([`Counters`]), so a count costs one instruction. At the end of
-//! a turn it copies them to a place that other threads see ([`Published`]), if anybody can read them.
+//! a turn it copies them to a place that other threads see ([`Published`]), if the program can read them.
 //! A copy for each turn is cheaper than an atomic for each request, because a busy loop serves many
 //! requests in a turn. It also makes the numbers fit together: a reader gets all of them as they were
 //! at one moment.

@@ -11,7 +11,7 @@ use crate::stats::histogram::bucket;
 use crate::stats::snapshot::Snapshot;
 use crate::stats::totals::Totals;
 
-/// The numbers of one loop. Its thread writes them at the end of each turn, as soon as anybody can
+/// The numbers of one loop. Its thread writes them at the end of each turn, once the program can
 /// read them.
 pub(crate) struct Published {
     numbers: Snapshot<{ place::ALL }>,
@@ -47,13 +47,13 @@ impl Published {
         let _ = self.bounds.set(Bounds { account, connections_max });
     }
 
-    /// Whether anybody can read the numbers. If not, nothing is published.
+    /// Whether the program can read the numbers. If not, nothing is published.
     #[inline(always)]
     pub(crate) fn is_watched(&self) -> bool {
         self.is_watched.load(Relaxed)
     }
 
-    /// Somebody can read the numbers from now on.
+    /// The program can read the numbers from now on.
     pub(super) fn watch(&self) {
         self.is_watched.store(true, Relaxed);
     }

@@ -63,7 +63,7 @@ pub struct Totals {
     /// Connections that are ready to be served. After the poll of a turn these are the ones that the
     /// turn will serve, and after the turn those that it has left for the next one.
     pub ready: u64,
-    /// The times of turns, sleep excluded: for as long as a turn takes, nobody else is served. Turns
+    /// The times of turns, sleep excluded: a turn delays all other connections. Turns
     /// are timed from the first call of [`Server::stats`](crate::Server::stats) on.
     pub turns: Histogram,
     /// The number of loops: 1, or the number of cores.

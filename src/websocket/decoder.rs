@@ -42,7 +42,7 @@ pub(super) struct Decoder {
     checked: usize,
 }
 
-/// What the next bytes of a client are.
+/// A step through the bytes of a client.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Step {
     /// The number of these bytes.
