@@ -173,7 +173,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         if self.is_full() && gives_way.is_none() {
             return Some(Batch::Full);
         }
-        // In a shutdown this is the last batch: a client that is not accepted now is lost.
+        // In a shutdown, a client that is not accepted now is lost.
         let is_held = self.waiting_room.held_until(self.shared.now).is_some();
         if is_held && !self.shared.is_draining() {
             return Some(Batch::Held);
@@ -182,7 +182,11 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             Next::Connection(accepted, listener) => {
                 let address = accepted.1.map(|peer| self.addresses.key(peer.ip()));
                 if !self.makes_room_for(address, gives_way) {
-                    self.let_wait(accepted, listener);
+                    let is_last_seat = self.let_wait(accepted, listener);
+                    if is_last_seat && self.shared.is_draining() {
+                        // Before the next batch, clients are served and leave their slots.
+                        return Some(Batch::Held);
+                    }
                 } else if self.has_slot() {
                     self.admit(accepted, address, listener);
                 } else {

@@ -11,7 +11,8 @@
 //!
 //! The middle of content or of a response is spared for a while, as far as clients wait for a moment only:
 //! after 20 ms of waiting, the oldest of a sample gives way, however new it is. One whose client is
-//! behind the least rate of a response counts as older by that time.
+//! behind the least rate of a response counts as older by that time. In a shutdown, a request that has begun
+//! keeps its slot: only connections between requests give way to the clients that connected last.
 //!
 //! A connection whose record for the program's hook has texts loses them first.
 //!
@@ -234,6 +235,12 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             // It was accepted in this turn, and its bytes have not been looked for.
             Need::Slot | Need::SlotOf(_) | Need::Descriptor
                 if slot.facts.generation.wrapping_sub(self.batch_began) as i32 >= 0 =>
+            {
+                return None;
+            }
+            // In a shutdown, a request that has begun comes before whoever connected last.
+            Need::Slot | Need::SlotOf(_) | Need::Descriptor
+                if self.shared.is_draining() && matches!(slot.life, Life::Busy(_)) =>
             {
                 return None;
             }

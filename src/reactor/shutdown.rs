@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::handler::Handler;
 use crate::limits::TIMEOUT_MAX;
-use crate::reactor::clock;
+use crate::reactor::clock::{self, Millis};
 use crate::reactor::kernel::Kernel;
 use crate::reactor::shared::{Drain, DrainPhase, Service};
 use crate::reactor::slot::{Flags, Life};
@@ -55,12 +55,15 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
 
     /// Accepts the clients that connected before the shutdown, however many they are, and closes
     /// the listeners. Idle connections have left their slots and descriptors to clients that
-    /// waited.
-    fn accept_the_last(&mut self) {
+    /// waited. The clients of a batch are served before the next batch: most of them leave their slots
+    /// again, so that no request that has begun must give way to them.
+    fn accept_the_last(&mut self, ends: Millis) {
         self.acceptor.note_all_ready();
         self.acceptor.descriptor_freed(self.shared.now);
         for _ in 0..ROUNDS_MAX {
-            if !self.accept() {
+            self.serve_ready();
+            let goes_on = self.accept() || !self.ready.is_empty();
+            if !goes_on || self.shared.now >= ends {
                 break;
             }
         }
@@ -147,7 +150,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
         match drain.phase {
             DrainPhase::Listening => {
                 drain.phase = DrainPhase::Closing;
-                self.accept_the_last();
+                let ends = drain.ends;
+                self.accept_the_last(ends);
                 self.give_back();
             }
             // As with other deadlines, clients that came in time are heard.

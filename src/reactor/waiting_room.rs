@@ -115,9 +115,14 @@ impl<S> WaitingRoom<S> {
 
 impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
     /// Lets a connection wait, whose address has its share of the slots, or closes it if too many wait.
-    pub(super) fn let_wait(&mut self, accepted: Accepted<K::Stream>, listener: u8) {
-        if let Err(accepted) = self.waiting_room.enter(accepted, listener, self.shared.now) {
-            self.refuse_new(accepted);
+    /// Returns whether it is the last one for which there is room.
+    pub(super) fn let_wait(&mut self, accepted: Accepted<K::Stream>, listener: u8) -> bool {
+        match self.waiting_room.enter(accepted, listener, self.shared.now) {
+            Ok(()) => self.waiting_room.len() == ROOM,
+            Err(accepted) => {
+                self.refuse_new(accepted);
+                false
+            }
         }
     }
 

@@ -66,6 +66,47 @@ fn a_request_that_arrives_with_the_shutdown_gets_a_response_that_announces_the_c
     }
 }
 
+/// A crowd that connects in the meantime may fill all slots, or those of its address, but it displaces
+/// no request that has begun. Its own requests are served as slots become free.
+#[test]
+fn a_crowd_that_connects_before_a_shutdown_displaces_no_request_that_has_begun() {
+    let address = |port| ([127, 0, 0, 1], port).into();
+    for connections_per_address_max in [0, 12] {
+        let limits =
+            Limits { connections_max: 16, connections_per_address_max, ..Limits::default() };
+        let mut sim = limited(site, limits);
+        let begun: Vec<_> = (0..8)
+            .map(|port| {
+                let client = sim.connect_from(address(port));
+                sim.send(client, &GET[..20]);
+                client
+            })
+            .collect();
+        sim.advance(SECOND);
+        sim.pause();
+        let crowd: Vec<_> = (0..500)
+            .map(|port| {
+                let client = sim.connect_from(address(100 + port));
+                match port % 5 {
+                    0 => sim.send(client, GET),
+                    _ => sim.end(client),
+                }
+                client
+            })
+            .collect();
+        shut_down(&mut sim);
+        sim.resume();
+        for client in begun {
+            sim.send(client, &GET[20..]);
+            assert_eq!(statuses(sim.received(client)), [200]);
+        }
+        for (n, client) in crowd.into_iter().enumerate().step_by(5) {
+            assert_eq!(statuses(sim.received(client)), [200], "{connections_per_address_max} {n}");
+        }
+        assert_eq!(sim.report().reset, 0);
+    }
+}
+
 /// Clients that connected before the listeners closed are served, however many there are.
 #[test]
 fn clients_that_wait_to_be_accepted_when_a_shutdown_begins_are_served() {
