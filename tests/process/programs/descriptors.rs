@@ -7,7 +7,7 @@
 #![cfg(target_os = "linux")]
 
 use std::fs;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use wheelhouse::{sim::Sim, Request};
 
 use crate::built::{built, free_address};
+use crate::reading::read_some;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const CLIENTS: usize = 200;
@@ -80,7 +81,7 @@ fn is_served(stream: &mut TcpStream) -> bool {
     }
     let (mut response, mut piece) = (Vec::new(), [0; 1024]);
     while !response.ends_with(b"Hello, World!") {
-        match stream.read(&mut piece) {
+        match read_some(stream, &mut piece) {
             Ok(0) => return false,
             Ok(read) => response.extend_from_slice(&piece[..read]),
             Err(error) if error.kind() == ErrorKind::ConnectionReset => return false,

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{kill_process, waitpid, Pid, Signal, WaitOptions};
 
 use crate::built::{built, free_address};
+use crate::reading::read_some;
 
 /// The longest time for which a test waits before it fails.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -245,7 +246,7 @@ fn events_can_be_read_and_resumed() {
 fn events_ends_its_streams_when_a_signal_ends_it() {
     let mut events = Example::start("events", &[]);
     let mut reader = events.send(b"GET /events HTTP/1.1\r\nHost: a\r\n\r\n");
-    assert!(reader.read(&mut [0; 4096]).unwrap() > 0);
+    assert!(read_some(&mut reader, &mut [0; 4096]).unwrap() > 0);
     let pid = Pid::from_raw(events.process.id().try_into().unwrap()).unwrap();
     kill_process(pid, Signal::TERM).unwrap();
     let mut rest = Vec::new();
@@ -536,7 +537,7 @@ fn read_until(stream: &mut TcpStream, end: &str) -> String {
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
     while !String::from_utf8_lossy(&bytes).contains(end) {
-        let len = stream.read(&mut buffer).unwrap();
+        let len = read_some(stream, &mut buffer).unwrap();
         assert!(len > 0, "the connection ended early: {}", String::from_utf8_lossy(&bytes));
         bytes.extend_from_slice(&buffer[..len]);
     }

@@ -11,6 +11,7 @@ mod examples;
 mod flags;
 mod nginx;
 mod output;
+mod reading;
 mod reload;
 mod services;
 mod signals;

@@ -5,8 +5,9 @@
 //! listen on Unix sockets, so that they do not need ports.
 #![cfg(feature = "cli")]
 
+use crate::reading::read_some;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -218,7 +219,7 @@ fn ask(socket: &Path, case: &Case) -> Response {
     stream.write_all(request.as_bytes()).unwrap();
     let mut head = Vec::new();
     let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() == 1 {
+    while !head.ends_with(b"\r\n\r\n") && read_some(&mut stream, &mut byte).unwrap() == 1 {
         head.push(byte[0]);
     }
     let head = String::from_utf8(head).unwrap();

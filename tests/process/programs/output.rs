@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{kill_process, Pid, Signal};
 
 use crate::binary::{command, Dir, Running};
+use crate::reading::read_some;
 
 /// The longest wait for the server, in case that it does not do what it should.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -45,7 +46,7 @@ fn request(running: &Running, from: usize, to: usize) {
         stream.write_all(request.as_bytes()).unwrap();
         let (mut response, mut piece) = (Vec::new(), [0; 1024]);
         while !response.ends_with(b"\r\n\r\ncontent") {
-            let read = stream.read(&mut piece).expect("the server responds");
+            let read = read_some(&mut stream, &mut piece).expect("the server responds");
             assert!(read > 0, "the server responds");
             response.extend_from_slice(&piece[..read]);
         }
