@@ -11,8 +11,10 @@
 //!
 //! The middle of content or of a response is spared for a while, as far as clients wait for a moment only:
 //! after 20 ms of waiting, the oldest of a sample gives way, however new it is. One whose client is
-//! behind the least rate of a response counts as older by that time. In a shutdown, a request that has begun
-//! keeps its slot: only connections between requests give way to the clients that connected last.
+//! behind the least rate of a response counts as older by that time.
+//!
+//! In a shutdown, only connections between two requests give way to new clients. A request that has begun keeps
+//! its slot.
 //!
 //! A connection whose record for the program's hook has texts loses them first.
 //!
@@ -238,7 +240,7 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
             {
                 return None;
             }
-            // In a shutdown, a request that has begun comes before whoever connected last.
+            // In a shutdown, a request that has begun keeps its slot.
             Need::Slot | Need::SlotOf(_) | Need::Descriptor
                 if self.shared.is_draining() && matches!(slot.life, Life::Busy(_)) =>
             {

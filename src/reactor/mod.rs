@@ -15,7 +15,7 @@
 //!    that no client that was on time suffers from a loop that could not look;
 //! 5. call the functions of the program that are due: those of its sources, then its timers;
 //! 6. accept new connections, after the service of those that exist;
-//! 7. give surplus memory back. During a drain, accept for the last time or end the loop. Publish the
+//! 7. give surplus memory back. During a drain, accept and serve the last clients, or end the loop. Publish the
 //!    numbers of the loop, if the program can read them.
 
 mod token;

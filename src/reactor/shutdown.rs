@@ -55,8 +55,8 @@ impl<K: Kernel, S: 'static, H: Handler<S>> Reactor<K, S, H> {
 
     /// Accepts the clients that connected before the shutdown, however many they are, and closes
     /// the listeners. Idle connections have left their slots and descriptors to clients that
-    /// waited. The clients of a batch are served before the next batch: most of them leave their slots
-    /// again, so that no request that has begun must give way to them.
+    /// waited. The clients of a batch are served before the next batch is accepted, so most slots are free
+    /// again by then.
     fn accept_the_last(&mut self, ends: Millis) {
         self.acceptor.note_all_ready();
         self.acceptor.descriptor_freed(self.shared.now);

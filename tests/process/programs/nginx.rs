@@ -5,13 +5,14 @@
 //! listen on Unix sockets, so that they do not need ports.
 #![cfg(feature = "cli")]
 
-use crate::reading::read_some;
 use std::fs;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+
+use crate::reading::read_some;
 
 /// The compared parts of a response.
 #[derive(Debug, PartialEq, Eq)]
